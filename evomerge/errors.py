@@ -1,0 +1,71 @@
+"""Every error evomerge raises, classed by its cure.
+
+    EvomergeError
+    ├── UserError            the input was wrong: say so in one sentence, exit code 2
+    │   ├── ConfigError      a job or a catalog entry breaks a law
+    │   ├── RecipeError      a recipe cannot be built as written
+    │   └── SourceError      a model or an adapter is missing, unsafe or does not fit
+    ├── CandidateError       this candidate is at fault: reject it and go on
+    ├── InfrastructureError  a worker, a node or an engine is at fault: run it again
+    └── RecordError          the study contradicts itself: stop
+
+All are picklable, since they cross processes: each keeps its one message as its only argument.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "CandidateError",
+    "ConfigError",
+    "EvomergeError",
+    "InfrastructureError",
+    "RecipeError",
+    "RecordError",
+    "SourceError",
+    "UserError",
+    "did_you_mean",
+]
+
+
+class EvomergeError(Exception):
+    """The root: catch this to catch everything that evomerge raises on purpose."""
+
+
+class UserError(EvomergeError):
+    """What the user gave is wrong; the message names the place, the law and a way out."""
+
+
+class ConfigError(UserError):
+    """A job, a catalog entry or an option breaks a law."""
+
+
+class RecipeError(UserError):
+    """A recipe cannot be built as written."""
+
+
+class SourceError(UserError):
+    """A model or an adapter is missing, unsafe, or does not fit its siblings."""
+
+
+class CandidateError(EvomergeError):
+    """The candidate itself is at fault (non-finite weights, say): it fails, the search goes on."""
+
+
+class InfrastructureError(EvomergeError):
+    """Something around the candidate broke; the same work may succeed elsewhere."""
+
+
+class RecordError(EvomergeError):
+    """The study contradicts itself (a replay that asks something else): nothing may go on."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A suggestion to append to a message: the nearest known name, else all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"known: {', '.join(names)}" if names else "none are known"

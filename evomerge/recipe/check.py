@@ -1,0 +1,74 @@
+"""The laws of a recipe that depend on its methods. No model is read here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from evomerge.errors import RecipeError, did_you_mean
+from evomerge.recipe.signature import Signature
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Merge, Recipe, Rule, Stack
+from evomerge.recipe.value import parse
+
+__all__ = ["check_methods", "operands"]
+
+
+def check_methods(recipe: Recipe, methods: Mapping[str, Signature], *, origin: str) -> None:
+    """Every method exists, has its base and its operands, and every rule gives what it takes.
+
+    Raises:
+        RecipeError: in one sentence that starts with `origin`.
+    """
+    match recipe:
+        case Source():
+            return
+        case Stack():
+            pass
+        case Merge():
+            _check_merge(recipe, methods, origin)
+    for name, child in recipe.inputs.items():
+        check_methods(child, methods, origin=f"{origin}: inputs.{name}")
+
+
+def operands(merge: Merge, signature: Signature) -> tuple[str, ...]:
+    """The inputs that the method combines, by name; the base only where it is one of them.
+
+    A method without a role for the base takes it as an operand only if a rule gives it parameters.
+    """
+    if signature.base == "none":
+        named = {name for rule in merge.rules for name in rule.inputs}
+        return tuple(sorted(n for n in merge.inputs if n != merge.base or n in named))
+    return tuple(sorted(name for name in merge.inputs if name != merge.base))
+
+
+def _check_merge(merge: Merge, methods: Mapping[str, Signature], origin: str) -> None:
+    signature = methods.get(merge.method)
+    if signature is None:
+        raise RecipeError(
+            f"{origin}: unknown method {merge.method!r}; {did_you_mean(merge.method, methods)}"
+        )
+    if signature.needs_base and merge.base is None:
+        raise RecipeError(
+            f"{origin}: method {merge.method!r} needs a base; name one of the inputs as 'base'"
+        )
+    names = operands(merge, signature)
+    if len(names) < signature.least or (signature.most and len(names) > signature.most):
+        wants = f"at least {signature.least}" if signature.most is None else f"{signature.most}"
+        beside = " beside the base" if signature.needs_base else ""
+        raise RecipeError(
+            f"{origin}: method {merge.method!r} takes {wants} input(s){beside}, got {len(names)}"
+            f" ({', '.join(names) or 'none'})"
+        )
+    for number, rule in enumerate(merge.rules):
+        _check_rule(merge, rule, signature, names, f"{origin}: rules.{number}")
+
+
+def _check_rule(
+    merge: Merge, rule: Rule, signature: Signature, names: tuple[str, ...], origin: str
+) -> None:
+    parse(signature.shared, {**merge.options, **rule.options}, origin=origin, error=RecipeError)
+    for name in rule.inputs:
+        if name not in names:
+            raise RecipeError(f"{origin}: {name!r} is the base of {merge.method!r} and takes nothing")
+    for name in names:
+        parse(signature.each, rule.inputs.get(name, {}), origin=f"{origin}.{name}", error=RecipeError)

@@ -1,0 +1,55 @@
+"""Genes and genomes: the points of a search space, as an optimizer sees them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+__all__ = ["ChoiceGene", "FloatGene", "Gene", "Genome"]
+
+Genome = tuple[float | str, ...]
+"""One entry a gene, in the space's order: a float in [0, 1], or the category of a choice."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FloatGene:
+    """A number in [low, high]; the optimizer sees it as a float in [0, 1]."""
+
+    name: str
+    low: float
+    high: float
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"gene {self.name!r} needs low < high, got [{self.low}, {self.high}]")
+        if self.log and self.low <= 0:
+            raise ValueError(f"gene {self.name!r} is logarithmic and needs low > 0, got {self.low}")
+
+    def value(self, unit: float) -> float:
+        """[0, 1] -> [low, high]."""
+        if self.log:
+            return math.exp(math.log(self.low) + unit * math.log(self.high / self.low))
+        return self.low + unit * (self.high - self.low)
+
+    def unit(self, value: float) -> float:
+        """[low, high] -> [0, 1]; a value outside is moved to the nearest end."""
+        inside = min(max(value, self.low), self.high)
+        if self.log:
+            return math.log(inside / self.low) / math.log(self.high / self.low)
+        return (inside - self.low) / (self.high - self.low)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChoiceGene:
+    """One of several categories."""
+
+    name: str
+    choices: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.choices) < 2:
+            raise ValueError(f"gene {self.name!r} needs at least two choices, got {self.choices}")
+
+
+Gene = FloatGene | ChoiceGene

@@ -1,0 +1,48 @@
+"""A selector: which tensors a rule is about."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from pydantic import model_validator
+
+from evomerge.recipe.value import Value
+
+__all__ = ["COMPONENTS", "Component", "Place", "Selector"]
+
+Component = Literal["attention", "mlp", "norm", "embedding", "head"]
+COMPONENTS: tuple[Component, ...] = ("attention", "mlp", "norm", "embedding", "head")
+
+
+class Place(NamedTuple):
+    """Where a tensor sits: its layer (None outside the layers) and its component, if it has one."""
+
+    layer: int | None
+    component: Component | None
+
+
+class Selector(Value):
+    """Matches the places in `layers`, a half-open range, that belong to `component`.
+
+    What is left out does not restrict; an empty selector matches every tensor.
+    """
+
+    layers: tuple[int, int] | None = None
+    component: Component | None = None
+
+    @model_validator(mode="after")
+    def _range(self) -> Selector:
+        if self.layers and not 0 <= self.layers[0] < self.layers[1]:
+            raise ValueError(f"layers must be [first, end) with 0 <= first < end, got {list(self.layers)}")
+        return self
+
+    @property
+    def matches_all(self) -> bool:
+        return self.layers is None and self.component is None
+
+    def matches(self, place: Place) -> bool:
+        if self.component is not None and place.component != self.component:
+            return False
+        if self.layers is None:
+            return True
+        return place.layer is not None and self.layers[0] <= place.layer < self.layers[1]

@@ -1,0 +1,37 @@
+"""What a merge method takes: enough to check a recipe and to build a space, without running it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from evomerge.recipe.value import Value
+
+__all__ = ["BaseRole", "Family", "Signature"]
+
+Family = Literal["span", "elementwise", "matrix", "adapter", "statistics"]
+BaseRole = Literal["origin", "optional_origin", "anchor", "none"]
+"""What `base` is to a method: the origin of the task vectors (required or not), the model that the
+method starts from (an operand itself), or nothing but the donor of configuration and tokenizer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """A merge method seen from outside."""
+
+    name: str
+    summary: str
+    citation: str
+    family: Family
+    base: BaseRole
+    shared: type[Value]
+    """Options that hold for all inputs: `lambda`, `normalize`, `t`."""
+    each: type[Value]
+    """Parameters of one input: `weight`, `density`."""
+    least: int = 1
+    """Fewest operands, the base not counted."""
+    most: int | None = None
+
+    @property
+    def needs_base(self) -> bool:
+        return self.base in ("origin", "anchor")

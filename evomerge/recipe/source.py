@@ -1,0 +1,18 @@
+"""A source: a model that exists."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from evomerge.recipe.value import Value
+
+__all__ = ["Source"]
+
+
+class Source(Value):
+    """A hub repository at a revision or a local folder, either with a LoRA adapter on top."""
+
+    kind: Literal["source"] = "source"
+    model: str
+    revision: str | None = None
+    adapter: str | None = None

@@ -1,0 +1,141 @@
+"""The recipe: an immutable expression tree over sources.
+
+A node is a `Source`, a `Merge` (parameter space: tensors combined rule by rule) or a `Stack`
+(data-flow space: which layer of which input runs next). The laws checked here need no model and no
+operator; `evomerge.recipe.check` has those that do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, model_serializer, model_validator
+
+from evomerge.errors import did_you_mean
+from evomerge.recipe.selector import Place, Selector
+from evomerge.recipe.source import Source
+from evomerge.recipe.value import Value
+
+__all__ = ["Hop", "Merge", "Recipe", "Rule", "Stack", "sources_of"]
+
+Parameter = float | int | bool | str
+
+
+class Rule(Value):
+    """Parameters for the tensors that `where` selects.
+
+    `options` are the operator's shared parameters, `inputs` those of one input each. In YAML an
+    input's parameters stand beside `where` under the input's own name.
+    """
+
+    where: Selector = Selector()
+    options: Mapping[str, Parameter] = Field(default_factory=dict)
+    inputs: Mapping[str, Mapping[str, Parameter]] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or "inputs" in data:
+            return data
+        own = {key: data[key] for key in ("where", "options") if key in data}
+        return own | {"inputs": {k: v for k, v in data.items() if k not in own}}
+
+    @model_serializer
+    def _flatten(self) -> dict[str, Any]:
+        flat: dict[str, Any] = {"where": self.where.model_dump(exclude_none=True)}
+        if self.options:
+            flat["options"] = dict(self.options)
+        return flat | {name: dict(values) for name, values in self.inputs.items()}
+
+
+class Merge(Value):
+    """Combine the inputs' weights, tensor by tensor; the first rule that matches a tensor wins."""
+
+    kind: Literal["merge"] = "merge"
+    method: str
+    base: str | None = None
+    inputs: Mapping[str, Recipe]
+    options: Mapping[str, Parameter] = Field(default_factory=dict)
+    rules: tuple[Rule, ...] = (Rule(),)
+    seed: int = 0
+    """Seeds every random choice of the operator (DARE's masks): the same recipe, the same model."""
+
+    @model_validator(mode="after")
+    def _laws(self) -> Merge:
+        if not self.inputs:
+            raise ValueError("a merge needs inputs")
+        for reserved in ("where", "options"):
+            if reserved in self.inputs:
+                raise ValueError(f"an input may not be called {reserved!r}: rules use that word")
+        if self.base is not None:
+            _known("base", self.base, self.inputs)
+        for rule in self.rules:
+            for name in rule.inputs:
+                _known("a rule's input", name, self.inputs)
+        if not self.rules or not self.rules[-1].where.matches_all:
+            raise ValueError("the last rule must match all tensors (where: {})")
+        return self
+
+    def rule_for(self, place: Place) -> Rule:
+        """The first rule that matches; there is one, since the last matches all."""
+        return next(rule for rule in self.rules if rule.where.matches(place))
+
+
+class Hop(Value):
+    """Run one layer of one input; `scale` multiplies the whole hidden state that enters it."""
+
+    of: str
+    layer: Annotated[int, Field(ge=0)]
+    scale: float = 1.0
+
+
+class Stack(Value):
+    """Run the inputs' layers in the order of the hops; no weight is changed."""
+
+    kind: Literal["stack"] = "stack"
+    inputs: Mapping[str, Recipe]
+    embedding: str
+    head: str
+    hops: tuple[Hop, ...]
+
+    @model_validator(mode="after")
+    def _laws(self) -> Stack:
+        if not self.hops:
+            raise ValueError("a stack needs at least one hop")
+        _known("embedding", self.embedding, self.inputs)
+        _known("head", self.head, self.inputs)
+        for hop in self.hops:
+            _known("a hop's input", hop.of, self.inputs)
+        return self
+
+
+def _kind(data: Any) -> str:
+    """A mapping without a kind is a source: `{model: ./math}`."""
+    if isinstance(data, Mapping):
+        return str(data.get("kind", "source"))
+    return str(getattr(data, "kind", "source"))
+
+
+def _known(what: str, name: str, inputs: Mapping[str, Any]) -> None:
+    if name not in inputs:
+        raise ValueError(f"{what} names {name!r}, which is not an input; {did_you_mean(name, inputs)}")
+
+
+Recipe = Annotated[
+    Annotated[Source, Tag("source")] | Annotated[Merge, Tag("merge")] | Annotated[Stack, Tag("stack")],
+    Discriminator(_kind),
+]
+
+Merge.model_rebuild()
+Stack.model_rebuild()
+
+
+def sources_of(recipe: Recipe) -> Iterator[Source]:
+    """Every source below `recipe`, depth first, in the order of the inputs."""
+    match recipe:
+        case Source():
+            yield recipe
+        case Merge() | Stack():
+            for child in recipe.inputs.values():
+                yield from sources_of(child)
