@@ -1,0 +1,32 @@
+"""Where a tensor sits, read from its checkpoint name."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from evomerge.recipe.selector import Component, Place
+
+__all__ = ["in_layer", "place"]
+
+_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|layer)\.(\d+)\.")
+_COMPONENTS: tuple[tuple[Component, re.Pattern[str]], ...] = (
+    ("norm", re.compile(r"(?:^|[._])(?:layer_?|input_|final_|[qk]_)?(?:norm|layernorm|ln_\w+|ln)[._]")),
+    ("attention", re.compile(r"\.(?:self_attn|attn|attention|self_attention)\.")),
+    ("mlp", re.compile(r"\.(?:mlp|feed_forward|ffn|block_sparse_moe)\.")),
+    ("embedding", re.compile(r"(?:^|\.)(?:embed_tokens|wte|wpe|word_embeddings|embed_in)\.")),
+    ("head", re.compile(r"(?:^|\.)(?:lm_head|embed_out|score)\.")),
+)
+
+
+@cache
+def place(name: str) -> Place:
+    """The layer and component of a tensor; norms count as norms wherever they stand."""
+    layer = _LAYER.search(name)
+    component = next((c for c, pattern in _COMPONENTS if pattern.search(name)), None)
+    return Place(int(layer[1]) if layer else None, component)
+
+
+def in_layer(name: str, layer: int) -> str:
+    """The name that a layer's tensor has in another layer."""
+    return _LAYER.sub(lambda found: found[0].replace(found[1], str(layer)), name, count=1)

@@ -1,0 +1,130 @@
+"""The bank: the parents that one worker holds, and what is computed of them once.
+
+Checkpoints are memory-mapped, so the workers of a node share their pages; adapters are kept as
+factors. Statistics (Gram matrices, top-k thresholds) are computed at first use and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from evomerge.errors import SourceError
+from evomerge.merging.adapter import LowRank, read_adapter
+from evomerge.merging.inventory import Inventory, read_inventory
+from evomerge.merging.operators.base import Gram
+from evomerge.merging.selection import Threshold
+from evomerge.merging.sources import adapter_folder, model_folder
+from evomerge.recipe.source import Source
+
+__all__ = ["Bank", "open_bank"]
+
+KEPT_THRESHOLDS = 200_000
+"""Where density is a gene, every candidate brings new ones; past this many all are let go."""
+
+
+class Bank:
+    """Parents' tensors in float32, their changes against a base, and cached statistics."""
+
+    def __init__(self, sources: Iterable[Source]) -> None:
+        self._inventories: dict[str, Inventory] = {}
+        self._files: dict[tuple[str, str], Any] = {}
+        self._adapters: dict[Source, dict[str, LowRank]] = {}
+        self._grams: dict[Hashable, Gram] = {}
+        self._thresholds: dict[Hashable, Threshold] = {}
+        self._finite: set[tuple[str, str]] = set()
+        for source in sources:
+            inventory = self.inventory(source)
+            folder = adapter_folder(source)
+            changes = read_adapter(folder) if folder else {}
+            for name, change in changes.items():
+                shape = (change.b.shape[0], change.a.shape[1])
+                known = inventory.tensors.get(name)
+                if known is None or known.shape != shape:
+                    raise SourceError(
+                        f"{folder}: changes {name} of shape {shape}, but {inventory.folder} has"
+                        f" {known.shape if known else 'no such tensor'}"
+                    )
+            self._adapters[source] = changes
+
+    def inventory(self, source: Source) -> Inventory:
+        """What the source's model folder holds."""
+        folder = str(model_folder(source))
+        if folder not in self._inventories:
+            self._inventories[folder] = read_inventory(model_folder(source))
+        return self._inventories[folder]
+
+    def tensor(self, source: Source, name: str) -> Tensor:
+        """A new float32 tensor that the caller may change in place."""
+        weight = self._stored(source, name).to(torch.float32, copy=True)
+        if change := self._adapters[source].get(name):
+            change.add_to(weight, 1.0)
+        return weight
+
+    def change(self, source: Source, base: Source, name: str) -> LowRank | Tensor | None:
+        """th - th_0: None where it is zero by construction, factors where it is low-rank."""
+        same = model_folder(source) == model_folder(base)
+        if same and not self._adapters[base].get(name):
+            return self._adapters[source].get(name)
+        if source == base:
+            return None
+        return self.tensor(source, name).sub_(self.tensor(base, name))
+
+    def gram(self, key: Hashable | None, vectors: Sequence[Tensor]) -> Gram:
+        """The vectors' Gram matrix in float64, kept under `key` unless it is None."""
+        if key is None:
+            return _gram(vectors)
+        if key not in self._grams:
+            self._grams[key] = _gram(vectors)
+        return self._grams[key]
+
+    def threshold(self, key: Hashable | None, values: Tensor, density: float) -> Threshold:
+        """The cut of an exact top-k by magnitude, kept under `key` and the density."""
+        if key is None:
+            return Threshold.of(values, density)
+        if (key, density) not in self._thresholds:
+            if len(self._thresholds) >= KEPT_THRESHOLDS:
+                self._thresholds.clear()
+            self._thresholds[key, density] = Threshold.of(values, density)
+        return self._thresholds[key, density]
+
+    def _stored(self, source: Source, name: str) -> Tensor:
+        inventory = self.inventory(source)
+        if name not in inventory.tensors:
+            raise SourceError(f"{inventory.folder}: has no tensor {name!r}")
+        key = (str(inventory.folder), inventory.tensors[name].file)
+        if key not in self._files:
+            self._files[key] = safe_open(inventory.folder / key[1], framework="pt", device="cpu")
+        tensor: Tensor = self._files[key].get_tensor(name)
+        if (str(inventory.folder), name) not in self._finite:
+            if not bool(torch.isfinite(tensor).all()):
+                raise SourceError(f"{inventory.folder}: the tensor {name!r} is not finite")
+            self._finite.add((str(inventory.folder), name))
+        return tensor
+
+
+def _gram(vectors: Sequence[Tensor]) -> Gram:
+    rows = [vector.flatten() for vector in vectors]
+    gram = np.empty((len(rows), len(rows)))
+    for i, one in enumerate(rows):
+        for j, other in enumerate(rows[: i + 1]):
+            gram[i, j] = gram[j, i] = _inner(one, other)
+    return gram
+
+
+def _inner(one: Tensor, other: Tensor) -> float:
+    """An inner product accumulated in float64 by blocks, without a float64 copy of the whole."""
+    blocks = zip(one.split(1 << 16), other.split(1 << 16), strict=True)
+    return float(sum(torch.dot(a.double(), b.double()) for a, b in blocks))
+
+
+@cache
+def open_bank(sources: tuple[Source, ...]) -> Bank:
+    """The process's bank for these sources: opened once, so its statistics are computed once."""
+    return Bank(sources)

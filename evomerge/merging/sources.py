@@ -1,0 +1,49 @@
+"""From a source to a folder on this machine."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from evomerge.errors import SourceError
+from evomerge.recipe.source import Source
+
+__all__ = ["adapter_folder", "model_folder"]
+
+MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "*.txt")
+"""What is taken from a hub: weights as safetensors, configuration, tokenizer. Never code or pickles."""
+
+
+def model_folder(source: Source) -> Path:
+    """The folder of the source's model; a hub repository is downloaded once.
+
+    Raises:
+        SourceError: neither a folder nor a repository that can be had.
+    """
+    return _folder(source.model, source.revision)
+
+
+def adapter_folder(source: Source) -> Path | None:
+    """The folder of the source's adapter, if it has one."""
+    return _folder(source.adapter, None) if source.adapter else None
+
+
+@cache
+def _folder(place: str, revision: str | None) -> Path:
+    path = Path(place).expanduser()
+    if path.is_dir():
+        return path.resolve()
+    if path.is_absolute() or place.startswith((".", "~")):
+        raise SourceError(f"{place}: no such model folder")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(place, revision=revision, allow_patterns=list(MODEL_FILES))
+        )
+    except HFValidationError:
+        raise SourceError(f"{place}: neither a folder nor the name of a hub repository") from None
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as problem:
+        reason = str(problem).split("\n", 1)[0]
+        raise SourceError(f"{place}: not a folder here, and the hub does not give it ({reason})") from None

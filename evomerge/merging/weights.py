@@ -1,0 +1,50 @@
+"""A recipe as a weight source: what is sent to an engine, kilobytes, is the recipe itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from evomerge.errors import CandidateError
+from evomerge.merging.apply import donor, evaluate, tensor_names
+from evomerge.merging.architecture import in_layer
+from evomerge.merging.bank import open_bank
+from evomerge.recipe.tree import Recipe, sources_of
+
+__all__ = ["DTYPES", "MergedWeights"]
+
+DTYPES = {
+    "BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F64": torch.float64
+}
+"""How safetensors spells the floating types."""
+
+
+@dataclass(frozen=True)
+class MergedWeights:
+    """Implements `WeightSource`: merges where it is iterated, from that process's bank.
+
+    `dtype` is safetensors' name of the result's type; None keeps the donor's, tensor by tensor.
+    Either way a weight is rounded once, so an engine scores the model as it would be saved.
+    """
+
+    recipe: Recipe
+    dtype: str | None = None
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """(checkpoint name, tensor) for every tensor of the merged model, sorted by name.
+
+        Raises:
+            SourceError: a parent lacks a tensor or holds one that is not finite.
+            CandidateError: the merge is undefined for these parameters or left the finite numbers.
+        """
+        bank = open_bank(tuple(dict.fromkeys(sources_of(self.recipe))))
+        stored = bank.inventory(donor(self.recipe)).tensors
+        for name in tensor_names(self.recipe, bank):
+            like = stored[name] if name in stored else stored[in_layer(name, 0)]
+            merged = evaluate(self.recipe, name, bank).to(DTYPES[self.dtype or like.dtype])
+            if not bool(torch.isfinite(merged).all()):
+                raise CandidateError(f"the merged tensor {name!r} is not finite")
+            yield name, merged
