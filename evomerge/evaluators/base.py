@@ -1,0 +1,54 @@
+"""The evaluator contract: benchmark tasks over an engine, scores example by example."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+from evomerge.evaluators.engines.base import Engine
+from evomerge.recipe.value import Value
+
+__all__ = ["SPLITS", "Evaluator", "Failure", "Outcome", "Report", "Split", "TaskScore"]
+
+Split = Literal["search", "validation", "holdout"]
+SPLITS: tuple[Split, ...] = ("search", "validation", "holdout")
+
+
+class TaskScore(Value):
+    """One task's metric: its value over all examples, and each example's own score, in order."""
+
+    metric: str
+    value: float
+    examples: tuple[float, ...]
+    higher_is_better: bool = True
+
+
+class Report(Value):
+    """What an evaluation found."""
+
+    split: Split
+    tasks: Mapping[str, TaskScore]
+    truncated: float = 0.0
+    """Share of generations cut off by the token limit: a score that hides them fools a search."""
+    seconds: Mapping[str, float] = {}
+    """Wall time by phase: merge, load, evaluate."""
+
+
+class Failure(Value):
+    """Why there is no report. A failure is never a score."""
+
+    cause: Literal["candidate", "infrastructure"]
+    message: str
+
+
+Outcome = Report | Failure
+
+
+class Evaluator(Protocol):
+    """Scores whatever model the engine holds at the moment; owns the requests, built once."""
+
+    def evaluate(self, engine: Engine, split: Split) -> Report:
+        """Run the split's examples.
+
+        On `search`, only tasks that the objective weighs; on the others, every task.
+        """

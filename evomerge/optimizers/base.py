@@ -1,0 +1,69 @@
+"""The optimizer contract: ask for genomes, be told fitnesses.
+
+Laws, held to by the conformance suite (`tests/optimizers/conformance.py`):
+
+- *Batching is invisible.* `ask(k)` returns what k calls of `ask(1)` would. It may return fewer than
+  asked, none included, when it must hear answers first (a generational optimizer at the end of a
+  generation); once everything asked has been told it always has at least one question.
+- *Any subset, any order.* `tell` takes any of the questions asked and not yet told, in any order.
+  A generational optimizer gathers them and updates in the order of its questions, so that the order
+  of arrival does not change what it asks next.
+- *A failure is not a score.* An answer without fitness says that the candidate failed; what worst
+  means is for the optimizer to decide.
+- *Replay.* The same seed and the same sequence of asks, tells and observations gives the same
+  questions, bit for bit.
+- *All or nothing.* A call that raises has changed nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from evomerge.recipe.genome import Genome
+
+__all__ = ["Answer", "Fitness", "Optimizer", "Question"]
+
+Fitness = tuple[float, ...]
+"""One number or several; each is maximised."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A genome to be tried. Ids count up from 0 in the order of asking."""
+
+    id: int
+    genome: Genome
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a question; `fitness` is None where the candidate failed."""
+
+    id: int
+    fitness: Fitness | None
+
+
+class Optimizer(Protocol):
+    """Ask and tell; see the laws above."""
+
+    def ask(self, limit: int) -> list[Question]:
+        """At most `limit` new questions (limit >= 1)."""
+
+    def tell(self, answers: Sequence[Answer]) -> None:
+        """Answers to questions asked and not yet told.
+
+        Raises:
+            ValueError: an id that was never asked, was told already, or stands twice; a fitness of
+                the wrong length or not finite. Nothing has been told then.
+        """
+
+    def observe(self, genome: Genome, fitness: Fitness) -> None:
+        """A point it did not ask for and whose fitness is known: a warm start.
+
+        Called before the first `ask` only.
+        """
+
+    def recommend(self) -> Genome | None:
+        """A genome that it believes in without having tried it (a distribution's mean), if any."""

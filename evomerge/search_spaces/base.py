@@ -1,0 +1,41 @@
+"""A search space: a family of recipes, and the total, pure map from genome to recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from evomerge.recipe.genome import ChoiceGene, Gene, Genome
+from evomerge.recipe.tree import Recipe
+
+__all__ = ["SearchSpace", "encode", "named"]
+
+
+class SearchSpace(Protocol):
+    """What the search loop and the optimizers need to know of a space."""
+
+    @property
+    def genes(self) -> tuple[Gene, ...]:
+        """The genes, each with a readable name that no other has."""
+
+    def recipe(self, genome: Genome) -> Recipe:
+        """The recipe of a genome: defined for every genome, and the same each time."""
+
+    def landmarks(self) -> Mapping[str, Genome]:
+        """Genomes worth telling the optimizer first, by label: the uniform merge, each parent."""
+
+
+def named(space: SearchSpace, genome: Genome) -> dict[str, float | str]:
+    """Gene name -> value in the gene's own unit: what a person reads."""
+    return {
+        gene.name: value if isinstance(gene, ChoiceGene) else gene.value(float(value))
+        for gene, value in zip(space.genes, genome, strict=True)
+    }
+
+
+def encode(space: SearchSpace, values: Mapping[str, float | str]) -> Genome:
+    """The inverse of `named`; numbers outside a gene's range are moved to its nearest end."""
+    return tuple(
+        values[gene.name] if isinstance(gene, ChoiceGene) else gene.unit(float(values[gene.name]))
+        for gene in space.genes
+    )

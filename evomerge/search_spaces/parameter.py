@@ -1,0 +1,301 @@
+"""Parameter space: how the parents' weights are combined, group of tensors by group of tensors.
+
+Akiba et al., *Evolutionary Optimization of Model Merging Recipes* (2403.13187), merging in the
+parameter space. A group is a block of layers, a component, or a component of a block; each has one
+gene per parent and per-input parameter (`math.weight`), and one per shared option (`lambda`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from evomerge.errors import ConfigError, did_you_mean
+from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
+from evomerge.recipe.selector import COMPONENTS, Component, Selector
+from evomerge.recipe.signature import Signature
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Merge, Rule
+from evomerge.recipe.value import Value, parse
+
+__all__ = ["Group", "Groups", "ParameterSpace", "ParameterSpaceConfig", "Range"]
+
+Part = Literal["attention", "mlp", "norm", "embedding", "head", "other"]
+
+
+class Range(Value):
+    """A gene's range; `log` searches its logarithm."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+class Groups(Value):
+    """How tensors share genes. Without either key all of them do."""
+
+    layers: Annotated[int, Field(ge=1)] | None = None
+    """Layers in a block; 10 makes three blocks of a model of 30 layers."""
+    components: tuple[Part, ...] = ()
+    """Components with genes of their own; `other` stands for those not named, and is implied."""
+
+    @field_validator("components")
+    @classmethod
+    def _once(cls, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        if len(set(parts)) < len(parts):
+            raise ValueError(f"each component may stand once, got {list(parts)}")
+        return parts
+
+
+class ParameterSpaceConfig(Value):
+    """`space: {kind: parameter, ...}` of a job, or a catalog entry of that shape."""
+
+    kind: Literal["parameter"]
+    description: str = ""
+    base: str | None = None
+    parents: tuple[str, ...] | None = None
+    """Sources to merge; all but the base where it is left out."""
+    method: str | tuple[str, ...]
+    """A list makes the method a gene."""
+    groups: Groups = Groups()
+    genes: Mapping[str, tuple[float, float] | Range]
+    """Parameter -> its range; what has none keeps its default or its value under `options`."""
+    options: Mapping[str, float | int | bool | str] = Field(default_factory=dict)
+    seed: int = 0
+    """Of the recipes' random masks; not a gene, for that would select lucky noise."""
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        return (self.method,) if isinstance(self.method, str) else self.method
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tensors that share genes: what selects them, and the name the genes carry (empty if all)."""
+
+    name: str
+    where: tuple[Selector, ...]
+
+    def gene(self, parameter: str) -> str:
+        return f"{parameter}@{self.name}" if self.name else parameter
+
+
+class ParameterSpace:
+    """Genome -> `Merge` recipe; weights are not forced to sum to 1."""
+
+    def __init__(
+        self,
+        config: ParameterSpaceConfig,
+        sources: Mapping[str, Source],
+        *,
+        layers: int,
+        methods: Mapping[str, Signature],
+        origin: str = "space",
+    ) -> None:
+        """`layers`: how many the models have; `methods`: the registered merge methods.
+
+        Raises:
+            ConfigError: a name, a method or a gene that does not exist or does not fit.
+        """
+        self._config = config
+        self._sources = sources
+        self._methods = [_method(name, methods, origin) for name in config.methods]
+        self._parents = _parents(config, sources, origin)
+        self._groups = list(_groups(config.groups, layers, origin))
+        _check(config, self._methods, origin)
+
+    @cached_property
+    def genes(self) -> tuple[Gene, ...]:
+        """The method's gene first (if any), then group by group."""
+        return tuple(self._genes())
+
+    @cached_property
+    def _at(self) -> Mapping[str, int]:
+        return {gene.name: i for i, gene in enumerate(self.genes)}
+
+    def recipe(self, genome: Genome) -> Merge:
+        """The recipe of a genome; genes that its method does not take are left unused."""
+        signature = self._signature(genome)
+        inputs = {name: self._sources[name] for name in self._inputs}
+        shared = {k: v for k, v in self._config.options.items() if _takes(signature.shared, k)}
+        rules = [
+            self._rule(group, where, genome, signature)
+            for group in self._groups
+            for where in group.where
+        ]
+        return Merge(
+            method=signature.name,
+            base=self._config.base,
+            inputs=inputs,
+            options=shared,
+            rules=tuple(rules),
+            seed=self._config.seed,
+        )
+
+    def landmarks(self) -> dict[str, Genome]:
+        """The uniform merge (weights 1/n, the rest neutral) and each parent alone."""
+        marks = {"uniform": self._at_weights(dict.fromkeys(self._parents, 1 / len(self._parents)))}
+        if "weight" in self._config.genes:
+            for parent in self._parents:
+                alone = {name: float(name == parent) for name in self._parents}
+                marks[f"parent:{parent}"] = self._at_weights(alone)
+        return marks
+
+    def _at_weights(self, weights: Mapping[str, float]) -> Genome:
+        """Neutral genes: the given weights, density 1, lambda 1, t one half, the first method."""
+        genome: list[float | str] = []
+        for gene in self.genes:
+            if isinstance(gene, ChoiceGene):
+                genome.append(gene.choices[0])
+                continue
+            parameter = gene.name.split("@")[0]
+            parent, _, own = parameter.rpartition(".")
+            match own:
+                case "weight":
+                    genome.append(gene.unit(weights[parent]))
+                case "density" | "lambda":
+                    genome.append(gene.unit(1.0))
+                case _:
+                    genome.append(0.5)
+        return tuple(genome)
+
+    @property
+    def _inputs(self) -> list[str]:
+        base = self._config.base
+        return list(dict.fromkeys([*([base] if base else []), *self._parents]))
+
+    def _genes(self) -> Iterator[Gene]:
+        if len(self._methods) > 1:
+            yield ChoiceGene(name="method", choices=tuple(s.name for s in self._methods))
+        for group in self._groups:
+            for parameter, span in self._config.genes.items():
+                bounds = span if isinstance(span, Range) else Range(low=span[0], high=span[1])
+                if any(_takes(s.each, parameter) for s in self._methods):
+                    names = [f"{parent}.{parameter}" for parent in self._parents]
+                else:
+                    names = [parameter]
+                for name in names:
+                    yield FloatGene(name=group.gene(name), **bounds.model_dump())
+
+    def _signature(self, genome: Genome) -> Signature:
+        if len(self._methods) == 1:
+            return self._methods[0]
+        return next(s for s in self._methods if s.name == genome[0])
+
+    def _rule(self, group: Group, where: Selector, genome: Genome, signature: Signature) -> Rule:
+        def value(name: str) -> float:
+            gene, unit = self.genes[i := self._at[group.gene(name)]], genome[i]
+            assert isinstance(gene, FloatGene)
+            return gene.value(float(unit))
+
+        shared = {k: value(k) for k in self._config.genes if _takes(signature.shared, k)}
+        own = [k for k in self._config.genes if _takes(signature.each, k)]
+        inputs = {p: {k: value(f"{p}.{k}") for k in own} for p in self._parents} if own else {}
+        return Rule(where=where, options=shared, inputs=inputs)
+
+
+def _takes(model: type[Value], parameter: str) -> bool:
+    return parameter in (field.alias or name for name, field in model.model_fields.items())
+
+
+def _keys(model: type[Value]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _method(name: str, methods: Mapping[str, Signature], origin: str) -> Signature:
+    if name not in methods:
+        raise ConfigError(f"{origin}.method: unknown method {name!r}; {did_you_mean(name, methods)}")
+    return methods[name]
+
+
+def _parents(
+    config: ParameterSpaceConfig, sources: Mapping[str, Source], origin: str
+) -> tuple[str, ...]:
+    for key, names in (("base", [config.base] if config.base else []), ("parents", config.parents)):
+        for name in names or ():
+            if name not in sources:
+                raise ConfigError(
+                    f"{origin}.{key}: {name!r} is not among the sources; {did_you_mean(name, sources)}"
+                )
+    parents = config.parents or tuple(name for name in sources if name != config.base)
+    if not parents:
+        raise ConfigError(f"{origin}.parents: there is nothing to merge beside the base")
+    return parents
+
+
+def _check(config: ParameterSpaceConfig, methods: Sequence[Signature], origin: str) -> None:
+    """Genes and options exist in some method, ranges hold, and every method gets what it needs."""
+    known = sorted({key for s in methods for key in (*_keys(s.each), *_keys(s.shared))})
+    for key, given in (("genes", config.genes), ("options", config.options)):
+        for name in given:
+            if name not in known:
+                raise ConfigError(
+                    f"{origin}.{key}: no parameter {name!r} in {', '.join(config.methods)};"
+                    f" {did_you_mean(name, known)}"
+                )
+    if not config.genes:
+        raise ConfigError(f"{origin}.genes: a space needs at least one gene; known: {', '.join(known)}")
+    for signature in methods:
+        if signature.needs_base and config.base is None:
+            raise ConfigError(
+                f"{origin}.base: method {signature.name!r} needs a base; name one of the sources"
+            )
+        for model, free in ((signature.each, ()), (signature.shared, tuple(config.options))):
+            for name, field in model.model_fields.items():
+                key = field.alias or name
+                if field.is_required() and key not in (*config.genes, *free):
+                    raise ConfigError(
+                        f"{origin}.genes: method {signature.name!r} needs a range for {key!r}"
+                    )
+    for name, span in config.genes.items():
+        low, high = (span.low, span.high) if isinstance(span, Range) else span
+        _check_range(name, low, high, methods, f"{origin}.genes.{name}")
+
+
+def _check_range(
+    name: str, low: float, high: float, methods: Sequence[Signature], origin: str
+) -> None:
+    if not low < high:
+        raise ConfigError(f"{origin}: needs low < high, got [{low}, {high}]")
+    for model in (model for s in methods for model in (s.each, s.shared) if _takes(model, name)):
+        for end in (low, high):
+            required = {
+                k: 0.5 for k in _keys(model)
+                if next(f for n, f in model.model_fields.items() if (f.alias or n) == k).is_required()
+            }
+            parse(model, {**required, name: end}, origin=origin)
+
+
+def _groups(groups: Groups, layers: int, origin: str) -> Iterator[Group]:
+    """Blocks x components. Outside the layers, the embedding goes with the first block and the
+    rest with the last, unless a component of their own was asked for; the last group is the rest.
+    """
+    if groups.layers is not None and groups.layers > layers:
+        raise ConfigError(f"{origin}.groups.layers: {groups.layers} of a model that has {layers}")
+    size = groups.layers or layers
+    blocks = [(start, min(start + size, layers)) for start in range(0, layers, size)]
+    own: list[Component] = [part for part in COMPONENTS if part in groups.components]
+    outside: list[Component] = [part for part in own if part in ("embedding", "head")]
+    inside: list[Component] = [part for part in own if part not in outside]
+    for part in outside:
+        yield Group(part, (Selector(component=part),))
+    for first, end in blocks:
+        block = f"layers{first}-{end - 1}" if len(blocks) > 1 else ""
+        layered = (first, end) if len(blocks) > 1 else None
+        for part in inside:
+            name = f"{block}.{part}" if block else part
+            where = [Selector(layers=layered, component=part)]
+            if end == layers and layered:
+                where.append(Selector(component=part))
+            yield Group(name, tuple(where))
+        rest = [Selector(layers=layered)]
+        if first == 0 and layered and "embedding" not in outside:
+            rest.insert(0, Selector(component="embedding"))
+        if end == layers and layered:
+            rest.append(Selector())
+        name = ".".join(word for word in (block, "other" if inside else "") if word)
+        yield Group(name, tuple(rest))
