@@ -1,0 +1,34 @@
+# The image of a search on GPUs: the same for the driver and for every worker.
+#
+#   docker build --tag evomerge .
+#   docker run --gpus all --shm-size 8g --volume "$PWD:/work" evomerge search job.yaml --out runs/first
+#
+# torch, CUDA and vLLM come from vLLM's own image, where they were built for each other. The tag is
+# the release of the `vllm` extra in pyproject.toml; the two move together.
+FROM vllm/vllm-openai:v0.32.0
+
+SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
+
+# An environment on top of the image's Python: what is there is used and never replaced.
+ENV PATH=/opt/evomerge/bin:$PATH
+RUN python3 -m venv --system-site-packages /opt/evomerge
+
+WORKDIR /opt/source
+COPY LICENSE README.md constraints.txt pyproject.toml ./
+COPY scripts/image_constraints.py scripts/
+COPY cluster cluster
+COPY evaluators evaluators
+COPY search_spaces search_spaces
+COPY evomerge evomerge
+RUN python scripts/image_constraints.py constraints.txt > /tmp/constraints.txt \
+    && python -m pip install --no-cache-dir --constraint /tmp/constraints.txt '.[dashboard]' \
+    && evomerge --help > /dev/null
+
+# Jobs, models and studies are mounted here. The user owns nothing else, and models from a hub go
+# to the cache in its home, which is worth a volume. Its number is what Kubernetes checks.
+RUN useradd --create-home --uid 10001 evomerge && install --directory --owner evomerge /work
+USER 10001
+WORKDIR /work
+
+ENTRYPOINT ["evomerge"]
+CMD ["--help"]
