@@ -1,0 +1,104 @@
+"""A candidate as recorded, and the order of asks and tells that restores an optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from evomerge.errors import RecordError
+from evomerge.evaluators.base import Failure
+from evomerge.optimizers.base import Fitness
+from evomerge.recipe.genome import Genome
+
+__all__ = ["ORIGINS", "Candidate", "Event", "Origin", "State", "events", "ranked"]
+
+Origin = Literal["optimizer", "landmark", "finalist"]
+"""Asked by the optimizer; told to it before it asks; tried after it, and unknown to it."""
+ORIGINS: tuple[Origin, ...] = ("optimizer", "landmark", "finalist")
+
+State = Literal["running", "done", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One recipe put to the test. What is known only after the test is None or empty before it."""
+
+    number: int
+    origin: Origin
+    label: str | None
+    question: int | None
+    """The optimizer's id of the question; None unless the optimizer asked."""
+    genome: Genome
+    values: Mapping[str, float | str]
+    """Gene name -> value in the gene's own unit, in the order of the genome."""
+    recipe: Mapping[str, Any]
+    digest: str
+    asked: int
+    """Place among all asks and tells of the study, from 0."""
+    asked_s: float
+    """Seconds of searching until then, over all sittings."""
+
+    state: State = "running"
+    fitness: Fitness | None = None
+    tasks: Mapping[str, float] = field(default_factory=dict)
+    """Task -> its metric over all examples."""
+    truncated: float = 0.0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Wall time by phase."""
+    failure: Failure | None = None
+    worker: str | None = None
+    attempts: int = 0
+    told: int | None = None
+    told_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """An ask or a tell."""
+
+    kind: Literal["ask", "tell"]
+    candidate: Candidate
+
+
+def events(candidates: Iterable[Candidate]) -> list[Event]:
+    """All asks and tells in the order in which they were recorded.
+
+    Raises:
+        RecordError: a place in that order is empty or taken twice.
+    """
+    placed: list[tuple[int, Event]] = []
+    for candidate in candidates:
+        placed.append((candidate.asked, Event("ask", candidate)))
+        if candidate.told is not None:
+            placed.append((candidate.told, Event("tell", candidate)))
+    placed.sort(key=lambda pair: pair[0])
+    for expected, (place, event) in enumerate(placed):
+        if place != expected:
+            raise RecordError(
+                f"the record of asks and tells should go on with number {expected}, but candidate "
+                f"{event.candidate.number} has number {place}: something else wrote to the study"
+            )
+    return [event for _, event in placed]
+
+
+def ranked(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:
+    """At most `limit` of the candidates that have a fitness, best first.
+
+    With several objectives: those that no other beats in everything, then those that only these
+    beat, and so on (non-dominated sorting). The older one wins a tie.
+    """
+    left = [candidate for candidate in candidates if candidate.fitness is not None]
+    if all(len(candidate.fitness or ()) == 1 for candidate in left):
+        return sorted(left, key=lambda one: (-(one.fitness or (0.0,))[0], one.number))[:limit]
+    best: list[Candidate] = []
+    while left and len(best) < limit:
+        front = [one for one in left if not any(_dominates(other, one) for other in left)]
+        best += front
+        left = [one for one in left if one not in front]
+    return best[:limit]
+
+
+def _dominates(a: Candidate, b: Candidate) -> bool:
+    pairs = list(zip(a.fitness or (), b.fitness or (), strict=True))
+    return all(x >= y for x, y in pairs) and any(x > y for x, y in pairs)

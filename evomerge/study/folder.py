@@ -1,0 +1,160 @@
+"""The study's folder: what lies where in it, and how a new one appears complete.
+
+study.json    what makes the folder a study: its name, storage, objectives and genes
+job.json      the resolved job, from which a search resumes
+journal.log   the candidates (not there when a database holds them)
+examples/     per-example scores, one file an evaluation
+writer.lock   held by the process that writes
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from evomerge.errors import RecordError, UserError
+from evomerge.recipe.genome import Gene
+from evomerge.recipe.value import Value
+from evomerge.study.publish import PARTIAL, sync_folder, write_whole
+
+__all__ = ["Identity", "StudyFolder"]
+
+
+class Identity(Value):
+    """What stays the same over the life of a study (`study.json`)."""
+
+    format: Literal[1] = 1
+    name: str
+    storage: str | None
+    """A database URL; None for the journal in the folder."""
+    objectives: tuple[str, ...]
+    """The names of the fitness's numbers, each maximised."""
+    genes: tuple[Gene, ...]
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """Paths inside a study's folder."""
+
+    path: Path
+
+    @property
+    def identity(self) -> Path:
+        return self.path / "study.json"
+
+    @property
+    def job(self) -> Path:
+        return self.path / "job.json"
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "journal.log"
+
+    @property
+    def examples(self) -> Path:
+        return self.path / "examples"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "writer.lock"
+
+    def check_new(self) -> None:
+        """Whether a study may be created here.
+
+        Raises:
+            UserError: the folder holds another study, is not empty, or is no folder.
+        """
+        if self.identity.exists():
+            raise UserError(
+                f"{self.path}: holds another study; continue it with `evomerge resume {self.path}`,"
+                " or name another folder"
+            )
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"{self.path}: is a file; name a new or an empty folder for the study")
+        if self.path.is_dir() and any(self.path.iterdir()):
+            raise UserError(f"{self.path}: is not empty; name a new or an empty folder")
+
+    def create(
+        self, identity: Identity, job: Mapping[str, Any], fill: Callable[[StudyFolder], None]
+    ) -> None:
+        """Make the folder with all that belongs in it; `fill` adds the storage.
+
+        Raises:
+            UserError: as `check_new`, or the folder cannot be made. Nothing is left behind then.
+        """
+        self.check_new()
+        path = self.path.absolute()
+        partial = StudyFolder(path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}"))
+        shutil.rmtree(partial.path, ignore_errors=True)  # of a dead process with the same id
+        try:
+            partial.examples.mkdir(parents=True)
+            write_whole(partial.job, _json(job))
+            write_whole(partial.identity, _json(identity.model_dump(mode="json")))
+            fill(partial)
+            self._publish(partial.path, path)
+        except OSError as problem:
+            raise UserError(f"{self.path}: cannot be made ({problem.strerror})") from None
+        finally:
+            shutil.rmtree(partial.path, ignore_errors=True)
+
+    def _publish(self, partial: Path, path: Path) -> None:
+        if path.exists():
+            # An empty folder may be someone's working directory or a mount: it is filled, not
+            # replaced, and becomes a study with the last name to arrive.
+            for entry in sorted(partial.iterdir(), key=lambda one: one.name == self.identity.name):
+                entry.rename(path / entry.name)
+            sync_folder(path)
+        else:
+            partial.rename(path)
+        sync_folder(path.parent)
+
+    def read_identity(self) -> Identity:
+        """What `study.json` says.
+
+        Raises:
+            UserError: there is no study here, or one of a later format.
+        """
+        try:
+            return Identity.model_validate_json(self.identity.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            raise UserError(
+                f"{self.path}: is not a study (it has no {self.identity.name}); "
+                "`evomerge search` makes one"
+            ) from None
+        except ValidationError as problem:
+            raise UserError(
+                f"{self.identity}: cannot be read, it may come from a later version "
+                f"({problem.errors()[0]['msg']})"
+            ) from None
+
+    def read_job(self) -> dict[str, Any]:
+        """The resolved job.
+
+        Raises:
+            RecordError: `job.json` is missing or damaged.
+        """
+        try:
+            job = json.loads(self.job.read_bytes())
+        except (OSError, ValueError) as problem:
+            raise RecordError(f"{self.job}: cannot be read ({problem})") from None
+        if not isinstance(job, dict):
+            raise RecordError(f"{self.job}: is not a job, but a {type(job).__name__}")
+        return job
+
+    def sweep(self) -> None:
+        """Remove what a writer that died had not finished; only the writer may."""
+        for folder in (self.path, self.examples):
+            for partial in folder.glob(f".*{PARTIAL}"):
+                partial.unlink()
+
+
+def _json(data: Any) -> bytes:
+    # The job's own order is kept: a person reads and compares it with the file they wrote.
+    return (json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,78 @@
+"""Restore an optimizer from the record: ask and tell it again what was asked and told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from evomerge.errors import RecordError
+from evomerge.optimizers.base import Answer, Optimizer
+from evomerge.study.candidate import Candidate, Event, events
+
+__all__ = ["restore"]
+
+
+def restore(optimizer: Optimizer, candidates: Iterable[Candidate]) -> None:
+    """Bring a fresh optimizer to where the recorded one was.
+
+    Landmarks are observed first, by number; questions are asked again and answers told one at a
+    time, in the recorded order; finalists were never the optimizer's concern. Unfinished candidates
+    are asked, and wait for their tell.
+
+    Raises:
+        RecordError: the optimizer asks something else than was recorded, or refuses what it was
+            told; it must not be used then.
+    """
+    order = events(candidates)
+    if any(event.candidate.origin == "optimizer" for event in order):
+        _observe_landmarks(optimizer, order)
+    for event in order:
+        candidate = event.candidate
+        try:
+            match candidate.origin, event.kind:
+                case "optimizer", "ask":
+                    _ask_again(optimizer, candidate)
+                case "optimizer", "tell":
+                    assert candidate.question is not None
+                    optimizer.tell([Answer(candidate.question, candidate.fitness)])
+        except ValueError as problem:
+            raise RecordError(
+                f"candidate {candidate.number}: the optimizer refuses the recorded {event.kind} "
+                f"({problem}); {_CURE}"
+            ) from problem
+
+
+_CURE = "resume with the job, seed and package versions that the study was made with"
+
+
+def _observe_landmarks(optimizer: Optimizer, order: Sequence[Event]) -> None:
+    """By number, not by arrival: the search tells them so once all are back."""
+    told = [event.candidate for event in order if event.kind == "tell"]
+    for candidate in sorted(told, key=lambda one: one.number):
+        if candidate.origin == "landmark" and candidate.fitness is not None:
+            optimizer.observe(candidate.genome, candidate.fitness)
+
+
+def _ask_again(optimizer: Optimizer, candidate: Candidate) -> None:
+    questions = optimizer.ask(1)
+    if not questions:
+        raise RecordError(
+            f"candidate {candidate.number} was recorded as question {candidate.question}, but the "
+            f"optimizer has no question now; {_CURE}"
+        )
+    if questions[0].id != candidate.question:
+        raise RecordError(
+            f"candidate {candidate.number} was recorded as question {candidate.question}, but the "
+            f"optimizer asks question {questions[0].id}; {_CURE}"
+        )
+    genome = questions[0].genome
+    if len(genome) != len(candidate.genome):
+        raise RecordError(
+            f"candidate {candidate.number} was recorded with {len(candidate.genome)} genes, but "
+            f"the optimizer asks {len(genome)}; {_CURE}"
+        )
+    for name, recorded, asked in zip(candidate.values, candidate.genome, genome, strict=True):
+        if recorded != asked:
+            raise RecordError(
+                f"candidate {candidate.number} was recorded with {recorded!r} for the gene "
+                f"{name!r} (as the optimizer sees it), but the optimizer asks {asked!r}; {_CURE}"
+            )

@@ -1,0 +1,122 @@
+"""Where Optuna keeps the trials: an append-only journal, or a database by URL."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from pathlib import Path
+
+from optuna.exceptions import DuplicatedStudyError
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage, _CachedStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+
+from evomerge.errors import RecordError, UserError
+from evomerge.study.folder import Identity
+
+__all__ = ["create_trials", "open_trials", "repair_journal"]
+
+# Optuna announces each new study on stderr. Only its storages are silenced: whoever uses Optuna
+# beside this package keeps the verbosity they chose for the rest.
+logging.getLogger("optuna.storages").setLevel(logging.WARNING)
+
+_METRIC_NAMES = "study:metric_names"
+"""Where Optuna's dashboard and plots look for the objectives' names (Study.set_metric_names)."""
+
+
+def create_trials(identity: Identity, journal: Path) -> None:
+    """Make the Optuna study.
+
+    Raises:
+        UserError: the database cannot be reached, or holds a study of that name.
+    """
+    storage = _connect(identity.storage, journal)
+    try:
+        directions = [StudyDirection.MAXIMIZE] * len(identity.objectives)
+        study_id = storage.create_new_study(directions, identity.name)
+        storage.set_study_system_attr(study_id, _METRIC_NAMES, list(identity.objectives))
+    except DuplicatedStudyError:
+        raise UserError(
+            f"{_masked(identity.storage)}: holds a study called {identity.name!r} already; "
+            "give the job another name"
+        ) from None
+    finally:
+        storage.remove_session()
+
+
+def open_trials(identity: Identity, journal: Path) -> tuple[BaseStorage, int]:
+    """The storage, and the study's id in it.
+
+    Raises:
+        UserError: the database cannot be reached, or the study is not in it.
+        RecordError: the journal is missing or damaged.
+    """
+    if identity.storage is None and not journal.exists():
+        raise RecordError(f"{journal}: is missing; the candidates were recorded there")
+    storage = _connect(identity.storage, journal)
+    try:
+        return storage, storage.get_study_id_from_name(identity.name)
+    except KeyError:
+        where = _masked(identity.storage) if identity.storage else str(journal)
+        raise UserError(f"{where}: holds no study called {identity.name!r}") from None
+
+
+def repair_journal(journal: Path) -> None:
+    """Undo what a writer that was killed left: a torn last line, and Optuna's own lock.
+
+    A line that was not written to its end was never reported as recorded, so that dropping it loses
+    nothing; left in place it would spoil the journal with the next line appended to it. Only the
+    holder of the writer's lock may call this: Optuna's lock is stale then by construction.
+
+    Raises:
+        RecordError: the journal is missing.
+    """
+    for lock in journal.parent.glob(f"{journal.name}.lock*"):
+        lock.unlink(missing_ok=True)
+    try:
+        size = journal.stat().st_size
+    except FileNotFoundError:
+        raise RecordError(f"{journal}: is missing; the candidates were recorded there") from None
+    whole = _whole_bytes(journal)
+    if whole < size:
+        with journal.open("r+b") as file:
+            file.truncate(whole)
+
+
+def _whole_bytes(journal: Path) -> int:
+    """Bytes up to the end of the last line that was written to its end."""
+    start = end = 0
+    line = b""
+    with journal.open("rb") as file:
+        for line in file:
+            start, end = end, end + len(line)
+    if not line:
+        return 0
+    return end if line.endswith(b"\n") and _is_json(line) else start
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _connect(url: str | None, journal: Path) -> BaseStorage:
+    if url is None:
+        try:
+            return JournalStorage(JournalFileBackend(str(journal)))
+        except ValueError as problem:
+            raise RecordError(f"{journal}: is damaged ({problem})") from None
+    try:
+        return _CachedStorage(RDBStorage(url))
+    except Exception as problem:  # noqa: BLE001 - SQLAlchemy and every driver have their own
+        reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+        raise UserError(f"storage {_masked(url)}: cannot be opened ({reason})") from None
+
+
+def _masked(url: str | None) -> str:
+    """The URL without its password."""
+    return re.sub(r"(://[^:/@]*:)[^@]*@", r"\1***@", url or "")

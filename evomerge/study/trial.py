@@ -1,0 +1,142 @@
+"""A candidate as an Optuna trial, and back.
+
+Parameters hold the genes in their own units, values the fitness. User attributes hold the rest: one
+`score.<task>` a task, so that Optuna's tables and plots can show them; one `outcome` for what is
+known once the candidate was tried; and what was known when it was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from evomerge.errors import RecordError
+from evomerge.evaluators.base import Failure, Outcome, Report
+from evomerge.recipe.genome import ChoiceGene, Gene, Genome
+from evomerge.study.candidate import Candidate, Origin, State
+
+__all__ = ["asked_trial", "outcome_attributes", "to_candidate"]
+
+_OUTCOME = "outcome"
+_SCORE = "score."
+_MESSAGE_LIMIT = 2000
+
+_STATES: dict[TrialState, State] = {
+    TrialState.RUNNING: "running",
+    TrialState.COMPLETE: "done",
+    TrialState.FAIL: "failed",
+}
+
+
+def asked_trial(
+    genes: Sequence[Gene],
+    genome: Genome,
+    *,
+    origin: Origin,
+    label: str | None,
+    question: int | None,
+    recipe: Mapping[str, Any],
+    digest: str,
+    asked: int,
+    asked_s: float,
+) -> FrozenTrial:
+    """The running trial of a candidate that was just asked."""
+    plain = [entry if isinstance(entry, str) else float(entry) for entry in genome]
+    attributes = {
+        "origin": origin,
+        "label": label,
+        "question": question,
+        "asked": asked,
+        "asked_s": round(asked_s, 3),
+        "digest": digest,
+        "genome": plain,
+        "recipe": recipe,
+    }
+    return create_trial(
+        state=TrialState.RUNNING,
+        params={gene.name: _value(gene, entry) for gene, entry in zip(genes, plain, strict=True)},
+        distributions={gene.name: _distribution(gene) for gene in genes},
+        user_attrs={key: value for key, value in attributes.items() if value is not None},
+    )
+
+
+def outcome_attributes(
+    outcome: Outcome, *, told: int, told_s: float, worker: str, attempts: int
+) -> dict[str, Any]:
+    """The attributes to set before the trial is closed."""
+    common = {"told": told, "told_s": round(told_s, 3), "worker": worker, "attempts": attempts}
+    match outcome:
+        case Report():
+            found = {
+                "split": outcome.split,
+                "truncated": outcome.truncated,
+                "seconds": {phase: round(s, 3) for phase, s in outcome.seconds.items()},
+            }
+            scores = {f"{_SCORE}{name}": task.value for name, task in outcome.tasks.items()}
+            return scores | {_OUTCOME: common | found}
+        case Failure():
+            why = {"cause": outcome.cause, "message": outcome.message[:_MESSAGE_LIMIT]}
+            return {_OUTCOME: common | {"failure": why}}
+
+
+def to_candidate(genes: Sequence[Gene], trial: FrozenTrial) -> Candidate:
+    """What a trial says about its candidate.
+
+    Raises:
+        RecordError: the trial was made or closed by something other than evomerge.
+    """
+    attributes = trial.user_attrs
+    state = _STATES.get(trial.state)
+    if state is None or "asked" not in attributes:
+        raise RecordError(f"trial {trial.number} is not a candidate that evomerge recorded")
+    if state != "running" and _OUTCOME not in attributes:
+        raise RecordError(f"candidate {trial.number} was closed by something other than evomerge")
+    # Attributes of a tell that was cut off before the trial was closed do not count.
+    outcome = {} if state == "running" else attributes[_OUTCOME]
+    failure = outcome.get("failure")
+    return Candidate(
+        number=trial.number,
+        origin=attributes["origin"],
+        label=attributes.get("label"),
+        question=attributes.get("question"),
+        genome=tuple(attributes["genome"]),
+        values={gene.name: trial.params[gene.name] for gene in genes},
+        recipe=attributes["recipe"],
+        digest=attributes["digest"],
+        asked=attributes["asked"],
+        asked_s=attributes["asked_s"],
+        state=state,
+        fitness=tuple(trial.values) if state == "done" else None,
+        tasks=_scores(attributes) if state == "done" else {},
+        truncated=outcome.get("truncated", 0.0),
+        seconds=outcome.get("seconds", {}),
+        failure=Failure.model_validate(failure) if failure else None,
+        worker=outcome.get("worker"),
+        attempts=outcome.get("attempts", 0),
+        told=outcome.get("told"),
+        told_s=outcome.get("told_s"),
+    )
+
+
+def _scores(attributes: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        key.removeprefix(_SCORE): value
+        for key, value in attributes.items()
+        if key.startswith(_SCORE)
+    }
+
+
+def _distribution(gene: Gene) -> BaseDistribution:
+    if isinstance(gene, ChoiceGene):
+        return CategoricalDistribution(gene.choices)
+    return FloatDistribution(gene.low, gene.high, log=gene.log)
+
+
+def _value(gene: Gene, entry: float | str) -> float | str:
+    if isinstance(gene, ChoiceGene):
+        return entry
+    # exp(log(low) + log(high / low)) may land a rounding beyond high, which Optuna refuses.
+    return min(max(gene.value(float(entry)), gene.low), gene.high)

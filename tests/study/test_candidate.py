@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from evomerge.errors import RecordError
+from evomerge.study.candidate import Candidate, events, ranked
+
+
+def candidate(number: int, *, asked: int = 0, **rest: Any) -> Candidate:
+    return Candidate(
+        number=number,
+        origin="optimizer",
+        label=None,
+        question=number,
+        genome=(),
+        values={},
+        recipe={},
+        digest="",
+        asked=asked,
+        asked_s=0.0,
+        **rest,
+    )
+
+
+def test_events_stand_in_the_order_of_recording() -> None:
+    late, early, open_ = (
+        candidate(0, asked=0, told=4),
+        candidate(1, asked=1, told=3),
+        candidate(2, asked=2),
+    )
+    found = [(event.kind, event.candidate.number) for event in events([late, early, open_])]
+    assert found == [("ask", 0), ("ask", 1), ("ask", 2), ("tell", 1), ("tell", 0)]
+
+
+@pytest.mark.parametrize("told", [1, 3])
+def test_a_gap_or_a_double_is_a_record_error(told: int) -> None:
+    with pytest.raises(RecordError, match="should go on with number 2"):
+        events([candidate(0, asked=0, told=told), candidate(1, asked=1)])
+
+
+def test_the_best_come_first_and_the_older_wins_a_tie() -> None:
+    pool = [
+        candidate(0, fitness=(0.2,)),
+        candidate(1, fitness=(0.9,)),
+        candidate(2),
+        candidate(3, fitness=(0.9,)),
+    ]
+    assert [one.number for one in ranked(pool, 9)] == [1, 3, 0]
+    assert [one.number for one in ranked(pool, 1)] == [1]
+
+
+def test_several_objectives_are_ranked_by_fronts() -> None:
+    pool = [
+        candidate(0, fitness=(0.0, 0.0)),
+        candidate(1, fitness=(1.0, 0.0)),
+        candidate(2, fitness=(0.5, 0.0)),
+        candidate(3, fitness=(0.0, 1.0)),
+    ]
+    assert [one.number for one in ranked(pool, 9)] == [1, 3, 2, 0]

@@ -1,0 +1,141 @@
+"""Kill the writer at any moment: nothing that was finished is lost, and the search goes on."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from evomerge.evaluators.base import Report, TaskScore
+from evomerge.recipe.genome import FloatGene
+from evomerge.recipe.source import Source
+from evomerge.study.record import Study
+
+GENES = (FloatGene(name="a", low=0.0, high=1.0), FloatGene(name="b", low=0.0, high=1.0))
+
+
+def report_of(number: int) -> Report:
+    score = number / 1000
+    task = TaskScore(metric="exact", value=score, examples=(score,))
+    return Report(split="search", tasks={"one": task, "two": task})
+
+
+def search(folder: Path, returned: Path) -> None:
+    """Go on where the record ends, and note each tell that returned."""
+    note = os.open(returned, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    study = Study.open(folder, write=True)
+    while True:
+        number = len(study.candidates())
+        study.ask(
+            origin="optimizer",
+            question=number,
+            genome=(number / 1000, 0.5),
+            recipe=Source(model=str(number)),
+        )
+        waiting = study.unfinished()
+        if len(waiting) > 2:
+            one = waiting[-1]
+            report = report_of(one.number)
+            study.save_report(one.digest, "e" * 64, report)
+            study.tell(one.number, report, (one.number / 1000,), worker="w1")
+            os.write(note, one.number.to_bytes(4, "big"))
+
+
+def check(study: Study, finished: set[int]) -> None:
+    """Every finished candidate is there with all that was told; the order has no gap."""
+    candidates = study.candidates()
+    done = {candidate.number for candidate in candidates if candidate.state == "done"}
+    assert finished <= done
+    # At most the tell in flight had been committed without its caller hearing of it.
+    assert len(done - finished) <= 1
+    assert [candidate.question for candidate in candidates] == list(range(len(candidates)))
+    study.events()
+    for candidate in candidates:
+        assert candidate.genome == (candidate.number / 1000, 0.5)
+        if candidate.state == "done":
+            assert candidate.fitness == (candidate.number / 1000,)
+            assert candidate.tasks == {
+                "one": candidate.number / 1000,
+                "two": candidate.number / 1000,
+            }
+            kept = study.load_report(candidate.digest, "e" * 64, "search")
+            assert kept == report_of(candidate.number)
+    finished |= done
+
+
+def nurse(folder: Path, returned: Path) -> None:
+    """For each line read, a new writer, started in milliseconds; then a word when it has died."""
+    for _ in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            search(folder, returned)
+        print(child, flush=True)
+        os.waitpid(child, 0)
+        print("dead", flush=True)
+
+
+@pytest.mark.timeout(120)
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    folder, returned = tmp_path / "study", tmp_path / "returned"
+    returned.touch()
+    Study.create(folder, name="crash", job={}, genes=GENES).close()
+    finished: set[int] = set()
+    chance = random.Random(0)
+    with subprocess.Popen(
+        [sys.executable, __file__, folder, returned],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as nursery:
+        assert nursery.stdin is not None
+        assert nursery.stdout is not None
+        for _ in range(40):
+            print(file=nursery.stdin, flush=True)
+            writer = int(nursery.stdout.readline())
+            time.sleep(0.02 + 0.1 * chance.random())
+            os.kill(writer, signal.SIGKILL)
+            nursery.stdout.readline()
+            check_after_death(folder, returned, finished)
+    assert len(finished) > 40
+    assert not list((folder / "examples").glob(".*"))
+
+
+def check_after_death(folder: Path, returned: Path, finished: set[int]) -> None:
+    noted = returned.read_bytes()
+    finished |= {int.from_bytes(noted[at : at + 4], "big") for at in range(0, len(noted), 4)}
+    with Study.open(folder, write=False) as reader:
+        check(reader, finished)
+    with Study.open(folder, write=True) as study:
+        check(study, finished)
+
+
+def test_cut_off_anywhere(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    with Study.create(folder, name="crash", job={}, genes=GENES) as study:
+        empty = (folder / "journal.log").stat().st_size
+        for number in range(2):
+            study.ask(
+                origin="optimizer", question=number, genome=(0.1, 0.5), recipe=Source(model="a")
+            )
+        study.tell(1, report_of(1), (0.001,), worker="w1")
+    whole = (folder / "journal.log").read_bytes()
+    for length in range(empty, len(whole), 41):
+        (folder / "journal.log").write_bytes(whole[:length])
+        with Study.open(folder, write=False) as reader:
+            assert len(reader.candidates()) <= 2
+        with Study.open(folder, write=True) as study:
+            number = study.ask(origin="landmark", genome=(0.1, 0.5), recipe=Source(model="b"))
+            study.tell(number, report_of(3), (0.003,), worker="w1")
+        with Study.open(folder, write=False) as reader:
+            assert reader.candidates()[number].state == "done"
+            assert len(reader.events()) >= 2
+
+
+if __name__ == "__main__":
+    nurse(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from evomerge.errors import RecordError
+from evomerge.evaluators.base import Report
+from evomerge.study.examples import Examples
+
+RECIPE = "a" * 64
+EVALUATOR = "b" * 64
+
+
+def test_a_report_comes_back_equal(tmp_path: Path, report: Report) -> None:
+    examples = Examples(tmp_path)
+    examples.save(RECIPE, EVALUATOR, report)
+    assert examples.load(RECIPE, EVALUATOR, "search") == report
+    assert [path.name for path in tmp_path.iterdir()] == [f"{RECIPE}.{'b' * 16}.search.json.gz"]
+
+
+def test_other_evaluations_are_not_mistaken_for_it(tmp_path: Path, report: Report) -> None:
+    examples = Examples(tmp_path)
+    examples.save(RECIPE, EVALUATOR, report)
+    assert examples.load("c" * 64, EVALUATOR, "search") is None
+    assert examples.load(RECIPE, "c" * 64, "search") is None
+    assert examples.load(RECIPE, EVALUATOR, "holdout") is None
+
+
+def test_the_same_report_makes_the_same_file(tmp_path: Path, report: Report) -> None:
+    contents = []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        Examples(folder).save(RECIPE, EVALUATOR, report)
+        contents.append(next(folder.iterdir()).read_bytes())
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize("kept", [slice(-9), slice(9, None), slice(0)])
+def test_a_damaged_file_is_named(tmp_path: Path, report: Report, kept: slice) -> None:
+    examples = Examples(tmp_path)
+    examples.save(RECIPE, EVALUATOR, report)
+    path = next(tmp_path.iterdir())
+    path.write_bytes(path.read_bytes()[kept])
+    with pytest.raises(RecordError, match=r"search\.json\.gz: is damaged; delete it"):
+        examples.load(RECIPE, EVALUATOR, "search")

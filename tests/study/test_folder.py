@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from evomerge.errors import RecordError, UserError
+from evomerge.recipe.genome import ChoiceGene, FloatGene
+from evomerge.study.folder import Identity, StudyFolder
+
+IDENTITY = Identity(
+    name="small",
+    storage=None,
+    objectives=("fitness",),
+    genes=(
+        FloatGene(name="w", low=0.5, high=2.0, log=True),
+        ChoiceGene(name="method", choices=("linear", "ties")),
+    ),
+)
+
+
+def make(path: Path) -> StudyFolder:
+    folder = StudyFolder(path)
+    folder.create(IDENTITY, {"seed": 7}, lambda new: new.journal.touch())
+    return folder
+
+
+def test_a_new_folder_reads_back(tmp_path: Path) -> None:
+    folder = make(tmp_path / "runs" / "one")
+    assert folder.read_identity() == IDENTITY
+    assert folder.read_job() == {"seed": 7}
+    assert {entry.name for entry in folder.path.iterdir()} == {
+        "study.json", "job.json", "journal.log", "examples",
+    }  # fmt: skip
+    assert [entry.name for entry in (tmp_path / "runs").iterdir()] == ["one"]
+
+
+def test_an_empty_folder_is_filled_and_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(Path())
+    assert json.loads((tmp_path / "job.json").read_text()) == {"seed": 7}
+    assert StudyFolder(Path()).read_identity() == IDENTITY
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("study.json", "holds another study; continue it with `evomerge resume"), ("x", "not empty")],
+)
+def test_a_folder_that_holds_something_is_refused_and_untouched(
+    tmp_path: Path, name: str, message: str
+) -> None:
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(UserError, match=message):
+        make(tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="is a file"):
+        make(tmp_path / "file")
+
+
+def test_nothing_is_left_of_a_creation_that_failed(tmp_path: Path) -> None:
+    def fail(new: StudyFolder) -> None:
+        raise UserError("no database")
+
+    with pytest.raises(UserError, match="no database"):
+        StudyFolder(tmp_path / "study").create(IDENTITY, {}, fail)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unwritable_place_is_the_users_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be made"):
+        make(tmp_path / "file" / "study")
+
+
+def test_what_is_no_study_is_the_users_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not a study"):
+        StudyFolder(tmp_path).read_identity()
+
+
+def test_a_later_format_is_refused(tmp_path: Path) -> None:
+    folder = make(tmp_path / "study")
+    later = json.loads(folder.identity.read_text()) | {"format": 2}
+    folder.identity.write_text(json.dumps(later))
+    with pytest.raises(UserError, match="later version"):
+        folder.read_identity()
+
+
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_a_damaged_job_is_a_record_error(tmp_path: Path, content: str) -> None:
+    folder = make(tmp_path / "study")
+    folder.job.write_text(content)
+    with pytest.raises(RecordError, match=r"job\.json"):
+        folder.read_job()
+
+
+def test_sweeping_removes_only_what_was_not_finished(tmp_path: Path) -> None:
+    folder = make(tmp_path / "study")
+    (folder.examples / ".a.json.gz.12.partial").write_text("")
+    (folder.path / ".job.json.12.partial").write_text("")
+    (folder.examples / "b.json.gz").write_text("")
+    folder.sweep()
+    assert [entry.name for entry in folder.examples.iterdir()] == ["b.json.gz"]
+    assert not list(folder.path.glob(".*"))

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from evomerge.errors import UserError
+from evomerge.study.lock import WriterLock
+
+HOLD = """
+import os, sys, time
+from pathlib import Path
+from evomerge.study.lock import WriterLock
+lock = WriterLock(Path(sys.argv[1]))
+child = os.fork() if "fork" in sys.argv else 1
+if child:
+    print(child, flush=True)
+time.sleep(60)
+"""
+
+
+def hold(path: Path, *options: str) -> tuple[subprocess.Popen[str], int]:
+    """A process that holds the lock, and the id of the child that it forked, if it did."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path), *options], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    return process, int(process.stdout.readline())
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+def test_a_second_writer_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "writer.lock"
+    holder, _ = hold(path)
+    try:
+        with pytest.raises(UserError, match=f"written by process {holder.pid} on "):
+            WriterLock(path)
+    finally:
+        end(holder)
+    WriterLock(path).release()
+
+
+def test_a_second_lock_of_the_same_process_is_refused(tmp_path: Path) -> None:
+    lock = WriterLock(tmp_path / "writer.lock")
+    with pytest.raises(UserError, match=f"process {os.getpid()} "):
+        WriterLock(tmp_path / "writer.lock")
+    lock.release()
+    lock.release()
+    WriterLock(tmp_path / "writer.lock").release()
+
+
+def test_a_forked_child_does_not_keep_the_lock_of_a_killed_parent(tmp_path: Path) -> None:
+    path = tmp_path / "writer.lock"
+    holder, child = hold(path, "fork")
+    end(holder)
+    try:
+        os.kill(child, 0)
+        WriterLock(path).release()
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_a_missing_folder_is_the_users_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be written"):
+        WriterLock(tmp_path / "missing" / "writer.lock")

@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+
+from evomerge.errors import RecordError, UserError
+from evomerge.evaluators.base import Failure, Report
+from evomerge.recipe.digest import digest, plain
+from evomerge.recipe.genome import FloatGene, Genome
+from evomerge.recipe.tree import Merge
+from evomerge.study.record import Study
+
+FAILURE = Failure(cause="candidate", message="not finite")
+Ask = Callable[[int], int]
+
+
+def test_a_candidate_is_on_record_once_asked(
+    study: Study, folder: Path, genome: Genome, recipe: Merge
+) -> None:
+    number = study.ask(origin="landmark", label="uniform", genome=genome, recipe=recipe)
+    with Study.open(folder, write=False) as reader:
+        (candidate,) = reader.unfinished()
+    assert (candidate.number, candidate.state, candidate.asked) == (number, "running", 0)
+    assert candidate.genome == genome
+    assert candidate.values == {"weight": 0.5, "rate": 10.0, "method": "ties"}
+    assert candidate.recipe == plain(recipe)
+    assert candidate.digest == digest(recipe)
+    assert (candidate.origin, candidate.label) == ("landmark", "uniform")
+
+
+def test_a_report_closes_its_candidate(study: Study, ask: Ask, report: Report) -> None:
+    assert study.tell(ask(0), report, (0.5,), worker="w1", attempts=2) == 1
+    (candidate,) = study.candidates()
+    assert (candidate.state, candidate.fitness, candidate.told) == ("done", (0.5,), 1)
+    assert candidate.tasks == {"sums": 0.5}
+    assert candidate.seconds == {"merge": 0.123, "evaluate": 2.0}
+    assert (candidate.truncated, candidate.worker, candidate.attempts) == (0.25, "w1", 2)
+    assert study.unfinished() == []
+
+
+def test_a_failure_has_no_fitness(study: Study, ask: Ask) -> None:
+    study.tell(ask(0), FAILURE, None, worker="w1")
+    (candidate,) = study.candidates()
+    assert (candidate.state, candidate.fitness, candidate.failure) == ("failed", None, FAILURE)
+    assert study.best() == []
+
+
+def test_telling_twice_or_unasked_changes_nothing(study: Study, ask: Ask, report: Report) -> None:
+    study.tell(ask(0), report, (0.5,), worker="w1")
+    before = study.candidates()
+    with pytest.raises(RecordError, match="candidate 0 was told already"):
+        study.tell(0, FAILURE, None, worker="w1")
+    with pytest.raises(RecordError, match="candidate 1 was never asked"):
+        study.tell(1, report, (0.5,), worker="w1")
+    assert study.candidates() == before
+    assert [event.kind for event in study.events()] == ["ask", "tell"]
+
+
+@pytest.mark.parametrize("fitness", [None, (), (0.1, 0.2), (math.nan,), (math.inf,)])
+def test_a_fitness_that_does_not_fit_is_refused(
+    study: Study, ask: Ask, report: Report, fitness: tuple[float, ...] | None
+) -> None:
+    ask(0)
+    with pytest.raises(ValueError, match="fitness"):
+        study.tell(0, report, fitness, worker="w1")
+    with pytest.raises(ValueError, match="a Failure cannot have the fitness"):
+        study.tell(0, FAILURE, (0.0,), worker="w1")
+    assert len(study.unfinished()) == 1
+
+
+def test_a_question_goes_with_the_optimizer_only(
+    study: Study, genome: Genome, recipe: Merge
+) -> None:
+    with pytest.raises(ValueError, match="do not go together"):
+        study.ask(origin="optimizer", genome=genome, recipe=recipe)
+    with pytest.raises(ValueError, match="do not go together"):
+        study.ask(origin="landmark", question=0, genome=genome, recipe=recipe)
+    with pytest.raises(ValueError, match="zip"):
+        study.ask(origin="landmark", genome=genome[:2], recipe=recipe)
+    assert study.candidates() == []
+
+
+def test_the_order_goes_on_after_reopening(
+    study: Study, folder: Path, ask: Ask, report: Report
+) -> None:
+    ask(0), ask(1)
+    study.tell(1, report, (0.9,), worker="w1")
+    study.close()
+    with Study.open(folder, write=True) as again:
+        again.tell(0, report, (0.1,), worker="w2")
+        assert [(event.kind, event.candidate.number) for event in again.events()] == [
+            ("ask", 0), ("ask", 1), ("tell", 1), ("tell", 0),
+        ]  # fmt: skip
+        assert [candidate.number for candidate in again.best(5)] == [1, 0]
+
+
+def test_a_reader_follows_the_writer(study: Study, folder: Path, ask: Ask, report: Report) -> None:
+    with Study.open(folder, write=False) as reader:
+        ask(0)
+        assert [one.state for one in reader.candidates()] == ["running"]
+        study.tell(0, report, (0.5,), worker="w1")
+        assert [one.state for one in reader.candidates()] == ["done"]
+
+
+def test_a_reader_writes_nothing(
+    study: Study, folder: Path, genome: Genome, recipe: Merge, report: Report
+) -> None:
+    study.close()
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    with Study.open(folder, write=False) as reader:
+        for write in (
+            lambda: reader.ask(origin="landmark", genome=genome, recipe=recipe),
+            lambda: reader.tell(0, FAILURE, None, worker="w1"),
+            lambda: reader.put("key", 1),
+            lambda: reader.save_report("a", "b", report),
+        ):
+            with pytest.raises(RecordError, match="not open for writing"):
+                write()
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_one_writer_at_a_time(study: Study, folder: Path) -> None:
+    with pytest.raises(UserError, match="being written by process"):
+        Study.open(folder, write=True)
+    study.close()
+    study.close()
+    Study.open(folder, write=True).close()
+
+
+def test_a_record_that_cannot_be_opened_does_not_stay_locked(study: Study, folder: Path) -> None:
+    study.close()
+    journal = (folder / "journal.log").rename(folder / "elsewhere")
+    with pytest.raises(RecordError, match="is missing"):
+        Study.open(folder, write=True)
+    journal.rename(folder / "journal.log")
+    Study.open(folder, write=True).close()
+
+
+def test_the_job_and_the_search_space_are_kept(study: Study, folder: Path) -> None:
+    with Study.open(str(folder), write=False) as reader:
+        assert (reader.name, reader.job, reader.objectives) == ("small", {"seed": 7}, ("fitness",))
+        assert reader.genes == study.genes
+        assert reader.path == folder
+
+
+def test_a_folder_with_a_study_is_refused(study: Study, folder: Path) -> None:
+    with pytest.raises(UserError, match="holds another study"):
+        Study.create(folder, name="other", job={}, genes=study.genes)
+
+
+def test_what_is_put_is_kept(study: Study, folder: Path) -> None:
+    study.put("comparison", {"rows": [1]})
+    study.put("comparison", {"rows": [1, 2]})
+    with Study.open(folder, write=False) as reader:
+        assert reader.get("comparison") == {"rows": [1, 2]}
+        assert reader.get("nothing") is None
+
+
+def test_the_clock_runs_while_a_writer_is_open(study: Study, folder: Path) -> None:
+    time.sleep(0.05)
+    study.close()
+    first = study.seconds_spent
+    assert 0.05 <= first < 5
+    time.sleep(0.2)
+    with Study.open(folder, write=True) as again:
+        assert first <= again.seconds_spent < first + 0.15
+        time.sleep(0.05)
+    assert first + 0.05 <= again.seconds_spent < first + 0.2
+
+
+def test_the_clock_of_a_killed_writer_counts_to_its_last_record(
+    study: Study, folder: Path, ask: Ask, report: Report
+) -> None:
+    ask(0)
+    time.sleep(0.05)
+    study.tell(0, report, (0.5,), worker="w1")
+    with Study.open(folder, write=False) as reader:
+        told_s = reader.candidates()[0].told_s
+        assert told_s is not None
+        assert reader.seconds_spent == told_s >= 0.05
+
+
+def test_reports_are_found_again(study: Study, folder: Path, report: Report) -> None:
+    study.save_report("a" * 64, "b" * 64, report)
+    with Study.open(folder, write=False) as reader:
+        assert reader.load_report("a" * 64, "b" * 64, "search") == report
+        assert reader.load_report("a" * 64, "b" * 64, "holdout") is None
+
+
+def test_a_database_keeps_the_same_record(
+    tmp_path: Path, genome: Genome, recipe: Merge, report: Report
+) -> None:
+    url = f"sqlite:///{tmp_path}/studies.db"
+    genes = (
+        FloatGene(name="b", low=0.0, high=1.0),
+        FloatGene(name="a", low=0.0, high=1.0),
+    )
+    with Study.create(
+        tmp_path / "one", name="one", job={}, genes=genes, storage_url=url, objectives=("x", "y")
+    ) as study:
+        for question in range(2):
+            study.ask(origin="optimizer", question=question, genome=(0.1, 1 / 3), recipe=recipe)
+        study.tell(1, report, (0.5, 0.25), worker="w1")
+        study.put("key", [1])
+    with Study.open(tmp_path / "one", write=True) as again:
+        again.tell(0, FAILURE, None, worker="w1")
+        first, second = again.candidates()
+        assert first.failure == FAILURE
+        assert second.fitness == (0.5, 0.25)
+        assert list(second.values.items()) == [("b", 0.1), ("a", 1 / 3)]
+        assert [event.kind for event in again.events()] == ["ask", "ask", "tell", "tell"]
+        assert again.get("key") == [1]
+    assert not (tmp_path / "one" / "journal.log").exists()
+
+
+def test_a_study_that_the_database_refuses_leaves_no_folder(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/studies.db"
+    genes = [FloatGene(name="a", low=0.0, high=1.0)]
+    Study.create(tmp_path / "one", name="same", job={}, genes=genes, storage_url=url).close()
+    with pytest.raises(UserError, match="'same' already"):
+        Study.create(tmp_path / "two", name="same", job={}, genes=genes, storage_url=url)
+    assert not (tmp_path / "two").exists()
+
+
+def test_optuna_opens_it_as_any_study(study: Study, folder: Path, ask: Ask, report: Report) -> None:
+    for question, fitness in enumerate((0.25, 0.75)):
+        study.tell(ask(question), report, (fitness,), worker="w1")
+    storage = optuna.storages.JournalStorage(
+        optuna.storages.journal.JournalFileBackend(str(folder / "journal.log"))
+    )
+    loaded = optuna.load_study(study_name="small", storage=storage)
+    assert loaded.best_value == 0.75
+    assert loaded.best_params == {"weight": 0.5, "rate": 10.0, "method": "ties"}
+    assert loaded.metric_names == ["fitness"]
+    assert loaded.best_trial.user_attrs["score.sums"] == 0.5
+
+
+def test_optuna_dashboard_opens_it(study: Study, folder: Path, ask: Ask) -> None:
+    storage_url = pytest.importorskip("optuna_dashboard._storage_url")
+    ask(0)
+    storage = storage_url.get_storage(str(folder / "journal.log"))
+    (found,) = storage.get_all_studies()
+    assert found.study_name == "small"
+    assert len(storage.get_all_trials(found._study_id)) == 1
+
+
+def test_a_journal_line_stays_small(study: Study, folder: Path, ask: Ask, report: Report) -> None:
+    before = (folder / "journal.log").stat().st_size
+    study.tell(ask(0), report, (0.5,), worker="w1")
+    assert (folder / "journal.log").stat().st_size - before < 2500
+    for line in (folder / "journal.log").read_bytes().splitlines():
+        json.loads(line)
