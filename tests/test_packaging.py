@@ -49,7 +49,7 @@ def contents(wheel: Path) -> dict[str, int]:
 
 
 def listed_entries(packages: Path, folder: Path) -> list[tuple[str, str, Path]]:
-    """The catalog's entries as a process in `folder` sees them with `packages` first on its path."""
+    """The entries that a process in `folder` sees with `packages` first on its path."""
     environment = {**os.environ, "PYTHONPATH": str(packages)}
     listing = subprocess.run(
         [sys.executable, "-c", LIST_ENTRIES],
