@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from evomerge.errors import RecordError
 from evomerge.optimizers.base import Answer, Optimizer
@@ -27,18 +28,13 @@ def restore(optimizer: Optimizer, candidates: Iterable[Candidate]) -> None:
         _observe_landmarks(optimizer, order)
     for event in order:
         candidate = event.candidate
-        try:
-            match candidate.origin, event.kind:
-                case "optimizer", "ask":
-                    _ask_again(optimizer, candidate)
-                case "optimizer", "tell":
-                    assert candidate.question is not None
+        match candidate.origin, event.kind:
+            case "optimizer", "ask":
+                _ask_again(optimizer, candidate)
+            case "optimizer", "tell":
+                assert candidate.question is not None
+                with _refusal_named(candidate):
                     optimizer.tell([Answer(candidate.question, candidate.fitness)])
-        except ValueError as problem:
-            raise RecordError(
-                f"candidate {candidate.number}: the optimizer refuses the recorded {event.kind} "
-                f"({problem}); {_CURE}"
-            ) from problem
 
 
 _CURE = "resume with the job, seed and package versions that the study was made with"
@@ -49,7 +45,19 @@ def _observe_landmarks(optimizer: Optimizer, order: Sequence[Event]) -> None:
     told = [event.candidate for event in order if event.kind == "tell"]
     for candidate in sorted(told, key=lambda one: one.number):
         if candidate.origin == "landmark" and candidate.fitness is not None:
-            optimizer.observe(candidate.genome, candidate.fitness)
+            with _refusal_named(candidate):
+                optimizer.observe(candidate.genome, candidate.fitness)
+
+
+@contextmanager
+def _refusal_named(candidate: Candidate) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as problem:
+        raise RecordError(
+            f"candidate {candidate.number}: the optimizer refuses the recorded fitness "
+            f"{candidate.fitness} ({problem}); {_CURE}"
+        ) from problem
 
 
 def _ask_again(optimizer: Optimizer, candidate: Candidate) -> None:
