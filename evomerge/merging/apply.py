@@ -106,6 +106,7 @@ def _merge(merge: Merge, name: str, bank: Bank) -> Tensor:
             raise RecipeError(f"method {operator.signature.name!r}: no engine for family {family!r}")
 
 
+LARGEST = torch.finfo(torch.float32).max
 Vector = Tensor | LowRank | None
 """Weights or a task vector; a low-rank one as its factors, None where it is zero by construction."""
 
@@ -121,6 +122,8 @@ def _combine(
 ) -> Tensor:
     """origin + sum_i c_i v_i, in place of the origin or of the first vector."""
     for vector, coefficient in zip(vectors, coefficients, strict=True):
+        if not abs(coefficient) <= LARGEST:
+            raise CandidateError(f"the coefficient {coefficient:g} is not finite in float32")
         match vector:
             case None:
                 continue

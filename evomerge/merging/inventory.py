@@ -17,6 +17,8 @@ __all__ = ["Inventory", "TensorInfo", "read_inventory"]
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+WIDTHS = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "BF16": 2, "F16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+"""Bytes of an element, by safetensors' name of the type."""
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -50,6 +52,11 @@ class Inventory:
     def parameters(self) -> int:
         """Number of weights stored."""
         return sum(_elements(info.shape) for info in self.tensors.values())
+
+    @property
+    def size(self) -> int:
+        """Bytes of all tensors."""
+        return sum(_elements(info.shape) * WIDTHS.get(info.dtype, 4) for info in self.tensors.values())
 
     @cached_property
     def vocabulary(self) -> str | None:

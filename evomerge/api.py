@@ -1,0 +1,251 @@
+"""The verbs of the command line, as functions: search, resume, merge, evaluate, export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from evomerge import build
+from evomerge.cluster.base import Executor, Work
+from evomerge.cluster.config import ClusterConfig
+from evomerge.cluster.target import load
+from evomerge.config import Job
+from evomerge.errors import InfrastructureError, UserError
+from evomerge.evaluators.base import Failure, Report, Split
+from evomerge.evaluators.engines.config import EngineConfig
+from evomerge.evaluators.tasks import LmEvalConfig
+from evomerge.finals import Finals, Scorer, Winner
+from evomerge.recipe.digest import plain
+from evomerge.recipe.tree import Recipe
+from evomerge.recipe.value import parse
+from evomerge.recipe.yaml import parse_recipe
+from evomerge.run import Progress, Search
+from evomerge.search_spaces.baselines import baselines
+from evomerge.study.candidate import Candidate
+from evomerge.study.card import card
+from evomerge.study.comparison import Comparison
+from evomerge.study.record import Study
+
+__all__ = ["Listener", "evaluate", "export", "job_of", "merge", "resume", "search", "winner"]
+
+
+class Listener:
+    """What hears of a search; every method does nothing unless it is overridden."""
+
+    def started(self, job: Job, study: Study, executor: Executor) -> None:
+        """The workers are being started; the search begins."""
+
+    def progressed(self, progress: Progress) -> None:
+        """Called at least every half second while the search runs."""
+
+    def said(self, message: str) -> None:
+        """One line about what comes after the search, or a warning before it."""
+
+    def compared(self, comparison: Comparison) -> None:
+        """The holdout has been scored."""
+
+
+def search(job: Job, out: Path, listener: Listener | None = None) -> Comparison:
+    """Search, choose the winner on the validation split and compare it on the holdout.
+
+    The study is kept in the folder `out`; whatever stops this, `resume(out)` goes on.
+
+    Raises:
+        UserError: the job cannot be run as written, or `out` holds something; nothing is written.
+    """
+    listener = listener or Listener()
+    for warning in build.check(job):
+        listener.said(f"warning: {warning}")
+    Study.check_vacant(out)
+    space = build.space(job)
+    with _executor(job) as executor, Study.create(
+        out,
+        name=job.name,
+        job=job.model_dump(mode="json"),
+        genes=space.genes,
+        storage_url=job.storage,
+    ) as study:
+        return _go_on(job, study, executor, listener)
+
+
+def resume(folder: Path, listener: Listener | None = None) -> Comparison:
+    """Go on with a study after anything; a finished one is only compared again from its record.
+
+    Raises:
+        UserError: there is no study, another process writes to it, or a source has gone.
+        RecordError: the optimizer does not ask what is on record.
+    """
+    listener = listener or Listener()
+    with Study.open(folder, write=True) as study:
+        job = job_of(study)
+        build.check(job)
+        with _executor(job) as executor:
+            return _go_on(job, study, executor, listener)
+
+
+def job_of(study: Study) -> Job:
+    """The resolved job that a study was made from."""
+    return parse(Job, study.job, origin=f"{study.path}: job")
+
+
+def winner(study: Study) -> tuple[str, Recipe]:
+    """(label, recipe) of the winner; of the best candidate so far while there is none.
+
+    Raises:
+        UserError: nothing has been scored yet.
+    """
+    if chosen := study.get("winner"):
+        return str(chosen["label"]), _recipe(chosen["recipe"], study)
+    for best in study.best(1):
+        return f"candidate {best.number}", _recipe(best.recipe, study)
+    raise UserError(f"{study.path}: no candidate has been scored yet; evomerge resume goes on")
+
+
+def export(
+    folder: Path,
+    out: Path,
+    *,
+    candidate: int | None = None,
+    dtype: str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> str:
+    """Build the winner, or a candidate by number, as a model folder; its label is returned.
+
+    Raises:
+        UserError: `out` is not empty, or there is no such candidate.
+    """
+    with Study.open(folder, write=False) as study:
+        if candidate is None:
+            label, recipe = winner(study)
+        else:
+            one = _candidate(study, candidate)
+            label, recipe = f"candidate {candidate}", _recipe(one.recipe, study)
+        comparison = study.get("comparison") if candidate is None else None
+        text = card(
+            title=f"{study.name}, {label}",
+            recipe=recipe,
+            job=study.job,
+            comparison=Comparison.from_json(comparison) if comparison else None,
+        )
+    _write(recipe, out, text, dtype, progress)
+    return label
+
+
+def merge(
+    recipe: Recipe,
+    out: Path,
+    *,
+    origin: str = "recipe",
+    dtype: str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[str]:
+    """Build one recipe as a model folder; the warnings worth telling are returned.
+
+    Raises:
+        UserError: the recipe cannot be built, or `out` is not empty; nothing is left behind.
+    """
+    warnings = build.check_recipe(recipe, origin)
+    text = card(title=out.name, recipe=recipe, job=None, comparison=None)
+    _write(recipe, out, text, dtype, progress)
+    return warnings
+
+
+def evaluate(
+    recipe: Recipe,
+    evaluator: LmEvalConfig,
+    *,
+    split: Split,
+    engine: EngineConfig,
+    origin: str = "recipe",
+) -> Report:
+    """Score one recipe (a model is the recipe that is its source) in this process.
+
+    Raises:
+        UserError: the recipe or the evaluator cannot be used.
+    """
+    build.check_recipe(recipe, origin)
+    donor = load("evomerge.merging.apply:donor")(recipe)
+    executor = build.executor(ClusterConfig(kind="in_process", max_attempts=1), engine, evaluator, donor)
+    executor.submit(Work("model", recipe, split))
+    outcome = executor.wait(0)[0].outcome
+    if isinstance(outcome, Failure):
+        raise UserError(outcome.message) if outcome.cause == "candidate" else InfrastructureError(
+            outcome.message
+        )
+    return outcome
+
+
+def _go_on(job: Job, study: Study, executor: Executor, listener: Listener) -> Comparison:
+    space = build.space(job)
+    objective, evaluator = build.objective(job), job.evaluator.digest()
+    optimizer = build.optimizer(job, space)
+    listener.started(job, study, executor)
+    Search(
+        study,
+        space,
+        optimizer,
+        executor,
+        objective,
+        evaluator=evaluator,
+        budget=job.budget,
+        landmarks=build.landmarks(job),
+        tell=listener.progressed,
+    ).run()
+    finals = Finals(Scorer(study, executor, evaluator, listener.said), objective)
+    if chosen := study.get("winner"):
+        best = Winner(chosen["label"], _recipe(chosen["recipe"], study), chosen["fitness"])
+    else:
+        finalists = _finalists(job, study)
+        mean = optimizer.recommend() if job.select.recommendation else None
+        if mean is not None:
+            finalists["recommendation"] = space.recipe(mean)
+        best = finals.choose(finalists)
+        study.put(
+            "winner",
+            {"label": best.label, "recipe": plain(best.recipe), "fitness": best.fitness},
+        )
+    parents = job.space.parents or tuple(n for n in job.sources if n != job.space.base)
+    reports = finals.holdout(best, baselines(job.sources, job.space.base, parents))
+    comparison = Comparison.of(reports, winner="evolved")
+    study.put("comparison", comparison.to_json())
+    listener.compared(comparison)
+    return comparison
+
+
+def _finalists(job: Job, study: Study) -> dict[str, Recipe]:
+    """The best candidates of the search, each recipe once."""
+    found: dict[str, Candidate] = {}
+    for one in study.best(len(study.candidates())):
+        if len(found) < job.select.finalists:
+            found.setdefault(one.digest, one)
+    return {f"candidate {one.number}": _recipe(one.recipe, study) for one in found.values()}
+
+
+def _candidate(study: Study, number: int) -> Candidate:
+    candidates = study.candidates()
+    if not 0 <= number < len(candidates):
+        raise UserError(f"{study.path}: no candidate {number}; there are {len(candidates)}, from 0")
+    return candidates[number]
+
+
+def _recipe(data: Any, study: Study) -> Recipe:
+    return parse_recipe(data, origin=f"{study.path}: recipe", folder=study.path)
+
+
+def _write(
+    recipe: Recipe, out: Path, text: str, dtype: str | None, progress: Callable[[int, int], None]
+) -> None:
+    load("evomerge.merging.checkpoint:write_checkpoint")(
+        recipe, out, card=text, dtype=dtype, progress=progress
+    )
+
+
+@contextmanager
+def _executor(job: Job) -> Iterator[Executor]:
+    executor = build.executor(job.cluster, job.engine, job.evaluator, build.skeleton(job))
+    try:
+        yield executor
+    finally:
+        executor.close()

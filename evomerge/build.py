@@ -1,0 +1,157 @@
+"""From a job to the objects that it names: the only place where configuration becomes things."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from evomerge.cluster.base import Executor, Performer
+from evomerge.cluster.config import ClusterConfig, WorkerConfig
+from evomerge.cluster.local import InProcess
+from evomerge.cluster.target import load
+from evomerge.config import Job
+from evomerge.errors import ConfigError, did_you_mean
+from evomerge.evaluators.engines.config import EngineConfig
+from evomerge.evaluators.objective import Objective
+from evomerge.evaluators.tasks import LmEvalConfig
+from evomerge.merging.fit import check_fit
+from evomerge.merging.inventory import read_inventory
+from evomerge.merging.operators import signatures
+from evomerge.merging.sources import model_folder
+from evomerge.optimizers.base import Optimizer
+from evomerge.optimizers.registry import make
+from evomerge.recipe.check import check_methods
+from evomerge.recipe.genome import ChoiceGene, Genome
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Recipe, sources_of
+from evomerge.search_spaces.base import SearchSpace, encode
+from evomerge.search_spaces.parameter import ParameterSpace
+
+__all__ = [
+    "check",
+    "check_recipe",
+    "cost",
+    "executor",
+    "landmarks",
+    "objective",
+    "optimizer",
+    "recipe_cost",
+    "skeleton",
+    "space",
+]
+
+# Workers load torch, lm-eval and perhaps vLLM; the driver only names them.
+WORKER = "evomerge.cluster.worker:Worker"
+RAY = "evomerge.cluster.ray:RayExecutor"
+
+
+def check(job: Job) -> list[str]:
+    """Check everything that can be checked without reading weights; the warnings worth telling.
+
+    Raises:
+        UserError: in one sentence.
+    """
+    middle = tuple(
+        gene.choices[0] if isinstance(gene, ChoiceGene) else 0.5 for gene in space(job).genes
+    )
+    landmarks(job)
+    return check_recipe(space(job).recipe(middle), job.name)
+
+
+def check_recipe(recipe: Recipe, origin: str) -> list[str]:
+    """As `check`, for one recipe."""
+    check_methods(recipe, signatures(), origin=origin)
+    return check_fit(recipe, origin=origin)
+
+
+def cost(job: Job) -> dict[str, float | int]:
+    """What a search would take, as far as headers and budgets tell."""
+    inventories = [read_inventory(model_folder(source)) for source in job.sources.values()]
+    folders = {one.folder: one for one in inventories}
+    first = inventories[0]
+    return {
+        "parameters": first.parameters,
+        "genes": len(space(job).genes),
+        "candidates": job.budget.candidates or 0,
+        "parents_gib": round(sum(one.size for one in folders.values()) / 2**30, 2),
+        "memory_gib_per_worker": round(3 * first.size / 2**30, 2),
+        "disk_gib": round(first.size / 2**30, 2),
+    }
+
+
+def recipe_cost(recipe: Recipe) -> dict[str, float | int]:
+    """What building a recipe would take."""
+    folders = {model_folder(source) for source in sources_of(recipe)}
+    inventories = [read_inventory(folder) for folder in sorted(folders)]
+    return {
+        "parameters": inventories[0].parameters,
+        "reads_gib": round(sum(one.size for one in inventories) / 2**30, 2),
+        "disk_gib": round(inventories[0].size / 2**30, 2),
+    }
+
+
+def space(job: Job) -> SearchSpace:
+    """The search space over the job's sources."""
+    layers = read_inventory(model_folder(skeleton(job))).layers
+    return ParameterSpace(job.space, job.sources, layers=layers, methods=signatures())
+
+
+def skeleton(job: Job) -> Source:
+    """The source whose configuration and tokenizer every candidate takes."""
+    name = job.space.base or min(job.space.parents or job.sources)
+    return job.sources[name]
+
+
+def optimizer(job: Job, over: SearchSpace) -> Optimizer:
+    """The optimizer, seeded from the job."""
+    return make(
+        job.optimizer,
+        over.genes,
+        seed=job.seed,
+        budget=job.budget.candidates,
+        workers=job.cluster.workers or 1,
+    )
+
+
+def objective(job: Job) -> Objective:
+    """What a report is worth."""
+    return Objective(job.evaluator.weights)
+
+
+def landmarks(job: Job) -> dict[str, Genome]:
+    """What is tried first: the space's landmarks, then the job's known genomes.
+
+    Raises:
+        ConfigError: a genome lacks a gene or has one too many.
+    """
+    over = space(job)
+    found = dict(over.landmarks()) if job.warm_start.landmarks else {}
+    names = [gene.name for gene in over.genes]
+    for number, values in enumerate(job.warm_start.genomes):
+        where = f"warm_start.genomes.{number}"
+        for name in values:
+            if name not in names:
+                raise ConfigError(f"{where}: no gene {name!r}; {did_you_mean(name, names)}")
+        for gene in over.genes:
+            if gene.name not in values:
+                raise ConfigError(f"{where}: the gene {gene.name!r} is missing")
+            if isinstance(gene, ChoiceGene) and values[gene.name] not in gene.choices:
+                raise ConfigError(f"{where}.{gene.name}: one of {', '.join(gene.choices)} is wanted")
+        found[f"genome:{number}"] = encode(over, values)
+    return found
+
+
+def executor(
+    cluster: ClusterConfig, engine: EngineConfig, evaluator: LmEvalConfig, start_from: Source
+) -> Executor:
+    """Where candidates are performed.
+
+    Raises:
+        ConfigError: the cluster is not there or is too small.
+    """
+    config = WorkerConfig(skeleton=start_from, engine=engine, evaluator=evaluator)
+    if cluster.kind == "in_process":
+        make_worker: Callable[[], Performer] = partial(load(WORKER), config)
+        return InProcess(make_worker, max_attempts=cluster.max_attempts)
+    made: Executor = load(RAY)(cluster, WORKER, config)
+    return made

@@ -1,0 +1,249 @@
+"""The command line: a thin layer over `evomerge.api`.
+
+Exit codes: 0 done, 2 the input was wrong (one sentence on stderr), 1 anything else, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+import yaml
+
+from evomerge import api, build, catalog, console
+from evomerge.config import Job, read_job
+from evomerge.errors import ConfigError, EvomergeError, UserError, did_you_mean
+from evomerge.evaluators import tasks
+from evomerge.evaluators.base import Split
+from evomerge.evaluators.engines.config import EngineConfig
+from evomerge.evaluators.tasks import LmEvalConfig
+from evomerge.merging.operators import signatures
+from evomerge.optimizers.registry import BUILT_IN as OPTIMIZERS
+from evomerge.recipe.tree import Recipe
+from evomerge.recipe.source import Source
+from evomerge.recipe.yaml import dump_recipe, read_mapping, read_recipe
+from evomerge.study.record import Study
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Search for the recipe that merges fine-tuned siblings of one model into a better one.",
+)
+
+Catalog = Annotated[
+    Path | None, typer.Option("--catalog", help="A folder of catalogs that is looked in first.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder.")]
+Engine = Annotated[
+    Literal["auto", "transformers", "vllm"], typer.Option(help="What runs the model.")
+]
+Dtype = Annotated[
+    Literal["bfloat16", "float16", "float32"] | None,
+    typer.Option(help="Of the weights written; the parents' own where left out."),
+]
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="A job or a recipe.")],
+    catalog_folder: Catalog = None,
+    as_json: AsJson = False,
+) -> None:
+    """Validate a job or a recipe without reading weights, and say what it would cost."""
+    data = read_mapping(file)
+    if data.get("kind") in ("merge", "stack", "source"):
+        recipe = read_recipe(file)
+        for warning in build.check_recipe(recipe, str(file)):
+            console.warn(warning)
+        console.emit({"recipe": str(file), "ok": True, **build.recipe_cost(recipe)}, as_json)
+        return
+    job = read_job(file, catalog_folder=catalog_folder)
+    for warning in build.check(job):
+        console.warn(warning)
+    console.emit({"job": job.name, "ok": True, **build.cost(job)}, as_json)
+
+
+@app.command()
+def search(
+    job: Annotated[Path, typer.Argument(metavar="JOB", help="The job's YAML file.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The study's folder; runs/NAME where left out.")
+    ] = None,
+    catalog_folder: Catalog = None,
+) -> None:
+    """Run a search here or on the cluster that the job names; Ctrl-C stops it cleanly."""
+    parsed = read_job(job, catalog_folder=catalog_folder)
+    folder = out or Path("runs") / parsed.name
+    with console.Terminal(folder) as terminal:
+        api.search(parsed, folder, terminal)
+
+
+@app.command()
+def resume(folder: Folder) -> None:
+    """Go on with a study after anything: a finished candidate is not evaluated again."""
+    with console.Terminal(folder) as terminal:
+        api.resume(folder, terminal)
+
+
+@app.command()
+def show(
+    folder: Folder,
+    top: Annotated[int, typer.Option(min=1, help="How many candidates.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """The best candidates with their genes and scores, and the comparison on the holdout."""
+    with Study.open(folder, write=False) as study:
+        if as_json:
+            typer.echo(json.dumps(console.study_as_data(study, top), indent=2))
+        else:
+            console.show_study(study, top)
+
+
+@app.command()
+def export(
+    folder: Folder,
+    out: Annotated[Path, typer.Option(help="The new model folder, or the recipe's file.")],
+    trial: Annotated[
+        int | None, typer.Option(help="A candidate's number; the winner where left out.")
+    ] = None,
+    format: Annotated[Literal["hf", "recipe"], typer.Option(help="What to write.")] = "hf",
+    dtype: Dtype = None,
+) -> None:
+    """The winner (or any candidate) as a model folder with a card, or as a recipe."""
+    if format == "recipe":
+        label = api.export_recipe(folder, out, candidate=trial)
+    else:
+        with console.merging(out) as progress:
+            label = api.export(folder, out, candidate=trial, dtype=dtype, progress=progress)
+    typer.echo(f"{out}: {label}")
+
+
+@app.command()
+def merge(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe's YAML file.")],
+    out: Annotated[Path, typer.Option(help="The new model folder.")],
+    dtype: Dtype = None,
+) -> None:
+    """Build one recipe as a model folder, tensor by tensor."""
+    with console.merging(out) as progress:
+        warnings = api.merge(
+            read_recipe(recipe), out, origin=str(recipe), dtype=dtype, progress=progress
+        )
+    for warning in warnings:
+        console.warn(warning)
+    typer.echo(str(out))
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar="MODEL|RECIPE", help="A folder, a hub name or a recipe.")],
+    evaluator: Annotated[str, typer.Option(help="A catalog name or a YAML file.")],
+    split: Annotated[Split, typer.Option(help="Which examples.")] = "holdout",
+    engine: Engine = "auto",
+    catalog_folder: Catalog = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score one model or one recipe."""
+    report = api.evaluate(
+        _model(model),
+        _evaluator(evaluator, catalog_folder),
+        split=split,
+        engine=EngineConfig(kind=engine),
+        origin=model,
+    )
+    if as_json:
+        typer.echo(report.model_dump_json(indent=2))
+    else:
+        console.show_report(report, model)
+
+
+@app.command("catalog")
+def list_catalog(
+    name: Annotated[
+        str | None, typer.Argument(help="A catalog (operators, evaluators, ...) or an entry of one.")
+    ] = None,
+    catalog_folder: Catalog = None,
+    as_json: AsJson = False,
+) -> None:
+    """List search spaces, evaluators, clusters, operators and optimizers, or print one entry."""
+    found = _catalogs(catalog_folder)
+    if name is None or name in found:
+        chosen = found if name is None else {name: found[name]}
+        if as_json:
+            typer.echo(json.dumps(chosen, indent=2))
+        else:
+            console.show_catalog(chosen)
+        return
+    for kind in catalog.KINDS:
+        for entry, path in catalog.entries(kind, catalog=catalog_folder):
+            if entry == name:
+                typer.echo(f"# {kind}/{entry}\n{path.read_text(encoding='utf-8')}".rstrip())
+                return
+    if name in signatures():
+        console.show_operator(signatures()[name], as_json)
+        return
+    if name in OPTIMIZERS:
+        typer.echo(json.dumps(OPTIMIZERS[name].model_json_schema(), indent=2))
+        return
+    everything = [*found, *(entry for entries in found.values() for entry in entries)]
+    raise ConfigError(f"the catalog has no {name!r}; {did_you_mean(name, everything)}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a job with everything written inline."""
+    typer.echo(json.dumps(Job.model_json_schema(), indent=2))
+
+
+def main() -> None:
+    """The console script: errors become one sentence and an exit code."""
+    try:
+        app()
+    except UserError as problem:
+        _leave(f"{problem}", 2)
+    except EvomergeError as problem:
+        _leave(f"{type(problem).__name__}: {problem}", 1)
+    except KeyboardInterrupt:
+        _leave("interrupted; what was finished is on record", 130)
+
+
+def _leave(message: str, code: int) -> None:
+    typer.echo(f"evomerge: {message}", err=True)
+    sys.exit(code)
+
+
+def _model(name: str) -> Recipe:
+    """A recipe's file, or the source that a folder or a hub repository is."""
+    if name.endswith((".yaml", ".yml", ".json")):
+        return read_recipe(Path(name))
+    return Source(model=str(Path(name).resolve()) if Path(name).exists() else name)
+
+
+def _evaluator(name: str, catalog_folder: Path | None) -> LmEvalConfig:
+    path = catalog.find("evaluators", name, folder=Path.cwd(), catalog=catalog_folder)
+    return tasks.read(read_mapping(path), folder=path.parent, origin=str(path))
+
+
+def _catalogs(folder: Path | None) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for kind in catalog.KINDS:
+        found[kind] = {
+            name: _description(path) for name, path in catalog.entries(kind, catalog=folder)
+        }
+    found["operators"] = {name: one.summary for name, one in signatures().items()}
+    found["optimizers"] = {
+        name: (config.__doc__ or "").strip().splitlines()[0] for name, config in OPTIMIZERS.items()
+    }
+    return found
+
+
+def _description(path: Path) -> str:
+    data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return str(data.get("description", "")) if isinstance(data, dict) else ""

@@ -1,0 +1,44 @@
+"""A worker: one engine, one evaluator and the process's bank, kept alive over many candidates."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from evomerge.cluster.base import Work
+from evomerge.cluster.config import WorkerConfig
+from evomerge.errors import CandidateError, UserError
+from evomerge.evaluators.base import Evaluator, Failure, Outcome
+from evomerge.evaluators.engines.base import Engine
+from evomerge.evaluators.engines.start import start
+from evomerge.evaluators.harness import LmEvalEvaluator
+from evomerge.merging.sources import model_folder
+from evomerge.merging.weights import MergedWeights
+
+__all__ = ["Worker"]
+
+
+class Worker:
+    """Performs work: merge into the live engine, then evaluate."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        folder: Path = model_folder(config.skeleton)
+        self._engine: Engine = start(config.engine, folder)
+        self._evaluator: Evaluator = LmEvalEvaluator(config.evaluator)
+
+    def perform(self, work: Work) -> Outcome:
+        """The report with its timings, or a failure where the candidate is at fault.
+
+        Raises:
+            Exception: anything else; the executor runs the work again elsewhere.
+        """
+        began = time.perf_counter()
+        try:
+            self._engine.load(MergedWeights(work.recipe))
+            loaded = time.perf_counter()
+            report = self._evaluator.evaluate(self._engine, work.split)
+        except (CandidateError, UserError) as problem:
+            return Failure(cause="candidate", message=str(problem))
+        ended = time.perf_counter()
+        seconds = {"merge_and_load": loaded - began, "evaluate": ended - loaded}
+        return report.model_copy(update={"seconds": seconds})

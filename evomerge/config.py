@@ -1,0 +1,119 @@
+"""The job: one YAML file is one search.
+
+Reading a job resolves every name in the catalogs and every path, so that a resolved job is plain
+data that means the same anywhere; a study keeps it and resumes from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator, model_validator
+
+from evomerge import catalog
+from evomerge.cluster.config import ClusterConfig
+from evomerge.evaluators import tasks
+from evomerge.evaluators.engines.config import EngineConfig
+from evomerge.evaluators.tasks import LmEvalConfig
+from evomerge.optimizers.registry import OptimizerConfig
+from evomerge.recipe.source import Source
+from evomerge.recipe.value import Value, parse
+from evomerge.recipe.yaml import located, read_mapping
+from evomerge.search_spaces.parameter import ParameterSpaceConfig
+
+__all__ = ["Budget", "Job", "Select", "WarmStart", "read_job"]
+
+
+class Budget(Value):
+    """When a search ends: at whichever comes first."""
+
+    candidates: Annotated[int, Field(ge=1)] | None = None
+    """Candidates in all, the warm starts among them."""
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    """Wall time of the search, over all sittings; candidates under way are finished."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Budget:
+        if self.candidates is None and self.seconds is None:
+            raise ValueError("a budget needs candidates or seconds")
+        return self
+
+
+class WarmStart(Value):
+    """What is tried before the optimizer is asked, and told to it."""
+
+    landmarks: bool = True
+    """The space's own: the uniform merge and each parent."""
+    genomes: tuple[Mapping[str, float | str], ...] = ()
+    """Known good points: gene name -> value in the gene's own unit, every gene once."""
+
+
+class Select(Value):
+    """How the winner is chosen: finalists are scored on the validation split."""
+
+    finalists: Annotated[int, Field(ge=1)] = 3
+    """Best candidates of the search that go to the validation split."""
+    recommendation: bool = True
+    """The optimizer's own recommendation (CMA-ES: the distribution's mean) is a finalist too."""
+
+
+class Job(Value):
+    """A search, resolved: every name and path has become what it stands for."""
+
+    name: str
+    seed: int = 0
+    sources: Mapping[str, Source]
+    space: ParameterSpaceConfig
+    optimizer: OptimizerConfig
+    evaluator: LmEvalConfig
+    budget: Budget
+    engine: EngineConfig = EngineConfig()
+    cluster: ClusterConfig = ClusterConfig()
+    storage: str | None = None
+    """A database URL for the record; None keeps a journal file in the study's folder."""
+    warm_start: WarmStart = WarmStart()
+    select: Select = Select()
+
+    @field_validator("sources")
+    @classmethod
+    def _some(cls, sources: Mapping[str, Source]) -> Mapping[str, Source]:
+        if len(sources) < 2:
+            raise ValueError("a search needs at least two sources")
+        return sources
+
+
+def read_job(path: Path, *, catalog_folder: Path | None = None) -> Job:
+    """The job in a YAML file, resolved.
+
+    Raises:
+        ConfigError: in one sentence naming file, key and law.
+    """
+    data = read_mapping(path)
+    folder = path.resolve().parent
+    for key, kind in _CATALOGS.items():
+        if isinstance(data.get(key), str):
+            entry = catalog.find(kind, data[key], folder=folder, catalog=catalog_folder)
+            data[key] = read_mapping(entry)
+            if key == "evaluator":
+                data[key] = _plain(data[key], entry.parent, str(entry))
+        elif key == "evaluator" and isinstance(data.get(key), dict):
+            data[key] = _plain(data[key], folder, f"{path}: evaluator")
+    if isinstance(data.get("optimizer"), str):
+        data["optimizer"] = {"kind": data["optimizer"]}
+    job = parse(Job, data, origin=str(path))
+    sources = {name: located(source, folder) for name, source in job.sources.items()}
+    return job.model_copy(update={"sources": sources})
+
+
+_CATALOGS: Mapping[str, catalog.Kind] = {
+    "space": "search_spaces",
+    "evaluator": "evaluators",
+    "cluster": "cluster",
+}
+
+
+def _plain(evaluator: dict[str, Any], folder: Path, origin: str) -> dict[str, Any]:
+    """An evaluator, checked against its task and data files, as plain data with absolute paths."""
+    return tasks.read(evaluator, folder=folder, origin=origin).model_dump(mode="json")

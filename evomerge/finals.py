@@ -1,0 +1,97 @@
+"""After the search: choose a winner on the validation split, report it on the holdout.
+
+The search saw only the search split. Its best candidates, and what the optimizer recommends, are
+scored on the validation split; the best there is the winner. Only then is the holdout touched, once
+for the winner and for each baseline, and no choice follows from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from evomerge.cluster.base import Executor, Work
+from evomerge.errors import InfrastructureError
+from evomerge.evaluators.base import Failure, Outcome, Report, Split
+from evomerge.evaluators.objective import Objective
+from evomerge.recipe.digest import digest
+from evomerge.recipe.tree import Recipe
+from evomerge.study.record import Study
+
+__all__ = ["Finals", "Scorer", "Winner"]
+
+POLL_S = 1.0
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The recipe that the validation split chose."""
+
+    label: str
+    recipe: Recipe
+    fitness: float
+    """On the validation split."""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Scores recipes on a split, through the executor, each recipe once whatever happens."""
+
+    study: Study
+    executor: Executor
+    evaluator: str
+    tell: Callable[[str], None] = lambda message: None
+
+    def score(self, recipes: Mapping[str, Recipe], split: Split) -> dict[str, Outcome]:
+        """Label -> outcome; equal recipes are evaluated once, finished ones not again."""
+        digests = {label: digest(recipe) for label, recipe in recipes.items()}
+        found: dict[str, Outcome] = {}
+        missing: dict[str, Recipe] = {}
+        for label, name in digests.items():
+            if known := self.study.load_report(name, self.evaluator, split):
+                found[name] = known
+            else:
+                missing[name] = recipes[label]
+        for name, recipe in missing.items():
+            self.executor.submit(Work(name, recipe, split))
+        left = len(missing)
+        while left:
+            self.tell(f"{split}: {len(recipes)} models, {left} to go")
+            for done in self.executor.wait(POLL_S):
+                if isinstance(done.outcome, Report):
+                    self.study.save_report(done.id, self.evaluator, done.outcome)
+                found[done.id] = done.outcome
+                left -= 1
+        return {label: found[name] for label, name in digests.items()}
+
+
+@dataclass(frozen=True)
+class Finals:
+    """The last two steps of a study."""
+
+    scorer: Scorer
+    objective: Objective
+
+    def choose(self, finalists: Mapping[str, Recipe]) -> Winner:
+        """The finalist with the best validation fitness; the earlier one wins a tie.
+
+        Raises:
+            InfrastructureError: none of them could be scored.
+        """
+        outcomes = self.scorer.score(finalists, "validation")
+        scores = {
+            label: self.objective(outcome)[0]
+            for label, outcome in outcomes.items()
+            if isinstance(outcome, Report)
+        }
+        if not scores:
+            first = next(iter(outcomes.values()), None)
+            reason = first.message if isinstance(first, Failure) else "there are no finalists"
+            raise InfrastructureError(f"no finalist could be scored: {reason}")
+        best = max(scores, key=lambda label: scores[label])
+        return Winner(best, finalists[best], scores[best])
+
+    def holdout(self, winner: Winner, baselines: Mapping[str, Recipe]) -> dict[str, Report]:
+        """Label -> holdout report, the winner's first under `evolved`; what failed is left out."""
+        outcomes = self.scorer.score({"evolved": winner.recipe, **baselines}, "holdout")
+        return {label: one for label, one in outcomes.items() if isinstance(one, Report)}

@@ -1,0 +1,168 @@
+"""The search loop.
+
+    optimizer.ask -> genome --space--> recipe --executor--> report --objective--> fitness
+         ^                                                                          |
+         '----------------- tell <----------- study (recorded first) <--------------'
+
+Warm starts are tried before the optimizer is asked, and told to it in a fixed order; from then on
+every free worker gets the next question, and whatever arrives is recorded and told at once. What a
+crash interrupted is submitted again; what it did not is read from the record.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from evomerge.cluster.base import Executor, Work
+from evomerge.config import Budget
+from evomerge.errors import CandidateError
+from evomerge.evaluators.base import Failure, Outcome, Report
+from evomerge.evaluators.objective import Objective
+from evomerge.optimizers.base import Answer, Fitness, Optimizer
+from evomerge.recipe.genome import Genome
+from evomerge.search_spaces.base import SearchSpace
+from evomerge.study.candidate import Candidate
+from evomerge.study.record import Study
+from evomerge.study.replay import restore
+
+__all__ = ["Progress", "Search"]
+
+POLL_S = 0.5
+"""How long a wait lasts before the progress is told again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a search stands."""
+
+    total: int
+    done: int
+    failed: int
+    running: int
+    seconds: float
+    best: Candidate | None
+
+
+class Search:
+    """One sitting of a search: restores what is on record, then goes on to the end of the budget."""
+
+    def __init__(
+        self,
+        study: Study,
+        space: SearchSpace,
+        optimizer: Optimizer,
+        executor: Executor,
+        objective: Objective,
+        *,
+        evaluator: str,
+        budget: Budget,
+        landmarks: Mapping[str, Genome],
+        tell: Callable[[Progress], None] = lambda progress: None,
+    ) -> None:
+        """`evaluator`: the evaluator's digest; `landmarks`: label -> genome, tried first."""
+        self._study, self._space, self._optimizer = study, space, optimizer
+        self._executor, self._objective = executor, objective
+        self._evaluator, self._budget, self._tell = evaluator, budget, tell
+        restore(optimizer, study.candidates())
+        self._candidates = {one.number: one for one in study.candidates()}
+        self._waiting = deque(study.unfinished())
+        known = {one.label for one in self._candidates.values() if one.origin == "landmark"}
+        self._landmarks = deque((k, g) for k, g in landmarks.items() if k not in known)
+        self._observed = any(one.origin == "optimizer" for one in self._candidates.values())
+        self._running: dict[str, Candidate] = {}
+
+    def run(self) -> None:
+        """Search until the budget is spent and every candidate under way has come back."""
+        while True:
+            while len(self._running) < self._executor.slots and (candidate := self._next()):
+                self._submit(candidate)
+            self._tell(self.progress())
+            if not self._running:
+                return
+            for done in self._executor.wait(POLL_S):
+                candidate = self._running.pop(done.id)
+                if isinstance(done.outcome, Report):
+                    self._study.save_report(candidate.digest, self._evaluator, done.outcome)
+                self._finish(candidate, done.outcome, done.worker, done.attempts)
+
+    def progress(self) -> Progress:
+        """Where the search stands now."""
+        finished = [one for one in self._candidates.values() if one.state != "running"]
+        return Progress(
+            total=self._budget.candidates or len(self._candidates),
+            done=len(finished),
+            failed=sum(one.state == "failed" for one in finished),
+            running=len(self._running),
+            seconds=self._study.seconds_spent,
+            best=next(iter(self._study.best(1)), None),
+        )
+
+    def _next(self) -> Candidate | None:
+        """The next candidate to submit, on record; None if there is none now."""
+        if self._waiting:
+            return self._waiting.popleft()
+        if self._spent():
+            return None
+        if self._landmarks:
+            label, genome = self._landmarks.popleft()
+            return self._ask(genome, label=label)
+        if not self._observed and not self._observe():
+            return None
+        for question in self._optimizer.ask(1):
+            return self._ask(question.genome, question=question.id)
+        return None
+
+    def _spent(self) -> bool:
+        candidates, seconds = self._budget.candidates, self._budget.seconds
+        enough = candidates is not None and len(self._candidates) >= candidates
+        return enough or (seconds is not None and self._study.seconds_spent >= seconds)
+
+    def _observe(self) -> bool:
+        """Tell the optimizer the landmarks, in the order of their numbers, once all are back."""
+        if self._running:
+            return False
+        for one in self._candidates.values():
+            if one.origin == "landmark" and one.fitness is not None:
+                self._optimizer.observe(one.genome, one.fitness)
+        self._observed = True
+        return True
+
+    def _ask(
+        self, genome: Genome, *, label: str | None = None, question: int | None = None
+    ) -> Candidate:
+        number = self._study.ask(
+            origin="landmark" if question is None else "optimizer",
+            genome=genome,
+            recipe=self._space.recipe(genome),
+            label=label,
+            question=question,
+        )
+        return self._remember(number)
+
+    def _submit(self, candidate: Candidate) -> None:
+        """Send a candidate out, unless its recipe has been scored before."""
+        if known := self._study.load_report(candidate.digest, self._evaluator, "search"):
+            self._finish(candidate, known, "cache", 0)
+            return
+        work = Work(str(candidate.number), self._space.recipe(candidate.genome), "search")
+        self._running[work.id] = candidate
+        self._executor.submit(work)
+
+    def _finish(self, candidate: Candidate, outcome: Outcome, worker: str, attempts: int) -> None:
+        """Record the outcome, then tell the optimizer."""
+        fitness: Fitness | None = None
+        if isinstance(outcome, Report):
+            try:
+                fitness = self._objective(outcome)
+            except CandidateError as problem:
+                outcome = Failure(cause="candidate", message=str(problem))
+        self._study.tell(candidate.number, outcome, fitness, worker=worker, attempts=attempts)
+        self._remember(candidate.number)
+        if candidate.question is not None:
+            self._optimizer.tell([Answer(candidate.question, fitness)])
+
+    def _remember(self, number: int) -> Candidate:
+        self._candidates[number] = self._study.candidates()[number]
+        return self._candidates[number]

@@ -1,0 +1,166 @@
+"""Parameter space: genes, groups, recipes and landmarks."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evomerge.errors import ConfigError
+from evomerge.merging.architecture import place
+from evomerge.merging.operators import signatures
+from evomerge.recipe.check import check_methods
+from evomerge.recipe.genome import ChoiceGene, Genome
+from evomerge.recipe.source import Source
+from evomerge.recipe.value import parse
+from evomerge.search_spaces.base import encode, named
+from evomerge.search_spaces.baselines import baselines
+from evomerge.search_spaces.parameter import ParameterSpace, ParameterSpaceConfig
+
+SOURCES = {name: Source(model=name) for name in ("base", "json", "math")}
+GROUPS: list[dict[str, Any]] = [
+    {},
+    {"layers": 10},
+    {"components": ["attention"]},
+    {"layers": 7, "components": ["attention", "mlp", "other"]},
+    {"layers": 15, "components": ["norm", "embedding", "head"]},
+]
+NAMES = [
+    *(f"model.layers.{i}.{part}.weight" for i in (0, 6, 9, 10, 17, 22, 29)
+      for part in ("self_attn.q_proj", "mlp.up_proj", "input_layernorm")),
+    "model.embed_tokens.weight", "model.norm.weight", "lm_head.weight",
+]
+
+
+def space(**config: Any) -> ParameterSpace:
+    data = {"kind": "parameter", "base": "base", "method": "ties", "genes": {"weight": [0, 1.5]}}
+    parsed = parse(ParameterSpaceConfig, data | config, origin="job: space")
+    return ParameterSpace(parsed, SOURCES, layers=30, methods=signatures())
+
+
+def genome(over: ParameterSpace, unit: float = 0.25) -> Genome:
+    return tuple(g.choices[0] if isinstance(g, ChoiceGene) else unit for g in over.genes)
+
+
+def test_the_papers_setting_has_two_genes_a_parent() -> None:
+    over = space(method="dare_ties", genes={"weight": [0, 1], "density": [0.05, 1]})
+    assert [gene.name for gene in over.genes] == ["json.weight", "math.weight", "json.density", "math.density"]
+    rule = over.recipe((0.5, 1.0, 0.0, 1.0)).rules[0]
+    assert rule.inputs == {"json": {"weight": 0.5, "density": 0.05}, "math": {"weight": 1.0, "density": 1.0}}
+
+
+@pytest.mark.parametrize("groups", GROUPS)
+def test_every_gene_has_a_name_of_its_own_and_moves_some_tensor(groups: dict[str, Any]) -> None:
+    over = space(groups=groups)
+    names = [gene.name for gene in over.genes]
+    assert len(set(names)) == len(names)
+    here = genome(over)
+    for i in range(len(names)):
+        there = (*here[:i], 0.75, *here[i + 1 :])
+        rules = [(over.recipe(here).rule_for(place(n)), over.recipe(there).rule_for(place(n))) for n in NAMES]
+        assert any(one != two for one, two in rules), f"{names[i]} is dead"
+
+
+@pytest.mark.parametrize("groups", GROUPS)
+def test_recipes_are_valid_and_the_map_is_pure(groups: dict[str, Any]) -> None:
+    over = space(groups=groups, method=["task_arithmetic", "ties"], genes={"weight": [0, 1], "density": [0.1, 1]})
+    recipe = over.recipe(genome(over))
+    check_methods(recipe, signatures(), origin="r")
+    assert recipe == over.recipe(genome(over))
+
+
+def test_tensors_outside_the_layers_go_with_the_nearest_block() -> None:
+    over = space(groups={"layers": 10})
+    recipe = over.recipe((0.0, 0.0, 0.5, 0.5, 1.0, 1.0))
+    weight = {n: recipe.rule_for(place(n)).inputs["math"]["weight"] for n in NAMES}
+    assert weight["model.embed_tokens.weight"] == weight["model.layers.9.mlp.up_proj.weight"] == 0.0
+    assert weight["model.layers.10.mlp.up_proj.weight"] == 0.75
+    assert weight["lm_head.weight"] == weight["model.norm.weight"] == 1.5
+
+
+def test_embedding_and_head_can_have_genes_of_their_own() -> None:
+    over = space(groups={"layers": 10, "components": ["embedding", "other"]})
+    recipe = over.recipe((1.0, 1.0, *([0.0] * 6)))
+    assert recipe.rule_for(place("model.embed_tokens.weight")).inputs["math"]["weight"] == 1.5
+    assert recipe.rule_for(place("lm_head.weight")).inputs["math"]["weight"] == 0.0
+
+
+def test_a_method_gene_leaves_out_what_its_method_does_not_take() -> None:
+    over = space(method=["task_arithmetic", "ties"], genes={"weight": [0, 1], "density": [0.1, 1]})
+    arithmetic = over.recipe(("task_arithmetic", 0.5, 0.5, 0.5, 0.5))
+    ties = over.recipe(("ties", 0.5, 0.5, 0.5, 0.5))
+    assert "density" not in arithmetic.rules[0].inputs["math"]
+    assert ties.rules[0].inputs["math"]["density"] == pytest.approx(0.55)
+
+
+def test_shared_parameters_have_one_gene() -> None:
+    over = space(genes={"weight": [0, 1], "lambda": [0.3, 2]})
+    assert [gene.name for gene in over.genes] == ["json.weight", "math.weight", "lambda"]
+    assert over.recipe((0.5, 0.5, 0.0)).rules[0].options == {"lambda": 0.3}
+
+
+def test_slerp_has_one_gene() -> None:
+    over = space(method="slerp", parents=["math"], genes={"t": [0, 1]})
+    assert [gene.name for gene in over.genes] == ["t"]
+    check_methods(over.recipe((0.3,)), signatures(), origin="r")
+    assert set(over.landmarks()) == {"uniform"}
+
+
+def test_landmarks_are_the_uniform_merge_and_each_parent() -> None:
+    over = space(groups={"layers": 15}, genes={"weight": [0, 1.5], "density": [0.1, 1]})
+    marks = over.landmarks()
+    assert list(marks) == ["uniform", "parent:json", "parent:math"]
+    assert named(over, marks["uniform"])["math.weight@layers0-14"] == pytest.approx(0.5)
+    alone = named(over, marks["parent:math"])
+    assert alone["math.weight@layers15-29"] == 1.0
+    assert alone["json.weight@layers15-29"] == 0.0
+    assert alone["math.density@layers0-14"] == 1.0
+
+
+@given(st.lists(st.floats(0, 1), min_size=4, max_size=4))
+def test_encode_inverts_named(units: list[float]) -> None:
+    over = space(genes={"weight": [0, 1.5], "density": {"low": 0.01, "high": 1, "log": True}})
+    assert encode(over, named(over, tuple(units))) == pytest.approx(tuple(units), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"method": "tie"}, "unknown method 'tie'; did you mean 'ties'?"),
+        ({"genes": {"weigth": [0, 1]}}, "did you mean 'weight'?"),
+        ({"genes": {"weight": [1, 1]}}, "low < high"),
+        ({"genes": {"weight": [0, 1], "density": [0, 1]}}, "greater than 0"),
+        ({"genes": {"density": [0.1, 1]}}, "needs a range for 'weight'"),
+        ({"genes": {}}, "at least one gene"),
+        ({"base": None}, "needs a base"),
+        ({"base": "bse"}, "did you mean 'base'?"),
+        ({"parents": ["maths"]}, "did you mean 'math'?"),
+        ({"groups": {"layers": 31}}, "31 of a model that has 30"),
+        ({"groups": {"components": ["mlp", "mlp"]}}, "each component may stand once"),
+        ({"groups": {"componets": ["mlp"]}}, "did you mean 'components'?"),
+        ({"options": {"lamda": 1}}, "did you mean 'lambda'?"),
+    ],
+)
+def test_refusals(config: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        space(**config)
+    assert said in str(caught.value)
+
+
+def test_baselines_are_what_their_labels_say() -> None:
+    found = baselines(SOURCES, "base", ("json", "math"))
+    assert list(found) == ["base", "json", "math", "uniform merge", "task arithmetic"]
+    for recipe in itertools.islice(found.values(), 3, None):
+        check_methods(recipe, signatures(), origin="r")
+    assert "task arithmetic" not in baselines(SOURCES, None, ("json", "math"))
+
+
+def test_a_driver_that_builds_a_space_loads_no_torch() -> None:
+    import subprocess
+
+    code = "import evomerge.search_spaces.parameter, evomerge.merging.operators, evomerge.merging.fit, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,113 @@
+"""A search without a model: real study, optimizer, space and executor, a formula for a benchmark.
+
+Run as a program it searches (or goes on) in a folder; the crash tests kill it at random moments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from functools import partial
+from pathlib import Path
+
+from evomerge.cluster.base import Executor, Work
+from evomerge.cluster.config import ClusterConfig
+from evomerge.cluster.local import InProcess
+from evomerge.config import Budget
+from evomerge.evaluators.base import Failure, Outcome, Report, TaskScore
+from evomerge.evaluators.objective import Objective
+from evomerge.merging.operators import signatures
+from evomerge.optimizers.base import Optimizer
+from evomerge.optimizers.registry import configure, make
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Merge
+from evomerge.recipe.value import Value, parse
+from evomerge.run import Search
+from evomerge.search_spaces.parameter import ParameterSpace, ParameterSpaceConfig
+from evomerge.study.record import Study
+
+BEST = {"json": 0.3, "math": 0.8}
+
+
+class Sphere(Value):
+    """How long an evaluation takes, and where to note that one was made."""
+
+    seconds: float = 0.0
+    notes: str | None = None
+
+
+class Performer:
+    """Scores a recipe by the distance of its weights from `BEST`; weights above 0.98 fail."""
+
+    def __init__(self, config: Sphere) -> None:
+        self._config = config
+
+    def perform(self, work: Work) -> Outcome:
+        time.sleep(self._config.seconds)
+        if self._config.notes:
+            with Path(self._config.notes).open("a") as file:
+                file.write(f"{work.id}\n")
+        assert isinstance(work.recipe, Merge)
+        weights = {name: float(one["weight"]) for name, one in work.recipe.rules[0].inputs.items()}
+        if max(weights.values()) > 0.98:
+            return Failure(cause="candidate", message="too heavy")
+        distance = sum((weights[name] - BEST[name]) ** 2 for name in BEST)
+        score = TaskScore(metric="closeness", value=1 - distance, examples=(1 - distance,))
+        return Report(split=work.split, tasks={"sphere": score})
+
+
+def make_space() -> ParameterSpace:
+    config = {"kind": "parameter", "base": "base", "method": "task_arithmetic", "genes": {"weight": [0, 1]}}
+    sources = {name: Source(model=f"/models/{name}") for name in ("base", "json", "math")}
+    return ParameterSpace(
+        parse(ParameterSpaceConfig, config, origin="space"), sources, layers=4, methods=signatures()
+    )
+
+
+def make_optimizer(kind: str, seed: int = 5) -> Optimizer:
+    return make(configure({"kind": kind}, origin="test"), make_space().genes, seed=seed, workers=2)
+
+
+def make_executor(kind: str, config: Sphere) -> Executor:
+    if kind == "in_process":
+        return InProcess(partial(Performer, config))
+    from evomerge.cluster.ray import RayExecutor
+
+    return RayExecutor(ClusterConfig(workers=2, dashboard=False), "tests.sphere:Performer", config)
+
+
+def open_study(folder: Path) -> Study:
+    if (folder / "job.json").exists():
+        return Study.open(folder, write=True)
+    return Study.create(folder, name="sphere", job={}, genes=make_space().genes)
+
+
+def search(
+    folder: Path, *, candidates: int, executor: Executor, optimizer: Optimizer | None = None
+) -> Study:
+    """Search in a folder, or go on in it, to the end of the budget; the study is left open."""
+    study, space = open_study(folder), make_space()
+    Search(
+        study,
+        space,
+        optimizer or make_optimizer("cma_es"),
+        executor,
+        Objective({"sphere": 1.0}),
+        evaluator="e" * 64,
+        budget=Budget(candidates=candidates),
+        landmarks=space.landmarks(),
+    ).run()
+    return study
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--executor", default="in_process")
+    parser.add_argument("--candidates", type=int, default=40)
+    parser.add_argument("--seconds", type=float, default=0.02)
+    parser.add_argument("--notes")
+    given = parser.parse_args()
+    made = make_executor(given.executor, Sphere(seconds=given.seconds, notes=given.notes))
+    search(given.folder, candidates=given.candidates, executor=made).close()
+    made.close()
