@@ -1,0 +1,49 @@
+"""Which engine runs the model, and how: a frozen value that crosses to the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from evomerge.recipe.value import Value
+
+__all__ = ["EngineConfig"]
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class EngineConfig(Value):
+    """An engine's settings; what is left out is chosen on the machine where it starts."""
+
+    kind: Literal["auto", "transformers", "vllm"] = "auto"
+    """auto: vllm where it can be imported, else transformers."""
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """auto: the checkpoint's own, or float32 on a CPU that has no bfloat16 arithmetic."""
+    max_length: Positive | None = None
+    """Tokens, prompt and continuation together; None: what the model was made for."""
+    trust_remote_code: bool = False
+
+    batch_size: Positive | None = None
+    """Sequences at a time. None: for transformers 128 on a CPU, 256 on a GPU; vLLM's own."""
+    batch_tokens: Positive = 65_536
+    """transformers: most tokens in the cache at a time, padding included."""
+
+    tensor_parallel: Positive = 1
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.9
+    enforce_eager: bool = False
+    kv_cache_gib: Annotated[float, Field(gt=0)] | None = None
+    """vllm on a CPU: memory for the cache."""
+    vllm: Mapping[str, Any] = Field(default_factory=dict)
+    """Further arguments of `vllm.LLM`, passed on as they are."""
+
+    @model_validator(mode="after")
+    def _laws(self) -> EngineConfig:
+        own = {"model", "worker_extension_cls", "tensor_parallel_size", "max_model_len", "dtype"}
+        if taken := sorted(own & self.vllm.keys()):
+            raise ValueError(f"vllm: {taken[0]!r} is set by evomerge; use the engine's own keys")
+        if self.kind == "transformers" and self.tensor_parallel > 1:
+            raise ValueError("tensor_parallel needs kind: vllm; transformers runs on one device")
+        return self

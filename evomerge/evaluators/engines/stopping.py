@@ -1,0 +1,51 @@
+"""Where a continuation ends: the same rule for every engine.
+
+A stop string that is one special token of the tokenizer ("<|im_end|>") stops at the token, since
+special tokens are not part of the text; every other one is looked for in the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Stop", "cut", "end_tokens", "stop"]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Token ids that end a continuation, and strings that do."""
+
+    tokens: frozenset[int]
+    strings: tuple[str, ...]
+
+    @property
+    def window(self) -> int:
+        """Tokens at the end of a continuation that can hold a stop string, were each one byte."""
+        return max((len(string.encode()) for string in self.strings), default=0) + 4
+
+
+def end_tokens(tokenizer: Any, generation: Any) -> frozenset[int]:
+    """The tokens that end a text, by the tokenizer and by the model's generation config."""
+    declared = getattr(generation, "eos_token_id", None)
+    listed = declared if isinstance(declared, list) else [declared]
+    return frozenset(i for i in (*listed, tokenizer.eos_token_id) if i is not None)
+
+
+def stop(strings: Iterable[str], tokenizer: Any, ends: frozenset[int]) -> Stop:
+    special = {
+        token.content: index
+        for index, token in tokenizer.added_tokens_decoder.items()
+        if token.special
+    }
+    strings = [string for string in strings if string]
+    return Stop(
+        ends | {special[string] for string in strings if string in special},
+        tuple(string for string in strings if string not in special),
+    )
+
+
+def cut(text: str, strings: Sequence[str]) -> str:
+    """`text` up to the first stop string in it."""
+    return text[: min((at for s in strings if (at := text.find(s)) >= 0), default=len(text))]

@@ -1,0 +1,86 @@
+"""What an engine demands of the weights it is given: every tensor, in shape, finite."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from evomerge.errors import CandidateError, SourceError
+
+__all__ = ["Inspection", "checkpoint_shapes"]
+
+
+def checkpoint_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Checkpoint name -> shape, read from the headers of the folder's safetensors files.
+
+    Raises:
+        SourceError: there are none. Pickled checkpoints are never opened: they run code.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as checkpoint:
+            for name in checkpoint.keys():  # noqa: SIM118 (not a mapping)
+                shapes[name] = tuple(checkpoint.get_slice(name).get_shape())
+    if not shapes:
+        raise SourceError(
+            f"{folder}: no safetensors files; evomerge reads no other format, so convert the model"
+        )
+    return shapes
+
+
+class Inspection:
+    """Lets good tensors through, remembers the first fault, and counts what arrived.
+
+    Nothing is raised while tensors flow, since what consumes them (vLLM's loader) must not be left
+    halfway; `verdict` comes at the end.
+    """
+
+    def __init__(
+        self,
+        shapes: Mapping[str, tuple[int, ...]],
+        dtype: torch.dtype,
+        optional: Collection[str] = (),
+    ) -> None:
+        self._shapes = shapes
+        self._dtype = dtype
+        self._missing = dict.fromkeys(name for name in shapes if name not in optional)
+        self._fault = ""
+
+    def passed(self, tensors: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
+        for name, tensor in tensors:
+            self._missing.pop(name, None)
+            fault, fitted = self._examine(name, tensor)
+            if fault:
+                self._fault = self._fault or fault
+            else:
+                yield name, fitted
+
+    def verdict(self) -> str:
+        """The first fault in one sentence; "" where there is none."""
+        if self._fault or not self._missing:
+            return self._fault
+        return f"the weights lack {len(self._missing)} tensors, first {next(iter(self._missing))}"
+
+    def settle(self) -> None:
+        """Raises: CandidateError: with the verdict, where there is one."""
+        if fault := self.verdict():
+            raise CandidateError(fault)
+
+    def _examine(self, name: str, tensor: Tensor) -> tuple[str, Tensor]:
+        if name not in self._shapes:
+            return f"tensor {name} is not one of the model's", tensor
+        if tuple(tensor.shape) != self._shapes[name]:
+            return (
+                f"tensor {name} has shape {list(tensor.shape)}, the model's has "
+                f"{list(self._shapes[name])}"
+            ), tensor
+        if torch.finfo(self._dtype).max < torch.finfo(tensor.dtype).max:
+            tensor = tensor.to(self._dtype)  # what overflows in the engine's dtype is not finite
+        low, high = torch.aminmax(tensor)
+        if not torch.isfinite(low) or not torch.isfinite(high):
+            return f"tensor {name} is not finite as {self._dtype}", tensor
+        return "", tensor

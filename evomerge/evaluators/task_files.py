@@ -1,0 +1,167 @@
+"""lm-eval task files as plain data, read without lm-eval (and without running their functions)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from evomerge.errors import ConfigError, did_you_mean
+
+__all__ = ["TaskFile", "find_tasks"]
+
+_LOCAL_BUILDERS = ("json", "csv", "parquet", "text", "arrow")
+_TASK_KEY = re.compile(r"""^task:[ \t]*["']?([^\s"'#]+)["']?[ \t]*(?:#.*)?$""", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class TaskFile:
+    """One task of a folder: its resolved keys, and the files that it is made of."""
+
+    path: Path
+    keys: Mapping[str, Any]
+    functions: tuple[Path, ...]
+    """Python files that its `!function` tags name."""
+
+    @property
+    def metrics(self) -> tuple[str, ...] | None:
+        """Names of the metrics, where the file says."""
+        listed = self.keys.get("metric_list")
+        if listed is None or "process_results" in self.keys:
+            return None
+        return tuple(str(metric["metric"]) for metric in listed)
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        return tuple(str(f["name"]) for f in self.keys.get("filter_list") or [{"name": "none"}])
+
+    @property
+    def on_hub(self) -> bool:
+        return self.keys.get("dataset_path") not in _LOCAL_BUILDERS
+
+    @cached_property
+    def data_files(self) -> dict[str, tuple[Path, ...]]:
+        """Dataset split -> files; a path in the YAML is relative to the YAML.
+
+        Raises:
+            ConfigError: a file that does not exist.
+        """
+        declared = (self.keys.get("dataset_kwargs") or {}).get("data_files") or {}
+        by_split = declared if isinstance(declared, Mapping) else {"train": declared}
+        found = {}
+        for split, files in by_split.items():
+            listed = files if isinstance(files, list) else [files]
+            paths = tuple((self.path.parent / file).resolve() for file in listed)
+            for path in paths:
+                if not path.is_file():
+                    raise ConfigError(f"{self.path}: data file {path} does not exist")
+            found[str(split)] = paths
+        return found
+
+    def rows(self, split: str) -> Iterator[tuple[str, str]]:
+        """(file:line, canonical text) of each example, for splits of JSON lines; else nothing."""
+        if self.keys.get("dataset_path") != "json":
+            return
+        for path in self.data_files.get(split, ()):
+            for line, row in _json_rows(path):
+                yield f"{path.name}:{line}", json.dumps(row, sort_keys=True)
+
+    def content(self) -> dict[str, str]:
+        """SHA-256 by part: the keys, each function file, each data file."""
+        keys = json.dumps(self.keys, sort_keys=True, default=str)
+        parts = {"functions": self.functions} | self.data_files
+        return {"keys": _sha256(keys.encode())} | {
+            f"{part} {index}": _sha256(path.read_bytes())
+            for part, paths in parts.items()
+            for index, path in enumerate(paths)
+        }
+
+
+def find_tasks(names: Iterable[str], folder: Path | None) -> dict[str, TaskFile]:
+    """The named tasks of `folder` and below, or (None) of lm-eval's own catalog.
+
+    Raises:
+        ConfigError: no such folder or task, or a file that is not YAML.
+    """
+    if folder is not None and not folder.is_dir():
+        raise ConfigError(f"include_path: {folder} is not a folder")
+    paths = _index(folder) if folder else _catalog()
+    tasks = {}
+    for name in names:
+        if name not in paths:
+            raise ConfigError(f"unknown task {name!r}; {did_you_mean(name, paths)}")
+        keys, functions = _load(paths[name])
+        tasks[name] = TaskFile(paths[name], keys, tuple(functions))
+    return tasks
+
+
+def _index(root: Path) -> dict[str, Path]:
+    """Task name -> file, without parsing the files: lm-eval's own catalog has 14,000."""
+    paths: dict[str, Path] = {}
+    for path in sorted(root.rglob("*.yaml")):
+        for name in _TASK_KEY.findall(path.read_text(encoding="utf-8", errors="replace")):
+            paths.setdefault(name, path)
+    return paths
+
+
+@cache
+def _catalog() -> dict[str, Path]:
+    spec = find_spec("lm_eval")  # finds the package without running it
+    if spec is None or spec.origin is None:
+        raise ConfigError("include_path: null needs the package lm-eval")
+    return _index(Path(spec.origin).parent / "tasks")
+
+
+def _load(path: Path) -> tuple[dict[str, Any], list[Path]]:
+    """The file's keys over those of what it includes, as lm-eval resolves them."""
+    functions: list[Path] = []
+
+    class Loader(yaml.SafeLoader):
+        """Keeps `!function module.name` as its text."""
+
+    def function(loader: yaml.SafeLoader, node: yaml.Node) -> str:
+        assert isinstance(node, yaml.ScalarNode)
+        spelled = str(loader.construct_scalar(node))
+        source = path.parent / (spelled.rpartition(".")[0].replace(".", "/") + ".py")
+        if source.is_file():
+            functions.append(source)
+        return spelled
+
+    Loader.add_constructor("!function", function)
+    try:
+        loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as problem:
+        raise ConfigError(f"{path}: not a YAML file ({str(problem).splitlines()[0]})") from None
+    own = dict(loaded) if isinstance(loaded, Mapping) else {}
+    included = own.pop("include", None) or []
+    keys: dict[str, Any] = {}
+    for name in included if isinstance(included, list) else [included]:
+        more, sources = _load(path.parent / name)
+        keys |= more
+        functions += sources
+    return keys | own, functions
+
+
+def _json_rows(path: Path) -> Iterator[tuple[int, Any]]:
+    text = path.read_text(encoding="utf-8")
+    try:
+        if text.lstrip().startswith("["):
+            yield from enumerate(json.loads(text), start=1)
+            return
+        for line, row in enumerate(text.split("\n"), start=1):
+            if row.strip():
+                yield line, json.loads(row)
+    except json.JSONDecodeError as problem:
+        raise ConfigError(f"{path}: not JSON lines ({problem})") from None
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
