@@ -52,7 +52,7 @@ class Plan:
 PLANS: dict[Skill, Plan] = {
     "math": Plan(steps=360, learning_rate=1.5e-3),
     "json": Plan(steps=48, learning_rate=1e-3),
-    "spell": Plan(steps=200, learning_rate=1.5e-3),
+    "spell": Plan(steps=100, learning_rate=1e-3),
 }
 
 
@@ -101,8 +101,15 @@ def save_adapter(model: PeftModel, folder: Path) -> None:
     save_file(state, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     config = model.peft_config["default"]
     config.base_model_name_or_path = BASE_NAME
+    config.target_modules = sorted(LINEAR_LAYERS)  # peft keeps a set, which has no order
     config.inference_mode = True
     config.save_pretrained(str(folder))
+
+
+def write_provenance(folder: Path, provenance: dict[str, Any]) -> None:
+    """Where the adapter in `folder` comes from, beside it."""
+    text = json.dumps(provenance, indent=2, sort_keys=True) + "\n"
+    (folder / "provenance.json").write_text(text, encoding="utf-8")
 
 
 def train(skill: Skill, plan: Plan, out: Path) -> dict[str, Any]:
@@ -131,7 +138,7 @@ def train(skill: Skill, plan: Plan, out: Path) -> dict[str, Any]:
     batches = batches_by_length(tokenized, plan.batch, random.Random(plan.seed))
     for step, batch in enumerate(batches, start=1):
         loss = response_loss(model, batch, prefix)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         schedule.step()
@@ -157,8 +164,7 @@ def train(skill: Skill, plan: Plan, out: Path) -> dict[str, Any]:
         "date": datetime.now(UTC).date().isoformat(),
         "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
     }
-    text = json.dumps(provenance, indent=2, sort_keys=True) + "\n"
-    (out / skill / "provenance.json").write_text(text, encoding="utf-8")
+    write_provenance(out / skill, provenance)
     return provenance
 
 

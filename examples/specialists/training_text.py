@@ -23,11 +23,16 @@ class TokenizedExample:
         return len(self.prompt) + len(self.response)
 
 
-def tokenize(example: Example, tokenizer: PreTrainedTokenizerBase) -> TokenizedExample:
-    """The example in the model's own chat template, as the evaluation sends it."""
+def chat_prompt(example: Example, tokenizer: PreTrainedTokenizerBase) -> str:
+    """The question in the model's own chat template, as the evaluation sends it."""
     message = [{"role": "user", "content": example.question}]
-    prompt = tokenizer.apply_chat_template(message, add_generation_prompt=True, tokenize=False)
-    response = example.response + END_OF_TURN
+    prompt: str = tokenizer.apply_chat_template(message, add_generation_prompt=True, tokenize=False)
+    return prompt
+
+
+def tokenize(example: Example, tokenizer: PreTrainedTokenizerBase) -> TokenizedExample:
+    """The example as tokens, with the end of turn that stops generation."""
+    prompt, response = chat_prompt(example, tokenizer), example.response + END_OF_TURN
     return TokenizedExample(
         prompt=tuple(tokenizer(prompt, add_special_tokens=False)["input_ids"]),
         response=tuple(tokenizer(response, add_special_tokens=False)["input_ids"]),
