@@ -1,0 +1,327 @@
+"""The optimizer contract as a suite: what an implementation must pass, ours and yours.
+
+A plugin's test is
+
+    @pytest.mark.parametrize("law", LAWS)
+    def test_contract(law):
+        LAWS[law](Subject(make=lambda problem: MyOptimizer(config, problem), genes=MIXED))
+
+Each law is a function that returns if the optimizer keeps it and raises `LawBroken` if not. They
+make a few hundred asks and tells on a sphere function: no model, no files.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from evomerge.errors import EvomergeError
+from evomerge.optimizers.base import Answer, Fitness, Optimizer, Question
+from evomerge.optimizers.problem import Problem
+from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
+
+__all__ = ["FLOATS", "LAWS", "MIXED", "ONE", "LawBroken", "Subject", "fitness_of"]
+
+FLOATS: tuple[Gene, ...] = tuple(FloatGene(name=f"x{i}", low=0, high=1) for i in range(6))
+ONE: tuple[Gene, ...] = FLOATS[:1]
+MIXED: tuple[Gene, ...] = (
+    ChoiceGene(name="method", choices=("linear", "ties", "slerp")),
+    *FLOATS[:3],
+    ChoiceGene(name="sign", choices=("sum", "count")),
+)
+
+BUDGET = 120
+TARGET = 0.3
+
+
+class LawBroken(EvomergeError):
+    """The optimizer does not keep a law of `evomerge.optimizers.base`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """An optimizer under test, on one space."""
+
+    make: Callable[[Problem], Optimizer]
+    genes: tuple[Gene, ...] = FLOATS
+    objectives: int = 1
+    workers: int = 4
+    generational: bool = False
+    """Whether the order in which answers arrive must leave no trace."""
+    gain: float = 0.5
+    """What must be left of the median loss of the first ten questions after `BUDGET` of them."""
+
+    def new(self, seed: int = 7) -> Optimizer:
+        """A fresh optimizer; equal seeds make equal ones."""
+        return self.make(
+            Problem(
+                genes=self.genes,
+                seed=seed,
+                objectives=self.objectives,
+                workers=self.workers,
+                budget=BUDGET,
+            )
+        )
+
+    def fitness(self, question: Question) -> Fitness:
+        return fitness_of(question.genome, self.objectives)
+
+
+def fitness_of(genome: Genome, objectives: int = 1) -> Fitness:
+    """Less the squared distance to 0.3 in every float, and 0.1 less for any but one category.
+
+    Further objectives have their optimum at 0.4, 0.5, ...
+    """
+    categories = 0.1 * sum(isinstance(x, str) and x not in ("ties", "sum") for x in genome)
+    floats = [x for x in genome if not isinstance(x, str)]
+    return tuple(
+        -categories - sum((x - TARGET - 0.1 * k) ** 2 for x in floats) for k in range(objectives)
+    )
+
+
+def genomes_are_valid(subject: Subject) -> None:
+    """Every genome has a value of the right kind and range for each gene; ids count up from 0."""
+    questions = _search(subject, subject.new())
+    _require([q.id for q in questions] == list(range(len(questions))), "ids count up from 0")
+    for question in questions:
+        _check_genome(subject.genes, question.genome)
+
+
+def batching_is_invisible(subject: Subject) -> None:
+    """`ask(k)` returns what k calls of `ask(1)` would, or fewer; answered, it always goes on."""
+    together, one_by_one = subject.new(), subject.new()
+    for limit in (1, 3, 2, 17, 5, 4, 1, 40):
+        batch = together.ask(limit)
+        singles = [q for _ in range(limit) for q in one_by_one.ask(1)]
+        _require(0 < len(batch) <= limit, f"ask({limit}) gave {len(batch)} with nothing open")
+        _require(batch == singles, f"ask({limit}) and {limit} times ask(1) differ")
+        for optimizer in (together, one_by_one):
+            optimizer.tell([Answer(q.id, subject.fitness(q)) for q in batch])
+
+
+def replays(subject: Subject) -> None:
+    """The same seed, asks, tells (in any order, by pieces) and failures give the same questions.
+
+    Between two, a third with another seed runs in turns with one of them and is asked to recommend:
+    neither leaves a trace.
+    """
+    alone = _search(subject, subject.new(), disorder=1, failing=7)
+    other = subject.new(seed=8)
+
+    def disturb(optimizer: Optimizer) -> None:
+        optimizer.recommend()
+        other.tell([Answer(q.id, subject.fitness(q)) for q in other.ask(2)])
+
+    disturbed = _search(subject, subject.new(), disorder=1, failing=7, between=disturb)
+    _require(alone == disturbed, "a replay asks the same questions")
+    elsewhere = _search(subject, subject.new(seed=9), disorder=1, failing=7)
+    _require(alone != elsewhere, "another seed asks other questions")
+
+
+def order_of_arrival_is_invisible(subject: Subject) -> None:
+    """A generational optimizer updates in the order of its questions; others take any order."""
+    runs = [_generations(subject, disorder) for disorder in (0, 1, 2)]
+    if subject.generational:
+        _require(runs[0] == runs[1] == runs[2], "the order of arrival changes no question")
+
+
+def bad_tells_change_nothing(subject: Subject) -> None:
+    """Duplicates, unknown and closed ids, wrong and non-finite fitness: ValueError, no trace."""
+    spared, abused = subject.new(), subject.new()
+    for round_ in range(4):
+        questions = abused.ask(3)
+        _require(questions == spared.ask(3), f"round {round_}: a refused tell left a trace")
+        good = [Answer(q.id, subject.fitness(q)) for q in questions]
+        first, rest, width = good[0], good[1:], subject.objectives
+        wrong = [(1.0,) * (width + 1), (), (math.nan,) * width, (math.inf,) * width]
+        for bad in (
+            [first, *rest, first],
+            [*good, Answer(10_000, first.fitness)],
+            [*good, Answer(-1, first.fitness)],
+            *([*rest, Answer(first.id, fitness)] for fitness in wrong),
+        ):
+            _refused(partial(abused.tell, bad), f"tell({bad})")
+        for optimizer in (spared, abused):
+            optimizer.tell(good)
+        _refused(partial(abused.tell, good), "telling twice")
+
+
+def failures_are_not_fatal(subject: Subject) -> None:
+    """Some failures, then nothing but failures, and then successes again."""
+    optimizer = subject.new()
+    _search(subject, optimizer, limit=30, failing=2)
+    _search(subject, optimizer, limit=60, failing=1)
+    _search(subject, optimizer, limit=30)
+    barren = subject.new()
+    _search(subject, barren, limit=BUDGET, failing=1)
+
+
+def goes_on_beyond_its_budget(subject: Subject) -> None:
+    """The budget is an estimate: a search that asks more is not left without questions."""
+    _search(subject, subject.new(), limit=BUDGET + 30)
+
+
+def improves(subject: Subject) -> None:
+    """After `BUDGET` questions the best is clearly better than the first ten were."""
+    questions = _search(subject, subject.new())[:BUDGET]
+    losses = [-sum(subject.fitness(q)) for q in questions]
+    before, best = sorted(losses[:10])[5], min(losses)
+    _require(
+        best <= subject.gain * before,
+        f"loss {best:.4f} after {BUDGET} questions, {before:.4f} at first: "
+        f"a factor of {subject.gain} is the least",
+    )
+
+
+def globals_are_untouched(subject: Subject) -> None:
+    """The process's `random` and `numpy.random` are left as they were found."""
+    random.seed(3)
+    np.random.seed(3)
+    before = _global_state()
+    optimizer = subject.new()
+    optimizer.observe(_middle(subject.genes), (0.0,) * subject.objectives)
+    _search(subject, optimizer, limit=60, failing=9)
+    optimizer.recommend()
+    _require(before == _global_state(), "the global random generators were used")
+
+
+def observes_before_asking(subject: Subject) -> None:
+    """Warm starts are heard before the first ask, refused after it and if they are malformed."""
+    optimizer = subject.new()
+    middle = _middle(subject.genes)
+    worth = fitness_of(middle, subject.objectives)
+    optimizer.observe(middle, worth)
+    nothing_like_it = tuple(0.5 if isinstance(x, str) else "?" for x in middle)
+    for genome, fitness, what in (
+        (middle[:-1], worth, "an observation without a gene"),
+        (nothing_like_it, worth, "an observation of another space"),
+        (middle, (*worth, 0.0), "an observation with one fitness too many"),
+        (middle, (math.nan,) * len(worth), "an observation that is not finite"),
+    ):
+        _refused(partial(optimizer.observe, genome, fitness), what)
+    optimizer.observe(tuple(_edge(gene) for gene in subject.genes), worth)
+    _search(subject, optimizer, limit=40)
+    _refused(partial(optimizer.observe, middle, worth), "an observation after the first ask")
+
+
+def recommends_a_genome(subject: Subject) -> None:
+    """A recommendation, if any, is a genome of the space, and no candidate that was tried."""
+    optimizer = subject.new()
+    optimizer.recommend()
+    questions = _search(subject, optimizer, limit=60)
+    genome = optimizer.recommend()
+    if genome is not None:
+        _check_genome(subject.genes, genome)
+        _require(genome not in [q.genome for q in questions], "a recommendation is new")
+
+
+LAWS: Mapping[str, Callable[[Subject], None]] = {
+    law.__name__: law
+    for law in (
+        genomes_are_valid,
+        batching_is_invisible,
+        replays,
+        order_of_arrival_is_invisible,
+        bad_tells_change_nothing,
+        failures_are_not_fatal,
+        goes_on_beyond_its_budget,
+        improves,
+        globals_are_untouched,
+        observes_before_asking,
+        recommends_a_genome,
+    )
+}
+"""Every law by name."""
+
+
+def _search(
+    subject: Subject,
+    optimizer: Optimizer,
+    *,
+    limit: int = BUDGET,
+    disorder: int | None = None,
+    failing: int | None = None,
+    between: Callable[[Optimizer], None] = lambda optimizer: None,
+) -> list[Question]:
+    """At least `limit` questions, all told; every `failing`-th fails.
+
+    With `disorder`, they are asked in uneven batches and told by pieces in random order.
+    """
+    rng = random.Random(disorder)
+    asked: list[Question] = []
+    open_: list[Question] = []
+    while len(asked) < limit or open_:
+        batch = []
+        if len(asked) < limit:
+            batch = optimizer.ask(subject.workers if disorder is None else rng.randint(1, 9))
+        asked += batch
+        open_ += batch
+        _require(bool(open_), "with everything told it has at least one question")
+        told = len(open_)
+        if disorder is not None:
+            rng.shuffle(open_)
+            told = rng.randint(1, len(open_)) if batch else len(open_)
+        optimizer.tell([_answer(subject, q, failing) for q in open_[:told]])
+        open_ = open_[told:]
+        between(optimizer)
+    return asked
+
+
+def _generations(subject: Subject, disorder: int) -> list[Question]:
+    """Questions asked until there are no more, then told one by one in random order; thrice 20."""
+    rng = random.Random(disorder)
+    optimizer = subject.new()
+    asked: list[Question] = []
+    while len(asked) < BUDGET // 2:
+        batch = optimizer.ask(20)
+        _require(bool(batch), "with everything told it has at least one question")
+        asked += batch
+        for question in rng.sample(batch, len(batch)):
+            optimizer.tell([_answer(subject, question, failing=8)])
+    return asked
+
+
+def _answer(subject: Subject, question: Question, failing: int | None) -> Answer:
+    failed = failing is not None and question.id % failing == failing - 1
+    return Answer(question.id, None if failed else subject.fitness(question))
+
+
+def _check_genome(genes: Sequence[Gene], genome: Genome) -> None:
+    _require(len(genome) == len(genes), "a genome has an entry a gene")
+    for gene, value in zip(genes, genome, strict=True):
+        if isinstance(gene, ChoiceGene):
+            _require(value in gene.choices, f"{gene.name} is a category, got {value!r}")
+        else:
+            inside = type(value) is float and 0 <= value <= 1
+            _require(inside, f"{gene.name} is a float in [0, 1], got {value!r}")
+
+
+def _middle(genes: Sequence[Gene]) -> Genome:
+    return tuple(gene.choices[-1] if isinstance(gene, ChoiceGene) else 0.45 for gene in genes)
+
+
+def _edge(gene: Gene) -> float | str:
+    return gene.choices[0] if isinstance(gene, ChoiceGene) else 1.0
+
+
+def _global_state() -> tuple[object, ...]:
+    _, keys, position, *_ = np.random.get_state()
+    return random.getstate(), np.asarray(keys).tobytes(), position
+
+
+def _refused(call: Callable[[], None], what: str) -> None:
+    try:
+        call()
+    except ValueError:
+        return
+    raise LawBroken(f"{what} was accepted")
+
+
+def _require(holds: bool, law: str) -> None:
+    if not holds:
+        raise LawBroken(f"broken: {law}")

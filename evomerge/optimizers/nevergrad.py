@@ -1,0 +1,220 @@
+"""Any optimizer of Nevergrad by name.
+
+Rapin & Teytaud 2018, "Nevergrad: a gradient-free optimization platform"; the names are those of
+`nevergrad.optimizers.registry`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from threading import Thread
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from evomerge.errors import ConfigError, did_you_mean
+from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.optimizers.failure import worse_than
+from evomerge.optimizers.isolation import Isolation
+from evomerge.optimizers.problem import Problem
+from evomerge.optimizers.questions import Questions
+from evomerge.recipe.genome import ChoiceGene, Genome
+from evomerge.recipe.value import Value
+
+__all__ = ["Nevergrad", "NevergradConfig"]
+
+
+T = TypeVar("T")
+
+FLOATS = "floats in [0, 1]"
+"""The parameter that holds all floats; no gene is called so."""
+
+UNKNOWN_SCALE = -1e6
+"""What a failure is worth while no candidate has succeeded: below any score we know of."""
+
+
+class NevergradConfig(Value):
+    """One optimizer of Nevergrad's registry, under its name there."""
+
+    kind: Literal["nevergrad"] = "nevergrad"
+    optimizer: str = "NGOpt"
+
+
+class Nevergrad:
+    """Asks and tells one by one, as Nevergrad does.
+
+    It is given the problem's budget and workers, which its meta-optimizers choose by, and never has
+    more questions open than workers (one, for those that work in sequence only): `ask` returns
+    fewer instead. One that has nothing to ask beyond its budget begins again. Several objectives
+    are Nevergrad's own affair (a hypervolume for most of its optimizers). A failure is told as a
+    loss beyond the worst so far, since Nevergrad has no word for failure, and infinite losses break
+    the optimizers that average or fit a model.
+
+    Not every optimizer replays: those that stop an inner search by the clock (the image and voxel
+    metamodels) cannot.
+    """
+
+    def __init__(self, config: NevergradConfig, problem: Problem) -> None:
+        self._library = _library()
+        registry = self._library.optimizers.registry
+        if config.optimizer not in registry:
+            raise ConfigError(
+                f"unknown nevergrad optimizer {config.optimizer!r}; "
+                f"{did_you_mean(config.optimizer, registry)}"
+            )
+        self._kind = registry[config.optimizer]
+        self._problem = problem
+        self._questions = Questions(problem)
+        self._isolation = Isolation(problem.seed)
+        self._limit = 1 if self._kind.no_parallelization else problem.workers
+        try:
+            with self._isolation():
+                self._optimizer = self._begin()
+        except Exception as error:
+            raise ConfigError(
+                f"nevergrad's {config.optimizer} does not fit this search: {error}"
+            ) from error
+        self._asked: dict[int, tuple[Any, Any]] = {}
+        """Open questions: the optimizer that asked, and its candidate."""
+        self._untold: list[Answer] = []
+        self._tried: set[Genome] = set()
+        self._extremes: list[tuple[float, float]] | None = None
+        """Worst and best fitness so far, for each objective."""
+
+    def ask(self, limit: int) -> list[Question]:
+        questions: list[Question] = []
+        while len(questions) < limit and self._questions.open < self._limit:
+            with self._isolation():
+                candidate = _daemonic(self._next)
+            if candidate is None:
+                break
+            questions += self._questions.ask([self._genome(candidate)])
+            self._asked[questions[-1].id] = self._optimizer, candidate
+            self._tried.add(questions[-1].genome)
+        return questions
+
+    def tell(self, answers: Sequence[Answer]) -> None:
+        # Nevergrad is told when it is asked next: some of its optimizers think in a thread between
+        # a tell and an ask, and only so does all that they draw come from this optimizer's room.
+        self._questions.close(answers)
+        self._untold += answers
+
+    def observe(self, genome: Genome, fitness: Fitness) -> None:
+        self._questions.check_observed(genome, fitness)
+        self._tried.add(genome)
+        with self._isolation(), suppress(self._library.errors.TellNotAskedNotSupportedError):
+            # Those which cannot hear of points that they did not ask for go on without.
+            candidate = self._optimizer.parametrization.spawn_child(new_value=self._value(genome))
+            self._tell(self._optimizer, candidate, fitness)
+
+    def recommend(self) -> Genome | None:
+        """What Nevergrad recommends, unless that is one of the candidates tried."""
+        with self._isolation():
+            self._tell_untold()
+        if self._problem.objectives > 1 or self._extremes is None:
+            return None
+        generator = self._optimizer.parametrization.random_state
+        state = generator.get_state()
+        # Generators that are thrown away: a question about the search must not change its course.
+        with Isolation(self._problem.seed)():
+            genome = self._genome(self._optimizer.provide_recommendation())
+        generator.set_state(state)
+        return None if genome in self._tried else genome
+
+    def _begin(self) -> Any:
+        space = _parametrization(self._library, self._problem)
+        return self._kind(space, budget=self._problem.budget, num_workers=self._limit)
+
+    def _next(self) -> Any:
+        """The next candidate, or None if an answer must come first."""
+        self._tell_untold()
+        try:
+            return self._optimizer.ask()
+        except self._library.optimization.recaster.TooManyAskError:
+            return None
+        except AssertionError:  # how its one-shot designs say that they are over
+            if self._optimizer.num_ask < (self._problem.budget or math.inf):
+                raise
+            self._optimizer = self._begin()
+            return self._optimizer.ask()
+
+    def _tell_untold(self) -> None:
+        for answer in self._untold:
+            self._tell(*self._asked.pop(answer.id), answer.fitness)
+        self._untold.clear()
+
+    def _tell(self, optimizer: Any, candidate: Any, fitness: Fitness | None) -> None:
+        if fitness is not None:
+            seen = self._extremes or [(f, f) for f in fitness]
+            self._extremes = [
+                (min(low, f), max(high, f)) for (low, high), f in zip(seen, fitness, strict=True)
+            ]
+        elif self._extremes is not None:
+            fitness = tuple(worse_than(extremes) for extremes in self._extremes)
+        else:
+            fitness = (UNKNOWN_SCALE,) * self._problem.objectives
+        optimizer.tell(candidate, [-f for f in fitness])
+
+    def _genome(self, candidate: Any) -> Genome:
+        floats = iter(candidate.value.get(FLOATS, ()))
+        return tuple(
+            candidate.value[gene.name]
+            if isinstance(gene, ChoiceGene)
+            else min(max(float(next(floats)), 0.0), 1.0)
+            for gene in self._problem.genes
+        )
+
+    def _value(self, genome: Genome) -> dict[str, Any]:
+        pairs = list(zip(self._problem.genes, genome, strict=True))
+        value: dict[str, Any] = {g.name: v for g, v in pairs if isinstance(g, ChoiceGene)}
+        if floats := [v for g, v in pairs if not isinstance(g, ChoiceGene)]:
+            value[FLOATS] = np.array(floats)
+        return value
+
+
+def _library() -> Any:
+    # Imported in isolation: Nevergrad seeds nothing but draws from both global generators while it
+    # is imported, and the scales of some registered optimizers depend on what it draws.
+    with Isolation(0)():
+        return importlib.import_module("nevergrad")
+
+
+def _daemonic(call: Callable[[], T]) -> T:
+    """Make `call` in a daemon thread, so that the threads it starts are daemons too.
+
+    Those are Nevergrad's optimizers that were not written to be asked. Each waits for answers until
+    its optimizer is deleted, and would keep the process from ending.
+    """
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - raised again where it is awaited
+            outcome.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return outcome.result()
+
+
+def _parametrization(library: Any, problem: Problem) -> Any:
+    """One array for all floats (a scalar each took 285 ms a question at 300 genes, this 1 ms).
+
+    It has the scalar's own settings: sigma 1/6, and initial samples from the whole range.
+    """
+    parameters: dict[str, Any] = {
+        gene.name: library.p.Choice(gene.choices)
+        for gene in problem.genes
+        if isinstance(gene, ChoiceGene)
+    }
+    if floats := len(problem.genes) - len(parameters):
+        array = library.p.Array(init=np.full(floats, 0.5)).set_mutation(sigma=1 / 6)
+        parameters[FLOATS] = array.set_bounds(0, 1, full_range_sampling=True)
+    space = library.p.Dict(**parameters)
+    # From the optimizer's own room, see `Isolation`: seeded, and another one each time.
+    space.random_state = np.random.RandomState(np.random.randint(2**32, dtype=np.uint32))
+    return space

@@ -1,0 +1,130 @@
+"""Any sampler of Optuna by name.
+
+Akiba et al. 2019, "Optuna: a next-generation hyperparameter optimization framework"; the names are
+those of `optuna.samplers`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import Field
+
+from evomerge.errors import ConfigError, did_you_mean
+from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.optimizers.isolation import Isolation, quiet
+from evomerge.optimizers.problem import Problem
+from evomerge.optimizers.questions import Questions
+from evomerge.recipe.genome import ChoiceGene, Genome
+from evomerge.recipe.value import Value
+
+__all__ = ["Optuna", "OptunaConfig"]
+
+
+class OptunaConfig(Value):
+    """One sampler of `optuna.samplers`, with its own keyword arguments as options.
+
+    TPESampler proposes similar points to workers that ask before each other's answers are in;
+    `options: {constant_liar: true}` makes it count what is running as bad, and is worth it from a
+    handful of workers on.
+    """
+
+    kind: Literal["optuna"] = "optuna"
+    sampler: str = "TPESampler"
+    options: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Optuna:
+    """A sampler over an in-memory study of its own; the durable record is kept elsewhere.
+
+    Failures are told as failed trials, which Optuna's samplers leave out.
+    """
+
+    def __init__(self, config: OptunaConfig, problem: Problem) -> None:
+        with quiet():
+            self._optuna: Any = importlib.import_module("optuna")
+        self._problem = problem
+        self._questions = Questions(problem)
+        self._isolation = Isolation(problem.seed)
+        self._observed = 0
+        self._distributions = {
+            gene.name: self._optuna.distributions.CategoricalDistribution(gene.choices)
+            if isinstance(gene, ChoiceGene)
+            else self._optuna.distributions.FloatDistribution(0.0, 1.0)
+            for gene in problem.genes
+        }
+        kind, arguments = _sampler(self._optuna.samplers, config, problem.seed)
+        try:
+            # What a sampler cannot do it says at its first question, so a twin is asked one.
+            with Isolation(problem.seed)():
+                self._study(kind(**arguments)).ask(self._distributions)
+            with self._isolation():
+                self._search = self._study(kind(**arguments))
+        except Exception as error:
+            raise ConfigError(
+                f"optuna's {config.sampler} does not fit this search: {error}"
+            ) from error
+
+    def ask(self, limit: int) -> list[Question]:
+        with self._isolation():
+            trials = [self._search.ask(self._distributions) for _ in range(limit)]
+        genes = self._problem.genes
+        params = [trial.params for trial in trials]
+        return self._questions.ask(tuple(found[gene.name] for gene in genes) for found in params)
+
+    def tell(self, answers: Sequence[Answer]) -> None:
+        self._questions.close(answers)
+        failed = self._optuna.trial.TrialState.FAIL
+        with self._isolation():
+            for answer in answers:
+                if answer.fitness is None:
+                    self._search.tell(answer.id + self._observed, state=failed)
+                else:
+                    self._search.tell(answer.id + self._observed, answer.fitness)
+
+    def observe(self, genome: Genome, fitness: Fitness) -> None:
+        self._questions.check_observed(genome, fitness)
+        names = [gene.name for gene in self._problem.genes]
+        with self._isolation():
+            self._search.add_trial(
+                self._optuna.trial.create_trial(
+                    params=dict(zip(names, genome, strict=True)),
+                    distributions=self._distributions,
+                    values=list(fitness),
+                )
+            )
+        self._observed += 1
+
+    def recommend(self) -> Genome | None:
+        return None
+
+    def _study(self, sampler: Any) -> Any:
+        verbosity = self._optuna.logging.get_verbosity()
+        self._optuna.logging.set_verbosity(self._optuna.logging.WARNING)  # it announces each study
+        try:
+            return self._optuna.create_study(
+                sampler=sampler, directions=["maximize"] * self._problem.objectives
+            )
+        finally:
+            self._optuna.logging.set_verbosity(verbosity)
+
+
+def _sampler(samplers: Any, config: OptunaConfig, seed: int) -> tuple[Any, dict[str, Any]]:
+    """The sampler's class and its arguments, the seed among them where it takes one."""
+    known = [name for name in samplers.__all__ if name != "BaseSampler"]
+    if config.sampler not in known:
+        raise ConfigError(
+            f"unknown optuna sampler {config.sampler!r}; {did_you_mean(config.sampler, known)}"
+        )
+    kind = getattr(samplers, config.sampler)
+    takes = inspect.signature(kind).parameters
+    for option in config.options:
+        if option not in takes:
+            raise ConfigError(
+                f"optuna's {config.sampler} has no option {option!r}; {did_you_mean(option, takes)}"
+            )
+    seeded = {"seed": seed % 2**32} if "seed" in takes else {}
+    return kind, seeded | dict(config.options)

@@ -1,0 +1,46 @@
+"""What every optimizer is told about the search before it begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evomerge.errors import ConfigError
+from evomerge.recipe.genome import Gene
+
+__all__ = ["Problem"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """The genes, how many numbers make a fitness, and the seed of every random choice.
+
+    `workers` (questions in flight at once) and `budget` (questions in all, None: unknown) are
+    estimates: some optimizers plan with them, none may rely on them.
+    """
+
+    genes: tuple[Gene, ...]
+    seed: int
+    objectives: int = 1
+    workers: int = 1
+    budget: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.genes:
+            raise ConfigError("the search space has no genes: there is nothing to optimize")
+        for name, least in (("seed", 0), ("objectives", 1), ("workers", 1), ("budget", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ConfigError(f"{name} must be at least {least}, got {value}")
+
+    def require_one_objective(self, optimizer: str) -> None:
+        """For optimizers that rank by one number.
+
+        Raises:
+            ConfigError: the search has several objectives.
+        """
+        if self.objectives != 1:
+            raise ConfigError(
+                f"{optimizer} optimizes one objective and this search has {self.objectives}; "
+                "weigh them into one, or use an optimizer for several, such as "
+                "{kind: optuna, sampler: NSGAIISampler}"
+            )

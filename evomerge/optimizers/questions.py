@@ -1,0 +1,84 @@
+"""The questions of one optimizer: numbered, and checked before anything is told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.optimizers.problem import Problem
+from evomerge.recipe.genome import ChoiceGene, Genome
+
+__all__ = ["Questions"]
+
+
+class Questions:
+    """Which questions are open; the contract's laws on ids and fitnesses, in one place.
+
+    Every check precedes every change, so that an optimizer which calls `close` (`check_observed`)
+    first is left as it was by a call that raises.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self._genes = problem.genes
+        self._objectives = problem.objectives
+        self._open: set[int] = set()
+        self.asked = 0
+
+    @property
+    def open(self) -> int:
+        """How many were asked and not told."""
+        return len(self._open)
+
+    def ask(self, genomes: Iterable[Genome]) -> list[Question]:
+        """Number the genomes and open them."""
+        questions = [Question(self.asked + i, genome) for i, genome in enumerate(genomes)]
+        self.asked += len(questions)
+        self._open.update(question.id for question in questions)
+        return questions
+
+    def close(self, answers: Sequence[Answer]) -> None:
+        """Check all answers, then close their questions.
+
+        Raises:
+            ValueError: as `Optimizer.tell`.
+        """
+        seen: set[int] = set()
+        for answer in answers:
+            if answer.id in seen:
+                raise ValueError(f"question {answer.id} is answered twice in one call")
+            if answer.id not in self._open:
+                known = 0 <= answer.id < self.asked
+                why = "was told already" if known else f"was never asked ({self.asked} were)"
+                raise ValueError(f"question {answer.id} {why}")
+            if answer.fitness is not None:
+                self._check_fitness(f"question {answer.id}", answer.fitness)
+            seen.add(answer.id)
+        self._open -= seen
+
+    def check_observed(self, genome: Genome, fitness: Fitness) -> None:
+        """The laws on `Optimizer.observe`.
+
+        Raises:
+            ValueError: a question was asked already, the genome is none of this space, or the
+                fitness is not finite or of the wrong length.
+        """
+        if self.asked:
+            raise ValueError(f"observe before the first ask; {self.asked} questions were asked")
+        if len(genome) != len(self._genes):
+            raise ValueError(f"a genome has {len(self._genes)} genes here, got {len(genome)}")
+        for gene, value in zip(self._genes, genome, strict=True):
+            if isinstance(gene, ChoiceGene):
+                if value not in gene.choices:
+                    raise ValueError(f"gene {gene.name!r} is one of {gene.choices}, got {value!r}")
+            elif isinstance(value, str) or not 0 <= value <= 1:
+                raise ValueError(f"gene {gene.name!r} lies in [0, 1], got {value!r}")
+        self._check_fitness("an observation", fitness)
+
+    def _check_fitness(self, of: str, fitness: Fitness) -> None:
+        if len(fitness) != self._objectives:
+            raise ValueError(
+                f"the fitness of {of} has {len(fitness)} numbers, {self._objectives} expected"
+            )
+        if not all(math.isfinite(value) for value in fitness):
+            raise ValueError(f"the fitness of {of} is not finite: {fitness}")

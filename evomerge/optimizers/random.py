@@ -1,0 +1,49 @@
+"""Independent uniform genomes: the baseline every other optimizer has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.optimizers.coordinates import from_cube
+from evomerge.optimizers.problem import Problem
+from evomerge.optimizers.questions import Questions
+from evomerge.recipe.genome import Genome
+from evomerge.recipe.value import Value
+
+__all__ = ["RandomConfig", "RandomSearch"]
+
+
+class RandomConfig(Value):
+    """Uniform random search; it has no options."""
+
+    kind: Literal["random"] = "random"
+
+
+class RandomSearch:
+    """Question i is drawn by a generator of (seed, i) alone: what is told never matters."""
+
+    def __init__(self, config: RandomConfig, problem: Problem) -> None:
+        self._problem = problem
+        self._questions = Questions(problem)
+
+    def ask(self, limit: int) -> list[Question]:
+        first = self._questions.asked
+        return self._questions.ask(self._genome(i) for i in range(first, first + limit))
+
+    def tell(self, answers: Sequence[Answer]) -> None:
+        self._questions.close(answers)
+
+    def observe(self, genome: Genome, fitness: Fitness) -> None:
+        self._questions.check_observed(genome, fitness)
+
+    def recommend(self) -> Genome | None:
+        return None
+
+    def _genome(self, i: int) -> Genome:
+        stream = np.random.SeedSequence(self._problem.seed, spawn_key=(i,))
+        point = np.random.default_rng(stream).random(len(self._problem.genes))
+        return from_cube(self._problem.genes, point)
