@@ -1,0 +1,115 @@
+"""The model card: what an exported model is made of, what it scores, and how to load it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from evomerge.recipe.digest import digest, plain
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Recipe, sources_of
+from evomerge.study.comparison import Comparison
+
+__all__ = ["card"]
+
+PACKAGES = ("evomerge", "torch", "transformers", "lm-eval")
+"""What an exported model and its scores depend on."""
+
+
+def card(
+    *, title: str, recipe: Recipe, job: Mapping[str, Any] | None, comparison: Comparison | None
+) -> str:
+    """A README.md in the form that the Hugging Face hub reads (front matter, then Markdown).
+
+    Args:
+        job: the resolved job of the search that found the recipe, if one did.
+        comparison: the holdout scores, if there are any.
+    """
+    sources = list(dict.fromkeys(sources_of(recipe)))
+    parts = [_front_matter(sources), f"# {title}", _introduction(job), _lineage(sources)]
+    if comparison is not None:
+        parts.append(_scores(comparison))
+    parts += [_loading(), _origin(recipe, job)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _front_matter(sources: list[Source]) -> str:
+    data: dict[str, Any] = {"library_name": "transformers", "tags": ["merge", "evomerge"]}
+    names = [name for one in sources for name in (one.model, one.adapter) if name]
+    # The hub knows only its own models; a path would be a broken link there.
+    known = list(dict.fromkeys(name for name in names if not _is_path(name)))
+    if known:
+        data |= {"base_model": known, "base_model_relation": "merge"}
+    return f"---\n{_yaml(data)}---"
+
+
+def _introduction(job: Mapping[str, Any] | None) -> str:
+    how = "built from a recipe" if job is None else "found by an evolutionary search over recipes"
+    return f"A merge of existing models, {how} and built with evomerge."
+
+
+def _lineage(sources: list[Source]) -> str:
+    lines = ["## Made from", ""]
+    for source in sources:
+        revision = f" at revision `{source.revision}`" if source.revision else ""
+        adapter = f", with the LoRA adapter {_link(source.adapter)}" if source.adapter else ""
+        lines.append(f"- {_link(source.model)}{revision}{adapter}")
+    return "\n".join(lines)
+
+
+def _scores(comparison: Comparison) -> str:
+    about = f"On the {comparison.split} split, which the search never saw"
+    parts = ["## Scores", f"{about}; this model is `{comparison.winner}`."]
+    for table in comparison.tables:
+        header, *rows = table.to_rows()
+        lines = [header, tuple("---" for _ in header), *rows]
+        parts.append(f"**{comparison.title(table)}**")
+        parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    return "\n\n".join(parts)
+
+
+def _loading() -> str:
+    return """## How to load it
+
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+folder = "."  # the folder of this file, or its name on the hub
+model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
+tokenizer = AutoTokenizer.from_pretrained(folder)
+```"""
+
+
+def _origin(recipe: Recipe, job: Mapping[str, Any] | None) -> str:
+    lines = ["## Recipe", ""]
+    if job is not None:
+        lines.append(f"- search: {job.get('name', 'unnamed')}, seed {job.get('seed', 'unknown')}")
+    lines += [f"- digest: `{digest(recipe)}`", f"- versions: {_versions()}"]
+    return "\n".join([*lines, "", f"```yaml\n{_yaml(plain(recipe))}```"])
+
+
+def _versions() -> str:
+    found = []
+    for package in PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(found)
+
+
+def _link(name: str) -> str:
+    return f"`{name}`" if _is_path(name) else f"[{name}](https://huggingface.co/{name})"
+
+
+def _is_path(name: str) -> bool:
+    return Path(name).is_absolute() or name.startswith((".", "~")) or Path(name).exists()
+
+
+def _yaml(data: Any) -> str:
+    text: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    return text
