@@ -18,8 +18,9 @@ class EngineConfig(Value):
     """An engine's settings; what is left out is chosen on the machine where it starts."""
 
     kind: Literal["auto", "transformers", "vllm"] = "auto"
-    """auto: vllm where it can be imported, else transformers."""
+    """auto: vllm where it can be imported and no device is named, else transformers."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    """For transformers; vllm runs on the devices that it sees."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """auto: the checkpoint's own, or float32 on a CPU that has no bfloat16 arithmetic."""
     max_length: Positive | None = None
@@ -35,7 +36,7 @@ class EngineConfig(Value):
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.9
     enforce_eager: bool = False
     kv_cache_gib: Annotated[float, Field(gt=0)] | None = None
-    """vllm on a CPU: memory for the cache."""
+    """vllm: for the cache. None: on a CPU 1, on a GPU what `gpu_memory_utilization` leaves."""
     vllm: Mapping[str, Any] = Field(default_factory=dict)
     """Further arguments of `vllm.LLM`, passed on as they are."""
 
@@ -46,4 +47,6 @@ class EngineConfig(Value):
             raise ValueError(f"vllm: {taken[0]!r} is set by evomerge; use the engine's own keys")
         if self.kind == "transformers" and self.tensor_parallel > 1:
             raise ValueError("tensor_parallel needs kind: vllm; transformers runs on one device")
+        if self.kind == "vllm" and self.device != "auto":
+            raise ValueError("device is for kind: transformers; vllm runs on the devices it sees")
         return self

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from evomerge.evaluators.engines.base import Generation, Sampling
-from evomerge.evaluators.engines.stopping import Stop, cut
+from evomerge.evaluators.engines.stopping import Stop, text_of
 
 __all__ = ["Continuation"]
 
@@ -23,7 +23,7 @@ class Continuation:
     ) -> None:
         self.index, self.prompt, self.sampling = index, list(prompt), sampling
         self.tokens: list[int] = []
-        self.done = sampling.max_new_tokens == 0
+        self.done = False
         self._stop, self._tokenizer = stop, tokenizer
         self._stopped = False
 
@@ -49,22 +49,18 @@ class Continuation:
         return int(order[drawn.to(order.device)])
 
     def result(self) -> Generation:
-        text = self._decoded(self.tokens)
-        return Generation(cut(text, self._stop.strings), len(self.tokens), not self._stopped)
+        text = text_of(self.tokens, self._stop, self._tokenizer)
+        return Generation(text, len(self.tokens), not self._stopped)
 
     @cached_property
     def _generator(self) -> torch.Generator:
         return torch.Generator().manual_seed(self.sampling.seed)
 
     def _has_stop_string(self) -> bool:
-        strings = self._stop.strings
-        if not strings:
+        if not self._stop.strings:
             return False
-        tail = self._decoded(self.tokens[-self._stop.window :])
-        return any(string in tail for string in strings)
-
-    def _decoded(self, tokens: Sequence[int]) -> str:
+        tail = self.tokens[-self._stop.window :]
         text: str = self._tokenizer.decode(
-            tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+            tail, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
-        return text
+        return any(string in text for string in self._stop.strings)

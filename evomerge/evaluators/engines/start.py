@@ -25,7 +25,9 @@ def start(config: EngineConfig, folder: Path) -> Engine:
     installed = find_spec("vllm") is not None
     if config.kind == "vllm" and not installed:
         raise ConfigError("engine.kind: vllm is not installed; `pip install evomerge[vllm]`")
-    kind = config.kind if config.kind != "auto" else "vllm" if installed else "transformers"
+    kind: str = config.kind
+    if kind == "auto":
+        kind = "vllm" if installed and config.device == "auto" else "transformers"
     # Each engine's libraries take seconds to import, so only the one that runs is.
     module = import_module(f"evomerge.evaluators.engines.{kind}")
     engine: Engine = getattr(module, _ENGINES[kind])(config, folder)

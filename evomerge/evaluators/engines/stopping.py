@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Stop", "cut", "end_tokens", "stop"]
+__all__ = ["Stop", "end_tokens", "stop", "text_of"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,10 @@ def stop(strings: Iterable[str], tokenizer: Any, ends: frozenset[int]) -> Stop:
     )
 
 
-def cut(text: str, strings: Sequence[str]) -> str:
-    """`text` up to the first stop string in it."""
-    return text[: min((at for s in strings if (at := text.find(s)) >= 0), default=len(text))]
+def text_of(tokens: Sequence[int], ending: Stop, tokenizer: Any) -> str:
+    """The tokens as text, without special tokens, up to the first stop string."""
+    text: str = tokenizer.decode(
+        tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+    )
+    found = (text.find(string) for string in ending.strings)
+    return text[: min((at for at in found if at >= 0), default=len(text))]

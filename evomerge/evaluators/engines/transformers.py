@@ -21,6 +21,8 @@ from evomerge.evaluators.engines.base import Generation, LogProb, Sampling, Weig
 from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.engines.continuation import Continuation
 from evomerge.evaluators.engines.kv_cache import SlabCache
+from evomerge.evaluators.engines.precision import precision
+from evomerge.evaluators.engines.requests import check_generation, check_scoring
 from evomerge.evaluators.engines.stopping import Stop, end_tokens, stop
 from evomerge.evaluators.engines.weights import Inspection, checkpoint_shapes
 
@@ -51,7 +53,7 @@ class TransformersEngine:
         logging.disable_progress_bar()
         self._model: Any = AutoModelForCausalLM.from_pretrained(
             folder,
-            dtype=_dtype(config.dtype, about, self._device),
+            dtype=precision(config, about, self._device.type),
             use_safetensors=True,
             trust_remote_code=trust,
             local_files_only=True,
@@ -81,7 +83,7 @@ class TransformersEngine:
     @torch.inference_mode()
     def load(self, weights: WeightSource) -> None:
         inspection = Inspection(
-            self._shapes, self._model.dtype, optional=self._model._tied_weights_keys or ()
+            self._shapes, self._model.dtype, tied=self._model.config.tie_word_embeddings
         )
         for name, tensor in inspection.passed(weights.tensors()):
             self._live[name].copy_(tensor)
@@ -91,12 +93,11 @@ class TransformersEngine:
     def generate(
         self, prompts: Sequence[Sequence[int]], samplings: Sequence[Sampling]
     ) -> list[Generation]:
+        check_generation(prompts, samplings, self._max_length)
         tasks = [
             Continuation(index, prompt, sampling, self._stop(sampling), self._tokenizer)
             for index, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True))
         ]
-        for task in tasks:
-            self._fits(task.index, len(task.prompt), task.sampling.max_new_tokens)
         shared = self._start([task.prompt[:-1] for task in tasks])
         tasks.sort(key=lambda task: (-len(task.prompt), -task.sampling.max_new_tokens, task.index))
         for batch in _batches(tasks, self._rows, self._cells):
@@ -105,9 +106,8 @@ class TransformersEngine:
 
     @torch.inference_mode()
     def logprobs(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[LogProb]:
+        check_scoring(pairs, self._max_length)
         scored = [_Pair(index, [*context], [*rest]) for index, (context, rest) in enumerate(pairs)]
-        for pair in scored:
-            self._fits(pair.index, len(pair.context), len(pair.rest))
         shared = self._start([pair.context[:-1] for pair in scored])
         scored.sort(key=lambda pair: (-pair.length, pair.index))
         cells = min(self._cells, _LOGITS // self._model.config.get_text_config().vocab_size)
@@ -182,13 +182,6 @@ class TransformersEngine:
                 raise CandidateError("the model's output is not finite")
             results[pair.index] = LogProb(total, bool((found.argmax(-1) == said).all()))
         return results
-
-    def _fits(self, index: int, prompt: int, rest: int) -> None:
-        if prompt < 1 or prompt + rest > self._max_length:
-            raise ValueError(
-                f"prompt {index} of {prompt} tokens and {rest} after it: the engine takes at least "
-                f"one, and {self._max_length} in all"
-            )
 
     def _stop(self, sampling: Sampling) -> Stop:
         if sampling.stop not in self._stops:
@@ -279,23 +272,6 @@ def _device(wanted: str) -> torch.device:
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(wanted)
-
-
-def _dtype(wanted: str, about: Any, device: torch.device) -> torch.dtype:
-    if wanted != "auto":
-        dtype = getattr(torch, wanted)
-    elif device.type == "cpu" and not _cpu_has_bfloat16():
-        dtype = torch.float32
-    else:
-        dtype = about.dtype or torch.float32
-    assert isinstance(dtype, torch.dtype)
-    return dtype
-
-
-def _cpu_has_bfloat16() -> bool:
-    """Without it, matrices in bfloat16 are 8 times slower than in float32 (Zen 3, AVX2)."""
-    capable = torch.backends.cpu.get_cpu_capability()
-    return capable.startswith("AVX512") and torch.cpu._is_avx512_bf16_supported()
 
 
 def _only_attention(about: Any, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -12,6 +12,8 @@ from torch import Tensor
 from evomerge.errors import CandidateError, SourceError
 
 __all__ = ["Inspection", "checkpoint_shapes"]
+
+_HEAD = "lm_head.weight"
 
 
 def checkpoint_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
@@ -35,40 +37,53 @@ def checkpoint_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
 class Inspection:
     """Lets good tensors through, remembers the first fault, and counts what arrived.
 
-    Nothing is raised while tensors flow, since what consumes them (vLLM's loader) must not be left
-    halfway; `verdict` comes at the end.
+    Nothing is raised while tensors flow: a loader of vLLM that is left halfway mixes what it had
+    got into the next candidate. `settle` comes at the end.
     """
 
     def __init__(
         self,
         shapes: Mapping[str, tuple[int, ...]],
         dtype: torch.dtype,
-        optional: Collection[str] = (),
+        *,
+        tied: bool,
     ) -> None:
+        """`tied`: the output head may be left out, being the embedding."""
         self._shapes = shapes
         self._dtype = dtype
-        self._missing = dict.fromkeys(name for name in shapes if name not in optional)
-        self._fault = ""
+        self._missing = dict.fromkeys(name for name in shapes if not (tied and name == _HEAD))
+        self._fault: Exception | None = None
 
     def passed(self, tensors: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
-        for name, tensor in tensors:
+        """The tensors in which nothing is wrong."""
+        source = iter(tensors)
+        while True:
+            try:
+                name, tensor = next(source)
+            except StopIteration:
+                return
+            except Exception as problem:  # noqa: BLE001 (raised again by `settle`)
+                self._fault = self._fault or problem
+                return
             self._missing.pop(name, None)
             fault, fitted = self._examine(name, tensor)
-            if fault:
-                self._fault = self._fault or fault
-            else:
+            if not fault:
                 yield name, fitted
-
-    def verdict(self) -> str:
-        """The first fault in one sentence; "" where there is none."""
-        if self._fault or not self._missing:
-            return self._fault
-        return f"the weights lack {len(self._missing)} tensors, first {next(iter(self._missing))}"
+            elif self._fault is None:
+                self._fault = CandidateError(fault)
 
     def settle(self) -> None:
-        """Raises: CandidateError: with the verdict, where there is one."""
-        if fault := self.verdict():
-            raise CandidateError(fault)
+        """Raise the first fault.
+
+        Raises:
+            CandidateError: a tensor is missing, unknown, not finite or of another shape.
+            Exception: whatever the source of the tensors raised.
+        """
+        if self._fault is not None:
+            raise self._fault
+        if self._missing:
+            first = next(iter(self._missing))
+            raise CandidateError(f"the weights lack {len(self._missing)} tensors, first {first}")
 
     def _examine(self, name: str, tensor: Tensor) -> tuple[str, Tensor]:
         if name not in self._shapes:

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.evaluators.tiny import Reference, build
+
+
+@dataclass(frozen=True)
+class Siblings:
+    """Two models of one family."""
+
+    one: Path
+    other: Path
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter((self.one, self.other))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)  # the models are too small for more, and cores may be taken
+
+
+@pytest.fixture(scope="session")
+def siblings(tmp_path_factory: pytest.TempPathFactory) -> Siblings:
+    root = tmp_path_factory.mktemp("siblings")
+    return Siblings(build(root / "one", seed=1), build(root / "other", seed=2))
+
+
+@pytest.fixture(scope="session")
+def references(siblings: Siblings) -> tuple[Reference, Reference]:
+    return Reference(siblings.one), Reference(siblings.other)
