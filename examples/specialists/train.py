@@ -50,8 +50,8 @@ class Plan:
 
 
 PLANS: dict[Skill, Plan] = {
-    "math": Plan(steps=360, learning_rate=1.5e-3),
-    "json": Plan(steps=48, learning_rate=1e-3),
+    "math": Plan(steps=260, learning_rate=1.5e-3),
+    "json": Plan(steps=90, learning_rate=1.5e-3),
     "spell": Plan(steps=100, learning_rate=1e-3),
 }
 
