@@ -152,11 +152,11 @@ def _mcnemar(gains: NDArray[np.float64]) -> float:
 
 
 def _sign_flips(gains: NDArray[np.float64], seed: int) -> float:
-    # scipy.stats.permutation_test gives the same, thirty times slower.
+    # scipy.stats.permutation_test gives the same and takes twenty times as long.
     n = len(gains)
     if 2**n <= RESAMPLES:
         kept = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
-        return _as_extreme(gains, kept.astype(np.float64)) / 2**n
+        return _as_extreme(gains, kept.astype(np.float64)) / float(2**n)
     chance = np.random.default_rng(seed)
     hits, left = 0, RESAMPLES
     while left:

@@ -102,7 +102,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
             os.kill(writer, signal.SIGKILL)
             nursery.stdout.readline()
             check_after_death(folder, returned, finished)
-    assert len(finished) > 40
+    assert len(finished) > 10
     assert not list((folder / "examples").glob(".*"))
 
 

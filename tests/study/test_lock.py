@@ -16,15 +16,14 @@ import os, sys, time
 from pathlib import Path
 from evomerge.study.lock import WriterLock
 lock = WriterLock(Path(sys.argv[1]))
-child = os.fork() if "fork" in sys.argv else 1
-if child:
-    print(child, flush=True)
+if "fork" not in sys.argv or os.fork() == 0:
+    print(os.getpid(), flush=True)
 time.sleep(60)
 """
 
 
 def hold(path: Path, *options: str) -> tuple[subprocess.Popen[str], int]:
-    """A process that holds the lock, and the id of the child that it forked, if it did."""
+    """A process that holds the lock, and the id of the child that it forked (else its own)."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(path), *options], stdout=subprocess.PIPE, text=True
     )
