@@ -40,9 +40,9 @@ class CmaEsConfig(Value):
     """CMA-ES; `sigma` and `mean` in units of the genes' [0, 1]."""
 
     kind: Literal["cma_es"] = "cma_es"
-    sigma: float = Field(1 / 6, gt=0, le=1 / 3)
-    mean: float = Field(0.5, ge=0, le=1)
-    popsize: int | None = Field(None, ge=3)
+    sigma: float = Field(default=1 / 6, gt=0, le=1 / 3)
+    mean: float = Field(default=0.5, ge=0, le=1)
+    popsize: int | None = Field(default=None, ge=3)
     """Questions in a generation; by default 4 + floor(3 ln genes)."""
     restarts: RestartRule = "none"
     """none: a run goes on for as long as its distribution can move, and only then starts over.
@@ -66,15 +66,16 @@ class CmaEs:
 
     def __init__(self, config: CmaEsConfig, problem: Problem) -> None:
         problem.require_one_objective("cma_es")
-        n = len(problem.genes)
         with quiet():
             self._cma: Any = importlib.import_module("cma")
         self._rule = config.restarts
         self._genes = problem.genes
         self._questions = Questions(problem)
         self._rng = np.random.default_rng(problem.seed)
-        popsize = config.popsize or 4 + int(3 * np.log(n))
-        self._start = Start(np.full(n, config.mean), config.sigma, popsize)
+        popsize = config.popsize or 4 + int(3 * np.log(len(problem.genes)))
+        # pycma fails in one dimension sooner or later: a single gene has an idle companion.
+        dimension = max(len(problem.genes), 2)
+        self._start = Start(np.full(dimension, config.mean), config.sigma, popsize)
         self._restarts = Restarts(self._rule, self._start, self._rng)
         self._run: Any = None
         self._observed: tuple[float, Genome] | None = None
@@ -108,17 +109,17 @@ class CmaEs:
 
     def recommend(self) -> Genome | None:
         """The mean of the run that has found the best candidate; None before any was found."""
-        return None if self._mean is None else from_cube(self._genes, self._mean)
+        return None if self._mean is None else self._genome(self._mean)
 
     def _sample_generation(self) -> None:
         with quiet():
             if self._run is None:
                 self._run = self._begin()
             self._points = self._run.ask()
-        self._genomes = [from_cube(self._genes, point) for point in self._points]
+        self._genomes = [self._genome(point) for point in self._points]
         if self._observed is not None:
             # The way into pycma's coordinates and back rounds: keep the name it is known by.
-            if np.allclose(self._points[0], to_cube(self._genes, self._observed[1]), atol=1e-9):
+            if np.allclose(self._points[0], self._point(self._observed[1]), atol=1e-9):
                 self._genomes[0] = self._observed[1]
             self._observed = None
         self._waiting = len(self._genomes)
@@ -144,9 +145,17 @@ class CmaEs:
             },
         )
         if self._observed is not None:
-            point = to_cube(self._genes, self._observed[1])
+            point = self._point(self._observed[1])
             run.inject([run.gp.geno(point, run.boundary_handler.inverse)])
         return run
+
+    def _genome(self, point: NDArray[np.float64]) -> Genome:
+        return from_cube(self._genes, point[: len(self._genes)])
+
+    def _point(self, genome: Genome) -> NDArray[np.float64]:
+        point = self._start.mean.copy()
+        point[: len(self._genes)] = to_cube(self._genes, genome)
+        return point
 
     def _update(self) -> None:
         fitnesses = [self._fitness[i] for i in sorted(self._fitness)]

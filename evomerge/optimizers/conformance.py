@@ -35,7 +35,6 @@ MIXED: tuple[Gene, ...] = (
     ChoiceGene(name="sign", choices=("sum", "count")),
 )
 
-BUDGET = 120
 TARGET = 0.3
 
 
@@ -51,10 +50,11 @@ class Subject:
     genes: tuple[Gene, ...] = FLOATS
     objectives: int = 1
     workers: int = 4
+    budget: int = 120
     generational: bool = False
     """Whether the order in which answers arrive must leave no trace."""
     gain: float = 0.5
-    """What must be left of the median loss of the first ten questions after `BUDGET` of them."""
+    """What must be left of the median loss of the first ten questions after `budget` of them."""
 
     def new(self, seed: int = 7) -> Optimizer:
         """A fresh optimizer; equal seeds make equal ones."""
@@ -64,7 +64,7 @@ class Subject:
                 seed=seed,
                 objectives=self.objectives,
                 workers=self.workers,
-                budget=BUDGET,
+                budget=self.budget,
             )
         )
 
@@ -158,22 +158,22 @@ def failures_are_not_fatal(subject: Subject) -> None:
     _search(subject, optimizer, limit=60, failing=1)
     _search(subject, optimizer, limit=30)
     barren = subject.new()
-    _search(subject, barren, limit=BUDGET, failing=1)
+    _search(subject, barren, limit=subject.budget, failing=1)
 
 
 def goes_on_beyond_its_budget(subject: Subject) -> None:
     """The budget is an estimate: a search that asks more is not left without questions."""
-    _search(subject, subject.new(), limit=BUDGET + 30)
+    _search(subject, subject.new(), limit=subject.budget + 30)
 
 
 def improves(subject: Subject) -> None:
-    """After `BUDGET` questions the best is clearly better than the first ten were."""
-    questions = _search(subject, subject.new())[:BUDGET]
+    """After `budget` questions the best is clearly better than the first ten were."""
+    questions = _search(subject, subject.new())[: subject.budget]
     losses = [-sum(subject.fitness(q)) for q in questions]
     before, best = sorted(losses[:10])[5], min(losses)
     _require(
         best <= subject.gain * before,
-        f"loss {best:.4f} after {BUDGET} questions, {before:.4f} at first: "
+        f"loss {best:.4f} after {subject.budget} questions, {before:.4f} at first: "
         f"a factor of {subject.gain} is the least",
     )
 
@@ -243,15 +243,16 @@ def _search(
     subject: Subject,
     optimizer: Optimizer,
     *,
-    limit: int = BUDGET,
+    limit: int | None = None,
     disorder: int | None = None,
     failing: int | None = None,
     between: Callable[[Optimizer], None] = lambda optimizer: None,
 ) -> list[Question]:
-    """At least `limit` questions, all told; every `failing`-th fails.
+    """At least `limit` questions (by default the budget), all told; every `failing`-th fails.
 
     With `disorder`, they are asked in uneven batches and told by pieces in random order.
     """
+    limit = limit or subject.budget
     rng = random.Random(disorder)
     asked: list[Question] = []
     open_: list[Question] = []
@@ -277,7 +278,7 @@ def _generations(subject: Subject, disorder: int) -> list[Question]:
     rng = random.Random(disorder)
     optimizer = subject.new()
     asked: list[Question] = []
-    while len(asked) < BUDGET // 2:
+    while len(asked) < subject.budget // 2:
         batch = optimizer.ask(20)
         _require(bool(batch), "with everything told it has at least one question")
         asked += batch

@@ -58,9 +58,11 @@ class Optuna:
         }
         kind, arguments = _sampler(self._optuna.samplers, config, problem.seed)
         try:
-            # What a sampler cannot do it says at its first question, so a twin is asked one.
+            # What a sampler cannot do it says at its first questions, so a twin is asked two.
             with Isolation(problem.seed)():
-                self._study(kind(**arguments)).ask(self._distributions)
+                twin = self._study(kind(**arguments))
+                twin.tell(twin.ask(self._distributions), (0.0,) * problem.objectives)
+                twin.ask(self._distributions)
             with self._isolation():
                 self._search = self._study(kind(**arguments))
         except Exception as error:

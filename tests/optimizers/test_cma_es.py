@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from evomerge.errors import ConfigError
+from evomerge.optimizers.base import Answer, Question
+from evomerge.optimizers.cma_es import CmaEs, CmaEsConfig
+from evomerge.optimizers.conformance import FLOATS, ONE, fitness_of
+from evomerge.optimizers.problem import Problem
+from evomerge.recipe.genome import FloatGene
+
+
+def cma_es(genes: int = 6, seed: int = 7, **options: Any) -> CmaEs:
+    space = tuple(FloatGene(name=f"x{i}", low=0, high=1) for i in range(genes))
+    return CmaEs(CmaEsConfig(**options), Problem(genes=space, seed=seed))
+
+
+def generation(optimizer: CmaEs) -> list[Question]:
+    questions = optimizer.ask(10_000)
+    optimizer.tell([Answer(q.id, fitness_of(q.genome)) for q in questions])
+    return questions
+
+
+@pytest.mark.parametrize(("genes", "popsize"), [(1, 4), (2, 6), (6, 9), (60, 16), (300, 21)])
+def test_the_paper_population(genes: int, popsize: int) -> None:
+    assert popsize == 4 + math.floor(3 * math.log(genes))
+    assert len(cma_es(genes).ask(1000)) == popsize
+
+
+def test_the_first_generation_is_the_paper_distribution() -> None:
+    points = np.array([q.genome for q in cma_es(popsize=4000).ask(4000)], dtype=float)
+    assert np.allclose(points.mean(0), 0.5, atol=0.02)
+    assert np.allclose(points.std(0), 1 / 6, atol=0.01)
+
+
+def test_sigma_and_mean_are_options() -> None:
+    points = np.array([q.genome for q in cma_es(popsize=4000, mean=0.4, sigma=0.02).ask(4000)])
+    assert np.allclose(points.astype(float).mean(0), 0.4, atol=0.01)
+    assert np.allclose(points.astype(float).std(0), 0.02, atol=0.002)
+
+
+def test_nothing_is_asked_before_the_generation_is_told() -> None:
+    optimizer = cma_es()
+    questions = optimizer.ask(4) + optimizer.ask(100)
+    assert len(questions) == 9
+    assert optimizer.ask(1) == []
+    optimizer.tell([Answer(q.id, (0.0,)) for q in questions[1:]])
+    assert optimizer.ask(1) == []
+    optimizer.tell([Answer(0, None)])
+    assert [q.id for q in optimizer.ask(1)] == [9]
+
+
+def test_an_early_answer_waits_for_the_rest_of_the_generation() -> None:
+    optimizer = cma_es()
+    for i in range(9):
+        (question,) = optimizer.ask(1)
+        assert question.id == i
+        optimizer.tell([Answer(i, fitness_of(question.genome))])
+    whole = cma_es()
+    generation(whole)
+    assert optimizer.ask(9) == whole.ask(9)
+
+
+def test_finds_an_optimum_on_the_face_of_the_box() -> None:
+    optimizer = cma_es()
+    for _ in range(80):
+        questions = optimizer.ask(100)
+        optimizer.tell([Answer(q.id, (sum(map(float, q.genome)),)) for q in questions])
+    mean = optimizer.recommend()
+    assert mean is not None
+    assert min(map(float, mean)) > 0.99
+
+
+def test_a_failure_is_the_worst_of_its_generation() -> None:
+    """Whatever the scale of the fitness: only ranks count."""
+    runs = []
+    for scale, offset in ((1.0, 0.0), (1e-3, 40.0), (1e4, -7.0)):
+        optimizer, asked = cma_es(), []
+        for _ in range(10):
+            questions = optimizer.ask(100)
+            asked += questions
+            optimizer.tell(
+                [
+                    Answer(q.id, None)
+                    if q.id % 4 == 1
+                    else Answer(q.id, (scale * fitness_of(q.genome)[0] + offset,))
+                    for q in questions
+                ]
+            )
+        runs.append(asked)
+    assert runs[0] == runs[1] == runs[2]
+
+
+def test_the_best_observation_is_asked_first_as_it_is() -> None:
+    optimizer = cma_es()
+    uniform, worse = (1 / 3,) * 6, (0.4,) * 6
+    optimizer.observe(uniform, (0.7,))
+    optimizer.observe(worse, (0.6,))
+    questions = optimizer.ask(100)
+    assert len(questions) == 9
+    assert questions[0].genome == uniform
+    assert worse not in [q.genome for q in questions]
+
+
+def test_an_observation_out_of_reach_gives_a_direction() -> None:
+    optimizer = cma_es()
+    optimizer.observe((1.0, 0.0) * 3, (0.7,))
+    first = np.array(optimizer.ask(100)[0].genome, dtype=float) - 0.5
+    assert np.all(first * [1, -1, 1, -1, 1, -1] > 0)
+    assert np.linalg.norm(first) < 6 * 1 / 6
+
+
+def test_recommends_the_mean_of_the_run_with_the_best() -> None:
+    optimizer = cma_es()
+    assert optimizer.recommend() is None
+    for _ in range(30):
+        generation(optimizer)
+    mean = optimizer.recommend()
+    assert mean is not None
+    assert np.allclose(np.array(mean, dtype=float), 0.3, atol=0.05)
+
+
+def test_recommends_nothing_while_all_fail() -> None:
+    optimizer = cma_es()
+    optimizer.tell([Answer(q.id, None) for q in optimizer.ask(100)])
+    assert optimizer.recommend() is None
+
+
+@pytest.mark.parametrize("genes", [1, 3])
+def test_a_spent_run_starts_over(genes: int) -> None:
+    """The distribution shrinks to a point; then questions spread over the box again."""
+    optimizer = cma_es(genes, popsize=6)
+    widths = []
+    for _ in range(400):
+        points = np.array([q.genome for q in generation(optimizer)], dtype=float)
+        widths.append(float(np.ptp(points, axis=0).max()))
+    narrow = next(i for i, width in enumerate(widths) if width < 1e-5)
+    assert max(widths[narrow:]) > 0.1
+    mean = optimizer.recommend()
+    assert mean is not None
+    assert np.allclose(np.array(mean, dtype=float), 0.3, atol=1e-3), "that of the better run"
+
+
+def sizes_on_a_plateau(**options: Any) -> list[int]:
+    optimizer, sizes = cma_es(**options), []
+    for _ in range(6):
+        questions = optimizer.ask(10_000)
+        sizes.append(len(questions))
+        optimizer.tell([Answer(q.id, (0.0,)) for q in questions])
+    return sizes
+
+
+def test_a_plateau_ends_a_run_only_where_restarts_are_wanted() -> None:
+    """A share of a few hundred examples is flat in places: `none` stays where it is."""
+    assert set(sizes_on_a_plateau()) == {9}
+    grown = sizes_on_a_plateau(restarts="ipop")
+    assert grown == sorted(grown)
+    assert {9, 18, 36} <= set(grown)
+    assert len(set(sizes_on_a_plateau(restarts="bipop"))) > 2
+
+
+def test_three_hundred_genes_leave_the_global_generator_alone() -> None:
+    """Where pycma would take two-point adaptation, which draws from it."""
+    np.random.seed(1)
+    before = global_state()
+    optimizer = cma_es(300)
+    for _ in range(6):
+        generation(optimizer)
+    assert before == global_state()
+
+
+def global_state() -> tuple[bytes, Any]:
+    _, keys, position, *_ = np.random.get_state()
+    return np.asarray(keys).tobytes(), position
+
+
+def test_one_objective_only() -> None:
+    with pytest.raises(ConfigError, match="cma_es optimizes one objective and this search has 2"):
+        CmaEs(CmaEsConfig(), Problem(genes=FLOATS, seed=0, objectives=2))
+    optimizer = CmaEs(CmaEsConfig(), Problem(genes=ONE, seed=0))
+    optimizer.ask(1)
+    with pytest.raises(ValueError, match="has 2 numbers, 1 expected"):
+        optimizer.tell([Answer(0, (1.0, 2.0))])

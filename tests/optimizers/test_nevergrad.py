@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from evomerge.errors import ConfigError
+from evomerge.optimizers.base import Answer
+from evomerge.optimizers.conformance import FLOATS, fitness_of
+from evomerge.optimizers.nevergrad import Nevergrad, NevergradConfig
+from evomerge.optimizers.problem import Problem
+from evomerge.recipe.genome import FloatGene
+
+ROOT = str(Path(__file__).parents[2])
+
+
+def nevergrad(name: str, **changes: Any) -> Nevergrad:
+    problem = {"genes": FLOATS, "seed": 7, "workers": 3, "budget": 60, **changes}
+    return Nevergrad(NevergradConfig(optimizer=name), Problem(**problem))
+
+
+def rounds(optimizer: Nevergrad, n: int) -> list[Any]:
+    asked = []
+    for _ in range(n):
+        questions = optimizer.ask(100)
+        asked += [q.genome for q in questions]
+        optimizer.tell([Answer(q.id, fitness_of(q.genome)) for q in questions])
+    return asked
+
+
+def test_the_nearest_name_is_suggested() -> None:
+    with pytest.raises(ConfigError, match=r"unknown nevergrad optimizer 'TBSPA'; .*'TBPSA'"):
+        nevergrad("TBSPA")
+
+
+def test_no_more_questions_open_than_workers() -> None:
+    optimizer = nevergrad("DE")
+    assert len(optimizer.ask(2)) == 2
+    assert len(optimizer.ask(2)) == 1
+    assert optimizer.ask(1) == []
+
+
+def test_one_that_works_in_sequence_has_one_open() -> None:
+    optimizer = nevergrad("SQP")
+    assert len(optimizer.ask(5)) == 1
+    assert optimizer.ask(5) == []
+    optimizer.tell([Answer(0, (0.0,))])
+    assert [q.id for q in optimizer.ask(5)] == [1]
+
+
+def test_a_failure_is_never_the_best() -> None:
+    """Not before any success either, when no scale is known: fitness is negative here."""
+    optimizer = nevergrad("OnePlusOne", workers=1)
+    for i in range(40):
+        (question,) = optimizer.ask(1)
+        failed = i < 3 or i % 3 == 0
+        worth = fitness_of(question.genome)[0] - 50
+        optimizer.tell([Answer(i, None if failed else (worth,))])
+        if i < 3:
+            assert optimizer.recommend() is None
+    best = optimizer._optimizer.current_bests["minimum"]
+    assert 50 < best.mean < 51
+
+
+def test_observations_are_heard() -> None:
+    target = (0.3,) * 6
+    told, deaf = nevergrad("OnePlusOne", workers=1), nevergrad("OnePlusOne", workers=1)
+    told.observe(target, (0.0,))
+    near = [abs(np.array(g, dtype=float) - 0.3).max() for g in rounds(told, 20)]
+    far = [abs(np.array(g, dtype=float) - 0.3).max() for g in rounds(deaf, 20)]
+    assert np.median(near) < np.median(far)
+
+
+def test_one_that_cannot_hear_of_them_goes_on() -> None:
+    optimizer = nevergrad("SQP")
+    optimizer.observe((0.3,) * 6, (0.0,))
+    assert len(rounds(optimizer, 5)) == 5
+
+
+def test_recommends_a_mean() -> None:
+    optimizer = nevergrad("TBPSA")
+    rounds(optimizer, 60)
+    mean = optimizer.recommend()
+    assert mean is not None
+    assert np.allclose(np.array(mean, dtype=float), 0.3, atol=0.2)
+
+
+def test_three_hundred_genes_are_one_array() -> None:
+    genes = tuple(FloatGene(name=f"x{i}", low=0, high=1) for i in range(300))
+    optimizer = nevergrad("OnePlusOne", genes=genes)
+    space = optimizer._optimizer.parametrization
+    assert [tuple(value.shape) for value in space.value.values()] == [(300,)]
+    assert len(rounds(optimizer, 2)[0]) == 300
+
+
+def test_the_first_samples_fill_the_box() -> None:
+    genomes = np.array(rounds(nevergrad("DE", budget=3000), 100), dtype=float)[:30]
+    assert genomes.min() < 0.1
+    assert genomes.max() > 0.9
+
+
+@pytest.mark.slow
+def test_importing_it_draws_from_no_global_generator() -> None:
+    """And its registry, part of which is drawn at random at import, is the same each time."""
+    script = """
+import random, numpy as np
+random.seed(1); np.random.seed(int(__import__("sys").argv[1]))
+before = random.getstate(), np.random.get_state()[1].tobytes(), np.random.get_state()[2]
+from evomerge.optimizers.conformance import MIXED
+from tests.optimizers.test_nevergrad import nevergrad, rounds
+a = [rounds(nevergrad(name, genes=MIXED), 15) for name in ("CMA", "DE", "MultiDiscrete", "SQP")]
+assert before == (random.getstate(), np.random.get_state()[1].tobytes(), np.random.get_state()[2])
+print(a)
+"""
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", script, str(seed)],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={"PYTHONHASHSEED": str(seed), "PYTHONPATH": ROOT},
+        ).stdout
+        for seed in (1, 2)
+    }
+    assert len(outputs) == 1
+
+
+@pytest.mark.slow
+def test_a_process_ends_with_an_optimizer_that_waits_in_a_thread() -> None:
+    script = (
+        "from tests.optimizers.test_nevergrad import nevergrad\n"
+        "optimizer = nevergrad('SQP'); print(len(optimizer.ask(1)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={"PYTHONPATH": ROOT},
+    )
+    assert done.stdout == "1\n"
+
+
+def test_a_misfit_is_an_error_of_the_configuration() -> None:
+    with pytest.raises(ConfigError, match="nevergrad's BAR4 does not fit this search"):
+        nevergrad("BAR4", workers=4, budget=60)

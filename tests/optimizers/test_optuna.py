@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+
+from evomerge.errors import ConfigError
+from evomerge.optimizers.base import Answer
+from evomerge.optimizers.conformance import FLOATS, LAWS, MIXED, Subject, fitness_of
+from evomerge.optimizers.optuna import Optuna, OptunaConfig
+from evomerge.optimizers.problem import Problem
+
+
+def sampler(name: str, options: dict[str, Any] | None = None, **changes: Any) -> Optuna:
+    config = OptunaConfig(sampler=name, options=options or {})
+    return Optuna(config, Problem(**{"genes": MIXED, "seed": 7, **changes}))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "law"),
+    [
+        ("TPESample", {}, "unknown optuna sampler 'TPESample'; did you mean 'TPESampler'?"),
+        ("BaseSampler", {}, "unknown optuna sampler"),
+        ("TPESampler", {"constant_lie": True}, "no option 'constant_lie'; did you mean 'constant_"),
+        ("PartialFixedSampler", {}, "PartialFixedSampler does not fit this search"),
+        ("BruteForceSampler", {}, "BruteForceSampler does not fit this search"),
+    ],
+)
+def test_what_cannot_be_is_said_at_once(name: str, options: dict[str, Any], law: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        sampler(name, options)
+    assert law in str(caught.value)
+
+
+def test_options_reach_the_sampler() -> None:
+    """With two startup trials the third is modelled, so that it depends on the answers."""
+
+    def third(sign: int) -> Any:
+        optimizer = sampler("TPESampler", {"n_startup_trials": 2}, genes=FLOATS)
+        for _ in range(2):
+            (q,) = optimizer.ask(1)
+            optimizer.tell([Answer(q.id, (sign * fitness_of(q.genome)[0],))])
+        return optimizer.ask(1)
+
+    assert third(1) != third(-1)
+
+
+def test_more_is_better() -> None:
+    optimizer = sampler("TPESampler", genes=FLOATS)
+    losses = []
+    for _ in range(80):
+        (q,) = optimizer.ask(1)
+        losses.append(-fitness_of(q.genome)[0])
+        optimizer.tell([Answer(q.id, (-losses[-1],))])
+    assert np.mean(losses[60:]) < np.mean(losses[:10]) / 3
+
+
+def test_observations_and_failures_are_trials_of_its_study() -> None:
+    optimizer = sampler("TPESampler")
+    optimizer.observe(("ties", 0.1, 0.2, 0.3, "sum"), (0.5,))
+    questions = optimizer.ask(2)
+    assert [q.id for q in questions] == [0, 1]
+    optimizer.tell([Answer(1, None), Answer(0, (0.25,))])
+    states = [trial.state.name for trial in optimizer._search.trials]
+    assert states == ["COMPLETE", "COMPLETE", "FAIL"]
+    assert optimizer._search.best_trial.params["x1"] == 0.2
+
+
+def test_it_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    before = optuna.logging.get_verbosity()
+    sampler("TPESampler", {"multivariate": True}).ask(2)
+    assert capfd.readouterr() == ("", "")
+    assert optuna.logging.get_verbosity() == before
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("cmaes") is not None, reason="its dependency is installed"
+)
+def test_a_missing_dependency_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"CmaEsSampler does not fit this search: .*cmaes"):
+        sampler("CmaEsSampler", genes=FLOATS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", ["replays", "globals_are_untouched"])
+def test_the_gaussian_process(law: str) -> None:
+    """Under torch; the laws that its sampling and fitting could break."""
+    config = OptunaConfig(sampler="GPSampler", options={"n_startup_trials": 6})
+    LAWS[law](Subject(make=lambda problem: Optuna(config, problem), genes=MIXED, budget=20))

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from evomerge.optimizers.base import Answer
+from evomerge.optimizers.conformance import MIXED
+from evomerge.optimizers.problem import Problem
+from evomerge.optimizers.random import RandomConfig, RandomSearch
+
+PROBLEM = Problem(genes=MIXED, seed=11)
+
+
+def test_answers_do_not_matter() -> None:
+    told, silent = RandomSearch(RandomConfig(), PROBLEM), RandomSearch(RandomConfig(), PROBLEM)
+    for _ in range(5):
+        questions = told.ask(3)
+        told.tell([Answer(q.id, (float(q.id),)) for q in questions])
+        assert silent.ask(3) == questions
+
+
+def test_uniform() -> None:
+    genomes = [q.genome for q in RandomSearch(RandomConfig(), PROBLEM).ask(2000)]
+    floats = [float(g[1]) for g in genomes]
+    assert abs(sum(floats) / 2000 - 0.5) < 0.03
+    assert min(floats) < 0.01
+    assert max(floats) > 0.99
+    assert all(600 < sum(g[0] == choice for g in genomes) < 740 for choice in MIXED[0].choices)  # type: ignore[union-attr]
