@@ -19,6 +19,7 @@ from evomerge.errors import ConfigError, did_you_mean
 __all__ = ["TaskFile", "find_tasks"]
 
 _LOCAL_BUILDERS = ("json", "csv", "parquet", "text", "arrow")
+_EXAMPLE_SPLITS = ("fewshot_split", "training_split", "validation_split")
 _TASK_KEY = re.compile(r"""^task:[ \t]*["']?([^\s"'#]+)["']?[ \t]*(?:#.*)?$""", re.MULTILINE)
 
 
@@ -46,6 +47,15 @@ class TaskFile:
     @property
     def on_hub(self) -> bool:
         return self.keys.get("dataset_path") not in _LOCAL_BUILDERS
+
+    def examples_from(self, shots: int | None) -> str | None:
+        """The dataset split that few-shot examples come from, by lm-eval's rule; "" where they
+        would come from the documents under test, None where there are no such examples."""
+        shown = self.keys.get("fewshot_config") or {}
+        if not (self.keys.get("num_fewshot") if shots is None else shots) or "samples" in shown:
+            return None
+        places = (shown.get("split"), *map(self.keys.get, _EXAMPLE_SPLITS))
+        return next((str(place) for place in places if place), "")
 
     @cached_property
     def data_files(self) -> dict[str, tuple[Path, ...]]:

@@ -68,7 +68,7 @@ class Splits(Value):
 
 
 class TaskChoice(Value):
-    """How a task counts; one of weight 0 is measured on validation and holdout only."""
+    """How a task counts; one of weight 0 is measured on the holdout only: forgetting shows."""
 
     metric: str
     filter: str = "none"
@@ -117,11 +117,11 @@ class LmEvalConfig(Value):
         return splits
 
     def tasks_of(self, split: Split) -> list[str]:
-        """On search, the tasks that count; on the others, all that have documents."""
+        """On the holdout all that have documents; on the others, which choose, those that count."""
         return [
             name
             for name, task in self.tasks.items()
-            if getattr(self.splits_of(name), split) and (task.weight > 0 or split != "search")
+            if getattr(self.splits_of(name), split) and (task.weight > 0 or split == "holdout")
         ]
 
     @property
@@ -171,6 +171,12 @@ def _check(config: LmEvalConfig, name: str, file: TaskFile) -> None:
         raise ConfigError(
             f"task {name!r}: search on the benchmark's test split makes its score worthless as a "
             "claim; search on another split, or set allow_test_split: true"
+        )
+    examples = file.examples_from(config.num_fewshot)
+    if examples in ("", splits.holdout.split):
+        raise ConfigError(
+            f"task {name!r}: its few-shot examples would come from the documents that judge; "
+            "set num_fewshot: 0, or a fewshot_split in the task file"
         )
     if not file.data_files:
         return

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from evomerge.evaluators.engines.base import Engine
+from evomerge.evaluators.engines.config import EngineConfig
+from evomerge.evaluators.engines.start import start
 from tests.evaluators.tiny import Reference, build
 
 
@@ -35,3 +38,23 @@ def siblings(tmp_path_factory: pytest.TempPathFactory) -> Siblings:
 @pytest.fixture(scope="session")
 def references(siblings: Siblings) -> tuple[Reference, Reference]:
     return Reference(siblings.one), Reference(siblings.other)
+
+
+@pytest.fixture(scope="session")
+def transformers_engine(siblings: Siblings) -> Iterator[Engine]:
+    config = EngineConfig(kind="transformers", device="cpu", dtype="float32")
+    engine = start(config, siblings.one)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="package")
+def vllm_engine(siblings: Siblings) -> Iterator[Engine]:
+    """One for all tests: it takes half a minute to start."""
+    pytest.importorskip("vllm", reason="vLLM is optional")
+    config = EngineConfig(
+        kind="vllm", dtype="float32", enforce_eager=True, batch_size=8, kv_cache_gib=0.1
+    )
+    engine = start(config, siblings.one)
+    yield engine
+    engine.close()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,9 @@ from tests.evaluators.engines.conformance import PROMPTS, EngineConformance
 from tests.evaluators.tiny import Edited, Reference, encode
 
 
-@pytest.fixture(scope="module")
-def engine(siblings: Siblings) -> Iterator[Engine]:
-    config = EngineConfig(kind="transformers", device="cpu", dtype="float32")
-    engine = TransformersEngine(config, siblings.one)
-    yield engine
-    engine.close()
+@pytest.fixture
+def engine(transformers_engine: Engine) -> Engine:
+    return transformers_engine
 
 
 class TestConformance(EngineConformance):

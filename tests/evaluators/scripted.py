@@ -1,0 +1,39 @@
+"""An engine without a model: a function answers, and what was asked is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from evomerge.evaluators.engines.base import Generation, LogProb, Sampling, WeightSource
+
+__all__ = ["ScriptedEngine"]
+
+
+class ScriptedEngine:
+    def __init__(self, tokenizer: Any, answer: Callable[[str], str] = str) -> None:
+        self.tokenizer = tokenizer
+        self.max_length = 2000
+        self.prompts: list[str] = []
+        self.samplings: list[Sampling] = []
+        self.score = LogProb(-1.0, False)
+        self._answer = answer
+
+    def load(self, weights: WeightSource) -> None:
+        raise NotImplementedError
+
+    def generate(
+        self, prompts: Sequence[Sequence[int]], samplings: Sequence[Sampling]
+    ) -> list[Generation]:
+        """An empty answer counts as cut off."""
+        asked = [str(self.tokenizer.decode(prompt)) for prompt in prompts]
+        self.prompts += asked
+        self.samplings += samplings
+        answers = [self._answer(prompt) for prompt in asked]
+        return [Generation(answer, len(answer), not answer) for answer in answers]
+
+    def logprobs(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[LogProb]:
+        return [self.score for _ in pairs]
+
+    def close(self) -> None:
+        pass
