@@ -1,0 +1,35 @@
+"""evomerge: evolutionary search for recipes that merge fine-tuned models into one better model.
+
+    import evomerge
+
+    comparison = evomerge.search("job.yaml", "runs/first")
+    evomerge.export("runs/first", "model")
+    evomerge.merge("recipe.yaml", "model")
+
+The verbs are those of the command line; `Study` opens the record of a search.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evomerge.api import evaluate, export, merge, resume, search
+    from evomerge.study.record import Study
+
+__all__ = ["Study", "__version__", "evaluate", "export", "merge", "resume", "search"]
+
+__version__ = version("evomerge")
+
+_HOMES = dict.fromkeys(("evaluate", "export", "merge", "resume", "search"), "evomerge.api")
+_HOMES["Study"] = "evomerge.study.record"
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, imported at first use: `import evomerge` itself costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'evomerge' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

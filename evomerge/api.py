@@ -11,7 +11,7 @@ from evomerge import build
 from evomerge.cluster.base import Executor, Work
 from evomerge.cluster.config import ClusterConfig
 from evomerge.cluster.target import load
-from evomerge.config import Job
+from evomerge.config import Job, read_job
 from evomerge.errors import InfrastructureError, UserError
 from evomerge.evaluators.base import Failure, Report, Split
 from evomerge.evaluators.engines.config import EngineConfig
@@ -20,15 +20,26 @@ from evomerge.finals import Finals, Scorer, Winner
 from evomerge.recipe.digest import plain
 from evomerge.recipe.tree import Recipe
 from evomerge.recipe.value import parse
-from evomerge.recipe.yaml import parse_recipe
+from evomerge.recipe.yaml import dump_recipe, parse_recipe, read_recipe
 from evomerge.run import Progress, Search
 from evomerge.search_spaces.baselines import baselines
 from evomerge.study.candidate import Candidate
 from evomerge.study.card import card
 from evomerge.study.comparison import Comparison
+from evomerge.study.folder import StudyFolder
 from evomerge.study.record import Study
 
-__all__ = ["Listener", "evaluate", "export", "job_of", "merge", "resume", "search", "winner"]
+__all__ = [
+    "Listener",
+    "evaluate",
+    "export",
+    "export_recipe",
+    "job_of",
+    "merge",
+    "resume",
+    "search",
+    "winner",
+]
 
 
 class Listener:
@@ -47,7 +58,7 @@ class Listener:
         """The holdout has been scored."""
 
 
-def search(job: Job, out: Path, listener: Listener | None = None) -> Comparison:
+def search(job: Job | Path | str, out: Path | str, listener: Listener | None = None) -> Comparison:
     """Search, choose the winner on the validation split and compare it on the holdout.
 
     The study is kept in the folder `out`; whatever stops this, `resume(out)` goes on.
@@ -55,22 +66,27 @@ def search(job: Job, out: Path, listener: Listener | None = None) -> Comparison:
     Raises:
         UserError: the job cannot be run as written, or `out` holds something; nothing is written.
     """
-    listener = listener or Listener()
+    listener, out = listener or Listener(), Path(out)
+    if not isinstance(job, Job):
+        job = read_job(Path(job))
     for warning in build.check(job):
         listener.said(f"warning: {warning}")
-    Study.check_vacant(out)
+    StudyFolder(out).check_new()
     space = build.space(job)
-    with _executor(job) as executor, Study.create(
-        out,
-        name=job.name,
-        job=job.model_dump(mode="json"),
-        genes=space.genes,
-        storage_url=job.storage,
-    ) as study:
+    with (
+        _executor(job) as executor,
+        Study.create(
+            out,
+            name=job.name,
+            job=job.model_dump(mode="json"),
+            genes=space.genes,
+            storage_url=job.storage,
+        ) as study,
+    ):
         return _go_on(job, study, executor, listener)
 
 
-def resume(folder: Path, listener: Listener | None = None) -> Comparison:
+def resume(folder: Path | str, listener: Listener | None = None) -> Comparison:
     """Go on with a study after anything; a finished one is only compared again from its record.
 
     Raises:
@@ -104,8 +120,8 @@ def winner(study: Study) -> tuple[str, Recipe]:
 
 
 def export(
-    folder: Path,
-    out: Path,
+    folder: Path | str,
+    out: Path | str,
     *,
     candidate: int | None = None,
     dtype: str | None = None,
@@ -117,11 +133,7 @@ def export(
         UserError: `out` is not empty, or there is no such candidate.
     """
     with Study.open(folder, write=False) as study:
-        if candidate is None:
-            label, recipe = winner(study)
-        else:
-            one = _candidate(study, candidate)
-            label, recipe = f"candidate {candidate}", _recipe(one.recipe, study)
+        label, recipe = _chosen(study, candidate)
         comparison = study.get("comparison") if candidate is None else None
         text = card(
             title=f"{study.name}, {label}",
@@ -129,15 +141,30 @@ def export(
             job=study.job,
             comparison=Comparison.from_json(comparison) if comparison else None,
         )
-    _write(recipe, out, text, dtype, progress)
+    _write(recipe, Path(out), text, dtype, progress)
+    return label
+
+
+def export_recipe(folder: Path | str, out: Path | str, *, candidate: int | None = None) -> str:
+    """The winner's recipe, or a candidate's, as a YAML file; its label is returned.
+
+    Raises:
+        UserError: `out` exists, or there is no such candidate.
+    """
+    out = Path(out)
+    if out.exists():
+        raise UserError(f"{out}: exists already; name a new file or remove it")
+    with Study.open(folder, write=False) as study:
+        label, recipe = _chosen(study, candidate)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(dump_recipe(recipe), encoding="utf-8")
     return label
 
 
 def merge(
-    recipe: Recipe,
-    out: Path,
+    recipe: Recipe | Path | str,
+    out: Path | str,
     *,
-    origin: str = "recipe",
     dtype: str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[str]:
@@ -146,6 +173,10 @@ def merge(
     Raises:
         UserError: the recipe cannot be built, or `out` is not empty; nothing is left behind.
     """
+    out = Path(out)
+    origin = "recipe"
+    if isinstance(recipe, Path | str):
+        origin, recipe = str(recipe), read_recipe(Path(recipe))
     warnings = build.check_recipe(recipe, origin)
     text = card(title=out.name, recipe=recipe, job=None, comparison=None)
     _write(recipe, out, text, dtype, progress)
@@ -167,12 +198,16 @@ def evaluate(
     """
     build.check_recipe(recipe, origin)
     donor = load("evomerge.merging.apply:donor")(recipe)
-    executor = build.executor(ClusterConfig(kind="in_process", max_attempts=1), engine, evaluator, donor)
+    executor = build.executor(
+        ClusterConfig(kind="in_process", max_attempts=1), engine, evaluator, donor
+    )
     executor.submit(Work("model", recipe, split))
     outcome = executor.wait(0)[0].outcome
     if isinstance(outcome, Failure):
-        raise UserError(outcome.message) if outcome.cause == "candidate" else InfrastructureError(
-            outcome.message
+        raise (
+            UserError(outcome.message)
+            if outcome.cause == "candidate"
+            else InfrastructureError(outcome.message)
         )
     return outcome
 
@@ -223,11 +258,14 @@ def _finalists(job: Job, study: Study) -> dict[str, Recipe]:
     return {f"candidate {one.number}": _recipe(one.recipe, study) for one in found.values()}
 
 
-def _candidate(study: Study, number: int) -> Candidate:
+def _chosen(study: Study, number: int | None) -> tuple[str, Recipe]:
+    """The winner, or a candidate by number."""
+    if number is None:
+        return winner(study)
     candidates = study.candidates()
     if not 0 <= number < len(candidates):
         raise UserError(f"{study.path}: no candidate {number}; there are {len(candidates)}, from 0")
-    return candidates[number]
+    return f"candidate {number}", _recipe(candidates[number].recipe, study)
 
 
 def _recipe(data: Any, study: Study) -> Recipe:

@@ -136,7 +136,9 @@ def landmarks(job: Job) -> dict[str, Genome]:
             if gene.name not in values:
                 raise ConfigError(f"{where}: the gene {gene.name!r} is missing")
             if isinstance(gene, ChoiceGene) and values[gene.name] not in gene.choices:
-                raise ConfigError(f"{where}.{gene.name}: one of {', '.join(gene.choices)} is wanted")
+                raise ConfigError(
+                    f"{where}.{gene.name}: one of {', '.join(gene.choices)} is wanted"
+                )
         found[f"genome:{number}"] = encode(over, values)
     return found
 

@@ -1,6 +1,7 @@
 """The command line: a thin layer over `evomerge.api`.
 
-Exit codes: 0 done, 2 the input was wrong (one sentence on stderr), 1 anything else, 130 interrupted.
+Exit codes: 0 done, 2 the input was wrong (one sentence on stderr), 130 interrupted, 1 anything
+else.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.tasks import LmEvalConfig
 from evomerge.merging.operators import signatures
 from evomerge.optimizers.registry import BUILT_IN as OPTIMIZERS
-from evomerge.recipe.tree import Recipe
 from evomerge.recipe.source import Source
-from evomerge.recipe.yaml import dump_recipe, read_mapping, read_recipe
+from evomerge.recipe.tree import Recipe
+from evomerge.recipe.yaml import read_mapping, read_recipe
 from evomerge.study.record import Study
 
 __all__ = ["app", "main"]
@@ -133,9 +134,7 @@ def merge(
 ) -> None:
     """Build one recipe as a model folder, tensor by tensor."""
     with console.merging(out) as progress:
-        warnings = api.merge(
-            read_recipe(recipe), out, origin=str(recipe), dtype=dtype, progress=progress
-        )
+        warnings = api.merge(recipe, out, dtype=dtype, progress=progress)
     for warning in warnings:
         console.warn(warning)
     typer.echo(str(out))
@@ -143,7 +142,9 @@ def merge(
 
 @app.command()
 def evaluate(
-    model: Annotated[str, typer.Argument(metavar="MODEL|RECIPE", help="A folder, a hub name or a recipe.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL|RECIPE", help="A folder, a hub name or a recipe.")
+    ],
     evaluator: Annotated[str, typer.Option(help="A catalog name or a YAML file.")],
     split: Annotated[Split, typer.Option(help="Which examples.")] = "holdout",
     engine: Engine = "auto",
@@ -167,7 +168,8 @@ def evaluate(
 @app.command("catalog")
 def list_catalog(
     name: Annotated[
-        str | None, typer.Argument(help="A catalog (operators, evaluators, ...) or an entry of one.")
+        str | None,
+        typer.Argument(help="A catalog (operators, evaluators, ...) or an entry of one."),
     ] = None,
     catalog_folder: Catalog = None,
     as_json: AsJson = False,

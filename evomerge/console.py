@@ -12,7 +12,8 @@ from typing import Any, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, Progress as Bar, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+from rich.progress import Progress as Bar
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
@@ -101,7 +102,8 @@ class Terminal(api.Listener):
     def _line(self, at: Progress) -> str:
         best = f"best {_fitness(at.best)} (#{at.best.number})" if at.best else "nothing scored yet"
         failed = f", {at.failed} failed" if at.failed else ""
-        return f"{at.done}/{at.total} candidates, {best}{failed}, {_clock(at.seconds)}, {self._left(at)} left"
+        time = f"{_clock(at.seconds)}, {self._left(at)} left"
+        return f"{at.done}/{at.total} candidates, {best}{failed}, {time}"
 
     def _left(self, at: Progress) -> str:
         """Time left at the pace of this sitting."""
@@ -142,7 +144,7 @@ def emit(data: Mapping[str, Any], as_json: bool) -> None:
 def merging(folder: Path) -> Iterator[Callable[[int, int], None]]:
     """A progress bar over the tensors of a merge."""
     columns = (TextColumn("merging into {task.description}"), BarColumn(), TaskProgressColumn())
-    with Bar(*columns, console=err, transient=True) as bar:
+    with Bar(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(str(folder), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
@@ -217,6 +219,7 @@ def show_catalog(kinds: Mapping[str, Mapping[str, str]]) -> None:
     """Entries by kind, each with its first line."""
     for kind, entries in kinds.items():
         table = Table.grid(padding=(0, 2))
+        table.add_column(no_wrap=True)
         for name, description in entries.items():
             table.add_row(f"  {name}", description.strip().split("\n")[0])
         out.print(f"[bold]{kind}[/bold]")

@@ -46,7 +46,7 @@ class Progress:
 
 
 class Search:
-    """One sitting of a search: restores what is on record, then goes on to the end of the budget."""
+    """One sitting of a search: restores what is on record and goes on to the budget's end."""
 
     def __init__(
         self,

@@ -57,7 +57,12 @@ class Performer:
 
 
 def make_space() -> ParameterSpace:
-    config = {"kind": "parameter", "base": "base", "method": "task_arithmetic", "genes": {"weight": [0, 1]}}
+    config = {
+        "kind": "parameter",
+        "base": "base",
+        "method": "task_arithmetic",
+        "genes": {"weight": [0, 1]},
+    }
     sources = {name: Source(model=f"/models/{name}") for name in ("base", "json", "math")}
     return ParameterSpace(
         parse(ParameterSpaceConfig, config, origin="space"), sources, layers=4, methods=signatures()

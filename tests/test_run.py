@@ -31,8 +31,10 @@ def in_process(**config: Any) -> Executor:
 def found(folder: Path) -> list[Any]:
     """What a study holds, as far as a crash may not change it."""
     with Study.open(folder, write=False) as study:
-        return [(c.number, c.origin, c.label, c.genome, c.digest, c.state, c.fitness)
-                for c in study.candidates()]
+        return [
+            (c.number, c.origin, c.label, c.genome, c.digest, c.state, c.fitness)
+            for c in study.candidates()
+        ]
 
 
 def test_warm_starts_come_first_and_the_budget_counts_them(tmp_path: Path) -> None:
@@ -165,7 +167,15 @@ def test_killed_at_random_moments_it_ends_with_the_same_candidates(tmp_path: Pat
 @pytest.mark.slow
 def test_with_ray_killed_whole_it_ends_with_the_same_candidates(tmp_path: Path) -> None:
     search(tmp_path / "whole", candidates=40, executor=in_process()).close()
-    arguments = [str(tmp_path / "killed"), "--candidates", "40", "--executor", "ray", "--seconds", "0.2"]
+    arguments = [
+        str(tmp_path / "killed"),
+        "--candidates",
+        "40",
+        "--executor",
+        "ray",
+        "--seconds",
+        "0.2",
+    ]
     ended = False
     for after_s in (14, 17):
         ended = _run_and_kill(arguments, after_s, whole_group=True)

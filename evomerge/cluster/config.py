@@ -21,7 +21,7 @@ class ClusterConfig(Value):
     kind: Literal["ray", "in_process"] = "ray"
     description: str = ""
     address: str | None = None
-    """A running Ray cluster (`auto`, `host:port`); None starts one on this machine for the search."""
+    """A running Ray cluster (`auto`, `host:port`); None starts one here for the search."""
     workers: Annotated[int, Field(ge=1)] | None = None
     """None: as many as the cluster's CPUs and GPUs hold when the search starts."""
     cpus_per_worker: Annotated[float, Field(gt=0)] = 1

@@ -41,7 +41,7 @@ class InProcess:
         for attempt in range(1, self._max_attempts + 1):
             try:
                 return [Done(work.id, self._performer.perform(work), worker, attempt)]
-            except Exception as problem:
+            except Exception as problem:  # noqa: BLE001 - whatever breaks a worker, it is not the candidate
                 last = f"{type(problem).__name__}: {problem}"
         return [Done(work.id, Failure(cause="infrastructure", message=last), worker, attempt)]
 

@@ -39,7 +39,7 @@ STARTS = 3
 
 @ray.remote
 class _Actor:
-    """A worker in a process of its own; the target is named, so that the driver need not load it."""
+    """A worker in a process of its own; its class is named, so the driver need not load it."""
 
     def __init__(self, target: str, config: Value) -> None:
         self._performer: Performer = load(target)(config)
@@ -55,7 +55,7 @@ class _Actor:
 class _Slot:
     """One actor and what it is doing."""
 
-    actor: ActorHandle
+    actor: ActorHandle[Any]
     place: Any
     """Reference to where it runs; resolved once it has come up."""
     where: str = "starting"
@@ -154,7 +154,7 @@ class RayExecutor:
         return self._replace(slot, slot.work, slot.attempt, f"took longer than {limit:g} s")
 
     def _replace(self, slot: _Slot, work: Work, attempt: int, reason: str) -> Done | None:
-        """Put a new worker in the slot and the work at the head of the queue, if it may try again."""
+        """Put a new worker in the slot, and the work at the head of the queue if it may try again."""
         where, proved = slot.where, slot.proved
         log.warning("worker %s failed at %s (attempt %d): %s", where, work.id, attempt, reason)
         self._deaths += not proved
@@ -162,7 +162,12 @@ class RayExecutor:
             raise InfrastructureError(f"the workers do not come up; the last one said: {reason}")
         ray.kill(slot.actor)
         fresh = self._start()
-        slot.actor, slot.place, slot.where, slot.proved = fresh.actor, fresh.place, "starting", False
+        slot.actor, slot.place, slot.where, slot.proved = (
+            fresh.actor,
+            fresh.place,
+            "starting",
+            False,
+        )
         slot.work = None
         if attempt < self._cluster.max_attempts:
             self._queue.appendleft((work, attempt + 1))
@@ -219,4 +224,5 @@ def _busy(slot: _Slot) -> Work:
 
 def _reason(problem: Exception) -> str:
     cause = getattr(problem, "cause", None) or problem
-    return f"{type(cause).__name__}: {str(cause).strip().splitlines()[-1] if str(cause).strip() else ''}"
+    lines = str(cause).strip().splitlines() or [""]
+    return f"{type(cause).__name__}: {lines[-1]}"

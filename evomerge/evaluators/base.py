@@ -50,5 +50,5 @@ class Evaluator(Protocol):
     def evaluate(self, engine: Engine, split: Split) -> Report:
         """Run the split's examples.
 
-        On `search`, only tasks that the objective weighs; on the others, every task.
+        On `holdout`, every task; on the others, which choose, those that the objective weighs.
         """

@@ -24,7 +24,9 @@ __all__ = ["LowRank", "read_adapter"]
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
-_KEY = re.compile(r"^base_model\.model\.(?P<module>.+)\.lora_(?P<factor>[AB])(?:\.default)?\.weight$")
+_KEY = re.compile(
+    r"^base_model\.model\.(?P<module>.+)\.lora_(?P<factor>[AB])(?:\.default)?\.weight$"
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,9 @@ def _low_rank(
         raise SourceError(f"{folder / WEIGHTS}: the factors of {module!r} are not finite")
     rank = pair["A"].shape[0]
     alpha = float(_pattern(config.get("alpha_pattern"), module, config["lora_alpha"]))
-    return LowRank(pair["A"], pair["B"], alpha / (math.sqrt(rank) if config.get("use_rslora") else rank))
+    return LowRank(
+        pair["A"], pair["B"], alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    )
 
 
 def _pattern(patterns: Mapping[str, float] | None, module: str, default: float) -> float:
@@ -98,5 +102,7 @@ def _config(folder: Path) -> dict[str, Any]:
         raise SourceError(f"{path}: peft_type is {config.get('peft_type')!r}, only LORA is merged")
     for key, plain in (("use_dora", False), ("fan_in_fan_out", False), ("bias", "none")):
         if config.get(key, plain) not in (plain, None):
-            raise SourceError(f"{path}: {key}={config[key]!r} is not supported; merge it into its model first")
+            raise SourceError(
+                f"{path}: {key}={config[key]!r} is not supported; merge it into its model first"
+            )
     return config

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -103,12 +104,14 @@ def _merge(merge: Merge, name: str, bank: Bank) -> Tensor:
             look = _BankLook(bank, merge, name, names, taus)
             return result.add_(operator.function(taus, options, each, look))
         case family:
-            raise RecipeError(f"method {operator.signature.name!r}: no engine for family {family!r}")
+            raise RecipeError(
+                f"method {operator.signature.name!r}: no engine for family {family!r}"
+            )
 
 
 LARGEST = torch.finfo(torch.float32).max
 Vector = Tensor | LowRank | None
-"""Weights or a task vector; a low-rank one as its factors, None where it is zero by construction."""
+"""Weights or a task vector; a low-rank one as its factors, None where it is zero anyway."""
 
 
 def _change(recipe: Recipe, origin: Recipe, name: str, bank: Bank) -> Vector:
@@ -177,4 +180,3 @@ class _BankLook:
         tau = self.taus[i]
         draws = generator(self.merge.seed, self.tensor, self.names[i])
         return (torch.rand(tau.shape, generator=draws) < keep).to(tau.device)
-

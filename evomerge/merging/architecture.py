@@ -11,7 +11,10 @@ __all__ = ["in_layer", "place"]
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|layer)\.(\d+)\.")
 _COMPONENTS: tuple[tuple[Component, re.Pattern[str]], ...] = (
-    ("norm", re.compile(r"(?:^|[._])(?:layer_?|input_|final_|[qk]_)?(?:norm|layernorm|ln_\w+|ln)[._]")),
+    (
+        "norm",
+        re.compile(r"(?:^|[._])(?:layer_?|input_|final_|[qk]_)?(?:norm|layernorm|ln_\w+|ln)[._]"),
+    ),
     ("attention", re.compile(r"\.(?:self_attn|attn|attention|self_attention)\.")),
     ("mlp", re.compile(r"\.(?:mlp|feed_forward|ffn|block_sparse_moe)\.")),
     ("embedding", re.compile(r"(?:^|\.)(?:embed_tokens|wte|wpe|word_embeddings|embed_in)\.")),

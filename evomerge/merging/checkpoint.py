@@ -18,7 +18,7 @@ from evomerge.merging.apply import donor, tensor_names
 from evomerge.merging.bank import open_bank
 from evomerge.merging.inventory import INDEX, SINGLE
 from evomerge.merging.sources import model_folder
-from evomerge.merging.weights import DTYPES, MergedWeights
+from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.tree import Recipe, Stack, sources_of
 from evomerge.recipe.yaml import dump_recipe
 
@@ -26,8 +26,15 @@ __all__ = ["published", "write_checkpoint"]
 
 SHARD_BYTES = 2 << 30
 _COMPANIONS = (
-    "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
-    "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja", "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "generation_config.json",
 )
 
 
@@ -131,5 +138,5 @@ def _write_config(recipe: Recipe, origin: Path, folder: Path, dtype: str | None)
         config["num_hidden_layers"] = len(recipe.hops)
     if dtype is not None:
         config.pop("torch_dtype", None)
-        config["dtype"] = str(DTYPES[dtype]).removeprefix("torch.")
+        config["dtype"] = dtype
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Whether a recipe's sources fit each other and its rules: from headers, before any weight is read."""
+"""Whether a recipe's sources fit each other and its rules, from headers alone."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ from evomerge.recipe.tree import Merge, Recipe, Stack, sources_of
 
 __all__ = ["check_fit"]
 
-_SAME = ("model_type", "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads",
-         "num_key_value_heads", "intermediate_size", "tie_word_embeddings")
+_SAME = (
+    "model_type",
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "intermediate_size",
+    "tie_word_embeddings",
+)
 _WORDS = {"vocab_size": "vocabulary"}
 
 
@@ -60,7 +68,9 @@ def _check_siblings(first: Inventory, other: Inventory, origin: str) -> None:
     for name, info in first.tensors.items():
         theirs = other.tensors.get(name)
         if theirs is None:
-            raise SourceError(f"{origin}: {other.folder} has no tensor {name!r}, {first.folder} has")
+            raise SourceError(
+                f"{origin}: {other.folder} has no tensor {name!r}, {first.folder} has"
+            )
         if theirs.shape != info.shape:
             raise SourceError(
                 f"{origin}: {name} has shape {list(info.shape)} in {first.folder}"

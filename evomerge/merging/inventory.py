@@ -56,7 +56,9 @@ class Inventory:
     @property
     def size(self) -> int:
         """Bytes of all tensors."""
-        return sum(_elements(info.shape) * WIDTHS.get(info.dtype, 4) for info in self.tensors.values())
+        return sum(
+            _elements(info.shape) * WIDTHS.get(info.dtype, 4) for info in self.tensors.values()
+        )
 
     @cached_property
     def vocabulary(self) -> str | None:

@@ -11,7 +11,7 @@ from evomerge.recipe.source import Source
 __all__ = ["adapter_folder", "model_folder"]
 
 MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "*.txt")
-"""What is taken from a hub: weights as safetensors, configuration, tokenizer. Never code or pickles."""
+"""What is taken from a hub: safetensors, configuration, tokenizer. Never code or pickles."""
 
 
 def model_folder(source: Source) -> Path:
@@ -39,11 +39,11 @@ def _folder(place: str, revision: str | None) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(
-            snapshot_download(place, revision=revision, allow_patterns=list(MODEL_FILES))
-        )
+        return Path(snapshot_download(place, revision=revision, allow_patterns=list(MODEL_FILES)))
     except HFValidationError:
         raise SourceError(f"{place}: neither a folder nor the name of a hub repository") from None
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as problem:
         reason = str(problem).split("\n", 1)[0]
-        raise SourceError(f"{place}: not a folder here, and the hub does not give it ({reason})") from None
+        raise SourceError(
+            f"{place}: not a folder here, and the hub does not give it ({reason})"
+        ) from None

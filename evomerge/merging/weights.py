@@ -14,11 +14,9 @@ from evomerge.merging.architecture import in_layer
 from evomerge.merging.bank import open_bank
 from evomerge.recipe.tree import Recipe, sources_of
 
-__all__ = ["DTYPES", "MergedWeights"]
+__all__ = ["MergedWeights"]
 
-DTYPES = {
-    "BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F64": torch.float64
-}
+DTYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F64": torch.float64}
 """How safetensors spells the floating types."""
 
 
@@ -26,8 +24,8 @@ DTYPES = {
 class MergedWeights:
     """Implements `WeightSource`: merges where it is iterated, from that process's bank.
 
-    `dtype` is safetensors' name of the result's type; None keeps the donor's, tensor by tensor.
-    Either way a weight is rounded once, so an engine scores the model as it would be saved.
+    `dtype` is torch's name of the result's type (`bfloat16`); None keeps the donor's, tensor by
+    tensor. Either way a weight is rounded once, so an engine scores the model as it would be saved.
     """
 
     recipe: Recipe
@@ -44,7 +42,8 @@ class MergedWeights:
         stored = bank.inventory(donor(self.recipe)).tensors
         for name in tensor_names(self.recipe, bank):
             like = stored[name] if name in stored else stored[in_layer(name, 0)]
-            merged = evaluate(self.recipe, name, bank).to(DTYPES[self.dtype or like.dtype])
+            kept = getattr(torch, self.dtype) if self.dtype else DTYPES[like.dtype]
+            merged = evaluate(self.recipe, name, bank).to(kept)
             if not bool(torch.isfinite(merged).all()):
                 raise CandidateError(f"the merged tensor {name!r} is not finite")
             yield name, merged

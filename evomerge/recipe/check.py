@@ -69,6 +69,10 @@ def _check_rule(
     parse(signature.shared, {**merge.options, **rule.options}, origin=origin, error=RecipeError)
     for name in rule.inputs:
         if name not in names:
-            raise RecipeError(f"{origin}: {name!r} is the base of {merge.method!r} and takes nothing")
+            raise RecipeError(
+                f"{origin}: {name!r} is the base of {merge.method!r} and takes nothing"
+            )
     for name in names:
-        parse(signature.each, rule.inputs.get(name, {}), origin=f"{origin}.{name}", error=RecipeError)
+        parse(
+            signature.each, rule.inputs.get(name, {}), origin=f"{origin}.{name}", error=RecipeError
+        )

@@ -18,7 +18,9 @@ def plain(recipe: Recipe) -> dict[str, Any]:
 
 def canonical_json(data: Any) -> str:
     """One spelling for one value: sorted keys, no spaces, shortest round-trip floats."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+    return json.dumps(
+        data, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True
+    )
 
 
 def digest(recipe: Recipe) -> str:

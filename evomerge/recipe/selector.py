@@ -33,7 +33,9 @@ class Selector(Value):
     @model_validator(mode="after")
     def _range(self) -> Selector:
         if self.layers and not 0 <= self.layers[0] < self.layers[1]:
-            raise ValueError(f"layers must be [first, end) with 0 <= first < end, got {list(self.layers)}")
+            raise ValueError(
+                f"layers must be [first, end) with 0 <= first < end, got {list(self.layers)}"
+            )
         return self
 
     @property

@@ -119,11 +119,15 @@ def _kind(data: Any) -> str:
 
 def _known(what: str, name: str, inputs: Mapping[str, Any]) -> None:
     if name not in inputs:
-        raise ValueError(f"{what} names {name!r}, which is not an input; {did_you_mean(name, inputs)}")
+        raise ValueError(
+            f"{what} names {name!r}, which is not an input; {did_you_mean(name, inputs)}"
+        )
 
 
 Recipe = Annotated[
-    Annotated[Source, Tag("source")] | Annotated[Merge, Tag("merge")] | Annotated[Stack, Tag("stack")],
+    Annotated[Source, Tag("source")]
+    | Annotated[Merge, Tag("merge")]
+    | Annotated[Stack, Tag("stack")],
     Discriminator(_kind),
 ]
 

@@ -24,9 +24,7 @@ class Value(BaseModel):
 V = TypeVar("V", bound=Value)
 
 
-def parse(
-    kind: type[V], data: object, *, origin: str, error: type[UserError] = ConfigError
-) -> V:
+def parse(kind: type[V], data: object, *, origin: str, error: type[UserError] = ConfigError) -> V:
     """Make a `kind` from plain data; what is wrong becomes one sentence that starts with `origin`.
 
     Raises:

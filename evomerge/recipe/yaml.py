@@ -40,7 +40,9 @@ def read_recipe(path: Path) -> Recipe:
 def parse_recipe(data: Any, *, origin: str, folder: Path) -> Recipe:
     """A recipe from plain data; relative paths are taken from `folder`."""
     kinds: dict[str, type[Source | Merge | Stack]] = {
-        "source": Source, "merge": Merge, "stack": Stack
+        "source": Source,
+        "merge": Merge,
+        "stack": Stack,
     }
     kind = data.get("kind", "source") if isinstance(data, Mapping) else "source"
     if kind not in kinds:

@@ -208,7 +208,9 @@ def _keys(model: type[Value]) -> list[str]:
 
 def _method(name: str, methods: Mapping[str, Signature], origin: str) -> Signature:
     if name not in methods:
-        raise ConfigError(f"{origin}.method: unknown method {name!r}; {did_you_mean(name, methods)}")
+        raise ConfigError(
+            f"{origin}.method: unknown method {name!r}; {did_you_mean(name, methods)}"
+        )
     return methods[name]
 
 
@@ -219,7 +221,8 @@ def _parents(
         for name in names or ():
             if name not in sources:
                 raise ConfigError(
-                    f"{origin}.{key}: {name!r} is not among the sources; {did_you_mean(name, sources)}"
+                    f"{origin}.{key}: {name!r} is not among the sources;"
+                    f" {did_you_mean(name, sources)}"
                 )
     parents = config.parents or tuple(name for name in sources if name != config.base)
     if not parents:
@@ -238,7 +241,9 @@ def _check(config: ParameterSpaceConfig, methods: Sequence[Signature], origin: s
                     f" {did_you_mean(name, known)}"
                 )
     if not config.genes:
-        raise ConfigError(f"{origin}.genes: a space needs at least one gene; known: {', '.join(known)}")
+        raise ConfigError(
+            f"{origin}.genes: a space needs at least one gene; known: {', '.join(known)}"
+        )
     for signature in methods:
         if signature.needs_base and config.base is None:
             raise ConfigError(
@@ -264,8 +269,11 @@ def _check_range(
     for model in (model for s in methods for model in (s.each, s.shared) if _takes(model, name)):
         for end in (low, high):
             required = {
-                k: 0.5 for k in _keys(model)
-                if next(f for n, f in model.model_fields.items() if (f.alias or n) == k).is_required()
+                k: 0.5
+                for k in _keys(model)
+                if next(
+                    f for n, f in model.model_fields.items() if (f.alias or n) == k
+                ).is_required()
             }
             parse(model, {**required, name: end}, origin=origin)
 

@@ -42,7 +42,13 @@ def ray_here() -> Iterator[Any]:
     ray = pytest.importorskip("ray")
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
+    ray.init(
+        "local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        object_store_memory=100 << 20,
+    )
     yield ray
     ray.shutdown()
     if before is None:
@@ -77,7 +83,7 @@ def test_in_process_outcomes(tmp_path: Path) -> None:
 
 def test_work_crosses_processes_as_configuration() -> None:
     work = Work("1", Source(model="x", adapter="y"), "search")
-    assert pickle.loads(pickle.dumps(work)) == work  # noqa: S301
+    assert pickle.loads(pickle.dumps(work)) == work
 
 
 @pytest.mark.ray
@@ -85,7 +91,9 @@ def test_ray_outcomes_by_id(ray_executor: Executor) -> None:
     assert ray_executor.slots == 2
     found = collect(ray_executor, "0.1", "0.2", "0.3", "failure", "0.4")
     values = {
-        key: done.outcome.tasks["t"].value for key, done in found.items() if isinstance(done.outcome, Report)
+        key: done.outcome.tasks["t"].value
+        for key, done in found.items()
+        if isinstance(done.outcome, Report)
     }
     assert values == {"0-0.1": 0.1, "1-0.2": 0.2, "2-0.3": 0.3, "4-0.4": 0.4}
     assert found["3-failure"].outcome == Failure(cause="candidate", message="not finite")
@@ -125,7 +133,9 @@ def test_workers_that_never_come_up_stop_the_search_with_the_reason(
     from evomerge.cluster.ray import RayExecutor
 
     target = "tests.cluster.performers:BrokenStart"
-    executor = RayExecutor(ClusterConfig(workers=1, max_attempts=9), target, Script(folder=str(tmp_path)))
+    executor = RayExecutor(
+        ClusterConfig(workers=1, max_attempts=9), target, Script(folder=str(tmp_path))
+    )
     with pytest.raises(InfrastructureError, match="no such engine"):
         collect(executor, "0.1")
     executor.close()

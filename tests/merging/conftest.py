@@ -22,7 +22,10 @@ def tiny_tensors(seed: int, dtype: torch.dtype = torch.bfloat16) -> dict[str, Te
     def weight(*shape: int) -> Tensor:
         return (torch.randn(shape, generator=draws) * 0.1).to(dtype)
 
-    tensors = {"model.embed_tokens.weight": weight(VOCABULARY, HIDDEN), "model.norm.weight": weight(HIDDEN)}
+    tensors = {
+        "model.embed_tokens.weight": weight(VOCABULARY, HIDDEN),
+        "model.norm.weight": weight(HIDDEN),
+    }
     for layer in range(LAYERS):
         prefix = f"model.layers.{layer}."
         for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
@@ -37,8 +40,13 @@ def write_model(folder: Path, tensors: dict[str, Tensor], **config: object) -> P
     """A model folder as far as merging needs one."""
     folder.mkdir(parents=True)
     save_file(tensors, folder / "model.safetensors")
-    values = {"model_type": "llama", "num_hidden_layers": LAYERS, "hidden_size": HIDDEN,
-              "vocab_size": VOCABULARY, "tie_word_embeddings": True}
+    values = {
+        "model_type": "llama",
+        "num_hidden_layers": LAYERS,
+        "hidden_size": HIDDEN,
+        "vocab_size": VOCABULARY,
+        "tie_word_embeddings": True,
+    }
     (folder / "config.json").write_text(json.dumps(values | config))
     tokenizer = {"model": {"vocab": {f"t{i}": i for i in range(VOCABULARY)}}, "added_tokens": []}
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
@@ -46,7 +54,9 @@ def write_model(folder: Path, tensors: dict[str, Tensor], **config: object) -> P
     return folder
 
 
-def write_adapter(folder: Path, factors: dict[str, tuple[Tensor, Tensor]], **config: object) -> Path:
+def write_adapter(
+    folder: Path, factors: dict[str, tuple[Tensor, Tensor]], **config: object
+) -> Path:
     """A LoRA adapter as peft saves one: module -> (A, B)."""
     folder.mkdir(parents=True)
     tensors = {}

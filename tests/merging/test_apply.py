@@ -91,7 +91,9 @@ def test_rules_apply_by_place(family: Family) -> None:
 
 def test_slerp_runs_from_the_base(family: Family) -> None:
     for t, seed in ((0.0, 0), (1.0, 1)):
-        recipe = merge("slerp", {"a": family.base, "b": family.math}, "a", options={"t": t}, rules=[Rule()])
+        recipe = merge(
+            "slerp", {"a": family.base, "b": family.math}, "a", options={"t": t}, rules=[Rule()]
+        )
         assert torch.allclose(value(recipe, Q1), stored(seed, Q1), atol=1e-6)
 
 
@@ -108,8 +110,14 @@ def test_nuslerp_with_a_base_turns_task_vectors(family: Family) -> None:
 @pytest.mark.parametrize("method", ["task_arithmetic", "ties", "dare_linear", "dare_ties"])
 def test_experts_equal_to_the_base_give_the_base_bit_for_bit(family: Family, method: str) -> None:
     twin = Source(model=str(write_model(family.folder / "twin", tiny_tensors(0))))
-    rules = [Rule(inputs={n: {"weight": 0.7, **({} if method == "task_arithmetic" else {"density": 0.5})}
-                          for n in ("t", "u")})]
+    rules = [
+        Rule(
+            inputs={
+                n: {"weight": 0.7, **({} if method == "task_arithmetic" else {"density": 0.5})}
+                for n in ("t", "u")
+            }
+        )
+    ]
     recipe = merge(method, {"base": family.base, "t": twin, "u": family.base}, "base", rules=rules)
     for name, tensor in MergedWeights(recipe).tensors():
         assert torch.equal(tensor, tiny_tensors(0)[name])
@@ -138,7 +146,7 @@ def test_the_same_seed_gives_the_same_masks_whatever_else_is_merged(family: Fami
     rules = [Rule(inputs={"m": {"weight": 1.0, "density": 0.5}})]
     one = merge("dare_linear", {"base": family.base, "m": family.math}, "base", rules=rules)
     alone = value(one, Q1)
-    everything = dict(MergedWeights(one, "F32").tensors())
+    everything = dict(MergedWeights(one, "float32").tensors())
     assert torch.equal(alone, everything[Q1])
     other = one.model_copy(update={"seed": 1})
     assert not torch.equal(alone, value(other, Q1))
@@ -147,7 +155,7 @@ def test_the_same_seed_gives_the_same_masks_whatever_else_is_merged(family: Fami
 def test_output_is_rounded_once_to_the_donors_dtype(family: Family) -> None:
     recipe = merge("linear", {"m": family.math, "j": family.json})
     rounded = dict(MergedWeights(recipe).tensors())
-    exact = dict(MergedWeights(recipe, "F32").tensors())
+    exact = dict(MergedWeights(recipe, "float32").tensors())
     assert all(tensor.dtype == torch.bfloat16 for tensor in rounded.values())
     assert all(torch.equal(rounded[name], exact[name].bfloat16()) for name in rounded)
 

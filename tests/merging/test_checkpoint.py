@@ -22,13 +22,17 @@ from tests.merging.conftest import Family, tiny_tensors, write_model
 @pytest.fixture
 def recipe(family: Family) -> Merge:
     weights = {"m": {"weight": 1.0}, "j": {"weight": 2.0}}
-    return Merge(method="linear", inputs={"m": family.math, "j": family.json}, rules=(Rule(inputs=weights),))
+    return Merge(
+        method="linear", inputs={"m": family.math, "j": family.json}, rules=(Rule(inputs=weights),)
+    )
 
 
 def test_the_folder_holds_the_weights_and_what_loads_them(recipe: Merge, tmp_path: Path) -> None:
     heard: list[tuple[int, int]] = []
     out = tmp_path / "deep" / "model"
-    write_checkpoint(recipe, out, card="# card", progress=lambda done, total: heard.append((done, total)))
+    write_checkpoint(
+        recipe, out, card="# card", progress=lambda done, total: heard.append((done, total))
+    )
     saved = load_file(out / "model.safetensors")
     given = dict(MergedWeights(recipe).tensors())
     assert saved.keys() == given.keys()
@@ -53,7 +57,7 @@ def test_shards_have_an_index(recipe: Merge, tmp_path: Path) -> None:
 
 
 def test_dtype_is_written_into_the_configuration(recipe: Merge, tmp_path: Path) -> None:
-    write_checkpoint(recipe, tmp_path / "m", card="", dtype="F32")
+    write_checkpoint(recipe, tmp_path / "m", card="", dtype="float32")
     assert json.loads((tmp_path / "m" / "config.json").read_text())["dtype"] == "float32"
     assert read_inventory(tmp_path / "m").tensors["model.norm.weight"].dtype == "F32"
 

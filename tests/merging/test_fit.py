@@ -87,8 +87,12 @@ def _no_config(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("damage", "what"),
-    [(_pickle, "is a pickle checkpoint"), (_truncated, "truncated"), (_nothing, "neither"),
-     (_no_config, "config.json: no such file")],
+    [
+        (_pickle, "is a pickle checkpoint"),
+        (_truncated, "truncated"),
+        (_nothing, "neither"),
+        (_no_config, "config.json: no such file"),
+    ],
 )
 def test_damaged_folders(family: Family, damage: Callable[[Path], None], what: str) -> None:
     damage(Path(family.math.model))
@@ -101,7 +105,11 @@ def test_a_missing_folder() -> None:
 
 @pytest.mark.parametrize(
     ("config", "what"),
-    [({"use_dora": True}, "use_dora"), ({"peft_type": "IA3"}, "only LORA"), ({"bias": "all"}, "bias")],
+    [
+        ({"use_dora": True}, "use_dora"),
+        ({"peft_type": "IA3"}, "only LORA"),
+        ({"bias": "all"}, "bias"),
+    ],
 )
 def test_adapters_that_change_more_than_a_product(
     family: Family, config: dict[str, object], what: str

@@ -14,7 +14,9 @@ from evomerge.recipe.tree import Merge
 from evomerge.recipe.yaml import parse_recipe
 
 
-def merge(method: str, names: str, base: str | None, each: dict[str, Any] | None = None, **more: Any) -> Merge:
+def merge(
+    method: str, names: str, base: str | None, each: dict[str, Any] | None = None, **more: Any
+) -> Merge:
     own = {name: each or {} for name in names.split() if name != base}
     data = {
         "kind": "merge",
@@ -53,7 +55,9 @@ def test_good_recipes_pass(recipe: Merge) -> None:
 def test_refusals() -> None:
     assert "did you mean 'ties'?" in said(merge("tise", "a", None))
     assert "needs a base" in said(merge("ties", "a b", None, {"weight": 1}))
-    assert "takes 1 input(s) beside the base, got 2" in said(merge("slerp", "a b c", "a", options={"t": 0}))
+    assert "takes 1 input(s) beside the base, got 2" in said(
+        merge("slerp", "a b c", "a", options={"t": 0})
+    )
     assert "takes 2 input(s), got 3" in said(merge("nuslerp", "a b c", None, {"weight": 1}))
     assert "rules.0.a: the key 'weight' is missing" in said(merge("linear", "a b", None))
     assert "the key 't' is missing" in said(merge("slerp", "a b", "a"))
@@ -67,7 +71,9 @@ def test_refusals() -> None:
 
 
 def test_parameters_for_the_base_are_refused() -> None:
-    recipe = merge("ties", "o a", "o", rules=[{"where": {}, "o": {"weight": 1}, "a": {"weight": 1}}])
+    recipe = merge(
+        "ties", "o a", "o", rules=[{"where": {}, "o": {"weight": 1}, "a": {"weight": 1}}]
+    )
     assert "'o' is the base of 'ties' and takes nothing" in said(recipe)
 
 

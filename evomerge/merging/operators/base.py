@@ -35,10 +35,10 @@ class Look(Protocol):
     """What an elementwise operator may ask about task vector `i` beyond its elements."""
 
     def keep_largest(self, i: int, density: float) -> Tensor:
-        """Boolean mask of exactly floor(density * D) elements largest in magnitude (at least one)."""
+        """Boolean mask of the floor(density * D) largest magnitudes (exactly, at least one)."""
 
     def keep_random(self, i: int, keep: float) -> Tensor:
-        """Boolean Bernoulli(keep) mask, from the recipe's seed, the tensor's and the input's name."""
+        """Boolean Bernoulli(keep) mask, seeded by recipe, tensor name and input name."""
 
 
 Span = Callable[[Gram, Any, Sequence[Any]], Sequence[float]]
@@ -77,8 +77,15 @@ def operator(
             raise ValueError(f"the merge method {name!r} is registered twice")
         summary = (function.__doc__ or "").strip().splitlines()[0]
         signature = Signature(
-            name=name, summary=summary, citation=citation, family=family, base=base,
-            shared=shared, each=each, least=least, most=most,
+            name=name,
+            summary=summary,
+            citation=citation,
+            family=family,
+            base=base,
+            shared=shared,
+            each=each,
+            least=least,
+            most=most,
         )
         REGISTRY[name] = Operator(signature, function, needs_gram)
         return function

@@ -34,11 +34,15 @@ class DareOptions(Value):
     lambda_: float = Field(1.0, alias="lambda")
     normalize: bool = False
     rescale: Literal["inverse_keep", "l1", "none"] = "inverse_keep"
-    """`inverse_keep` divides by the density (the paper); `l1` keeps each tensor's L1 norm (mergekit)."""
+    """`inverse_keep` divides by the density (the paper); `l1` keeps the tensor's L1 norm (mergekit)."""
 
 
 @operator(
-    "ties", family="elementwise", base="origin", shared=TiesOptions, each=WeightDensity,
+    "ties",
+    family="elementwise",
+    base="origin",
+    shared=TiesOptions,
+    each=WeightDensity,
     citation="Yadav et al., TIES-Merging, NeurIPS 2023, arXiv 2306.01708",
 )
 def ties(
@@ -50,14 +54,20 @@ def ties(
     plus), disjoint mean. Weights enter before the election, as in mergekit.
     """
     parts = [
-        tau * one.weight if one.density >= 1 else tau * one.weight * look.keep_largest(i, one.density)
+        tau * one.weight
+        if one.density >= 1
+        else tau * one.weight * look.keep_largest(i, one.density)
         for i, (tau, one) in enumerate(zip(taus, each, strict=True))
     ]
     return _agreeing(parts, each, options.normalize) * options.lambda_
 
 
 @operator(
-    "dare_linear", family="elementwise", base="origin", shared=DareOptions, each=WeightDensity,
+    "dare_linear",
+    family="elementwise",
+    base="origin",
+    shared=DareOptions,
+    each=WeightDensity,
     citation=DARE,
 )
 def dare_linear(
@@ -74,7 +84,11 @@ def dare_linear(
 
 
 @operator(
-    "dare_ties", family="elementwise", base="origin", shared=DareOptions, each=WeightDensity,
+    "dare_ties",
+    family="elementwise",
+    base="origin",
+    shared=DareOptions,
+    each=WeightDensity,
     citation=f"{DARE}; Yadav et al. 2023",
 )
 def dare_ties(

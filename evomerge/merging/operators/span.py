@@ -16,8 +16,15 @@ from evomerge.merging.operators.base import Gram, operator
 from evomerge.recipe.value import Value
 
 __all__ = [
-    "LinearOptions", "NuslerpOptions", "SlerpOptions", "TaskArithmeticOptions", "Weight",
-    "linear", "nuslerp", "slerp", "task_arithmetic",
+    "LinearOptions",
+    "NuslerpOptions",
+    "SlerpOptions",
+    "TaskArithmeticOptions",
+    "Weight",
+    "linear",
+    "nuslerp",
+    "slerp",
+    "task_arithmetic",
 ]
 
 
@@ -36,7 +43,11 @@ class LinearOptions(Value):
 
 
 @operator(
-    "linear", family="span", base="none", shared=LinearOptions, each=Weight,
+    "linear",
+    family="span",
+    base="none",
+    shared=LinearOptions,
+    each=Weight,
     citation="Wortsman et al., Model soups, ICML 2022, arXiv 2203.05482",
 )
 def linear(gram: Gram, options: LinearOptions, each: Sequence[Weight]) -> list[float]:
@@ -57,7 +68,11 @@ class TaskArithmeticOptions(Value):
 
 
 @operator(
-    "task_arithmetic", family="span", base="origin", shared=TaskArithmeticOptions, each=Weight,
+    "task_arithmetic",
+    family="span",
+    base="origin",
+    shared=TaskArithmeticOptions,
+    each=Weight,
     citation="Ilharco et al., Editing models with task arithmetic, ICLR 2023, arXiv 2212.04089",
 )
 def task_arithmetic(
@@ -78,8 +93,14 @@ class SlerpOptions(Value):
 
 
 @operator(
-    "slerp", family="span", base="anchor", shared=SlerpOptions, each=Nothing, most=1,
-    citation="Shoemake, SIGGRAPH 1985; threshold as in mergekit 0.1.5", needs_gram=True,
+    "slerp",
+    family="span",
+    base="anchor",
+    shared=SlerpOptions,
+    each=Nothing,
+    most=1,
+    citation="Shoemake, SIGGRAPH 1985; threshold as in mergekit 0.1.5",
+    needs_gram=True,
 )
 def slerp(gram: Gram, options: SlerpOptions, each: Sequence[Nothing]) -> list[float]:
     """Spherical interpolation from the base (t = 0) to one other model (t = 1).
@@ -95,8 +116,15 @@ class NuslerpOptions(Value):
 
 
 @operator(
-    "nuslerp", family="span", base="optional_origin", shared=NuslerpOptions, each=Weight,
-    least=2, most=2, citation="Shoemake, SIGGRAPH 1985; mergekit 0.1.5 `nuslerp`", needs_gram=True,
+    "nuslerp",
+    family="span",
+    base="optional_origin",
+    shared=NuslerpOptions,
+    each=Weight,
+    least=2,
+    most=2,
+    citation="Shoemake, SIGGRAPH 1985; mergekit 0.1.5 `nuslerp`",
+    needs_gram=True,
 )
 def nuslerp(gram: Gram, options: NuslerpOptions, each: Sequence[Weight]) -> list[float]:
     """Spherical interpolation of two models, of their task vectors where a base is given.

@@ -77,7 +77,9 @@ def test_dare_rescales_by_density_or_to_the_same_l1_norm() -> None:
     one = params([1], 0.6)
     kept = merged("dare_linear", TAUS[:1], one, mask)
     assert kept == pytest.approx([6.666667, -1.666667, 0, 0, 0], abs=1e-5)
-    assert merged("dare_linear", TAUS[:1], one, mask, rescale="l1") == pytest.approx([8, -2, 0, 0, 0])
+    assert merged("dare_linear", TAUS[:1], one, mask, rescale="l1") == pytest.approx(
+        [8, -2, 0, 0, 0]
+    )
     assert merged("dare_linear", TAUS[:1], one, mask, rescale="none") == [4, -1, 0, 0, 0]
 
 
@@ -97,7 +99,9 @@ def test_dare_keeps_the_expectation() -> None:
 
 @given(st.integers(1, 60), st.floats(0.01, 1.0), st.integers(0, 3))
 def test_top_k_is_exact_whatever_repeats(size: int, density: float, levels: int) -> None:
-    values = torch.randint(-levels, levels + 1, (size,), generator=generator(1, "v", str(size))).float()
+    values = torch.randint(
+        -levels, levels + 1, (size,), generator=generator(1, "v", str(size))
+    ).float()
     kept = Threshold.of(values, density).mask(values)
     k = max(1, int(density * size + 1e-6))
     assert int(kept.sum()) == k
@@ -130,4 +134,12 @@ def test_masks_depend_on_seed_tensor_and_input_alone() -> None:
         return torch.rand(8, generator=generator(*key)).tolist()
 
     assert draw(0, "w", "math") == draw(0, "w", "math")
-    assert len({tuple(draw(*key)) for key in [(0, "w", "a"), (1, "w", "a"), (0, "v", "a"), (0, "w", "b")]}) == 4
+    assert (
+        len(
+            {
+                tuple(draw(*key))
+                for key in [(0, "w", "a"), (1, "w", "a"), (0, "v", "a"), (0, "w", "b")]
+            }
+        )
+        == 4
+    )

@@ -19,7 +19,9 @@ TAUS = np.array([[4, -1, 2, 0, -3], [2, -3, 1, 5, 1], [1, 2, -6, -4, 0]], dtype=
 EXPERTS = BASE + TAUS
 
 
-def combined(name: str, vectors: Any, each: Sequence[dict[str, float]], **options: Any) -> NDArray[Any]:
+def combined(
+    name: str, vectors: Any, each: Sequence[dict[str, float]], **options: Any
+) -> NDArray[Any]:
     """sum_i c_i v_i with the operator's coefficients."""
     operator = operators()[name]
     rows = np.asarray(vectors, dtype=float)
@@ -33,7 +35,9 @@ def weights(*values: float) -> list[dict[str, float]]:
 
 
 def test_linear_and_uniform_soup() -> None:
-    assert combined("linear", EXPERTS, weights(0.5, 0.3, 0.2)) == pytest.approx([3.8, 0, 1.1, 1.7, -0.2])
+    assert combined("linear", EXPERTS, weights(0.5, 0.3, 0.2)) == pytest.approx(
+        [3.8, 0, 1.1, 1.7, -0.2]
+    )
     soup = [3.333333, 0.333333, 0, 1.333333, 0.333333]
     assert combined("linear", EXPERTS, weights(1, 1, 1)) == pytest.approx(soup, abs=1e-5)
     twice = combined("linear", EXPERTS, weights(1, 1, 0), normalize=False)
@@ -59,8 +63,12 @@ def test_task_arithmetic() -> None:
 
 def test_slerp() -> None:
     orthogonal = [[3, 0], [0, 4]]
-    assert combined("slerp", orthogonal, [{}], t=0.5) == pytest.approx([2.121320, 2.828427], abs=1e-5)
-    assert combined("slerp", orthogonal, [{}], t=0.25) == pytest.approx([2.771639, 1.530734], abs=1e-5)
+    assert combined("slerp", orthogonal, [{}], t=0.5) == pytest.approx(
+        [2.121320, 2.828427], abs=1e-5
+    )
+    assert combined("slerp", orthogonal, [{}], t=0.25) == pytest.approx(
+        [2.771639, 1.530734], abs=1e-5
+    )
     colinear = combined("slerp", [[1, 0], [1, 0.01]], [{}], t=0.5)
     assert colinear == pytest.approx([1, 0.005], abs=1e-7)
 

@@ -1,0 +1,276 @@
+"""The command line as a user meets it: bad input is one sentence, exit code 2, nothing written."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+import yaml
+
+from evomerge.cli import main
+from tests.merging.conftest import Family, tiny_tensors, write_model
+
+TASK = """
+task: sums
+dataset_path: json
+dataset_kwargs:
+  data_files: {search: search.jsonl, validation: validation.jsonl, holdout: holdout.jsonl}
+test_split: holdout
+output_type: generate_until
+doc_to_text: "{{question}}"
+doc_to_target: "{{answer}}"
+generation_kwargs: {do_sample: false, max_gen_toks: 4, until: ["x"]}
+metric_list:
+  - metric: exact_match
+    aggregation: mean
+    higher_is_better: true
+"""
+
+
+class Ended(NamedTuple):
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Place:
+    """A working directory with a family of models, an evaluator and a job that fit together."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.family = Family(folder / "models")
+        tasks = folder / "tasks"
+        tasks.mkdir()
+        (tasks / "sums.yaml").write_text(TASK)
+        for i, split in enumerate(("search", "validation", "holdout")):
+            row = {"question": f"What is {i} plus 1?", "answer": str(i + 1)}
+            (tasks / f"{split}.jsonl").write_text(json.dumps(row) + "\n")
+        self.evaluator: dict[str, Any] = {
+            "kind": "lm_eval",
+            "include_path": "tasks",
+            "tasks": {"sums": {"metric": "exact_match", "weight": 1.0}},
+            "splits": {"search": "search", "validation": "validation", "holdout": "holdout"},
+        }
+        self.job: dict[str, Any] = {
+            "name": "tiny",
+            "sources": {
+                "base": {"model": "models/base"},
+                "json": {"model": "models/json"},
+                "math": {"model": "models/math"},
+            },
+            "space": {
+                "kind": "parameter",
+                "base": "base",
+                "method": "ties",
+                "genes": {"weight": [0, 1], "density": [0.1, 1]},
+            },
+            "optimizer": "cma_es",
+            "evaluator": "evaluator.yaml",
+            "budget": {"candidates": 4},
+            "cluster": {"kind": "in_process"},
+        }
+
+    def write(self) -> None:
+        (self.folder / "evaluator.yaml").write_text(yaml.safe_dump(self.evaluator))
+        (self.folder / "job.yaml").write_text(yaml.safe_dump(self.job))
+
+    def run(self, *arguments: str) -> Ended:
+        """Run the console script's function as the script would, in this folder."""
+        out, err, argv = io.StringIO(), io.StringIO(), sys.argv
+        sys.argv = ["evomerge", *arguments]
+        try:
+            with (
+                contextlib.chdir(self.folder),
+                contextlib.redirect_stdout(out),
+                contextlib.redirect_stderr(err),
+            ):
+                main()
+            code = 0
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        finally:
+            sys.argv = argv
+        return Ended(code, out.getvalue(), err.getvalue())
+
+    def refuses(self, *arguments: str) -> str:
+        """Run what must be refused; the sentence on stderr."""
+        before = sorted(self.folder.rglob("*"))
+        ended = self.run(*arguments)
+        assert ended.returncode == 2, ended.stderr
+        assert sorted(self.folder.rglob("*")) == before, "something was written"
+        assert "Traceback" not in ended.stderr
+        assert ended.stderr.startswith("evomerge: ")
+        assert ended.stderr.count("\n") == 1, ended.stderr
+        return ended.stderr
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    made = Place(tmp_path / "here")
+    made.write()
+    return made
+
+
+def test_a_good_job_passes_and_says_what_it_costs(place: Place) -> None:
+    ended = place.run("check", "job.yaml", "--json")
+    assert ended.returncode == 0, ended.stderr
+    said = json.loads(ended.stdout)
+    assert said["ok"] is True
+    assert said["genes"] == 4
+    assert said["candidates"] == 4
+
+
+def _space(**changes: Any) -> Callable[[Place], None]:
+    return lambda place: place.job["space"].update(changes)
+
+
+def _job(**changes: Any) -> Callable[[Place], None]:
+    return lambda place: place.job.update(changes)
+
+
+def _pickle(place: Place) -> None:
+    model = place.folder / "models" / "math"
+    (model / "model.safetensors").rename(model / "pytorch_model.bin")
+
+
+def _shape(place: Place) -> None:
+    tensors = tiny_tensors(1)
+    tensors["model.norm.weight"] = torch.zeros(4)
+    write_model(place.folder / "models" / "odd", tensors)
+    place.job["sources"]["math"] = {"model": "models/odd"}
+
+
+def _vocabulary(place: Place) -> None:
+    write_model(place.folder / "models" / "more", tiny_tensors(1), vocab_size=99)
+    place.job["sources"]["math"] = {"model": "models/more"}
+
+
+def _overlap(place: Place) -> None:
+    place.evaluator["splits"]["holdout"] = "search"
+
+
+def _same_rows(place: Place) -> None:
+    tasks = place.folder / "tasks"
+    (tasks / "holdout.jsonl").write_text((tasks / "search.jsonl").read_text())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (_job(budgt={"candidates": 3}), "job.yaml: unknown key 'budgt'; did you mean 'budget'?"),
+        (_job(seed="seven"), "seed: input should be a valid integer"),
+        (_job(budget={}), "a budget needs candidates or seconds"),
+        (_space(method="tie"), "unknown method 'tie'; did you mean 'ties'?"),
+        (_job(space="parameter_space/evolm"), "did you mean 'parameter_space/evollm'?"),
+        (_job(optimizer="cma"), "did you mean 'cma_es'?"),
+        (_space(base=None), "method 'ties' needs a base"),
+        (_space(groups={"layers": 9}), "9 of a model that has 3"),
+        (
+            _job(sources={"base": {"model": "models/bse"}, "math": {"model": "models/math"}}),
+            "models/bse",
+        ),
+        (_pickle, "is a pickle checkpoint"),
+        (_shape, "model.norm.weight has shape [8]"),
+        (_vocabulary, "the parents differ in vocabulary"),
+        (_overlap, "overlap"),
+        (_same_rows, "an example may be in one split only"),
+    ],
+)
+def test_bad_jobs(place: Place, spoil: Callable[[Place], None], said: str) -> None:
+    spoil(place)
+    place.write()
+    for command in (("check", "job.yaml"), ("search", "job.yaml", "--out", "runs/x")):
+        assert said in place.refuses(*command)
+
+
+def test_an_output_folder_that_holds_another_study(place: Place) -> None:
+    (place.folder / "runs" / "x").mkdir(parents=True)
+    (place.folder / "runs" / "x" / "study.json").write_text("{}")
+    assert "holds another study" in place.refuses("search", "job.yaml", "--out", "runs/x")
+
+
+def test_bad_recipes(place: Place) -> None:
+    recipe: dict[str, Any] = {
+        "kind": "merge",
+        "method": "linear",
+        "inputs": {"a": {"model": "models/base"}, "b": {"model": "models/math"}},
+        "rules": [{"where": {"layers": [0, 8]}}, {"where": {}}],
+    }
+    for rule in recipe["rules"]:
+        rule |= {"a": {"weight": 1}, "b": {"weight": 1}}
+    path = place.folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    said = "rules.0.where.layers: [0, 8] goes beyond the model's 3 layers"
+    assert said in place.refuses("check", "recipe.yaml")
+    assert said in place.refuses("merge", "recipe.yaml", "--out", "merged")
+    path.write_text("kind: merge\nmethod: [")
+    assert "not valid YAML" in place.refuses("check", "recipe.yaml")
+    assert "no such file" in place.refuses("merge", "nothing.yaml", "--out", "merged")
+
+
+def test_merging_a_recipe_writes_a_model_once(place: Place) -> None:
+    recipe = {
+        "kind": "merge",
+        "method": "linear",
+        "inputs": {"a": {"model": "models/base"}, "b": {"model": "models/math"}},
+        "rules": [{"where": {}, "a": {"weight": 1}, "b": {"weight": 1}}],
+    }
+    (place.folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    ended = place.run("merge", "recipe.yaml", "--out", "merged")
+    assert ended.returncode == 0, ended.stderr
+    assert (place.folder / "merged" / "model.safetensors").exists()
+    assert "exists already" in place.refuses("merge", "recipe.yaml", "--out", "merged")
+
+
+def test_the_catalog_names_everything_and_suggests(place: Place) -> None:
+    ended = place.run("catalog", "--json")
+    found = json.loads(ended.stdout)
+    assert {
+        "linear",
+        "slerp",
+        "nuslerp",
+        "task_arithmetic",
+        "ties",
+        "dare_linear",
+        "dare_ties",
+    } <= set(found["operators"])
+    assert set(found["optimizers"]) == {"cma_es", "nevergrad", "optuna", "random"}
+    assert "parameter_space/evollm" in found["search_spaces"]
+    assert "json_math" in found["evaluators"]
+    assert "local" in found["cluster"]
+    assert "did you mean 'json_math'?" in place.refuses("catalog", "json_mat")
+    assert "method: dare_ties" in place.run("catalog", "parameter_space/evollm").stdout
+
+
+def test_the_schema_is_json_schema(place: Place) -> None:
+    schema = json.loads(place.run("schema").stdout)
+    assert {"sources", "space", "optimizer", "evaluator", "budget"} <= set(schema["properties"])
+
+
+@pytest.mark.parametrize("command", ["resume", "show"])
+def test_a_folder_without_a_study(place: Place, command: str) -> None:
+    assert "is not a study" in place.refuses(command, "runs/nothing")
+
+
+def test_the_console_script_is_a_program(place: Place) -> None:
+    code = "from evomerge.cli import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "show", "runs/nothing"],
+        cwd=place.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert ended.returncode == 2
+    assert "is not a study" in ended.stderr
