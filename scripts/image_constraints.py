@@ -14,6 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import distributions
 from pathlib import Path
 
+# An environment on top of the image may hold its own, which would hide the image's.
+INSTALLERS = {"pip", "setuptools", "wheel"}
+
 
 def normalized(name: str) -> str:
     """The name by which an index knows a package (PEP 503)."""
@@ -21,12 +24,12 @@ def normalized(name: str) -> str:
 
 
 def installed_versions() -> dict[str, str]:
-    """Version of each package that this Python can import, by normalized name."""
+    """Version of each package that this Python can import, by normalized name; no installers."""
     # The first on the path wins, as it does for an import.
     versions: dict[str, str] = {}
     for distribution in distributions():
         versions.setdefault(normalized(distribution.name), distribution.version)
-    return versions
+    return {name: version for name, version in versions.items() if name not in INSTALLERS}
 
 
 def constraints(installed: Mapping[str, str], tested: Iterable[str]) -> Iterator[str]:
