@@ -9,7 +9,6 @@ business of `evomerge evaluate`; this is the check that a training has worked.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,8 @@ from base_model import ensure_base_model
 from example import Example
 from generate import SKILLS, Skill, evaluation_examples
 from peft import PeftModel
-from train import ADAPTERS, write_provenance
+from provenance import read_provenance, write_provenance
+from train import ADAPTERS
 from training_text import chat_prompt
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
@@ -64,7 +64,7 @@ def main() -> None:
     for skill in SKILLS:
         started = time.monotonic()
         value = score(skill, folder)
-        provenance = json.loads((folder / skill / "provenance.json").read_text(encoding="utf-8"))
+        provenance = read_provenance(folder / skill)
         provenance["scores"] = {f"evomerge_{skill} validation exact_match": round(value, 4)}
         write_provenance(folder / skill, provenance)
         print(f"{skill:6} {value:.3f}  {time.monotonic() - started:.0f} s")

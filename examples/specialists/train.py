@@ -10,12 +10,11 @@ twice the work of one with two threads, which waits for the slower core in every
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import random
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +24,8 @@ import torch
 from base_model import DEFAULT_FOLDER, ensure_base_model
 from generate import SKILLS, Skill, training_digest, training_examples
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from plans import ALPHA, LINEAR_LAYERS, PLANS, RANK, Stage
+from provenance import read_provenance, write_provenance
 from safetensors.torch import save_file
 from torch.nn.functional import cross_entropy
 from training_text import TokenizedExample, batches_by_length, shared_prefix, tokenize
@@ -32,36 +33,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 ADAPTERS = Path(__file__).parent / "adapters"
 BASE_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
-LINEAR_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 IGNORED = -100
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """How one skill is trained. Rank 6 keeps an adapter in bf16 under 4 MB."""
-
-    steps: int
-    learning_rate: float
-    batch: int = 8
-    rank: int = 6
-    alpha: int = 12
-    warmup: float = 0.06  # share of the steps
-    seed: int = 1
-
-
-PLANS: dict[Skill, Plan] = {
-    "math": Plan(steps=260, learning_rate=1.5e-3),
-    "json": Plan(steps=90, learning_rate=1.5e-3),
-    "spell": Plan(steps=100, learning_rate=1e-3),
-}
-
-
-def rate_at(step: int, plan: Plan) -> float:
-    """Learning rate as a share of the peak: linear warm-up, then linear decay to zero."""
-    warmup_steps = max(1, round(plan.steps * plan.warmup))
-    if step < warmup_steps:
-        return (step + 1) / warmup_steps
-    return (plan.steps - step) / (plan.steps - warmup_steps)
 
 
 def response_loss(
@@ -106,36 +78,33 @@ def save_adapter(model: PeftModel, folder: Path) -> None:
     config.save_pretrained(str(folder))
 
 
-def write_provenance(folder: Path, provenance: dict[str, Any]) -> None:
-    """Where the adapter in `folder` comes from, beside it."""
-    text = json.dumps(provenance, indent=2, sort_keys=True) + "\n"
-    (folder / "provenance.json").write_text(text, encoding="utf-8")
-
-
-def train(skill: Skill, plan: Plan, out: Path) -> dict[str, Any]:
-    """Train one adapter, save it under `out`, and return its provenance."""
-    torch.set_num_threads(1)
-    torch.manual_seed(plan.seed)
-    tokenizer = AutoTokenizer.from_pretrained(DEFAULT_FOLDER)
+def load_model(folder: Path | None) -> PeftModel:
+    """The base model with a new adapter, or with the one that an earlier stage left in `folder`."""
     # float32: without bf16 instructions the same step is tens of times slower in bf16.
     base = AutoModelForCausalLM.from_pretrained(DEFAULT_FOLDER, dtype=torch.float32)
+    if folder is not None:
+        return PeftModel.from_pretrained(base, str(folder), is_trainable=True)
     lora = LoraConfig(
-        r=plan.rank,
-        lora_alpha=plan.alpha,
-        target_modules=list(LINEAR_LAYERS),
-        task_type="CAUSAL_LM",
+        r=RANK, lora_alpha=ALPHA, target_modules=list(LINEAR_LAYERS), task_type="CAUSAL_LM"
     )
-    model = get_peft_model(base, lora)
-    weights = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(weights, lr=plan.learning_rate, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step, plan))
+    return get_peft_model(base, lora)
 
-    examples = training_examples(skill, plan.steps * plan.batch, plan.seed)
+
+def run_stage(skill: Skill, stage: Stage, start: Path | None, folder: Path) -> dict[str, Any]:
+    """Train from the adapter in `start` (None: a new one), save into `folder`, say how it went."""
+    torch.manual_seed(stage.seed)
+    tokenizer = AutoTokenizer.from_pretrained(DEFAULT_FOLDER)
+    model = load_model(start)
+    weights = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=stage.learning_rate, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, stage.rate_at)
+
+    examples = training_examples(skill, stage.examples, stage.seed)
     tokenized = [tokenize(example, tokenizer) for example in examples]
     prefix = shared_prefix(tokenized)
     losses: list[float] = []
     started = time.monotonic()
-    batches = batches_by_length(tokenized, plan.batch, random.Random(plan.seed))
+    batches = batches_by_length(tokenized, stage.batch, random.Random(stage.seed))
     for step, batch in enumerate(batches, start=1):
         loss = response_loss(model, batch, prefix)
         loss.backward()
@@ -147,15 +116,11 @@ def train(skill: Skill, plan: Plan, out: Path) -> dict[str, Any]:
         if step % 10 == 0:
             pace = (time.monotonic() - started) / step
             loss_now = sum(losses[-10:]) / 10
-            print(f"{skill} {step}/{plan.steps} loss {loss_now:.4f} {pace:.2f} s/step", flush=True)
-    save_adapter(model, out / skill)
-
-    provenance: dict[str, Any] = {
-        "skill": skill,
-        "base_model": BASE_NAME,
-        "plan": asdict(plan),
+            print(f"{skill} {step}/{stage.steps} loss {loss_now:.4f} {pace:.2f} s/step", flush=True)
+    save_adapter(model, folder)
+    return {
+        "plan": asdict(stage),
         "training_data_sha256": training_digest(examples),
-        "training_examples": len(examples),
         "loss_every_20_steps": [
             round(sum(losses[i : i + 20]) / len(losses[i : i + 20]), 4)
             for i in range(0, len(losses), 20)
@@ -164,22 +129,35 @@ def train(skill: Skill, plan: Plan, out: Path) -> dict[str, Any]:
         "date": datetime.now(UTC).date().isoformat(),
         "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
     }
-    write_provenance(out / skill, provenance)
-    return provenance
+
+
+def train(skill: Skill, out: Path, first_stage: int) -> int:
+    """Run the stages of `skill` from `first_stage` on; returns the seconds that training took."""
+    torch.set_num_threads(1)
+    folder = out / skill
+    done = read_provenance(folder)["stages"][: first_stage - 1] if first_stage > 1 else []
+    for stage in PLANS[skill][first_stage - 1 :]:
+        done.append(run_stage(skill, stage, folder if done else None, folder))
+        provenance = {"skill": skill, "base_model": BASE_NAME, "stages": done}
+        write_provenance(folder, provenance)
+    return sum(stage["wall_seconds"] for stage in done)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train the specialists' LoRA adapters.")
     parser.add_argument("--skill", choices=SKILLS, action="append", help="default: all")
     parser.add_argument("--out", type=Path, default=ADAPTERS)
+    parser.add_argument(
+        "--from-stage", type=int, default=1, help="keep the saved adapter's earlier stages"
+    )
     options = parser.parse_args()
     ensure_base_model()
     skills: list[Skill] = options.skill or list(SKILLS)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=2, mp_context=spawn) as pool:
-        running = {pool.submit(train, s, PLANS[s], options.out): s for s in skills}
+        running = {pool.submit(train, s, options.out, options.from_stage): s for s in skills}
         for done in as_completed(running):
-            print(f"{running[done]}: {done.result()['wall_seconds']} s")
+            print(f"{running[done]}: {done.result()} s")
 
 
 if __name__ == "__main__":

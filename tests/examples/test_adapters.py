@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 from generate import SKILLS, Skill, training_digest, training_examples
+from plans import ALPHA, LINEAR_LAYERS, PLANS, RANK
+from provenance import read_provenance
 
 ADAPTERS = Path(__file__).parents[2] / "examples" / "specialists" / "adapters"
 LARGEST = 4_000_000  # bytes
 
 
-def read(skill: Skill, name: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((ADAPTERS / skill / name).read_text(encoding="utf-8"))
+def read_config(skill: Skill) -> dict[str, Any]:
+    text = (ADAPTERS / skill / "adapter_config.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
     return loaded
 
 
@@ -25,19 +29,22 @@ def test_adapter_is_small(skill: Skill) -> None:
 
 @pytest.mark.parametrize("skill", SKILLS)
 def test_adapter_names_its_base_portably(skill: Skill) -> None:
-    named = read(skill, "adapter_config.json")["base_model_name_or_path"]
-    assert named == read(skill, "provenance.json")["base_model"]
+    named = read_config(skill)["base_model_name_or_path"]
+    assert named == read_provenance(ADAPTERS / skill)["base_model"]
     assert not named.startswith(("/", "."))
 
 
 @pytest.mark.parametrize("skill", SKILLS)
 def test_provenance_names_the_training_data(skill: Skill) -> None:
-    provenance = read(skill, "provenance.json")
-    examples = training_examples(skill, provenance["training_examples"], provenance["plan"]["seed"])
-    assert training_digest(examples) == provenance["training_data_sha256"]
+    stages = read_provenance(ADAPTERS / skill)["stages"]
+    assert [stage["plan"] for stage in stages] == [asdict(stage) for stage in PLANS[skill]]
+    for stage, noted in zip(PLANS[skill], stages, strict=True):
+        examples = training_examples(skill, stage.examples, stage.seed)
+        assert training_digest(examples) == noted["training_data_sha256"]
 
 
 @pytest.mark.parametrize("skill", SKILLS)
-def test_adapter_has_the_rank_it_was_trained_with(skill: Skill) -> None:
-    config, plan = read(skill, "adapter_config.json"), read(skill, "provenance.json")["plan"]
-    assert (config["r"], config["lora_alpha"]) == (plan["rank"], plan["alpha"])
+def test_adapter_covers_every_linear_layer_with_the_planned_rank(skill: Skill) -> None:
+    config = read_config(skill)
+    assert (config["r"], config["lora_alpha"]) == (RANK, ALPHA)
+    assert set(config["target_modules"]) == set(LINEAR_LAYERS)
