@@ -54,8 +54,9 @@ class Nevergrad:
     loss beyond the worst so far, since Nevergrad has no word for failure, and infinite losses break
     the optimizers that average or fit a model.
 
-    Not every optimizer replays: those that stop an inner search by the clock (the image and voxel
-    metamodels) cannot.
+    Some optimizers cannot replay, so that a study of theirs cannot be resumed: those that seed from
+    the clock (CmaFmin2 and the Carola family, which call pycma's `fmin`) and those that stop an
+    inner search by it (the image and voxel metamodels).
     """
 
     def __init__(self, config: NevergradConfig, problem: Problem) -> None:

@@ -17,25 +17,29 @@ from evomerge.recipe.genome import Gene, Genome
 
 SPACES: dict[str, tuple[Gene, ...]] = {"floats": FLOATS, "mixed": MIXED, "one": ONE}
 
-GENERATIONAL = [
+GENERATIONAL: list[dict[str, Any]] = [
     {"kind": "cma_es"},
     {"kind": "cma_es", "restarts": "ipop"},
     {"kind": "cma_es", "restarts": "bipop", "popsize": 4},
 ]
-OTHERS = [
-    {"kind": "nevergrad", "optimizer": "OnePlusOne"},
-    {"kind": "nevergrad", "optimizer": "DE"},
-    {"kind": "nevergrad", "optimizer": "TBPSA"},
-    {"kind": "nevergrad", "optimizer": "CMA"},
-    {"kind": "nevergrad", "optimizer": "NgIohTuned"},
-    {"kind": "nevergrad", "optimizer": "SQP"},  # in a thread, in sequence
-    {"kind": "nevergrad", "optimizer": "ScrHammersleySearch"},  # one shot of the whole budget
-    {"kind": "optuna", "sampler": "TPESampler"},
-    {"kind": "optuna", "sampler": "TPESampler", "options": {"constant_liar": True}},
-    {"kind": "optuna", "sampler": "NSGAIISampler", "options": {"population_size": 12}},
-    {"kind": "optuna", "sampler": "QMCSampler"},
-    {"kind": "optuna", "sampler": "RandomSampler"},
-    {"kind": "random"},
+IN_THREAD: dict[str, Any] = {"kind": "nevergrad", "optimizer": "SQP"}
+ONE_SHOT: dict[str, Any] = {"kind": "nevergrad", "optimizer": "ScrHammersleySearch"}
+
+# Each with the space that it is always tried on; the others are for `slow`.
+OTHERS: list[tuple[dict[str, Any], str]] = [
+    ({"kind": "nevergrad", "optimizer": "OnePlusOne"}, "mixed"),
+    ({"kind": "nevergrad", "optimizer": "DE"}, "floats"),
+    ({"kind": "nevergrad", "optimizer": "TBPSA"}, "floats"),
+    ({"kind": "nevergrad", "optimizer": "CMA"}, "floats"),
+    ({"kind": "nevergrad", "optimizer": "NgIohTuned"}, "one"),
+    (IN_THREAD, "floats"),
+    (ONE_SHOT, "floats"),
+    ({"kind": "optuna", "sampler": "TPESampler"}, "mixed"),
+    ({"kind": "optuna", "sampler": "TPESampler", "options": {"constant_liar": True}}, "one"),
+    ({"kind": "optuna", "sampler": "NSGAIISampler", "options": {"population_size": 12}}, "mixed"),
+    ({"kind": "optuna", "sampler": "QMCSampler"}, "mixed"),
+    ({"kind": "optuna", "sampler": "RandomSampler"}, "one"),
+    ({"kind": "random"}, "mixed"),
 ]
 
 
@@ -53,7 +57,12 @@ def subject(options: dict[str, Any], genes: tuple[Gene, ...], objectives: int = 
         )
 
     return Subject(
-        make=build, genes=genes, objectives=objectives, generational=options in GENERATIONAL
+        make=build,
+        genes=genes,
+        objectives=objectives,
+        generational=options in GENERATIONAL,
+        seeded=options not in (IN_THREAD, ONE_SHOT),
+        gain=0.7 if options == IN_THREAD else 0.5,  # a local search, and choices are not local
     )
 
 
@@ -61,14 +70,30 @@ def name_of(options: dict[str, Any]) -> str:
     return "-".join(str(value) for value in options.values())
 
 
+CASES = [
+    *((options, space, True) for options in GENERATIONAL for space in SPACES),
+    *((options, space, space == always) for options, always in OTHERS for space in SPACES),
+]
+
+
 @pytest.mark.parametrize("law", LAWS)
-@pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("options", GENERATIONAL + OTHERS, ids=name_of)
+@pytest.mark.parametrize(
+    ("options", "space"),
+    [
+        pytest.param(
+            options,
+            space,
+            id=f"{name_of(options)}-{space}",
+            marks=() if always else pytest.mark.slow,
+        )
+        for options, space, always in CASES
+    ],
+)
 def test_built_in(options: dict[str, Any], space: str, law: str) -> None:
     LAWS[law](subject(options, SPACES[space]))
 
 
-TWO_OBJECTIVES = [
+TWO_OBJECTIVES: list[dict[str, Any]] = [
     {"kind": "nevergrad", "optimizer": "DE"},
     {"kind": "nevergrad", "optimizer": "CMA"},
     {"kind": "optuna", "sampler": "NSGAIISampler", "options": {"population_size": 12}},
@@ -77,6 +102,7 @@ TWO_OBJECTIVES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("options", TWO_OBJECTIVES, ids=name_of)
 def test_two_objectives(options: dict[str, Any], law: str) -> None:
