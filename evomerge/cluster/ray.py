@@ -154,7 +154,7 @@ class RayExecutor:
         return self._replace(slot, slot.work, slot.attempt, f"took longer than {limit:g} s")
 
     def _replace(self, slot: _Slot, work: Work, attempt: int, reason: str) -> Done | None:
-        """Put a new worker in the slot, and the work at the head of the queue if it may try again."""
+        """Put a new worker in the slot; the work goes to the head of the queue if it may."""
         where, proved = slot.where, slot.proved
         log.warning("worker %s failed at %s (attempt %d): %s", where, work.id, attempt, reason)
         self._deaths += not proved

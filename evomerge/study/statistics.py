@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict
-from scipy import stats
 
 from evomerge.recipe.value import Value
 
@@ -71,7 +71,7 @@ def mean_interval(scores: Scores) -> Interval:
     values = _checked(scores)
     mean, n = float(values.mean()), len(values)
     if _is_binary(values):
-        test = stats.binomtest(int(values.sum()), n)
+        test = _stats().binomtest(int(values.sum()), n)
         wilson = test.proportion_ci(CONFIDENCE, method="wilson")
         return Interval(mean=mean, low=float(wilson.low), high=float(wilson.high), examples=n)
     margin = _t_margin(values)
@@ -123,6 +123,14 @@ def _checked(scores: Scores) -> NDArray[np.float64]:
     return values
 
 
+def _stats() -> Any:
+    """scipy.stats, loaded when a score is first judged: it takes a second, and most commands judge
+    none."""
+    from scipy import stats
+
+    return stats
+
+
 def _is_binary(values: NDArray[np.float64]) -> bool:
     return bool(np.isin(values, (0.0, 1.0)).all())
 
@@ -131,7 +139,7 @@ def _t_margin(values: NDArray[np.float64]) -> float:
     n = len(values)
     if n < 2:
         return math.inf
-    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1))
+    quantile = float(_stats().t.ppf((1 + CONFIDENCE) / 2, n - 1))
     return quantile * float(values.std(ddof=1)) / math.sqrt(n)
 
 
@@ -139,7 +147,7 @@ def _bonett_price(gains: NDArray[np.float64]) -> tuple[float, float]:
     n = len(gains) + 2
     wins, losses = (int((gains > 0).sum()) + 1) / n, (int((gains < 0).sum()) + 1) / n
     centre = wins - losses
-    quantile = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+    quantile = float(_stats().norm.ppf((1 + CONFIDENCE) / 2))
     margin = quantile * math.sqrt((wins + losses - centre**2) / n)
     return max(centre - margin, -1.0), min(centre + margin, 1.0)
 
@@ -148,7 +156,7 @@ def _mcnemar(gains: NDArray[np.float64]) -> float:
     wins, losses = int((gains > 0).sum()), int((gains < 0).sum())
     if wins + losses == 0:
         return 1.0
-    return float(stats.binomtest(wins, wins + losses, 0.5).pvalue)
+    return float(_stats().binomtest(wins, wins + losses, 0.5).pvalue)
 
 
 def _sign_flips(gains: NDArray[np.float64], seed: int) -> float:

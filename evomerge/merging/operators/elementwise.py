@@ -34,7 +34,7 @@ class DareOptions(Value):
     lambda_: float = Field(1.0, alias="lambda")
     normalize: bool = False
     rescale: Literal["inverse_keep", "l1", "none"] = "inverse_keep"
-    """`inverse_keep` divides by the density (the paper); `l1` keeps the tensor's L1 norm (mergekit)."""
+    """`inverse_keep`: by the density (the paper); `l1`: to the tensor's L1 norm (mergekit)."""
 
 
 @operator(
