@@ -12,6 +12,8 @@ from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.engines.start import start
 from tests.evaluators.tiny import Reference, build
 
+pytest.register_assert_rewrite("tests.evaluators.engines.conformance")
+
 
 @dataclass(frozen=True)
 class Siblings:

@@ -51,7 +51,7 @@ def build(folder: Path, *, seed: int) -> Path:
         num_attention_heads=4,
         num_key_value_heads=2,
         head_dim=32,
-        max_position_embeddings=128,
+        max_position_embeddings=512,
         tie_word_embeddings=True,
         initializer_range=0.3,
         bos_token_id=fast.bos_token_id,

@@ -16,7 +16,10 @@ class WeightSource(Protocol):
     """Weights made where the engine lives. Picklable: what crosses a process is configuration."""
 
     def tensors(self) -> Iterable[tuple[str, Tensor]]:
-        """(checkpoint name, tensor), each tensor of the model once, in checkpoint order."""
+        """(checkpoint name, tensor), each tensor of the model once, in checkpoint order.
+
+        A tensor stays as it was given: an engine may keep several before it uses them.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

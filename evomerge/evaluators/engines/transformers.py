@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
 from evomerge.errors import CandidateError, SourceError
@@ -20,6 +20,7 @@ from evomerge.evaluators.engines.attention import GROUPED
 from evomerge.evaluators.engines.base import Generation, LogProb, Sampling, WeightSource
 from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.engines.continuation import Continuation
+from evomerge.evaluators.engines.family import configuration, tokenizer
 from evomerge.evaluators.engines.kv_cache import SlabCache
 from evomerge.evaluators.engines.precision import precision
 from evomerge.evaluators.engines.requests import check_generation, check_scoring
@@ -47,9 +48,9 @@ class TransformersEngine:
         shapes = checkpoint_shapes(folder)
         self._device = _device(config.device)
         trust = config.trust_remote_code
-        about = AutoConfig.from_pretrained(folder, trust_remote_code=trust).get_text_config()
+        about = configuration(folder, trust_remote_code=trust)
         _only_attention(about, folder)
-        self._tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust)
+        self._tokenizer = tokenizer(folder, trust_remote_code=trust)
         logging.disable_progress_bar()
         self._model: Any = AutoModelForCausalLM.from_pretrained(
             folder,

@@ -10,11 +10,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, GenerationConfig
+from transformers import GenerationConfig
 
 from evomerge.errors import CandidateError, InfrastructureError
 from evomerge.evaluators.engines.base import Generation, LogProb, Sampling, WeightSource
 from evomerge.evaluators.engines.config import EngineConfig
+from evomerge.evaluators.engines.family import configuration
 from evomerge.evaluators.engines.precision import precision
 from evomerge.evaluators.engines.requests import check_generation, check_scoring
 from evomerge.evaluators.engines.stopping import Stop, end_tokens, stop, text_of
@@ -41,13 +42,12 @@ class VllmEngine:
     engine usable again.
 
     Raises:
-        SourceError: the folder has no safetensors checkpoint.
+        SourceError: the folder has no configuration or no safetensors checkpoint.
     """
 
     def __init__(self, config: EngineConfig, folder: Path) -> None:
         checkpoint_shapes(folder)
-        trust = config.trust_remote_code
-        about = AutoConfig.from_pretrained(folder, trust_remote_code=trust).get_text_config()
+        about = configuration(folder, trust_remote_code=config.trust_remote_code)
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         self._library = import_module("vllm")  # reads the environment when it is imported

@@ -88,6 +88,18 @@ class EngineConformance:
         for (context, rest), score in zip(pairs, engine.logprobs(pairs), strict=True):
             assert score.total == pytest.approx(references[0].logprob(context, rest), abs=2e-4)
 
+    def test_forgets_what_the_old_weights_made_of_a_prompt(
+        self, engine: Engine, siblings: Siblings, references: References
+    ) -> None:
+        """Long enough to fill blocks of a prefix cache."""
+        prompts = encode(engine.tokenizer, "Once upon a time " * 20, "Once upon a time " * 19)
+        for folder, reference in zip(siblings, references, strict=True):
+            engine.load(Edited(folder))
+            for _ in range(2):
+                found = engine.generate(prompts, [Sampling(max_new_tokens=5)] * 2)
+                expected = [reference.text(reference.continuation(p, 5)) for p in prompts]
+                assert [generation.text for generation in found] == expected
+
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
     def test_refuses_what_is_not_finite(
         self, engine: Engine, siblings: Siblings, references: References, value: float

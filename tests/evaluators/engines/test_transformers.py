@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,17 @@ def engine(transformers_engine: Engine) -> Engine:
 
 class TestConformance(EngineConformance):
     pass
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+class TestConformanceOnCuda(EngineConformance):
+    @pytest.fixture(scope="class")
+    def engine(self, siblings: Siblings) -> Iterator[Engine]:
+        config = EngineConfig(kind="transformers", device="cuda", dtype="float32")
+        engine = TransformersEngine(config, siblings.one)
+        yield engine
+        engine.close()
 
 
 @pytest.mark.parametrize(("batch_size", "batch_tokens"), [(2, 10_000), (128, 60)])
@@ -47,9 +59,9 @@ def test_batches_do_not_show(
 def test_sequences_that_end_early_leave_the_others_alone(
     engine: Engine, siblings: Siblings, references: tuple[Reference, Reference]
 ) -> None:
-    """Limits from 1 to 16: the batch shrinks many times."""
+    """Limits from 1 to 16, the longest prompt first: the batch shrinks many times."""
     engine.load(Edited(siblings.one))
-    prompts = encode(engine.tokenizer, *(f"Once upon {n} times" for n in range(16)))
+    prompts = encode(engine.tokenizer, *("Once upon " + "a time " * n for n in range(16, 0, -1)))
     found = engine.generate(prompts, [Sampling(max_new_tokens=n) for n in range(1, 17)])
     expected = [
         references[0].text(references[0].continuation(p, n)) for n, p in enumerate(prompts, 1)
@@ -92,6 +104,19 @@ def test_untied_heads_and_other_shapes_of_attention(tmp_path: Path, siblings: Si
     assert found.text == reference.text(reference.continuation(prompt, 6))
     with pytest.raises(CandidateError, match=r"lack 1 tensors, first lm_head.weight"):
         engine.load(Edited(tmp_path, without=("lm_head.weight",)))
+
+
+@pytest.mark.parametrize(
+    ("lacks", "sentence"), [("config.json", "configuration"), ("tokenizer", "tokenizer")]
+)
+def test_a_folder_that_is_no_model_is_refused(
+    tmp_path: Path, siblings: Siblings, lacks: str, sentence: str
+) -> None:
+    for file in siblings.one.iterdir():
+        if not file.name.startswith(lacks):
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(SourceError, match=f"no readable {sentence}"):
+        TransformersEngine(EngineConfig(kind="transformers"), tmp_path)
 
 
 def test_pickled_checkpoints_are_refused(tmp_path: Path, siblings: Siblings) -> None:
