@@ -97,7 +97,6 @@ TWO_OBJECTIVES: list[dict[str, Any]] = [
     {"kind": "nevergrad", "optimizer": "DE"},
     {"kind": "nevergrad", "optimizer": "CMA"},
     {"kind": "optuna", "sampler": "NSGAIISampler", "options": {"population_size": 12}},
-    {"kind": "optuna", "sampler": "TPESampler"},
     {"kind": "random"},
 ]
 

@@ -85,8 +85,8 @@ def test_a_missing_dependency_is_named() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("law", ["replays", "globals_are_untouched"])
-def test_the_gaussian_process(law: str) -> None:
-    """Under torch; the laws that its sampling and fitting could break."""
+def test_the_gaussian_process_replays() -> None:
+    """It fits with torch."""
     config = OptunaConfig(sampler="GPSampler", options={"n_startup_trials": 6})
-    LAWS[law](Subject(make=lambda problem: Optuna(config, problem), genes=MIXED, budget=20))
+    subject = Subject(make=lambda problem: Optuna(config, problem), genes=MIXED, budget=10)
+    LAWS["replays"](subject)
