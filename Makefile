@@ -6,7 +6,7 @@ SHELL := bash
 PYTHON := .venv/bin/python
 EVOMERGE := .venv/bin/evomerge
 # Folders that appear in the course of the project are checked from then on.
-TYPED := evomerge $(wildcard examples benchmarks)
+TYPED := evomerge scripts $(wildcard examples benchmarks)
 SOURCES := $(TYPED) $(wildcard tests)
 
 # Nothing here needs a model hub: a library that asks for one should fail at once, not retry.
