@@ -1,4 +1,4 @@
-"""The demo's search over several seeds: does the evolved merge beat what it must beat?
+"""The demo's search, larger and over several seeds: does the evolved merge beat what it must beat?
 
     python benchmarks/flagship.py [--seeds 1 2 3] [--candidates 120]
 
@@ -21,7 +21,6 @@ from evomerge.config import Budget, read_job
 from evomerge.console import Terminal
 
 ROOT = Path(__file__).resolve().parents[1]
-TASK = "evomerge_json_math"
 
 
 def main() -> None:
@@ -29,7 +28,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--candidates", type=int, default=120)
     given = parser.parse_args()
-    job = read_job(ROOT / "examples" / "demo.yaml")
+    job = read_job(ROOT / "examples" / "flagship.yaml")
     rows = []
     for seed in given.seeds:
         folder = ROOT / "runs" / "flagship" / f"seed-{seed}"

@@ -52,11 +52,14 @@ class Scorer:
                 found[name] = known
             else:
                 missing[name] = recipes[label]
+        said = -1
         for name, recipe in missing.items():
             self.executor.submit(Work(name, recipe, split))
         left = len(missing)
         while left:
-            self.tell(f"{split}: {len(recipes)} models, {left} to go")
+            if left != said:
+                self.tell(f"{split}: {len(recipes)} models, {left} to go")
+            said = left
             for done in self.executor.wait(POLL_S):
                 if isinstance(done.outcome, Report):
                     self.study.save_report(done.id, self.evaluator, done.outcome)

@@ -17,11 +17,10 @@ notebook of TIES-Merging, whose tables are the usual reference, takes 0.4."""
 def baselines(
     sources: Mapping[str, Source], base: str | None, parents: Sequence[str]
 ) -> dict[str, Recipe]:
-    """Label -> recipe: the base, each parent, their uniform average and, with a base, the plain sum
-    of their task vectors times `PLAIN_LAMBDA`.
+    """Label -> recipe: each parent, their uniform average and, with a base, the plain sum of their
+    task vectors times `PLAIN_LAMBDA`.
     """
-    found: dict[str, Recipe] = {name: sources[name] for name in ([base] if base else [])}
-    found |= {name: sources[name] for name in parents}
+    found: dict[str, Recipe] = {name: sources[name] for name in parents}
     inputs = {name: sources[name] for name in parents}
     equal = {name: {"weight": 1.0} for name in parents}
     found["uniform merge"] = Merge(method="linear", inputs=inputs, rules=(Rule(inputs=equal),))
