@@ -40,6 +40,6 @@ PLANS: dict[Skill, tuple[Stage, ...]] = {
         Stage(steps=260, learning_rate=1.5e-3, seed=1),
         Stage(steps=150, learning_rate=8e-4, seed=2),
     ),
-    "json": (Stage(steps=100, learning_rate=7e-4, seed=1),),
+    "json": (Stage(steps=90, learning_rate=1.5e-3, seed=1),),
     "spell": (Stage(steps=100, learning_rate=1e-3, seed=1),),
 }
