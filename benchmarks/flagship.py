@@ -36,7 +36,7 @@ def main() -> None:
             update={"seed": seed, "budget": Budget(candidates=given.candidates)}
         )
         with Terminal(folder) as terminal:
-            if (folder / "job.json").exists():
+            if (folder / "study.json").exists():
                 comparison = api.resume(folder, terminal)
             else:
                 comparison = api.search(seeded, folder, terminal)

@@ -83,6 +83,7 @@ def search(job: Job | Path | str, out: Path | str, listener: Listener | None = N
             storage_url=job.storage,
         ) as study,
     ):
+        study.put("evaluator", job.evaluator.digest())
         return _go_on(job, study, executor, listener)
 
 
@@ -90,13 +91,19 @@ def resume(folder: Path | str, listener: Listener | None = None) -> Comparison:
     """Go on with a study after anything; a finished one is only compared again from its record.
 
     Raises:
-        UserError: there is no study, another process writes to it, or a source has gone.
+        UserError: there is no study, another process writes to it, a source has gone, or the
+            evaluator's tasks or data are not what they were.
         RecordError: the optimizer does not ask what is on record.
     """
     listener = listener or Listener()
     with Study.open(folder, write=True) as study:
         job = job_of(study)
         build.check(job)
+        if study.get("evaluator") not in (None, job.evaluator.digest()):
+            raise UserError(
+                f"{study.path}: the evaluator's tasks, data or packages have changed since the"
+                " study began, so scores could not be compared; restore them or begin anew"
+            )
         with _executor(job) as executor:
             return _go_on(job, study, executor, listener)
 

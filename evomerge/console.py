@@ -20,6 +20,7 @@ from rich.table import Table
 from evomerge import api
 from evomerge.cluster.base import Executor
 from evomerge.config import Job
+from evomerge.errors import UserError
 from evomerge.evaluators.base import Report
 from evomerge.recipe.signature import Signature
 from evomerge.run import Progress
@@ -65,7 +66,8 @@ class Terminal(api.Listener):
         trace: TracebackType | None,
     ) -> None:
         self._stop()
-        if error is not None and (self._folder / "job.json").exists():
+        began = not isinstance(error, UserError) and (self._folder / "study.json").exists()
+        if error is not None and began:
             err.print(f"The record is in {self._folder}; evomerge resume {self._folder} goes on.")
 
     def started(self, job: Job, study: Study, executor: Executor) -> None:

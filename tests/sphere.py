@@ -82,7 +82,7 @@ def make_executor(kind: str, config: Sphere) -> Executor:
 
 
 def open_study(folder: Path) -> Study:
-    if (folder / "job.json").exists():
+    if (folder / "study.json").exists():
         return Study.open(folder, write=True)
     return Study.create(folder, name="sphere", job={}, genes=make_space().genes)
 

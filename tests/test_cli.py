@@ -16,6 +16,9 @@ import torch
 import yaml
 
 from evomerge.cli import main
+from evomerge.config import read_job
+from evomerge.recipe.genome import FloatGene
+from evomerge.study.record import Study
 from tests.merging.conftest import Family, tiny_tensors, write_model
 
 TASK = """
@@ -274,3 +277,15 @@ def test_the_console_script_is_a_program(place: Place) -> None:
     )
     assert ended.returncode == 2
     assert "is not a study" in ended.stderr
+
+
+def test_a_study_whose_evaluator_has_changed_is_not_resumed(place: Place) -> None:
+    job = read_job(place.folder / "job.yaml")
+    genes = [FloatGene(name="g", low=0, high=1)]
+    with Study.create(
+        place.folder / "s", name="s", job=job.model_dump(mode="json"), genes=genes
+    ) as study:
+        study.put("evaluator", job.evaluator.digest())
+    row = {"question": "What is 5 plus 1?", "answer": "6"}
+    (place.folder / "tasks" / "search.jsonl").write_text(json.dumps(row) + "\n")
+    assert "have changed since the study began" in place.refuses("resume", "s")
