@@ -35,6 +35,7 @@ demo: model ## Search for a merge of real models (result in runs/demo; `make cle
 	else \
 		$(EVOMERGE) search examples/demo.yaml --out runs/demo; \
 	fi
+	@[[ -e runs/demo-model ]] || $(EVOMERGE) export runs/demo --out runs/demo-model
 
 .PHONY: test
 test: model ## Run all tests, with real Ray, vLLM and lm-eval
@@ -67,5 +68,5 @@ specialists: model ## Train the adapters of examples/specialists again (hours on
 
 .PHONY: clean
 clean: ## Remove the demo's result and what the tools left; keep .venv and the model
-	rm -rf runs/demo build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf runs/demo runs/demo-model build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find evomerge examples $(wildcard tests benchmarks) -name __pycache__ -prune -exec rm -rf {} +

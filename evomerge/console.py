@@ -197,7 +197,7 @@ def study_as_data(study: Study, top: int) -> dict[str, Any]:
 
 def show_comparison(comparison: Comparison) -> None:
     """The holdout table: models x tasks with intervals, and differences from the winner."""
-    out.print(comparison.to_text())
+    out.print(comparison.to_text(), soft_wrap=True)
 
 
 def show_report(report: Report, title: str) -> None:
