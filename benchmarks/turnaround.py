@@ -1,13 +1,17 @@
-"""Seconds from "the recipe is known" to "the first request runs", for three ways to get there.
+"""Seconds from "the recipe is known" to "the first request runs", over a live engine and over disk.
 
-    python benchmarks/turnaround.py [--repeats 5]
+    python benchmarks/turnaround.py [--repeats 5] [--disk-repeats 3]
 
-- in place, vLLM: the recipe is merged inside the live engine's worker and swapped in;
-- in place, transformers: the same with the other engine;
-- disk: write a checkpoint, start a new vLLM engine on it (what a search without live engines does).
+- in place: the recipe is merged inside the live engine's worker and swapped in, for both engines;
+- disk, new process: write a checkpoint, start a process with a vLLM engine on it. This is what a
+  search without live engines does for each candidate, and the only way that gives a GPU's memory
+  back for certain;
+- disk, same process: the friendliest case, an engine closed and opened anew in a process that has
+  imported and warmed up everything.
 
 All in one run on one machine, on the demo's model family, each timed until one token of one prompt
 has come back. Recipes differ from one repeat to the next, so that nothing is served from a cache.
+Every engine is eager: with graphs and compilation the disk paths would take longer.
 """
 
 from __future__ import annotations
@@ -17,11 +21,14 @@ import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from evomerge.evaluators.engines.base import Engine, Sampling
 from evomerge.evaluators.engines.config import EngineConfig
@@ -55,6 +62,16 @@ def first_request(engine: Engine) -> None:
     engine.generate([prompt], [Sampling(max_new_tokens=1)])
 
 
+def write(name: str, found: dict[str, object]) -> None:
+    about = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "machine": f"{os.cpu_count()} CPUs, {platform.processor() or platform.machine()}",
+    }
+    path = ROOT / "benchmarks" / "results" / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({**about, **found}, indent=2) + "\n")
+
+
 def timed(work: Callable[[int], None], repeats: int) -> list[float]:
     """Seconds of each repeat, after one that is not counted."""
     found = []
@@ -65,17 +82,8 @@ def timed(work: Callable[[int], None], repeats: int) -> list[float]:
     return found[1:]
 
 
-def in_place(kind: str, repeats: int) -> list[float]:
-    config = EngineConfig.model_validate(
-        {
-            "kind": kind,
-            "dtype": "float32",
-            "max_length": 512,
-            "enforce_eager": True,
-            "kv_cache_gib": 1,
-        }
-    )
-    engine = start(config, MODEL)
+def in_place(kind: Literal["transformers", "vllm"], repeats: int) -> list[float]:
+    engine = start(eager(kind), MODEL)
 
     def one(number: int) -> None:
         engine.load(MergedWeights(recipe(number)))
@@ -87,47 +95,58 @@ def in_place(kind: str, repeats: int) -> list[float]:
         engine.close()
 
 
-def disk(repeats: int) -> list[float]:
-    config = EngineConfig(
-        kind="vllm", dtype="float32", max_length=512, enforce_eager=True, kv_cache_gib=1
-    )
-
+def disk(run: Callable[[Path], None], repeats: int) -> list[float]:
     def one(number: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "model"
             write_checkpoint(recipe(number), out, card="")
-            engine = start(config, out)
-            first_request(engine)
-            engine.close()
+            run(out)
 
     return timed(one, repeats)
+
+
+def run_here(folder: Path) -> None:
+    engine = start(eager("vllm"), folder)
+    first_request(engine)
+    engine.close()
+
+
+def run_in_a_new_process(folder: Path) -> None:
+    subprocess.run([sys.executable, __file__, "--run", str(folder)], check=True)
+
+
+def eager(kind: Literal["transformers", "vllm"]) -> EngineConfig:
+    return EngineConfig(
+        kind=kind, dtype="float32", max_length=512, enforce_eager=True, kv_cache_gib=1
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--disk-repeats", type=int, default=2)
+    parser.add_argument("--disk-repeats", type=int, default=3)
+    parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    if given.run:
+        run_here(given.run)
+        return
     rows = {
         "in place, transformers": in_place("transformers", given.repeats),
         "in place, vllm": in_place("vllm", given.repeats),
-        "disk, vllm": disk(given.disk_repeats),
+        "disk, vllm, same process": disk(run_here, given.disk_repeats),
+        "disk, vllm, new process": disk(run_in_a_new_process, given.disk_repeats),
     }
     median = {name: statistics.median(times) for name, times in rows.items()}
     for name, times in rows.items():
         spread = f"{min(times):.2f} to {max(times):.2f}"
-        print(f"{name:<24} {median[name]:7.2f} s   ({spread}, {len(times)} runs)")
-    ratio = median["disk, vllm"] / median["in place, vllm"]
-    print(f"disk / in place, vllm: {ratio:.1f} (target: at least 20)")
-    found = {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "machine": f"{os.cpu_count()} CPUs, {platform.processor() or platform.machine()}",
-        "seconds": rows,
-        "ratio_disk_to_in_place_vllm": ratio,
+        print(f"{name:<26} {median[name]:7.2f} s   ({spread}, {len(times)} runs)")
+    ratios = {
+        name: median[name] / median["in place, vllm"] for name in rows if name.startswith("disk")
     }
-    path = ROOT / "benchmarks" / "results" / "turnaround.json"
-    path.write_text(json.dumps(found, indent=2) + "\n")
+    for name, ratio in ratios.items():
+        print(f"{name} / in place, vllm: {ratio:.1f} (target: at least 20)")
+    write("turnaround", {"seconds": rows, "ratio_to_in_place_vllm": ratios})
 
 
 if __name__ == "__main__":

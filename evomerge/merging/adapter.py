@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import safe_open
 from torch import Tensor
 
 from evomerge.errors import SourceError
+from evomerge.merging.finite import is_finite
 
 __all__ = ["LowRank", "read_adapter"]
 
@@ -74,7 +74,7 @@ def _low_rank(
 ) -> LowRank:
     if set(pair) != {"A", "B"} or pair["A"].shape[0] != pair["B"].shape[1]:
         raise SourceError(f"{folder / WEIGHTS}: the factors of {module!r} do not fit each other")
-    if not all(bool(torch.isfinite(factor).all()) for factor in pair.values()):
+    if not all(is_finite(factor) for factor in pair.values()):
         raise SourceError(f"{folder / WEIGHTS}: the factors of {module!r} are not finite")
     rank = pair["A"].shape[0]
     alpha = float(_pattern(config.get("alpha_pattern"), module, config["lora_alpha"]))

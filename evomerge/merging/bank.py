@@ -17,6 +17,7 @@ from torch import Tensor
 
 from evomerge.errors import SourceError
 from evomerge.merging.adapter import LowRank, read_adapter
+from evomerge.merging.finite import is_finite
 from evomerge.merging.inventory import Inventory, read_inventory
 from evomerge.merging.operators.base import Gram
 from evomerge.merging.selection import Threshold
@@ -103,7 +104,7 @@ class Bank:
             self._files[key] = safe_open(inventory.folder / key[1], framework="pt", device="cpu")
         tensor: Tensor = self._files[key].get_tensor(name)
         if (str(inventory.folder), name) not in self._finite:
-            if not bool(torch.isfinite(tensor).all()):
+            if not is_finite(tensor):
                 raise SourceError(f"{inventory.folder}: the tensor {name!r} is not finite")
             self._finite.add((str(inventory.folder), name))
         return tensor

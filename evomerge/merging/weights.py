@@ -12,6 +12,7 @@ from evomerge.errors import CandidateError
 from evomerge.merging.apply import donor, evaluate, tensor_names
 from evomerge.merging.architecture import in_layer
 from evomerge.merging.bank import open_bank
+from evomerge.merging.finite import is_finite
 from evomerge.recipe.tree import Recipe, sources_of
 
 __all__ = ["MergedWeights"]
@@ -44,6 +45,6 @@ class MergedWeights:
             like = stored[name] if name in stored else stored[in_layer(name, 0)]
             kept = getattr(torch, self.dtype) if self.dtype else DTYPES[like.dtype]
             merged = evaluate(self.recipe, name, bank).to(kept)
-            if not bool(torch.isfinite(merged).all()):
+            if not is_finite(merged):
                 raise CandidateError(f"the merged tensor {name!r} is not finite")
             yield name, merged
