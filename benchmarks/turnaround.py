@@ -17,18 +17,17 @@ Every engine is eager: with graphs and compilation the disk paths would take lon
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
+
+from published import ROOT, write
 
 from evomerge.evaluators.engines.base import Engine, Sampling
 from evomerge.evaluators.engines.config import EngineConfig
@@ -38,7 +37,6 @@ from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Rule
 
-ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / ".cache" / "smollm2-135m-instruct"
 ADAPTERS = ROOT / "examples" / "specialists" / "adapters"
 PARENTS = ("json", "math", "spell")
@@ -60,16 +58,6 @@ def recipe(number: int) -> Merge:
 def first_request(engine: Engine) -> None:
     prompt = engine.tokenizer("The capital of France is")["input_ids"]
     engine.generate([prompt], [Sampling(max_new_tokens=1)])
-
-
-def write(name: str, found: dict[str, object]) -> None:
-    about = {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "machine": f"{os.cpu_count()} CPUs, {platform.processor() or platform.machine()}",
-    }
-    path = ROOT / "benchmarks" / "results" / f"{name}.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({**about, **found}, indent=2) + "\n")
 
 
 def timed(work: Callable[[int], None], repeats: int) -> list[float]:

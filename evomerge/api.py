@@ -22,7 +22,6 @@ from evomerge.recipe.tree import Recipe
 from evomerge.recipe.value import parse
 from evomerge.recipe.yaml import dump_recipe, parse_recipe, read_recipe
 from evomerge.run import Progress, Search
-from evomerge.search_spaces.baselines import baselines
 from evomerge.study.candidate import Candidate
 from evomerge.study.card import card
 from evomerge.study.comparison import Comparison
@@ -248,8 +247,7 @@ def _go_on(job: Job, study: Study, executor: Executor, listener: Listener) -> Co
             "winner",
             {"label": best.label, "recipe": plain(best.recipe), "fitness": best.fitness},
         )
-    parents = job.space.parents or tuple(n for n in job.sources if n != job.space.base)
-    reports = finals.holdout(best, baselines(job.sources, job.space.base, parents))
+    reports = finals.holdout(best, build.baselines(job))
     comparison = Comparison.of(reports, winner="evolved")
     study.put("comparison", comparison.to_json())
     listener.compared(comparison)

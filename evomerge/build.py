@@ -24,10 +24,12 @@ from evomerge.recipe.check import check_methods
 from evomerge.recipe.genome import ChoiceGene, Genome
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe, sources_of
+from evomerge.search_spaces import baselines as reference
 from evomerge.search_spaces.base import SearchSpace, encode
 from evomerge.search_spaces.parameter import ParameterSpace
 
 __all__ = [
+    "baselines",
     "check",
     "check_recipe",
     "cost",
@@ -116,6 +118,12 @@ def optimizer(job: Job, over: SearchSpace) -> Optimizer:
 def objective(job: Job) -> Objective:
     """What a report is worth."""
     return Objective(job.evaluator.weights)
+
+
+def baselines(job: Job) -> dict[str, Recipe]:
+    """What the winner is compared with on the holdout, by label."""
+    parents = job.space.parents or tuple(name for name in job.sources if name != job.space.base)
+    return reference.baselines(job.sources, job.space.base, parents)
 
 
 def landmarks(job: Job) -> dict[str, Genome]:
