@@ -57,18 +57,25 @@ class Listener:
         """The holdout has been scored."""
 
 
-def search(job: Job | Path | str, out: Path | str, listener: Listener | None = None) -> Comparison:
+def search(
+    job: Job | Path | str,
+    out: Path | str,
+    listener: Listener | None = None,
+    *,
+    origin: str | None = None,
+) -> Comparison:
     """Search, choose the winner on the validation split and compare it on the holdout.
 
-    The study is kept in the folder `out`; whatever stops this, `resume(out)` goes on.
+    The study is kept in the folder `out`; whatever stops this, `resume(out)` goes on. `origin` is
+    what messages call the job: its file, or its name.
 
     Raises:
         UserError: the job cannot be run as written, or `out` holds something; nothing is written.
     """
     listener, out = listener or Listener(), Path(out)
     if not isinstance(job, Job):
-        job = read_job(Path(job))
-    for warning in build.check(job):
+        origin, job = origin or str(job), read_job(Path(job))
+    for warning in build.check(job, origin):
         listener.said(f"warning: {warning}")
     StudyFolder(out).check_new()
     space = build.space(job)

@@ -10,14 +10,14 @@ from evomerge.cluster.config import ClusterConfig, WorkerConfig
 from evomerge.cluster.local import InProcess
 from evomerge.cluster.target import load
 from evomerge.config import Job
-from evomerge.errors import ConfigError, did_you_mean
+from evomerge.errors import ConfigError, about, did_you_mean
 from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.objective import Objective
 from evomerge.evaluators.tasks import LmEvalConfig
 from evomerge.merging.fit import check_fit
 from evomerge.merging.inventory import read_inventory
 from evomerge.merging.operators import signatures
-from evomerge.merging.sources import model_folder
+from evomerge.merging.sources import adapter_folder, model_folder
 from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.registry import make
 from evomerge.recipe.check import check_methods
@@ -47,23 +47,29 @@ WORKER = "evomerge.cluster.worker:Worker"
 RAY = "evomerge.cluster.ray:RayExecutor"
 
 
-def check(job: Job) -> list[str]:
+def check(job: Job, origin: str | None = None) -> list[str]:
     """Check everything that can be checked without reading weights; the warnings worth telling.
 
     Raises:
-        UserError: in one sentence.
+        UserError: in one sentence that begins with `origin`, or with the job's name.
     """
-    middle = tuple(
-        gene.choices[0] if isinstance(gene, ChoiceGene) else 0.5 for gene in space(job).genes
-    )
-    landmarks(job)
-    return check_recipe(space(job).recipe(middle), job.name)
+    with about(origin or job.name):
+        for name, source in job.sources.items():
+            with about(f"sources.{name}"):
+                read_inventory(model_folder(source))
+                adapter_folder(source)
+        middle = tuple(
+            gene.choices[0] if isinstance(gene, ChoiceGene) else 0.5 for gene in space(job).genes
+        )
+        landmarks(job)
+        return check_recipe(space(job).recipe(middle), origin or job.name)
 
 
 def check_recipe(recipe: Recipe, origin: str) -> list[str]:
     """As `check`, for one recipe."""
-    check_methods(recipe, signatures(), origin=origin)
-    return check_fit(recipe, origin=origin)
+    with about(origin):
+        check_methods(recipe, signatures(), origin=origin)
+        return check_fit(recipe, origin=origin)
 
 
 def cost(job: Job) -> dict[str, float | int]:
@@ -127,10 +133,11 @@ def baselines(job: Job) -> dict[str, Recipe]:
 
 
 def landmarks(job: Job) -> dict[str, Genome]:
-    """What is tried first: the space's landmarks, then the job's known genomes.
+    """What is tried first: the space's landmarks, then the job's known genomes and recipes.
 
     Raises:
         ConfigError: a genome lacks a gene or has one too many.
+        RecipeError: the space does not hold a recipe.
     """
     over = space(job)
     found = dict(over.landmarks()) if job.warm_start.landmarks else {}
@@ -148,6 +155,9 @@ def landmarks(job: Job) -> dict[str, Genome]:
                     f"{where}.{gene.name}: one of {', '.join(gene.choices)} is wanted"
                 )
         found[f"genome:{number}"] = encode(over, values)
+    for number, recipe in enumerate(job.warm_start.recipes):
+        with about(f"warm_start.recipes.{number}: the space does not hold this recipe"):
+            found[f"recipe:{number}"] = over.genome(recipe)
     return found
 
 

@@ -66,7 +66,7 @@ def check(
         console.emit({"recipe": str(file), "ok": True, **build.recipe_cost(recipe)}, as_json)
         return
     job = read_job(file, catalog_folder=catalog_folder)
-    for warning in build.check(job):
+    for warning in build.check(job, str(file)):
         console.warn(warning)
     console.emit({"job": job.name, "ok": True, **build.cost(job)}, as_json)
 
@@ -83,7 +83,7 @@ def search(
     parsed = read_job(job, catalog_folder=catalog_folder)
     folder = out or Path("runs") / parsed.name
     with console.Terminal(folder) as terminal:
-        api.search(parsed, folder, terminal)
+        api.search(parsed, folder, terminal, origin=str(job))
 
 
 @app.command()

@@ -18,9 +18,11 @@ from evomerge.evaluators import tasks
 from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.tasks import LmEvalConfig
 from evomerge.optimizers.registry import OptimizerConfig
+from evomerge.recipe.digest import plain
 from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Recipe
 from evomerge.recipe.value import Value, parse
-from evomerge.recipe.yaml import located, read_mapping
+from evomerge.recipe.yaml import located, parse_recipe, read_mapping, read_recipe
 from evomerge.search_spaces.parameter import ParameterSpaceConfig
 
 __all__ = ["Budget", "Job", "Select", "WarmStart", "read_job"]
@@ -48,6 +50,8 @@ class WarmStart(Value):
     """The space's own: the uniform merge and each parent."""
     genomes: tuple[Mapping[str, float | str], ...] = ()
     """Known good points: gene name -> value in the gene's own unit, every gene once."""
+    recipes: tuple[Recipe, ...] = ()
+    """Known good recipes that the space holds. A YAML file has a path or writes the recipe out."""
 
 
 class Select(Value):
@@ -100,6 +104,8 @@ def read_job(path: Path, *, catalog_folder: Path | None = None) -> Job:
                 data[key] = _plain(data[key], entry.parent, str(entry))
         elif key == "evaluator" and isinstance(data.get(key), dict):
             data[key] = _plain(data[key], folder, f"{path}: evaluator")
+    if isinstance(data.get("warm_start"), dict):
+        data["warm_start"] = _known(data["warm_start"], folder, f"{path}: warm_start")
     if isinstance(data.get("optimizer"), str):
         data["optimizer"] = {"kind": data["optimizer"]}
     job = parse(Job, data, origin=str(path))
@@ -112,6 +118,20 @@ _CATALOGS: Mapping[str, catalog.Kind] = {
     "evaluator": "evaluators",
     "cluster": "cluster",
 }
+
+
+def _known(warm_start: dict[str, Any], folder: Path, origin: str) -> dict[str, Any]:
+    """Known recipes as plain data with absolute paths, whether in files or written out."""
+    recipes = warm_start.get("recipes", ())
+    if not isinstance(recipes, list):
+        return warm_start
+    found = [
+        read_recipe(folder / one)
+        if isinstance(one, str)
+        else parse_recipe(one, origin=f"{origin}.recipes.{number}", folder=folder)
+        for number, one in enumerate(recipes)
+    ]
+    return warm_start | {"recipes": [plain(recipe) for recipe in found]}
 
 
 def _plain(evaluator: dict[str, Any], folder: Path, origin: str) -> dict[str, Any]:

@@ -15,7 +15,8 @@ All are picklable, since they cross processes: each keeps its one message as its
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 __all__ = [
     "CandidateError",
@@ -26,6 +27,7 @@ __all__ = [
     "RecordError",
     "SourceError",
     "UserError",
+    "about",
     "did_you_mean",
 ]
 
@@ -60,6 +62,16 @@ class InfrastructureError(EvomergeError):
 
 class RecordError(EvomergeError):
     """The study contradicts itself (a replay that asks something else): nothing may go on."""
+
+
+@contextmanager
+def about(origin: str) -> Iterator[None]:
+    """Let the message of a `UserError` begin with the place that it is about."""
+    try:
+        yield
+    except UserError as problem:
+        said = str(problem)
+        raise type(problem)(said if said.startswith(origin) else f"{origin}: {said}") from None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -176,11 +176,16 @@ def _same_rows(place: Place) -> None:
         (_space(method="tie"), "unknown method 'tie'; did you mean 'ties'?"),
         (_job(space="parameter_space/evolm"), "did you mean 'parameter_space/evollm'?"),
         (_job(optimizer="cma"), "did you mean 'cma_es'?"),
+        (
+            _job(warm_start={"recipes": [{"model": "models/math"}]}),
+            "job.yaml: warm_start.recipes.0: the space does not hold this recipe: the space holds",
+        ),
+        (_job(warm_start={"recipes": ["best.yaml"]}), "best.yaml: no such file"),
         (_space(base=None), "method 'ties' needs a base"),
         (_space(groups={"layers": 9}), "9 of a model that has 3"),
         (
             _job(sources={"base": {"model": "models/bse"}, "math": {"model": "models/math"}}),
-            "models/bse",
+            "job.yaml: sources.base: ",
         ),
         (_pickle, "is a pickle checkpoint"),
         (_shape, "model.norm.weight has shape [8]"),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from evomerge.errors import ConfigError, UserError, did_you_mean
@@ -35,17 +36,28 @@ def parse(kind: type[V], data: object, *, origin: str, error: type[UserError] = 
     try:
         return kind.model_validate(dict(data))
     except ValidationError as problem:
-        raise error(f"{origin}: {_sentence(kind, problem.errors()[0])}") from None
+        # A mistyped key leaves two faults, and the unknown one is what has to be changed.
+        faults = sorted(problem.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+        raise error(f"{origin}: {_sentence(kind, faults[0])}") from None
 
 
 def _sentence(kind: type[BaseModel], detail: ErrorDetails) -> str:
-    key = ".".join(str(part) for part in detail["loc"])
+    path, models = _follow(kind, detail["loc"])
+    key = ".".join(path)
     match detail["type"]:
         case "extra_forbidden":
-            known = _known_keys(kind, detail["loc"][:-1])
-            return f"unknown key {key!r}; {did_you_mean(str(detail['loc'][-1]), known)}"
+            known = [
+                field.alias or name
+                for model in models
+                for name, field in model.model_fields.items()
+            ]
+            return f"unknown key {key!r}; {did_you_mean(path[-1], known)}"
         case "missing":
             return f"the key {key!r} is missing"
+        case "union_tag_invalid":
+            tags = detail["ctx"]["expected_tags"].replace("'", "").split(", ")
+            tag = detail["ctx"]["tag"]
+            return f"{key}: no kind {tag!r}; {did_you_mean(tag, tags)}"
         case "value_error":
             law = str(detail["ctx"]["error"])
             return f"{key}: {law}" if key else law
@@ -56,20 +68,46 @@ def _sentence(kind: type[BaseModel], detail: ErrorDetails) -> str:
             return f"{key}: {law}, got {shown}"
 
 
-def _known_keys(kind: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """The keys of the model that `path` leads to; every key of `kind` where it leads elsewhere."""
-    model: Any = kind
-    for part in path:
-        field = model.model_fields.get(part) if isinstance(part, str) else None
-        inner = _model_in(field.annotation) if field else None
-        model = inner or model
-    return [field.alias or name for name, field in model.model_fields.items()]
+def _follow(
+    kind: type[BaseModel], loc: tuple[int | str, ...]
+) -> tuple[list[str], list[type[BaseModel]]]:
+    """The keys that lead to `loc`, and the models that may hold the last of them.
+
+    Pydantic's own path also names the member of a union (`optimizer.cma_es.sigma`), which nobody
+    wrote: it chooses among the members and is left out.
+    """
+    path: list[str] = []
+    here: list[tuple[str, Any]] = [("", kind)]
+    holders = here
+    for part in loc:
+        if chosen := [(tag, one) for tag, one in here if tag == part]:
+            here = [("", one) for _, one in chosen]
+            continue
+        path.append(str(part))
+        holders = here
+        here = [found for _, one in here for found in _below(one, part)]
+    return path, [one for _, one in holders if _is_model(one)]
 
 
-def _model_in(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        if found := _model_in(argument):
-            return found
-    return None
+def _below(annotation: Any, part: int | str) -> list[tuple[str, Any]]:
+    """What may stand under a key of a model or a mapping, or at an index."""
+    if _is_model(annotation):
+        field = annotation.model_fields.get(part)
+        return _members(field.annotation) if field else []
+    items = [one for one in get_args(annotation) if one is not Ellipsis]
+    return _members(items[-1]) if items else []
+
+
+def _members(annotation: Any, tag: str = "") -> list[tuple[str, Any]]:
+    """The annotations in a union, each with the tag that the union knows it by, if any."""
+    if get_origin(annotation) is Annotated:
+        inner, *marks = get_args(annotation)
+        tags = [mark.tag for mark in marks if isinstance(mark, Tag)]
+        return _members(inner, tags[0] if tags else tag)
+    if get_origin(annotation) in (Union, UnionType):
+        return [found for one in get_args(annotation) for found in _members(one, tag)]
+    return [(tag, annotation)]
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

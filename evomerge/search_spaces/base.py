@@ -21,6 +21,9 @@ class SearchSpace(Protocol):
     def recipe(self, genome: Genome) -> Recipe:
         """The recipe of a genome: defined for every genome, and the same each time."""
 
+    def genome(self, recipe: Recipe) -> Genome:
+        """A genome of this recipe; a `RecipeError` says why the space does not hold it."""
+
     def landmarks(self) -> Mapping[str, Genome]:
         """Genomes worth telling the optimizer first, by label: the uniform merge, each parent."""
 

@@ -19,8 +19,9 @@ from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
 from evomerge.recipe.selector import COMPONENTS, Component, Selector
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Merge, Rule
+from evomerge.recipe.tree import Merge, Recipe, Rule
 from evomerge.recipe.value import Value, parse
+from evomerge.search_spaces.inverse import Reading, place_of
 
 __all__ = ["Group", "Groups", "ParameterSpace", "ParameterSpaceConfig", "Range"]
 
@@ -105,6 +106,7 @@ class ParameterSpace:
         self._sources = sources
         self._methods = [_method(name, methods, origin) for name in config.methods]
         self._parents = _parents(config, sources, origin)
+        self._layers = layers
         self._groups = list(_groups(config.groups, layers, origin))
         _check(config, self._methods, origin)
 
@@ -133,6 +135,37 @@ class ParameterSpace:
             inputs=inputs,
             options=shared,
             rules=tuple(rules),
+            seed=self._config.seed,
+        )
+
+    def genome(self, recipe: Recipe) -> Genome:
+        """The genome of a recipe that the space holds: the inverse of `recipe`.
+
+        Raises:
+            RecipeError: the space does not hold it, and why.
+        """
+        theirs = self._reading(recipe)
+        values: dict[str, float] = {}
+        for group in self._groups:
+            there = theirs.at(place_of(group.where[0]))
+            values |= {group.gene(name): value for name, value in there.items()}
+        genome = tuple(
+            theirs.signature.name
+            if isinstance(gene, ChoiceGene)
+            else gene.unit(values[gene.name])
+            if gene.name in values
+            else 0.5
+            for gene in self.genes
+        )
+        theirs.check_equals(self._reading(self.recipe(genome)), layers=self._layers)
+        return genome
+
+    def _reading(self, recipe: Recipe) -> Reading:
+        return Reading(
+            recipe,
+            parents={name: self._sources[name] for name in self._parents},
+            base=self._sources[self._config.base] if self._config.base else None,
+            methods=self._methods,
             seed=self._config.seed,
         )
 

@@ -83,7 +83,7 @@ def test_local_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ({**TIES, "base": "bas"}, "did you mean 'base'?"),
         ({**TIES, "inputs": {}}, "needs inputs"),
         ({**TIES, "inputs": {"where": {"model": "x"}}, "base": None}, "may not be called 'where'"),
-        ({**TIES, "inputs": {"base": {"modl": "x"}}}, "is missing"),
+        ({**TIES, "inputs": {"base": {"modl": "x"}}}, "inputs.base.modl'; did you mean"),
         ({**TIES, "options": {"lambda": float("nan")}}, "finite"),
         ({**TIES, "kind": "mrege"}, "kind must be one of"),
         ([1, 2], "is missing"),

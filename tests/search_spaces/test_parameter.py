@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import subprocess
 import sys
 from typing import Any
@@ -11,12 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evomerge.errors import ConfigError
+from evomerge.errors import ConfigError, RecipeError
 from evomerge.merging.architecture import place
 from evomerge.merging.operators import signatures
 from evomerge.recipe.check import check_methods
 from evomerge.recipe.genome import ChoiceGene, Genome
 from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Merge
 from evomerge.recipe.value import parse
 from evomerge.search_spaces.base import encode, named
 from evomerge.search_spaces.baselines import baselines
@@ -186,3 +188,80 @@ def test_the_driver_starts_without_the_heavy_libraries() -> None:
     )
     code = code.replace("HEAVY", "('torch', 'vllm', 'lm_eval', 'ray')")
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("groups", GROUPS)
+@pytest.mark.parametrize("method", ["ties", ["ties", "linear", "dare_ties"]])
+@given(data=st.data())
+def test_a_recipe_of_the_space_gives_its_genome_back(
+    method: Any, groups: dict[str, Any], data: st.DataObject
+) -> None:
+    over = space(method=method, groups=groups, genes={"weight": [0.1, 1.5], "lambda": [0.5, 2]})
+    drawn = tuple(
+        data.draw(st.sampled_from(gene.choices))
+        if isinstance(gene, ChoiceGene)
+        else data.draw(st.floats(0, 1))
+        for gene in over.genes
+    )
+    again = over.genome(over.recipe(drawn))
+    assert named(over, again) == pytest.approx(
+        {
+            name: value if over.recipe(drawn).method != "linear" or "lambda" not in name else 1.25
+            for name, value in named(over, drawn).items()
+        }
+    )
+
+
+def by_hand(**changes: Any) -> Merge:
+    data: dict[str, Any] = {
+        "method": "ties",
+        "base": "zero",
+        "inputs": {n: SOURCES[s] for n, s in (("zero", "base"), ("m", "math"), ("j", "json"))},
+        "rules": [{"where": {}, "m": {"weight": 0.75}, "j": {"weight": 0.3}}],
+    }
+    return parse(Merge, data | changes, origin="r")
+
+
+def test_a_recipe_by_hand_is_read_by_what_its_inputs_are() -> None:
+    over = space(groups={"layers": 15, "components": ["attention"]})
+    genes = named(over, over.genome(by_hand()))
+    assert sorted(set(genes.values())) == pytest.approx([0.3, 0.75])
+    assert genes["math.weight@layers0-14.attention"] == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"method": "linear", "base": None}, "its method is 'linear', the space has ties"),
+        ({"seed": 3}, "its seed is 3, the space's is 0"),
+        ({"base": "m"}, "its base is not the space's"),
+        (
+            {"inputs": {"zero": SOURCES["base"], "m": SOURCES["math"]}, "rules": [{"where": {}}]},
+            "it does not merge 'json'",
+        ),
+        (
+            {"inputs": by_hand().inputs | {"x": Source(model="x")}},
+            "its input 'x' is no parent of the space",
+        ),
+        (
+            {"rules": [{"where": {}, "m": {"weight": 1.75}, "j": {"weight": 0.3}}]},
+            "math.weight is 1.75 at attention, where the space can only have 1.5",
+        ),
+        (
+            {
+                "rules": [
+                    {"where": {"layers": [3, 4]}, "m": {"weight": 0.5}, "j": {"weight": 0.3}},
+                    *by_hand().rules,
+                ]
+            },
+            "math.weight is 0.5 at layer 3, attention, where the space can only have 0.75",
+        ),
+        (
+            {"rules": [{"where": {}, "m": {"weight": 0.5, "density": 0.5}, "j": {"weight": 0.3}}]},
+            "math.density is 0.5",
+        ),
+    ],
+)
+def test_a_recipe_that_the_space_does_not_hold(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(RecipeError, match=re.escape(said)):
+        space().genome(by_hand(**changes))

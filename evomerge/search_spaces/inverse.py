@@ -1,0 +1,117 @@
+"""From a recipe back to the genome of a parameter space: how a known recipe warms a search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from evomerge.errors import RecipeError
+from evomerge.recipe.check import operands
+from evomerge.recipe.selector import COMPONENTS, Place, Selector
+from evomerge.recipe.signature import Signature
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Merge, Recipe
+
+__all__ = ["Reading", "place_of"]
+
+_TOLERANCE = 1e-9
+"""Relative; a value that went through a gene's unit interval and back is off by rounding."""
+
+
+class Reading:
+    """A merge's parameters, read under the names that a space gives to its sources."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        parents: Mapping[str, Source],
+        base: Source | None,
+        methods: Sequence[Signature],
+        seed: int,
+    ) -> None:
+        """Raises:
+        RecipeError: the space has no such method, parents, base or seed.
+        """
+        if not isinstance(recipe, Merge):
+            raise RecipeError(f"the space holds merges, and this is a {recipe.kind}")
+        signatures = {signature.name: signature for signature in methods}
+        if recipe.method not in signatures:
+            raise RecipeError(
+                f"its method is {recipe.method!r}, the space has {', '.join(signatures)}"
+            )
+        if recipe.seed != seed:
+            raise RecipeError(f"its seed is {recipe.seed}, the space's is {seed}")
+        self.signature = signatures[recipe.method]
+        self._recipe = recipe
+        self._named = _matched(recipe, self.signature, parents, base)
+
+    def at(self, place: Place) -> dict[str, Any]:
+        """Parameter -> value at a place, a parent's own as `math.weight`, defaults among them."""
+        rule = self._recipe.rule_for(place)
+        shared = {**self._recipe.options, **rule.options}
+        found = self.signature.shared.model_validate(shared).model_dump(by_alias=True)
+        for name, theirs in self._named.items():
+            each = self.signature.each.model_validate(rule.inputs.get(theirs, {}))
+            found |= {f"{name}.{key}": v for key, v in each.model_dump(by_alias=True).items()}
+        return found
+
+    def check_equals(self, other: Reading, *, layers: int) -> None:
+        """Raises:
+        RecipeError: the other recipe has another parameter somewhere, and where.
+        """
+        for place in _places(layers):
+            theirs = other.at(place)
+            for name, value in self.at(place).items():
+                if not _same(value, theirs[name]):
+                    raise RecipeError(
+                        f"{name} is {value} at {_said(place)}, where the space can only have"
+                        f" {theirs[name]}"
+                    )
+
+
+def place_of(where: Selector) -> Place:
+    """A place that the selector matches."""
+    outside = where.component in ("embedding", "head")
+    layer = where.layers[0] if where.layers else None if outside else 0
+    return Place(layer, where.component)
+
+
+def _matched(
+    recipe: Merge, signature: Signature, parents: Mapping[str, Source], base: Source | None
+) -> dict[str, str]:
+    """The space's name of each parent -> the recipe's name of it, by what they are."""
+    theirs = recipe.inputs[recipe.base] if recipe.base else None
+    if signature.base != "none" and theirs != base:
+        raise RecipeError("its base is not the space's")
+    left = {name: recipe.inputs[name] for name in operands(recipe, signature)}
+    named: dict[str, str] = {}
+    for name, source in parents.items():
+        for their_name, input_ in left.items():
+            if input_ == source:
+                named[name] = their_name
+                break
+        else:
+            raise RecipeError(f"it does not merge {name!r} ({source.model})")
+        del left[named[name]]
+    if left:
+        raise RecipeError(f"its input {next(iter(left))!r} is no parent of the space")
+    return named
+
+
+def _places(layers: int) -> Iterator[Place]:
+    for layer in (None, *range(layers)):
+        for component in (*COMPONENTS, None):
+            yield Place(layer, component)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+    return bool(one == other)
+
+
+def _said(place: Place) -> str:
+    words = [f"layer {place.layer}"] if place.layer is not None else []
+    return ", ".join([*words, *([place.component] if place.component else [])]) or "other tensors"
