@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import typer
 import yaml
 
-from evomerge import api, build, catalog, console
+from evomerge import api, build, catalog, console, tables
 from evomerge.config import Job, read_job
 from evomerge.errors import ConfigError, EvomergeError, UserError, did_you_mean
 from evomerge.evaluators import tasks
@@ -102,9 +102,9 @@ def show(
     """The best candidates with their genes and scores, and the comparison on the holdout."""
     with Study.open(folder, write=False) as study:
         if as_json:
-            typer.echo(json.dumps(console.study_as_data(study, top), indent=2))
+            typer.echo(json.dumps(tables.study_as_data(study, top), indent=2))
         else:
-            console.show_study(study, top)
+            tables.show_study(study, top)
 
 
 @app.command()
@@ -162,7 +162,7 @@ def evaluate(
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
     else:
-        console.show_report(report, model)
+        tables.show_report(report, model)
 
 
 @app.command("catalog")
@@ -181,7 +181,7 @@ def list_catalog(
         if as_json:
             typer.echo(json.dumps(chosen, indent=2))
         else:
-            console.show_catalog(chosen)
+            tables.show_catalog(chosen)
         return
     for kind in catalog.KINDS:
         for entry, path in catalog.entries(kind, catalog=catalog_folder):
@@ -189,7 +189,7 @@ def list_catalog(
                 typer.echo(f"# {kind}/{entry}\n{path.read_text(encoding='utf-8')}".rstrip())
                 return
     if name in signatures():
-        console.show_operator(signatures()[name], as_json)
+        tables.show_operator(signatures()[name], as_json)
         return
     if name in OPTIMIZERS:
         typer.echo(json.dumps(OPTIMIZERS[name].model_json_schema(), indent=2))

@@ -1,4 +1,4 @@
-"""What a person reads: the live table of a search, and tables of studies, reports and catalogs."""
+"""What a person sees while something runs: the live table of a search, bars, warnings."""
 
 from __future__ import annotations
 
@@ -21,27 +21,18 @@ from evomerge import api
 from evomerge.cluster.base import Executor
 from evomerge.config import Job
 from evomerge.errors import UserError
-from evomerge.evaluators.base import Report
-from evomerge.recipe.signature import Signature
 from evomerge.run import Progress
-from evomerge.study.candidate import Candidate
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
-from evomerge.study.statistics import mean_interval
+from evomerge.tables import clock, fitness_of, origin_of, out, show_comparison
 
 __all__ = [
     "Terminal",
     "emit",
     "merging",
-    "show_catalog",
-    "show_operator",
-    "show_report",
-    "show_study",
-    "study_as_data",
     "warn",
 ]
 
-out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
@@ -102,29 +93,38 @@ class Terminal(api.Listener):
             self._live = None
 
     def _line(self, at: Progress) -> str:
-        best = f"best {_fitness(at.best)} (#{at.best.number})" if at.best else "nothing scored yet"
+        best = (
+            f"best {fitness_of(at.best)} (#{at.best.number})" if at.best else "nothing scored yet"
+        )
         failed = f", {at.failed} failed" if at.failed else ""
-        time = f"{_clock(at.seconds)}, {self._left(at)} left"
-        return f"{at.done}/{at.total} candidates, {best}{failed}, {time}"
+        time = f"{clock(at.seconds)}, {self._left(at)} left"
+        done = f"{at.done}/{at.total}" if at.total else f"{at.done}"
+        return f"{done} candidates, {best}{failed}, {time}"
 
     def _left(self, at: Progress) -> str:
-        """Time left at the pace of this sitting."""
+        """Time left at the pace of this sitting, or until the budget of seconds ends."""
         seconds, done = self._first or (at.seconds, at.done)
-        if at.done <= done:
-            return "?"
-        return _clock((at.seconds - seconds) / (at.done - done) * (at.total - at.done))
+        ends = [max(at.limit_s - at.seconds, 0.0)] if at.limit_s is not None else []
+        if at.total is not None and at.done > done:
+            ends.append((at.seconds - seconds) / (at.done - done) * (at.total - at.done))
+        return clock(min(ends)) if ends else "?"
 
     def _table(self, at: Progress) -> RenderableType:
         table = Table.grid(padding=(0, 3))
         table.add_column(style="bold")
         table.add_column()
         failed = f", {at.failed} failed" if at.failed else ""
-        table.add_row("candidates", f"{at.done} of {at.total}{failed}")
+        of = f" of {at.total}" if at.total is not None else ""
+        table.add_row("candidates", f"{at.done}{of}{failed}")
         if at.best:
-            table.add_row("best", f"{_fitness(at.best)}  (#{at.best.number}, {_origin(at.best)})")
+            table.add_row(
+                "best", f"{fitness_of(at.best)}  (#{at.best.number}, {origin_of(at.best)})"
+            )
         table.add_row("workers", f"{at.running} of {self._workers} busy")
-        table.add_row("time", f"{_clock(at.seconds)}, about {self._left(at)} left")
-        return Group(ProgressBar(total=max(at.total, 1), completed=at.done, width=60), table)
+        table.add_row("time", f"{clock(at.seconds)}, about {self._left(at)} left")
+        shares = [at.done / at.total] if at.total else []
+        shares += [at.seconds / at.limit_s] if at.limit_s else []
+        return Group(ProgressBar(total=1.0, completed=max(shares), width=60), table)
 
 
 def warn(message: str) -> None:
@@ -149,122 +149,3 @@ def merging(folder: Path) -> Iterator[Callable[[int, int], None]]:
     with Bar(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(str(folder), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def show_study(study: Study, top: int) -> None:
-    """The best candidates with their genes, and the comparison where there is one."""
-    candidates = study.candidates()
-    failed = sum(one.state == "failed" for one in candidates)
-    unfinished = sum(one.state == "running" for one in candidates)
-    out.print(
-        f"{study.name}: {len(candidates)} candidates, {failed} failed, {unfinished} unfinished,"
-        f" {_clock(study.seconds_spent)}"
-    )
-    table = Table("#", "origin", "fitness", "tasks", "genes", title="best on the search split")
-    for one in study.best(top):
-        tasks = "\n".join(f"{name} {value:.3f}" for name, value in one.tasks.items())
-        genes = "\n".join(f"{name} {_value(value)}" for name, value in one.values.items())
-        table.add_row(str(one.number), _origin(one), _fitness(one), tasks, genes)
-    out.print(table)
-    if chosen := study.get("winner"):
-        out.print(f"winner: {chosen['label']} ({chosen['fitness']:.3f} on the validation split)")
-    if data := study.get("comparison"):
-        show_comparison(Comparison.from_json(data))
-
-
-def study_as_data(study: Study, top: int) -> dict[str, Any]:
-    """What `show` says, for a program."""
-    return {
-        "name": study.name,
-        "candidates": len(study.candidates()),
-        "seconds": round(study.seconds_spent, 1),
-        "best": [
-            {
-                "number": one.number,
-                "origin": _origin(one),
-                "fitness": one.fitness,
-                "tasks": dict(one.tasks),
-                "genes": dict(one.values),
-                "recipe": one.recipe,
-                "digest": one.digest,
-            }
-            for one in study.best(top)
-        ],
-        "winner": study.get("winner"),
-        "comparison": study.get("comparison"),
-    }
-
-
-def show_comparison(comparison: Comparison) -> None:
-    """The holdout table: models x tasks with intervals, and differences from the winner."""
-    out.print(comparison.to_text(), soft_wrap=True)
-
-
-def show_report(report: Report, title: str) -> None:
-    """One model's scores with 95 % intervals."""
-    table = Table("task", "metric", report.split, "95 % interval", "examples", title=title)
-    for name, score in report.tasks.items():
-        interval = mean_interval(score.examples)
-        table.add_row(
-            name,
-            score.metric,
-            f"{score.value:.3f}",
-            f"{interval.low:.3f} to {interval.high:.3f}",
-            str(len(score.examples)),
-        )
-    out.print(table)
-    if report.truncated > 0:
-        out.print(f"{report.truncated:.1%} of the answers were cut off by the token limit")
-
-
-def show_catalog(kinds: Mapping[str, Mapping[str, str]]) -> None:
-    """Entries by kind, each with its first line."""
-    for kind, entries in kinds.items():
-        table = Table.grid(padding=(0, 2))
-        table.add_column(no_wrap=True)
-        for name, description in entries.items():
-            table.add_row(f"  {name}", description.strip().split("\n")[0])
-        out.print(f"[bold]{kind}[/bold]")
-        out.print(table)
-
-
-def show_operator(signature: Signature, as_json: bool) -> None:
-    """A merge method: what it does, what it takes, where it comes from."""
-    data = {
-        "name": signature.name,
-        "summary": signature.summary,
-        "citation": signature.citation,
-        "family": signature.family,
-        "base": signature.base,
-        "options": signature.shared.model_json_schema().get("properties", {}),
-        "per_input": signature.each.model_json_schema().get("properties", {}),
-    }
-    if as_json:
-        sys.stdout.write(json.dumps(data, indent=2) + "\n")
-        return
-    out.print(f"[bold]{signature.name}[/bold]: {signature.summary}")
-    out.print(f"{signature.citation}; family {signature.family}, base: {signature.base}")
-    for title, fields in (("options", signature.shared), ("per input", signature.each)):
-        for name, field in fields.model_fields.items():
-            default = "required" if field.is_required() else f"default {field.default}"
-            out.print(f"  {title}: {field.alias or name} ({default})")
-
-
-def _fitness(candidate: Candidate | None) -> str:
-    if candidate is None or candidate.fitness is None:
-        return "-"
-    return " ".join(f"{value:.4f}" for value in candidate.fitness)
-
-
-def _origin(candidate: Candidate) -> str:
-    return candidate.label or candidate.origin
-
-
-def _value(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.3f}"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

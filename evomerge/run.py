@@ -37,7 +37,10 @@ POLL_S = 0.5
 class Progress:
     """Where a search stands."""
 
-    total: int
+    total: int | None
+    """Candidates in the budget; None where it has seconds only."""
+    limit_s: float | None
+    """Seconds in the budget, over all sittings."""
     done: int
     failed: int
     running: int
@@ -91,7 +94,8 @@ class Search:
         """Where the search stands now."""
         finished = [one for one in self._candidates.values() if one.state != "running"]
         return Progress(
-            total=self._budget.candidates or len(self._candidates),
+            total=self._budget.candidates,
+            limit_s=self._budget.seconds,
             done=len(finished),
             failed=sum(one.state == "failed" for one in finished),
             running=len(self._running),

@@ -69,7 +69,7 @@ def _scores(comparison: Comparison) -> str:
         lines = [header, tuple("---" for _ in header), *rows]
         parts.append(f"**{comparison.title(table)}**")
         parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *(f"*{remark}*" for remark in comparison.remarks())])
 
 
 def _loading() -> str:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import Field
+
 from evomerge.errors import InfrastructureError
 from evomerge.evaluators.base import Report, Split, TaskScore
 from evomerge.recipe.value import Value
@@ -50,6 +52,8 @@ class Comparison(Value):
     split: Split
     winner: str
     tables: tuple[Table, ...]
+    truncated: Mapping[str, float] = Field(default_factory=dict)
+    """Model -> share of its answers that the token limit cut off, where that is not 0."""
 
     @classmethod
     def of(cls, reports: Mapping[str, Report], *, winner: str) -> Comparison:
@@ -76,7 +80,8 @@ class Comparison(Value):
             _table(task, {model: report.tasks[task] for model, report in ordered.items()})
             for task in first.tasks
         )
-        return cls(split=first.split, winner=winner, tables=tables)
+        truncated = {model: one.truncated for model, one in ordered.items() if one.truncated > 0}
+        return cls(split=first.split, winner=winner, tables=tables, truncated=truncated)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `from_json` reads back to an equal comparison."""
@@ -90,7 +95,15 @@ class Comparison(Value):
 
     def to_text(self) -> str:
         """All tables as plain text, at most some eighty columns wide."""
-        return "\n\n".join(f"{self.title(table)}\n{_aligned(table)}" for table in self.tables)
+        parts = [f"{self.title(table)}\n{_aligned(table)}" for table in self.tables]
+        return "\n\n".join([*parts, *self.remarks()])
+
+    def remarks(self) -> list[str]:
+        """What the tables do not show, a line each."""
+        if not self.truncated:
+            return []
+        shares = ", ".join(f"{model} {share:.1%}" for model, share in self.truncated.items())
+        return [f"answers cut off by the token limit: {shares}"]
 
     def title(self, table: Table) -> str:
         """What a table is about, in one line."""

@@ -98,3 +98,12 @@ def test_it_reads_as_text() -> None:
         "evolved        0.750        0.598 to 0.858",
         "math           0.000        0.000 to 0.088  +0.750            +0.563 to +0.866  <0.001",
     ]
+
+
+def test_answers_that_were_cut_off_are_mentioned() -> None:
+    whole = Comparison.of(REPORTS, winner="evolved")
+    assert whole.remarks() == []
+    cut = {"math": REPORTS["math"].model_copy(update={"truncated": 0.25})}
+    found = Comparison.of(REPORTS | cut, winner="evolved")
+    assert found.remarks() == ["answers cut off by the token limit: math 25.0%"]
+    assert found.to_text().endswith(found.remarks()[0])

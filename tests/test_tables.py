@@ -1,0 +1,63 @@
+"""What a person reads of a study: the best candidates, their genes, what failed and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from evomerge import tables
+from evomerge.evaluators.base import Failure, Outcome, Report, TaskScore
+from evomerge.recipe.genome import FloatGene
+from evomerge.recipe.source import Source
+from evomerge.study.record import Study
+
+GENES = tuple(FloatGene(name=f"weight@layers{i}", low=0.0, high=2.0) for i in range(50))
+
+
+def report(score: float) -> Outcome:
+    task = TaskScore(metric="exact", value=score, examples=(score, score))
+    return Report(split="search", tasks={"sums": task}, truncated=0.25)
+
+
+def failure(message: str) -> Outcome:
+    return Failure(cause="candidate", message=message)
+
+
+def test_candidates_side_by_side_and_failures_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcomes: list[Outcome] = [
+        report(0.25),
+        Failure(cause="candidate", message="not finite"),
+        report(0.75),
+    ]
+    outcomes += [
+        Failure(cause="candidate", message="not finite"),
+        Failure(cause="candidate", message="no end"),
+    ]
+    with Study.create(tmp_path / "study", name="small", job={}, genes=GENES) as study:
+        tables.show_study(study, 5)
+        assert "0 candidates" in capsys.readouterr().out
+        for number, outcome in enumerate(outcomes):
+            study.ask(
+                origin="optimizer",
+                genome=(number / 10,) * len(GENES),
+                recipe=Source(model="m"),
+                question=number,
+            )
+            fitness = None if isinstance(outcome, Failure) else (outcome.tasks["sums"].value,)
+            study.tell(number, outcome, fitness, worker="w")
+        tables.show_study(study, 5)
+        said = capsys.readouterr().out
+        data = tables.study_as_data(study, 1)
+    assert "5 candidates, 3 failed, 0 unfinished" in said
+    assert "failed 2 times: x" in said
+    assert "failed 1 time: no end" in said
+    assert said.index("0.7500") < said.index("0.2500")
+    assert "25.0%" in said
+    gene = next(line for line in said.splitlines() if "weight@layers7 " in line)
+    assert [cell.strip() for cell in gene.split("│")[1:-1]] == ["weight@layers7", "0.400", "0.000"]
+    assert "and 10 more genes" in said
+    assert len(data["best"]) == 1
+    assert len(data["best"][0]["genes"]) == 50
