@@ -52,7 +52,7 @@ def test_candidates_side_by_side_and_failures_counted(
         said = capsys.readouterr().out
         data = tables.study_as_data(study, 1)
     assert "5 candidates, 3 failed, 0 unfinished" in said
-    assert "failed 2 times: x" in said
+    assert "failed 2 times: not finite" in said
     assert "failed 1 time: no end" in said
     assert said.index("0.7500") < said.index("0.2500")
     assert "25.0%" in said
