@@ -27,15 +27,8 @@ def failure(message: str) -> Outcome:
 def test_candidates_side_by_side_and_failures_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    outcomes: list[Outcome] = [
-        report(0.25),
-        Failure(cause="candidate", message="not finite"),
-        report(0.75),
-    ]
-    outcomes += [
-        Failure(cause="candidate", message="not finite"),
-        Failure(cause="candidate", message="no end"),
-    ]
+    outcomes = [report(0.25), failure("not finite"), report(0.75)]
+    outcomes += [failure("not finite"), failure("no end")]
     with Study.create(tmp_path / "study", name="small", job={}, genes=GENES) as study:
         tables.show_study(study, 5)
         assert "0 candidates" in capsys.readouterr().out
