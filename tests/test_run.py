@@ -194,15 +194,18 @@ def test_ray_workers_killed_under_way_change_nothing(tmp_path: Path) -> None:
     search(tmp_path / "whole", candidates=24, executor=in_process()).close()
     executor = make_executor("ray", Sphere(seconds=0.2))
     stop = threading.Event()
+    killed: list[list[int]] = []
 
     def kill_some() -> None:
         rng = random.Random(2)
         for _ in range(3):
             if stop.wait(1.5):
                 return
-            workers = [p for p in _children() if "_Actor" in p[1]]
+            titles = ("ray::EvomergeWorker", "ray::search ")
+            workers = [pid for pid, title in _descendants() if title.startswith(titles)]
             if workers:
-                os.kill(rng.choice(workers)[0], signal.SIGKILL)
+                os.kill(rng.choice(workers), signal.SIGKILL)
+                killed.append(workers)
 
     killer = threading.Thread(target=kill_some)
     killer.start()
@@ -213,17 +216,22 @@ def test_ray_workers_killed_under_way_change_nothing(tmp_path: Path) -> None:
         killer.join()
         executor.close()
         assert not ray.is_initialized()
+    assert killed
     assert found(tmp_path / "killed") == found(tmp_path / "whole")
 
 
-def _children() -> list[tuple[int, str]]:
-    """(pid, command) of every process of this user."""
-    found_ = []
+def _descendants() -> list[tuple[int, str]]:
+    """(pid, title) of every process below this one."""
+    parent, title = {}, {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
-                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                status = (folder / "stat").read_text()
+                title[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
             except OSError:
                 continue
-            found_.append((int(folder.name), command))
-    return found_
+            parent[int(folder.name)] = int(status.rpartition(")")[2].split()[1])
+    here = {os.getpid()}
+    while more := {pid for pid, above in parent.items() if above in here} - here:
+        here |= more
+    return [(pid, title[pid]) for pid in here if pid in title]

@@ -38,8 +38,11 @@ STARTS = 3
 
 
 @ray.remote
-class _Actor:
-    """A worker in a process of its own; its class is named, so the driver need not load it."""
+class EvomergeWorker:
+    """A worker in a process of its own, which Ray's dashboard lists under this name.
+
+    The performer's class comes as a name, so that the driver need not load it.
+    """
 
     def __init__(self, target: str, config: Value) -> None:
         self._performer: Performer = load(target)(config)
@@ -93,6 +96,9 @@ class RayExecutor:
     @property
     def where(self) -> str:
         board = f", dashboard {self._url}" if self._url else ""
+        # Ray sets this when it starts, unless the user turned tokens off.
+        if board and os.environ.get("RAY_AUTH_MODE") == "token":
+            board += " (it asks for a token: ray get-auth-token)"
         return f"{self.slots} Ray worker(s){board}"
 
     def submit(self, work: Work) -> None:
@@ -120,7 +126,7 @@ class RayExecutor:
 
     def _start(self) -> _Slot:
         cluster = self._cluster
-        actor = _Actor.options(  # type: ignore[attr-defined]
+        actor = EvomergeWorker.options(  # type: ignore[attr-defined]
             num_cpus=cluster.cpus_per_worker,
             num_gpus=cluster.gpus_per_worker,
             resources=dict(cluster.resources) or None,
@@ -132,7 +138,7 @@ class RayExecutor:
             if slot.work is None and self._queue:
                 slot.work, slot.attempt = self._queue.popleft()
                 slot.since = time.monotonic()
-                slot.result = slot.actor.perform.remote(slot.work)
+                slot.result = slot.actor.perform.options(name=_title(slot.work)).remote(slot.work)
 
     def _finish(self, slot: _Slot) -> Done | None:
         """The finished work of a slot; None where it died and the work goes round again."""
@@ -214,6 +220,11 @@ def _workers(cluster: ClusterConfig) -> int:
             f" {has.get(short, 0.0):g}"
         )
     return cluster.workers or max(fits, 1)
+
+
+def _title(work: Work) -> str:
+    """What the dashboard calls the task: "search 12", or the start of a recipe's digest."""
+    return f"{work.split} {work.id[:12]}"
 
 
 def _busy(slot: _Slot) -> Work:
