@@ -85,7 +85,8 @@ class Terminal(api.Listener):
     def compared(self, comparison: Comparison) -> None:
         self._stop()
         show_comparison(comparison)
-        out.print(f"evomerge export {self._folder} --out MODEL writes the winner as a model.")
+        hint = f"evomerge export {self._folder} --out MODEL writes the winner as a model."
+        out.print(hint, soft_wrap=True)
 
     def _stop(self) -> None:
         if self._live is not None:
