@@ -8,24 +8,22 @@ gene per parent and per-input parameter (`math.weight`), and one per shared opti
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from evomerge.errors import ConfigError, did_you_mean
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
-from evomerge.recipe.selector import COMPONENTS, Component, Selector
+from evomerge.recipe.selector import Selector
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Rule
 from evomerge.recipe.value import Value, parse
+from evomerge.search_spaces.groups import Group, Groups, groups_of
 from evomerge.search_spaces.inverse import Reading, place_of
 
-__all__ = ["Group", "Groups", "ParameterSpace", "ParameterSpaceConfig", "Range"]
-
-Part = Literal["attention", "mlp", "norm", "embedding", "head", "other"]
+__all__ = ["ParameterSpace", "ParameterSpaceConfig", "Range"]
 
 
 class Range(Value):
@@ -34,22 +32,6 @@ class Range(Value):
     low: float
     high: float
     log: bool = False
-
-
-class Groups(Value):
-    """How tensors share genes. Without either key all of them do."""
-
-    layers: Annotated[int, Field(ge=1)] | None = None
-    """Layers in a block; 10 makes three blocks of a model of 30 layers."""
-    components: tuple[Part, ...] = ()
-    """Components with genes of their own; `other` stands for those not named, and is implied."""
-
-    @field_validator("components")
-    @classmethod
-    def _once(cls, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-        if len(set(parts)) < len(parts):
-            raise ValueError(f"each component may stand once, got {list(parts)}")
-        return parts
 
 
 class ParameterSpaceConfig(Value):
@@ -74,17 +56,6 @@ class ParameterSpaceConfig(Value):
         return (self.method,) if isinstance(self.method, str) else self.method
 
 
-@dataclass(frozen=True)
-class Group:
-    """Tensors that share genes: what selects them, and the name the genes carry (empty if all)."""
-
-    name: str
-    where: tuple[Selector, ...]
-
-    def gene(self, parameter: str) -> str:
-        return f"{parameter}@{self.name}" if self.name else parameter
-
-
 class ParameterSpace:
     """Genome -> `Merge` recipe; weights are not forced to sum to 1."""
 
@@ -107,7 +78,7 @@ class ParameterSpace:
         self._methods = [_method(name, methods, origin) for name in config.methods]
         self._parents = _parents(config, sources, origin)
         self._layers = layers
-        self._groups = list(_groups(config.groups, layers, origin))
+        self._groups = list(groups_of(config.groups, layers, origin))
         _check(config, self._methods, origin)
 
     @cached_property
@@ -309,34 +280,3 @@ def _check_range(
                 ).is_required()
             }
             parse(model, {**required, name: end}, origin=origin)
-
-
-def _groups(groups: Groups, layers: int, origin: str) -> Iterator[Group]:
-    """Blocks x components. Outside the layers, the embedding goes with the first block and the
-    rest with the last, unless a component of their own was asked for; the last group is the rest.
-    """
-    if groups.layers is not None and groups.layers > layers:
-        raise ConfigError(f"{origin}.groups.layers: {groups.layers} of a model that has {layers}")
-    size = groups.layers or layers
-    blocks = [(start, min(start + size, layers)) for start in range(0, layers, size)]
-    own: list[Component] = [part for part in COMPONENTS if part in groups.components]
-    outside: list[Component] = [part for part in own if part in ("embedding", "head")]
-    inside: list[Component] = [part for part in own if part not in outside]
-    for part in outside:
-        yield Group(part, (Selector(component=part),))
-    for first, end in blocks:
-        block = f"layers{first}-{end - 1}" if len(blocks) > 1 else ""
-        layered = (first, end) if len(blocks) > 1 else None
-        for part in inside:
-            name = f"{block}.{part}" if block else part
-            where = [Selector(layers=layered, component=part)]
-            if end == layers and layered:
-                where.append(Selector(component=part))
-            yield Group(name, tuple(where))
-        rest = [Selector(layers=layered)]
-        if first == 0 and layered and "embedding" not in outside:
-            rest.insert(0, Selector(component="embedding"))
-        if end == layers and layered:
-            rest.append(Selector())
-        name = ".".join(word for word in (block, "other" if inside else "") if word)
-        yield Group(name, tuple(rest))
