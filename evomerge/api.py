@@ -210,7 +210,7 @@ def evaluate(
         UserError: the recipe or the evaluator cannot be used.
     """
     build.check_recipe(recipe, origin)
-    donor = load("evomerge.merging.apply:donor")(recipe)
+    donor = load("evomerge.merging.names:donor")(recipe)
     executor = build.executor(
         ClusterConfig(kind="in_process", max_attempts=1), engine, evaluator, donor
     )

@@ -1,16 +1,15 @@
 """The bank: the parents that one worker holds, and what is computed of them once.
 
 Checkpoints are memory-mapped, so the workers of a node share their pages; adapters are kept as
-factors. Statistics (Gram matrices, top-k thresholds) are computed at first use and kept.
+factors. Statistics (Gram matrices, top-k thresholds, SVDs) are computed at first use and kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from safetensors import safe_open
 from torch import Tensor
@@ -19,15 +18,15 @@ from evomerge.errors import SourceError
 from evomerge.merging.adapter import LowRank, read_adapter
 from evomerge.merging.finite import is_finite
 from evomerge.merging.inventory import Inventory, read_inventory
-from evomerge.merging.operators.base import Gram
-from evomerge.merging.selection import Threshold
 from evomerge.merging.sources import adapter_folder, model_folder
 from evomerge.recipe.source import Source
 
 __all__ = ["Bank", "open_bank"]
 
-KEPT_THRESHOLDS = 200_000
-"""Where density is a gene, every candidate brings new ones; past this many all are let go."""
+KEPT = 200_000
+"""Statistics; where density is a gene, every candidate brings new ones. Past this all go."""
+
+T = TypeVar("T")
 
 
 class Bank:
@@ -37,8 +36,7 @@ class Bank:
         self._inventories: dict[str, Inventory] = {}
         self._files: dict[tuple[str, str], Any] = {}
         self._adapters: dict[Source, dict[str, LowRank]] = {}
-        self._grams: dict[Hashable, Gram] = {}
-        self._thresholds: dict[Hashable, Threshold] = {}
+        self._known: dict[Hashable, Any] = {}
         self._finite: set[tuple[str, str]] = set()
         for source in sources:
             inventory = self.inventory(source)
@@ -77,23 +75,16 @@ class Bank:
             return None
         return self.tensor(source, name).sub_(self.tensor(base, name))
 
-    def gram(self, key: Hashable | None, vectors: Sequence[Tensor]) -> Gram:
-        """The vectors' Gram matrix in float64, kept under `key` unless it is None."""
+    def remember(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """What `compute` gives, kept under `key` unless that is None."""
         if key is None:
-            return _gram(vectors)
-        if key not in self._grams:
-            self._grams[key] = _gram(vectors)
-        return self._grams[key]
-
-    def threshold(self, key: Hashable | None, values: Tensor, density: float) -> Threshold:
-        """The cut of an exact top-k by magnitude, kept under `key` and the density."""
-        if key is None:
-            return Threshold.of(values, density)
-        if (key, density) not in self._thresholds:
-            if len(self._thresholds) >= KEPT_THRESHOLDS:
-                self._thresholds.clear()
-            self._thresholds[key, density] = Threshold.of(values, density)
-        return self._thresholds[key, density]
+            return compute()
+        if key not in self._known:
+            if len(self._known) >= KEPT:
+                self._known.clear()
+            self._known[key] = compute()
+        found: T = self._known[key]
+        return found
 
     def _stored(self, source: Source, name: str) -> Tensor:
         inventory = self.inventory(source)
@@ -108,21 +99,6 @@ class Bank:
                 raise SourceError(f"{inventory.folder}: the tensor {name!r} is not finite")
             self._finite.add((str(inventory.folder), name))
         return tensor
-
-
-def _gram(vectors: Sequence[Tensor]) -> Gram:
-    rows = [vector.flatten() for vector in vectors]
-    gram = np.empty((len(rows), len(rows)))
-    for i, one in enumerate(rows):
-        for j, other in enumerate(rows[: i + 1]):
-            gram[i, j] = gram[j, i] = _inner(one, other)
-    return gram
-
-
-def _inner(one: Tensor, other: Tensor) -> float:
-    """An inner product accumulated in float64 by blocks, without a float64 copy of the whole."""
-    blocks = zip(one.split(1 << 16), other.split(1 << 16), strict=True)
-    return float(sum(torch.dot(a.double(), b.double()) for a, b in blocks))
 
 
 @cache

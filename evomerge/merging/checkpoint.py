@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from evomerge.errors import UserError
-from evomerge.merging.apply import donor, tensor_names
 from evomerge.merging.bank import open_bank
 from evomerge.merging.inventory import INDEX, SINGLE
+from evomerge.merging.names import donor, tensor_names
 from evomerge.merging.sources import model_folder
 from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.tree import Recipe, Stack, sources_of

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from evomerge.errors import CandidateError
-from evomerge.merging.apply import donor, evaluate, tensor_names
+from evomerge.merging.apply import weights_of
 from evomerge.merging.architecture import in_layer
 from evomerge.merging.bank import open_bank
 from evomerge.merging.finite import is_finite
+from evomerge.merging.names import donor, tensor_names
 from evomerge.recipe.tree import Recipe, sources_of
 
 __all__ = ["MergedWeights"]
@@ -41,10 +42,11 @@ class MergedWeights:
         """
         bank = open_bank(tuple(dict.fromkeys(sources_of(self.recipe))))
         stored = bank.inventory(donor(self.recipe)).tensors
+        weights = weights_of(self.recipe, bank)
         for name in tensor_names(self.recipe, bank):
             like = stored[name] if name in stored else stored[in_layer(name, 0)]
             kept = getattr(torch, self.dtype) if self.dtype else DTYPES[like.dtype]
-            merged = evaluate(self.recipe, name, bank).to(kept)
+            merged = weights(name).to(kept)
             if not is_finite(merged):
                 raise CandidateError(f"the merged tensor {name!r} is not finite")
             yield name, merged

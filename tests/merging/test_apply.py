@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from evomerge.errors import CandidateError, SourceError
-from evomerge.merging.apply import donor, evaluate, tensor_names
+from evomerge.merging.apply import weights_of
 from evomerge.merging.architecture import in_layer, place
 from evomerge.merging.bank import Bank
+from evomerge.merging.names import donor, tensor_names
 from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.selector import Place, Selector
 from evomerge.recipe.source import Source
@@ -23,7 +24,7 @@ UP0 = "model.layers.0.mlp.up_proj.weight"
 
 
 def value(recipe: Recipe, name: str) -> Tensor:
-    return evaluate(recipe, name, Bank(dict.fromkeys(sources_of(recipe))))
+    return weights_of(recipe, Bank(dict.fromkeys(sources_of(recipe))))(name)
 
 
 def merge(method: str, inputs: dict[str, Any], base: str | None = None, **more: Any) -> Merge:
@@ -136,9 +137,9 @@ def test_a_stack_renames_layers(family: Family) -> None:
     bank = Bank(dict.fromkeys(sources_of(stack)))
     names = list(tensor_names(stack, bank))
     assert sum(place(name).layer == 3 for name in names) == 7
-    assert torch.equal(evaluate(stack, in_layer(Q1, 2), bank), stored(1, in_layer(Q1, 2)))
-    assert torch.equal(evaluate(stack, in_layer(Q1, 3), bank), stored(0, Q1))
-    assert torch.equal(evaluate(stack, "model.norm.weight", bank), stored(1, "model.norm.weight"))
+    assert torch.equal(weights_of(stack, bank)(in_layer(Q1, 2)), stored(1, in_layer(Q1, 2)))
+    assert torch.equal(weights_of(stack, bank)(in_layer(Q1, 3)), stored(0, Q1))
+    assert torch.equal(weights_of(stack, bank)("model.norm.weight"), stored(1, "model.norm.weight"))
     assert donor(stack) == family.base
 
 

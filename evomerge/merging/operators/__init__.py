@@ -5,7 +5,18 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import entry_points
 
-from evomerge.merging.operators import elementwise, span
+from evomerge.merging.operators import (
+    averaging,
+    columns,
+    depth,
+    dropping,
+    geometry,
+    selecting,
+    signs,
+    spectral,
+    spherical,
+    trimming,
+)
 from evomerge.merging.operators.base import REGISTRY, Operator
 from evomerge.recipe.signature import Signature
 
@@ -14,7 +25,18 @@ __all__ = ["ENTRY_POINTS", "operators", "signatures"]
 ENTRY_POINTS = "evomerge.operators"
 """Modules named here are imported once; the decorators in them register their methods."""
 
-_BUILT_IN = (elementwise, span)
+_BUILT_IN = (
+    averaging,
+    columns,
+    depth,
+    dropping,
+    geometry,
+    selecting,
+    signs,
+    spectral,
+    spherical,
+    trimming,
+)
 
 
 @cache

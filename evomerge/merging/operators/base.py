@@ -1,48 +1,111 @@
 """Merge operators: pure functions registered by one decorator.
 
-A *span* operator answers with one coefficient per vector; the engine forms the combination. It
-sees the vectors' Gram matrix only, so a candidate costs no pass over the weights but the last.
+A *span* operator answers with one coefficient per vector (or one per row of it); the engine forms
+the combination. It sees the vectors' Gram matrix and norms only, which the bank keeps, so a
+candidate costs no pass over the weights but the last.
 
-An *elementwise* operator gets the task vectors of one tensor, all of its shape, in float32, and a
-`Look` for what depends on more than one element (exact top-k) or on chance (seeded masks).
+Every other operator is *dense*: it gets the task vectors of one tensor, all of its shape, in
+float32, and answers with the change of the base.
 
-The modules of this package import no torch: they use the tensors' own methods, so that the driver
-can list and check methods without loading it.
+Both may look at what goes beyond one tensor's elements: see `Look`. The modules of this package
+import no torch where they are loaded: the driver lists and checks methods without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evomerge.recipe.selector import Place
 from evomerge.recipe.signature import BaseRole, Family, Signature
 from evomerge.recipe.value import Value
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["REGISTRY", "Elementwise", "Gram", "Look", "Operator", "Span", "operator"]
+__all__ = [
+    "REGISTRY",
+    "Coefficients",
+    "Dense",
+    "Gram",
+    "Look",
+    "Operator",
+    "Scope",
+    "Span",
+    "Survey",
+    "operator",
+]
 
 Gram = NDArray[np.float64]
-"""(n, n) inner products of the n vectors, in operand order."""
+"""(n, n) inner products of the n vectors, in operand order; (m, n, n) row by row."""
+
+Coefficients = Sequence[float] | NDArray[np.float64]
+"""One per vector; as an array of shape (n, m), one per vector and row."""
+
+Scope = Literal["tensor", "global"]
+"""Where a share of the elements is counted: in each tensor, or in the whole model."""
 
 
 class Look(Protocol):
-    """What an elementwise operator may ask about task vector `i` beyond its elements."""
+    """What an operator may ask about one tensor and its vectors, beyond their elements."""
 
-    def keep_largest(self, i: int, density: float) -> Tensor:
+    @property
+    def place(self) -> Place:
+        """Where the tensor sits."""
+
+    @property
+    def layers(self) -> int:
+        """Layers of the model."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The operands' names, in their order."""
+
+    @property
+    def base(self) -> Tensor:
+        """The base's weights, float32; not to be changed."""
+
+    @property
+    def surveyed(self) -> Sequence[Mapping[str, float]]:
+        """What the operator's survey found over the whole model, a round each."""
+
+    def gram(self) -> Gram:
+        """Of the vectors; the base's weights are the first of them where it is an anchor."""
+
+    def row_gram(self) -> Gram:
+        """The same for each row of a matrix; a tensor of another rank counts as one row."""
+
+    def norm(self, i: int, p: float) -> float:
+        """The p-norm of vector `i`; p may be infinite."""
+
+    def keep_largest(self, i: int, density: float, scope: Scope = "tensor") -> Tensor:
         """Boolean mask of the floor(density * D) largest magnitudes (exactly, at least one)."""
 
-    def keep_random(self, i: int, keep: float) -> Tensor:
+    def keep_random(self, i: int, keep: float | Tensor) -> Tensor:
         """Boolean Bernoulli(keep) mask, seeded by recipe, tensor name and input name."""
 
+    def largest(self, values: Tensor, k: int) -> Tensor:
+        """Boolean mask of the k largest magnitudes of any tensor; of equal ones the first."""
 
-Span = Callable[[Gram, Any, Sequence[Any]], Sequence[float]]
-Elementwise = Callable[[Sequence["Tensor"], Any, Sequence[Any], Look], "Tensor"]
+    def svd(self, i: int, rank: int) -> tuple[Tensor, Tensor, Tensor]:
+        """At most `rank` leading singular triples (U, S, V^T) of task vector `i`, a matrix.
+
+        Singular values below 1e-6 of the largest are rounding noise, and left out: their vectors
+        are arbitrary. A zero matrix has none.
+        """
+
+    def decompose(self, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same for any matrix, all of its triples; nothing is kept."""
+
+
+Span = Callable[[Any, Sequence[Any], Look], Coefficients]
+Dense = Callable[[Sequence["Tensor"], Any, Sequence[Any], Look], "Tensor"]
+Survey = Callable[[Sequence["Tensor"], Any, Sequence[Any], Look], Mapping[str, float]]
+"""Numbers of one tensor that are added up over the model; round r sees those of 0 to r - 1."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +114,9 @@ class Operator:
 
     signature: Signature
     function: Callable[..., Any]
-    needs_gram: bool
+    survey: Survey | None = None
+    rounds: Callable[[int], int] = lambda operands: 1
+    """Rounds of the survey, given the number of operands."""
 
 
 REGISTRY: dict[str, Operator] = {}
@@ -68,7 +133,8 @@ def operator(
     citation: str,
     least: int = 1,
     most: int | None = None,
-    needs_gram: bool = False,
+    survey: Survey | None = None,
+    rounds: Callable[[int], int] = lambda operands: 1,
 ) -> Callable[[F], F]:
     """Register a function as the merge method `name`; its docstring's first line is the summary."""
 
@@ -87,7 +153,7 @@ def operator(
             least=least,
             most=most,
         )
-        REGISTRY[name] = Operator(signature, function, needs_gram)
+        REGISTRY[name] = Operator(signature, function, survey, rounds)
         return function
 
     return register

@@ -1,0 +1,48 @@
+"""What a recipe's model consists of: whose configuration, which tensors, how many layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from evomerge.merging.architecture import in_layer, place
+from evomerge.merging.bank import Bank
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Merge, Recipe, Stack
+
+__all__ = ["donor", "layer_count", "tensor_names"]
+
+
+def donor(recipe: Recipe) -> Source:
+    """The source whose configuration, tokenizer and tensor names the result takes.
+
+    The base where there is one, else the first input by name; a stack's is its embedding's.
+    """
+    match recipe:
+        case Source():
+            return recipe
+        case Merge():
+            return donor(recipe.inputs[recipe.base or min(recipe.inputs)])
+        case Stack():
+            return donor(recipe.inputs[recipe.embedding])
+
+
+def tensor_names(recipe: Recipe, bank: Bank) -> Iterator[str]:
+    """The result's checkpoint names, in sorted order; a stack repeats its layers' names by hop."""
+    names = sorted(bank.inventory(donor(recipe)).tensors)
+    if not isinstance(recipe, Stack):
+        yield from names
+        return
+    yield from (name for name in names if place(name).layer is None)
+    for number in range(len(recipe.hops)):
+        yield from (in_layer(name, number) for name in names if place(name).layer == 0)
+
+
+def layer_count(recipe: Recipe, bank: Bank) -> int:
+    """Layers of the recipe's model."""
+    match recipe:
+        case Source():
+            return bank.inventory(recipe).layers
+        case Merge():
+            return layer_count(recipe.inputs[recipe.base or min(recipe.inputs)], bank)
+        case Stack():
+            return len(recipe.hops)

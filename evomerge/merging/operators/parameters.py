@@ -1,0 +1,54 @@
+"""What most methods take: a weight, a density, lambda; and dividing by the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from evomerge.errors import CandidateError
+from evomerge.recipe.value import Value
+
+__all__ = ["Lambda", "Nothing", "Weight", "WeightDensity", "divided", "normalized"]
+
+
+class Nothing(Value):
+    """A method that takes no parameters of this sort."""
+
+
+class Weight(Value):
+    """One coefficient per input."""
+
+    weight: float
+
+
+class WeightDensity(Value):
+    """A coefficient, and the share of the task vector's elements that is kept."""
+
+    weight: float
+    density: float = Field(1.0, gt=0.0, le=1.0)
+
+
+class Lambda(Value):
+    """The factor of the merged change."""
+
+    lambda_: float = Field(1.0, alias="lambda")
+
+
+def normalized(weights: Sequence[float]) -> list[float]:
+    """The weights over their sum.
+
+    Raises:
+        CandidateError: they sum to 0.
+    """
+    total = math.fsum(weights)
+    if abs(total) <= 1e-8 * max(map(abs, weights), default=0.0) or total == 0.0:
+        raise CandidateError(f"the weights {list(weights)} sum to 0 and cannot be normalised")
+    return [weight / total for weight in weights]
+
+
+def divided(scores: Sequence[float]) -> list[float]:
+    """Scores, none negative, over their sum; equal shares where all are 0."""
+    total = math.fsum(scores)
+    return [score / total if total > 0 else 1.0 / len(scores) for score in scores]

@@ -1,0 +1,166 @@
+"""Methods over whole models on disk: what looks beyond one tensor, and the order of tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from evomerge.merging.apply import weights_of
+from evomerge.merging.bank import Bank
+from evomerge.merging.names import tensor_names
+from evomerge.merging.operators import operators, signatures
+from evomerge.merging.weights import MergedWeights
+from evomerge.recipe.tree import Merge, Recipe, Rule, sources_of
+from tests.merging.conftest import Family, tiny_tensors
+
+NEEDED: dict[str, dict[str, Any]] = {
+    "lines": {"alpha": 0.3, "beta": 0.7},
+    "nearswap": {"t": 0.02},
+    "slerp": {"t": 0.3},
+    "emr": {"restore": "m"},
+    "ties": {"scope": "global"},
+}
+EACH: dict[str, Any] = {"weight": 0.5, "density": 0.6, "metric": 2.0}
+
+
+def merge(family: Family, method: str, **options: Any) -> Merge:
+    """Of as many of the family's members as the method takes."""
+    signature = signatures()[method]
+    experts = {"m": family.math, "j": family.json, "l": family.lora}
+    inputs = dict(list(experts.items())[: signature.most or 3])
+    own = {k: v for k, v in EACH.items() if k in signature.each.model_fields}
+    base = "base" if signature.base != "none" else None
+    return Merge(
+        method=method,
+        base=base,
+        inputs={**({"base": family.base} if base else {}), **inputs},
+        options=NEEDED.get(method, {}) | options,
+        rules=(Rule(inputs=dict.fromkeys(inputs, own) if own else {}),),
+    )
+
+
+def tensors(
+    recipe: Recipe, bank: Bank | None = None, *, backwards: bool = False
+) -> dict[str, Tensor]:
+    bank = bank or Bank(dict.fromkeys(sources_of(recipe)))
+    weights = weights_of(recipe, bank)
+    names = sorted(tensor_names(recipe, bank), reverse=backwards)
+    return {name: weights(name) for name in names}
+
+
+def flat(found: dict[str, Tensor]) -> Tensor:
+    return torch.cat([found[name].flatten() for name in sorted(found)])
+
+
+def stored(seed: int) -> dict[str, Tensor]:
+    return {name: tensor.float() for name, tensor in tiny_tensors(seed).items()}
+
+
+@pytest.mark.parametrize("method", operators())
+def test_the_order_of_the_tensors_does_not_matter(family: Family, method: str) -> None:
+    recipe = merge(family, method)
+    bank = Bank(dict.fromkeys(sources_of(recipe)))
+    first = tensors(recipe, bank)
+    again = tensors(recipe, bank, backwards=True)  # with a warm cache, too
+    cold = tensors(recipe, backwards=True)
+    for name, tensor in first.items():
+        assert torch.equal(tensor, again[name]), name
+        assert torch.equal(tensor, cold[name]), name
+
+
+@pytest.mark.parametrize("method", operators())
+def test_a_weight_is_rounded_once(family: Family, method: str) -> None:
+    recipe = merge(family, method)
+    exact = dict(MergedWeights(recipe, "float32").tensors())
+    for name, tensor in MergedWeights(recipe).tensors():
+        assert tensor.dtype == torch.bfloat16
+        assert torch.equal(tensor, exact[name].to(torch.bfloat16))
+
+
+@pytest.mark.parametrize("method", [n for n, s in signatures().items() if s.base == "origin"])
+def test_experts_that_are_the_base_give_the_base_bit_for_bit(family: Family, method: str) -> None:
+    like = merge(family, method)
+    recipe = like.model_copy(update={"inputs": dict.fromkeys(like.inputs, family.base)})
+    for name, tensor in MergedWeights(recipe).tensors():
+        assert torch.equal(tensor, tiny_tensors(0)[name]), name
+
+
+def test_ties_trims_over_the_whole_model(family: Family) -> None:
+    inputs = {"base": family.base, "m": family.math}
+    each = {"weight": 1.0, "density": 0.3}
+    recipe = Merge(
+        method="ties",
+        base="base",
+        inputs=inputs,
+        options={"scope": "global"},
+        rules=(Rule(inputs={"m": each}),),
+    )
+    tau = flat(stored(1)) - flat(stored(0))
+    order = sorted(range(len(tau)), key=lambda i: (-abs(float(tau[i])), i))
+    kept = torch.zeros(len(tau))
+    kept[order[: int(0.3 * len(tau) + 1e-6)]] = 1
+    found = flat(tensors(recipe)) - flat(stored(0))
+    assert torch.allclose(found, tau * kept, atol=1e-6)
+    assert int((found != 0).sum()) == int(kept.sum())
+
+
+def test_opcm_keeps_the_norm_of_the_whole_model(family: Family) -> None:
+    inputs = {"base": family.base, "m": family.math, "j": family.json}
+    recipe = Merge(method="opcm", base="base", inputs=inputs)
+    base = flat(stored(0))
+    norms = [float((flat(stored(seed)) - base).norm()) for seed in (1, 2)]
+    found = flat(tensors(recipe)) - base
+    assert float(found.norm()) == pytest.approx(sum(norms) / 2, rel=1e-5)
+
+
+def test_emr_scales_by_all_elements(family: Family) -> None:
+    inputs = {"base": family.base, "m": family.math, "j": family.json}
+    recipe = Merge(method="emr", base="base", inputs=inputs, options={"restore": "m"})
+    base = flat(stored(0))
+    tau = flat(stored(1)) - base
+    found = flat(tensors(recipe)) - base
+    assert float(found.abs().sum()) == pytest.approx(float(tau.abs().sum()), rel=1e-4)
+
+
+def test_lines_follows_another_method(family: Family) -> None:
+    inner = merge(family, "ties")
+    recipe = Merge(
+        method="lines",
+        base="base",
+        inputs={"base": family.base, "merged": inner},
+        options={"alpha": 0.2, "beta": 0.8},
+    )
+    base, merged, found = stored(0), tensors(inner), tensors(recipe)
+    for layer, factor in ((0, 0.2), (1, 0.6), (2, 1.0)):
+        name = f"model.layers.{layer}.mlp.up_proj.weight"
+        expected = base[name] + factor * (merged[name] - base[name])
+        assert torch.allclose(found[name], expected, atol=1e-6)
+
+
+def test_row_by_row_on_adapters_and_vectors(family: Family) -> None:
+    recipe = merge(family, "model_stock", scope="row")
+    assert all(bool(tensor.isfinite().all()) for tensor in tensors(recipe).values())
+
+
+def test_a_second_candidate_finds_its_statistics_in_the_bank(
+    family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from evomerge.merging import linalg, look
+
+    calls = []
+
+    def counted(matrix: Tensor) -> Any:
+        calls.append(tuple(matrix.shape))
+        return linalg.singular_triples(matrix)
+
+    monkeypatch.setattr(look, "singular_triples", counted)
+    recipe = merge(family, "tsvm")
+    bank = Bank(dict.fromkeys(sources_of(recipe)))
+    tensors(recipe, bank)
+    first = len(calls)
+    tensors(recipe.model_copy(update={"options": {"lambda": 0.5}}), bank)
+    # Each matrix has three decompositions that are kept, and two polar factors that are not.
+    assert len(calls) - first == first * 2 // 5
