@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evomerge.evaluators.base import Report
-from evomerge.recipe.signature import Signature
+from evomerge.recipe.signature import Evolve, Signature
 from evomerge.study.candidate import Candidate
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
@@ -141,6 +141,8 @@ def show_operator(signature: Signature, as_json: bool) -> None:
         "summary": signature.summary,
         "citation": signature.citation,
         "family": signature.family,
+        "inputs": {"least": signature.least, "most": signature.most},
+        "evolve": {name: list(span) for name, span in signature.evolve.items()},
         "base": signature.base,
         "options": signature.shared.model_json_schema().get("properties", {}),
         "per_input": signature.each.model_json_schema().get("properties", {}),
@@ -150,10 +152,20 @@ def show_operator(signature: Signature, as_json: bool) -> None:
         return
     out.print(f"[bold]{signature.name}[/bold]: {signature.summary}")
     out.print(f"{signature.citation}; family {signature.family}, base: {signature.base}")
-    for title, fields in (("options", signature.shared), ("per input", signature.each)):
+    table = Table("parameter", "of", "default", "worth evolving")
+    for owner, fields in (("all", signature.shared), ("each input", signature.each)):
         for name, field in fields.model_fields.items():
-            default = "required" if field.is_required() else f"default {field.default}"
-            out.print(f"  {title}: {field.alias or name} ({default})")
+            key = field.alias or name
+            default = "required" if field.is_required() else str(field.default)
+            table.add_row(key, owner, default, _span(signature.evolve.get(key)))
+    out.print(table)
+
+
+def _span(evolve: Evolve | None) -> str:
+    if evolve is None:
+        return ""
+    low, high, *scale = evolve
+    return f"{low:g} to {high:g}{', log scale' if scale else ''}"
 
 
 def fitness_of(candidate: Candidate | None) -> str:

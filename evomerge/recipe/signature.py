@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from evomerge.recipe.value import Value
 
-__all__ = ["BaseRole", "Family", "Signature"]
+__all__ = ["BaseRole", "Evolve", "Family", "Signature"]
 
 Family = Literal["span", "elementwise", "matrix", "adapter", "statistics"]
 BaseRole = Literal["origin", "optional_origin", "anchor", "none"]
 """What `base` is to a method: the origin of the task vectors (required or not), the model that the
 method starts from (an operand itself), or nothing but the donor of configuration and tokenizer."""
+
+Evolve = tuple[float, float] | tuple[float, float, Literal["log"]]
+"""A range worth searching; `log` where the magnitude is what counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,8 @@ class Signature:
     least: int = 1
     """Fewest operands, the base not counted."""
     most: int | None = None
+    evolve: Mapping[str, Evolve] = field(default_factory=dict)
+    """Parameter -> the range that a search should have where the user gives none."""
 
     @property
     def needs_base(self) -> bool:

@@ -45,8 +45,9 @@ class ParameterSpaceConfig(Value):
     method: str | tuple[str, ...]
     """A list makes the method a gene."""
     groups: Groups = Groups()
-    genes: Mapping[str, tuple[float, float] | Range]
-    """Parameter -> its range; what has none keeps its default or its value under `options`."""
+    genes: Mapping[str, tuple[float, float] | Range] | tuple[str, ...]
+    """Parameter -> its range, or names alone for the ranges that the methods recommend; what is not
+    named keeps its default or its value under `options`."""
     options: Mapping[str, float | int | bool | str] = Field(default_factory=dict)
     seed: int = 0
     """Of the recipes' random masks; not a gene, for that would select lucky noise."""
@@ -79,7 +80,8 @@ class ParameterSpace:
         self._parents = _parents(config, sources, origin)
         self._layers = layers
         self._groups = list(groups_of(config.groups, layers, origin))
-        _check(config, self._methods, origin)
+        self._ranges = _ranges(config, self._methods, origin)
+        _check(config, self._ranges, self._methods, origin)
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:
@@ -143,7 +145,7 @@ class ParameterSpace:
     def landmarks(self) -> dict[str, Genome]:
         """The uniform merge (weights 1/n, the rest neutral) and each parent alone."""
         marks = {"uniform": self._at_weights(dict.fromkeys(self._parents, 1 / len(self._parents)))}
-        if "weight" in self._config.genes:
+        if "weight" in self._ranges:
             for parent in self._parents:
                 alone = {name: float(name == parent) for name in self._parents}
                 marks[f"parent:{parent}"] = self._at_weights(alone)
@@ -176,8 +178,7 @@ class ParameterSpace:
         if len(self._methods) > 1:
             yield ChoiceGene(name="method", choices=tuple(s.name for s in self._methods))
         for group in self._groups:
-            for parameter, span in self._config.genes.items():
-                bounds = span if isinstance(span, Range) else Range(low=span[0], high=span[1])
+            for parameter, bounds in self._ranges.items():
                 if any(_takes(s.each, parameter) for s in self._methods):
                     names = [f"{parent}.{parameter}" for parent in self._parents]
                 else:
@@ -196,8 +197,8 @@ class ParameterSpace:
             assert isinstance(gene, FloatGene)
             return gene.value(float(unit))
 
-        shared = {k: value(k) for k in self._config.genes if _takes(signature.shared, k)}
-        own = [k for k in self._config.genes if _takes(signature.each, k)]
+        shared = {k: value(k) for k in self._ranges if _takes(signature.shared, k)}
+        own = [k for k in self._ranges if _takes(signature.each, k)]
         inputs = {p: {k: value(f"{p}.{k}") for k in own} for p in self._parents} if own else {}
         return Rule(where=where, options=shared, inputs=inputs)
 
@@ -234,17 +235,45 @@ def _parents(
     return parents
 
 
-def _check(config: ParameterSpaceConfig, methods: Sequence[Signature], origin: str) -> None:
+def _ranges(
+    config: ParameterSpaceConfig, methods: Sequence[Signature], origin: str
+) -> dict[str, Range]:
+    """Every gene's range; of a name alone, what all methods recommend taken together."""
+    if isinstance(config.genes, Mapping):
+        return {
+            name: span if isinstance(span, Range) else Range(low=span[0], high=span[1])
+            for name, span in config.genes.items()
+        }
+    found = {}
+    for name in config.genes:
+        spans = [method.evolve[name] for method in methods if name in method.evolve]
+        if not spans:
+            known = sorted({key for method in methods for key in method.evolve})
+            raise ConfigError(
+                f"{origin}.genes: {', '.join(config.methods)} recommends no range for {name!r};"
+                f" give one, as in {{{name}: [0, 1]}}; {did_you_mean(name, known)}"
+            )
+        low, high = min(span[0] for span in spans), max(span[1] for span in spans)
+        found[name] = Range(low=low, high=high, log=all(len(span) == 3 for span in spans))
+    return found
+
+
+def _check(
+    config: ParameterSpaceConfig,
+    ranges: Mapping[str, Range],
+    methods: Sequence[Signature],
+    origin: str,
+) -> None:
     """Genes and options exist in some method, ranges hold, and every method gets what it needs."""
     known = sorted({key for s in methods for key in (*_keys(s.each), *_keys(s.shared))})
-    for key, given in (("genes", config.genes), ("options", config.options)):
+    for key, given in (("genes", ranges), ("options", config.options)):
         for name in given:
             if name not in known:
                 raise ConfigError(
                     f"{origin}.{key}: no parameter {name!r} in {', '.join(config.methods)};"
                     f" {did_you_mean(name, known)}"
                 )
-    if not config.genes:
+    if not ranges:
         raise ConfigError(
             f"{origin}.genes: a space needs at least one gene; known: {', '.join(known)}"
         )
@@ -256,13 +285,12 @@ def _check(config: ParameterSpaceConfig, methods: Sequence[Signature], origin: s
         for model, free in ((signature.each, ()), (signature.shared, tuple(config.options))):
             for name, field in model.model_fields.items():
                 key = field.alias or name
-                if field.is_required() and key not in (*config.genes, *free):
+                if field.is_required() and key not in (*ranges, *free):
                     raise ConfigError(
                         f"{origin}.genes: method {signature.name!r} needs a range for {key!r}"
                     )
-    for name, span in config.genes.items():
-        low, high = (span.low, span.high) if isinstance(span, Range) else span
-        _check_range(name, low, high, methods, f"{origin}.genes.{name}")
+    for name, span in ranges.items():
+        _check_range(name, span.low, span.high, methods, f"{origin}.genes.{name}")
 
 
 def _check_range(

@@ -16,7 +16,7 @@ from evomerge.errors import ConfigError, RecipeError
 from evomerge.merging.architecture import place
 from evomerge.merging.operators import signatures
 from evomerge.recipe.check import check_methods
-from evomerge.recipe.genome import ChoiceGene, Genome
+from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
 from evomerge.recipe.value import parse
@@ -265,3 +265,33 @@ def test_a_recipe_by_hand_is_read_by_what_its_inputs_are() -> None:
 def test_a_recipe_that_the_space_does_not_hold(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(RecipeError, match=re.escape(said)):
         space().genome(by_hand(**changes))
+
+
+def test_a_gene_without_a_range_takes_what_its_methods_recommend() -> None:
+    over = space(method="ties", genes=["weight", "lambda"])
+    assert {(g.name, g.low, g.high) for g in over.genes if isinstance(g, FloatGene)} == {
+        ("json.weight", 0.1, 2.0),
+        ("math.weight", 0.1, 2.0),
+        ("lambda", 0.3, 2.0),
+    }
+    both = space(method=["ties", "task_arithmetic"], genes=["weight"])
+    assert {(g.low, g.high) for g in both.genes if isinstance(g, FloatGene)} == {(-0.5, 2.0)}
+    (t,) = space(method="nearswap", parents=["math"], genes=["t"]).genes
+    assert isinstance(t, FloatGene)
+    assert t.log
+
+
+def test_a_gene_for_which_nothing_is_recommended_needs_a_range() -> None:
+    with pytest.raises(ConfigError, match=r"no range for 'weigth'.*did you mean 'weight'"):
+        space(genes=["weigth"])
+
+
+@pytest.mark.parametrize("method", [name for name, one in signatures().items() if one.evolve])
+def test_every_recommended_range_is_one_that_the_method_takes(method: str) -> None:
+    if method == "mwa":  # whose metrics are measured, and have to be in the recipe
+        return
+    signature = signatures()[method]
+    parents = ["json", "math"][: signature.most or 2]
+    over = space(method=method, parents=parents, genes=list(signature.evolve))
+    for unit in (0.0, 0.5, 1.0):
+        check_methods(over.recipe(genome(over, unit)), signatures(), origin="r")

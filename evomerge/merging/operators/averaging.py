@@ -21,7 +21,15 @@ class LinearOptions(Value):
     normalize: bool = True
 
 
-@operator("linear", family="span", base="none", shared=LinearOptions, each=Weight, citation=SOUPS)
+@operator(
+    "linear",
+    family="span",
+    base="none",
+    shared=LinearOptions,
+    each=Weight,
+    citation=SOUPS,
+    evolve={"weight": (0.0, 1.0)},
+)
 def linear(options: LinearOptions, each: Sequence[Weight], look: Look) -> list[float]:
     """Weighted mean of the weights (model soup).
 
@@ -51,6 +59,7 @@ class TaskArithmeticOptions(Lambda):
     shared=TaskArithmeticOptions,
     each=Weight,
     citation=EDITING,
+    evolve={"weight": (-0.5, 1.5), "lambda": (0.1, 1.5)},
 )
 def task_arithmetic(
     options: TaskArithmeticOptions, each: Sequence[Weight], look: Look
@@ -70,7 +79,13 @@ class NegateOptions(Value):
 
 
 @operator(
-    "negate", family="span", base="origin", shared=NegateOptions, each=Nothing, citation=EDITING
+    "negate",
+    family="span",
+    base="origin",
+    shared=NegateOptions,
+    each=Nothing,
+    citation=EDITING,
+    evolve={"lambda": (0.0, 1.5)},
 )
 def negate(options: NegateOptions, each: Sequence[Nothing], look: Look) -> list[float]:
     """Forget what the inputs were trained on: their task vectors, subtracted.
@@ -102,6 +117,7 @@ class Metric(Value):
     shared=MwaOptions,
     each=Metric,
     citation="in the spirit of Yu & Choi, Metrics-weighted averaging, 2025, arXiv 2504.18580",
+    evolve={"power": (0.0, 16.0)},
 )
 def mwa(options: MwaOptions, each: Sequence[Metric], look: Look) -> list[float]:
     """Mean of checkpoints weighted by a metric of each: its loss, its step or its score.

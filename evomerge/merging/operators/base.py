@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evomerge.recipe.selector import Place
-from evomerge.recipe.signature import BaseRole, Family, Signature
+from evomerge.recipe.signature import BaseRole, Evolve, Family, Signature
 from evomerge.recipe.value import Value
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ def operator(
     citation: str,
     least: int = 1,
     most: int | None = None,
+    evolve: Mapping[str, Evolve] | None = None,
     survey: Survey | None = None,
     rounds: Callable[[int], int] = lambda operands: 1,
 ) -> Callable[[F], F]:
@@ -152,6 +153,7 @@ def operator(
             each=each,
             least=least,
             most=most,
+            evolve=evolve or {},
         )
         REGISTRY[name] = Operator(signature, function, survey, rounds)
         return function

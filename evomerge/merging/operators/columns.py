@@ -30,6 +30,7 @@ class WidenOptions(Lambda):
     shared=WidenOptions,
     each=Nothing,
     citation="Yu et al., WIDEN, 2024, arXiv 2408.03092",
+    evolve={"ratio": (0.5, 2.0), "calibration": (0.3, 1.2), "lambda": (0.5, 1.5)},
 )
 def widen(
     taus: Sequence[Tensor], options: WidenOptions, each: Sequence[Nothing], look: Look

@@ -32,6 +32,7 @@ class LinesOptions(Value):
     each=Nothing,
     most=1,
     citation="Wang et al., LiNeS, ICLR 2025, arXiv 2410.17146",
+    evolve={"alpha": (0.0, 1.0), "beta": (0.0, 1.5)},
 )
 def lines(options: LinesOptions, each: Sequence[Nothing], look: Look) -> list[float]:
     """Scale one model's change of the base linearly with depth: shallow layers stay near the base.

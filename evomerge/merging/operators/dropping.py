@@ -55,6 +55,7 @@ class WeightDensityEpsilon(WeightDensity):
     shared=DropOptions,
     each=WeightDensity,
     citation=DARE,
+    evolve={"weight": (0.0, 1.5), "density": (0.1, 1.0)},
 )
 def dare_linear(
     taus: Sequence[Tensor], options: DropOptions, each: Sequence[WeightDensity], look: Look
@@ -70,6 +71,7 @@ def dare_linear(
     shared=DropOptions,
     each=WeightDensity,
     citation=f"{DARE}; Yadav et al. 2023",
+    evolve={"weight": (0.0, 1.5), "density": (0.1, 1.0)},
 )
 def dare_ties(
     taus: Sequence[Tensor], options: DropOptions, each: Sequence[WeightDensity], look: Look
@@ -86,6 +88,7 @@ def dare_ties(
     shared=DellaOptions,
     each=WeightDensityEpsilon,
     citation=DELLA,
+    evolve={"weight": (0.1, 2.0), "density": (0.2, 0.8), "lambda": (0.5, 1.5)},
 )
 def della(
     taus: Sequence[Tensor], options: DellaOptions, each: Sequence[WeightDensityEpsilon], look: Look
@@ -107,6 +110,7 @@ def della(
     shared=DropOptions,
     each=WeightDensityEpsilon,
     citation=DELLA,
+    evolve={"weight": (0.0, 1.5), "density": (0.2, 0.8), "lambda": (0.5, 1.5)},
 )
 def della_linear(
     taus: Sequence[Tensor], options: DropOptions, each: Sequence[WeightDensityEpsilon], look: Look

@@ -31,6 +31,7 @@ class ModelStockOptions(Value):
     each=Nothing,
     least=2,
     citation="Jang, Yun & Han, Model Stock, ECCV 2024, arXiv 2403.19522",
+    evolve={"kappa": (0.5, 2.0)},
 )
 def model_stock(options: ModelStockOptions, each: Sequence[Nothing], look: Look) -> Coefficients:
     """The experts' mean, pulled back to the base as far as they disagree.
@@ -68,6 +69,7 @@ class VarmOptions(Value):
     shared=VarmOptions,
     each=Nothing,
     citation="Wan et al., FuseChat v1 (VaRM), 2024, arXiv 2402.16107",
+    evolve={"kappa": (-1.0, 2.0)},
 )
 def varm(options: VarmOptions, each: Sequence[Nothing], look: Look) -> list[float]:
     """Each expert weighted by how much fine-tuning moved the tensor (variation ratio).
@@ -92,6 +94,7 @@ class DeltaWeightedOptions(Value):
     shared=DeltaWeightedOptions,
     each=Nothing,
     citation="in the spirit of Zhang et al., CoDiEmb, 2025, arXiv 2508.11442",
+    evolve={"kappa": (-2.0, 3.0)},
 )
 def delta_weighted(
     options: DeltaWeightedOptions, each: Sequence[Nothing], look: Look

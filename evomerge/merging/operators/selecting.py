@@ -33,6 +33,7 @@ class SceOptions(Lambda):
     shared=SceOptions,
     each=Nothing,
     citation="Wan et al., FuseChat (SCE), 2024, arXiv 2408.07990",
+    evolve={"select_topk": (0.05, 1.0), "lambda": (0.5, 1.5)},
 )
 def sce(taus: Sequence[Tensor], options: SceOptions, each: Sequence[Nothing], look: Look) -> Tensor:
     """Select where experts differ most, weigh each by its energy there, erase minority signs.
@@ -87,6 +88,7 @@ class PcbWeight(Value):
     each=PcbWeight,
     least=2,
     citation="Du et al., Parameter Competition Balancing, NeurIPS 2024, arXiv 2410.02396",
+    evolve={"ratio": (0.02, 0.5, "log"), "weight": (0.5, 2.0)},
 )
 def pcb(
     taus: Sequence[Tensor], options: PcbOptions, each: Sequence[PcbWeight], look: Look

@@ -35,6 +35,7 @@ class TiesOptions(Lambda):
     shared=TiesOptions,
     each=WeightDensity,
     citation="Yadav et al., TIES-Merging, NeurIPS 2023, arXiv 2306.01708",
+    evolve={"weight": (0.1, 2.0), "density": (0.05, 1.0), "lambda": (0.3, 2.0)},
 )
 def ties(
     taus: Sequence[Tensor], options: TiesOptions, each: Sequence[WeightDensity], look: Look
@@ -100,6 +101,7 @@ class Threshold(Value):
     each=Threshold,
     least=2,
     citation="Wang et al., Localizing task information (TALL masks), ICML 2024, arXiv 2405.07813",
+    evolve={"threshold": (0.1, 1.0), "lambda": (0.1, 1.0)},
 )
 def consensus(
     taus: Sequence[Tensor], options: ConsensusOptions, each: Sequence[Threshold], look: Look
@@ -146,6 +148,7 @@ def _emr_sizes(
     least=2,
     citation="Huang et al., EMR-Merging, NeurIPS 2024, arXiv 2405.17461",
     survey=_emr_sizes,
+    evolve={"lambda": (0.2, 1.0)},
 )
 def emr(taus: Sequence[Tensor], options: EmrOptions, each: Sequence[Nothing], look: Look) -> Tensor:
     """The largest change among those of the elected sign; or one expert rebuilt from it.

@@ -44,7 +44,15 @@ class TsvmOptions(SpectralOptions):
     """Share of its directions that each expert keeps; 1 / T where it is left out."""
 
 
-@operator("tsvm", family="matrix", base="origin", shared=TsvmOptions, each=Scale, citation=TSV)
+@operator(
+    "tsvm",
+    family="matrix",
+    base="origin",
+    shared=TsvmOptions,
+    each=Scale,
+    citation=TSV,
+    evolve={"lambda": (0.3, 2.0), "weight": (0.3, 1.5)},
+)
 def tsvm(taus: Sequence[Tensor], options: TsvmOptions, each: Sequence[Scale], look: Look) -> Tensor:
     """Keep each expert's top singular directions, made orthogonal to the others'.
 
@@ -90,6 +98,7 @@ def _resm_density(
     each=Nothing,
     citation="inspired by Yang et al., 3H (RESM), 2025, arXiv 2502.06876",
     survey=_resm_density,
+    evolve={"kappa": (0.0, 2.0), "gamma": (-1.0, 2.0), "z": (1.5, 4.0), "lambda": (0.3, 2.0)},
 )
 def resm(
     taus: Sequence[Tensor], options: ResmOptions, each: Sequence[Nothing], look: Look
@@ -134,7 +143,15 @@ class IsoOptions(SpectralOptions):
     """1 makes all singular values equal, 0 leaves them (task arithmetic)."""
 
 
-@operator("iso_c", family="matrix", base="origin", shared=IsoOptions, each=Scale, citation=ISO)
+@operator(
+    "iso_c",
+    family="matrix",
+    base="origin",
+    shared=IsoOptions,
+    each=Scale,
+    citation=ISO,
+    evolve={"lambda": (0.3, 2.5), "flatten": (0.0, 1.0)},
+)
 def iso_c(taus: Sequence[Tensor], options: IsoOptions, each: Sequence[Scale], look: Look) -> Tensor:
     """Sum the changes, then make their singular values equal, so that no expert dominates.
 
@@ -156,7 +173,15 @@ class IsoCtsOptions(SpectralOptions):
     """Share of the directions that is common; the rest is the experts' own."""
 
 
-@operator("iso_cts", family="matrix", base="origin", shared=IsoCtsOptions, each=Scale, citation=ISO)
+@operator(
+    "iso_cts",
+    family="matrix",
+    base="origin",
+    shared=IsoCtsOptions,
+    each=Scale,
+    citation=ISO,
+    evolve={"lambda": (0.3, 2.5), "common": (0.5, 1.0)},
+)
 def iso_cts(
     taus: Sequence[Tensor], options: IsoCtsOptions, each: Sequence[Scale], look: Look
 ) -> Tensor:
@@ -221,6 +246,7 @@ def _opcm_norms(
     citation="Tang et al., Merging models on the fly (OPCM), 2025, arXiv 2501.09522",
     survey=_opcm_norms,
     rounds=lambda operands: operands - 1,
+    evolve={"alpha": (0.2, 0.95), "weight": (0.5, 1.5)},
 )
 def opcm(taus: Sequence[Tensor], options: OpcmOptions, each: Sequence[Order], look: Look) -> Tensor:
     """Merge experts one after another, each without what lies in the directions merged already.

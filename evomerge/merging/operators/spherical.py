@@ -33,6 +33,7 @@ class SlerpOptions(Value):
     each=Nothing,
     most=1,
     citation="Shoemake, SIGGRAPH 1985; threshold as in mergekit 0.1.5",
+    evolve={"t": (0.0, 1.0)},
 )
 def slerp(options: SlerpOptions, each: Sequence[Nothing], look: Look) -> list[float]:
     """Spherical interpolation from the base (t = 0) to one other model (t = 1).
@@ -57,6 +58,7 @@ class NuslerpOptions(Lambda):
     least=2,
     most=2,
     citation="Shoemake, SIGGRAPH 1985; mergekit 0.1.5 `nuslerp`",
+    evolve={"weight": (0.0, 1.0), "lambda": (0.5, 1.5)},
 )
 def nuslerp(options: NuslerpOptions, each: Sequence[Weight], look: Look) -> Coefficients:
     """Spherical interpolation of two models, of their task vectors where a base is given.
@@ -85,6 +87,7 @@ class MultislerpOptions(Value):
     each=Weight,
     least=2,
     citation="C. Goddard, multislerp; mergekit 0.1.5",
+    evolve={"weight": (0.0, 1.0)},
 )
 def multislerp(options: MultislerpOptions, each: Sequence[Weight], look: Look) -> Coefficients:
     """Mean direction times mean length, of the models or of their task vectors.
@@ -120,6 +123,7 @@ class KarcherWeight(Value):
     each=KarcherWeight,
     least=2,
     citation="mergekit 0.1.5 `karcher`; Riemannian mean, arXiv 2603.04972",
+    evolve={"weight": (0.0, 1.0)},
 )
 def karcher(options: KarcherOptions, each: Sequence[KarcherWeight], look: Look) -> Coefficients:
     """Riemannian mean of the directions on the sphere, times the mean length.

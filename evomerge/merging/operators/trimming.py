@@ -10,6 +10,7 @@ from pydantic import Field
 from evomerge.merging.operators.base import Look, operator
 from evomerge.merging.operators.parameters import Lambda, Nothing, WeightDensity
 from evomerge.merging.operators.signs import agreeing, total
+from evomerge.recipe.signature import Evolve
 from evomerge.recipe.value import Value
 
 if TYPE_CHECKING:
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["breadcrumbs", "breadcrumbs_ties", "nearswap"]
 
 BREADCRUMBS = "Davari & Belilovsky, Model Breadcrumbs, ECCV 2024, arXiv 2312.06795"
+
+
+WORTH: dict[str, Evolve] = {
+    "weight": (0.0, 1.5),
+    "density": (0.05, 0.95),
+    "gamma": (0.0, 0.05),
+    "lambda": (0.1, 1.0),
+}
 
 
 class WeightDensityGamma(WeightDensity):
@@ -36,6 +45,12 @@ class BreadcrumbsOptions(Lambda):
     shared=BreadcrumbsOptions,
     each=WeightDensityGamma,
     citation=BREADCRUMBS,
+    evolve={
+        "weight": (0.0, 1.5),
+        "density": (0.05, 0.95),
+        "gamma": (0.0, 0.05),
+        "lambda": (0.1, 1.0),
+    },
 )
 def breadcrumbs(
     taus: Sequence[Tensor],
@@ -62,6 +77,12 @@ def breadcrumbs(
     shared=BreadcrumbsOptions,
     each=WeightDensityGamma,
     citation=f"{BREADCRUMBS}; Yadav et al. 2023",
+    evolve={
+        "weight": (0.0, 1.5),
+        "density": (0.05, 0.95),
+        "gamma": (0.0, 0.05),
+        "lambda": (0.1, 1.0),
+    },
 )
 def breadcrumbs_ties(
     taus: Sequence[Tensor],
@@ -104,6 +125,7 @@ class NearswapOptions(Value):
     each=Nothing,
     most=1,
     citation="alchemonaut, QuartetAnemoi-70B (NearSwap); mergekit 0.1.5",
+    evolve={"t": (1e-6, 1e-2, "log")},
 )
 def nearswap(
     taus: Sequence[Tensor], options: NearswapOptions, each: Sequence[Nothing], look: Look
