@@ -24,6 +24,10 @@ class Value(BaseModel):
 
 V = TypeVar("V", bound=Value)
 
+_LAST = {"extra_forbidden": 1, "missing": 2}
+"""Of several faults, a wrong value is told first: an unknown key may follow from a wrong kind. A
+mistyped key is an unknown one and a missing one, and the unknown one has to be changed."""
+
 
 def parse(kind: type[V], data: object, *, origin: str, error: type[UserError] = ConfigError) -> V:
     """Make a `kind` from plain data; what is wrong becomes one sentence that starts with `origin`.
@@ -36,9 +40,8 @@ def parse(kind: type[V], data: object, *, origin: str, error: type[UserError] = 
     try:
         return kind.model_validate(dict(data))
     except ValidationError as problem:
-        # A mistyped key leaves two faults, and the unknown one is what has to be changed.
-        faults = sorted(problem.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-        raise error(f"{origin}: {_sentence(kind, faults[0])}") from None
+        fault = min(problem.errors(), key=lambda one: _LAST.get(one["type"], 0))
+        raise error(f"{origin}: {_sentence(kind, fault)}") from None
 
 
 def _sentence(kind: type[BaseModel], detail: ErrorDetails) -> str:
