@@ -12,7 +12,8 @@ from evomerge.cluster.base import Executor, Work
 from evomerge.cluster.config import ClusterConfig
 from evomerge.cluster.target import load
 from evomerge.config import Job, read_job
-from evomerge.errors import InfrastructureError, UserError
+from evomerge.convert import to_mergekit
+from evomerge.errors import InfrastructureError, UserError, about
 from evomerge.evaluators.base import Failure, Report, Split
 from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.tasks import LmEvalConfig
@@ -32,12 +33,14 @@ __all__ = [
     "Listener",
     "evaluate",
     "export",
+    "export_mergekit",
     "export_recipe",
     "job_of",
     "merge",
     "resume",
     "search",
     "winner",
+    "write_new",
 ]
 
 
@@ -164,13 +167,24 @@ def export_recipe(folder: Path | str, out: Path | str, *, candidate: int | None 
     Raises:
         UserError: `out` exists, or there is no such candidate.
     """
-    out = Path(out)
-    if out.exists():
-        raise UserError(f"{out}: exists already; name a new file or remove it")
     with Study.open(folder, write=False) as study:
         label, recipe = _chosen(study, candidate)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(dump_recipe(recipe), encoding="utf-8")
+    write_new(Path(out), dump_recipe(recipe))
+    return label
+
+
+def export_mergekit(
+    folder: Path | str, out: Path | str, *, candidate: int | None = None, dtype: str | None = None
+) -> str:
+    """The winner's recipe, or a candidate's, as mergekit's YAML; its label is returned.
+
+    Raises:
+        UserError: `out` exists, there is no such candidate, or mergekit cannot be told the recipe.
+    """
+    with Study.open(folder, write=False) as study:
+        label, recipe = _chosen(study, candidate)
+    with about(f"{folder}: {label}"):
+        write_new(Path(out), to_mergekit(recipe, dtype=dtype))
     return label
 
 
@@ -223,6 +237,18 @@ def evaluate(
             else InfrastructureError(outcome.message)
         )
     return outcome
+
+
+def write_new(out: Path, text: str) -> None:
+    """Write a text file that is not there yet.
+
+    Raises:
+        UserError: it is.
+    """
+    if out.exists():
+        raise UserError(f"{out}: exists already; name a new file or remove it")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, encoding="utf-8")
 
 
 def _go_on(job: Job, study: Study, executor: Executor, listener: Listener) -> Comparison:

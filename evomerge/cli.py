@@ -15,6 +15,7 @@ import typer
 import yaml
 
 from evomerge import api, build, catalog, console, tables
+from evomerge import convert as conversion
 from evomerge.config import Job, read_job
 from evomerge.errors import ConfigError, EvomergeError, UserError, did_you_mean
 from evomerge.evaluators import tasks
@@ -114,12 +115,16 @@ def export(
     trial: Annotated[
         int | None, typer.Option(help="A candidate's number; the winner where left out.")
     ] = None,
-    format: Annotated[Literal["hf", "recipe"], typer.Option(help="What to write.")] = "hf",
+    format: Annotated[
+        Literal["hf", "recipe", "mergekit"], typer.Option(help="What to write.")
+    ] = "hf",
     dtype: Dtype = None,
 ) -> None:
     """The winner (or any candidate) as a model folder with a card, or as a recipe."""
     if format == "recipe":
         label = api.export_recipe(folder, out, candidate=trial)
+    elif format == "mergekit":
+        label = api.export_mergekit(folder, out, candidate=trial, dtype=dtype)
     else:
         with console.merging(out) as progress:
             label = api.export(folder, out, candidate=trial, dtype=dtype, progress=progress)
@@ -138,6 +143,23 @@ def merge(
     for warning in warnings:
         console.warn(warning)
     typer.echo(str(out))
+
+
+@app.command()
+def convert(
+    file: Annotated[Path, typer.Argument(help="Of mergekit, of mergekit-evolve, or a recipe.")],
+    out: Annotated[Path | None, typer.Option(help="The new file; printed where left out.")] = None,
+    dtype: Dtype = None,
+) -> None:
+    """mergekit's YAML to a recipe, mergekit-evolve's to a job, a recipe to mergekit's YAML."""
+    text, warnings = conversion.convert(file, dtype=dtype)
+    for warning in warnings:
+        console.warn(warning)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        api.write_new(out, text)
+        typer.echo(str(out))
 
 
 @app.command()

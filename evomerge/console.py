@@ -64,7 +64,7 @@ class Terminal(api.Listener):
     def started(self, job: Job, study: Study, executor: Executor) -> None:
         self._where, self._workers = executor.where, executor.slots
         out.print(f"{job.name}: {len(study.genes)} genes, seed {job.seed}, study in {study.path}")
-        out.print(f"running on {self._where}")
+        out.print(f"running on {self._where}", soft_wrap=True)
         if out.is_terminal:
             self._live = Live(console=out, refresh_per_second=4, transient=False)
             self._live.start()

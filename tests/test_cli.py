@@ -294,3 +294,27 @@ def test_a_study_whose_evaluator_has_changed_is_not_resumed(place: Place) -> Non
     row = {"question": "What is 5 plus 1?", "answer": "6"}
     (place.folder / "tasks" / "search.jsonl").write_text(json.dumps(row) + "\n")
     assert "have changed since the study began" in place.refuses("resume", "s")
+
+
+def test_converting_from_and_to_mergekit(place: Place) -> None:
+    theirs = {
+        "merge_method": "ties",
+        "base_model": "models/base",
+        "models": [{"model": "models/math", "parameters": {"weight": 0.5, "density": 0.5}}],
+    }
+    (place.folder / "mergekit.yaml").write_text(yaml.safe_dump(theirs))
+    ended = place.run("convert", "mergekit.yaml", "--out", "recipe.yaml")
+    assert ended.returncode == 0, ended.stderr
+    assert yaml.safe_load((place.folder / "recipe.yaml").read_text())["method"] == "ties"
+    assert place.run("check", "recipe.yaml").returncode == 0
+    back = place.run("convert", "recipe.yaml")
+    assert yaml.safe_load(back.stdout)["merge_method"] == "ties"
+    assert "exists already" in place.refuses("convert", "mergekit.yaml", "--out", "recipe.yaml")
+    assert "did you mean 'ties'?" in _refused(place, merge_method="tise")
+    assert "neither a recipe" in place.refuses("convert", "job.yaml")
+
+
+def _refused(place: Place, **changes: str) -> str:
+    data = yaml.safe_load((place.folder / "mergekit.yaml").read_text()) | changes
+    (place.folder / "mergekit.yaml").write_text(yaml.safe_dump(data))
+    return place.refuses("convert", "mergekit.yaml")

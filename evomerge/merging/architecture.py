@@ -27,7 +27,7 @@ def place(name: str) -> Place:
     """The layer and component of a tensor; norms count as norms wherever they stand."""
     layer = _LAYER.search(name)
     component = next((c for c, pattern in _COMPONENTS if pattern.search(name)), None)
-    return Place(int(layer[1]) if layer else None, component)
+    return Place(int(layer[1]) if layer else None, component, name)
 
 
 def in_layer(name: str, layer: int) -> str:

@@ -16,10 +16,10 @@ from torch import Tensor
 from evomerge.errors import UserError
 from evomerge.merging.bank import open_bank
 from evomerge.merging.inventory import INDEX, SINGLE
-from evomerge.merging.names import donor, tensor_names
+from evomerge.merging.names import donor, layer_count, tensor_names
 from evomerge.merging.sources import model_folder
 from evomerge.merging.weights import MergedWeights
-from evomerge.recipe.tree import Recipe, Stack, sources_of
+from evomerge.recipe.tree import Recipe, sources_of
 from evomerge.recipe.yaml import dump_recipe
 
 __all__ = ["published", "write_checkpoint"]
@@ -64,7 +64,7 @@ def write_checkpoint(
         for name in _COMPANIONS:
             if (origin / name).exists():
                 shutil.copyfile(origin / name, folder / name)
-        _write_config(recipe, origin, folder, dtype)
+        _write_config(layer_count(recipe, bank), origin, folder, dtype)
         (folder / "README.md").write_text(card, encoding="utf-8")
         (folder / "recipe.yaml").write_text(dump_recipe(recipe), encoding="utf-8")
 
@@ -132,10 +132,10 @@ def _write_shards(tensors: Iterator[tuple[str, Tensor]], folder: Path, limit: in
     (folder / INDEX).write_text(json.dumps(index, indent=2, sort_keys=True), encoding="utf-8")
 
 
-def _write_config(recipe: Recipe, origin: Path, folder: Path, dtype: str | None) -> None:
+def _write_config(layers: int, origin: Path, folder: Path, dtype: str | None) -> None:
     config = json.loads((origin / "config.json").read_text(encoding="utf-8"))
-    if isinstance(recipe, Stack):
-        config["num_hidden_layers"] = len(recipe.hops)
+    if "num_hidden_layers" in config:
+        config["num_hidden_layers"] = layers
     if dtype is not None:
         config.pop("torch_dtype", None)
         config["dtype"] = dtype

@@ -27,14 +27,17 @@ def donor(recipe: Recipe) -> Source:
 
 
 def tensor_names(recipe: Recipe, bank: Bank) -> Iterator[str]:
-    """The result's checkpoint names, in sorted order; a stack repeats its layers' names by hop."""
-    names = sorted(bank.inventory(donor(recipe)).tensors)
-    if not isinstance(recipe, Stack):
-        yield from names
-        return
-    yield from (name for name in names if place(name).layer is None)
-    for number in range(len(recipe.hops)):
-        yield from (in_layer(name, number) for name in names if place(name).layer == 0)
+    """The result's checkpoint names: sorted, but a stack's layers come hop by hop."""
+    match recipe:
+        case Source():
+            yield from sorted(bank.inventory(recipe).tensors)
+        case Merge():
+            yield from tensor_names(recipe.inputs[recipe.base or min(recipe.inputs)], bank)
+        case Stack():
+            names = list(tensor_names(recipe.inputs[recipe.embedding], bank))
+            yield from (name for name in names if place(name).layer is None)
+            for number in range(len(recipe.hops)):
+                yield from (in_layer(name, number) for name in names if place(name).layer == 0)
 
 
 def layer_count(recipe: Recipe, bank: Bank) -> int:

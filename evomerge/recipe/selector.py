@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from evomerge.recipe.value import Value
 
@@ -19,16 +19,20 @@ class Place(NamedTuple):
 
     layer: int | None
     component: Component | None
+    name: str = ""
+    """The tensor's checkpoint name."""
 
 
 class Selector(Value):
-    """Matches the places in `layers`, a half-open range, that belong to `component`.
+    """Matches the places in `layers`, a half-open range, that belong to `component`, and whose
+    tensor has `name` somewhere in its checkpoint name.
 
     What is left out does not restrict; an empty selector matches every tensor.
     """
 
     layers: tuple[int, int] | None = None
     component: Component | None = None
+    name: Annotated[str, Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _range(self) -> Selector:
@@ -40,10 +44,12 @@ class Selector(Value):
 
     @property
     def matches_all(self) -> bool:
-        return self.layers is None and self.component is None
+        return self.layers is None and self.component is None and self.name is None
 
     def matches(self, place: Place) -> bool:
         if self.component is not None and place.component != self.component:
+            return False
+        if self.name is not None and self.name not in place.name:
             return False
         if self.layers is None:
             return True

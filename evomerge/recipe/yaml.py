@@ -14,7 +14,14 @@ from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Stack
 from evomerge.recipe.value import parse
 
-__all__ = ["dump_recipe", "located", "parse_recipe", "read_mapping", "read_recipe"]
+__all__ = [
+    "dump_recipe",
+    "located",
+    "parse_recipe",
+    "read_documents",
+    "read_mapping",
+    "read_recipe",
+]
 
 
 def read_mapping(path: Path, *, error: type[UserError] = ConfigError) -> dict[str, Any]:
@@ -30,6 +37,18 @@ def read_mapping(path: Path, *, error: type[UserError] = ConfigError) -> dict[st
     if not isinstance(data, dict):
         raise error(f"{path}: expected a mapping of keys, got {type(data).__name__}")
     return data
+
+
+def read_documents(path: Path) -> list[Any]:
+    """Every document of a YAML file, read safely."""
+    try:
+        return [one for one in pyyaml.safe_load_all(path.read_text(encoding="utf-8")) if one]
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"{path}: cannot be read ({problem})") from None
+    except pyyaml.YAMLError as problem:
+        raise ConfigError(f"{path}: not valid YAML ({' '.join(str(problem).split())})") from None
 
 
 def read_recipe(path: Path) -> Recipe:

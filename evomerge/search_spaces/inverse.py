@@ -41,6 +41,8 @@ class Reading:
             raise RecipeError(
                 f"its method is {recipe.method!r}, the space has {', '.join(signatures)}"
             )
+        if any(rule.where.name is not None for rule in recipe.rules):
+            raise RecipeError("its rules select tensors by name, which the space does not")
         if recipe.seed != seed:
             raise RecipeError(f"its seed is {recipe.seed}, the space's is {seed}")
         self.signature = signatures[recipe.method]

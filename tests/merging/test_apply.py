@@ -14,7 +14,7 @@ from evomerge.merging.architecture import in_layer, place
 from evomerge.merging.bank import Bank
 from evomerge.merging.names import donor, tensor_names
 from evomerge.merging.weights import MergedWeights
-from evomerge.recipe.selector import Place, Selector
+from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Recipe, Rule, Stack, sources_of
 from tests.merging.conftest import Family, tiny_tensors, write_model
@@ -39,19 +39,31 @@ def stored(seed: int, name: str) -> Tensor:
 
 
 def test_places_of_llama_tensors() -> None:
-    assert place(Q1) == Place(1, "attention")
-    assert place(UP0) == Place(0, "mlp")
-    assert place("model.layers.2.input_layernorm.weight") == Place(2, "norm")
-    assert place("model.layers.2.self_attn.q_norm.weight") == Place(2, "norm")
-    assert place("model.norm.weight") == Place(None, "norm")
-    assert place("model.embed_tokens.weight") == Place(None, "embedding")
-    assert place("lm_head.weight") == Place(None, "head")
+    assert place(Q1)[:2] == (1, "attention")
+    assert place(UP0)[:2] == (0, "mlp")
+    assert place("model.layers.2.input_layernorm.weight")[:2] == (2, "norm")
+    assert place("model.layers.2.self_attn.q_norm.weight")[:2] == (2, "norm")
+    assert place("model.norm.weight")[:2] == (None, "norm")
+    assert place("model.embed_tokens.weight")[:2] == (None, "embedding")
+    assert place("lm_head.weight")[:2] == (None, "head")
     assert in_layer(Q1, 11) == "model.layers.11.self_attn.q_proj.weight"
 
 
 def test_linear_is_the_weighted_mean(family: Family) -> None:
     got = value(merge("linear", {"m": family.math, "j": family.json}), Q1)
     assert torch.allclose(got, (stored(1, Q1) + stored(2, Q1)) / 2, atol=1e-7)
+
+
+def test_a_merge_of_stacks_has_as_many_layers_as_they_do(family: Family) -> None:
+    def cut(source: Source, *layers: int) -> Stack:
+        hops = tuple(Hop(of="m", layer=layer) for layer in layers)
+        return Stack(inputs={"m": source}, embedding="m", head="m", hops=hops)
+
+    recipe = merge("linear", {"m": cut(family.math, 1, 2), "j": cut(family.json, 0, 1)})
+    found = dict(MergedWeights(recipe, "float32").tensors())
+    assert {place(name).layer for name in found} == {None, 0, 1}
+    expected = (stored(1, Q1) + stored(2, in_layer(Q1, 0))) / 2
+    assert torch.allclose(found[in_layer(Q1, 0)], expected, atol=1e-7)
 
 
 def test_task_arithmetic_adds_task_vectors(family: Family) -> None:

@@ -121,6 +121,12 @@ def test_recipes_are_frozen() -> None:
 
 def test_selector_without_restriction_matches_tensors_outside_the_layers() -> None:
     assert Selector().matches(Place(None, None))
+    up = Place(3, "mlp", "model.layers.3.mlp.up_proj.weight")
+    assert Selector(name="up_proj").matches(up)
+    assert Selector(name="up_proj", layers=(3, 4)).matches(up)
+    assert not Selector(name="up_proj", layers=(4, 5)).matches(up)
+    assert not Selector(name="down_proj").matches(up)
+    assert not Selector(name="up_proj").matches_all
     assert not Selector(layers=(0, 9)).matches(Place(None, "embedding"))
     assert Rule().where.matches_all
     assert Source(model="x").kind == "source"

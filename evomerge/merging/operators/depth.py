@@ -41,10 +41,10 @@ def lines(options: LinesOptions, each: Sequence[Nothing], look: Look) -> list[fl
     own, so that this follows any other method. Outside the layers the released code gives alpha to
     all; here the head and the final norm, which sit at the deep end, go with the last layer.
     """
-    layer, component = look.place
+    layer = look.place.layer
     if layer is not None:
         depth = layer / (look.layers - 1) if look.layers > 1 else 1.0
         return [options.alpha + options.beta * depth]
-    if component == "embedding":
+    if look.place.component == "embedding":
         return [options.alpha if options.embedding is None else options.embedding]
     return [options.alpha + options.beta if options.head is None else options.head]

@@ -1,0 +1,172 @@
+"""mergekit-evolve's configuration as a job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from evomerge.errors import ConfigError, did_you_mean
+
+__all__ = ["SourceOf", "job_of"]
+
+SourceOf = Callable[[Any], tuple[str, dict[str, Any]]]
+"""A model reference -> its name among the sources, and the source as plain data."""
+
+_GENOME = {
+    "models",
+    "merge_method",
+    "base_model",
+    "tokenizer_source",
+    "layer_granularity",
+    "normalize",
+    "allow_negative_weights",
+    "filters",
+    "smooth",
+}
+_TOP = {
+    "genome",
+    "tasks",
+    "limit",
+    "num_fewshot",
+    "shuffle",
+    "random_init",
+    "apply_chat_template",
+    "fewshot_as_multiturn",
+}
+_PARTS = {"self_attn": "attention", "mlp": "mlp", "norm": "norm", "embed_tokens": "embedding"}
+_SEARCHED = 200
+"""Documents that the search sees where no limit is given."""
+
+
+def job_of(
+    data: Mapping[str, Any], source_of: SourceOf, *, name: str, origin: str
+) -> tuple[dict[str, Any], list[str]]:
+    """A job as plain data, and what a user should know.
+
+    Args:
+        source_of: reads a model reference.
+
+    Raises:
+        ConfigError: what has no equivalent.
+    """
+    warnings = [
+        f"{origin}: {where}{key} has no effect in mergekit-evolve; {did_you_mean(key, known)}"
+        for where, keys, known in (
+            ("", data, _TOP),
+            ("genome.", data.get("genome") or {}, _GENOME),
+        )
+        for key in keys
+        if key not in known
+    ]
+    genome = data.get("genome")
+    if not isinstance(genome, Mapping) or not genome.get("models"):
+        raise ConfigError(f"{origin}: genome.models is missing")
+    sources = dict(source_of(one) for one in genome["models"])
+    base = None
+    if genome.get("base_model"):
+        base, source = source_of(genome["base_model"])
+        sources.setdefault(base, source)
+    if genome.get("tokenizer_source") not in (None, "base"):
+        raise ConfigError(f"{origin}: genome.tokenizer_source has no equivalent yet; take 'base'")
+    if genome.get("smooth"):
+        raise ConfigError(f"{origin}: genome.smooth has no equivalent; take layer_granularity")
+    for key in ("shuffle", "random_init"):
+        if data.get(key):
+            warnings.append(f"{origin}: {key} has no effect here: the sample is fixed by a seed")
+    space = _space(genome, base, origin, warnings)
+    job = {
+        "name": name,
+        "sources": sources,
+        "space": space,
+        "optimizer": {"kind": "cma_es"},
+        "evaluator": _evaluator(data, origin, warnings),
+        "budget": {"candidates": 100},
+    }
+    return job, warnings
+
+
+def _space(
+    genome: Mapping[str, Any], base: str | None, origin: str, warnings: list[str]
+) -> dict[str, Any]:
+    method = str(genome.get("merge_method"))
+    kinds = {
+        "linear": ("weight",),
+        "task_arithmetic": ("weight",),
+        "ties": ("weight", "density"),
+        "dare_ties": ("weight", "density"),
+        "slerp": ("t",),
+    }
+    if method not in kinds:
+        hint = did_you_mean(method, kinds)
+        raise ConfigError(f"{origin}: genome.merge_method: no equivalent of {method!r}; {hint}")
+    if method == "slerp" and (len(genome["models"]) != 2 or base is None):
+        raise ConfigError(
+            f"{origin}: slerp chooses the best two of its models there; name two, one the base"
+        )
+    negative = bool(genome.get("allow_negative_weights"))
+    ranges = {"weight": [-1.0 if negative else 0.0, 1.0], "density": [0.05, 1.0], "t": [0.0, 1.0]}
+    warnings.append(f"{origin}: genes have no bounds in mergekit-evolve; see space.genes")
+    normalize = genome.get("normalize")
+    if normalize is None:
+        normalize = method in ("ties", "dare_ties", "linear")
+    space: dict[str, Any] = {
+        "kind": "parameter",
+        "method": method,
+        **({"base": base} if base else {}),
+        "genes": {gene: ranges[gene] for gene in kinds[method]},
+        **({"options": {"normalize": normalize}} if method != "slerp" else {}),
+    }
+    if method == "dare_ties":
+        space["options"]["rescale"] = "l1"
+    groups: dict[str, Any] = {}
+    if (size := int(genome.get("layer_granularity") or 0)) > 0:
+        groups["layers"] = size
+    if filters := genome.get("filters"):
+        unknown = [one for one in filters if one not in _PARTS]
+        if unknown:
+            raise ConfigError(
+                f"{origin}: genome.filters: {unknown[0]!r} is no component;"
+                f" {did_you_mean(str(unknown[0]), _PARTS)}"
+            )
+        groups["components"] = [_PARTS[one] for one in filters]
+    return space | ({"groups": groups} if groups else {})
+
+
+def _evaluator(data: Mapping[str, Any], origin: str, warnings: list[str]) -> dict[str, Any]:
+    tasks: dict[str, Any] = {}
+    given = data.get("tasks")
+    for one in given if isinstance(given, Sequence) and not isinstance(given, str) else []:
+        task = {"name": one} if isinstance(one, str) else dict(one)
+        metric, _, chosen = str(task.get("metric", "acc,none")).partition(",")
+        weight = float(task.get("weight", 1.0))
+        if weight < 0:
+            warnings.append(
+                f"{origin}: the negative weight of {task['name']} is dropped: whether less is"
+                " better is known from the metric"
+            )
+        tasks[str(task["name"])] = {
+            "metric": metric,
+            "filter": chosen or "none",
+            "weight": abs(weight),
+        }
+    if not tasks:
+        raise ConfigError(f"{origin}: tasks is missing")
+    limit = int(data.get("limit") or _SEARCHED)
+    warnings.append(
+        f"{origin}: mergekit-evolve searches on the examples that it reports; here the first"
+        f" {limit} of each task's test split are searched and the rest is the holdout. Name other"
+        " splits under evaluator.splits if the task has them"
+    )
+    evaluator: dict[str, Any] = {
+        "kind": "lm_eval",
+        "chat_template": bool(data.get("apply_chat_template", True)),
+        "tasks": tasks,
+        "splits": {
+            "search": {"split": "test", "end": limit},
+            "holdout": {"split": "test", "first": limit},
+        },
+        "allow_test_split": True,
+    }
+    if data.get("num_fewshot") is not None:
+        evaluator["num_fewshot"] = int(data["num_fewshot"])
+    return evaluator

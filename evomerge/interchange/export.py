@@ -1,0 +1,193 @@
+"""A recipe as mergekit's YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import yaml
+
+from evomerge.errors import RecipeError
+from evomerge.interchange.methods import METHODS, Method
+from evomerge.interchange.rules import TensorParameters, blocks, outside
+from evomerge.recipe.selector import Place
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Merge, Recipe, Rule, Stack
+
+__all__ = ["Places", "write"]
+
+Places = Callable[[Recipe], Sequence[Place]]
+"""Where a model's tensors sit, with their names."""
+
+_HEADER = "# Written by evomerge for mergekit 0.1.5; with several documents, for mergekit-multi.\n"
+_BY_OURS: Mapping[str, tuple[str, Method]] = {
+    method.ours: (theirs, method) for theirs, method in METHODS.items()
+}
+
+
+def write(recipe: Recipe, places: Places, *, dtype: str = "bfloat16") -> str:
+    """YAML from which mergekit builds the same weights: in float32, rounded once to `dtype`.
+
+    Random masks (DARE, DELLA) are drawn otherwise there: equal in distribution only.
+
+    Raises:
+        RecipeError: what mergekit cannot be told, and why.
+    """
+    documents: list[dict[str, Any]] = []
+    if isinstance(recipe, Source):
+        recipe = Merge(method="linear", inputs={"model": recipe}, rules=(_one("model"),))
+    _document(recipe, places, dtype, documents)
+    documents[-1].pop("name")
+    return _HEADER + yaml.safe_dump_all(documents, sort_keys=False)
+
+
+def _one(name: str) -> Rule:
+    return Rule(inputs={name: {"weight": 1.0}})
+
+
+def _document(
+    recipe: Merge | Stack, places: Places, dtype: str, documents: list[dict[str, Any]]
+) -> str:
+    """Append the recipe's document, after those that it refers to; the name of it."""
+    names = {}
+    for key, one in recipe.inputs.items():
+        if isinstance(one, Source):
+            names[key] = _reference(one)
+        else:
+            names[key] = _document(one, places, dtype, documents)
+    if isinstance(recipe, Merge):
+        body = _merge(recipe, names, places)
+    else:
+        body = _stack(recipe, names)
+    name = f"step{len(documents) + 1}"
+    documents.append({"name": name, **body, "dtype": "float32", "out_dtype": dtype})
+    return name
+
+
+def _reference(source: Source) -> str:
+    revision = f"@{source.revision}" if source.revision else ""
+    return f"{source.model}{revision}" + (f"+{source.adapter}" if source.adapter else "")
+
+
+def _merge(merge: Merge, names: Mapping[str, str], places: Places) -> dict[str, Any]:
+    if merge.method not in _BY_OURS:
+        raise RecipeError(f"mergekit has no method {merge.method!r}")
+    theirs, method = _BY_OURS[merge.method]
+    if merge.method == "karcher" and merge.base is not None:
+        raise RecipeError("karcher on task vectors cannot be said in mergekit, which has no base")
+    base = merge.base or (min(merge.inputs) if not method.base else None)
+    operands = [n for n in sorted(merge.inputs) if not method.base or n != merge.base]
+    if not method.base and merge.base is not None:
+        given = {name for rule in merge.rules for name in rule.inputs}
+        operands = [name for name in operands if name != merge.base or name in given]
+        base = merge.base if merge.base in operands else operands[0]
+    tensors = [_parameters(merge, place) for place in places(merge)]
+    found = list(blocks(tensors))
+    listed = [*([base] if base and method.base else []), *operands]
+    body: dict[str, Any] = {"merge_method": theirs}
+    if base is not None and merge.method != "karcher":
+        body["base_model"] = names[base]
+    elif merge.method == "karcher":
+        body["base_model"] = names[operands[0]]
+    ends = outside(tensors)
+    if len(found) == 1:
+        rules = _joined(ends, found[0].rules)
+        body["models"] = _sources(listed, operands, names, rules, method, None)
+        body["parameters"] = _shared(rules, method)
+        return body
+    body["slices"] = []
+    for block in found:
+        # mergekit takes the embedding from the first slice and what follows the layers from the
+        # last; other slices are better off without.
+        at_an_end = block in (found[0], found[-1])
+        rules = _joined(ends if at_an_end else (), block.rules)
+        sources = _sources(listed, operands, names, rules, method, block.layers)
+        body["slices"].append({"sources": sources, "parameters": _shared(rules, method)})
+    return body
+
+
+def _joined(ends: Sequence[Rule], inside: Sequence[Rule]) -> list[Rule]:
+    """The rules of a slice; what is outside the layers needs a rule where the rest's differs."""
+    rest = inside[-1]
+    return [
+        *(rule for rule in ends if (rule.options, rule.inputs) != (rest.options, rest.inputs)),
+        *inside,
+    ]
+
+
+def _parameters(merge: Merge, place: Place) -> TensorParameters:
+    rule = merge.rule_for(place)
+    kind = place.name
+    if place.layer is not None:
+        kind = place.name.split(f".{place.layer}.", 1)[1]
+    return TensorParameters(kind, place.layer, {**merge.options, **rule.options}, rule.inputs)
+
+
+def _sources(
+    listed: Sequence[str],
+    operands: Sequence[str],
+    names: Mapping[str, str],
+    rules: Sequence[Rule],
+    method: Method,
+    layers: tuple[int, int] | None,
+) -> list[dict[str, Any]]:
+    found = []
+    for name in listed:
+        one: dict[str, Any] = {"model": names[name]}
+        if layers is not None:
+            one["layer_range"] = list(layers)
+        if name in operands and method.each:
+            one["parameters"] = {
+                theirs: _setting(
+                    rules,
+                    [
+                        rule.inputs.get(name, {}).get(ours, method.defaults.get(ours))
+                        for rule in rules
+                    ],
+                )
+                for theirs, ours in method.each.items()
+                if any(ours in rule.inputs.get(name, {}) for rule in rules)
+            }
+        elif name in operands and any(rule.inputs.get(name) for rule in rules):
+            values = {v for rule in rules for v in rule.inputs.get(name, {}).values()}
+            if len(values) > 1 or values - {1.0}:
+                raise RecipeError(f"{method.ours} with weights cannot be said in mergekit")
+        found.append(one)
+    return found
+
+
+def _shared(rules: Sequence[Rule], method: Method) -> dict[str, Any]:
+    """Every shared parameter, by filter where rules differ."""
+    turned = {ours: theirs for theirs, ours in method.shared.items()}
+    written = []
+    for rule in rules:
+        known = {ours: method.defaults[ours] for ours in turned if ours in method.defaults}
+        options = method.write(known | dict(rule.options))
+        written.append({turned.get(key, key): value for key, value in options.items()})
+    keys = dict.fromkeys(key for options in written for key in options)
+    return {key: _setting(rules, [options.get(key) for options in written]) for key in keys}
+
+
+def _setting(rules: Sequence[Rule], values: Sequence[Any]) -> Any:
+    """A scalar, or values by filter in the order of the rules."""
+    if len({repr(one) for one in values}) == 1:
+        return values[0]
+    return [
+        {"filter": rule.where.name or "*", "value": value}
+        for rule, value in zip(rules, values, strict=True)
+    ]
+
+
+def _stack(stack: Stack, names: Mapping[str, str]) -> dict[str, Any]:
+    if any(hop.scale != 1.0 for hop in stack.hops):
+        raise RecipeError("a hop that scales its input cannot be said in mergekit")
+    if (stack.embedding, stack.head) != (stack.hops[0].of, stack.hops[-1].of):
+        raise RecipeError("mergekit takes the embedding of the first hop and the head of the last")
+    slices = []
+    numbered = list(enumerate(stack.hops))
+    for _, run in groupby(numbered, lambda item: (item[1].of, item[1].layer - item[0])):
+        hops = [hop for _, hop in run]
+        layers = [hops[0].layer, hops[-1].layer + 1]
+        slices.append({"sources": [{"model": names[hops[0].of], "layer_range": layers}]})
+    return {"merge_method": "passthrough", "slices": slices}

@@ -1,0 +1,57 @@
+"""mergekit's parameter values: scalars, gradients over depth, filters by tensor name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evomerge.errors import ConfigError
+
+__all__ = ["setting_at"]
+
+
+def setting_at(setting: Any, tensor: str, t: float, *, origin: str) -> Any:
+    """The value of a setting for a tensor at depth `t` of its slice (0 first, 1 last layer).
+
+    None where no filter matches: the next setting in precedence decides.
+
+    Raises:
+        ConfigError: the setting is none of mergekit's forms.
+    """
+    if isinstance(setting, Mapping):
+        return _filtered([setting], tensor, t, origin)
+    if isinstance(setting, Sequence) and not isinstance(setting, str):
+        if not setting:
+            raise ConfigError(f"{origin}: an empty list has no value")
+        if all(isinstance(one, Mapping) for one in setting):
+            return _filtered(setting, tensor, t, origin)
+        return _gradient([_number(one, origin) for one in setting], t)
+    return _number(setting, origin) if isinstance(setting, str) else setting
+
+
+def _filtered(settings: Sequence[Mapping[str, Any]], tensor: str, t: float, origin: str) -> Any:
+    for one in settings:
+        if "value" not in one or set(one) - {"value", "filter"}:
+            raise ConfigError(f"{origin}: a filtered value has the keys value and filter")
+        chosen = one.get("filter")
+        if chosen in (None, "*") or str(chosen) in tensor:
+            return setting_at(one["value"], tensor, t, origin=origin)
+    return None
+
+
+def _gradient(knots: Sequence[float], t: float) -> float:
+    """Linear between equally spaced knots."""
+    if len(knots) == 1:
+        return knots[0]
+    place = t * (len(knots) - 1)
+    left = min(int(place), len(knots) - 2)
+    share = place - left
+    return (1 - share) * knots[left] + share * knots[left + 1]
+
+
+def _number(value: Any, origin: str) -> float:
+    """YAML reads 1e-5 as a string."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{origin}: a number is wanted, got {value!r}") from None
