@@ -1,0 +1,207 @@
+"""Merging three 135M experts: against the memory's bandwidth, and against mergekit.
+
+    python benchmarks/merge.py [--methods linear ties] [--repeats 3]
+
+For each method, in one run on one machine:
+
+- candidate: seconds to merge in process with everything that the bank keeps in place, as a search's
+  second and later candidates are, with another weight each time, to bfloat16;
+- bandwidth: the bytes of the inputs and of the result, once each, over that time, as a share of
+  what a copy of the same size reaches;
+- first: the first candidate, which fills the bank's cache;
+- mergekit: `run_merge` in process with its modules loaded, to disk as it always is;
+- whole: `evomerge merge` and `mergekit-yaml` as processes, seconds and peak memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from published import ROOT, write
+
+from evomerge.convert import to_mergekit
+from evomerge.merging.bank import open_bank
+from evomerge.merging.checkpoint import write_checkpoint
+from evomerge.merging.weights import MergedWeights
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Merge, Rule, sources_of
+from evomerge.recipe.yaml import dump_recipe
+
+MODEL = ROOT / ".cache" / "smollm2-135m-instruct"
+ADAPTERS = ROOT / "examples" / "specialists" / "adapters"
+EXPERTS = ("json", "math", "spell")
+BASELESS = ("linear",)
+OPTIONS: dict[str, dict[str, Any]] = {
+    "slerp": {"t": 0.4},
+    "dare_ties": {"rescale": "l1"},
+    "della": {"rescale": "l1"},
+    "sce": {"select_topk": 0.5},
+}
+EACH: dict[str, dict[str, Any]] = {
+    "ties": {"density": 0.4},
+    "dare_ties": {"density": 0.4},
+    "della": {"density": 0.4, "epsilon": 0.1},
+}
+WEIGHTED = ("linear", "task_arithmetic", "ties", "dare_ties", "della", "tsvm")
+METHODS = (
+    "linear",
+    "slerp",
+    "task_arithmetic",
+    "ties",
+    "dare_ties",
+    "della",
+    "sce",
+    "model_stock",
+    "tsvm",
+)
+
+
+def experts(folder: Path) -> dict[str, Source]:
+    """Whole checkpoints of the demo's specialists, as mergekit wants them, and their base."""
+    base = Source(model=str(MODEL))
+    found = {"base": base}
+    for name in EXPERTS:
+        adapted = Source(model=str(MODEL), adapter=str(ADAPTERS / name))
+        write_checkpoint(adapted, folder / name, card="")
+        found[name] = Source(model=str(folder / name))
+    return found
+
+
+def recipe(method: str, sources: dict[str, Source], number: int = 0) -> Merge:
+    """Another one for each number."""
+    chosen = EXPERTS[:1] if method == "slerp" else EXPERTS
+    base = None if method in BASELESS else "base"
+    weight = {"weight": 0.5 + 0.01 * number} if method in WEIGHTED else {}
+    own = {name: {**EACH.get(method, {}), **weight} for name in chosen}
+    options = dict(OPTIONS.get(method, {}))
+    if method == "slerp":
+        options["t"] += 0.01 * number
+    return Merge(
+        method=method,
+        base=base,
+        inputs={name: sources[name] for name in ([base] if base else []) + list(chosen)},
+        options=options,
+        rules=(Rule(inputs=own if any(own.values()) else {}),),
+    )
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def merge_all(one: Merge) -> None:
+    for _ in MergedWeights(one, "bfloat16").tensors():
+        pass
+
+
+def copy_gb_per_s(size: int) -> float:
+    """Bytes read and written a second by a copy between buffers that are there already."""
+    one = torch.zeros(size, dtype=torch.uint8)
+    two = torch.ones_like(one)
+    best = min(seconds(lambda: two.copy_(one)) for _ in range(5))
+    return 2 * size / best / 1e9
+
+
+def moved(one: Merge) -> int:
+    """Bytes of the inputs and of the result."""
+    sources = list(dict.fromkeys(sources_of(one)))
+    bank = open_bank(tuple(sources))
+    size = bank.inventory(sources[0]).size
+    return (len(sources) + 1) * size
+
+
+def by_mergekit(text: str, folder: Path) -> float:
+    from mergekit.config import MergeConfiguration
+    from mergekit.merge import run_merge
+    from mergekit.options import MergeOptions
+
+    config = MergeConfiguration.model_validate(yaml.safe_load(text))
+    options = MergeOptions(quiet=True, write_model_card=False, copy_tokenizer=False)
+    with contextlib.redirect_stderr(io.StringIO()):
+        return seconds(lambda: run_merge(config, str(folder / "theirs"), options))
+
+
+def process(command: list[str]) -> tuple[float, float]:
+    """Seconds, and peak GiB."""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    began = time.perf_counter()
+    child = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(child.pid, 0)
+    took = time.perf_counter() - began
+    if status:
+        raise SystemExit(f"{command[0]} failed")
+    return took, usage.ru_maxrss / 2**20
+
+
+def measure(method: str, sources: dict[str, Source], repeats: int, copy: float) -> dict[str, Any]:
+    first = seconds(partial(merge_all, recipe(method, sources)))
+    numbered = [recipe(method, sources, number) for number in range(1, repeats + 1)]
+    later = [seconds(partial(merge_all, one)) for one in numbered]
+    took = statistics.median(later)
+    one = recipe(method, sources)
+    row: dict[str, Any] = {
+        "first_s": first,
+        "candidate_s": took,
+        "bandwidth_share": moved(one) / took / 1e9 / copy,
+    }
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "recipe.yaml").write_text(dump_recipe(one))
+        evomerge = str(Path(sys.executable).parent / "evomerge")
+        out = str(folder / "ours")
+        row["process_s"], row["process_gib"] = process(
+            [evomerge, "merge", str(folder / "recipe.yaml"), "--out", out, "--dtype", "bfloat16"]
+        )
+        if method != "tsvm":
+            text = to_mergekit(one)
+            (folder / "mergekit.yaml").write_text(text)
+            by_mergekit(text, folder)  # which loads what it needs
+            shutil.rmtree(folder / "theirs")
+            row["mergekit_s"] = by_mergekit(text, folder)
+            shutil.rmtree(folder / "theirs")
+            row["times_mergekit"] = row["mergekit_s"] / took
+            mergekit = str(Path(sys.executable).parent / "mergekit-yaml")
+            row["mergekit_process_s"], row["mergekit_process_gib"] = process(
+                [mergekit, str(folder / "mergekit.yaml"), str(folder / "theirs")]
+            )
+            row["process_times"] = row["mergekit_process_s"] / row["process_s"]
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--repeats", type=int, default=3)
+    given = parser.parse_args()
+    rows: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as place:
+        sources = experts(Path(place))
+        copy = copy_gb_per_s(moved(recipe("linear", sources)) // 2)
+        print(f"copy: {copy:.1f} GB/s read and written, {torch.get_num_threads()} threads")
+        for method in given.methods:
+            row = rows[method] = measure(method, sources, given.repeats, copy)
+            print(f"{method:<16}", "  ".join(f"{key} {value:.3g}" for key, value in row.items()))
+            write("merge", {"copy_gb_per_s": copy, "methods": rows})
+
+
+if __name__ == "__main__":
+    main()
