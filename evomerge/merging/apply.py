@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
+import torch
 from torch import Tensor
 
 from evomerge.errors import RecipeError
@@ -18,13 +18,13 @@ __all__ = ["weights_of"]
 
 
 def weights_of(recipe: Recipe, bank: Bank) -> Weights:
-    """The recipe's tensors by checkpoint name: float32, not rounded yet, the caller's to change.
+    """The recipe's tensors by checkpoint name: rounded once, the caller's to change.
 
     Asking for one raises a `CandidateError` where the combination is undefined for the recipe's
     parameters.
     """
     if isinstance(recipe, Source):
-        return partial(bank.tensor, recipe)
+        return _Stored(recipe, bank).value
     inputs = {name: weights_of(one, bank) for name, one in recipe.inputs.items()}
     match recipe:
         case Merge():
@@ -34,21 +34,32 @@ def weights_of(recipe: Recipe, bank: Bank) -> Weights:
 
 
 @dataclass(frozen=True)
+class _Stored:
+    """A source as it is."""
+
+    source: Source
+    bank: Bank
+
+    def value(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
+        return self.bank.tensor(self.source, name).to(dtype)
+
+
+@dataclass(frozen=True)
 class _Layers:
     """A stack whose tensors are those of its inputs, under other names."""
 
     stack: Stack
     inputs: dict[str, Weights]
 
-    def value(self, name: str) -> Tensor:
+    def value(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
         stack, at = self.stack, place(name)
         if at.layer is None:
             of = stack.embedding if at.component == "embedding" else stack.head
-            return self.inputs[of](name)
+            return self.inputs[of](name, dtype)
         hop = stack.hops[at.layer]
         if hop.scale != 1.0:
             raise RecipeError(
                 f"hop {at.layer} scales its input by {hop.scale}, which no plain checkpoint can"
                 " hold"
             )
-        return self.inputs[hop.of](in_layer(name, hop.layer))
+        return self.inputs[hop.of](in_layer(name, hop.layer), dtype)

@@ -15,9 +15,10 @@ from safetensors import safe_open
 from torch import Tensor
 
 from evomerge.errors import SourceError
-from evomerge.merging.adapter import LowRank, read_adapter
+from evomerge.merging.adapter import LowRank, Rows, read_adapter
 from evomerge.merging.finite import is_finite
 from evomerge.merging.inventory import Inventory, read_inventory
+from evomerge.merging.memory import keep_freed_memory
 from evomerge.merging.sources import adapter_folder, model_folder
 from evomerge.recipe.source import Source
 
@@ -61,19 +62,32 @@ class Bank:
 
     def tensor(self, source: Source, name: str) -> Tensor:
         """A new float32 tensor that the caller may change in place."""
-        weight = self._stored(source, name).to(torch.float32, copy=True)
-        if change := self._adapters[source].get(name):
-            change.add_to(weight, 1.0)
-        return weight
+        return self.reader(source, name)(...)
 
-    def change(self, source: Source, base: Source, name: str) -> LowRank | Tensor | None:
-        """th - th_0: None where it is zero by construction, factors where it is low-rank."""
+    def reader(self, source: Source, name: str) -> Callable[[Rows], Tensor]:
+        """Reads rows of a tensor: each time a new float32 tensor, the caller's to change."""
+        stored, change = self._stored(source, name), self._adapters[source].get(name)
+
+        def read(rows: Rows) -> Tensor:
+            weight = stored[rows].to(torch.float32, copy=True)
+            if change:
+                change.rows(rows).add_to(weight, 1.0)
+            return weight
+
+        return read
+
+    def change_reader(
+        self, source: Source, base: Source, name: str
+    ) -> Callable[[Rows], LowRank | Tensor | None]:
+        """Reads rows of th - th_0: None where it is zero by construction, factors if low-rank."""
         same = model_folder(source) == model_folder(base)
         if same and not self._adapters[base].get(name):
-            return self._adapters[source].get(name)
+            change = self._adapters[source].get(name)
+            return lambda rows: change.rows(rows) if change else None
         if source == base:
-            return None
-        return self.tensor(source, name).sub_(self.tensor(base, name))
+            return lambda rows: None
+        weights, origin = self.reader(source, name), self.reader(base, name)
+        return lambda rows: weights(rows).sub_(origin(rows))
 
     def remember(self, key: Hashable, compute: Callable[[], T]) -> T:
         """What `compute` gives, kept under `key` unless that is None."""
@@ -104,4 +118,5 @@ class Bank:
 @cache
 def open_bank(sources: tuple[Source, ...]) -> Bank:
     """The process's bank for these sources: opened once, so its statistics are computed once."""
+    keep_freed_memory()
     return Bank(sources)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -14,7 +14,6 @@ from evomerge.merging.bank import Bank
 from evomerge.merging.linalg import singular_triples
 from evomerge.merging.operators.base import Gram, Scope
 from evomerge.merging.selection import Threshold, generator, global_thresholds
-from evomerge.merging.vectors import Vector, dense
 from evomerge.recipe.selector import Place
 
 __all__ = ["TensorLook"]
@@ -22,21 +21,29 @@ __all__ = ["TensorLook"]
 
 @dataclass(frozen=True, kw_only=True)
 class TensorLook:
-    """Implements `Look` for one tensor of one merge."""
+    """Implements `Look` for one tensor of one merge, or for some rows of it."""
 
     bank: Bank
     tensor: str
     names: Sequence[str]
     layers: int
+    size: int
     seed: int
-    vectors: Sequence[Vector]
-    """The operands' weights or task vectors; an anchor's own weights first."""
+    whole: Callable[[int], Tensor]
+    """Weights or task vector `i`, all of the tensor; an anchor's own weights are the first."""
     keys: Sequence[Hashable]
     """What names each vector in the bank; None for one that is itself a candidate's."""
-    origin: Tensor | None
     everywhere: Callable[[int], Iterator[tuple[str, Tensor]]]
     """All tensors of operand `i`'s task vector, sorted by name."""
     survey: Callable[[], Sequence[Mapping[str, float]]]
+    part: Sequence[Tensor] = ()
+    """The task vectors' rows at hand, where the method is given them."""
+    origin: Tensor | None = None
+    """The base's rows at hand."""
+    start: int = 0
+    """Flat index of the first element at hand."""
+    draws: dict[int, torch.Generator] = field(default_factory=dict)
+    """One generator an operand: the rows' masks, one after the other, are the tensor's."""
 
     @property
     def place(self) -> Place:
@@ -52,45 +59,33 @@ class TensorLook:
         return self.survey()
 
     def gram(self) -> Gram:
-        return self.bank.remember(
-            self._key("gram", *self.keys), lambda: _gram(dense(self.vectors, self.origin))
-        )
+        return self.bank.remember(self._key("gram", *self.keys), lambda: _gram(self._all()))
 
     def row_gram(self) -> Gram:
-        return self.bank.remember(
-            self._key("row_gram", *self.keys), lambda: _row_gram(dense(self.vectors, self.origin))
-        )
+        return self.bank.remember(self._key("row_gram", *self.keys), lambda: _row_gram(self._all()))
 
     def norm(self, i: int, p: float) -> float:
-        return self.bank.remember(
-            self._key("norm", self.keys[i], p), lambda: _norm(self._tau(i), p)
-        )
+        key = self._key("norm", self.keys[i], p)
+        return self.bank.remember(key, lambda: _norm(self.whole(i), p))
 
     def keep_largest(self, i: int, density: float, scope: Scope = "tensor") -> Tensor:
-        tau = self._tau(i)
-        if scope == "tensor":
-            cut = self.bank.remember(
-                self._key("threshold", self.keys[i], density), lambda: Threshold.of(tau, density)
-            )
-        else:
-            cuts = self.bank.remember(
-                self._key("thresholds", _elsewhere(self.keys[i]), density),
-                lambda: global_thresholds(lambda: self.everywhere(i), density),
-            )
-            cut = cuts[self.tensor]
-        return cut.mask(tau)
+        return self._cut(i, density, scope).mask(self.part[i], self.start)
+
+    def trimmed(self, i: int, density: float, scope: Scope = "tensor") -> Tensor:
+        return self._cut(i, density, scope).trim(self.part[i], self.start)
 
     def keep_random(self, i: int, keep: float | Tensor) -> Tensor:
-        tau = self._tau(i)
-        draws = generator(self.seed, self.tensor, self.names[i])
-        return (torch.rand(tau.shape, generator=draws).to(tau.device)) < keep
+        if i not in self.draws:
+            self.draws[i] = generator(self.seed, self.tensor, self.names[i])
+        shape, device = self.part[i].shape, self.part[i].device
+        return torch.rand(shape, generator=self.draws[i]).to(device) < keep
 
     def largest(self, values: Tensor, k: int) -> Tensor:
         return Threshold.of_count(values, k).mask(values)
 
     def svd(self, i: int, rank: int) -> tuple[Tensor, Tensor, Tensor]:
         def leading() -> tuple[Tensor, Tensor, Tensor]:
-            u, s, vt = singular_triples(self._tau(i))
+            u, s, vt = singular_triples(self.whole(i))
             return u[:, :rank].clone(), s[:rank].clone(), vt[:rank].clone()
 
         return self.bank.remember(self._key("svd", self.keys[i], rank), leading)
@@ -98,8 +93,18 @@ class TensorLook:
     def decompose(self, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return singular_triples(matrix)
 
-    def _tau(self, i: int) -> Tensor:
-        return dense([self.vectors[i]], self.origin)[0]
+    def _cut(self, i: int, density: float, scope: Scope) -> Threshold:
+        if scope == "tensor":
+            key = self._key("threshold", self.keys[i], density)
+            return self.bank.remember(key, lambda: Threshold.of(self.whole(i), density))
+        key = self._key("thresholds", _elsewhere(self.keys[i]), density)
+        cuts = self.bank.remember(
+            key, lambda: global_thresholds(lambda: self.everywhere(i), density)
+        )
+        return cuts[self.tensor]
+
+    def _all(self) -> list[Tensor]:
+        return [self.whole(i) for i in range(len(self.keys))]
 
     def _key(self, kind: str, *parts: Hashable) -> Hashable:
         return None if None in parts else (kind, *parts)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from evomerge.errors import RecipeError
+from evomerge.merging.adapter import LowRank, Rows
 from evomerge.merging.architecture import place
 from evomerge.merging.bank import Bank
 from evomerge.merging.look import TensorLook
 from evomerge.merging.names import layer_count, tensor_names
 from evomerge.merging.operators import operators
-from evomerge.merging.operators.base import Operator
+from evomerge.merging.operators.base import Coefficients, Operator
 from evomerge.merging.vectors import Vector, combine, dense
 from evomerge.recipe.check import operands
 from evomerge.recipe.digest import digest
@@ -24,8 +27,41 @@ from evomerge.recipe.tree import Merge
 
 __all__ = ["Node", "Weights"]
 
-Weights = Callable[[str], Tensor]
-"""Checkpoint name -> a new float32 tensor, the caller's to change."""
+BLOCK = 1 << 18
+"""Elements of a block of rows: a megabyte in float32, so that temporaries stay in cache."""
+
+
+class Weights(Protocol):
+    """A model's tensors by checkpoint name."""
+
+    def __call__(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
+        """A new tensor, rounded once from float32; the caller's to change."""
+
+
+@dataclass(frozen=True)
+class _Vectors:
+    """A tensor's origin, if there is one, and its operands' vectors, by rows."""
+
+    shape: torch.Size
+    origin: Callable[[Rows], Tensor] | None
+    vectors: Sequence[Callable[[Rows], Vector]]
+
+    def whole(self, i: int) -> Tensor:
+        """Vector `i`, all of it, dense; not for keeping."""
+        found = self.vectors[i](...)
+        if found is None:
+            return torch.zeros(self.shape)
+        return found.dense() if isinstance(found, LowRank) else found
+
+    def dense(self, rows: Rows, origin: Tensor) -> list[Tensor]:
+        return dense([read(rows) for read in self.vectors], origin)
+
+    def blocks(self) -> Iterator[tuple[slice, int]]:
+        """Ranges of rows, each with the flat index where it starts."""
+        width = self.shape.numel() // self.shape[0]
+        height = max(1, BLOCK // max(width, 1))
+        for first in range(0, self.shape[0], height):
+            yield slice(first, first + height), first * width
 
 
 @dataclass(frozen=True)
@@ -37,24 +73,61 @@ class Node:
     inputs: Mapping[str, Weights]
     """The merge's inputs, ready in the same way."""
 
-    def value(self, name: str) -> Tensor:
-        """The merged tensor, float32; the caller's to change."""
-        origin, vectors = self._vectors(name)
+    def value(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
+        """The merged tensor, rounded once; the caller's to change."""
+        found = self._vectors(name)
         options, each = self._parameters(name)
-        look = self._look(name, origin, vectors, self._survey)
-        function = self._operator.function
-        match self._operator.signature.family:
-            case "span":
-                return combine(origin, vectors, function(options, each, look))
-            case "elementwise" | "matrix":
-                if origin is None:
-                    raise RecipeError(f"method {self.merge.method!r} needs a base")
-                if all(vector is None for vector in vectors):
-                    return origin
-                change: Tensor = function(dense(vectors, origin), options, each, look)
-                return change.add_(origin)
-            case family:
-                raise RecipeError(f"method {self.merge.method!r}: no engine for family {family!r}")
+        look = self._look(name, found, self._survey)
+        if self._operator.signature.family == "span":
+            coefficients = self._operator.function(options, each, look)
+            if np.ndim(coefficients) == 2:  # row by row
+                return self._combined(found, coefficients, ...).to(dtype)
+            return self._by_blocks(
+                found, dtype, lambda rows, start: self._combined(found, coefficients, rows)
+            )
+        if found.origin is None:
+            raise RecipeError(f"method {self.merge.method!r} needs a base")
+        if not self._operator.by_rows(options):
+            return self._changed(found, options, each, look, ..., 0).to(dtype)
+        return self._by_blocks(
+            found,
+            dtype,
+            lambda rows, start: self._changed(found, options, each, look, rows, start),
+        )
+
+    def _by_blocks(
+        self, found: _Vectors, dtype: torch.dtype, merge: Callable[[Rows, int], Tensor]
+    ) -> Tensor:
+        """The tensor, some rows at a time, so that what is computed in between stays in cache."""
+        if found.shape.numel() <= BLOCK or len(found.shape) < 2:  # a vector counts as one row
+            return merge(..., 0).to(dtype)
+        out = torch.empty(found.shape, dtype=dtype)
+        for rows, start in found.blocks():
+            out[rows] = merge(rows, start)
+        return out
+
+    def _combined(self, found: _Vectors, coefficients: Coefficients, rows: Rows) -> Tensor:
+        origin = found.origin(rows) if found.origin else None
+        return combine(origin, [read(rows) for read in found.vectors], coefficients)
+
+    def _changed(
+        self,
+        found: _Vectors,
+        options: Any,
+        each: Sequence[Any],
+        look: TensorLook,
+        rows: Rows,
+        start: int,
+    ) -> Tensor:
+        assert found.origin is not None
+        origin = found.origin(rows)
+        vectors = [read(rows) for read in found.vectors]
+        if all(vector is None for vector in vectors):
+            return origin
+        taus = dense(vectors, origin)
+        at_hand = replace(look, part=taus, origin=origin, start=start)
+        change: Tensor = self._operator.function(taus, options, each, at_hand)
+        return change.add_(origin)
 
     @cached_property
     def _operator(self) -> Operator:
@@ -88,36 +161,50 @@ class Node:
             signature.each.model_validate(rule.inputs.get(one, {})) for one in self._names
         ]
 
-    def _vectors(self, name: str) -> tuple[Tensor | None, list[Vector]]:
-        """The origin's weights, if there is an origin, and the operands' vectors."""
+    def _vectors(self, name: str) -> _Vectors:
         if self._origin is None:
-            return None, [self.inputs[one](name) for one in self._inputs]
-        return self.inputs[self._origin](name), [self._change(one, name) for one in self._inputs]
+            readers = [self._reader(one, name) for one in self._inputs]
+            return _Vectors(self._shape(self._inputs[0], name, readers[0]), None, readers)
+        origin = self._reader(self._origin, name)
+        changes = [self._change(one, name, origin) for one in self._inputs]
+        return _Vectors(self._shape(self._origin, name, origin), origin, changes)
 
-    def _change(self, one: str, name: str) -> Vector:
-        """The task vector of an input, without its weights where it can be had without them."""
-        origin = self._origin or ""
-        source, base = self.merge.inputs[one], self.merge.inputs[origin]
+    def _shape(self, one: str, name: str, read: Callable[[Rows], Tensor]) -> torch.Size:
+        source = self.merge.inputs[one]
+        if isinstance(source, Source):
+            return torch.Size(self.bank.inventory(source).tensors[name].shape)
+        return read(...).shape
+
+    def _reader(self, one: str, name: str) -> Callable[[Rows], Tensor]:
+        """Reads rows of an input's weights."""
+        source = self.merge.inputs[one]
+        if isinstance(source, Source):
+            return self.bank.reader(source, name)
+        whole = self.inputs[one](name)
+        return lambda rows: whole[rows].clone()
+
+    def _change(
+        self, one: str, name: str, origin: Callable[[Rows], Tensor]
+    ) -> Callable[[Rows], Vector]:
+        """Reads rows of an input's task vector, without its weights where that can be."""
+        source, base = self.merge.inputs[one], self.merge.inputs[self._origin or ""]
         if isinstance(source, Source) and isinstance(base, Source):
-            return self.bank.change(source, base, name)
-        return self.inputs[one](name).sub_(self.inputs[origin](name))
+            return self.bank.change_reader(source, base, name)
+        weights = self._reader(one, name)
+        return lambda rows: weights(rows).sub_(origin(rows))
 
     def _look(
-        self,
-        name: str,
-        origin: Tensor | None,
-        vectors: Sequence[Vector],
-        survey: Callable[[], Sequence[Mapping[str, float]]],
+        self, name: str, found: _Vectors, survey: Callable[[], Sequence[Mapping[str, float]]]
     ) -> TensorLook:
         return TensorLook(
             bank=self.bank,
             tensor=name,
             names=self._names,
             layers=self._layers,
+            size=found.shape.numel(),
             seed=self.merge.seed,
-            vectors=vectors,
+            whole=found.whole,
             keys=[self._key(one, name) for one in self._inputs],
-            origin=origin,
             everywhere=self._everywhere,
             survey=survey,
         )
@@ -132,8 +219,7 @@ class Node:
 
     def _everywhere(self, i: int) -> Iterator[tuple[str, Tensor]]:
         for name in tensor_names(self.merge, self.bank):
-            origin, vectors = self._vectors(name)
-            yield name, dense([vectors[i]], origin)[0]
+            yield name, self._vectors(name).whole(i)
 
     def _survey(self) -> Sequence[Mapping[str, float]]:
         """What the operator's survey finds, once a recipe."""
@@ -146,11 +232,15 @@ class Node:
         for _ in range(self._operator.rounds(len(self._names)) if survey else 0):
             totals: dict[str, float] = {}
             for name in tensor_names(self.merge, self.bank):
-                origin, vectors = self._vectors(name)
-                options, each = self._parameters(name)
-                look = self._look(name, origin, vectors, lambda: done)
+                found = self._vectors(name)
                 assert survey is not None
-                for key, value in survey(dense(vectors, origin), options, each, look).items():
+                assert found.origin is not None
+                options, each = self._parameters(name)
+                origin = found.origin(...)
+                taus = found.dense(..., origin)
+                look = self._look(name, found, lambda: done)
+                look = replace(look, part=taus, origin=origin)
+                for key, value in survey(taus, options, each, look).items():
                     totals[key] = totals.get(key, 0.0) + value
             done.append(totals)
         return done

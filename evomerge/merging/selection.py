@@ -5,22 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
 __all__ = ["Threshold", "generator", "global_thresholds"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Threshold:
     """The cut between the k largest magnitudes and the rest; of equal ones the first are kept."""
 
     value: float
-    ties_kept: int
-    """How many elements of exactly this magnitude are among the k."""
-    ties: int
-    """How many there are."""
+    dropped: Tensor
+    """Flat indices, ascending, of the elements of exactly this magnitude that are not kept."""
 
     @classmethod
     def of(cls, values: Tensor, density: float) -> Threshold:
@@ -30,19 +30,40 @@ class Threshold:
     @classmethod
     def of_count(cls, values: Tensor, k: int) -> Threshold:
         """The cut that keeps exactly k, at least 1, of the elements."""
-        magnitude = values.abs().flatten()
-        value = torch.kthvalue(magnitude, magnitude.numel() - k + 1).values
-        above = int((magnitude > value).sum())
-        return cls(float(value), k - above, int((magnitude == value).sum()))
+        bits = _bits(values)
+        upper, inside = _find(_upper_counts(bits), k)
+        near = bits[bits >> 16 == upper]
+        cut = torch.kthvalue(near, near.numel() - inside + 1).values
+        equal = (bits == cut).nonzero().flatten()
+        kept = inside - int((near > cut).sum())
+        return cls(float(cut.view(torch.float32)), equal[kept:].clone())
 
-    def mask(self, values: Tensor) -> Tensor:
-        """Boolean mask of the k largest, in the shape of `values`."""
-        magnitude = values.abs()
-        if self.ties_kept == self.ties:
-            return magnitude >= self.value
-        equal = magnitude == self.value
-        first = equal.flatten().cumsum(0).reshape(equal.shape) <= self.ties_kept
-        return (magnitude > self.value) | (equal & first)
+    def mask(self, values: Tensor, start: int = 0) -> Tensor:
+        """Boolean mask of the k largest, in the shape of `values`.
+
+        `start`: the flat index of the first of `values`, where they are rows of the tensor.
+        """
+        mask = values.abs() >= self.value
+        if len(self.dropped):
+            mask.view(-1)[self._dropped_in(values, start)] = False
+        return mask
+
+    def trim(self, values: Tensor, start: int = 0) -> Tensor:
+        """The k largest, and zeros; as `mask`, in one pass without a mask."""
+        kept = torch.nn.functional.hardshrink(values, self._below)
+        if len(self.dropped):
+            kept.view(-1)[self._dropped_in(values, start)] = 0.0
+        return kept
+
+    @cached_property
+    def _below(self) -> float:
+        """The largest float32 that is cut off; hardshrink cuts off its limit, too."""
+        return float(np.nextafter(np.float32(self.value), np.float32(-1.0)))
+
+    def _dropped_in(self, values: Tensor, start: int) -> Tensor:
+        ends = torch.tensor([start, start + values.numel()], device=self.dropped.device)
+        first, last = torch.searchsorted(self.dropped, ends).tolist()
+        return self.dropped[first:last] - start
 
 
 def global_thresholds(
@@ -55,7 +76,7 @@ def global_thresholds(
     """
     counts = torch.zeros(1 << 16, dtype=torch.int64)
     for _, tensor in tensors():
-        counts += torch.bincount(_bits(tensor) >> 16, minlength=1 << 16)
+        counts += _upper_counts(_bits(tensor))
     k = _count(density, int(counts.sum()))
     upper, k = _find(counts, k)
     counts.zero_()
@@ -67,10 +88,10 @@ def global_thresholds(
     value = float(cut.view(torch.float32))
     found = {}
     for name, tensor in tensors():
-        ties = int((tensor.abs() == value).sum())
-        kept = min(ties, left)
+        equal = (tensor.abs().flatten() == value).nonzero().flatten()
+        kept = min(len(equal), left)
         left -= kept
-        found[name] = Threshold(value, kept, ties)
+        found[name] = Threshold(value, equal[kept:].clone())
     return found
 
 
@@ -81,6 +102,11 @@ def _count(density: float, size: int) -> int:
 def _bits(tensor: Tensor) -> Tensor:
     """Magnitudes as integers of the same order."""
     return tensor.abs().flatten().view(torch.int32)
+
+
+def _upper_counts(bits: Tensor) -> Tensor:
+    """How many share each upper half."""
+    return torch.bincount(bits >> 16, minlength=1 << 16)
 
 
 def _find(counts: Tensor, k: int) -> tuple[int, int]:

@@ -46,7 +46,7 @@ class MergedWeights:
         for name in tensor_names(self.recipe, bank):
             like = stored[name] if name in stored else stored[in_layer(name, 0)]
             kept = getattr(torch, self.dtype) if self.dtype else DTYPES[like.dtype]
-            merged = weights(name).to(kept)
+            merged = weights(name, kept)
             if not is_finite(merged):
                 raise CandidateError(f"the merged tensor {name!r} is not finite")
             yield name, merged

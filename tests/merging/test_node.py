@@ -164,3 +164,26 @@ def test_a_second_candidate_finds_its_statistics_in_the_bank(
     tensors(recipe.model_copy(update={"options": {"lambda": 0.5}}), bank)
     # Each matrix has three decompositions that are kept, and two polar factors that are not.
     assert len(calls) - first == first * 2 // 5
+
+
+@pytest.mark.parametrize("method", operators())
+def test_rows_apart_give_what_the_whole_gives(
+    family: Family, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from evomerge.merging import node
+
+    recipe = merge(family, method)
+    whole = tensors(recipe)
+    monkeypatch.setattr(node, "BLOCK", 20)
+    for name, tensor in tensors(recipe).items():
+        assert torch.equal(tensor, whole[name]), name
+
+
+def test_one_row_is_a_block_where_rows_are_long(
+    family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from evomerge.merging import node
+
+    whole = tensors(merge(family, "ties"))
+    monkeypatch.setattr(node, "BLOCK", 1)
+    assert torch.equal(flat(tensors(merge(family, "ties"))), flat(whole))

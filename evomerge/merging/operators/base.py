@@ -62,12 +62,16 @@ class Look(Protocol):
         """Layers of the model."""
 
     @property
+    def size(self) -> int:
+        """Elements of the whole tensor, of which the rows at hand may be a part."""
+
+    @property
     def names(self) -> Sequence[str]:
         """The operands' names, in their order."""
 
     @property
     def base(self) -> Tensor:
-        """The base's weights, float32; not to be changed."""
+        """The base's weights, the rows at hand, float32; not to be changed."""
 
     @property
     def surveyed(self) -> Sequence[Mapping[str, float]]:
@@ -84,6 +88,9 @@ class Look(Protocol):
 
     def keep_largest(self, i: int, density: float, scope: Scope = "tensor") -> Tensor:
         """Boolean mask of the floor(density * D) largest magnitudes (exactly, at least one)."""
+
+    def trimmed(self, i: int, density: float, scope: Scope = "tensor") -> Tensor:
+        """Task vector `i` with all but its largest magnitudes set to 0; a new tensor."""
 
     def keep_random(self, i: int, keep: float | Tensor) -> Tensor:
         """Boolean Bernoulli(keep) mask, seeded by recipe, tensor name and input name."""
@@ -117,6 +124,9 @@ class Operator:
     survey: Survey | None = None
     rounds: Callable[[int], int] = lambda operands: 1
     """Rounds of the survey, given the number of operands."""
+    by_rows: Callable[[Any], bool] = lambda options: False
+    """Whether, with these options, rows may be merged apart from each other: all that a row needs
+    beyond itself it asks of the look."""
 
 
 REGISTRY: dict[str, Operator] = {}
@@ -136,6 +146,7 @@ def operator(
     evolve: Mapping[str, Evolve] | None = None,
     survey: Survey | None = None,
     rounds: Callable[[int], int] = lambda operands: 1,
+    by_rows: Callable[[Any], bool] = lambda options: False,
 ) -> Callable[[F], F]:
     """Register a function as the merge method `name`; its docstring's first line is the summary."""
 
@@ -155,7 +166,7 @@ def operator(
             most=most,
             evolve=evolve or {},
         )
-        REGISTRY[name] = Operator(signature, function, survey, rounds)
+        REGISTRY[name] = Operator(signature, function, survey, rounds, by_rows)
         return function
 
     return register

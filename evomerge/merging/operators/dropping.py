@@ -48,6 +48,11 @@ class WeightDensityEpsilon(WeightDensity):
         return self
 
 
+def _by_rows(options: DropOptions | DellaOptions) -> bool:
+    """The L1 norm is the whole tensor's."""
+    return options.rescale != "l1"
+
+
 @operator(
     "dare_linear",
     family="elementwise",
@@ -56,6 +61,7 @@ class WeightDensityEpsilon(WeightDensity):
     each=WeightDensity,
     citation=DARE,
     evolve={"weight": (0.0, 1.5), "density": (0.1, 1.0)},
+    by_rows=_by_rows,
 )
 def dare_linear(
     taus: Sequence[Tensor], options: DropOptions, each: Sequence[WeightDensity], look: Look
@@ -72,6 +78,7 @@ def dare_linear(
     each=WeightDensity,
     citation=f"{DARE}; Yadav et al. 2023",
     evolve={"weight": (0.0, 1.5), "density": (0.1, 1.0)},
+    by_rows=_by_rows,
 )
 def dare_ties(
     taus: Sequence[Tensor], options: DropOptions, each: Sequence[WeightDensity], look: Look
@@ -89,6 +96,7 @@ def dare_ties(
     each=WeightDensityEpsilon,
     citation=DELLA,
     evolve={"weight": (0.1, 2.0), "density": (0.2, 0.8), "lambda": (0.5, 1.5)},
+    by_rows=_by_rows,
 )
 def della(
     taus: Sequence[Tensor], options: DellaOptions, each: Sequence[WeightDensityEpsilon], look: Look
@@ -111,6 +119,7 @@ def della(
     each=WeightDensityEpsilon,
     citation=DELLA,
     evolve={"weight": (0.0, 1.5), "density": (0.2, 0.8), "lambda": (0.5, 1.5)},
+    by_rows=_by_rows,
 )
 def della_linear(
     taus: Sequence[Tensor], options: DropOptions, each: Sequence[WeightDensityEpsilon], look: Look
@@ -159,7 +168,7 @@ def _keep_by_rank(tau: Tensor, density: float, epsilon: float) -> Tensor:
 
 
 def _rescaled(tau: Tensor, mask: Tensor, keep: float | Tensor, rescale: Rescale) -> Tensor:
-    kept = tau * mask
+    kept = tau.where(mask, tau.new_zeros(()))
     match rescale:
         case "inverse_keep":
             return kept / keep

@@ -36,6 +36,7 @@ class TiesOptions(Lambda):
     each=WeightDensity,
     citation="Yadav et al., TIES-Merging, NeurIPS 2023, arXiv 2306.01708",
     evolve={"weight": (0.1, 2.0), "density": (0.05, 1.0), "lambda": (0.3, 2.0)},
+    by_rows=lambda options: True,
 )
 def ties(
     taus: Sequence[Tensor], options: TiesOptions, each: Sequence[WeightDensity], look: Look
@@ -48,7 +49,7 @@ def ties(
     parts = [
         tau * one.weight
         if one.density >= 1
-        else tau * one.weight * look.keep_largest(i, one.density, options.scope)
+        else look.trimmed(i, one.density, options.scope).mul_(one.weight)
         for i, (tau, one) in enumerate(zip(taus, each, strict=True))
     ]
     weights = [one.weight for one in each]
@@ -63,14 +64,17 @@ def agreeing(
     The divisor is the sum of |w|, not of w: otherwise a negative weight would undo itself.
     """
     votes = parts if sign == "mass" else [part.sign() for part in parts]
-    elected = (total(votes) >= 0).to(parts[0].dtype) * 2 - 1
+    # 1 or -1, and 1 where the votes cancel. Masks are floats throughout: mixed types are slow.
+    elected = total(votes).sign_().add_(0.5).sign_()
     merged = elected.new_zeros(elected.shape)
     weight = elected.new_zeros(elected.shape)
     for part, one in zip(parts, weights, strict=True):
-        agrees = part.sign() == elected
-        merged += part * agrees
-        weight += agrees * abs(one)
-    return merged / weight.where(weight > 0, weight.new_ones(())) if normalize else merged
+        agreed = (part * elected).clamp_(min=0)
+        merged += agreed
+        if normalize:
+            weight.add_(agreed.sign_(), alpha=abs(one))
+    merged *= elected
+    return merged.div_(weight.where(weight > 0, weight.new_ones(()))) if normalize else merged
 
 
 def total(parts: Sequence[Tensor]) -> Tensor:
@@ -102,6 +106,7 @@ class Threshold(Value):
     least=2,
     citation="Wang et al., Localizing task information (TALL masks), ICML 2024, arXiv 2405.07813",
     evolve={"threshold": (0.1, 1.0), "lambda": (0.1, 1.0)},
+    by_rows=lambda options: True,
 )
 def consensus(
     taus: Sequence[Tensor], options: ConsensusOptions, each: Sequence[Threshold], look: Look
@@ -112,7 +117,7 @@ def consensus(
     """
     merged = total(taus)
     if options.merged == "ties":
-        trimmed = [tau * look.keep_largest(i, 0.2) for i, tau in enumerate(taus)]
+        trimmed = [look.trimmed(i, 0.2) for i in range(len(taus))]
         merged = agreeing(trimmed, [1.0] * len(taus), normalize=False)
     useful = merged.new_zeros(merged.shape)
     for tau, one in zip(taus, each, strict=True):
@@ -149,6 +154,7 @@ def _emr_sizes(
     citation="Huang et al., EMR-Merging, NeurIPS 2024, arXiv 2405.17461",
     survey=_emr_sizes,
     evolve={"lambda": (0.2, 1.0)},
+    by_rows=lambda options: True,
 )
 def emr(taus: Sequence[Tensor], options: EmrOptions, each: Sequence[Nothing], look: Look) -> Tensor:
     """The largest change among those of the elected sign; or one expert rebuilt from it.

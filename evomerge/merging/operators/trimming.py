@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,7 @@ class BreadcrumbsOptions(Lambda):
         "gamma": (0.0, 0.05),
         "lambda": (0.1, 1.0),
     },
+    by_rows=lambda options: True,
 )
 def breadcrumbs(
     taus: Sequence[Tensor],
@@ -83,6 +85,7 @@ def breadcrumbs(
         "gamma": (0.0, 0.05),
         "lambda": (0.1, 1.0),
     },
+    by_rows=lambda options: True,
 )
 def breadcrumbs_ties(
     taus: Sequence[Tensor],
@@ -98,7 +101,7 @@ def breadcrumbs_ties(
 def _middle(taus: Sequence[Tensor], each: Sequence[WeightDensityGamma], look: Look) -> list[Tensor]:
     parts = []
     for i, (tau, one) in enumerate(zip(taus, each, strict=True)):
-        size = tau.numel()
+        size = look.size
         kept = max(1, int(one.density * size + 1e-6))
         top = min(int(one.gamma * size + 1e-6), size - kept)
         part = tau * one.weight
@@ -126,6 +129,7 @@ class NearswapOptions(Value):
     most=1,
     citation="alchemonaut, QuartetAnemoi-70B (NearSwap); mergekit 0.1.5",
     evolve={"t": (1e-6, 1e-2, "log")},
+    by_rows=lambda options: True,
 )
 def nearswap(
     taus: Sequence[Tensor], options: NearswapOptions, each: Sequence[Nothing], look: Look
@@ -135,5 +139,5 @@ def nearswap(
     th = th_0 + clip(th_1 - th_0, -t, t), which is what mergekit's formula comes to.
     """
     (tau,) = taus
-    size = float(tau.square().mean().sqrt()) if options.relative else 1.0
+    size = look.norm(0, 2.0) / math.sqrt(look.size) if options.relative else 1.0
     return tau.clamp(-options.t * size, options.t * size)

@@ -30,7 +30,7 @@ class MaskedLook(TensorLook):
     def keep_random(self, i: int, keep: float | Tensor) -> Tensor:
         if i not in self.masks:
             return super().keep_random(i, keep)
-        return torch.tensor(self.masks[i], dtype=torch.bool).reshape(self._tau(i).shape)
+        return torch.tensor(self.masks[i], dtype=torch.bool).reshape(self.part[i].shape)
 
 
 def applied(
@@ -64,7 +64,9 @@ def applied(
         names=names[:count],
         layers=layers,
         seed=seed,
-        vectors=rows,
+        size=rows[0].numel(),
+        whole=lambda i: rows[i],
+        part=rows,
         keys=[None] * len(rows),
         origin=origin,
         everywhere=lambda i: iter([(tensor, rows[i])]),
