@@ -122,9 +122,9 @@ def test_a_recipe_scored_before_is_not_evaluated_again(tmp_path: Path) -> None:
     assert notes.read_text() == before
 
 
-def _run_and_kill(arguments: list[str], after_s: float, whole_group: bool) -> bool:
-    """Run the search as a program and kill it; True if it ended by itself first."""
-    process = subprocess.Popen(
+def _start(arguments: list[str]) -> subprocess.Popen[bytes]:
+    """The search as a program of its own."""
+    return subprocess.Popen(
         [sys.executable, "-m", "tests.sphere", *arguments],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -132,6 +132,11 @@ def _run_and_kill(arguments: list[str], after_s: float, whole_group: bool) -> bo
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
+
+
+def _run_and_kill(arguments: list[str], after_s: float, whole_group: bool) -> bool:
+    """Run the search as a program and kill it; True if it ended by itself first."""
+    process = _start(arguments)
     try:
         _, errors = process.communicate(timeout=after_s)
         assert process.returncode == 0, errors.decode()[-2000:]
@@ -142,20 +147,32 @@ def _run_and_kill(arguments: list[str], after_s: float, whole_group: bool) -> bo
         return False
 
 
+def _run_and_kill_at(arguments: list[str], notes: Path, lines: int, delay_s: float) -> bool:
+    """Run the search and kill it a moment after the notes have so many lines; True if it ended."""
+    process = _start(arguments)
+    while process.poll() is None:
+        if notes.exists() and len(notes.read_text().split()) >= lines:
+            time.sleep(delay_s)
+            break
+        time.sleep(0.001)
+    process.kill()
+    _, errors = process.communicate()
+    if process.returncode == -signal.SIGKILL:
+        return False
+    assert process.returncode == 0, errors.decode()[-2000:]
+    return True
+
+
 @pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_candidates(tmp_path: Path) -> None:
     search(tmp_path / "whole", candidates=40, executor=in_process()).close()
     rng, kills, notes = random.Random(11), 0, tmp_path / "notes"
     arguments = [str(tmp_path / "killed"), "--candidates", "40", "--notes", str(notes)]
-    started = time.monotonic()
-    assert _run_and_kill([str(tmp_path / "try"), "--candidates", "3"], 120, whole_group=False)
-    start_s = time.monotonic() - started
-    while not _run_and_kill(arguments, start_s + rng.uniform(-0.4, 0.4), whole_group=False):
+    lines = 0
+    while not _run_and_kill_at(arguments, notes, lines + rng.randint(1, 9), rng.uniform(0, 0.04)):
         kills += 1
+        lines = len(notes.read_text().split())
         assert kills < 60
-        if kills == 8:
-            assert _run_and_kill(arguments, 120, whole_group=False)
-            break
     assert kills >= 2
     assert found(tmp_path / "killed") == found(tmp_path / "whole")
     # An evaluation may be repeated only if the kill came before its outcome was on record.

@@ -101,9 +101,13 @@ class Node:
         """The tensor, some rows at a time, so that what is computed in between stays in cache."""
         if found.shape.numel() <= BLOCK or len(found.shape) < 2:  # a vector counts as one row
             return merge(..., 0).to(dtype)
-        out = torch.empty(found.shape, dtype=dtype)
+        out: Tensor | None = None
         for rows, start in found.blocks():
-            out[rows] = merge(rows, start)
+            merged = merge(rows, start)
+            if out is None:
+                out = merged.new_empty(found.shape, dtype=dtype)
+            out[rows] = merged
+        assert out is not None, "a tensor of more elements than a block has rows"
         return out
 
     def _combined(self, found: _Vectors, coefficients: Coefficients, rows: Rows) -> Tensor:
