@@ -11,6 +11,7 @@ import yaml
 from evomerge.cluster.target import load
 from evomerge.errors import ConfigError, about
 from evomerge.interchange import evolve, export, mergekit
+from evomerge.interchange.references import References
 from evomerge.recipe.digest import plain
 from evomerge.recipe.selector import Place
 from evomerge.recipe.tree import Recipe
@@ -58,7 +59,7 @@ def to_mergekit(recipe: Recipe, *, dtype: str | None = None) -> str:
 
 
 def _job(data: Mapping[str, Any], file: Path) -> tuple[str, list[str]]:
-    reader = mergekit.References(str(file), Path.cwd(), {})
+    reader = References(str(file), Path.cwd(), {})
 
     def source_of(reference: Any) -> tuple[str, dict[str, Any]]:
         name = reader.name(reference)
