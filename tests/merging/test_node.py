@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from evomerge.merging.bank import Bank
 from evomerge.merging.names import tensor_names
 from evomerge.merging.operators import operators, signatures
 from evomerge.merging.weights import MergedWeights
+from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Rule, sources_of
-from tests.merging.conftest import Family, tiny_tensors
+from tests.merging.conftest import Family, tiny_tensors, write_model
 
 NEEDED: dict[str, dict[str, Any]] = {
     "lines": {"alpha": 0.3, "beta": 0.7},
@@ -187,3 +189,21 @@ def test_one_row_is_a_block_where_rows_are_long(
     whole = tensors(merge(family, "ties"))
     monkeypatch.setattr(node, "BLOCK", 1)
     assert torch.equal(flat(tensors(merge(family, "ties"))), flat(whole))
+
+
+@pytest.mark.parametrize("method", ["ties", "breadcrumbs"])
+def test_rows_apart_where_many_changes_are_equally_large(
+    tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from evomerge.merging import node
+
+    sources = {}
+    for seed, name in enumerate(("base", "m")):
+        coarse = {key: (one * 10).round() / 10 for key, one in tiny_tensors(seed).items()}
+        sources[name] = Source(model=str(write_model(tmp_path / name, coarse)))
+    each = {"weight": 1.0, "density": 0.3}
+    recipe = Merge(method=method, base="base", inputs=sources, rules=(Rule(inputs={"m": each}),))
+    whole = tensors(recipe)
+    monkeypatch.setattr(node, "BLOCK", 20)
+    for name, tensor in tensors(recipe).items():
+        assert torch.equal(tensor, whole[name]), name
