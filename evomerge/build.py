@@ -58,11 +58,12 @@ def check(job: Job, origin: str | None = None) -> list[str]:
             with about(f"sources.{name}"):
                 read_inventory(model_folder(source))
                 adapter_folder(source)
+        over = space(job)
         middle = tuple(
-            gene.choices[0] if isinstance(gene, ChoiceGene) else 0.5 for gene in space(job).genes
+            gene.choices[0] if isinstance(gene, ChoiceGene) else 0.5 for gene in over.genes
         )
         landmarks(job)
-        return check_recipe(space(job).recipe(middle), origin or job.name)
+        return check_recipe(over.recipe(middle), origin or job.name)
 
 
 def check_recipe(recipe: Recipe, origin: str) -> list[str]:

@@ -154,6 +154,10 @@ class Node:
         return [*([anchor] if anchor else []), *self._names]
 
     @cached_property
+    def _digest(self) -> str:
+        return digest(self.merge)
+
+    @cached_property
     def _layers(self) -> int:
         return layer_count(self.merge, self.bank)
 
@@ -227,7 +231,7 @@ class Node:
 
     def _survey(self) -> Sequence[Mapping[str, float]]:
         """What the operator's survey finds, once a recipe."""
-        return self.bank.remember(("survey", digest(self.merge)), self._rounds)
+        return self.bank.remember(("survey", self._digest), self._rounds)
 
     def _rounds(self) -> list[dict[str, float]]:
         """A pass over the whole model each; what it finds in the tensors is added up."""
