@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from evomerge.errors import CandidateError
 from evomerge.merging.apply import weights_of
 from evomerge.merging.architecture import in_layer
 from evomerge.merging.bank import open_bank
-from evomerge.merging.finite import is_finite
 from evomerge.merging.names import donor, tensor_names
 from evomerge.recipe.tree import Recipe, sources_of
 
@@ -46,7 +44,4 @@ class MergedWeights:
         for name in tensor_names(self.recipe, bank):
             like = stored[name] if name in stored else stored[in_layer(name, 0)]
             kept = getattr(torch, self.dtype) if self.dtype else DTYPES[like.dtype]
-            merged = weights(name, kept)
-            if not is_finite(merged):
-                raise CandidateError(f"the merged tensor {name!r} is not finite")
-            yield name, merged
+            yield name, weights(name, kept)
