@@ -15,6 +15,7 @@ from pathlib import Path
 from types import EllipsisType
 from typing import Any
 
+import torch
 from safetensors import safe_open
 from torch import Tensor
 
@@ -45,6 +46,10 @@ class LowRank:
     def add_to(self, weight: Tensor, coefficient: float) -> None:
         """weight += coefficient * scale * B A, in place, in float32."""
         weight.addmm_(self.b, self.a, alpha=coefficient * self.scale)
+
+    def to(self, device: torch.device) -> LowRank:
+        """The same on a device."""
+        return LowRank(self.a.to(device), self.b.to(device), self.scale)
 
     def rows(self, chosen: Rows) -> LowRank:
         """The change of some rows of the weight."""

@@ -1,12 +1,14 @@
 """The bank: the parents that one worker holds, and what is computed of them once.
 
 Checkpoints are memory-mapped, so the workers of a node share their pages; adapters are kept as
-factors. Statistics (Gram matrices, top-k thresholds, SVDs) are computed at first use and kept.
+factors. Statistics (Gram matrices, top-k thresholds, SVDs) are computed at first use and kept, the
+dear ones also on disk, by content.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+import math
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -16,17 +18,19 @@ from torch import Tensor
 
 from evomerge.errors import SourceError
 from evomerge.merging.adapter import LowRank, read_adapter
+from evomerge.merging.cache import Cache
 from evomerge.merging.finite import is_finite
 from evomerge.merging.inventory import Inventory, read_inventory
-from evomerge.merging.memory import keep_freed_memory
+from evomerge.merging.residence import Residence
+from evomerge.merging.shelf import WORTH, Shelf, content
 from evomerge.merging.sources import adapter_folder, model_folder
 from evomerge.merging.vectors import Vector
 from evomerge.recipe.source import Source
 
-__all__ = ["Bank", "open_bank"]
+__all__ = ["Bank", "VectorKey", "open_bank"]
 
-KEPT = 200_000
-"""Statistics; where density is a gene, every candidate brings new ones. Past this all go."""
+VectorKey = tuple[str, Source, Source | None]
+"""Names a vector: tensor, source, and the base where it is a change of that."""
 
 T = TypeVar("T")
 
@@ -34,16 +38,28 @@ T = TypeVar("T")
 class Bank:
     """Parents' tensors in float32, their changes against a base, and cached statistics."""
 
-    def __init__(self, sources: Iterable[Source]) -> None:
+    def __init__(
+        self,
+        sources: Iterable[Source],
+        *,
+        device: str = "cpu",
+        shelf: Shelf | None = None,
+        cache: Cache | None = None,
+    ) -> None:
+        """`device`: where tensors are merged, as torch names it."""
+        self._residence = Residence(torch.device(device))
+        self._shelf = shelf or Shelf.of_user()
+        self._cache = cache or Cache()
+        self._contents: dict[tuple[str, str], str] = {}
         self._inventories: dict[str, Inventory] = {}
         self._files: dict[tuple[str, str], Any] = {}
         self._adapters: dict[Source, dict[str, LowRank]] = {}
-        self._known: dict[Hashable, Any] = {}
         self._tensors: dict[tuple[str, str], Tensor] = {}
         for source in sources:
             inventory = self.inventory(source)
             folder = adapter_folder(source)
             changes = read_adapter(folder) if folder else {}
+            changes = {name: one.to(self.device) for name, one in changes.items()}
             for name, change in changes.items():
                 shape = (change.b.shape[0], change.a.shape[1])
                 known = inventory.tensors.get(name)
@@ -53,6 +69,11 @@ class Bank:
                         f" {known.shape if known else 'no such tensor'}"
                     )
             self._adapters[source] = changes
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self._residence.device
 
     def inventory(self, source: Source) -> Inventory:
         """What the source's model folder holds."""
@@ -86,16 +107,41 @@ class Bank:
 
     def remember(self, key: Hashable, compute: Callable[[], T]) -> T:
         """What `compute` gives, kept under `key` unless that is None."""
-        if key is None:
-            return compute()
-        if key not in self._known:
-            if len(self._known) >= KEPT:
-                self._known.clear()
-            self._known[key] = compute()
-        found: T = self._known[key]
-        return found
+        return self._cache.get(key, compute)
+
+    def shelved(
+        self, what: Hashable, of: Sequence[VectorKey], compute: Callable[[], tuple[Tensor, ...]]
+    ) -> tuple[Tensor, ...]:
+        """Tensors that `compute` finds in vectors: kept, and on disk where it is worth it."""
+        (name, source, _), *_ = of
+        large = math.prod(self.inventory(source).tensors[name].shape) >= WORTH
+
+        def found() -> tuple[Tensor, ...]:
+            if not large:
+                return compute()
+            return self._shelf.get(what, [self._content(one) for one in of], self.device, compute)
+
+        return self._cache.get((what, *of), found)
+
+    def _content(self, of: VectorKey) -> str:
+        """What names a vector by what it holds."""
+        name, *sources = of
+        return " ".join(self._content_of(one, name) for one in sources if one is not None)
+
+    def _content_of(self, source: Source, name: str) -> str:
+        key = (source.model_dump_json(), name)
+        if key not in self._contents:
+            change = self._adapters[source].get(name)
+            parts = [self._mapped(source, name)]
+            parts += [change.a, change.b, torch.tensor(change.scale)] if change else []
+            self._contents[key] = " ".join(content(part) for part in parts)
+        return self._contents[key]
 
     def _stored(self, source: Source, name: str) -> Tensor:
+        tensor = self._mapped(source, name)
+        return self._residence.placed((str(model_folder(source)), name), tensor)
+
+    def _mapped(self, source: Source, name: str) -> Tensor:
         inventory = self.inventory(source)
         key = (str(inventory.folder), name)
         if key not in self._tensors:
@@ -115,7 +161,6 @@ class Bank:
 
 
 @cache
-def open_bank(sources: tuple[Source, ...]) -> Bank:
+def open_bank(sources: tuple[Source, ...], device: str = "cpu") -> Bank:
     """The process's bank for these sources: opened once, so its statistics are computed once."""
-    keep_freed_memory()
-    return Bank(sources)
+    return Bank(sources, device=device)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
 
@@ -15,12 +16,12 @@ from torch import Tensor
 from evomerge.merging.draws import draw
 from evomerge.merging.operators.base import Kernel
 
-__all__ = ["COMPILE", "Form", "Kind", "compiled", "merge_range"]
+__all__ = ["COMPILE", "Form", "Kind", "NumberKind", "compiled", "merge_range", "spent"]
 
 COMPILE = "EVOMERGE_COMPILE"
 """Environment variable: 0 never compiles, 1 compiles at once; otherwise what is hot is compiled."""
-HOT = 1 << 27
-"""Elements that a form meets eagerly before it is compiled, which takes seconds."""
+HOT_S = 1.0
+"""Seconds that a form takes eagerly before it is compiled, which takes seconds itself."""
 
 Kind = Literal["weights", "change", "nothing"]
 """What a vector is: weights as they are stored, a change of the base in float32, or zeros."""
@@ -42,6 +43,11 @@ class Form:
     elements: tuple[tuple[str, int], ...]
     random: bool
 
+    def uncut(self) -> Form:
+        """For a range in which no cut ends: each is one limit, a float."""
+        numbers = [(n, "float" if kind == "cut" else kind, many) for n, kind, many in self.numbers]
+        return replace(self, numbers=tuple(numbers))
+
 
 def merge_range(
     form: Form,
@@ -62,7 +68,9 @@ def merge_range(
     base = None if origin is None else origin.float()
     stored = iter(vectors)
     taus = [_tau(kind, stored, base) for kind in form.kinds]
-    index = torch.arange(out.numel(), dtype=torch.int32, device=out.device)
+    index: Tensor | None = None
+    if form.random or any(kind == "cut" for _, kind, _ in form.numbers):
+        index = torch.arange(out.numel(), dtype=torch.int32, device=out.device)
     some_floats, some_integers, some_elements = _Pack(floats), _Pack(integers), iter(elements)
     numbers: dict[str, list[Tensor]] = {}
     for name, kind, many in form.numbers:
@@ -71,6 +79,7 @@ def merge_range(
         numbers[name] = [next(some_elements) for _ in range(many)]
     if form.random:
         keys = [(some_integers.take(), some_integers.take()) for _ in taus]
+        assert index is not None, "draws count elements"
         place = index + some_integers.take()
         numbers["draws"] = [draw(place, first, second) for first, second in keys]
     change = form.kernel(taus, numbers, *form.switches)
@@ -91,13 +100,14 @@ class _Pack:
         return self._values[self._next - 1]
 
 
-def _number(kind: NumberKind, floats: _Pack, integers: _Pack, index: Tensor) -> Tensor:
+def _number(kind: NumberKind, floats: _Pack, integers: _Pack, index: Tensor | None) -> Tensor:
     match kind:
         case "float":
             return floats.take()
         case "chance":
             return integers.take()
         case "cut":
+            assert index is not None, "cuts count elements"
             return torch.where(index < integers.take(), floats.take(), floats.take())
 
 
@@ -109,26 +119,35 @@ def _tau(kind: Kind, stored: Iterator[Tensor], base: Tensor | None) -> Tensor:
     return weights if base is None or kind == "change" else weights - base
 
 
-def compiled(form: Form, elements: int) -> Callable[..., Tensor] | None:
-    """`merge_range` of this form, compiled; None where it runs eagerly."""
-    # Compilers treat a dimension of 1 on its own.
-    return _heat(form).ready(elements) if elements > 1 else None
+def compiled(form: Form, device: torch.device) -> Callable[..., Tensor] | None:
+    """`merge_range` of this form, compiled; None as long as it runs eagerly.
+
+    On an accelerator, where an eager pass is many kernels, there is nothing to wait for.
+    """
+    return _heat(form).code(waits=device.type == "cpu")
+
+
+def spent(form: Form, seconds: float) -> None:
+    """Count the time that a form took eagerly."""
+    _heat(form).spent(seconds)
 
 
 class _Heat:
-    """What a form has met, and its compiled code once that is enough."""
+    """The time that a form has taken, and its compiled code once that is enough."""
 
     def __init__(self, form: Form) -> None:
         self._form = form
-        self._left: int | None = {"0": None, "1": 0}.get(os.environ.get(COMPILE, ""), HOT)
+        limits = {"0": math.inf, "1": 0.0}
+        self._left_s = limits.get(os.environ.get(COMPILE, ""), HOT_S)
+        self._never = math.isinf(self._left_s)
         self._code: Callable[..., Tensor] | None = None
 
-    def ready(self, elements: int) -> Callable[..., Tensor] | None:
-        if self._code is None and self._left is not None:
-            if self._left > 0:
-                self._left = max(self._left - elements, 0)
-            else:
-                self._code = self._compiled()
+    def spent(self, seconds: float) -> None:
+        self._left_s -= seconds
+
+    def code(self, *, waits: bool) -> Callable[..., Tensor] | None:
+        if self._code is None and (self._left_s <= 0 or not (waits or self._never)):
+            self._code = self._compiled()
         return self._code
 
     def _compiled(self) -> Callable[..., Tensor]:
@@ -147,7 +166,7 @@ class _Heat:
                 found: Tensor = fused(*operands)
             except RuntimeError as problem:  # no C++ compiler, or none that works
                 _log.warning("merging runs without torch.compile: %s", str(problem).split("\n")[0])
-                self._code, self._left = None, None
+                self._code, self._left_s, self._never = None, math.inf, True
                 return specialised(*operands)
             self._code = fused
             return found

@@ -6,14 +6,17 @@ compiled (`torch.compile`), which fuses it into one loop on CPU and GPU. Both gi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
+from time import perf_counter
 
 import torch
 from torch import Tensor
 
 from evomerge.merging.draws import limit
-from evomerge.merging.fusion import Form, Kind, NumberKind, compiled, merge_range
+from evomerge.merging.fusion import Form, Kind, NumberKind, compiled, merge_range, spent
+from evomerge.merging.memory import empty
 from evomerge.merging.operators.base import Chance, Kernel, Plan
 from evomerge.merging.selection import BLOCK, Threshold
 
@@ -49,7 +52,7 @@ def run(
     """
     there = [tensor for _, tensor in vectors if tensor is not None]
     like = there[0] if origin is None else origin
-    out = torch.empty(like.shape, dtype=dtype, device=like.device)
+    out = empty(like.shape, dtype, like.device)
     size = out.numel()
     if not size:
         return out, 0.0
@@ -63,20 +66,21 @@ def run(
         elements=tuple([(name, len(many)) for name, many in plan.elements.items()]),
         random=plan.random,
     )
-    fused = compiled(form, size)
-    merge = fused or partial(merge_range, form)
     flat = out.view(-1)
     base = None if origin is None else origin.view(-1)
     operands = [tensor.view(-1) for tensor in there]
     elements = [tensor.reshape(-1) for many in plan.elements.values() for tensor in many]
-    floats = torch.tensor(packed.floats, dtype=torch.float32, device=like.device)
+    # Compilers treat a size of 1 on its own.
+    fused = compiled(form, like.device) if size > 1 else None
+    began = perf_counter()
     largest = []
-    for start in range(0, size, LARGEST_RANGE if fused else BLOCK):
-        integers = packed.integers(start, like.device)
-        if not start and (fused or size <= BLOCK):  # all at once, as most tensors are
+    for start, end in _ranges(size, LARGEST_RANGE) if fused else packed.uncut(size, like.device):
+        floats, integers = packed.at(start, like.device, cut=fused is not None)
+        part = slice(start, end)
+        merge = fused or partial(merge_range, form.uncut())
+        if end - start == size:
             largest.append(merge(base, operands, elements, floats, integers, flat))
             continue
-        part = slice(start, start + (LARGEST_RANGE if fused else BLOCK))
         largest.append(
             merge(
                 None if base is None else base[part],
@@ -87,6 +91,8 @@ def run(
                 flat[part],
             )
         )
+    if not fused:
+        spent(form, perf_counter() - began)
     return out, float(largest[0] if len(largest) == 1 else torch.stack(largest).amax())
 
 
@@ -95,38 +101,50 @@ class _Packed:
 
     def __init__(self, plan: Plan, keys: Sequence[tuple[int, int]]) -> None:
         self.names: list[tuple[str, NumberKind, int]] = []
-        self.floats: list[float] = []
-        self._fixed: list[int | Threshold] = []
+        self._numbers: list[float | Threshold | Chance] = []
         self._keys = [key for pair in keys for key in pair] if plan.random else []
         for name, many in plan.numbers.items():
             kind = _kind(many)
             self.names.append((name, kind, len(many)))
-            for one in many:
-                self._add(kind, one)
+            self._numbers += [_as_cut(one) for one in many] if kind == "cut" else many
 
-    def _add(self, kind: NumberKind, one: float | Threshold | Chance) -> None:
-        match one:
-            case Threshold():
-                self.floats += [one.below, one.value]
-                self._fixed.append(one)
-            case Chance():
-                self._fixed.append(limit(one.keep))
-            case _ if kind == "cut":
-                self.floats += [one, one]
-                self._fixed.append(0)
-            case _:
-                self.floats.append(one)
+    def at(self, start: int, device: torch.device, *, cut: bool) -> tuple[Tensor, Tensor]:
+        """(floats, integers) of a range that begins at the flat index `start`.
 
-    def integers(self, start: int, device: torch.device) -> Tensor:
-        """int32, for a range that begins at the flat index `start`."""
-        found = [
-            min(max(one.end - start, 0), LARGEST_RANGE) if isinstance(one, Threshold) else one
-            for one in self._fixed
-        ]
+        `cut`: whether thresholds may end in it; otherwise each is one limit.
+        """
+        floats: list[float] = []
+        integers: list[int] = []
+        for one in self._numbers:
+            match one:
+                case Threshold() if cut:
+                    floats += [one.below, one.value]
+                    integers.append(min(max(one.end - start, 0), LARGEST_RANGE))
+                case Threshold():
+                    floats.append(one.below if start < one.end else one.value)
+                case Chance():
+                    integers.append(limit(one.keep))
+                case _:
+                    floats.append(one)
         if self._keys:
             # Beyond 2^32 elements the draws begin anew.
-            found += [*self._keys, (start + (1 << 31)) % (1 << 32) - (1 << 31)]
-        return torch.tensor(found, dtype=torch.int32, device=device)
+            integers += [*self._keys, (start + (1 << 31)) % (1 << 32) - (1 << 31)]
+        return (
+            torch.tensor(floats, dtype=torch.float32, device=device),
+            torch.tensor(integers, dtype=torch.int32, device=device),
+        )
+
+    def uncut(self, size: int, device: torch.device) -> Iterator[tuple[int, int]]:
+        """Ranges that stay in a CPU's cache and in which no threshold ends."""
+        most = BLOCK if device.type == "cpu" else LARGEST_RANGE
+        ends = {one.end for one in self._numbers if isinstance(one, Threshold) and one.end < size}
+        bounds = sorted({*range(0, size, most), *ends, size})
+        return pairwise(bounds)
+
+
+def _ranges(size: int, most: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, size, most):
+        yield start, min(start + most, size)
 
 
 def _kind(numbers: Sequence[float | Threshold | Chance]) -> NumberKind:
@@ -136,3 +154,8 @@ def _kind(numbers: Sequence[float | Threshold | Chance]) -> NumberKind:
         if isinstance(one, Chance):
             return "chance"
     return "float"
+
+
+def _as_cut(one: float | Threshold | Chance) -> Threshold | Chance:
+    """A number among thresholds: one limit for all elements."""
+    return one if isinstance(one, Threshold | Chance) else Threshold(one, 0)

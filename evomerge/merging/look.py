@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from evomerge.merging.architecture import place
-from evomerge.merging.bank import Bank
+from evomerge.merging.bank import Bank, VectorKey
 from evomerge.merging.draws import draw, keys, limit
 from evomerge.merging.linalg import singular_triples
 from evomerge.merging.operators.base import Chance, Gram, Scope
 from evomerge.merging.selection import Magnitudes, Threshold, count, global_thresholds
-from evomerge.merging.vectors import Operands
+from evomerge.merging.vectors import Operands, Wholes
 from evomerge.recipe.selector import Place
 
 __all__ = ["TensorLook"]
@@ -35,7 +35,7 @@ class TensorLook:
     layers: int
     seed: int
     operands: Operands
-    keys: Sequence[Hashable]
+    keys: Sequence[VectorKey | None]
     """What names each vector in the bank; None for one that is itself a candidate's. An anchor's
     own weights are the first."""
     everywhere: Callable[[int], Iterator[tuple[str, Tensor]]]
@@ -49,6 +49,10 @@ class TensorLook:
     @property
     def size(self) -> int:
         return self.operands.shape.numel()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.operands.shape)
 
     @cached_property
     def base(self) -> Tensor:
@@ -73,6 +77,11 @@ class TensorLook:
     def once(self, what: Hashable, compute: Callable[[], T]) -> T:
         key = None if None in self.keys else (what, *self.keys)
         return self.bank.remember(key, compute)
+
+    def once_on_disk(
+        self, what: Hashable, compute: Callable[[], tuple[Tensor, ...]]
+    ) -> tuple[Tensor, ...]:
+        return self._shelved(what, self.keys, compute)
 
     def cut(self, i: int, density: float, scope: Scope = "tensor") -> Threshold:
         if scope == "tensor":
@@ -106,38 +115,54 @@ class TensorLook:
             u, s, vt = singular_triples(self.taus()[i])
             return u[:, :rank].clone(), s[:rank].clone(), vt[:rank].clone()
 
-        return self._of(i, ("svd", rank), leading)
+        u, s, vt = self._shelved(("svd", rank), [self.keys[i]], leading)
+        return u, s, vt
 
     def decompose(self, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return singular_triples(matrix)
 
     def _cut(self, i: int, density: float) -> Threshold:
-        """From a table of magnitudes, which any density can use and is kept where it is small."""
-        found = self._of(i, "magnitudes", lambda: self._magnitudes(i))
-        table = found or Magnitudes.of(self.taus()[i])
-        return table.cut(count(density, self.size), self.taus()[i])
+        return self._table(i).cut(count(density, self.size), self.taus()[i])
 
-    def _magnitudes(self, i: int) -> Magnitudes | None:
+    def _table(self, i: int) -> Magnitudes:
+        """Serves any density, and is kept where it is small."""
+        values, up_to = self._shelved("magnitudes", [self.keys[i]], lambda: self._magnitudes(i))
+        if len(values):
+            return Magnitudes(values.cpu().numpy(), up_to.cpu().numpy())
+        return Magnitudes.of(self.taus()[i])
+
+    def _magnitudes(self, i: int) -> tuple[Tensor, Tensor]:
+        """The table, empty where it would be as large as the tensor."""
         found = Magnitudes.of(self.taus()[i])
-        return found if found.compact else None
+        some = slice(None) if found.compact else slice(0)
+        return torch.from_numpy(found.values[some]), torch.from_numpy(found.up_to[some])
 
     def _of(self, i: int, what: Hashable, compute: Callable[[], T]) -> T:
         """What `compute` finds in vector `i`."""
         key = None if self.keys[i] is None else (what, self.keys[i])
         return self.bank.remember(key, compute)
 
+    def _shelved(
+        self,
+        what: Hashable,
+        of: Sequence[VectorKey | None],
+        compute: Callable[[], tuple[Tensor, ...]],
+    ) -> tuple[Tensor, ...]:
+        known = [key for key in of if key is not None]
+        return self.bank.shelved(what, known, compute) if len(known) == len(of) else compute()
+
     @cached_property
-    def _taus(self) -> list[Tensor]:
-        return self.operands.all()
+    def _taus(self) -> Sequence[Tensor]:
+        return Wholes(self.operands)
 
     @property
     def _device(self) -> torch.device:
         return self.taus()[0].device
 
 
-def _elsewhere(key: Hashable, density: float) -> Hashable:
+def _elsewhere(key: VectorKey | None, density: float) -> Hashable:
     """Names the cuts in all tensors of the task vector that a tensor's key belongs to."""
-    return ("cuts", density, *key[1:]) if isinstance(key, tuple) else None
+    return None if key is None else ("cuts", density, *key[1:])
 
 
 def _ranks(tau: Tensor) -> Tensor:

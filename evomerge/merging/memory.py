@@ -1,29 +1,29 @@
-"""Memory that is used again instead of being given back."""
+"""Memory for results: found again once it is freed."""
 
 from __future__ import annotations
 
-import ctypes
-import sys
-from functools import cache
+import math
+from collections.abc import Sequence
 
-__all__ = ["keep_freed_memory"]
+import numpy as np
+import torch
+from torch import Tensor
 
-# glibc's names for mallopt's parameters.
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-_KEPT = (1 << 31) - 1
+__all__ = ["empty"]
 
 
-@cache
-def keep_freed_memory() -> None:
-    """Let the C library keep up to 2 GiB that tensors freed, for the next ones.
+def empty(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A tensor of any content.
 
-    A merge takes and frees gigabytes in pieces. Left alone glibc returns them and asks anew, and
-    clearing fresh pages takes longer than the arithmetic. Elsewhere than on glibc nothing happens.
+    On a CPU it is NumPy's memory: a plain `malloc`, which finds a chunk of the same size again.
+    torch asks for aligned memory, for which glibc wants more room than such a chunk has. And NumPy
+    has large arrays lie in huge pages. A page that is new has to be cleared by the kernel, and
+    clearing 4 KiB at a time takes longer than the arithmetic.
     """
-    if not sys.platform.startswith("linux"):
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        # Mapped chunks go back as soon as they are freed, and glibc maps all beyond 32 MiB.
-        mallopt(_M_MMAP_MAX, 0)
-        mallopt(_M_TRIM_THRESHOLD, _KEPT)
+    if device.type != "cpu":
+        return torch.empty(tuple(shape), dtype=dtype, device=device)
+    count = math.prod(shape)
+    if count == 0:
+        return torch.empty(tuple(shape), dtype=dtype)
+    memory = torch.from_numpy(np.empty(count * dtype.itemsize, np.uint8))
+    return memory.view(dtype).view(tuple(shape))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from evomerge.errors import CandidateError, RecipeError
 from evomerge.merging.architecture import place
-from evomerge.merging.bank import Bank
+from evomerge.merging.bank import Bank, VectorKey
 from evomerge.merging.finite import is_finite
 from evomerge.merging.kernel import run, weighted_sum
 from evomerge.merging.look import TensorLook
@@ -192,7 +192,7 @@ class Node:
             survey=survey,
         )
 
-    def _key(self, one: str, name: str) -> Hashable:
+    def _key(self, one: str, name: str) -> VectorKey | None:
         """What names a vector in the bank; None where it comes from a candidate."""
         source = self.merge.inputs[one]
         base = self.merge.inputs[self._origin] if self._origin else None

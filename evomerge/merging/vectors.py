@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 import torch
@@ -12,10 +13,11 @@ from torch import Tensor
 from evomerge.errors import CandidateError
 from evomerge.merging.adapter import LowRank, Rows
 from evomerge.merging.fusion import Kind
+from evomerge.merging.memory import empty
 from evomerge.merging.operators.base import Coefficients
 from evomerge.merging.selection import BLOCK
 
-__all__ = ["Operands", "Vector", "require_finite"]
+__all__ = ["Operands", "Vector", "Wholes", "require_finite"]
 
 LARGEST = torch.finfo(torch.float32).max
 Vector = Tensor | LowRank | None
@@ -56,9 +58,6 @@ class Operands:
                 found = weights.to(torch.float32, copy=True)
                 return found if self.origin is None else found.sub_(self.origin)
 
-    def all(self) -> list[Tensor]:
-        return [self.whole(i) for i in range(len(self.vectors))]
-
     def kinds(self) -> list[tuple[Kind, Tensor | None]]:
         """What a kernel reads: factors as the change that they make."""
         found: list[tuple[Kind, Tensor | None]] = []
@@ -79,7 +78,7 @@ class Operands:
         """origin + sum_i c_i tau_i where some task vectors are factors: a few rows at a time, so
         that no change is ever made dense; rounded once."""
         assert self.origin is not None, "factors are changes of an origin"
-        out = torch.empty(self.shape, dtype=dtype, device=self.origin.device)
+        out = empty(self.shape, dtype, self.origin.device)
         for rows in self._rows():
             base = self.origin[rows].to(torch.float32, copy=True)
             changed = base.clone()
@@ -100,7 +99,7 @@ class Operands:
         A tensor that is no matrix has a single coefficient, which fits any shape.
         """
         result = None if self.origin is None else self.base()
-        for vector, rows in zip(self.all(), coefficients, strict=True):
+        for vector, rows in zip(Wholes(self), coefficients, strict=True):
             column = torch.as_tensor(rows, dtype=vector.dtype, device=vector.device)
             part = vector * (column[:, None] if vector.ndim == 2 else column.reshape(()))
             result = part if result is None else result.add_(part)
@@ -120,6 +119,29 @@ class Operands:
         height = max(1, BLOCK // max(self.shape.numel() // self.shape[0], 1))
         for first in range(0, self.shape[0], height):
             yield slice(first, first + height)
+
+
+class Wholes(Sequence[Tensor]):
+    """All vectors of some operands, each made when it is first asked for."""
+
+    def __init__(self, operands: Operands) -> None:
+        self._operands = operands
+        self._made: dict[int, Tensor] = {}
+
+    def __len__(self) -> int:
+        return len(self._operands.vectors)
+
+    @overload
+    def __getitem__(self, i: int) -> Tensor: ...
+    @overload
+    def __getitem__(self, i: slice) -> Sequence[Tensor]: ...
+    def __getitem__(self, i: int | slice) -> Tensor | Sequence[Tensor]:
+        if isinstance(i, slice):
+            return [self[one] for one in range(len(self))[i]]
+        place = range(len(self))[i]
+        if place not in self._made:
+            self._made[place] = self._operands.whole(place)
+        return self._made[place]
 
 
 def require_finite(coefficients: Coefficients) -> None:

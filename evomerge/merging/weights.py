@@ -31,14 +31,16 @@ class MergedWeights:
     recipe: Recipe
     dtype: str | None = None
 
-    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+    def tensors(self, device: str = "cpu") -> Iterator[tuple[str, Tensor]]:
         """(checkpoint name, tensor) for every tensor of the merged model, sorted by name.
+
+        `device`: where they are merged; the parents are kept there as far as they fit.
 
         Raises:
             SourceError: a parent lacks a tensor or holds one that is not finite.
             CandidateError: the merge is undefined for these parameters or left the finite numbers.
         """
-        bank = open_bank(tuple(dict.fromkeys(sources_of(self.recipe))))
+        bank = open_bank(tuple(dict.fromkeys(sources_of(self.recipe))), device)
         stored = bank.inventory(donor(self.recipe)).tensors
         weights = weights_of(self.recipe, bank)
         for name in tensor_names(self.recipe, bank):

@@ -74,7 +74,7 @@ class Edited:
     replace: dict[str, Tensor] = field(default_factory=dict)
     without: tuple[str, ...] = ()
 
-    def tensors(self) -> Iterable[tuple[str, Tensor]]:
+    def tensors(self, device: str = "cpu") -> Iterable[tuple[str, Tensor]]:
         for name, tensor in load_file(self.folder / "model.safetensors").items():
             if name not in self.without:
                 yield name, self.replace.get(name, tensor)

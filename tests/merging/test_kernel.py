@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -133,8 +134,8 @@ def test_a_form_is_compiled_once_it_is_hot(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(torch, "compile", compile)
     monkeypatch.delenv(COMPILE, raising=False)
-    monkeypatch.setattr(fusion, "HOT", 2 * SIZE)
-    plan = Plan(numbers={"coefficient": [0.3]})
+    ticks = itertools.count()
+    monkeypatch.setattr(kernel, "perf_counter", lambda: 0.6 * next(ticks))
     seen = []
     for weight in (0.1, 0.2, 0.3, 0.4):
         plan = Plan(numbers={"coefficient": [weight]})

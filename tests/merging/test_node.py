@@ -165,8 +165,8 @@ def test_a_second_candidate_finds_its_statistics_in_the_bank(
     tensors(recipe, bank)
     first = len(calls)
     tensors(recipe.model_copy(update={"options": {"lambda": 0.5}}), bank)
-    # Each matrix has three decompositions that are kept, and two polar factors that are not.
-    assert len(calls) - first == first * 2 // 5
+    assert first > 0
+    assert len(calls) == first
 
 
 @pytest.mark.parametrize("method", operators())

@@ -15,9 +15,10 @@ __all__ = ["Engine", "Generation", "LogProb", "Sampling", "WeightSource"]
 class WeightSource(Protocol):
     """Weights made where the engine lives. Picklable: what crosses a process is configuration."""
 
-    def tensors(self) -> Iterable[tuple[str, Tensor]]:
+    def tensors(self, device: str = "cpu") -> Iterable[tuple[str, Tensor]]:
         """(checkpoint name, tensor), each tensor of the model once, in checkpoint order.
 
+        `device`: where the engine would like them to be made; they may come from elsewhere.
         A tensor stays as it was given: an engine may keep several before it uses them.
         """
 

@@ -86,7 +86,7 @@ class TransformersEngine:
         inspection = Inspection(
             self._shapes, self._model.dtype, tied=self._model.config.tie_word_embeddings
         )
-        for name, tensor in inspection.passed(weights.tensors()):
+        for name, tensor in inspection.passed(weights.tensors(str(self._device))):
             self._live[name].copy_(tensor)
         inspection.settle()
 

@@ -19,6 +19,7 @@ __all__ = ["WeightReceiver"]
 class WeightReceiver:
     """Loads a pickled weight source into the live model, in checkpoint names."""
 
+    device: Any
     model_runner: Any
     model_config: Any
 
@@ -33,7 +34,8 @@ class WeightReceiver:
             self.model_config.dtype,
             tied=bool(self.model_config.hf_text_config.tie_word_embeddings),
         )
-        self.model_runner.reload_weights(weights_iterator=inspection.passed(source.tensors()))
+        tensors = source.tensors(str(self.device))
+        self.model_runner.reload_weights(weights_iterator=inspection.passed(tensors))
         _repack_tied_head(self.model_runner.get_model())
         try:
             inspection.settle()

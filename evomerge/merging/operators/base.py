@@ -101,6 +101,10 @@ class Look(Protocol):
         """Elements of the tensor."""
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the tensor."""
+
+    @property
     def seed(self) -> int:
         """The recipe's, which its draws follow."""
 
@@ -136,6 +140,11 @@ class Look(Protocol):
 
     def once(self, what: Hashable, compute: Callable[[], T]) -> T:
         """What `compute` finds in the vectors, kept by the bank under `what` and the vectors."""
+
+    def once_on_disk(
+        self, what: Hashable, compute: Callable[[], tuple[Tensor, ...]]
+    ) -> tuple[Tensor, ...]:
+        """The same for tensors that took long to find: also kept on disk, by content."""
 
     def threshold(self, values: Tensor, k: int) -> Threshold:
         """The cut that keeps the k largest magnitudes of any tensor."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, model_validator
 
 from evomerge.merging.operators.base import Chance, Look, Plan, operator
+from evomerge.merging.operators.masks import kept
 from evomerge.merging.operators.parameters import Lambda, WeightDensity, divisor
 from evomerge.merging.operators.signs import agreeing, majority, total
 
@@ -78,10 +79,10 @@ def _rescaling(i: int, one: WeightDensity, rescale: Rescale, look: Look) -> floa
         case "l1":
             keep = Chance(one.density)
 
-            def kept() -> float:
-                return _l1(look.taus()[i].where(look.draws(i) <= look.limit(keep), 0.0))
+            def left() -> float:
+                return _l1(kept(look.taus()[i], look.draws(i) <= look.limit(keep)))
 
-            return _ratio(look.norm(i, 1.0), look.once(("kept", i, one.density, look.seed), kept))
+            return _ratio(look.norm(i, 1.0), look.once(("kept", i, one.density, look.seed), left))
 
 
 def _l1(tensor: Tensor) -> float:
@@ -124,7 +125,7 @@ def dare_ties(taus: Sequence[Tensor], numbers: Numbers, normalize: bool) -> Tens
 
 def _dropped(taus: Sequence[Tensor], numbers: Numbers) -> list[Tensor]:
     return [
-        tau.where(draws <= keep, 0.0) * scale
+        kept(tau, draws <= keep) * scale
         for tau, draws, keep, scale in zip(
             taus, numbers["draws"], numbers["keep"], numbers["scale"], strict=True
         )
@@ -174,13 +175,13 @@ def _ladder(one: WeightDensityEpsilon, width: int) -> tuple[float, float]:
 def _della_rescaling(
     i: int, one: WeightDensityEpsilon, ladder: tuple[float, float], ranks: Tensor, look: Look
 ) -> float:
-    def kept() -> float:
+    def left() -> float:
         tau = look.taus()[i]
         floor, slope = (tau.new_tensor(value) for value in ladder)
-        return _l1(tau.where(_uniform(look.draws(i)) < ranks.to(tau.dtype) * slope + floor, 0.0))
+        return _l1(kept(tau, _uniform(look.draws(i)) < ranks.to(tau.dtype) * slope + floor))
 
     asked = ("kept by rank", i, one.density, one.epsilon, look.seed)
-    return _ratio(look.norm(i, 1.0), look.once(asked, kept))
+    return _ratio(look.norm(i, 1.0), look.once(asked, left))
 
 
 @operator(
@@ -225,7 +226,7 @@ def _pruned(taus: Sequence[Tensor], numbers: Numbers, inverse_keep: bool) -> lis
     for i, tau in enumerate(taus):
         rank = numbers["rank"][i].to(tau.dtype)
         keep = rank * numbers["slope"][i] + numbers["floor"][i]
-        part = tau.where(_uniform(numbers["draws"][i]) < keep, 0.0)
+        part = kept(tau, _uniform(numbers["draws"][i]) < keep)
         parts.append((part / keep if inverse_keep else part) * numbers["scale"][i])
     return parts
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from evomerge.merging.operators.base import Look, Plan, operator
+from evomerge.merging.operators.masks import kept
 from evomerge.merging.operators.parameters import Lambda, Nothing, divided
 from evomerge.merging.operators.signs import EVERYTHING, agreeing, majority, total
 from evomerge.recipe.value import Value
@@ -48,7 +49,7 @@ def _selection(look: Look, share: float) -> tuple[float | Threshold, list[float]
         differing = int((variance > 0).sum())
         if differing:
             found = look.threshold(variance, max(1, int(share * differing + 1e-6)))
-            cut, taus = found, [tau.where(found.mask(variance), 0.0) for tau in taus]
+            cut, taus = found, [kept(tau, found.mask(variance)) for tau in taus]
     return cut, [float(tau.double().square().sum()) for tau in taus]
 
 
@@ -84,7 +85,7 @@ def sce(
     used = list(taus)
     if selects and scope == "all":
         chosen = _variance(taus) > numbers["cut"][0]
-        used = [tau.where(chosen, 0.0) for tau in taus]
+        used = [kept(tau, chosen) for tau in taus]
     shares = numbers["share"]
     parts = [tau * share for tau, share in zip(used, shares, strict=True)]
     return agreeing(parts, majority(used), shares) * numbers["lambda"][0]
@@ -130,10 +131,10 @@ def pcb(
         others = total([tau.sign() * size for tau, size in zip(taus, sizes, strict=True)])
     merged = others.new_zeros(others.shape)
     weight = others.new_zeros(others.shape)
-    for tau, kept, size, one in zip(taus, clipped, sizes, each, strict=True):
+    for tau, held, size, one in zip(taus, clipped, sizes, each, strict=True):
         score = (size.square() * len(taus)).exp() * (tau * others).tanh()
         score = _scaled(score.clamp(min=_lower(score, options.ratio)))
-        merged += kept * score * one.weight
+        merged += held * score * one.weight
         weight += score
     # The change is 0 where every score is.
     return merged / weight.where(weight > 1e-12, weight.new_ones(())) * options.lambda_

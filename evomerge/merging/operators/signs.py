@@ -9,6 +9,7 @@ from pydantic import Field
 
 from evomerge.errors import CandidateError, did_you_mean
 from evomerge.merging.operators.base import Look, Plan, Scope, operator
+from evomerge.merging.operators.masks import kept, nonzero, signed
 from evomerge.merging.operators.parameters import Lambda, Nothing, WeightDensity
 from evomerge.recipe.value import Value
 
@@ -77,7 +78,7 @@ def ties(taus: Sequence[Tensor], numbers: Numbers, normalize: bool, sign: Electi
 
 def trimmed(tau: Tensor, cut: Tensor) -> Tensor:
     """`tau` where its magnitude is above the cut, 0 elsewhere."""
-    return tau.where(tau.abs() > cut, 0.0)
+    return kept(tau, tau.abs() > cut)
 
 
 def majority(votes: Sequence[Tensor]) -> Tensor:
@@ -91,15 +92,12 @@ def agreeing(parts: Sequence[Tensor], positive: Tensor, weights: Sequence[Tensor
 
     The divisor is the sum of |w|, not of w: otherwise a negative weight would undo itself.
     """
-    agreed = [(part > 0).where(positive, part < 0) for part in parts]
-    merged = total([part.where(agrees, 0.0) for part, agrees in zip(parts, agreed, strict=True)])
+    agreed = [((part > 0) & positive) | ((part < 0) & ~positive) for part in parts]
+    merged = total([kept(part, agrees) for part, agrees in zip(parts, agreed, strict=True)])
     if weights is None:
         return merged
-    shares = [
-        weight.abs().where(agrees, 0.0) for weight, agrees in zip(weights, agreed, strict=True)
-    ]
-    weight = total(shares)
-    return merged / weight.where(weight > 0, 1.0)
+    shares = [kept(weight.abs(), agrees) for weight, agrees in zip(weights, agreed, strict=True)]
+    return merged / nonzero(total(shares))
 
 
 def total(parts: Sequence[Tensor]) -> Tensor:
@@ -165,7 +163,7 @@ def consensus(
             for tau, threshold in zip(taus, numbers["threshold"], strict=True)
         ]
     )
-    return merged.where(useful >= numbers["k"][0], 0.0) * numbers["lambda"][0]
+    return kept(merged, useful >= numbers["k"][0]) * numbers["lambda"][0]
 
 
 class EmrOptions(Lambda):
@@ -183,7 +181,7 @@ def _emr_sizes(
     unified = _unified(taus)
     return {
         "own": float(tau.abs().double().sum()),
-        "unified": float(unified.where(tau.sign() == unified.sign(), 0.0).abs().double().sum()),
+        "unified": float(kept(unified, tau.sign() == unified.sign()).abs().double().sum()),
     }
 
 
@@ -217,16 +215,16 @@ def emr(taus: Sequence[Tensor], numbers: Numbers, restored: int | None) -> Tenso
     unified = _unified(taus)
     if restored is not None:
         # By sign: a product of tiny changes would be 0.
-        unified = unified.where(taus[restored].sign() == unified.sign(), 0.0)
+        unified = kept(unified, taus[restored].sign() == unified.sign())
     return unified * numbers["scale"][0]
 
 
 def _unified(taus: Sequence[Tensor]) -> Tensor:
     positive = total(taus) > 0
-    largest = taus[0].where(positive, -taus[0]).clamp(min=0.0)
+    largest = signed(taus[0], positive).clamp(min=0.0)
     for tau in taus[1:]:
-        largest = largest.maximum(tau.where(positive, -tau))
-    return largest.where(positive, -largest)
+        largest = largest.maximum(signed(tau, positive))
+    return signed(largest, positive)
 
 
 def _position(name: str, look: Look) -> int:

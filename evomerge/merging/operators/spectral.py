@@ -59,16 +59,23 @@ def tsvm(taus: Sequence[Tensor], options: TsvmOptions, each: Sequence[Scale], lo
     With U, S, V the kept triples of all experts side by side: polar(U) diag(S) polar(V)^T
     (section 4, equations 5 to 7).
     """
-    scaled = [tau * one.weight for tau, one in zip(taus, each, strict=True)]
-    if not _decomposed(taus[0], options, look):
+    if not _decomposed(options, look):
+        scaled = [tau * one.weight for tau, one in zip(taus, each, strict=True)]
         return total(scaled) * (options.lambda_ / len(taus))
-    rank = _rank(taus[0], options.keep or 1.0 / len(taus))
-    triples = []
-    for i, one in enumerate(each):
-        u, s, vt = look.svd(i, rank)
-        # A negative factor turns the directions on one side round.
-        triples.append((u * math.copysign(1.0, one.weight), s * abs(one.weight), vt))
-    return _orthogonal_sum(triples, taus[0], look) * options.lambda_
+    rank = _rank(look, options.keep or 1.0 / len(each))
+    # A negative factor turns the directions on one side round. Rank and signs decide the
+    # directions, the weights only how long they are, so a search decomposes once.
+    signs = tuple(math.copysign(1.0, one.weight) for one in each)
+
+    def directions() -> tuple[Tensor, ...]:
+        triples = [look.svd(i, rank) for i in range(len(each))]
+        turned = [(u * sign, s, vt) for sign, (u, s, vt) in zip(signs, triples, strict=True)]
+        owners = [s.new_full(s.shape, i) for i, (_, s, _) in enumerate(triples)]
+        return *_orthogonal(turned, look), *_joined([owners])
+
+    u, s, vt, owners = look.once_on_disk(("tsvm", rank, signs), directions)
+    weights = s.new_tensor([abs(one.weight) * options.lambda_ for one in each])
+    return (u * (s * weights[owners.long()])) @ vt
 
 
 class ResmOptions(SpectralOptions):
@@ -85,7 +92,7 @@ class ResmOptions(SpectralOptions):
 def _resm_density(
     taus: Sequence[Tensor], options: ResmOptions, each: Sequence[Nothing], look: Look
 ) -> Mapping[str, float]:
-    if not _decomposed(taus[0], options, look):
+    if not _decomposed(options, look):
         return {}
     return {"density": _density(_reweighted(taus, options), options.floor), "matrices": 1.0}
 
@@ -109,16 +116,20 @@ def resm(
     k = (r / T) (d / mean d)^gamma with d the share of elements above `floor` of the largest. The
     formulas are evomerge's: the paper's could not be read.
     """
-    if not _decomposed(taus[0], options, look):
+    if not _decomposed(options, look):
         return total(taus) * (options.lambda_ / len(taus))
     weighted = _reweighted(taus, options)
     found = look.surveyed[0]
     mean = found["density"] / found["matrices"]
     relative = _density(weighted, options.floor) / mean if mean > 0 else 1.0
     share = relative**options.gamma / len(taus) if relative > 0 else 0.0
-    rank = _rank(taus[0], min(share, 1.0))
-    triples = [_leading(look.decompose(tau), rank) for tau in weighted]
-    return _orthogonal_sum(triples, taus[0], look) * options.lambda_
+    rank = _rank(look, min(share, 1.0))
+
+    def directions() -> Triples:
+        return _orthogonal([_leading(look.decompose(tau), rank) for tau in weighted], look)
+
+    u, s, vt = look.once(("resm", options.z, options.kappa, rank), directions)
+    return (u * s) @ vt * options.lambda_
 
 
 def _reweighted(taus: Sequence[Tensor], options: ResmOptions) -> list[Tensor]:
@@ -159,9 +170,10 @@ def iso_c(taus: Sequence[Tensor], options: IsoOptions, each: Sequence[Scale], lo
     evomerge's, takes S^(1 - b) at the same sum.
     """
     summed = total([tau * one.weight for tau, one in zip(taus, each, strict=True)])
-    if not _decomposed(summed, options, look):
+    if not _decomposed(options, look):
         return summed * (options.lambda_ / len(taus))
-    u, s, vt = look.decompose(summed)
+    weights = tuple(one.weight for one in each)
+    u, s, vt = look.once(("iso_c", weights), lambda: look.decompose(summed))
     if not len(s):
         return summed
     flat = s ** (1.0 - options.flatten)
@@ -192,11 +204,19 @@ def iso_cts(
     """
     scaled = [tau * one.weight for tau, one in zip(taus, each, strict=True)]
     summed = total(scaled)
-    if not _decomposed(summed, options, look):
+    if not _decomposed(options, look):
         return summed * (options.lambda_ / len(taus))
+    asked = ("iso_cts", options.common, *(one.weight for one in each))
+    return look.once(asked, lambda: _flattened(summed, scaled, options, look)) * options.lambda_
+
+
+def _flattened(
+    summed: Tensor, scaled: Sequence[Tensor], options: IsoCtsOptions, look: Look
+) -> Tensor:
+    """Common directions and the experts' own, orthogonal, of equal singular values."""
     size = min(summed.shape)
-    own = round((size - int(size * options.common)) / len(taus))
-    common = _leading(look.decompose(summed), size - own * len(taus))
+    own = round((size - int(size * options.common)) / len(scaled))
+    common = _leading(look.decompose(summed), size - own * len(scaled))
     triples = []
     for tau in scaled if own else []:
         rest = tau - common[0] @ (common[0].mT @ tau)
@@ -209,8 +229,8 @@ def iso_cts(
     if not count:
         return summed
     mean = sum(float(s.sum()) for s in values) / count
-    flat = [(u, s.new_full(s.shape, mean), vt) for u, s, vt in triples]
-    return _orthogonal_sum(flat, summed, look) * options.lambda_
+    u, s, vt = _orthogonal(triples, look)
+    return (u * s.new_full(s.shape, mean)) @ vt
 
 
 class OpcmOptions(SpectralOptions):
@@ -272,7 +292,7 @@ def _opcm_raw(taus: Sequence[Tensor], options: OpcmOptions, look: Look, upto: in
     for t in range(2, upto + 1):
         before = _opcm_lambda(look, t - 1)
         added = taus[t - 1]
-        if _decomposed(added, options, look):
+        if _decomposed(options, look):
             added = _projected(added, look.decompose(raw / before), options.alpha)
         raw = raw + added
     return raw
@@ -299,13 +319,13 @@ def _projected(tau: Tensor, merged: Triples, alpha: float) -> Tensor:
     return tau - u @ removed @ vt
 
 
-def _decomposed(tensor: Tensor, options: SpectralOptions, look: Look) -> bool:
+def _decomposed(options: SpectralOptions, look: Look) -> bool:
     outside = look.place.component in ("embedding", "head")
-    return tensor.ndim == 2 and (options.embeddings or not outside)
+    return len(look.shape) == 2 and (options.embeddings or not outside)
 
 
-def _rank(matrix: Tensor, share: float) -> int:
-    return max(1, int(min(matrix.shape) * share + 1e-6))
+def _rank(look: Look, share: float) -> int:
+    return max(1, int(min(look.shape) * share + 1e-6))
 
 
 def _leading(triples: Triples, rank: int) -> Triples:
@@ -313,16 +333,17 @@ def _leading(triples: Triples, rank: int) -> Triples:
     return u[:, :rank], s[:rank], vt[:rank]
 
 
-def _orthogonal_sum(triples: Sequence[Triples], like: Tensor, look: Look) -> Tensor:
-    """polar(U) diag(S) polar(V)^T of all triples side by side."""
-    kept = [triple for triple in triples if len(triple[1])]
-    if not kept:
-        return like.new_zeros(like.shape)
+def _orthogonal(triples: Sequence[Triples], look: Look) -> Triples:
+    """(polar(U), S, polar(V)^T) of all triples side by side; empty ones where there are none."""
+    u, s, vt = _joined(list(zip(*triples, strict=True)))
+    return (_polar(u, look), s, _polar(vt, look)) if len(s) else (u, s, vt)
+
+
+def _joined(parts: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """Columns beside columns, values behind values, rows below rows."""
     from torch import cat  # here, since this module is loaded where there is no need for torch
 
-    us, values, vts = zip(*kept, strict=True)
-    u, s, vt = cat(us, dim=1), cat(values), cat(vts)
-    return (_polar(u, look) * s) @ _polar(vt, look)
+    return [cat(list(one), dim=-1 if i == 0 else 0) for i, one in enumerate(parts)]
 
 
 def _polar(matrix: Tensor, look: Look) -> Tensor:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from evomerge.merging.operators.base import Look, Plan, operator
+from evomerge.merging.operators.masks import kept
 from evomerge.merging.operators.parameters import Lambda, Nothing, WeightDensity, divisor
 from evomerge.merging.operators.signs import EVERYTHING, agreeing, majority, total, trimmed
 from evomerge.recipe.signature import Evolve
@@ -56,8 +57,8 @@ def _plan(options: BreadcrumbsOptions, each: Sequence[WeightDensityGamma], look:
     }
     if options.scope == "row":
         taus = look.taus()
-        kept = [_kept_in_rows(tau, one) for tau, one in zip(taus, each, strict=True)]
-        return Plan(numbers=numbers, elements={"kept": kept}, switches=(True, options.normalize))
+        stays = [_stays_in_rows(tau, one) for tau, one in zip(taus, each, strict=True)]
+        return Plan(numbers=numbers, elements={"kept": stays}, switches=(True, options.normalize))
     cuts = [_cuts(i, one, look) for i, one in enumerate(each)]
     numbers |= {"lower": [lower for lower, _ in cuts], "upper": [upper for _, upper in cuts]}
     return Plan(numbers=numbers, switches=(False, options.normalize))
@@ -65,24 +66,24 @@ def _plan(options: BreadcrumbsOptions, each: Sequence[WeightDensityGamma], look:
 
 def _shares(one: WeightDensityGamma, size: int) -> tuple[int, int]:
     """How many of `size` elements stay, and how many larger ones go."""
-    kept = max(1, int(one.density * size + 1e-6))
-    return kept, min(int(one.gamma * size + 1e-6), size - kept)
+    stay = max(1, int(one.density * size + 1e-6))
+    return stay, min(int(one.gamma * size + 1e-6), size - stay)
 
 
 def _cuts(
     i: int, one: WeightDensityGamma, look: Look
 ) -> tuple[float | Threshold, float | Threshold]:
-    kept, top = _shares(one, look.size)
-    lower = look.cut(i, (kept + top) / look.size) if kept + top < look.size else EVERYTHING
+    stay, top = _shares(one, look.size)
+    lower = look.cut(i, (stay + top) / look.size) if stay + top < look.size else EVERYTHING
     return lower, look.cut(i, top / look.size) if top else NOTHING_ABOVE
 
 
-def _kept_in_rows(tau: Tensor, one: WeightDensityGamma) -> Tensor:
+def _stays_in_rows(tau: Tensor, one: WeightDensityGamma) -> Tensor:
     """Boolean: what stays when every row is counted on its own; of equal ones the first stay."""
     rows = tau.reshape(1, -1) if tau.ndim < 2 else tau
-    kept, top = _shares(one, rows.shape[-1])
+    stay, top = _shares(one, rows.shape[-1])
     ranks = rows.abs().argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
-    return ((ranks >= top) & (ranks < kept + top)).reshape(tau.shape)
+    return ((ranks >= top) & (ranks < stay + top)).reshape(tau.shape)
 
 
 @operator(
@@ -126,10 +127,10 @@ def breadcrumbs_ties(
 
 def _middle(taus: Sequence[Tensor], numbers: Numbers, by_rows: bool) -> list[Tensor]:
     if by_rows:
-        middle = [tau.where(kept, 0.0) for tau, kept in zip(taus, numbers["kept"], strict=True)]
+        middle = [kept(tau, stays) for tau, stays in zip(taus, numbers["kept"], strict=True)]
     else:
         middle = [
-            trimmed(tau, lower).where(tau.abs() <= upper, 0.0)
+            kept(trimmed(tau, lower), tau.abs() <= upper)
             for tau, lower, upper in zip(taus, numbers["lower"], numbers["upper"], strict=True)
         ]
     return [part * weight for part, weight in zip(middle, numbers["weight"], strict=True)]

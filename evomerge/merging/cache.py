@@ -1,0 +1,53 @@
+"""What was computed once, the least recently used forgotten first when it grows too large."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+__all__ = ["Cache", "nbytes"]
+
+T = TypeVar("T")
+SHARE = 0.25
+"""Of this machine's memory."""
+
+
+class Cache:
+    """Values by key, of at most so many bytes together."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        """`limit`: bytes; a quarter of the machine's memory where left out."""
+        self._limit = _quarter() if limit is None else limit
+        self._known: OrderedDict[Hashable, Any] = OrderedDict()
+        self._size = 0
+
+    def get(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """What `compute` gives, kept under `key` unless that is None."""
+        if key is None:
+            return compute()
+        if key in self._known:
+            self._known.move_to_end(key)
+            found: T = self._known[key]
+            return found
+        found = compute()
+        self._known[key] = found
+        self._size += nbytes(found)
+        while self._size > self._limit and len(self._known) > 1:
+            _, old = self._known.popitem(last=False)
+            self._size -= nbytes(old)
+        return found
+
+
+def nbytes(value: Any) -> int:
+    """Roughly what a value takes: its arrays, and a little for itself."""
+    if isinstance(value, tuple | list):
+        return 64 + sum(nbytes(one) for one in value)
+    if isinstance(value, dict):
+        return 64 + sum(128 + nbytes(one) for one in value.values())
+    return 128 + int(getattr(value, "nbytes", 0))
+
+
+def _quarter() -> int:
+    return int(SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
