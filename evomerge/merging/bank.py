@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from evomerge.errors import SourceError
@@ -100,19 +100,43 @@ class Bank:
         found: T = self._known[key]
         return found
 
+    def copy(self, source: Source, name: str) -> Tensor:
+        """A new tensor as it is stored, in its own type: what a buffer is given as."""
+        return self._stored(source, name).clone()
+
+    def forget(self) -> None:
+        """Close the files and drop what is known of single tensors.
+
+        For who goes through a model once: neither mapped pages nor statistics pile up. What is
+        known of the whole model stays, and a file that is asked for again is opened again.
+        """
+        self._files.clear()
+        self._known = {key: one for key, one in self._known.items() if not _of_a_tensor(key)}
+
     def _stored(self, source: Source, name: str) -> Tensor:
         inventory = self.inventory(source)
         if name not in inventory.tensors:
             raise SourceError(f"{inventory.folder}: has no tensor {name!r}")
         key = (str(inventory.folder), inventory.tensors[name].file)
         if key not in self._files:
-            self._files[key] = safe_open(inventory.folder / key[1], framework="pt", device="cpu")
+            path = inventory.folder / key[1]
+            try:
+                self._files[key] = safe_open(path, framework="pt", device="cpu")
+            except (OSError, SafetensorError) as problem:
+                raise SourceError(f"{path}: cannot be read ({problem})") from None
         tensor: Tensor = self._files[key].get_tensor(name)
         if (str(inventory.folder), name) not in self._finite:
             if not is_finite(tensor):
                 raise SourceError(f"{inventory.folder}: the tensor {name!r} is not finite")
             self._finite.add((str(inventory.folder), name))
         return tensor
+
+
+def _of_a_tensor(key: Hashable) -> bool:
+    """Whether a part of the key names a vector: (tensor, source, base)."""
+    return isinstance(key, tuple) and any(
+        isinstance(part, tuple) and isinstance(part[0], str) for part in key
+    )
 
 
 @cache

@@ -9,7 +9,7 @@ from evomerge.merging.bank import Bank
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Stack
 
-__all__ = ["donor", "layer_count", "tensor_names"]
+__all__ = ["donor", "layer_count", "stem", "tensor_names"]
 
 
 def donor(recipe: Recipe) -> Source:
@@ -38,6 +38,25 @@ def tensor_names(recipe: Recipe, bank: Bank) -> Iterator[str]:
             yield from (name for name in names if place(name).layer is None)
             for number in range(len(recipe.hops)):
                 yield from (in_layer(name, number) for name in names if place(name).layer == 0)
+
+
+def stem(recipe: Recipe, name: str) -> tuple[Source, str]:
+    """The source's tensor that one of the result's takes its shape from, and is where it is copied.
+
+    The donor's of the same name; in a stack's layers that of the hop's own model.
+    """
+    match recipe:
+        case Source():
+            return recipe, name
+        case Merge():
+            return stem(recipe.inputs[recipe.base or min(recipe.inputs)], name)
+        case Stack():
+            at = place(name)
+            if at.layer is None:
+                of = recipe.embedding if at.component == "embedding" else recipe.head
+                return stem(recipe.inputs[of], name)
+            hop = recipe.hops[at.layer]
+            return stem(recipe.inputs[hop.of], in_layer(name, hop.layer))
 
 
 def layer_count(recipe: Recipe, bank: Bank) -> int:
