@@ -62,6 +62,7 @@ def place(tmp_path: Path) -> Path:
         ("catalog", "ties"),
         ("schema",),
         ("check", "recipe.yaml"),
+        ("convert", "recipe.yaml"),
     ],
 )
 def test_looking_at_things_loads_no_tensors(command: tuple[str, ...], place: Path) -> None:
@@ -73,7 +74,3 @@ def test_a_merge_loads_torch_and_nothing_that_searches(place: Path) -> None:
     assert (place / "merged" / "model.safetensors").exists()
     assert {"safetensors", "torch"} <= found
     assert found.isdisjoint(SEARCHING)
-
-
-def test_converting_loads_nothing_that_searches(place: Path) -> None:
-    assert loaded(place, "convert", "recipe.yaml").isdisjoint(SEARCHING)

@@ -17,7 +17,7 @@ from torch import Tensor
 from evomerge.errors import SourceError
 from evomerge.merging.adapter import LowRank, Rows, read_adapter
 from evomerge.merging.finite import is_finite
-from evomerge.merging.inventory import Inventory, read_inventory
+from evomerge.merging.headers import Headers
 from evomerge.merging.memory import keep_freed_memory
 from evomerge.merging.sources import adapter_folder, model_folder
 from evomerge.recipe.source import Source
@@ -30,11 +30,11 @@ KEPT = 200_000
 T = TypeVar("T")
 
 
-class Bank:
+class Bank(Headers):
     """Parents' tensors in float32, their changes against a base, and cached statistics."""
 
     def __init__(self, sources: Iterable[Source]) -> None:
-        self._inventories: dict[str, Inventory] = {}
+        super().__init__()
         self._files: dict[tuple[str, str], Any] = {}
         self._adapters: dict[Source, dict[str, LowRank]] = {}
         self._known: dict[Hashable, Any] = {}
@@ -52,13 +52,6 @@ class Bank:
                         f" {known.shape if known else 'no such tensor'}"
                     )
             self._adapters[source] = changes
-
-    def inventory(self, source: Source) -> Inventory:
-        """What the source's model folder holds."""
-        folder = str(model_folder(source))
-        if folder not in self._inventories:
-            self._inventories[folder] = read_inventory(model_folder(source))
-        return self._inventories[folder]
 
     def tensor(self, source: Source, name: str) -> Tensor:
         """A new float32 tensor that the caller may change in place."""

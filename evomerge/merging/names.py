@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from evomerge.merging.architecture import in_layer, place
-from evomerge.merging.bank import Bank
+from evomerge.merging.headers import Headers
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Stack
 
@@ -26,15 +26,15 @@ def donor(recipe: Recipe) -> Source:
             return donor(recipe.inputs[recipe.embedding])
 
 
-def tensor_names(recipe: Recipe, bank: Bank) -> Iterator[str]:
+def tensor_names(recipe: Recipe, headers: Headers) -> Iterator[str]:
     """The result's checkpoint names: sorted, but a stack's layers come hop by hop."""
     match recipe:
         case Source():
-            yield from sorted(bank.inventory(recipe).tensors)
+            yield from sorted(headers.inventory(recipe).tensors)
         case Merge():
-            yield from tensor_names(recipe.inputs[recipe.base or min(recipe.inputs)], bank)
+            yield from tensor_names(recipe.inputs[recipe.base or min(recipe.inputs)], headers)
         case Stack():
-            names = list(tensor_names(recipe.inputs[recipe.embedding], bank))
+            names = list(tensor_names(recipe.inputs[recipe.embedding], headers))
             yield from (name for name in names if place(name).layer is None)
             for number in range(len(recipe.hops)):
                 yield from (in_layer(name, number) for name in names if place(name).layer == 0)
@@ -59,12 +59,12 @@ def stem(recipe: Recipe, name: str) -> tuple[Source, str]:
             return stem(recipe.inputs[hop.of], in_layer(name, hop.layer))
 
 
-def layer_count(recipe: Recipe, bank: Bank) -> int:
+def layer_count(recipe: Recipe, headers: Headers) -> int:
     """Layers of the recipe's model."""
     match recipe:
         case Source():
-            return bank.inventory(recipe).layers
+            return headers.inventory(recipe).layers
         case Merge():
-            return layer_count(recipe.inputs[recipe.base or min(recipe.inputs)], bank)
+            return layer_count(recipe.inputs[recipe.base or min(recipe.inputs)], headers)
         case Stack():
             return len(recipe.hops)
