@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from evomerge.errors import RecipeError
+from evomerge.errors import CandidateError, RecipeError
 from evomerge.merging.architecture import in_layer, place
 from evomerge.merging.bank import Bank
+from evomerge.merging.finite import is_finite
 from evomerge.merging.node import Node, Weights
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Stack
@@ -41,7 +42,10 @@ class _Stored:
     bank: Bank
 
     def value(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
-        return self.bank.tensor(self.source, name).to(dtype)
+        found = self.bank.tensor(self.source, name).to(dtype)
+        if not is_finite(found):
+            raise CandidateError(f"the tensor {name!r} is not finite as {dtype}")
+        return found
 
 
 @dataclass(frozen=True)

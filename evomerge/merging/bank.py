@@ -15,11 +15,13 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from evomerge.errors import SourceError
-from evomerge.merging.adapter import LowRank, Rows, read_adapter
+from evomerge.merging.adapter import LowRank, read_adapter
 from evomerge.merging.finite import is_finite
 from evomerge.merging.headers import Headers
+from evomerge.merging.inventory import Inventory
 from evomerge.merging.memory import keep_freed_memory
 from evomerge.merging.sources import adapter_folder, model_folder
+from evomerge.merging.vectors import Vector
 from evomerge.recipe.source import Source
 
 __all__ = ["Bank", "open_bank"]
@@ -38,7 +40,7 @@ class Bank(Headers):
         self._files: dict[tuple[str, str], Any] = {}
         self._adapters: dict[Source, dict[str, LowRank]] = {}
         self._known: dict[Hashable, Any] = {}
-        self._finite: set[tuple[str, str]] = set()
+        self._tensors: dict[tuple[str, str], Tensor] = {}
         for source in sources:
             inventory = self.inventory(source)
             folder = adapter_folder(source)
@@ -55,32 +57,26 @@ class Bank(Headers):
 
     def tensor(self, source: Source, name: str) -> Tensor:
         """A new float32 tensor that the caller may change in place."""
-        return self.reader(source, name)(...)
+        return self.weights(source, name).to(torch.float32, copy=True)
 
-    def reader(self, source: Source, name: str) -> Callable[[Rows], Tensor]:
-        """Reads rows of a tensor: each time a new float32 tensor, the caller's to change."""
+    def weights(self, source: Source, name: str) -> Tensor:
+        """The weights as they are stored; in float32 where an adapter changes them.
+
+        Not to be changed.
+        """
         stored, change = self._stored(source, name), self._adapters[source].get(name)
+        if change is None:
+            return stored
+        weights = stored.to(torch.float32, copy=True)
+        change.add_to(weights, 1.0)
+        return weights
 
-        def read(rows: Rows) -> Tensor:
-            weight = stored[rows].to(torch.float32, copy=True)
-            if change:
-                change.rows(rows).add_to(weight, 1.0)
-            return weight
-
-        return read
-
-    def change_reader(
-        self, source: Source, base: Source, name: str
-    ) -> Callable[[Rows], LowRank | Tensor | None]:
-        """Reads rows of th - th_0: None where it is zero by construction, factors if low-rank."""
+    def vector(self, source: Source, base: Source, name: str) -> Vector:
+        """The source's change of the base where that is known without its weights, else those."""
         same = model_folder(source) == model_folder(base)
         if same and not self._adapters[base].get(name):
-            change = self._adapters[source].get(name)
-            return lambda rows: change.rows(rows) if change else None
-        if source == base:
-            return lambda rows: None
-        weights, origin = self.reader(source, name), self.reader(base, name)
-        return lambda rows: weights(rows).sub_(origin(rows))
+            return self._adapters[source].get(name)
+        return None if source == base else self.weights(source, name)
 
     def remember(self, key: Hashable, compute: Callable[[], T]) -> T:
         """What `compute` gives, kept under `key` unless that is None."""
@@ -103,26 +99,31 @@ class Bank(Headers):
         For who goes through a model once: neither mapped pages nor statistics pile up. What is
         known of the whole model stays, and a file that is asked for again is opened again.
         """
+        self._tensors.clear()
         self._files.clear()
         self._known = {key: one for key, one in self._known.items() if not _of_a_tensor(key)}
 
     def _stored(self, source: Source, name: str) -> Tensor:
         inventory = self.inventory(source)
-        if name not in inventory.tensors:
-            raise SourceError(f"{inventory.folder}: has no tensor {name!r}")
-        key = (str(inventory.folder), inventory.tensors[name].file)
+        key = (str(inventory.folder), name)
+        if key not in self._tensors:
+            if name not in inventory.tensors:
+                raise SourceError(f"{inventory.folder}: has no tensor {name!r}")
+            tensor = self._file(inventory, inventory.tensors[name].file).get_tensor(name)
+            if not is_finite(tensor):
+                raise SourceError(f"{inventory.folder}: the tensor {name!r} is not finite")
+            self._tensors[key] = tensor
+        return self._tensors[key]
+
+    def _file(self, inventory: Inventory, file: str) -> Any:
+        key = (str(inventory.folder), file)
         if key not in self._files:
-            path = inventory.folder / key[1]
+            path = inventory.folder / file
             try:
                 self._files[key] = safe_open(path, framework="pt", device="cpu")
             except (OSError, SafetensorError) as problem:
                 raise SourceError(f"{path}: cannot be read ({problem})") from None
-        tensor: Tensor = self._files[key].get_tensor(name)
-        if (str(inventory.folder), name) not in self._finite:
-            if not is_finite(tensor):
-                raise SourceError(f"{inventory.folder}: the tensor {name!r} is not finite")
-            self._finite.add((str(inventory.folder), name))
-        return tensor
+        return self._files[key]
 
 
 def _of_a_tensor(key: Hashable) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,108 +13,137 @@ from torch import Tensor
 
 from evomerge.merging.architecture import place
 from evomerge.merging.bank import Bank
+from evomerge.merging.draws import draw, keys, limit
 from evomerge.merging.linalg import singular_triples
-from evomerge.merging.operators.base import Gram, Scope
-from evomerge.merging.selection import Threshold, generator, global_thresholds
+from evomerge.merging.operators.base import Chance, Gram, Scope
+from evomerge.merging.selection import Magnitudes, Threshold, count, global_thresholds
+from evomerge.merging.vectors import Operands
 from evomerge.recipe.selector import Place
 
 __all__ = ["TensorLook"]
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TensorLook:
-    """Implements `Look` for one tensor of one merge, or for some rows of it."""
+    """Implements `Look` for one tensor of one merge."""
 
     bank: Bank
     tensor: str
     names: Sequence[str]
     layers: int
-    size: int
     seed: int
-    whole: Callable[[int], Tensor]
-    """Weights or task vector `i`, all of the tensor; an anchor's own weights are the first."""
+    operands: Operands
     keys: Sequence[Hashable]
-    """What names each vector in the bank; None for one that is itself a candidate's."""
+    """What names each vector in the bank; None for one that is itself a candidate's. An anchor's
+    own weights are the first."""
     everywhere: Callable[[int], Iterator[tuple[str, Tensor]]]
     """All tensors of operand `i`'s task vector, sorted by name."""
     survey: Callable[[], Sequence[Mapping[str, float]]]
-    part: Sequence[Tensor] = ()
-    """The task vectors' rows at hand, where the method is given them."""
-    origin: Tensor | None = None
-    """The base's rows at hand."""
-    start: int = 0
-    """Flat index of the first element at hand."""
-    draws: dict[int, torch.Generator] = field(default_factory=dict)
-    """One generator an operand: the rows' masks, one after the other, are the tensor's."""
 
     @property
     def place(self) -> Place:
         return place(self.tensor)
 
     @property
+    def size(self) -> int:
+        return self.operands.shape.numel()
+
+    @cached_property
     def base(self) -> Tensor:
-        assert self.origin is not None, "only methods with an origin look at it"
-        return self.origin
+        return self.operands.base()
 
     @property
     def surveyed(self) -> Sequence[Mapping[str, float]]:
         return self.survey()
 
     def gram(self) -> Gram:
-        return self.bank.remember(self._key("gram", *self.keys), lambda: _gram(self._all()))
+        return self.once("gram", lambda: _gram(self.taus()))
 
     def row_gram(self) -> Gram:
-        return self.bank.remember(self._key("row_gram", *self.keys), lambda: _row_gram(self._all()))
+        return self.once("row_gram", lambda: _row_gram(self.taus()))
 
     def norm(self, i: int, p: float) -> float:
-        key = self._key("norm", self.keys[i], p)
-        return self.bank.remember(key, lambda: _norm(self.whole(i), p))
+        return self._of(i, ("norm", p), lambda: _norm(self.taus()[i], p))
 
-    def keep_largest(self, i: int, density: float, scope: Scope = "tensor") -> Tensor:
-        return self._cut(i, density, scope).mask(self.part[i], self.start)
+    def taus(self) -> Sequence[Tensor]:
+        return self._taus
 
-    def trimmed(self, i: int, density: float, scope: Scope = "tensor") -> Tensor:
-        return self._cut(i, density, scope).trim(self.part[i], self.start)
+    def once(self, what: Hashable, compute: Callable[[], T]) -> T:
+        key = None if None in self.keys else (what, *self.keys)
+        return self.bank.remember(key, compute)
 
-    def keep_random(self, i: int, keep: float | Tensor) -> Tensor:
-        if i not in self.draws:
-            self.draws[i] = generator(self.seed, self.tensor, self.names[i])
-        shape, device = self.part[i].shape, self.part[i].device
-        return torch.rand(shape, generator=self.draws[i]).to(device) < keep
+    def cut(self, i: int, density: float, scope: Scope = "tensor") -> Threshold:
+        if scope == "tensor":
+            return self._of(i, ("cut", density), lambda: self._cut(i, density))
+        cuts = self.bank.remember(
+            _elsewhere(self.keys[i], density),
+            lambda: global_thresholds(lambda: self.everywhere(i), density),
+        )
+        return cuts[self.tensor]
 
-    def largest(self, values: Tensor, k: int) -> Tensor:
-        return Threshold.of_count(values, k).mask(values)
+    def threshold(self, values: Tensor, k: int) -> Threshold:
+        return Threshold.of_count(values, k)
+
+    def ranks(self, i: int) -> Tensor:
+        return self._of(i, "ranks", lambda: _ranks(self.taus()[i]))
+
+    def draws(self, i: int) -> Tensor:
+        index = torch.arange(self.size, dtype=torch.int32, device=self._device)
+        key = [index.new_tensor(one) for one in self.keys_of_draws()[i]]
+        return draw(index, *key).view(self.operands.shape)
+
+    def keys_of_draws(self) -> list[tuple[int, int]]:
+        """A pair for each operand."""
+        return [keys(self.seed, self.tensor, name) for name in self.names]
+
+    def limit(self, chance: Chance) -> int:
+        return limit(chance.keep)
 
     def svd(self, i: int, rank: int) -> tuple[Tensor, Tensor, Tensor]:
         def leading() -> tuple[Tensor, Tensor, Tensor]:
-            u, s, vt = singular_triples(self.whole(i))
+            u, s, vt = singular_triples(self.taus()[i])
             return u[:, :rank].clone(), s[:rank].clone(), vt[:rank].clone()
 
-        return self.bank.remember(self._key("svd", self.keys[i], rank), leading)
+        return self._of(i, ("svd", rank), leading)
 
     def decompose(self, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return singular_triples(matrix)
 
-    def _cut(self, i: int, density: float, scope: Scope) -> Threshold:
-        if scope == "tensor":
-            key = self._key("threshold", self.keys[i], density)
-            return self.bank.remember(key, lambda: Threshold.of(self.whole(i), density))
-        key = self._key("thresholds", _elsewhere(self.keys[i]), density)
-        cuts = self.bank.remember(
-            key, lambda: global_thresholds(lambda: self.everywhere(i), density)
-        )
-        return cuts[self.tensor]
+    def _cut(self, i: int, density: float) -> Threshold:
+        """From a table of magnitudes, which any density can use and is kept where it is small."""
+        found = self._of(i, "magnitudes", lambda: self._magnitudes(i))
+        table = found or Magnitudes.of(self.taus()[i])
+        return table.cut(count(density, self.size), self.taus()[i])
 
-    def _all(self) -> list[Tensor]:
-        return [self.whole(i) for i in range(len(self.keys))]
+    def _magnitudes(self, i: int) -> Magnitudes | None:
+        found = Magnitudes.of(self.taus()[i])
+        return found if found.compact else None
 
-    def _key(self, kind: str, *parts: Hashable) -> Hashable:
-        return None if None in parts else (kind, *parts)
+    def _of(self, i: int, what: Hashable, compute: Callable[[], T]) -> T:
+        """What `compute` finds in vector `i`."""
+        key = None if self.keys[i] is None else (what, self.keys[i])
+        return self.bank.remember(key, compute)
+
+    @cached_property
+    def _taus(self) -> list[Tensor]:
+        return self.operands.all()
+
+    @property
+    def _device(self) -> torch.device:
+        return self.taus()[0].device
 
 
-def _elsewhere(key: Hashable) -> Hashable:
-    """The key of the whole task vector that a tensor's key belongs to."""
-    return key[1:] if isinstance(key, tuple) else None
+def _elsewhere(key: Hashable, density: float) -> Hashable:
+    """Names the cuts in all tensors of the task vector that a tensor's key belongs to."""
+    return ("cuts", density, *key[1:]) if isinstance(key, tuple) else None
+
+
+def _ranks(tau: Tensor) -> Tensor:
+    rows = tau.abs().reshape(1, -1) if tau.ndim == 0 else tau.abs()
+    ranks = rows.argsort(dim=-1, stable=True).argsort(dim=-1).view(tau.shape)
+    return ranks.to(torch.int32 if tau.ndim and tau.shape[-1] > 1 << 15 else torch.int16)
 
 
 def _gram(vectors: Sequence[Tensor]) -> Gram:

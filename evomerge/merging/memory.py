@@ -9,8 +9,7 @@ from functools import cache
 __all__ = ["keep_freed_memory"]
 
 # glibc's names for mallopt's parameters.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_LARGEST_KEPT = 32 << 20  # the most that glibc takes
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _KEPT = (1 << 31) - 1
 
 
@@ -25,5 +24,6 @@ def keep_freed_memory() -> None:
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT)
+        # Mapped chunks go back as soon as they are freed, and glibc maps all beyond 32 MiB.
+        mallopt(_M_MMAP_MAX, 0)
         mallopt(_M_TRIM_THRESHOLD, _KEPT)

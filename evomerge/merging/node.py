@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -11,57 +12,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evomerge.errors import RecipeError
-from evomerge.merging.adapter import LowRank, Rows
+from evomerge.errors import CandidateError, RecipeError
 from evomerge.merging.architecture import place
 from evomerge.merging.bank import Bank
+from evomerge.merging.finite import is_finite
+from evomerge.merging.kernel import run, weighted_sum
 from evomerge.merging.look import TensorLook
 from evomerge.merging.names import layer_count, tensor_names
 from evomerge.merging.operators import operators
-from evomerge.merging.operators.base import Coefficients, Operator
-from evomerge.merging.vectors import Vector, combine, dense
+from evomerge.merging.operators.base import Operator, Plan
+from evomerge.merging.vectors import Operands, Vector, require_finite
 from evomerge.recipe.check import operands
 from evomerge.recipe.digest import digest
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Merge
+from evomerge.recipe.tree import Merge, Rule
 
 __all__ = ["Node", "Weights"]
-
-BLOCK = 1 << 18
-"""Elements of a block of rows: a megabyte in float32, so that temporaries stay in cache."""
 
 
 class Weights(Protocol):
     """A model's tensors by checkpoint name."""
 
     def __call__(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
-        """A new tensor, rounded once from float32; the caller's to change."""
+        """A new tensor, rounded once from float32; the caller's to change.
 
-
-@dataclass(frozen=True)
-class _Vectors:
-    """A tensor's origin, if there is one, and its operands' vectors, by rows."""
-
-    shape: torch.Size
-    origin: Callable[[Rows], Tensor] | None
-    vectors: Sequence[Callable[[Rows], Vector]]
-
-    def whole(self, i: int) -> Tensor:
-        """Vector `i`, all of it, dense; not for keeping."""
-        found = self.vectors[i](...)
-        if found is None:
-            return torch.zeros(self.shape)
-        return found.dense() if isinstance(found, LowRank) else found
-
-    def dense(self, rows: Rows, origin: Tensor) -> list[Tensor]:
-        return dense([read(rows) for read in self.vectors], origin)
-
-    def blocks(self) -> Iterator[tuple[slice, int]]:
-        """Ranges of rows, each with the flat index where it starts."""
-        width = self.shape.numel() // self.shape[0]
-        height = max(1, BLOCK // max(width, 1))
-        for first in range(0, self.shape[0], height):
-            yield slice(first, first + height), first * width
+        Raises:
+            CandidateError: it is not finite, or undefined for the recipe's parameters.
+        """
 
 
 @dataclass(frozen=True)
@@ -75,63 +52,64 @@ class Node:
 
     def value(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
         """The merged tensor, rounded once; the caller's to change."""
-        found = self._vectors(name)
+        found = self._operands(name)
         options, each = self._parameters(name)
         look = self._look(name, found, self._survey)
         if self._operator.signature.family == "span":
-            coefficients = self._operator.function(options, each, look)
-            if np.ndim(coefficients) == 2:  # row by row
-                return self._combined(found, coefficients, ...).to(dtype)
-            return self._by_blocks(
-                found, dtype, lambda rows, start: self._combined(found, coefficients, rows)
-            )
-        if found.origin is None:
+            merged, finite = self._summed(found, options, each, look, dtype)
+        elif found.origin is None:
             raise RecipeError(f"method {self.merge.method!r} needs a base")
-        if not self._operator.by_rows(options):
-            return self._changed(found, options, each, look, ..., 0).to(dtype)
-        return self._by_blocks(
-            found,
-            dtype,
-            lambda rows, start: self._changed(found, options, each, look, rows, start),
-        )
+        elif found.unchanged:
+            merged, finite = found.base().to(dtype), True
+        elif self._operator.plan is not None:
+            merged, finite = self._planned(found, options, each, look, dtype)
+        else:
+            change: Tensor = self._operator.function(look.taus(), options, each, look)
+            merged = (change + found.base()).to(dtype)
+            finite = is_finite(merged)
+        if not finite:
+            raise CandidateError(f"the merged tensor {name!r} is not finite")
+        return merged
 
-    def _by_blocks(
-        self, found: _Vectors, dtype: torch.dtype, merge: Callable[[Rows, int], Tensor]
-    ) -> Tensor:
-        """The tensor, some rows at a time, so that what is computed in between stays in cache."""
-        if found.shape.numel() <= BLOCK or len(found.shape) < 2:  # a vector counts as one row
-            return merge(..., 0).to(dtype)
-        out: Tensor | None = None
-        for rows, start in found.blocks():
-            merged = merge(rows, start)
-            if out is None:
-                out = merged.new_empty(found.shape, dtype=dtype)
-            out[rows] = merged
-        assert out is not None, "a tensor of more elements than a block has rows"
-        return out
-
-    def _combined(self, found: _Vectors, coefficients: Coefficients, rows: Rows) -> Tensor:
-        origin = found.origin(rows) if found.origin else None
-        return combine(origin, [read(rows) for read in found.vectors], coefficients)
-
-    def _changed(
+    def _summed(
         self,
-        found: _Vectors,
+        found: Operands,
         options: Any,
         each: Sequence[Any],
         look: TensorLook,
-        rows: Rows,
-        start: int,
-    ) -> Tensor:
-        assert found.origin is not None
-        origin = found.origin(rows)
-        vectors = [read(rows) for read in found.vectors]
-        if all(vector is None for vector in vectors):
-            return origin
-        taus = dense(vectors, origin)
-        at_hand = replace(look, part=taus, origin=origin, start=start)
-        change: Tensor = self._operator.function(taus, options, each, at_hand)
-        return change.add_(origin)
+        dtype: torch.dtype,
+    ) -> tuple[Tensor, bool]:
+        coefficients = self._operator.function(options, each, look)
+        require_finite(coefficients)
+        if np.ndim(coefficients) == 2:  # row by row
+            merged = found.summed_by_rows(coefficients).to(dtype)
+            return merged, is_finite(merged)
+        numbers = [float(one) for one in coefficients]
+        if found.low_rank():
+            merged = found.summed(numbers, dtype)
+            return merged, is_finite(merged)
+        there = [i for i, vector in enumerate(found.vectors) if vector is not None]
+        if not there:
+            return found.base().to(dtype), True
+        plan = Plan(numbers={"coefficient": [numbers[i] for i in there]})
+        kinds = found.kinds()
+        merged, largest = run(weighted_sum, plan, found.origin, [kinds[i] for i in there], dtype)
+        return merged, math.isfinite(largest)
+
+    def _planned(
+        self,
+        found: Operands,
+        options: Any,
+        each: Sequence[Any],
+        look: TensorLook,
+        dtype: torch.dtype,
+    ) -> tuple[Tensor, bool]:
+        assert self._operator.plan is not None
+        plan = self._operator.plan(options, each, look)
+        merged, largest = run(
+            self._operator.function, plan, found.origin, found.kinds(), dtype, look.keys_of_draws()
+        )
+        return merged, math.isfinite(largest)
 
     @cached_property
     def _operator(self) -> Operator:
@@ -162,56 +140,53 @@ class Node:
         return layer_count(self.merge, self.bank)
 
     def _parameters(self, name: str) -> tuple[Any, list[Any]]:
-        signature = self._operator.signature
         rule = self.merge.rule_for(place(name))
+        if id(rule) not in self._known:
+            self._known[id(rule)] = self._validated(rule)
+        return self._known[id(rule)]
+
+    def _validated(self, rule: Rule) -> tuple[Any, list[Any]]:
+        signature = self._operator.signature
         options = signature.shared.model_validate({**self.merge.options, **rule.options})
         return options, [
             signature.each.model_validate(rule.inputs.get(one, {})) for one in self._names
         ]
 
-    def _vectors(self, name: str) -> _Vectors:
+    @cached_property
+    def _known(self) -> dict[int, tuple[Any, list[Any]]]:
+        """The options and parameters of a rule."""
+        return {}
+
+    def _operands(self, name: str) -> Operands:
         if self._origin is None:
-            readers = [self._reader(one, name) for one in self._inputs]
-            return _Vectors(self._shape(self._inputs[0], name, readers[0]), None, readers)
-        origin = self._reader(self._origin, name)
-        changes = [self._change(one, name, origin) for one in self._inputs]
-        return _Vectors(self._shape(self._origin, name, origin), origin, changes)
+            return Operands(None, [self._weights(one, name) for one in self._inputs])
+        origin = self._weights(self._origin, name)
+        return Operands(origin, [self._vector(one, name) for one in self._inputs])
 
-    def _shape(self, one: str, name: str, read: Callable[[Rows], Tensor]) -> torch.Size:
+    def _weights(self, one: str, name: str) -> Tensor:
+        """An input's weights: as stored where it is a source, in float32 where it is merged."""
         source = self.merge.inputs[one]
         if isinstance(source, Source):
-            return torch.Size(self.bank.inventory(source).tensors[name].shape)
-        return read(...).shape
+            return self.bank.weights(source, name)
+        return self.inputs[one](name)
 
-    def _reader(self, one: str, name: str) -> Callable[[Rows], Tensor]:
-        """Reads rows of an input's weights."""
-        source = self.merge.inputs[one]
-        if isinstance(source, Source):
-            return self.bank.reader(source, name)
-        whole = self.inputs[one](name)
-        return lambda rows: whole[rows].clone()
-
-    def _change(
-        self, one: str, name: str, origin: Callable[[Rows], Tensor]
-    ) -> Callable[[Rows], Vector]:
-        """Reads rows of an input's task vector, without its weights where that can be."""
+    def _vector(self, one: str, name: str) -> Vector:
+        """An input's weights, or its change of the origin where that is known without them."""
         source, base = self.merge.inputs[one], self.merge.inputs[self._origin or ""]
         if isinstance(source, Source) and isinstance(base, Source):
-            return self.bank.change_reader(source, base, name)
-        weights = self._reader(one, name)
-        return lambda rows: weights(rows).sub_(origin(rows))
+            return self.bank.vector(source, base, name)
+        return self._weights(one, name)
 
     def _look(
-        self, name: str, found: _Vectors, survey: Callable[[], Sequence[Mapping[str, float]]]
+        self, name: str, found: Operands, survey: Callable[[], Sequence[Mapping[str, float]]]
     ) -> TensorLook:
         return TensorLook(
             bank=self.bank,
             tensor=name,
             names=self._names,
             layers=self._layers,
-            size=found.shape.numel(),
             seed=self.merge.seed,
-            whole=found.whole,
+            operands=found,
             keys=[self._key(one, name) for one in self._inputs],
             everywhere=self._everywhere,
             survey=survey,
@@ -227,7 +202,7 @@ class Node:
 
     def _everywhere(self, i: int) -> Iterator[tuple[str, Tensor]]:
         for name in tensor_names(self.merge, self.bank):
-            yield name, self._vectors(name).whole(i)
+            yield name, self._operands(name).whole(i)
 
     def _survey(self) -> Sequence[Mapping[str, float]]:
         """What the operator's survey finds, once a recipe."""
@@ -240,15 +215,10 @@ class Node:
         for _ in range(self._operator.rounds(len(self._names)) if survey else 0):
             totals: dict[str, float] = {}
             for name in tensor_names(self.merge, self.bank):
-                found = self._vectors(name)
                 assert survey is not None
-                assert found.origin is not None
                 options, each = self._parameters(name)
-                origin = found.origin(...)
-                taus = found.dense(..., origin)
-                look = self._look(name, found, lambda: done)
-                look = replace(look, part=taus, origin=origin)
-                for key, value in survey(taus, options, each, look).items():
+                look = self._look(name, self._operands(name), lambda: done)
+                for key, value in survey(look.taus(), options, each, look).items():
                     totals[key] = totals.get(key, 0.0) + value
             done.append(totals)
         return done

@@ -1,69 +1,90 @@
-"""Exact selection: which elements are the k largest, and seeded random masks."""
+"""Exact selection: which elements are the k largest."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Threshold", "generator", "global_thresholds"]
+__all__ = ["Magnitudes", "Threshold", "count", "global_thresholds"]
+
+BLOCK = 1 << 18
+"""Elements looked at at a time: what is computed in between stays in cache."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Threshold:
     """The cut between the k largest magnitudes and the rest; of equal ones the first are kept."""
 
     value: float
-    dropped: Tensor
-    """Flat indices, ascending, of the elements of exactly this magnitude that are not kept."""
+    """The smallest magnitude that is kept."""
+    end: int
+    """Flat index from which on elements of exactly this magnitude are not kept."""
 
     @classmethod
     def of(cls, values: Tensor, density: float) -> Threshold:
         """k = floor(density * D + 1e-6), at least 1 (method cards, section 0.4, rule 3)."""
-        return cls.of_count(values, _count(density, values.numel()))
+        return cls.of_count(values, count(density, values.numel()))
 
     @classmethod
     def of_count(cls, values: Tensor, k: int) -> Threshold:
         """The cut that keeps exactly k, at least 1, of the elements."""
-        bits = _bits(values)
-        upper, inside = _find(_upper_counts(bits), k)
-        near = bits[bits >> 16 == upper]
-        cut = torch.kthvalue(near, near.numel() - inside + 1).values
-        equal = (bits == cut).nonzero().flatten()
-        kept = inside - int((near > cut).sum())
-        return cls(float(cut.view(torch.float32)), equal[kept:].clone())
-
-    def mask(self, values: Tensor, start: int = 0) -> Tensor:
-        """Boolean mask of the k largest, in the shape of `values`.
-
-        `start`: the flat index of the first of `values`, where they are rows of the tensor.
-        """
-        mask = values.abs() >= self.value
-        if len(self.dropped):
-            mask.view(-1)[self._dropped_in(values, start)] = False
-        return mask
-
-    def trim(self, values: Tensor, start: int = 0) -> Tensor:
-        """The k largest, and zeros; as `mask`, in one pass without a mask."""
-        kept = torch.nn.functional.hardshrink(values, self._below)
-        if len(self.dropped):
-            kept.view(-1)[self._dropped_in(values, start)] = 0.0
-        return kept
+        return Magnitudes.of(values).cut(k, values)
 
     @cached_property
-    def _below(self) -> float:
-        """The largest float32 that is cut off; hardshrink cuts off its limit, too."""
+    def below(self) -> float:
+        """The next smaller float32: what is above it is at least the value."""
         return float(np.nextafter(np.float32(self.value), np.float32(-1.0)))
 
-    def _dropped_in(self, values: Tensor, start: int) -> Tensor:
-        ends = torch.tensor([start, start + values.numel()], device=self.dropped.device)
-        first, last = torch.searchsorted(self.dropped, ends).tolist()
-        return self.dropped[first:last] - start
+    def mask(self, values: Tensor) -> Tensor:
+        """Boolean mask of what is kept, in the shape of `values`, the whole tensor."""
+        flat = values.flatten().abs()
+        mask = flat > self.below
+        mask[self.end :] = flat[self.end :] > self.value
+        return mask.view(values.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Magnitudes:
+    """How often each magnitude occurs in a tensor: enough for a cut at any density."""
+
+    values: NDArray[np.float32]
+    """(m,) distinct magnitudes, ascending."""
+    up_to: NDArray[np.int64]
+    """(m,) elements of at most this magnitude."""
+
+    @classmethod
+    def of(cls, values: Tensor) -> Magnitudes:
+        """Of all elements of a float32 tensor that is not empty."""
+        ordered = _ascending(values)
+        last = np.flatnonzero(ordered[1:] != ordered[:-1])
+        last = np.append(last, len(ordered) - 1)
+        return cls(ordered[last], last + 1)
+
+    @property
+    def compact(self) -> bool:
+        """Whether keeping this takes far less than the tensor: differences of rounded numbers are
+        few, those of float32 numbers are as many as there are elements."""
+        return 8 * len(self.values) <= int(self.up_to[-1])
+
+    @property
+    def nbytes(self) -> int:
+        return self.values.nbytes + self.up_to.nbytes
+
+    def cut(self, k: int, tensor: Tensor) -> Threshold:
+        """The cut that keeps exactly k, at least 1, elements of the tensor that this is of."""
+        size = int(self.up_to[-1])
+        place = int(np.searchsorted(self.up_to, size - k, side="right"))
+        value = float(self.values[place])
+        kept = k - (size - int(self.up_to[place]))
+        if kept == int(self.up_to[place]) - (int(self.up_to[place - 1]) if place else 0):
+            return Threshold(value, size)
+        return Threshold(value, _end(tensor, value, kept))
 
 
 def global_thresholds(
@@ -75,38 +96,61 @@ def global_thresholds(
     integer, order as it does, so the k-th is found by counting their upper and lower halves.
     """
     counts = torch.zeros(1 << 16, dtype=torch.int64)
-    for _, tensor in tensors():
-        counts += _upper_counts(_bits(tensor))
-    k = _count(density, int(counts.sum()))
+    for bits in _blocks(tensors()):
+        counts += torch.bincount(bits >> 16, minlength=1 << 16).cpu()
+    k = count(density, int(counts.sum()))
     upper, k = _find(counts, k)
     counts.zero_()
-    for _, tensor in tensors():
-        bits = _bits(tensor)
-        counts += torch.bincount(bits[bits >> 16 == upper] & 0xFFFF, minlength=1 << 16)
-    lower, left = _find(counts, k)
-    cut = torch.tensor((upper << 16) | lower, dtype=torch.int32)
+    for bits in _blocks(tensors()):
+        lower = bits[bits >> 16 == upper] & 0xFFFF
+        counts += torch.bincount(lower, minlength=1 << 16).cpu()
+    lowest, left = _find(counts, k)
+    cut = torch.tensor((upper << 16) | lowest, dtype=torch.int32)
     value = float(cut.view(torch.float32))
     found = {}
     for name, tensor in tensors():
-        equal = (tensor.abs().flatten() == value).nonzero().flatten()
-        kept = min(len(equal), left)
+        equal = int((tensor.abs() == value).sum())
+        kept = min(equal, left)
         left -= kept
-        found[name] = Threshold(value, equal[kept:].clone())
+        end = tensor.numel() if kept == equal else _end(tensor, value, kept)
+        found[name] = Threshold(value, end)
     return found
 
 
-def _count(density: float, size: int) -> int:
+def count(density: float, size: int) -> int:
+    """floor(density * size), safe from rounding, and at least 1."""
     return max(1, int(density * size + 1e-6))
 
 
-def _bits(tensor: Tensor) -> Tensor:
-    """Magnitudes as integers of the same order."""
-    return tensor.abs().flatten().view(torch.int32)
+def _ascending(values: Tensor) -> NDArray[np.float32]:
+    """The magnitudes, sorted; a new array."""
+    magnitudes = values.detach().abs().flatten()
+    if magnitudes.device.type != "cpu":
+        magnitudes = magnitudes.sort().values.cpu()
+        return np.asarray(magnitudes.numpy(), dtype=np.float32)
+    ordered: NDArray[np.float32] = magnitudes.numpy()
+    ordered.sort()
+    return ordered
 
 
-def _upper_counts(bits: Tensor) -> Tensor:
-    """How many share each upper half."""
-    return torch.bincount(bits >> 16, minlength=1 << 16)
+def _end(tensor: Tensor, value: float, kept: int) -> int:
+    """The flat index behind the first `kept` elements of this magnitude."""
+    before = 0
+    for block in tensor.flatten().split(BLOCK):
+        equal = block.abs() == value
+        found = int(equal.sum())
+        if found > kept:
+            return before + int(equal.nonzero()[kept])
+        kept -= found
+        before += len(block)
+    return before
+
+
+def _blocks(tensors: Iterable[tuple[str, Tensor]]) -> Iterator[Tensor]:
+    """Magnitudes as integers of the same order, some at a time."""
+    for _, tensor in tensors:
+        for block in tensor.flatten().split(BLOCK):
+            yield block.abs().view(torch.int32)
 
 
 def _find(counts: Tensor, k: int) -> tuple[int, int]:
@@ -115,12 +159,3 @@ def _find(counts: Tensor, k: int) -> tuple[int, int]:
     place = int(torch.searchsorted(above, k))
     before = int(above[place - 1]) if place else 0
     return len(counts) - 1 - place, k - before
-
-
-def generator(seed: int, tensor: str, of: str) -> torch.Generator:
-    """A generator of its own for each (recipe seed, tensor name, input name).
-
-    On the CPU whatever the device, so that a mask does not depend on where it is drawn.
-    """
-    key = hashlib.sha256(f"{seed}\0{tensor}\0{of}".encode()).digest()
-    return torch.Generator("cpu").manual_seed(int.from_bytes(key[:8], "little") >> 1)

@@ -1,73 +1,136 @@
-"""Weights and task vectors of one tensor, dense or low-rank, and their combination."""
+"""What a merge combines in one tensor: an origin, and weights or task vectors."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from evomerge.errors import CandidateError
-from evomerge.merging.adapter import LowRank
+from evomerge.merging.adapter import LowRank, Rows
+from evomerge.merging.fusion import Kind
 from evomerge.merging.operators.base import Coefficients
+from evomerge.merging.selection import BLOCK
 
-__all__ = ["Vector", "combine", "dense"]
+__all__ = ["Operands", "Vector", "require_finite"]
 
 LARGEST = torch.finfo(torch.float32).max
 Vector = Tensor | LowRank | None
-"""Weights or a task vector; a low-rank one as its factors, None where it is zero anyway."""
+"""Weights as they are stored; or a change of the origin: as its factors, or None where it is zero
+by construction."""
 
 
-def dense(vectors: Sequence[Vector], like: Tensor | None) -> list[Tensor]:
-    """The vectors as tensors of one shape, that of `like` or of the first that is dense."""
-    shaped = like if like is not None else next(v for v in vectors if isinstance(v, Tensor))
-    return [
-        torch.zeros_like(shaped) if v is None else v.dense() if isinstance(v, LowRank) else v
-        for v in vectors
-    ]
+@dataclass(frozen=True)
+class Operands:
+    """One tensor of the base, if the method has an origin, and of every operand."""
+
+    origin: Tensor | None
+    """Weights as they are stored."""
+    vectors: Sequence[Vector]
+
+    @property
+    def shape(self) -> torch.Size:
+        return self._like.shape
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether no operand differs from the origin, by construction."""
+        return all(vector is None for vector in self.vectors)
+
+    def base(self) -> Tensor:
+        """The origin's weights, new, in float32."""
+        assert self.origin is not None, "the method has an origin"
+        return self.origin.to(torch.float32, copy=True)
+
+    def whole(self, i: int) -> Tensor:
+        """Weights or task vector `i`, new, in float32."""
+        match self.vectors[i]:
+            case None:
+                return torch.zeros(self.shape, device=self._like.device)
+            case LowRank() as change:
+                return change.dense()
+            case weights:
+                found = weights.to(torch.float32, copy=True)
+                return found if self.origin is None else found.sub_(self.origin)
+
+    def all(self) -> list[Tensor]:
+        return [self.whole(i) for i in range(len(self.vectors))]
+
+    def kinds(self) -> list[tuple[Kind, Tensor | None]]:
+        """What a kernel reads: factors as the change that they make."""
+        found: list[tuple[Kind, Tensor | None]] = []
+        for vector in self.vectors:
+            match vector:
+                case None:
+                    found.append(("nothing", None))
+                case LowRank():
+                    found.append(("change", vector.dense()))
+                case weights:
+                    found.append(("weights", weights))
+        return found
+
+    def low_rank(self) -> bool:
+        return any(isinstance(vector, LowRank) for vector in self.vectors)
+
+    def summed(self, coefficients: Sequence[float], dtype: torch.dtype) -> Tensor:
+        """origin + sum_i c_i tau_i where some task vectors are factors: a few rows at a time, so
+        that no change is ever made dense; rounded once."""
+        assert self.origin is not None, "factors are changes of an origin"
+        out = torch.empty(self.shape, dtype=dtype, device=self.origin.device)
+        for rows in self._rows():
+            base = self.origin[rows].to(torch.float32, copy=True)
+            changed = base.clone()
+            for vector, coefficient in zip(self.vectors, coefficients, strict=True):
+                match vector:
+                    case None:
+                        continue
+                    case LowRank():
+                        vector.rows(rows).add_to(changed, coefficient)
+                    case weights:
+                        changed += (weights[rows].float() - base) * coefficient
+            out[rows] = changed
+        return out
+
+    def summed_by_rows(self, coefficients: np.ndarray[tuple[int, int]]) -> Tensor:
+        """The same for coefficients (n, m), one an operand and row; float32.
+
+        A tensor that is no matrix has a single coefficient, which fits any shape.
+        """
+        result = None if self.origin is None else self.base()
+        for vector, rows in zip(self.all(), coefficients, strict=True):
+            column = torch.as_tensor(rows, dtype=vector.dtype, device=vector.device)
+            part = vector * (column[:, None] if vector.ndim == 2 else column.reshape(()))
+            result = part if result is None else result.add_(part)
+        assert result is not None, "a merge has operands"
+        return result
+
+    @property
+    def _like(self) -> Tensor:
+        if self.origin is not None:
+            return self.origin
+        return next(vector for vector in self.vectors if isinstance(vector, Tensor))
+
+    def _rows(self) -> Iterator[Rows]:
+        if len(self.shape) < 2:
+            yield ...
+            return
+        height = max(1, BLOCK // max(self.shape.numel() // self.shape[0], 1))
+        for first in range(0, self.shape[0], height):
+            yield slice(first, first + height)
 
 
-def combine(result: Tensor | None, vectors: Sequence[Vector], coefficients: Coefficients) -> Tensor:
-    """origin + sum_i c_i v_i, in place of the origin or of the first vector.
-
-    Args:
-        coefficients: one a vector, or an array (n, m) with one for each of its m rows.
+def require_finite(coefficients: Coefficients) -> None:
+    """A span method may divide by what a candidate makes 0.
 
     Raises:
         CandidateError: a coefficient is not finite in float32.
     """
-    if not np.all(np.abs(np.asarray(coefficients)) <= LARGEST):
+    if isinstance(coefficients, np.ndarray):
+        finite = bool(np.all(np.abs(coefficients) <= LARGEST))
+    else:
+        finite = all(abs(one) <= LARGEST for one in coefficients)
+    if not finite:
         raise CandidateError(f"the coefficients {list(coefficients)} are not finite in float32")
-    if isinstance(coefficients, np.ndarray) and coefficients.ndim == 2:
-        return _combine_rows(result, vectors, coefficients)
-    for vector, coefficient in zip(vectors, coefficients, strict=True):
-        match vector:
-            case None:
-                continue
-            case LowRank():
-                vector.add_to(_required(result), float(coefficient))
-            case Tensor():
-                result = (
-                    vector.mul_(float(coefficient))
-                    if result is None
-                    else result.add_(vector, alpha=float(coefficient))
-                )
-    return _required(result)
-
-
-def _combine_rows(
-    result: Tensor | None, vectors: Sequence[Vector], coefficients: np.ndarray[tuple[int, int]]
-) -> Tensor:
-    for vector, rows in zip(dense(vectors, result), coefficients, strict=True):
-        # A tensor that is no matrix has a single coefficient, which fits any shape.
-        column = torch.as_tensor(rows, dtype=vector.dtype, device=vector.device)
-        part = vector * (column[:, None] if vector.ndim == 2 else column.reshape(()))
-        result = part if result is None else result.add_(part)
-    return _required(result)
-
-
-def _required(tensor: Tensor | None) -> Tensor:
-    if tensor is None:
-        raise CandidateError("nothing to combine")
-    return tensor

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from evomerge.errors import CandidateError, SourceError
+from evomerge.errors import SourceError
 from evomerge.merging.apply import weights_of
 from evomerge.merging.architecture import in_layer
 from evomerge.merging.bank import open_bank
 from evomerge.merging.dtypes import DTYPES, FLOATS, NAMES
-from evomerge.merging.finite import is_finite
 from evomerge.merging.names import donor, stem, tensor_names
 from evomerge.merging.shards import TensorSpec
 from evomerge.recipe.tree import Recipe, sources_of
@@ -47,11 +46,7 @@ class MergedWeights:
             if spec.dtype not in FLOATS:
                 yield name, bank.copy(*stem(self.recipe, name))
                 continue
-            merged = weights(name, DTYPES[spec.dtype])
-            if not is_finite(merged):
-                raise CandidateError(f"the merged tensor {name!r} is not finite")
-            yield name, merged
-            del merged  # before the next one is made
+            yield name, weights(name, DTYPES[spec.dtype])
 
     def specs(self) -> list[TensorSpec]:
         """What `tensors` will give, from headers alone.

@@ -131,7 +131,7 @@ def test_rank_stabilised_scaling(family: Family) -> None:
     factors = {"model.layers.1.self_attn.q_proj": (family.a, family.b)}
     folder = write_adapter(family.folder / "rs", factors, use_rslora=True)
     source = Source(model=family.base.model, adapter=str(folder))
-    change = Bank([family.base, source]).change_reader(source, family.base, Q1)(...)
+    change = Bank([family.base, source]).vector(source, family.base, Q1)
     assert change is not None
     assert not isinstance(change, torch.Tensor)
     assert change.scale == pytest.approx(4 / 2**0.5)

@@ -12,11 +12,12 @@ import resource, sys, torch
 from evomerge.merging.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
-for _ in range(3):
-    torch.ones(4 << 20)
+SIZES = (331776, 14 << 20, 1000, 884736)  # of a model's tensors, one beyond what glibc would keep
+for size in 3 * SIZES:
+    torch.ones(size)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(5):
-    torch.ones(4 << 20)
+for size in 5 * SIZES:
+    torch.ones(size)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 

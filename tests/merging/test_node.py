@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from evomerge.merging import kernel, vectors
 from evomerge.merging.apply import weights_of
 from evomerge.merging.bank import Bank
 from evomerge.merging.names import tensor_names
@@ -169,34 +170,21 @@ def test_a_second_candidate_finds_its_statistics_in_the_bank(
 
 
 @pytest.mark.parametrize("method", operators())
-def test_rows_apart_give_what_the_whole_gives(
+def test_blocks_apart_give_what_the_whole_gives(
     family: Family, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from evomerge.merging import node
-
     recipe = merge(family, method)
     whole = tensors(recipe)
-    monkeypatch.setattr(node, "BLOCK", 20)
+    for module in (kernel, vectors):
+        monkeypatch.setattr(module, "BLOCK", 20)
     for name, tensor in tensors(recipe).items():
         assert torch.equal(tensor, whole[name]), name
 
 
-def test_one_row_is_a_block_where_rows_are_long(
-    family: Family, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from evomerge.merging import node
-
-    whole = tensors(merge(family, "ties"))
-    monkeypatch.setattr(node, "BLOCK", 1)
-    assert torch.equal(flat(tensors(merge(family, "ties"))), flat(whole))
-
-
 @pytest.mark.parametrize("method", ["ties", "breadcrumbs"])
-def test_rows_apart_where_many_changes_are_equally_large(
+def test_blocks_apart_where_many_changes_are_equally_large(
     tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from evomerge.merging import node
-
     sources = {}
     for seed, name in enumerate(("base", "m")):
         coarse = {key: (one * 10).round() / 10 for key, one in tiny_tensors(seed).items()}
@@ -204,6 +192,12 @@ def test_rows_apart_where_many_changes_are_equally_large(
     each = {"weight": 1.0, "density": 0.3}
     recipe = Merge(method=method, base="base", inputs=sources, rules=(Rule(inputs={"m": each}),))
     whole = tensors(recipe)
-    monkeypatch.setattr(node, "BLOCK", 20)
+    monkeypatch.setattr(kernel, "BLOCK", 20)
     for name, tensor in tensors(recipe).items():
         assert torch.equal(tensor, whole[name]), name
+    kept = [tensor != coarse_base(name) for name, tensor in whole.items()]
+    assert any(bool(one.any()) for one in kept)
+
+
+def coarse_base(name: str) -> Tensor:
+    return (tiny_tensors(0)[name] * 10).round().div(10).float()

@@ -4,17 +4,21 @@ A *span* operator answers with one coefficient per vector (or one per row of it)
 the combination. It sees the vectors' Gram matrix and norms only, which the bank keeps, so a
 candidate costs no pass over the weights but the last.
 
+An *elementwise* operator is a kernel and a plan. The kernel is plain tensor arithmetic on elements,
+which the engine runs in one pass, compiled where that pays. The plan says, for one tensor, what the
+kernel needs beside the elements: numbers, cuts between large and small changes, random draws.
+
 Every other operator is *dense*: it gets the task vectors of one tensor, all of its shape, in
 float32, and answers with the change of the base.
 
-Both may look at what goes beyond one tensor's elements: see `Look`. The modules of this package
+All may look at what goes beyond one tensor's elements: see `Look`. The modules of this package
 import no torch where they are loaded: the driver lists and checks methods without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
@@ -27,18 +31,25 @@ from evomerge.recipe.value import Value
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from evomerge.merging.selection import Threshold
+
 __all__ = [
     "REGISTRY",
+    "Chance",
     "Coefficients",
     "Dense",
     "Gram",
+    "Kernel",
     "Look",
     "Operator",
+    "Plan",
     "Scope",
     "Span",
     "Survey",
     "operator",
 ]
+
+T = TypeVar("T")
 
 Gram = NDArray[np.float64]
 """(n, n) inner products of the n vectors, in operand order; (m, n, n) row by row."""
@@ -48,6 +59,30 @@ Coefficients = Sequence[float] | NDArray[np.float64]
 
 Scope = Literal["tensor", "global"]
 """Where a share of the elements is counted: in each tensor, or in the whole model."""
+
+
+@dataclass(frozen=True)
+class Chance:
+    """A probability: a draw is below its limit in that share of the elements."""
+
+    keep: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What an elementwise kernel needs of one tensor beside its elements."""
+
+    numbers: Mapping[str, Sequence[float | Threshold | Chance]] = field(default_factory=dict)
+    """By name, one an operand or as many as the kernel takes; it sees tensors without axes. A
+    threshold becomes the largest magnitude that is cut off here, a chance the limit of the draws.
+    Other numbers for another tensor or candidate do not have the kernel compiled again."""
+    elements: Mapping[str, Sequence[Tensor]] = field(default_factory=dict)
+    """Tensors of one value an element, beside the task vectors."""
+    random: bool = False
+    """Whether the kernel takes `draws`, int32, one an operand and element: seeded by recipe, tensor
+    and operand, whatever the order and the device."""
+    switches: tuple[Hashable, ...] = ()
+    """The kernel's further arguments: each combination is compiled on its own."""
 
 
 class Look(Protocol):
@@ -63,7 +98,11 @@ class Look(Protocol):
 
     @property
     def size(self) -> int:
-        """Elements of the whole tensor, of which the rows at hand may be a part."""
+        """Elements of the tensor."""
+
+    @property
+    def seed(self) -> int:
+        """The recipe's, which its draws follow."""
 
     @property
     def names(self) -> Sequence[str]:
@@ -71,7 +110,7 @@ class Look(Protocol):
 
     @property
     def base(self) -> Tensor:
-        """The base's weights, the rows at hand, float32; not to be changed."""
+        """The base's weights, float32; not to be changed."""
 
     @property
     def surveyed(self) -> Sequence[Mapping[str, float]]:
@@ -86,17 +125,32 @@ class Look(Protocol):
     def norm(self, i: int, p: float) -> float:
         """The p-norm of vector `i`; p may be infinite."""
 
-    def keep_largest(self, i: int, density: float, scope: Scope = "tensor") -> Tensor:
-        """Boolean mask of the floor(density * D) largest magnitudes (exactly, at least one)."""
+    def cut(self, i: int, density: float, scope: Scope = "tensor") -> Threshold:
+        """Between the floor(density * D) largest magnitudes (exactly, at least one) and the rest.
 
-    def trimmed(self, i: int, density: float, scope: Scope = "tensor") -> Tensor:
-        """Task vector `i` with all but its largest magnitudes set to 0; a new tensor."""
+        Of equal ones the first are kept.
+        """
 
-    def keep_random(self, i: int, keep: float | Tensor) -> Tensor:
-        """Boolean Bernoulli(keep) mask, seeded by recipe, tensor name and input name."""
+    def taus(self) -> Sequence[Tensor]:
+        """The task vectors, float32, in the tensor's shape; not to be changed."""
 
-    def largest(self, values: Tensor, k: int) -> Tensor:
-        """Boolean mask of the k largest magnitudes of any tensor; of equal ones the first."""
+    def once(self, what: Hashable, compute: Callable[[], T]) -> T:
+        """What `compute` finds in the vectors, kept by the bank under `what` and the vectors."""
+
+    def threshold(self, values: Tensor, k: int) -> Threshold:
+        """The cut that keeps the k largest magnitudes of any tensor."""
+
+    def ranks(self, i: int) -> Tensor:
+        """Of each change of task vector `i`, its magnitude's rank in its row, the last axis.
+
+        0 is the smallest, of equal ones the first; an integer tensor, not to be changed.
+        """
+
+    def draws(self, i: int) -> Tensor:
+        """Task vector `i`'s random draws, int32, in the tensor's shape, as a kernel gets them."""
+
+    def limit(self, chance: Chance) -> int:
+        """What a draw does not exceed with this probability."""
 
     def svd(self, i: int, rank: int) -> tuple[Tensor, Tensor, Tensor]:
         """At most `rank` leading singular triples (U, S, V^T) of task vector `i`, a matrix.
@@ -110,6 +164,12 @@ class Look(Protocol):
 
 
 Span = Callable[[Any, Sequence[Any], Look], Coefficients]
+Planner = Callable[[Any, Sequence[Any], Look], Plan]
+Kernel = Callable[..., "Tensor"]
+"""(taus, numbers, *switches) -> the change of the base, in plain tensor arithmetic by element.
+
+`numbers` holds the plan's numbers and elements by name, and `draws` where the plan is random. No
+fused multiply-add (`add_(alpha=...)`, `addcmul`): compiled code rounds after the product, too."""
 Dense = Callable[[Sequence["Tensor"], Any, Sequence[Any], Look], "Tensor"]
 Survey = Callable[[Sequence["Tensor"], Any, Sequence[Any], Look], Mapping[str, float]]
 """Numbers of one tensor that are added up over the model; round r sees those of 0 to r - 1."""
@@ -124,9 +184,8 @@ class Operator:
     survey: Survey | None = None
     rounds: Callable[[int], int] = lambda operands: 1
     """Rounds of the survey, given the number of operands."""
-    by_rows: Callable[[Any], bool] = lambda options: False
-    """Whether, with these options, rows may be merged apart from each other: all that a row needs
-    beyond itself it asks of the look."""
+    plan: Planner | None = None
+    """Of an elementwise method, whose function is the kernel."""
 
 
 REGISTRY: dict[str, Operator] = {}
@@ -146,7 +205,7 @@ def operator(
     evolve: Mapping[str, Evolve] | None = None,
     survey: Survey | None = None,
     rounds: Callable[[int], int] = lambda operands: 1,
-    by_rows: Callable[[Any], bool] = lambda options: False,
+    plan: Planner | None = None,
 ) -> Callable[[F], F]:
     """Register a function as the merge method `name`; its docstring's first line is the summary."""
 
@@ -166,7 +225,7 @@ def operator(
             most=most,
             evolve=evolve or {},
         )
-        REGISTRY[name] = Operator(signature, function, survey, rounds, by_rows)
+        REGISTRY[name] = Operator(signature, function, survey, rounds, plan)
         return function
 
     return register

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from evomerge.merging.operators.base import Look, operator
-from evomerge.merging.operators.parameters import Lambda, WeightDensity
-from evomerge.merging.operators.signs import agreeing, total
+from evomerge.merging.operators.base import Chance, Look, Plan, operator
+from evomerge.merging.operators.parameters import Lambda, WeightDensity, divisor
+from evomerge.merging.operators.signs import agreeing, majority, total
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    Numbers = Mapping[str, Sequence[Tensor]]
 
 __all__ = ["dare_linear", "dare_ties", "della", "della_linear"]
 
@@ -48,9 +50,46 @@ class WeightDensityEpsilon(WeightDensity):
         return self
 
 
-def _by_rows(options: DropOptions | DellaOptions) -> bool:
-    """The L1 norm is the whole tensor's."""
-    return options.rescale != "l1"
+def _dare_plan(options: DropOptions, each: Sequence[WeightDensity], look: Look) -> Plan:
+    """E[m o tau / density] = tau (DARE, equation 2): `scale` is weight and rescaling together."""
+    weights = [one.weight for one in each]
+    factors = [_rescaling(i, one, options.rescale, look) for i, one in enumerate(each)]
+    return Plan(
+        numbers={
+            "keep": [Chance(one.density) for one in each],
+            "scale": [weight * factor for weight, factor in zip(weights, factors, strict=True)],
+            "weight": weights,
+            "factor": [options.lambda_ / (divisor(weights) if options.normalize else 1.0)],
+            "lambda": [options.lambda_],
+        },
+        random=True,
+        switches=(options.normalize,),
+    )
+
+
+def _rescaling(i: int, one: WeightDensity, rescale: Rescale, look: Look) -> float:
+    if one.density >= 1:
+        return 1.0
+    match rescale:
+        case "inverse_keep":
+            return 1.0 / one.density
+        case "none":
+            return 1.0
+        case "l1":
+            keep = Chance(one.density)
+
+            def kept() -> float:
+                return _l1(look.taus()[i].where(look.draws(i) <= look.limit(keep), 0.0))
+
+            return _ratio(look.norm(i, 1.0), look.once(("kept", i, one.density, look.seed), kept))
+
+
+def _l1(tensor: Tensor) -> float:
+    return float(tensor.abs().double().sum())
+
+
+def _ratio(before: float, after: float) -> float:
+    return before / after if after > 0 else 1.0
 
 
 @operator(
@@ -61,13 +100,11 @@ def _by_rows(options: DropOptions | DellaOptions) -> bool:
     each=WeightDensity,
     citation=DARE,
     evolve={"weight": (0.0, 1.5), "density": (0.1, 1.0)},
-    by_rows=_by_rows,
+    plan=_dare_plan,
 )
-def dare_linear(
-    taus: Sequence[Tensor], options: DropOptions, each: Sequence[WeightDensity], look: Look
-) -> Tensor:
+def dare_linear(taus: Sequence[Tensor], numbers: Numbers, normalize: bool) -> Tensor:
     """Drop changes at random, rescale the rest, add them (DARE on task arithmetic)."""
-    return _summed(_dropped(taus, options.rescale, each, look), each, options)
+    return total(_dropped(taus, numbers)) * numbers["factor"][0]
 
 
 @operator(
@@ -78,14 +115,72 @@ def dare_linear(
     each=WeightDensity,
     citation=f"{DARE}; Yadav et al. 2023",
     evolve={"weight": (0.0, 1.5), "density": (0.1, 1.0)},
-    by_rows=_by_rows,
+    plan=_dare_plan,
 )
-def dare_ties(
-    taus: Sequence[Tensor], options: DropOptions, each: Sequence[WeightDensity], look: Look
-) -> Tensor:
+def dare_ties(taus: Sequence[Tensor], numbers: Numbers, normalize: bool) -> Tensor:
     """Drop changes at random, rescale the rest, merge those that agree in sign (DARE-TIES)."""
-    parts = _dropped(taus, options.rescale, each, look)
-    return agreeing(parts, [one.weight for one in each], options.normalize) * options.lambda_
+    return _elected(_dropped(taus, numbers), numbers, normalize)
+
+
+def _dropped(taus: Sequence[Tensor], numbers: Numbers) -> list[Tensor]:
+    return [
+        tau.where(draws <= keep, 0.0) * scale
+        for tau, draws, keep, scale in zip(
+            taus, numbers["draws"], numbers["keep"], numbers["scale"], strict=True
+        )
+    ]
+
+
+def _elected(parts: Sequence[Tensor], numbers: Numbers, normalize: bool) -> Tensor:
+    weights = numbers["weight"] if normalize else None
+    return agreeing(parts, majority(parts), weights) * numbers["lambda"][0]
+
+
+def _della_plan(
+    options: DellaOptions | DropOptions, each: Sequence[WeightDensityEpsilon], look: Look
+) -> Plan:
+    """keep = floor + slope * rank within the row (DELLA, section 3.1)."""
+    tau = look.taus()[0]
+    width = tau.shape[-1] if tau.ndim else 1
+    weights = [one.weight for one in each]
+    ranks = [look.ranks(i) for i in range(len(each))]
+    ladders = [_ladder(one, width) for one in each]
+    factors = [
+        _della_rescaling(i, one, ladders[i], ranks[i], look) if options.rescale == "l1" else 1.0
+        for i, one in enumerate(each)
+    ]
+    return Plan(
+        numbers={
+            "floor": [floor for floor, _ in ladders],
+            "slope": [slope for _, slope in ladders],
+            "scale": [weight * factor for weight, factor in zip(weights, factors, strict=True)],
+            "weight": weights,
+            "factor": [options.lambda_ / (divisor(weights) if options.normalize else 1.0)],
+            "lambda": [options.lambda_],
+        },
+        elements={"rank": ranks},
+        random=True,
+        switches=(options.normalize, options.rescale == "inverse_keep"),
+    )
+
+
+def _ladder(one: WeightDensityEpsilon, width: int) -> tuple[float, float]:
+    """The keep probability of the smallest change in a row, and what each rank adds."""
+    if width == 1:
+        return one.density, 0.0
+    return one.density - one.epsilon, 2 * one.epsilon / (width - 1)
+
+
+def _della_rescaling(
+    i: int, one: WeightDensityEpsilon, ladder: tuple[float, float], ranks: Tensor, look: Look
+) -> float:
+    def kept() -> float:
+        tau = look.taus()[i]
+        floor, slope = (tau.new_tensor(value) for value in ladder)
+        return _l1(tau.where(_uniform(look.draws(i)) < ranks.to(tau.dtype) * slope + floor, 0.0))
+
+    asked = ("kept by rank", i, one.density, one.epsilon, look.seed)
+    return _ratio(look.norm(i, 1.0), look.once(asked, kept))
 
 
 @operator(
@@ -96,19 +191,16 @@ def dare_ties(
     each=WeightDensityEpsilon,
     citation=DELLA,
     evolve={"weight": (0.1, 2.0), "density": (0.2, 0.8), "lambda": (0.5, 1.5)},
-    by_rows=_by_rows,
+    plan=_della_plan,
 )
-def della(
-    taus: Sequence[Tensor], options: DellaOptions, each: Sequence[WeightDensityEpsilon], look: Look
-) -> Tensor:
+def della(taus: Sequence[Tensor], numbers: Numbers, normalize: bool, inverse_keep: bool) -> Tensor:
     """Drop changes at random, small ones rather, rescale the rest, merge those that agree in sign.
 
     MagPrune (section 3.1): in a row of n, the change of magnitude rank q (0 is the smallest) is
     kept with probability density - epsilon + 2 epsilon q / (n - 1) and divided by it. Then TIES'
     election and weighted mean.
     """
-    parts = _pruned(taus, options.rescale, each, look)
-    return agreeing(parts, [one.weight for one in each], options.normalize) * options.lambda_
+    return _elected(_pruned(taus, numbers, inverse_keep), numbers, normalize)
 
 
 @operator(
@@ -119,61 +211,25 @@ def della(
     each=WeightDensityEpsilon,
     citation=DELLA,
     evolve={"weight": (0.0, 1.5), "density": (0.2, 0.8), "lambda": (0.5, 1.5)},
-    by_rows=_by_rows,
+    plan=_della_plan,
 )
 def della_linear(
-    taus: Sequence[Tensor], options: DropOptions, each: Sequence[WeightDensityEpsilon], look: Look
+    taus: Sequence[Tensor], numbers: Numbers, normalize: bool, inverse_keep: bool
 ) -> Tensor:
     """DELLA's random drop by magnitude, and a plain sum of what is left."""
-    return _summed(_pruned(taus, options.rescale, each, look), each, options)
+    return total(_pruned(taus, numbers, inverse_keep)) * numbers["factor"][0]
 
 
-def _summed(parts: Sequence[Tensor], each: Sequence[WeightDensity], options: DropOptions) -> Tensor:
-    merged = total(parts)
-    if options.normalize:
-        weight = sum(one.weight for one in each)
-        merged /= weight if abs(weight) > 1e-8 else 1.0
-    return merged * options.lambda_
-
-
-def _dropped(
-    taus: Sequence[Tensor], rescale: Rescale, each: Sequence[WeightDensity], look: Look
-) -> list[Tensor]:
-    """w_i * m_i o tau_i, rescaled: E[m o tau / density] = tau (DARE, equation 2)."""
-    return [
-        tau * one.weight
-        if one.density >= 1
-        else _rescaled(tau, look.keep_random(i, one.density), one.density, rescale) * one.weight
-        for i, (tau, one) in enumerate(zip(taus, each, strict=True))
-    ]
-
-
-def _pruned(
-    taus: Sequence[Tensor], rescale: Rescale, each: Sequence[WeightDensityEpsilon], look: Look
-) -> list[Tensor]:
+def _pruned(taus: Sequence[Tensor], numbers: Numbers, inverse_keep: bool) -> list[Tensor]:
     parts = []
-    for i, (tau, one) in enumerate(zip(taus, each, strict=True)):
-        keep = _keep_by_rank(tau, one.density, one.epsilon)
-        parts.append(_rescaled(tau, look.keep_random(i, keep), keep, rescale) * one.weight)
+    for i, tau in enumerate(taus):
+        rank = numbers["rank"][i].to(tau.dtype)
+        keep = rank * numbers["slope"][i] + numbers["floor"][i]
+        part = tau.where(_uniform(numbers["draws"][i]) < keep, 0.0)
+        parts.append((part / keep if inverse_keep else part) * numbers["scale"][i])
     return parts
 
 
-def _keep_by_rank(tau: Tensor, density: float, epsilon: float) -> Tensor:
-    """The keep probabilities, in the shape of `tau`; a row is the last axis."""
-    width = tau.shape[-1] if tau.ndim else 1
-    if width == 1:
-        return tau.new_full(tau.shape, density)
-    ranks = tau.abs().argsort(dim=-1, stable=True).argsort(dim=-1).to(tau.dtype)
-    return ranks * (2 * epsilon / (width - 1)) + (density - epsilon)
-
-
-def _rescaled(tau: Tensor, mask: Tensor, keep: float | Tensor, rescale: Rescale) -> Tensor:
-    kept = tau.where(mask, tau.new_zeros(()))
-    match rescale:
-        case "inverse_keep":
-            return kept / keep
-        case "l1":
-            left = float(kept.abs().sum())
-            return kept * (float(tau.abs().sum()) / left if left > 0 else 1.0)
-        case "none":
-            return kept
+def _uniform(draws: Tensor) -> Tensor:
+    """float32 in [0, 1), in steps of 2^-24, for int32 draws."""
+    return (draws >> 8).float() * 2.0**-24 + 0.5

@@ -10,7 +10,7 @@ from pydantic import Field
 from evomerge.errors import CandidateError
 from evomerge.recipe.value import Value
 
-__all__ = ["Lambda", "Nothing", "Weight", "WeightDensity", "divided", "normalized"]
+__all__ = ["Lambda", "Nothing", "Weight", "WeightDensity", "divided", "divisor", "normalized"]
 
 
 class Nothing(Value):
@@ -52,3 +52,9 @@ def divided(scores: Sequence[float]) -> list[float]:
     """Scores, none negative, over their sum; equal shares where all are 0."""
     total = math.fsum(scores)
     return [score / total if total > 0 else 1.0 / len(scores) for score in scores]
+
+
+def divisor(weights: Sequence[float]) -> float:
+    """The sum of the weights, by which mergekit's sums are divided; 1 where it vanishes."""
+    total = math.fsum(weights)
+    return total if abs(total) > 1e-8 else 1.0

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from evomerge.merging.operators.base import Look, operator
+from evomerge.merging.operators.base import Look, Plan, operator
 from evomerge.merging.operators.parameters import Lambda, Nothing, divided
-from evomerge.merging.operators.signs import total
+from evomerge.merging.operators.signs import EVERYTHING, agreeing, majority, total
 from evomerge.recipe.value import Value
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from evomerge.merging.selection import Threshold
+
+    Numbers = Mapping[str, Sequence[Tensor]]
 
 __all__ = ["pcb", "sce"]
 
@@ -26,6 +30,34 @@ class SceOptions(Lambda):
     weighs the experts (the authors' code)."""
 
 
+def _sce_plan(options: SceOptions, each: Sequence[Nothing], look: Look) -> Plan:
+    share = 1.0 if len(each) == 1 else options.select_topk
+    cut, energies = look.once(("sce", share), lambda: _selection(look, share))
+    return Plan(
+        numbers={"cut": [cut], "share": divided(energies), "lambda": [options.lambda_]},
+        switches=(options.select_scope, share < 1),
+    )
+
+
+def _selection(look: Look, share: float) -> tuple[float | Threshold, list[float]]:
+    """The cut between the positions of largest variance and the rest, and the energies there."""
+    taus = look.taus()
+    cut: float | Threshold = EVERYTHING
+    if share < 1:
+        variance = _variance(taus)
+        differing = int((variance > 0).sum())
+        if differing:
+            found = look.threshold(variance, max(1, int(share * differing + 1e-6)))
+            cut, taus = found, [tau.where(found.mask(variance), 0.0) for tau in taus]
+    return cut, [float(tau.double().square().sum()) for tau in taus]
+
+
+def _variance(taus: Sequence[Tensor]) -> Tensor:
+    """T times the variance over the experts; without a division, which compilers may change."""
+    mean = total(taus) * (1.0 / len(taus))
+    return total([(tau - mean) * (tau - mean) for tau in taus])
+
+
 @operator(
     "sce",
     family="elementwise",
@@ -34,8 +66,14 @@ class SceOptions(Lambda):
     each=Nothing,
     citation="Wan et al., FuseChat (SCE), 2024, arXiv 2408.07990",
     evolve={"select_topk": (0.05, 1.0), "lambda": (0.5, 1.5)},
+    plan=_sce_plan,
 )
-def sce(taus: Sequence[Tensor], options: SceOptions, each: Sequence[Nothing], look: Look) -> Tensor:
+def sce(
+    taus: Sequence[Tensor],
+    numbers: Numbers,
+    scope: Literal["all", "weights_only"],
+    selects: bool,
+) -> Tensor:
     """Select where experts differ most, weigh each by its energy there, erase minority signs.
 
     Select: the top share of positions by variance over experts. Calculate: a_i = the energy of
@@ -43,28 +81,13 @@ def sce(taus: Sequence[Tensor], options: SceOptions, each: Sequence[Nothing], lo
     the weighted mean of what is left. Every comparison is relative: mergekit's absolute 1e-6 makes
     its weights equal on ordinary task vectors.
     """
-    chosen = _most_different(taus, options.select_topk, look)
-    selected = taus if chosen is None else [tau * chosen for tau in taus]
-    shares = divided([float(tau.double().square().sum()) for tau in selected])
-    used = selected if options.select_scope == "all" else taus
-    sign = (total(used) >= 0).to(taus[0].dtype) * 2 - 1
-    merged = sign.new_zeros(sign.shape)
-    weight = sign.new_zeros(sign.shape)
-    for tau, share in zip(used, shares, strict=True):
-        agrees = (tau.sign() == sign) * share
-        merged += tau * agrees
-        weight += agrees
-    return merged / weight.where(weight > 0, weight.new_ones(())) * options.lambda_
-
-
-def _most_different(taus: Sequence[Tensor], share: float, look: Look) -> Tensor | None:
-    """The positions of largest variance; None for all of them."""
-    if share >= 1 or len(taus) == 1:
-        return None
-    mean = total(taus) / len(taus)
-    variance = total([(tau - mean).square() for tau in taus])
-    differing = int((variance > 0).sum())
-    return look.largest(variance, max(1, int(share * differing + 1e-6))) if differing else None
+    used = list(taus)
+    if selects and scope == "all":
+        chosen = _variance(taus) > numbers["cut"][0]
+        used = [tau.where(chosen, 0.0) for tau in taus]
+    shares = numbers["share"]
+    parts = [tau * share for tau, share in zip(used, shares, strict=True)]
+    return agreeing(parts, majority(used), shares) * numbers["lambda"][0]
 
 
 class PcbOptions(Lambda):

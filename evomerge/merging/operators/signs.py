@@ -8,17 +8,24 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from evomerge.errors import CandidateError, did_you_mean
-from evomerge.merging.operators.base import Look, Scope, operator
+from evomerge.merging.operators.base import Look, Plan, Scope, operator
 from evomerge.merging.operators.parameters import Lambda, Nothing, WeightDensity
 from evomerge.recipe.value import Value
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["agreeing", "consensus", "emr", "ties", "total"]
+    from evomerge.merging.selection import Threshold as Cut
+
+    Numbers = Mapping[str, Sequence[Tensor]]
+
+__all__ = ["EVERYTHING", "agreeing", "consensus", "emr", "majority", "ties", "total", "trimmed"]
 
 Election = Literal["mass", "count"]
 """Which sign wins: that of the weighted sum, or that of most experts."""
+
+EVERYTHING = -1.0
+"""The limit of a cut that lets every magnitude through."""
 
 
 class TiesOptions(Lambda):
@@ -26,6 +33,21 @@ class TiesOptions(Lambda):
     scope: Scope = "tensor"
     """Where `density` is counted; the paper trims over the whole model."""
     sign: Election = "mass"
+
+
+def _ties_plan(options: TiesOptions, each: Sequence[WeightDensity], look: Look) -> Plan:
+    cuts: list[float | Cut] = [
+        EVERYTHING if one.density >= 1 else look.cut(i, one.density, options.scope)
+        for i, one in enumerate(each)
+    ]
+    return Plan(
+        numbers={
+            "cut": cuts,
+            "weight": [one.weight for one in each],
+            "lambda": [options.lambda_],
+        },
+        switches=(options.normalize, options.sign),
+    )
 
 
 @operator(
@@ -36,45 +58,48 @@ class TiesOptions(Lambda):
     each=WeightDensity,
     citation="Yadav et al., TIES-Merging, NeurIPS 2023, arXiv 2306.01708",
     evolve={"weight": (0.1, 2.0), "density": (0.05, 1.0), "lambda": (0.3, 2.0)},
-    by_rows=lambda options: True,
+    plan=_ties_plan,
 )
-def ties(
-    taus: Sequence[Tensor], options: TiesOptions, each: Sequence[WeightDensity], look: Look
-) -> Tensor:
+def ties(taus: Sequence[Tensor], numbers: Numbers, normalize: bool, sign: Election) -> Tensor:
     """Trim small changes, elect a sign per element, average the changes that agree.
 
     Section 3: trim (exact top-k by magnitude), elect (sign of the weighted sum, 0 counting as
     plus), disjoint mean. Weights enter before the election, as in mergekit.
     """
     parts = [
-        tau * one.weight
-        if one.density >= 1
-        else look.trimmed(i, one.density, options.scope).mul_(one.weight)
-        for i, (tau, one) in enumerate(zip(taus, each, strict=True))
+        trimmed(tau, cut) * weight
+        for tau, cut, weight in zip(taus, numbers["cut"], numbers["weight"], strict=True)
     ]
-    weights = [one.weight for one in each]
-    return agreeing(parts, weights, options.normalize, options.sign) * options.lambda_
+    votes = parts if sign == "mass" else [part.sign() for part in parts]
+    weights = numbers["weight"] if normalize else None
+    return agreeing(parts, majority(votes), weights) * numbers["lambda"][0]
 
 
-def agreeing(
-    parts: Sequence[Tensor], weights: Sequence[float], normalize: bool, sign: Election = "mass"
-) -> Tensor:
-    """Sum of the weighted changes whose sign is the elected one, by the survivors' weight if asked.
+def trimmed(tau: Tensor, cut: Tensor) -> Tensor:
+    """`tau` where its magnitude is above the cut, 0 elsewhere."""
+    return tau.where(tau.abs() > cut, 0.0)
+
+
+def majority(votes: Sequence[Tensor]) -> Tensor:
+    """Boolean: where plus is elected, also where the votes cancel."""
+    return total(votes) >= 0
+
+
+def agreeing(parts: Sequence[Tensor], positive: Tensor, weights: Sequence[Tensor] | None) -> Tensor:
+    """Sum of the weighted changes of the elected sign, over the survivors' weight if weights are
+    given.
 
     The divisor is the sum of |w|, not of w: otherwise a negative weight would undo itself.
     """
-    votes = parts if sign == "mass" else [part.sign() for part in parts]
-    # 1 or -1, and 1 where the votes cancel. Masks are floats throughout: mixed types are slow.
-    elected = total(votes).sign_().add_(0.5).sign_()
-    merged = elected.new_zeros(elected.shape)
-    weight = elected.new_zeros(elected.shape)
-    for part, one in zip(parts, weights, strict=True):
-        agreed = (part * elected).clamp_(min=0)
-        merged += agreed
-        if normalize:
-            weight.add_(agreed.sign_(), alpha=abs(one))
-    merged *= elected
-    return merged.div_(weight.where(weight > 0, weight.new_ones(()))) if normalize else merged
+    agreed = [(part > 0).where(positive, part < 0) for part in parts]
+    merged = total([part.where(agrees, 0.0) for part, agrees in zip(parts, agreed, strict=True)])
+    if weights is None:
+        return merged
+    shares = [
+        weight.abs().where(agrees, 0.0) for weight, agrees in zip(weights, agreed, strict=True)
+    ]
+    weight = total(shares)
+    return merged / weight.where(weight > 0, 1.0)
 
 
 def total(parts: Sequence[Tensor]) -> Tensor:
@@ -97,6 +122,21 @@ class Threshold(Value):
     """The paper's lambda_t: how much of the rest's change an expert's own has to exceed."""
 
 
+def _consensus_plan(options: ConsensusOptions, each: Sequence[Threshold], look: Look) -> Plan:
+    cuts: list[float | Cut] = [
+        look.cut(i, 0.2) if options.merged == "ties" else EVERYTHING for i in range(len(each))
+    ]
+    return Plan(
+        numbers={
+            "cut": cuts,
+            "threshold": [one.threshold for one in each],
+            "k": [float(options.k)],
+            "lambda": [options.lambda_],
+        },
+        switches=(options.merged,),
+    )
+
+
 @operator(
     "consensus",
     family="elementwise",
@@ -106,23 +146,26 @@ class Threshold(Value):
     least=2,
     citation="Wang et al., Localizing task information (TALL masks), ICML 2024, arXiv 2405.07813",
     evolve={"threshold": (0.1, 1.0), "lambda": (0.1, 1.0)},
-    by_rows=lambda options: True,
+    plan=_consensus_plan,
 )
 def consensus(
-    taus: Sequence[Tensor], options: ConsensusOptions, each: Sequence[Threshold], look: Look
+    taus: Sequence[Tensor], numbers: Numbers, merged_by: Literal["sum", "ties"]
 ) -> Tensor:
     """Keep the elements of the summed change that are useful to at least k experts.
 
     m_i = |tau_i| > threshold_i * |tau_M - tau_i| (equation 4), consensus = sum_i m_i >= k.
     """
     merged = total(taus)
-    if options.merged == "ties":
-        trimmed = [look.trimmed(i, 0.2) for i in range(len(taus))]
-        merged = agreeing(trimmed, [1.0] * len(taus), normalize=False)
-    useful = merged.new_zeros(merged.shape)
-    for tau, one in zip(taus, each, strict=True):
-        useful += tau.abs() > one.threshold * (merged - tau).abs()
-    return merged * (useful >= options.k) * options.lambda_
+    if merged_by == "ties":
+        parts = [trimmed(tau, cut) for tau, cut in zip(taus, numbers["cut"], strict=True)]
+        merged = agreeing(parts, majority(parts), None)
+    useful = total(
+        [
+            (tau.abs() > threshold * (merged - tau).abs()).to(tau.dtype)
+            for tau, threshold in zip(taus, numbers["threshold"], strict=True)
+        ]
+    )
+    return merged.where(useful >= numbers["k"][0], 0.0) * numbers["lambda"][0]
 
 
 class EmrOptions(Lambda):
@@ -140,8 +183,17 @@ def _emr_sizes(
     unified = _unified(taus)
     return {
         "own": float(tau.abs().double().sum()),
-        "unified": float((unified.abs() * (tau * unified > 0)).double().sum()),
+        "unified": float(unified.where(tau.sign() == unified.sign(), 0.0).abs().double().sum()),
     }
+
+
+def _emr_plan(options: EmrOptions, each: Sequence[Nothing], look: Look) -> Plan:
+    scale, restored = options.lambda_, None
+    if options.restore is not None:
+        sizes = look.surveyed[0]
+        scale *= sizes["own"] / sizes["unified"] if sizes["unified"] > 0 else 0.0
+        restored = _position(options.restore, look)
+    return Plan(numbers={"scale": [scale]}, switches=(restored,))
 
 
 @operator(
@@ -154,30 +206,27 @@ def _emr_sizes(
     citation="Huang et al., EMR-Merging, NeurIPS 2024, arXiv 2405.17461",
     survey=_emr_sizes,
     evolve={"lambda": (0.2, 1.0)},
-    by_rows=lambda options: True,
+    plan=_emr_plan,
 )
-def emr(taus: Sequence[Tensor], options: EmrOptions, each: Sequence[Nothing], look: Look) -> Tensor:
+def emr(taus: Sequence[Tensor], numbers: Numbers, restored: int | None) -> Tensor:
     """The largest change among those of the elected sign; or one expert rebuilt from it.
 
     u = s o max_i |tau_i| over entries of sign s = sgn(sum_i tau_i). With `restore`, that expert is
     g (M o u) with M = tau_i o u > 0 and g = sum |tau_i| / sum |M o u| over all elements.
     """
     unified = _unified(taus)
-    if options.restore is None:
-        return unified * options.lambda_
-    tau = taus[_position(options.restore, look)]
-    sizes = look.surveyed[0]
-    scale = sizes["own"] / sizes["unified"] if sizes["unified"] > 0 else 0.0
-    return unified * (tau * unified > 0) * (scale * options.lambda_)
+    if restored is not None:
+        # By sign: a product of tiny changes would be 0.
+        unified = unified.where(taus[restored].sign() == unified.sign(), 0.0)
+    return unified * numbers["scale"][0]
 
 
 def _unified(taus: Sequence[Tensor]) -> Tensor:
-    summed = total(taus)
-    sign = (summed > 0).to(summed.dtype) * 2 - 1
-    largest = summed.new_zeros(summed.shape)
-    for tau in taus:
-        largest = largest.maximum(tau * sign)
-    return largest * sign
+    positive = total(taus) > 0
+    largest = taus[0].where(positive, -taus[0]).clamp(min=0.0)
+    for tau in taus[1:]:
+        largest = largest.maximum(tau.where(positive, -tau))
+    return largest.where(positive, -largest)
 
 
 def _position(name: str, look: Look) -> int:

@@ -6,13 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from evomerge.merging.bank import Bank
+from evomerge.merging.draws import limit
+from evomerge.merging.fusion import Kind
+from evomerge.merging.kernel import run, weighted_sum
 from evomerge.merging.look import TensorLook
 from evomerge.merging.operators import operators
-from evomerge.merging.vectors import combine
+from evomerge.merging.operators.base import Chance, Operator, Plan
+from evomerge.merging.selection import Threshold
+from evomerge.merging.vectors import Operands, require_finite
 
 UP = "model.layers.0.mlp.up_proj.weight"
 F5 = [[4, -1, 2, 0, -3], [2, -3, 1, 5, 1], [1, 2, -6, -4, 0]]
@@ -27,10 +33,12 @@ class MaskedLook(TensorLook):
 
     masks: Mapping[int, Sequence[int]]
 
-    def keep_random(self, i: int, keep: float | Tensor) -> Tensor:
+    def draws(self, i: int) -> Tensor:
         if i not in self.masks:
-            return super().keep_random(i, keep)
-        return torch.tensor(self.masks[i], dtype=torch.bool).reshape(self.part[i].shape)
+            return super().draws(i)
+        kept = torch.tensor(self.masks[i], dtype=torch.bool).reshape(self.operands.shape)
+        never = torch.iinfo(torch.int32).max
+        return torch.full(kept.shape, never, dtype=torch.int32).masked_fill(kept, -never - 1)
 
 
 def applied(
@@ -64,11 +72,8 @@ def applied(
         names=names[:count],
         layers=layers,
         seed=seed,
-        size=rows[0].numel(),
-        whole=lambda i: rows[i],
-        part=rows,
+        operands=_Given(origin, rows),
         keys=[None] * len(rows),
-        origin=origin,
         everywhere=lambda i: iter([(tensor, rows[i])]),
         survey=list,
         masks=masks or {},
@@ -81,10 +86,50 @@ def applied(
         look = replace(look, survey=lambda: rounds)
     if signature.family == "span":
         coefficients = operator.function(shared, own, look)
-        result = combine(torch.zeros_like(rows[0]), [row.clone() for row in rows], coefficients)
+        require_finite(coefficients)
+        result = _summed(rows, coefficients)
+    elif operator.plan is not None:
+        result = _planned(operator, operator.plan(shared, own, look), rows, look)
     else:
         result = operator.function(rows, shared, own, look)
     assert all(torch.equal(one, old) for one, old in zip(rows, before, strict=True)), "not pure"
+    return result
+
+
+@dataclass(frozen=True)
+class _Given(Operands):
+    """Task vectors that are given, instead of weights from which the origin is taken off."""
+
+    def whole(self, i: int) -> Tensor:
+        vector = self.vectors[i]
+        assert isinstance(vector, Tensor)
+        return vector.clone()
+
+
+def _summed(rows: Sequence[Tensor], coefficients: Any) -> Tensor:
+    zeros = torch.zeros_like(rows[0])
+    if np.ndim(coefficients) == 2:
+        return _Given(zeros, rows).summed_by_rows(coefficients)
+    plan = Plan(numbers={"coefficient": [float(one) for one in coefficients]})
+    return run(weighted_sum, plan, zeros, [("change", row) for row in rows], torch.float32)[0]
+
+
+def _planned(operator: Operator, plan: Plan, rows: Sequence[Tensor], look: MaskedLook) -> Tensor:
+    """By the engine; where masks are given, the kernel alone, which the engine gives its draws."""
+    if not look.masks:
+        zeros = torch.zeros_like(rows[0])
+        kinds: list[tuple[Kind, Tensor | None]] = [("change", row) for row in rows]
+        keys = look.keys_of_draws()
+        return run(operator.function, plan, zeros, kinds, torch.float32, keys)[0]
+    numbers: dict[str, list[Tensor]] = {name: list(many) for name, many in plan.elements.items()}
+    for name, many in plan.numbers.items():
+        numbers[name] = [
+            torch.tensor(limit(one.keep)) if isinstance(one, Chance) else torch.tensor(one)
+            for one in many
+            if not isinstance(one, Threshold)
+        ]
+    numbers["draws"] = [look.draws(i) for i in range(len(rows))]
+    result: Tensor = operator.function(rows, numbers, *plan.switches)
     return result
 
 

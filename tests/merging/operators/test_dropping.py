@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 
-from evomerge.merging.selection import generator
 from tests.merging.operators.applied import F5, applied, close
 
 MASK = {0: [1, 1, 0, 0, 0]}
@@ -78,12 +75,3 @@ def test_della_of_one_column_keeps_by_density() -> None:
 def test_dellas_probabilities_stay_inside(density: float) -> None:
     with pytest.raises(ValueError, match="epsilon < density < 1 - epsilon"):
         applied("della", F5, params([1, 1, 1], density=density, epsilon=0.15))
-
-
-def test_masks_depend_on_seed_tensor_and_input_alone() -> None:
-    def draw(*key: Any) -> tuple[float, ...]:
-        return tuple(torch.rand(8, generator=generator(*key)).tolist())
-
-    assert draw(0, "w", "math") == draw(0, "w", "math")
-    keys = [(0, "w", "a"), (1, "w", "a"), (0, "v", "a"), (0, "w", "b")]
-    assert len({draw(*key) for key in keys}) == 4

@@ -7,7 +7,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evomerge.merging.selection import Threshold
 from tests.merging.operators.applied import F5, applied, close
 
 V10 = [10, -9, 8, -7, 6, -5, 4, -3, 2, -1]
@@ -53,21 +52,3 @@ def test_relative_nearswap_is_equivariant_to_scale(scale: float) -> None:
     plain = applied("nearswap", [tau], t=0.5, relative=True)
     assert close(applied("nearswap", [tau * scale], t=0.5, relative=True) / scale, plain)
     assert float(plain.max()) == pytest.approx(0.5 * float(tau.square().mean().sqrt()))
-
-
-@given(st.integers(1, 60), st.floats(0.01, 1.0), st.integers(0, 3), st.integers(1, 7))
-def test_top_k_is_exact_whatever_repeats_and_however_it_is_cut(
-    size: int, density: float, levels: int, rows: int
-) -> None:
-    draws = torch.Generator().manual_seed(size)
-    values = torch.randint(-levels, levels + 1, (size,), generator=draws).float()
-    cut = Threshold.of(values, density)
-    order = sorted(range(size), key=lambda i: (-abs(float(values[i])), i))
-    kept = set(order[: max(1, int(density * size + 1e-6))])
-    assert set(cut.mask(values).nonzero().flatten().tolist()) == kept
-    assert torch.equal(cut.trim(values), values * cut.mask(values))
-    pieces = list(values.split(rows))
-    starts = [sum(len(piece) for piece in pieces[:i]) for i in range(len(pieces))]
-    for method in (cut.mask, cut.trim):
-        joined = torch.cat([method(p, start) for p, start in zip(pieces, starts, strict=True)])
-        assert torch.equal(joined, method(values))

@@ -1,0 +1,160 @@
+"""The arithmetic of one range of a tensor, as a function that runs eagerly or compiled."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from evomerge.merging.draws import draw
+from evomerge.merging.operators.base import Kernel
+
+__all__ = ["COMPILE", "Form", "Kind", "compiled", "merge_range"]
+
+COMPILE = "EVOMERGE_COMPILE"
+"""Environment variable: 0 never compiles, 1 compiles at once; otherwise what is hot is compiled."""
+HOT = 1 << 27
+"""Elements that a form meets eagerly before it is compiled, which takes seconds."""
+
+Kind = Literal["weights", "change", "nothing"]
+"""What a vector is: weights as they are stored, a change of the base in float32, or zeros."""
+NumberKind = Literal["float", "cut", "chance"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Form:
+    """Everything that compiled code depends on: what is computed, not with which numbers."""
+
+    kernel: Kernel
+    switches: tuple[Hashable, ...]
+    kinds: tuple[Kind, ...]
+    based: bool
+    numbers: tuple[tuple[str, NumberKind, int], ...]
+    """Name, kind and how many, in the order in which they are packed."""
+    elements: tuple[tuple[str, int], ...]
+    random: bool
+
+
+def merge_range(
+    form: Form,
+    origin: Tensor | None,
+    vectors: Sequence[Tensor],
+    elements: Sequence[Tensor],
+    floats: Tensor,
+    integers: Tensor,
+    out: Tensor,
+) -> Tensor:
+    """Merge into `out`, rounded once, and return the largest magnitude there (NaN if one is).
+
+    All tensors are flat. `floats` (float32) and `integers` (int32) are packed: a float is one of
+    the former, a chance one of the latter, a cut two and one (its limits before and behind its end,
+    and the end, counted from the first element at hand). Draws take two keys an operand and the
+    flat index of the first element.
+    """
+    base = None if origin is None else origin.float()
+    stored = iter(vectors)
+    taus = [_tau(kind, stored, base) for kind in form.kinds]
+    index = torch.arange(out.numel(), dtype=torch.int32, device=out.device)
+    some_floats, some_integers, some_elements = _Pack(floats), _Pack(integers), iter(elements)
+    numbers: dict[str, list[Tensor]] = {}
+    for name, kind, many in form.numbers:
+        numbers[name] = [_number(kind, some_floats, some_integers, index) for _ in range(many)]
+    for name, many in form.elements:
+        numbers[name] = [next(some_elements) for _ in range(many)]
+    if form.random:
+        keys = [(some_integers.take(), some_integers.take()) for _ in taus]
+        place = index + some_integers.take()
+        numbers["draws"] = [draw(place, first, second) for first, second in keys]
+    change = form.kernel(taus, numbers, *form.switches)
+    merged = (change if base is None else base + change).to(out.dtype)
+    out.copy_(merged)
+    return merged.float().abs().amax()
+
+
+class _Pack:
+    """Takes numbers off a tensor, one after another."""
+
+    def __init__(self, values: Tensor) -> None:
+        self._values = values
+        self._next = 0
+
+    def take(self) -> Tensor:
+        self._next += 1
+        return self._values[self._next - 1]
+
+
+def _number(kind: NumberKind, floats: _Pack, integers: _Pack, index: Tensor) -> Tensor:
+    match kind:
+        case "float":
+            return floats.take()
+        case "chance":
+            return integers.take()
+        case "cut":
+            return torch.where(index < integers.take(), floats.take(), floats.take())
+
+
+def _tau(kind: Kind, stored: Iterator[Tensor], base: Tensor | None) -> Tensor:
+    if kind == "nothing":
+        assert base is not None
+        return torch.zeros_like(base)
+    weights = next(stored).float()
+    return weights if base is None or kind == "change" else weights - base
+
+
+def compiled(form: Form, elements: int) -> Callable[..., Tensor] | None:
+    """`merge_range` of this form, compiled; None where it runs eagerly."""
+    # Compilers treat a dimension of 1 on its own.
+    return _heat(form).ready(elements) if elements > 1 else None
+
+
+class _Heat:
+    """What a form has met, and its compiled code once that is enough."""
+
+    def __init__(self, form: Form) -> None:
+        self._form = form
+        self._left: int | None = {"0": None, "1": 0}.get(os.environ.get(COMPILE, ""), HOT)
+        self._code: Callable[..., Tensor] | None = None
+
+    def ready(self, elements: int) -> Callable[..., Tensor] | None:
+        if self._code is None and self._left is not None:
+            if self._left > 0:
+                self._left = max(self._left - elements, 0)
+            else:
+                self._code = self._compiled()
+        return self._code
+
+    def _compiled(self) -> Callable[..., Tensor]:
+        form = self._form
+
+        def specialised(*operands: Any) -> Tensor:
+            return merge_range(form, *operands)
+
+        # A code object of its own: what is compiled is kept, and counted, by code object.
+        code = specialised.__code__
+        specialised.__code__ = code.replace(co_name=getattr(form.kernel, "__name__", "kernel"))
+        fused = torch.compile(specialised, dynamic=True, fullgraph=True)
+
+        def first(*operands: Any) -> Tensor:
+            try:
+                found: Tensor = fused(*operands)
+            except RuntimeError as problem:  # no C++ compiler, or none that works
+                _log.warning("merging runs without torch.compile: %s", str(problem).split("\n")[0])
+                self._code, self._left = None, None
+                return specialised(*operands)
+            self._code = fused
+            return found
+
+        return first
+
+
+@cache
+def _heat(form: Form) -> _Heat:
+    return _Heat(form)
