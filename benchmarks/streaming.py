@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -52,9 +53,9 @@ def recipe(method: str, folder: Path) -> Merge:
     )
 
 
-def measured(command: list[str]) -> tuple[float, dict[str, float]]:
-    """Seconds, and the most MiB that were resident of each part, seen every 20 ms."""
-    began = time.perf_counter()
+def measured(command: list[str]) -> tuple[float, float, dict[str, float]]:
+    """Seconds, those of the CPU, and the most MiB of each part that were resident, every 20 ms."""
+    began, used = time.perf_counter(), _cpu_seconds()
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     peaks = dict.fromkeys(PARTS.values(), 0.0)
     while child.poll() is None:
@@ -64,7 +65,13 @@ def measured(command: list[str]) -> tuple[float, dict[str, float]]:
     took = time.perf_counter() - began
     if child.returncode:
         raise SystemExit(f"{' '.join(command)} failed")
-    return took, peaks
+    return took, _cpu_seconds() - used, peaks
+
+
+def _cpu_seconds() -> float:
+    """Of all processes that this one has waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _resident(pid: int) -> dict[str, float]:
@@ -80,11 +87,12 @@ def measure(method: str, folder: Path, specs: list[TensorSpec]) -> dict[str, Any
     text.write_text(dump_recipe(recipe(method, folder)))
     out = folder / "out"
     evomerge = str(Path(sys.executable).parent / "evomerge")
-    took, peaks = measured([evomerge, "merge", str(text), "--out", str(out)])
+    took, used, peaks = measured([evomerge, "merge", str(text), "--out", str(out)])
     shutil.rmtree(out)
     largest = max(spec.size for spec in specs) / MIB
     return {
         "seconds": took,
+        "cpu_seconds": used,
         "peak_mib": peaks,
         "anonymous_times_largest": peaks["anonymous"] / largest,
         "written_gb_per_s": sum(spec.size for spec in specs) / took / 1e9,

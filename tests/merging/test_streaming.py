@@ -50,7 +50,8 @@ def started(recipe: Path, out: Path) -> subprocess.Popen[str]:
     code = "from evomerge.cli import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", code, "merge", str(recipe), "--out", str(out)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # A compiler takes what it takes, whatever is merged.
+        env={**os.environ, "OMP_NUM_THREADS": "1", "EVOMERGE_COMPILE": "0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
