@@ -18,6 +18,7 @@ from evomerge.evaluators.base import Failure, Report, Split
 from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.tasks import LmEvalConfig
 from evomerge.finals import Finals, Scorer, Winner
+from evomerge.merging.names import donor
 from evomerge.recipe.digest import plain
 from evomerge.recipe.tree import Recipe
 from evomerge.recipe.value import parse
@@ -224,9 +225,8 @@ def evaluate(
         UserError: the recipe or the evaluator cannot be used.
     """
     build.check_recipe(recipe, origin)
-    donor = load("evomerge.merging.names:donor")(recipe)
     executor = build.executor(
-        ClusterConfig(kind="in_process", max_attempts=1), engine, evaluator, donor
+        ClusterConfig(kind="in_process", max_attempts=1), engine, evaluator, donor(recipe)
     )
     executor.submit(Work("model", recipe, split))
     outcome = executor.wait(0)[0].outcome

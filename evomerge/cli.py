@@ -235,7 +235,7 @@ def main() -> None:
     except EvomergeError as problem:
         _leave(f"{type(problem).__name__}: {problem}", 1)
     except KeyboardInterrupt:
-        _leave("interrupted; what was finished is on record", 130)
+        _leave("interrupted; what a search had finished is on record", 130)
 
 
 def _leave(message: str, code: int) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 
 import yaml
 
-from evomerge.cluster.target import load
 from evomerge.errors import ConfigError, about
 from evomerge.interchange import evolve, export, mergekit
 from evomerge.interchange.references import References
+from evomerge.merging.architecture import place
+from evomerge.merging.headers import Headers
+from evomerge.merging.names import layer_count, tensor_names
 from evomerge.recipe.digest import plain
 from evomerge.recipe.selector import Place
 from evomerge.recipe.tree import Recipe
@@ -70,14 +72,9 @@ def _job(data: Mapping[str, Any], file: Path) -> tuple[str, list[str]]:
 
 
 def _tensors(recipe: Recipe) -> tuple[int, Sequence[str]]:
-    names, bank = load("evomerge.merging.names:tensor_names"), _bank()
-    return load("evomerge.merging.names:layer_count")(recipe, bank), list(names(recipe, bank))
+    headers = Headers()
+    return layer_count(recipe, headers), list(tensor_names(recipe, headers))
 
 
 def _places(recipe: Recipe) -> list[Place]:
-    place = load("evomerge.merging.architecture:place")
     return [place(name) for name in _tensors(recipe)[1]]
-
-
-def _bank() -> Any:
-    return load("evomerge.merging.bank:Bank")(())

@@ -13,14 +13,16 @@ from functools import cache
 from typing import Any, TypeVar
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from evomerge.errors import SourceError
 from evomerge.merging.adapter import LowRank, read_adapter
 from evomerge.merging.cache import Cache
 from evomerge.merging.finite import is_finite
-from evomerge.merging.inventory import Inventory, read_inventory
+from evomerge.merging.headers import Headers
+from evomerge.merging.inventory import Inventory
+from evomerge.merging.memory import give_back
 from evomerge.merging.residence import Residence
 from evomerge.merging.shelf import WORTH, Shelf, content
 from evomerge.merging.sources import adapter_folder, model_folder
@@ -35,7 +37,7 @@ VectorKey = tuple[str, Source, Source | None]
 T = TypeVar("T")
 
 
-class Bank:
+class Bank(Headers):
     """Parents' tensors in float32, their changes against a base, and cached statistics."""
 
     def __init__(
@@ -47,11 +49,11 @@ class Bank:
         cache: Cache | None = None,
     ) -> None:
         """`device`: where tensors are merged, as torch names it."""
+        super().__init__()
         self._residence = Residence(torch.device(device))
         self._shelf = shelf or Shelf.of_user()
         self._cache = cache or Cache()
         self._contents: dict[tuple[str, str], str] = {}
-        self._inventories: dict[str, Inventory] = {}
         self._files: dict[tuple[str, str], Any] = {}
         self._adapters: dict[Source, dict[str, LowRank]] = {}
         self._tensors: dict[tuple[str, str], Tensor] = {}
@@ -74,13 +76,6 @@ class Bank:
     def device(self) -> torch.device:
         """Where the tensors are."""
         return self._residence.device
-
-    def inventory(self, source: Source) -> Inventory:
-        """What the source's model folder holds."""
-        folder = str(model_folder(source))
-        if folder not in self._inventories:
-            self._inventories[folder] = read_inventory(model_folder(source))
-        return self._inventories[folder]
 
     def tensor(self, source: Source, name: str) -> Tensor:
         """A new float32 tensor that the caller may change in place."""
@@ -137,6 +132,22 @@ class Bank:
             self._contents[key] = " ".join(content(part) for part in parts)
         return self._contents[key]
 
+    def copy(self, source: Source, name: str) -> Tensor:
+        """A new tensor as it is stored, in its own type: what a buffer is given as."""
+        return self._stored(source, name).clone()
+
+    def forget(self) -> None:
+        """Close the files and drop what is known of single tensors.
+
+        For who goes through a model once: neither mapped pages nor statistics pile up. What is
+        known of the whole model stays, and a file that is asked for again is opened again.
+        """
+        self._tensors.clear()
+        self._files.clear()
+        self._contents.clear()
+        self._cache.drop(_of_a_tensor)
+        give_back()
+
     def _stored(self, source: Source, name: str) -> Tensor:
         tensor = self._mapped(source, name)
         return self._residence.placed((str(model_folder(source)), name), tensor)
@@ -156,11 +167,26 @@ class Bank:
     def _file(self, inventory: Inventory, file: str) -> Any:
         key = (str(inventory.folder), file)
         if key not in self._files:
-            self._files[key] = safe_open(inventory.folder / file, framework="pt", device="cpu")
+            path = inventory.folder / file
+            try:
+                self._files[key] = safe_open(path, framework="pt", device="cpu")
+            except (OSError, SafetensorError) as problem:
+                raise SourceError(f"{path}: cannot be read ({problem})") from None
         return self._files[key]
 
 
-@cache
+def _of_a_tensor(key: Hashable) -> bool:
+    """Whether a part of the key names a vector: (tensor, source, base)."""
+    return isinstance(key, tuple) and any(
+        isinstance(part, tuple) and isinstance(part[0], str) for part in key
+    )
+
+
 def open_bank(sources: tuple[Source, ...], device: str = "cpu") -> Bank:
     """The process's bank for these sources: opened once, so its statistics are computed once."""
+    return _opened(sources, device)
+
+
+@cache
+def _opened(sources: tuple[Source, ...], device: str) -> Bank:
     return Bank(sources, device=device)

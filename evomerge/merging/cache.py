@@ -39,6 +39,11 @@ class Cache:
             self._size -= nbytes(old)
         return found
 
+    def drop(self, chosen: Callable[[Hashable], bool]) -> None:
+        """Forget the values whose key is chosen."""
+        for key in [key for key in self._known if chosen(key)]:
+            self._size -= nbytes(self._known.pop(key))
+
 
 def nbytes(value: Any) -> int:
     """Roughly what a value takes: its arrays, and a little for itself."""

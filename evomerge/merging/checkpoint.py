@@ -6,17 +6,16 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from safetensors.torch import save_file
 from torch import Tensor
 
 from evomerge.errors import UserError
-from evomerge.merging.bank import open_bank
-from evomerge.merging.inventory import INDEX, SINGLE
-from evomerge.merging.names import donor, layer_count, tensor_names
+from evomerge.merging.bank import Bank, open_bank
+from evomerge.merging.names import donor, layer_count
+from evomerge.merging.shards import plan, write_shards
 from evomerge.merging.sources import model_folder
 from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.tree import Recipe, sources_of
@@ -25,6 +24,8 @@ from evomerge.recipe.yaml import dump_recipe
 __all__ = ["published", "write_checkpoint"]
 
 SHARD_BYTES = 2 << 30
+FORGET_BYTES = 64 << 20
+"""Written before the bank lets go: opening the parents' files anew is not free."""
 _COMPANIONS = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -49,18 +50,20 @@ def write_checkpoint(
 ) -> None:
     """Merge into the folder `out`: weights, configuration, tokenizer, card and the recipe itself.
 
-    Tensors are streamed; at most one shard is in memory. `progress` hears tensors done and total.
+    Each tensor is written when it is made, and neither it nor its parents are kept: memory follows
+    the largest tensor, not the model. `progress` hears tensors done and total.
 
     Raises:
-        UserError: `out` exists and is not an empty folder.
+        UserError: `out` exists and is not an empty folder, or cannot hold the model.
         SourceError, CandidateError: as `MergedWeights.tensors`; nothing is left behind.
     """
     bank = open_bank(tuple(dict.fromkeys(sources_of(recipe))))
-    total = sum(1 for _ in tensor_names(recipe, bank))
+    weights = MergedWeights(recipe, dtype)
+    specs = weights.specs()
     origin = model_folder(donor(recipe))
-    with published(out) as folder:
-        counted = _counted(MergedWeights(recipe, dtype).tensors(), total, progress)
-        _write_shards(counted, folder, shard_bytes)
+    with published(out, sum(one.size for one in specs)) as folder:
+        passing = _passing(weights.tensors(), bank, len(specs), progress)
+        write_shards(plan(specs, shard_bytes), passing, folder)
         for name in _COMPANIONS:
             if (origin / name).exists():
                 shutil.copyfile(origin / name, folder / name)
@@ -70,66 +73,50 @@ def write_checkpoint(
 
 
 @contextmanager
-def published(out: Path) -> Iterator[Path]:
+def published(out: Path, size: int = 0) -> Iterator[Path]:
     """A temporary folder beside `out` that becomes `out` only if the block ends well.
 
     Raises:
-        UserError: `out` exists and is not an empty folder.
+        UserError: `out` exists and is not an empty folder, or cannot be written: the disk is full,
+            say, or has no room for `size` bytes to begin with.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out}: exists already; name a new folder or remove it")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
-        yield folder
-        for path in folder.iterdir():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        folder.chmod(0o755)
-        folder.rename(out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if (free := shutil.disk_usage(out.parent).free) < size:
+            needed = f"{size / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free"
+            raise UserError(f"{out}: the model takes {needed}")
+        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        try:
+            yield folder
+            for path in folder.iterdir():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+            folder.chmod(0o755)
+            folder.rename(out)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError as problem:
+        raise UserError(f"{out}: cannot be written ({problem})") from None
 
 
-def _counted(
-    tensors: Iterator[tuple[str, Tensor]], total: int, progress: Callable[[int, int], None]
+def _passing(
+    tensors: Iterable[tuple[str, Tensor]],
+    bank: Bank,
+    total: int,
+    progress: Callable[[int, int], None],
 ) -> Iterator[tuple[str, Tensor]]:
-    for done, pair in enumerate(tensors, start=1):
-        yield pair
-        progress(done, total)
-
-
-def _write_shards(tensors: Iterator[tuple[str, Tensor]], folder: Path, limit: int) -> None:
-    """Shards of at most `limit` bytes (or one tensor), with an index where there are several."""
-    shards: list[list[str]] = []
-    sizes = 0
-    waiting: dict[str, Tensor] = {}
-
-    def flush() -> None:
-        save_file(waiting, folder / f"{len(shards)}.part", metadata={"format": "pt"})
-        shards.append(list(waiting))
-        waiting.clear()
-
+    """The tensors, counted; what the bank holds of them is let go as they are written."""
     held = 0
-    for name, tensor in tensors:
-        size = tensor.numel() * tensor.element_size()
-        if waiting and held + size > limit:
-            flush()
+    for done, (name, tensor) in enumerate(tensors, start=1):
+        held += tensor.nbytes
+        yield name, tensor
+        del tensor  # before the next one is made
+        if held > FORGET_BYTES:
+            bank.forget()
             held = 0
-        waiting[name] = tensor.contiguous()
-        held += size
-        sizes += size
-    flush()
-    if len(shards) == 1:
-        (folder / "0.part").rename(folder / SINGLE)
-        return
-    weight_map: dict[str, str] = {}
-    for number, names in enumerate(shards):
-        file = f"model-{number + 1:05d}-of-{len(shards):05d}.safetensors"
-        (folder / f"{number}.part").rename(folder / file)
-        weight_map |= dict.fromkeys(names, file)
-    index = {"metadata": {"total_size": sizes}, "weight_map": weight_map}
-    (folder / INDEX).write_text(json.dumps(index, indent=2, sort_keys=True), encoding="utf-8")
+        progress(done, total)
 
 
 def _write_config(layers: int, origin: Path, folder: Path, dtype: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evomerge.errors import RecipeError, SourceError
+from evomerge.merging.architecture import place
 from evomerge.merging.inventory import Inventory, read_inventory
 from evomerge.merging.sources import adapter_folder, model_folder
 from evomerge.recipe.source import Source
@@ -75,6 +76,12 @@ def _check_siblings(first: Inventory, other: Inventory, origin: str) -> None:
             raise SourceError(
                 f"{origin}: {name} has shape {list(info.shape)} in {first.folder}"
                 f" and {list(theirs.shape)} in {other.folder}"
+            )
+    tied = bool(first.config.get("tie_word_embeddings"))
+    for name in sorted(other.tensors.keys() - first.tensors.keys()):
+        if not (tied and place(name).component == "head"):  # which some save and some do not
+            raise SourceError(
+                f"{origin}: {first.folder} has no tensor {name!r}, {other.folder} has"
             )
 
 

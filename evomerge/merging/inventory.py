@@ -7,7 +7,7 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,19 @@ __all__ = ["Inventory", "TensorInfo", "read_inventory"]
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
-WIDTHS = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "BF16": 2, "F16": 2, "I8": 1, "U8": 1, "BOOL": 1}
-"""Bytes of an element, by safetensors' name of the type."""
+WIDTHS = {
+    "F64": 8,
+    "F32": 4,
+    "F16": 2,
+    "BF16": 2,
+    "I64": 8,
+    "I32": 4,
+    "I16": 2,
+    "I8": 1,
+    "U8": 1,
+    "BOOL": 1,
+}
+"""Bytes of an element, by safetensors' name of the type; other types are not merged."""
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -56,21 +67,13 @@ class Inventory:
     @property
     def size(self) -> int:
         """Bytes of all tensors."""
-        return sum(
-            _elements(info.shape) * WIDTHS.get(info.dtype, 4) for info in self.tensors.values()
-        )
+        return sum(_elements(info.shape) * WIDTHS[info.dtype] for info in self.tensors.values())
 
     @cached_property
     def vocabulary(self) -> str | None:
         """A digest of the tokenizer's token -> id table; None without tokenizer.json."""
         path = self.folder / "tokenizer.json"
-        if not path.exists():
-            return None
-        data = json.loads(path.read_text(encoding="utf-8"))
-        vocabulary = data.get("model", {}).get("vocab", {})
-        items = vocabulary.items() if isinstance(vocabulary, dict) else map(tuple, vocabulary)
-        added = [(token["content"], token["id"]) for token in data.get("added_tokens", ())]
-        return hashlib.sha256(repr((sorted(items), sorted(added))).encode()).hexdigest()
+        return _vocabulary(path.read_bytes()) if path.exists() else None
 
     @cached_property
     def chat_template(self) -> str | None:
@@ -89,23 +92,47 @@ def read_inventory(folder: Path) -> Inventory:
     """Read the headers of a model folder.
 
     Raises:
-        SourceError: no such folder, no configuration, a pickle checkpoint, a broken shard.
+        SourceError: no such folder, no configuration, a pickle checkpoint, a broken shard, or a
+            quantised tensor.
     """
     if not folder.is_dir():
         raise SourceError(f"{folder}: no such model folder")
     config = _read_json(folder / "config.json")
     tensors: dict[str, TensorInfo] = {}
-    for file in _shards(folder):
+    listed = _listed(folder)
+    for file in sorted(set(listed.values())) or [SINGLE]:
         for name, info in read_header(folder / file).items():
+            if info["dtype"] not in WIDTHS:
+                raise SourceError(
+                    f"{folder / file}: the tensor {name!r} is of type {info['dtype']}, whose values"
+                    " mean little without their scales; save the model in bfloat16 first"
+                )
             tensors[name] = TensorInfo(file, info["dtype"], tuple(info["shape"]))
+    for name, file in listed.items():
+        if name not in tensors:
+            raise SourceError(f"{folder / INDEX}: the tensor {name!r} is not in {file}")
     return Inventory(folder, config, tensors)
 
 
-def _shards(folder: Path) -> list[str]:
+@lru_cache(maxsize=1)
+def _vocabulary(tokenizer: bytes) -> str:
+    """The digest for a tokenizer.json; siblings mostly have the same file, read once then."""
+    data = json.loads(tokenizer)
+    vocabulary = data.get("model", {}).get("vocab", {})
+    items = vocabulary.items() if isinstance(vocabulary, dict) else map(tuple, vocabulary)
+    added = [(token["content"], token["id"]) for token in data.get("added_tokens", ())]
+    return hashlib.sha256(repr((sorted(items), sorted(added))).encode()).hexdigest()
+
+
+def _listed(folder: Path) -> dict[str, str]:
+    """The index's tensor name -> file; nothing where there is a single file."""
     if (folder / INDEX).exists():
-        return sorted(set(_read_json(folder / INDEX)["weight_map"].values()))
+        listed = _read_json(folder / INDEX).get("weight_map")
+        if not isinstance(listed, dict) or not listed:
+            raise SourceError(f"{folder / INDEX}: no key weight_map, from tensor names to files")
+        return listed
     if (folder / SINGLE).exists():
-        return [SINGLE]
+        return {}
     pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
     if pickles:
         raise SourceError(

@@ -1,15 +1,17 @@
-"""Memory for results: found again once it is freed."""
+"""Memory for results, found again once it is freed; and freed memory given back."""
 
 from __future__ import annotations
 
+import ctypes
 import math
+import sys
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["empty"]
+__all__ = ["empty", "give_back"]
 
 
 def empty(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -27,3 +29,15 @@ def empty(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Ten
         return torch.empty(tuple(shape), dtype=dtype)
     memory = torch.from_numpy(np.empty(count * dtype.itemsize, np.uint8))
     return memory.view(dtype).view(tuple(shape))
+
+
+def give_back() -> None:
+    """Return freed memory to the system, also from between what is in use.
+
+    glibc alone returns the end of its heap, and tensors of many sizes leave holes before that.
+    Elsewhere than on glibc nothing happens.
+    """
+    if sys.platform.startswith("linux"):
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)

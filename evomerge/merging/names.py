@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from evomerge.merging.architecture import in_layer, place
-from evomerge.merging.bank import Bank
+from evomerge.merging.headers import Headers
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Stack
 
-__all__ = ["donor", "layer_count", "tensor_names"]
+__all__ = ["donor", "layer_count", "stem", "tensor_names"]
 
 
 def donor(recipe: Recipe) -> Source:
@@ -26,26 +26,45 @@ def donor(recipe: Recipe) -> Source:
             return donor(recipe.inputs[recipe.embedding])
 
 
-def tensor_names(recipe: Recipe, bank: Bank) -> Iterator[str]:
+def tensor_names(recipe: Recipe, headers: Headers) -> Iterator[str]:
     """The result's checkpoint names: sorted, but a stack's layers come hop by hop."""
     match recipe:
         case Source():
-            yield from sorted(bank.inventory(recipe).tensors)
+            yield from sorted(headers.inventory(recipe).tensors)
         case Merge():
-            yield from tensor_names(recipe.inputs[recipe.base or min(recipe.inputs)], bank)
+            yield from tensor_names(recipe.inputs[recipe.base or min(recipe.inputs)], headers)
         case Stack():
-            names = list(tensor_names(recipe.inputs[recipe.embedding], bank))
+            names = list(tensor_names(recipe.inputs[recipe.embedding], headers))
             yield from (name for name in names if place(name).layer is None)
             for number in range(len(recipe.hops)):
                 yield from (in_layer(name, number) for name in names if place(name).layer == 0)
 
 
-def layer_count(recipe: Recipe, bank: Bank) -> int:
+def stem(recipe: Recipe, name: str) -> tuple[Source, str]:
+    """The source's tensor that one of the result's takes its shape from, and is where it is copied.
+
+    The donor's of the same name; in a stack's layers that of the hop's own model.
+    """
+    match recipe:
+        case Source():
+            return recipe, name
+        case Merge():
+            return stem(recipe.inputs[recipe.base or min(recipe.inputs)], name)
+        case Stack():
+            at = place(name)
+            if at.layer is None:
+                of = recipe.embedding if at.component == "embedding" else recipe.head
+                return stem(recipe.inputs[of], name)
+            hop = recipe.hops[at.layer]
+            return stem(recipe.inputs[hop.of], in_layer(name, hop.layer))
+
+
+def layer_count(recipe: Recipe, headers: Headers) -> int:
     """Layers of the recipe's model."""
     match recipe:
         case Source():
-            return bank.inventory(recipe).layers
+            return headers.inventory(recipe).layers
         case Merge():
-            return layer_count(recipe.inputs[recipe.base or min(recipe.inputs)], bank)
+            return layer_count(recipe.inputs[recipe.base or min(recipe.inputs)], headers)
         case Stack():
             return len(recipe.hops)

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from evomerge.errors import SourceError
 from evomerge.merging.apply import weights_of
 from evomerge.merging.architecture import in_layer
 from evomerge.merging.bank import open_bank
-from evomerge.merging.names import donor, tensor_names
+from evomerge.merging.dtypes import DTYPES, FLOATS, NAMES
+from evomerge.merging.names import donor, stem, tensor_names
+from evomerge.merging.shards import TensorSpec
 from evomerge.recipe.tree import Recipe, sources_of
 
 __all__ = ["MergedWeights"]
-
-DTYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F64": torch.float64}
-"""How safetensors spells the floating types."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class MergedWeights:
 
     `dtype` is torch's name of the result's type (`bfloat16`); None keeps the donor's, tensor by
     tensor. Either way a weight is rounded once, so an engine scores the model as it would be saved.
+    Buffers (tensors of integers or booleans) are copied (method cards, section 0.4, rule 7).
     """
 
     recipe: Recipe
@@ -41,9 +42,32 @@ class MergedWeights:
             CandidateError: the merge is undefined for these parameters or left the finite numbers.
         """
         bank = open_bank(tuple(dict.fromkeys(sources_of(self.recipe))), device)
-        stored = bank.inventory(donor(self.recipe)).tensors
         weights = weights_of(self.recipe, bank)
+        for spec in self.specs():
+            name = spec.name
+            if spec.dtype not in FLOATS:
+                yield name, bank.copy(*stem(self.recipe, name))
+                continue
+            yield name, weights(name, DTYPES[spec.dtype])
+
+    def specs(self) -> list[TensorSpec]:
+        """What `tensors` will give, from headers alone.
+
+        Raises:
+            SourceError: a parent lacks a tensor.
+        """
+        bank = open_bank(tuple(dict.fromkeys(sources_of(self.recipe))))
+        like = bank.inventory(donor(self.recipe)).tensors
+        found = []
         for name in tensor_names(self.recipe, bank):
-            like = stored[name] if name in stored else stored[in_layer(name, 0)]
-            kept = getattr(torch, self.dtype) if self.dtype else DTYPES[like.dtype]
-            yield name, weights(name, kept)
+            source, stored = stem(self.recipe, name)
+            inventory = bank.inventory(source)
+            if stored not in inventory.tensors:
+                raise SourceError(f"{inventory.folder}: has no tensor {stored!r}")
+            info = inventory.tensors[stored]
+            dtype = info.dtype
+            if dtype in FLOATS:
+                donors = like[name] if name in like else like[in_layer(name, 0)]
+                dtype = NAMES[getattr(torch, self.dtype)] if self.dtype else donors.dtype
+            found.append(TensorSpec(name, dtype, info.shape))
+        return found

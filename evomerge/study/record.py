@@ -14,8 +14,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from optuna.trial import TrialState
-
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import Outcome, Report, Split
 from evomerge.optimizers.base import Fitness
@@ -27,7 +25,7 @@ from evomerge.study.examples import Examples
 from evomerge.study.folder import Identity, StudyFolder
 from evomerge.study.lock import WriterLock
 from evomerge.study.storage import create_trials, open_trials, repair_journal
-from evomerge.study.trial import asked_trial, outcome_attributes, to_candidate
+from evomerge.study.trial import asked_trial, closed_state, outcome_attributes, to_candidate
 
 __all__ = ["Study"]
 
@@ -227,8 +225,7 @@ class Study:
         )
         for key, value in attributes.items():
             self._storage.set_trial_user_attr(trial_id, key, value)
-        state = TrialState.FAIL if fitness is None else TrialState.COMPLETE
-        self._storage.set_trial_state_values(trial_id, state, fitness)
+        self._storage.set_trial_state_values(trial_id, closed_state(fitness), fitness)
         self._next += 1
         return told
 

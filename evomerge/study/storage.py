@@ -6,14 +6,14 @@ import json
 import logging
 import re
 from pathlib import Path
-
-from optuna.exceptions import DuplicatedStudyError
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage, _CachedStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.study import StudyDirection
+from typing import TYPE_CHECKING
 
 from evomerge.errors import RecordError, UserError
 from evomerge.study.folder import Identity
+
+if TYPE_CHECKING:
+    # Optuna itself is imported where trials are opened: most commands open none.
+    from optuna.storages import BaseStorage
 
 __all__ = ["create_trials", "open_trials", "repair_journal"]
 
@@ -31,6 +31,9 @@ def create_trials(identity: Identity, journal: Path) -> None:
     Raises:
         UserError: the database cannot be reached, or holds a study of that name.
     """
+    from optuna.exceptions import DuplicatedStudyError
+    from optuna.study import StudyDirection
+
     storage = _connect(identity.storage, journal)
     try:
         directions = [StudyDirection.MAXIMIZE] * len(identity.objectives)
@@ -105,6 +108,9 @@ def _is_json(line: bytes) -> bool:
 
 
 def _connect(url: str | None, journal: Path) -> BaseStorage:
+    from optuna.storages import JournalStorage, RDBStorage, _CachedStorage
+    from optuna.storages.journal import JournalFileBackend
+
     if url is None:
         try:
             return JournalStorage(JournalFileBackend(str(journal)))

@@ -8,27 +8,25 @@ known once the candidate was tried; and what was known when it was asked.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from typing import TYPE_CHECKING, Any
 
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import Failure, Outcome, Report
 from evomerge.recipe.genome import ChoiceGene, Gene, Genome
 from evomerge.study.candidate import Candidate, Origin, State
 
-__all__ = ["asked_trial", "outcome_attributes", "to_candidate"]
+if TYPE_CHECKING:
+    # Optuna itself is imported where a trial is made: most commands make none.
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial, TrialState
+
+__all__ = ["asked_trial", "closed_state", "outcome_attributes", "to_candidate"]
 
 _OUTCOME = "outcome"
 _SCORE = "score."
 _MESSAGE_LIMIT = 2000
 
-_STATES: dict[TrialState, State] = {
-    TrialState.RUNNING: "running",
-    TrialState.COMPLETE: "done",
-    TrialState.FAIL: "failed",
-}
+_STATES: dict[str, State] = {"RUNNING": "running", "COMPLETE": "done", "FAIL": "failed"}
 
 
 def asked_trial(
@@ -44,6 +42,8 @@ def asked_trial(
     asked_s: float,
 ) -> FrozenTrial:
     """The running trial of a candidate that was just asked."""
+    from optuna.trial import TrialState, create_trial
+
     plain = [entry if isinstance(entry, str) else float(entry) for entry in genome]
     attributes = {
         "origin": origin,
@@ -61,6 +61,13 @@ def asked_trial(
         distributions={gene.name: _distribution(gene) for gene in genes},
         user_attrs={key: value for key, value in attributes.items() if value is not None},
     )
+
+
+def closed_state(fitness: Sequence[float] | None) -> TrialState:
+    """The state of a trial that was told."""
+    from optuna.trial import TrialState
+
+    return TrialState.FAIL if fitness is None else TrialState.COMPLETE
 
 
 def outcome_attributes(
@@ -89,7 +96,7 @@ def to_candidate(genes: Sequence[Gene], trial: FrozenTrial) -> Candidate:
         RecordError: the trial was made or closed by something other than evomerge.
     """
     attributes = trial.user_attrs
-    state = _STATES.get(trial.state)
+    state = _STATES.get(trial.state.name)
     if state is None or "asked" not in attributes:
         raise RecordError(f"trial {trial.number} is not a candidate that evomerge recorded")
     if state != "running" and _OUTCOME not in attributes:
@@ -130,6 +137,8 @@ def _scores(attributes: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _distribution(gene: Gene) -> BaseDistribution:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
     if isinstance(gene, ChoiceGene):
         return CategoricalDistribution(gene.choices)
     return FloatDistribution(gene.low, gene.high, log=gene.log)

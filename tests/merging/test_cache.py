@@ -46,3 +46,13 @@ def test_sizes_are_those_of_the_arrays() -> None:
     assert 8000 <= nbytes({"a": np.zeros(1000)}) < 9000
     assert nbytes(Magnitudes.of(torch.arange(1000.0))) > 12000
     assert nbytes(1.0) < 200
+
+
+def test_what_is_dropped_is_computed_anew_and_makes_room() -> None:
+    cache = Cache(limit=2 * nbytes(torch.zeros(100)))
+    for key in "ab":
+        cache.get(key, lambda: torch.zeros(100))
+    cache.drop(lambda key: key == "a")
+    cache.get("c", lambda: torch.zeros(100))
+    assert cache.get("b", lambda: "anew") != "anew"
+    assert cache.get("a", lambda: "anew") == "anew"

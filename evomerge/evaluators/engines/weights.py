@@ -93,6 +93,8 @@ class Inspection:
                 f"tensor {name} has shape {list(tensor.shape)}, the model's has "
                 f"{list(self._shapes[name])}"
             ), tensor
+        if not tensor.is_floating_point():
+            return "", tensor
         if torch.finfo(self._dtype).max < torch.finfo(tensor.dtype).max:
             tensor = tensor.to(self._dtype)  # what overflows in the engine's dtype is not finite
         low, high = torch.aminmax(tensor)
