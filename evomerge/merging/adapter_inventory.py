@@ -102,6 +102,8 @@ def _config(folder: Path) -> dict[str, Any]:
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if config.get("peft_type") != "LORA":
         raise SourceError(f"{path}: peft_type is {config.get('peft_type')!r}, only LORA is merged")
+    if not isinstance(config.get("lora_alpha"), int | float):
+        raise SourceError(f"{path}: lora_alpha is {config.get('lora_alpha')!r}, not a number")
     for key, plain in (("use_dora", False), ("fan_in_fan_out", False), ("bias", "none")):
         if config.get(key, plain) not in (plain, None):
             raise SourceError(

@@ -15,6 +15,7 @@ from evomerge.errors import RecipeError
 from evomerge.merging.adapter import LowRank, Rows
 from evomerge.merging.architecture import place
 from evomerge.merging.bank import Bank
+from evomerge.merging.factors import merged_factors
 from evomerge.merging.look import TensorLook
 from evomerge.merging.names import layer_count, tensor_names
 from evomerge.merging.operators import operators
@@ -64,6 +65,15 @@ class _Vectors:
             yield slice(first, first + height), first * width
 
 
+def _added(found: _Vectors, change: LowRank | None, rows: Rows) -> Tensor:
+    """Rows of the origin, changed."""
+    assert found.origin is not None, "a method on adapters has an origin"
+    weight = found.origin(rows)
+    if change is not None:
+        change.rows(rows).add_to(weight, 1.0)
+    return weight
+
+
 @dataclass(frozen=True)
 class Node:
     """A merge over a bank."""
@@ -76,10 +86,13 @@ class Node:
     def value(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
         """The merged tensor, rounded once; the caller's to change."""
         found = self._vectors(name)
+        if self._operator.signature.family == "adapter":
+            change = self.factors(name)
+            return self._by_blocks(found, dtype, lambda rows, start: _added(found, change, rows))
         options, each = self._parameters(name)
         look = self._look(name, found, self._survey)
         if self._operator.signature.family == "span":
-            coefficients = self._operator.function(options, each, look)
+            coefficients = self.coefficients(name)
             if np.ndim(coefficients) == 2:  # row by row
                 return self._combined(found, coefficients, ...).to(dtype)
             return self._by_blocks(
@@ -94,6 +107,20 @@ class Node:
             dtype,
             lambda rows, start: self._changed(found, options, each, look, rows, start),
         )
+
+    def coefficients(self, name: str) -> Coefficients:
+        """What a span method multiplies the operands by."""
+        options, each = self._parameters(name)
+        look = self._look(name, self._vectors(name), self._survey)
+        found: Coefficients = self._operator.function(options, each, look)
+        return found
+
+    def factors(self, name: str) -> LowRank | None:
+        """The change that a method on adapters makes; None where no adapter changes the tensor."""
+        found, (options, each) = self._vectors(name), self._parameters(name)
+        look = self._look(name, found, self._survey)
+        vectors = [read(...) for read in found.vectors]
+        return merged_factors(self._operator, vectors, found.shape, options, each, look)
 
     def _by_blocks(
         self, found: _Vectors, dtype: torch.dtype, merge: Callable[[Rows, int], Tensor]

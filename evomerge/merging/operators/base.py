@@ -7,7 +7,11 @@ candidate costs no pass over the weights but the last.
 Every other operator is *dense*: it gets the task vectors of one tensor, all of its shape, in
 float32, and answers with the change of the base.
 
-Both may look at what goes beyond one tensor's elements: see `Look`. The modules of this package
+An *adapter* operator gets the low-rank changes of one weight, one an operand and of rank 0 where an
+adapter leaves the weight alone, and answers with one low-rank change. A weight that no operand
+changes is not its business.
+
+All may look at what goes beyond one tensor's elements: see `Look`. The modules of this package
 import no torch where they are loaded: the driver lists and checks methods without it.
 """
 
@@ -21,14 +25,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evomerge.recipe.selector import Place
-from evomerge.recipe.signature import BaseRole, Evolve, Family, Signature
+from evomerge.recipe.signature import BaseRole, Combine, Evolve, Family, Signature
 from evomerge.recipe.value import Value
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from evomerge.merging.adapter import LowRank
+
 __all__ = [
     "REGISTRY",
+    "Adapter",
     "Coefficients",
     "Dense",
     "Gram",
@@ -64,6 +71,10 @@ class Look(Protocol):
     @property
     def size(self) -> int:
         """Elements of the whole tensor, of which the rows at hand may be a part."""
+
+    @property
+    def seed(self) -> int:
+        """The recipe's, of which every random choice has to follow."""
 
     @property
     def names(self) -> Sequence[str]:
@@ -111,6 +122,7 @@ class Look(Protocol):
 
 Span = Callable[[Any, Sequence[Any], Look], Coefficients]
 Dense = Callable[[Sequence["Tensor"], Any, Sequence[Any], Look], "Tensor"]
+Adapter = Callable[[Sequence["LowRank"], Any, Sequence[Any], Look], "LowRank"]
 Survey = Callable[[Sequence["Tensor"], Any, Sequence[Any], Look], Mapping[str, float]]
 """Numbers of one tensor that are added up over the model; round r sees those of 0 to r - 1."""
 
@@ -147,6 +159,7 @@ def operator(
     survey: Survey | None = None,
     rounds: Callable[[int], int] = lambda operands: 1,
     by_rows: Callable[[Any], bool] = lambda options: False,
+    combine: Combine = "delta",
 ) -> Callable[[F], F]:
     """Register a function as the merge method `name`; its docstring's first line is the summary."""
 
@@ -165,6 +178,7 @@ def operator(
             least=least,
             most=most,
             evolve=evolve or {},
+            combine=combine,
         )
         REGISTRY[name] = Operator(signature, function, survey, rounds, by_rows)
         return function
