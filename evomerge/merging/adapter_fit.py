@@ -14,7 +14,7 @@ from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe
 
-__all__ = ["base_of", "check_adapters", "check_is_adapter"]
+__all__ = ["adapter_base", "check_adapters"]
 
 
 def check_adapters(recipe: Recipe, methods: Mapping[str, Signature], *, origin: str) -> None:
@@ -42,9 +42,11 @@ def check_adapters(recipe: Recipe, methods: Mapping[str, Signature], *, origin: 
         check_adapters(child, methods, origin=f"{origin}: inputs.{name}")
 
 
-def check_is_adapter(recipe: Recipe, methods: Mapping[str, Signature], *, origin: str) -> None:
-    """The recipe is a merge whose result is one adapter: a model as origin, adapters on it (or
-    recipes that give one) as operands, and a method of the family *span* or *adapter*.
+def adapter_base(recipe: Recipe, methods: Mapping[str, Signature], *, origin: str) -> Source:
+    """The model that the recipe's result is one adapter on.
+
+    It is one for a merge with a model as its origin, adapters on it (or recipes that give one) as
+    its operands, and a method of the family *span* or *adapter*.
 
     Raises:
         RecipeError: it is not, and why.
@@ -52,46 +54,34 @@ def check_is_adapter(recipe: Recipe, methods: Mapping[str, Signature], *, origin
     lead = f"{origin}: the result is not one adapter"
     if isinstance(recipe, Source):
         raise RecipeError(f"{lead}: nothing is merged, the recipe is a source")
-    _check_gives_adapter(recipe, methods, base_of(recipe, f"{lead}: "), lead)
+    return _base_below(recipe, methods, lead)
 
 
-def base_of(recipe: Recipe, lead: str = "") -> Source:
-    """The plain model that a merge of adapters starts from.
-
-    Raises:
-        RecipeError: there is none; the message begins with `lead`.
-    """
-    if not isinstance(recipe, Merge):
-        raise RecipeError(f"{lead}a {recipe.kind} changes no weight by a low-rank product")
-    return _plain(recipe, f"{lead}that takes a merge of adapters on one model")
-
-
-def _check_gives_adapter(
-    recipe: Recipe, methods: Mapping[str, Signature], base: Source, lead: str
-) -> None:
+def _base_below(recipe: Recipe, methods: Mapping[str, Signature], lead: str) -> Source:
+    """The model that the recipe's result is an adapter on."""
     if not isinstance(recipe, Merge):
         raise RecipeError(f"{lead}: a {recipe.kind} changes no weight by a low-rank product")
     signature = methods[recipe.method]
     if signature.base not in ("origin", "optional_origin"):
         raise RecipeError(
             f"{lead}: method {recipe.method!r} combines whole models, not changes of a base;"
-            " 'task_arithmetic' is its kin that does"
+            " task_arithmetic sums changes"
         )
     if signature.family not in ("span", "adapter"):
         raise RecipeError(
-            f"{lead}: method {recipe.method!r} (family {signature.family}) changes the elements of"
-            " the summed changes, which then have no low rank; write a model instead"
+            f"{lead}: method {recipe.method!r} (family {signature.family}) leaves no change of low"
+            " rank; write a model instead"
         )
+    base = _plain(recipe, f"{lead}: that takes adapters on one model")
     for name in operands(recipe, signature):
         one = recipe.inputs[name]
         if isinstance(one, Source):
-            _check_on(base, one, name, lead)
+            _check_on(base, one, name, f"{lead}: that takes adapters on one model")
             continue
         inner = f"{lead}: inputs.{name}"
-        own = base_of(one, f"{inner}: ")
-        if model_folder(own) != model_folder(base):
+        if model_folder(_base_below(one, methods, inner)) != model_folder(base):
             raise RecipeError(f"{inner}: its base is another model than {model_folder(base)}")
-        _check_gives_adapter(one, methods, base, inner)
+    return base
 
 
 def _plain(merge: Merge, lead: str) -> Source:

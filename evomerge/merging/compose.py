@@ -1,8 +1,9 @@
 """A recipe's result as low-rank changes of one model, where its operands are adapters on it.
 
-sum_k c_k s_k B_k A_k is one adapter of the ranks' sum, exactly: B = [sqrt|c_k s_k| sgn(c_k s_k) B_k]
-side by side, A = [sqrt|c_k s_k| A_k] one below the other (the static case of PSEC, Liu et al., ICLR
-2025, arXiv 2502.05932, whose coefficients depend on the state; peft calls it "cat").
+sum_k f_k B_k A_k, with f_k a coefficient times a scale, is one adapter of the ranks' sum, exactly:
+B = [sgn(f_k) sqrt|f_k| B_k] side by side, A = [sqrt|f_k| A_k] one below the other. It is the static
+case of PSEC (Liu et al., ICLR 2025, arXiv 2502.05932), whose coefficients depend on the state; peft
+calls it "cat".
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ Change = Callable[[str], LowRank | None]
 
 
 def change_of(recipe: Recipe, base: Source, bank: Bank) -> Change:
-    """What the recipe changes of the model `base`, for a recipe that `check_is_adapter` passes.
+    """What the recipe changes of the model `base`, for a recipe that `adapter_base` passes.
 
     Asking for a weight raises a `CandidateError` where its coefficients are not finite.
     """
     if isinstance(recipe, Source):
         return lambda name: _of_source(recipe, base, bank, name)
-    assert isinstance(recipe, Merge), "check_is_adapter refuses stacks"
+    assert isinstance(recipe, Merge), "adapter_base refuses stacks"
     signature = operators()[recipe.method].signature
     inputs = {name: weights_of(one, bank) for name, one in recipe.inputs.items()}
     node = Node(recipe, bank, inputs)
@@ -100,5 +101,5 @@ def truncated(change: LowRank, rank: int) -> LowRank:
 
 def _of_source(source: Source, base: Source, bank: Bank, name: str) -> LowRank | None:
     change = bank.change_reader(source, base, name)(...)
-    assert change is None or isinstance(change, LowRank), "check_is_adapter refuses other models"
+    assert change is None or isinstance(change, LowRank), "adapter_base refuses other models"
     return change

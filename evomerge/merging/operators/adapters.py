@@ -160,7 +160,7 @@ def lora_lego(
     each: Sequence[LegoWeight],
     look: Look,
 ) -> LowRank:
-    """Pool the ranks of all adapters, cluster them into k, and let the clusters' means be the ranks.
+    """Cluster the ranks of all adapters; the clusters' means are the ranks of the result.
 
     A rank is a row a of A with its column b of B, scale and weight in b. The k-means is seeded by
     recipe and tensor, and sees the ranks in an order of their own: neither the adapters' order nor
