@@ -21,6 +21,7 @@ from evomerge.finals import Finals, Scorer, Winner
 from evomerge.merging.adapter_fit import adapter_base
 from evomerge.merging.operators import signatures
 from evomerge.recipe.digest import plain
+from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe
 from evomerge.recipe.value import parse
 from evomerge.recipe.yaml import dump_recipe, parse_recipe, read_recipe

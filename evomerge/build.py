@@ -62,7 +62,9 @@ def check(job: Job, origin: str | None = None) -> list[str]:
                 adapter_folder(source)
         over = space(job)
         landmarks(job)
-        choices = [g.choices if isinstance(g, ChoiceGene) else (0.5,) for g in over.genes]
+        choices: list[tuple[float | str, ...]] = [
+            gene.choices if isinstance(gene, ChoiceGene) else (0.5,) for gene in over.genes
+        ]
         warnings: dict[str, None] = {}
         for middle in itertools.product(*choices):
             warnings |= dict.fromkeys(check_recipe(over.recipe(middle), origin or job.name))

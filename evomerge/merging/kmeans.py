@@ -41,7 +41,8 @@ def _start(gram: NDArray[np.float64], k: int, draws: np.random.Generator) -> NDA
         drawn = int(np.searchsorted(shares, draws.random() * shares[-1], side="right"))
         chosen.append(min(drawn, int(nearest.nonzero()[0][-1])))  # the product may round up
         nearest = np.minimum(nearest, _distances(gram, squares, chosen[-1]))
-    return np.argmin([_distances(gram, squares, one) for one in chosen], axis=0)
+    distances = np.array([_distances(gram, squares, one) for one in chosen])
+    return distances.argmin(axis=0)
 
 
 def _distances(
