@@ -42,7 +42,8 @@ def _start(gram: NDArray[np.float64], k: int, draws: np.random.Generator) -> NDA
         chosen.append(min(drawn, int(nearest.nonzero()[0][-1])))  # the product may round up
         nearest = np.minimum(nearest, _distances(gram, squares, chosen[-1]))
     distances = np.array([_distances(gram, squares, one) for one in chosen])
-    return distances.argmin(axis=0)
+    nearest_of: NDArray[np.intp] = distances.argmin(axis=0)
+    return nearest_of
 
 
 def _distances(

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["lora_lego", "lorahub", "mwa_factors"]
 
 SPARSE = 0.5
-"""Share of exact zeros from which an A counts as a frozen sparse projection: FlyLoRA's has three
-quarters, an A that was trained hardly any."""
+"""Share of exact zeros above which an A counts as a frozen sparse projection: FlyLoRA's has three
+quarters, an A that was trained hardly any (or only zeros, where nothing was)."""
 CANCELLED = 1e-6
 """Of its members' mean size: a smaller mean of ranks is rounding noise, and no rank."""
 
@@ -115,7 +115,7 @@ def _refuse_different_projections(projections: Sequence[tuple[Tensor, str]], loo
 
     for a, name in projections:
         zeros = float((a == 0).float().mean())
-        if zeros >= SPARSE and not all(torch.equal(a, other) for other, _ in projections):
+        if SPARSE < zeros < 1.0 and not all(torch.equal(a, other) for other, _ in projections):
             raise RecipeError(
                 f"{look.place.name}: {zeros:.0%} of the A of {name!r} are exact zeros, so it is a"
                 " frozen sparse projection (FlyLoRA), and the other adapters' A differ from it:"

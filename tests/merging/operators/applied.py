@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from evomerge.merging.adapter import LowRank
 from evomerge.merging.bank import Bank
 from evomerge.merging.look import TensorLook
 from evomerge.merging.operators import operators
@@ -48,6 +49,7 @@ def applied(
 ) -> Tensor:
     """The change that the method makes (the weights, where it has no origin), in float32.
 
+    To a method on adapters the vectors are changes I * vector, of the rank of their rows.
     `base`: the origin's weights, zeros where left out. An anchor's weights are the first vector.
     """
     operator = operators()[method]
@@ -82,10 +84,18 @@ def applied(
     if signature.family == "span":
         coefficients = operator.function(shared, own, look)
         result = combine(torch.zeros_like(rows[0]), [row.clone() for row in rows], coefficients)
+    elif signature.family == "adapter":
+        changes = [_low_rank(row) for row in rows]
+        result = operator.function(changes, shared, own, look).dense().reshape(rows[0].shape)
     else:
         result = operator.function(rows, shared, own, look)
     assert all(torch.equal(one, old) for one, old in zip(rows, before, strict=True)), "not pure"
     return result
+
+
+def _low_rank(matrix: Tensor) -> LowRank:
+    a = matrix.reshape(-1, matrix.shape[-1]).clone()
+    return LowRank(a, torch.eye(a.shape[0]), 1.0)
 
 
 def weights(*values: float) -> list[dict[str, float]]:
