@@ -20,7 +20,7 @@ Q1 = "model.layers.1.self_attn.q_proj"
 
 def merge(method: str, base: Recipe | None, inputs: Mapping[str, Recipe], **more: Any) -> Merge:
     named = {"base": base} if base else {}
-    own = dict.fromkeys(inputs, {"weight": 0.5})
+    own = {name: {"weight": 0.5} for name in inputs}
     return Merge(
         method=method,
         base="base" if base else None,
