@@ -92,7 +92,7 @@ class Node:
         options, each = self._parameters(name)
         look = self._look(name, found, self._survey)
         if self._operator.signature.family == "span":
-            coefficients = self.coefficients(name)
+            coefficients = self._operator.function(options, each, look)
             if np.ndim(coefficients) == 2:  # row by row
                 return self._combined(found, coefficients, ...).to(dtype)
             return self._by_blocks(

@@ -4,86 +4,27 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from peft import PeftModel
 from safetensors.torch import load_file
-from torch import Tensor
-from transformers import AutoModelForCausalLM
 
 from evomerge.errors import RecipeError, UserError
 from evomerge.merging.adapter import read_adapter
 from evomerge.merging.adapter_checkpoint import write_adapter
 from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Merge, Recipe, Rule
+from evomerge.recipe.tree import Merge, Rule
 from evomerge.recipe.yaml import read_recipe
-from tests.evaluators.tiny import build
 from tests.merging.conftest import Family
-from tests.merging.conftest import write_adapter as write_factors
+from tests.merging.loadable import Loadable, check_loads, with_peft
 
 ROOT = Path(__file__).parents[2]
-MODULES = {
-    "self_attn.q_proj": (64, 128),
-    "self_attn.v_proj": (64, 64),
-    "mlp.up_proj": (64, 96),
-    "mlp.down_proj": (96, 64),
-}
-
-
-class Loadable:
-    """A model that transformers loads, with two adapters of their own ranks, scales and modules."""
-
-    def __init__(self, folder: Path) -> None:
-        self.base = Source(model=str(build(folder / "base", seed=0)))
-        draws = torch.Generator().manual_seed(0)
-        for name, rank, parts, layers, config in (
-            ("one", 2, list(MODULES), (0, 1), {"lora_alpha": 4}),
-            ("two", 3, ["self_attn.q_proj", "mlp.up_proj"], (1,), {"use_rslora": True}),
-            ("three", 2, ["self_attn.q_proj"], (0, 1), {"lora_alpha": 4}),
-        ):
-            factors = {}
-            for layer in layers:
-                for part in parts:
-                    width, height = MODULES[part]
-                    a = torch.randn(rank, width, generator=draws) * 0.3
-                    b = torch.randn(height, rank, generator=draws) * 0.3
-                    factors[f"model.layers.{layer}.{part}"] = (a, b)
-            write_factors(folder / name, factors, r=rank, **config)
-        self.folder = folder
-
-    def source(self, name: str) -> Source:
-        return Source(model=self.base.model, adapter=str(self.folder / name))
-
-    def recipe(self, method: str, *names: str, **options: Any) -> Merge:
-        weights = dict(zip(names, (0.7, -0.6, 1.2), strict=False))
-        return Merge(
-            method=method,
-            base="base",
-            inputs={"base": self.base} | {name: self.source(name) for name in names},
-            options=options,
-            rules=(Rule(inputs={name: {"weight": w} for name, w in weights.items()}),),
-        )
 
 
 @pytest.fixture
 def loadable(tmp_path: Path) -> Loadable:
     return Loadable(tmp_path / "models")
-
-
-def with_peft(base: str, adapter: Path) -> dict[str, Tensor]:
-    """The weights of the base with the adapter, as peft merges them."""
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
-    merged = PeftModel.from_pretrained(model, adapter).merge_and_unload()
-    return {name: tensor.detach() for name, tensor in merged.state_dict().items()}
-
-
-def check_loads(recipe: Recipe, base: str, adapter: Path) -> None:
-    found = with_peft(base, adapter)
-    for name, tensor in MergedWeights(recipe, "float32").tensors():
-        assert torch.allclose(found[name], tensor, atol=2e-6), name
 
 
 @pytest.mark.parametrize(
@@ -186,6 +127,7 @@ def test_what_is_no_adapter_leaves_nothing_behind(family: Family, tmp_path: Path
         write_adapter(with_weight("task_arithmetic", 1.0), tmp_path / "a", card="")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["task_arithmetic", "model_stock", "lorahub", "lora_lego"])
 def test_the_real_specialists(method: str, tmp_path: Path) -> None:
     base = Source(model=str(ROOT / ".cache" / "smollm2-135m-instruct"))
