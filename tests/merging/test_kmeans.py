@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -30,6 +30,8 @@ def test_clouds_that_lie_apart_are_found(seed: int) -> None:
 
 
 @given(seed=st.integers(0, 200), n=st.integers(2, 12), k=st.integers(1, 6))
+@example(seed=0, n=60, k=6)
+@example(seed=1, n=60, k=6)
 def test_no_point_is_nearer_to_another_mean(seed: int, n: int, k: int) -> None:
     points = drawn(seed, n)
     labels = kmeans(points @ points.T, k, seed)

@@ -197,7 +197,7 @@ def test_without_the_sign_fix_a_rank_and_its_mirror_image_cancel() -> None:
 
 
 def test_what_remains_of_a_cancellation_is_not_blown_up() -> None:
-    mirrored = LowRank(-PAIR[0].a * (1 + 1e-7), -PAIR[0].b, 1.0)
+    mirrored = LowRank(-PAIR[0].a * (1 + 4e-7), -PAIR[0].b * (1 + 4e-7), 1.0)
     assert float(_lego([PAIR[0], mirrored], k=1, sign_fix=False).dense().abs().max()) < 1e-5
 
 
