@@ -250,7 +250,7 @@ def _adapters(place: Place, method: str, **rule: Any) -> dict[str, Any]:
         "inputs": {
             "base": base,
             "l": base | {"adapter": "models/lora"},
-            "o": base | {"adapter": "models/other"},
+            "o": base | {"adapter": "models/other-lora"},
         },
         "rules": [{"where": {}, "l": {"weight": 0.5}, "o": {"weight": -1}, **rule}],
     }
@@ -295,7 +295,8 @@ def test_adapter_methods_refuse_what_is_no_adapter(place: Place) -> None:
 
 def test_a_job_over_adapters(place: Place) -> None:
     base = {"model": "models/base"}
-    adapters = {name: base | {"adapter": f"models/{name}"} for name in ("lora", "other")}
+    folders = {"lora": "models/lora", "other": "models/other-lora"}
+    adapters = {name: base | {"adapter": folder} for name, folder in folders.items()}
     place.job["sources"] = {"base": base, **adapters}
     place.job["space"] |= {"method": ["task_arithmetic", "lorahub", "lora_lego"]}
     place.job["space"]["genes"] = ["weight", "k"]

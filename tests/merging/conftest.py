@@ -92,8 +92,8 @@ class Family:
                 torch.randn(HIDDEN, 2, generator=draws),
             ),
         }
-        write_adapter(folder / "other", self.others)
-        self.other = Source(model=self.base.model, adapter=str(folder / "other"))
+        write_adapter(folder / "other-lora", self.others)
+        self.other = Source(model=self.base.model, adapter=str(folder / "other-lora"))
 
 
 @pytest.fixture
