@@ -15,14 +15,32 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evomerge.api import evaluate, export, merge, resume, search
+    from evomerge.api import (
+        evaluate,
+        export,
+        export_adapter,
+        merge,
+        merge_adapter,
+        resume,
+        search,
+    )
     from evomerge.study.record import Study
 
-__all__ = ["Study", "__version__", "evaluate", "export", "merge", "resume", "search"]
+__all__ = [
+    "Study",
+    "__version__",
+    "evaluate",
+    "export",
+    "export_adapter",
+    "merge",
+    "merge_adapter",
+    "resume",
+    "search",
+]
 
 __version__ = version("evomerge")
 
-_HOMES = dict.fromkeys(("evaluate", "export", "merge", "resume", "search"), "evomerge.api")
+_HOMES = {name: "evomerge.api" for name in __all__ if name not in ("Study", "__version__")}
 _HOMES["Study"] = "evomerge.study.record"
 
 

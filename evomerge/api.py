@@ -18,8 +18,11 @@ from evomerge.evaluators.base import Failure, Report, Split
 from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.tasks import LmEvalConfig
 from evomerge.finals import Finals, Scorer, Winner
+from evomerge.merging.adapter_fit import adapter_base
 from evomerge.merging.names import donor
+from evomerge.merging.operators import signatures
 from evomerge.recipe.digest import plain
+from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe
 from evomerge.recipe.value import parse
 from evomerge.recipe.yaml import dump_recipe, parse_recipe, read_recipe
@@ -34,10 +37,12 @@ __all__ = [
     "Listener",
     "evaluate",
     "export",
+    "export_adapter",
     "export_mergekit",
     "export_recipe",
     "job_of",
     "merge",
+    "merge_adapter",
     "resume",
     "search",
     "winner",
@@ -151,14 +156,34 @@ def export(
     """
     with Study.open(folder, write=False) as study:
         label, recipe = _chosen(study, candidate)
-        comparison = study.get("comparison") if candidate is None else None
-        text = card(
-            title=f"{study.name}, {label}",
-            recipe=recipe,
-            job=study.job,
-            comparison=Comparison.from_json(comparison) if comparison else None,
-        )
+        text = _study_card(study, label, recipe, scored=candidate is None)
     _write(recipe, Path(out), text, dtype, progress)
+    return label
+
+
+def export_adapter(
+    folder: Path | str,
+    out: Path | str,
+    *,
+    candidate: int | None = None,
+    dtype: str | None = None,
+    rank: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> str:
+    """The winner, or a candidate by number, as one LoRA adapter; its label is returned.
+
+    Exact in float32 unless `rank` truncates it.
+
+    Raises:
+        UserError: the result is not one adapter, `out` is not empty, or there is no such candidate.
+    """
+    with Study.open(folder, write=False) as study:
+        label, recipe = _chosen(study, candidate)
+        base = adapter_base(recipe, signatures(), origin=f"{study.path}: {label}")
+        # The scores are those of the exact merge.
+        scored = candidate is None and rank is None
+        text = _study_card(study, label, recipe, scored=scored, adapter_on=base)
+    _write_adapter(recipe, Path(out), text, dtype, rank, progress)
     return label
 
 
@@ -208,6 +233,32 @@ def merge(
     warnings = build.check_recipe(recipe, origin)
     text = card(title=out.name, recipe=recipe, job=None, comparison=None)
     _write(recipe, out, text, dtype, progress)
+    return warnings
+
+
+def merge_adapter(
+    recipe: Recipe | Path | str,
+    out: Path | str,
+    *,
+    dtype: str | None = None,
+    rank: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[str]:
+    """Build one recipe over adapters as one LoRA adapter; the warnings are returned.
+
+    Exact in float32 unless `rank` truncates it.
+
+    Raises:
+        UserError: the result is not one adapter, or `out` is not empty; nothing is left behind.
+    """
+    out = Path(out)
+    origin = "recipe"
+    if isinstance(recipe, Path | str):
+        origin, recipe = str(recipe), read_recipe(Path(recipe))
+    warnings = build.check_recipe(recipe, origin)
+    base = adapter_base(recipe, signatures(), origin=origin)
+    text = card(title=out.name, recipe=recipe, job=None, comparison=None, adapter_on=base)
+    _write_adapter(recipe, out, text, dtype, rank, progress)
     return warnings
 
 
@@ -315,6 +366,32 @@ def _write(
 ) -> None:
     load("evomerge.merging.checkpoint:write_checkpoint")(
         recipe, out, card=text, dtype=dtype, progress=progress
+    )
+
+
+def _write_adapter(
+    recipe: Recipe,
+    out: Path,
+    text: str,
+    dtype: str | None,
+    rank: int | None,
+    progress: Callable[[int, int], None],
+) -> None:
+    load("evomerge.merging.adapter_checkpoint:write_adapter")(
+        recipe, out, card=text, dtype=dtype, rank=rank, progress=progress
+    )
+
+
+def _study_card(
+    study: Study, label: str, recipe: Recipe, *, scored: bool, adapter_on: Source | None = None
+) -> str:
+    comparison = study.get("comparison") if scored else None
+    return card(
+        title=f"{study.name}, {label}",
+        recipe=recipe,
+        job=study.job,
+        comparison=Comparison.from_json(comparison) if comparison else None,
+        adapter_on=adapter_on,
     )
 
 

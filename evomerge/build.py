@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 
@@ -14,6 +15,7 @@ from evomerge.errors import ConfigError, about, did_you_mean
 from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.objective import Objective
 from evomerge.evaluators.tasks import LmEvalConfig
+from evomerge.merging.adapter_fit import check_adapters
 from evomerge.merging.fit import check_fit
 from evomerge.merging.inventory import read_inventory
 from evomerge.merging.operators import signatures
@@ -59,17 +61,21 @@ def check(job: Job, origin: str | None = None) -> list[str]:
                 read_inventory(model_folder(source))
                 adapter_folder(source)
         over = space(job)
-        middle = tuple(
-            gene.choices[0] if isinstance(gene, ChoiceGene) else 0.5 for gene in over.genes
-        )
         landmarks(job)
-        return check_recipe(over.recipe(middle), origin or job.name)
+        choices: list[tuple[float | str, ...]] = [
+            gene.choices if isinstance(gene, ChoiceGene) else (0.5,) for gene in over.genes
+        ]
+        warnings: dict[str, None] = {}
+        for middle in itertools.product(*choices):
+            warnings |= dict.fromkeys(check_recipe(over.recipe(middle), origin or job.name))
+        return list(warnings)
 
 
 def check_recipe(recipe: Recipe, origin: str) -> list[str]:
     """As `check`, for one recipe."""
     with about(origin):
         check_methods(recipe, signatures(), origin=origin)
+        check_adapters(recipe, signatures(), origin=origin)
         return check_fit(recipe, origin=origin)
 
 

@@ -48,7 +48,11 @@ Engine = Annotated[
 ]
 Dtype = Annotated[
     Literal["bfloat16", "float16", "float32"] | None,
-    typer.Option(help="Of the weights written; the parents' own where left out."),
+    typer.Option(help="Of the weights written; the parents' own (an adapter: float32) by default."),
+]
+Rank = Annotated[
+    int | None,
+    typer.Option(min=1, help="Truncate an adapter to this rank; exact where left out."),
 ]
 
 
@@ -116,15 +120,22 @@ def export(
         int | None, typer.Option(help="A candidate's number; the winner where left out.")
     ] = None,
     format: Annotated[
-        Literal["hf", "recipe", "mergekit"], typer.Option(help="What to write.")
+        Literal["hf", "adapter", "recipe", "mergekit"], typer.Option(help="What to write.")
     ] = "hf",
     dtype: Dtype = None,
+    rank: Rank = None,
 ) -> None:
-    """The winner (or any candidate) as a model folder with a card, or as a recipe."""
+    """The winner (or any candidate) as a model folder with a card, as an adapter or a recipe."""
+    _check_rank(rank, format)
     if format == "recipe":
         label = api.export_recipe(folder, out, candidate=trial)
     elif format == "mergekit":
         label = api.export_mergekit(folder, out, candidate=trial, dtype=dtype)
+    elif format == "adapter":
+        with console.merging(out) as progress:
+            label = api.export_adapter(
+                folder, out, candidate=trial, dtype=dtype, rank=rank, progress=progress
+            )
     else:
         with console.merging(out) as progress:
             label = api.export(folder, out, candidate=trial, dtype=dtype, progress=progress)
@@ -134,12 +145,21 @@ def export(
 @app.command()
 def merge(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe's YAML file.")],
-    out: Annotated[Path, typer.Option(help="The new model folder.")],
+    out: Annotated[Path, typer.Option(help="The new model folder, or the adapter's.")],
+    format: Annotated[
+        Literal["model", "adapter"],
+        typer.Option(help="A whole model, or one LoRA adapter where adapters are merged."),
+    ] = "model",
     dtype: Dtype = None,
+    rank: Rank = None,
 ) -> None:
-    """Build one recipe as a model folder, tensor by tensor."""
+    """Build one recipe as a model folder, tensor by tensor, or as one LoRA adapter."""
+    _check_rank(rank, format)
     with console.merging(out) as progress:
-        warnings = api.merge(recipe, out, dtype=dtype, progress=progress)
+        if format == "adapter":
+            warnings = api.merge_adapter(recipe, out, dtype=dtype, rank=rank, progress=progress)
+        else:
+            warnings = api.merge(recipe, out, dtype=dtype, progress=progress)
     for warning in warnings:
         console.warn(warning)
     typer.echo(str(out))
@@ -236,6 +256,11 @@ def main() -> None:
         _leave(f"{type(problem).__name__}: {problem}", 1)
     except KeyboardInterrupt:
         _leave("interrupted; what a search had finished is on record", 130)
+
+
+def _check_rank(rank: int | None, format: str) -> None:
+    if rank is not None and format != "adapter":
+        raise ConfigError(f"--rank is of an adapter's ranks, which --format {format} has not")
 
 
 def _leave(message: str, code: int) -> None:

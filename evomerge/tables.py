@@ -141,6 +141,7 @@ def show_operator(signature: Signature, as_json: bool) -> None:
         "summary": signature.summary,
         "citation": signature.citation,
         "family": signature.family,
+        "combine": signature.combine,
         "inputs": {"least": signature.least, "most": signature.most},
         "evolve": {name: list(span) for name, span in signature.evolve.items()},
         "base": signature.base,

@@ -240,6 +240,95 @@ def test_merging_a_recipe_writes_a_model_once(place: Place) -> None:
     assert "exists already" in place.refuses("merge", "recipe.yaml", "--out", "merged")
 
 
+def _adapters(place: Place, method: str, **rule: Any) -> dict[str, Any]:
+    """A recipe over the family's adapters, written to recipe.yaml."""
+    base = {"model": "models/base"}
+    recipe = {
+        "kind": "merge",
+        "method": method,
+        "base": "base",
+        "inputs": {
+            "base": base,
+            "l": base | {"adapter": "models/lora"},
+            "o": base | {"adapter": "models/other-lora"},
+        },
+        "rules": [{"where": {}, "l": {"weight": 0.5}, "o": {"weight": -1}, **rule}],
+    }
+    (place.folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    return recipe
+
+
+def test_merging_adapters_into_one(place: Place) -> None:
+    _adapters(place, "task_arithmetic")
+    into = ("merge", "recipe.yaml", "--format", "adapter")
+    ended = place.run(*into, "--out", "merged")
+    assert ended.returncode == 0, ended.stderr
+    assert {path.name for path in (place.folder / "merged").iterdir()} == {
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "recipe.yaml",
+    }
+    assert "library_name: peft" in (place.folder / "merged" / "README.md").read_text()
+    assert "exists already" in place.refuses(*into, "--out", "merged")
+    assert place.run(*into, "--out", "cut", "--rank", "1").returncode == 0
+    config = json.loads((place.folder / "cut" / "adapter_config.json").read_text())
+    assert config["r"] == 1
+    refused = place.refuses("merge", "recipe.yaml", "--out", "model", "--rank", "1")
+    assert "--rank is of an adapter's ranks" in refused
+
+
+def test_what_is_not_one_adapter(place: Place) -> None:
+    _adapters(place, "ties")
+    said = "recipe.yaml: the result is not one adapter: method 'ties' (family elementwise)"
+    assert said in place.refuses("merge", "recipe.yaml", "--out", "m", "--format", "adapter")
+
+
+def test_adapter_methods_refuse_what_is_no_adapter(place: Place) -> None:
+    recipe = _adapters(place, "lorahub")
+    recipe["inputs"]["o"] = {"model": "models/math"}
+    (place.folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    said = "recipe.yaml: method 'lorahub' merges LoRA adapters on one model; 'o' has no adapter"
+    for command in (("check", "recipe.yaml"), ("merge", "recipe.yaml", "--out", "m")):
+        assert said in place.refuses(*command)
+
+
+def test_a_job_over_adapters(place: Place) -> None:
+    base = {"model": "models/base"}
+    folders = {"lora": "models/lora", "other": "models/other-lora"}
+    adapters = {name: base | {"adapter": folder} for name, folder in folders.items()}
+    place.job["sources"] = {"base": base, **adapters}
+    place.job["space"] |= {"method": ["task_arithmetic", "lorahub", "lora_lego"]}
+    place.job["space"]["genes"] = ["weight", "k"]
+    place.write()
+    ended = place.run("check", "job.yaml", "--json")
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["genes"] == 4  # the method, two weights and k
+    place.job["sources"]["other"] = {"model": "models/math"}
+    place.write()
+    said = "job.yaml: method 'lorahub' merges LoRA adapters on one model; 'other' has no adapter"
+    assert said in place.refuses("check", "job.yaml")
+
+
+def test_exporting_a_candidate_as_an_adapter(place: Place) -> None:
+    recipes = {"t": _adapters(place, "task_arithmetic"), "s": _adapters(place, "ties")}
+    job = read_job(place.folder / "job.yaml").model_dump(mode="json")
+    genes = [FloatGene(name="g", low=0, high=1)]
+    for name, recipe in recipes.items():
+        for source in recipe["inputs"].values():
+            source |= {key: str(place.folder / path) for key, path in source.items()}
+        with Study.create(place.folder / name, name=name, job=job, genes=genes) as study:
+            study.put("winner", {"label": "candidate 3", "recipe": recipe, "fitness": 1.0})
+    ended = place.run("export", "t", "--out", "adapter", "--format", "adapter")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == "adapter: candidate 3\n"
+    assert "# t, candidate 3" in (place.folder / "adapter" / "README.md").read_text()
+    assert (place.folder / "adapter" / "adapter_model.safetensors").exists()
+    said = place.refuses("export", "s", "--out", "other", "--format", "adapter")
+    assert "s: candidate 3: the result is not one adapter: method 'ties'" in said
+    assert "--format hf" in place.refuses("export", "t", "--out", "other", "--rank", "2")
+
+
 def test_the_catalog_names_everything_and_suggests(place: Place) -> None:
     ended = place.run("catalog", "--json")
     found = json.loads(ended.stdout)

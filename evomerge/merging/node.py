@@ -13,14 +13,16 @@ import torch
 from torch import Tensor
 
 from evomerge.errors import CandidateError, RecipeError
+from evomerge.merging.adapter import LowRank
 from evomerge.merging.architecture import place
 from evomerge.merging.bank import Bank, VectorKey
+from evomerge.merging.factors import merged_factors
 from evomerge.merging.finite import is_finite
 from evomerge.merging.kernel import run, weighted_sum
 from evomerge.merging.look import TensorLook
 from evomerge.merging.names import layer_count, tensor_names
 from evomerge.merging.operators import operators
-from evomerge.merging.operators.base import Operator, Plan
+from evomerge.merging.operators.base import Coefficients, Operator, Plan
 from evomerge.merging.vectors import Operands, Vector, require_finite
 from evomerge.recipe.check import operands
 from evomerge.recipe.digest import digest
@@ -61,6 +63,9 @@ class Node:
             raise RecipeError(f"method {self.merge.method!r} needs a base")
         elif found.unchanged:
             merged, finite = found.base().to(dtype), True
+        elif self._operator.signature.family == "adapter":
+            merged = Operands(found.origin, [self.factors(name)]).summed([1.0], dtype)
+            finite = is_finite(merged)
         elif self._operator.plan is not None:
             merged, finite = self._planned(found, options, each, look, dtype)
         else:
@@ -70,6 +75,19 @@ class Node:
         if not finite:
             raise CandidateError(f"the merged tensor {name!r} is not finite")
         return merged
+
+    def coefficients(self, name: str) -> Coefficients:
+        """What a span method multiplies the operands by."""
+        options, each = self._parameters(name)
+        look = self._look(name, self._operands(name), self._survey)
+        found: Coefficients = self._operator.function(options, each, look)
+        return found
+
+    def factors(self, name: str) -> LowRank | None:
+        """The change that a method on adapters makes; None where no adapter changes the tensor."""
+        found, (options, each) = self._operands(name), self._parameters(name)
+        look = self._look(name, found, self._survey)
+        return merged_factors(self._operator, found.vectors, found.shape, options, each, look)
 
     def _summed(
         self,

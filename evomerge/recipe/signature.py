@@ -8,12 +8,16 @@ from typing import Literal
 
 from evomerge.recipe.value import Value
 
-__all__ = ["BaseRole", "Evolve", "Family", "Signature"]
+__all__ = ["BaseRole", "Combine", "Evolve", "Family", "Signature"]
 
 Family = Literal["span", "elementwise", "matrix", "adapter", "statistics"]
 BaseRole = Literal["origin", "optional_origin", "anchor", "none"]
 """What `base` is to a method: the origin of the task vectors (required or not), the model that the
 method starts from (an operand itself), or nothing but the donor of configuration and tokenizer."""
+
+Combine = Literal["delta", "factor", "cluster"]
+"""What of a low-rank change a method combines: the products B A (as if they were dense), the
+factors A and B apart from each other, or their ranks in clusters."""
 
 Evolve = tuple[float, float] | tuple[float, float, Literal["log"]]
 """A range worth searching; `log` where the magnitude is what counts."""
@@ -37,6 +41,7 @@ class Signature:
     most: int | None = None
     evolve: Mapping[str, Evolve] = field(default_factory=dict)
     """Parameter -> the range that a search should have where the user gives none."""
+    combine: Combine = "delta"
 
     @property
     def needs_base(self) -> bool:

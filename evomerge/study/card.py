@@ -21,35 +21,53 @@ PACKAGES = ("evomerge", "torch", "transformers", "lm-eval")
 
 
 def card(
-    *, title: str, recipe: Recipe, job: Mapping[str, Any] | None, comparison: Comparison | None
+    *,
+    title: str,
+    recipe: Recipe,
+    job: Mapping[str, Any] | None,
+    comparison: Comparison | None,
+    adapter_on: Source | None = None,
 ) -> str:
     """A README.md in the form that the Hugging Face hub reads (front matter, then Markdown).
 
     Args:
         job: the resolved job of the search that found the recipe, if one did.
         comparison: the holdout scores, if there are any.
+        adapter_on: the base model, where the folder holds an adapter on it.
     """
     sources = list(dict.fromkeys(sources_of(recipe)))
-    parts = [_front_matter(sources), f"# {title}", _introduction(job), _lineage(sources)]
+    parts = [
+        _front_matter(sources, adapter_on),
+        f"# {title}",
+        _introduction(job, adapter_on),
+        _lineage(sources),
+    ]
     if comparison is not None:
         parts.append(_scores(comparison))
-    parts += [_loading(), _origin(recipe, job)]
+    loading = _loading() if adapter_on is None else _loading_adapter(adapter_on)
+    parts += [loading, _origin(recipe, job)]
     return "\n\n".join(parts) + "\n"
 
 
-def _front_matter(sources: list[Source]) -> str:
-    data: dict[str, Any] = {"library_name": "transformers", "tags": ["merge", "evomerge"]}
+def _front_matter(sources: list[Source], adapter_on: Source | None) -> str:
+    library, relation = ("peft", "adapter") if adapter_on else ("transformers", "merge")
+    data: dict[str, Any] = {"library_name": library, "tags": ["merge", "evomerge"]}
     names = [name for one in sources for name in (one.model, one.adapter) if name]
+    if adapter_on is not None:
+        names = [adapter_on.model]
     # The hub knows only its own models; a path would be a broken link there.
     known = list(dict.fromkeys(name for name in names if not _is_path(name)))
     if known:
-        data |= {"base_model": known, "base_model_relation": "merge"}
+        data |= {"base_model": known, "base_model_relation": relation}
     return f"---\n{_yaml(data)}---"
 
 
-def _introduction(job: Mapping[str, Any] | None) -> str:
+def _introduction(job: Mapping[str, Any] | None, adapter_on: Source | None) -> str:
     how = "built from a recipe" if job is None else "found by an evolutionary search over recipes"
-    return f"A merge of existing models, {how} and built with evomerge."
+    what = (
+        "A merge of existing models" if adapter_on is None else "A LoRA adapter merged from others"
+    )
+    return f"{what}, {how} and built with evomerge."
 
 
 def _lineage(sources: list[Source]) -> str:
@@ -81,6 +99,21 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 folder = "."  # the folder of this file, or its name on the hub
 model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
 tokenizer = AutoTokenizer.from_pretrained(folder)
+```"""
+
+
+def _loading_adapter(base: Source) -> str:
+    revision = f", revision={base.revision!r}" if base.revision else ""
+    return f"""## How to load it
+
+```python
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+base = {base.model!r}
+model = AutoModelForCausalLM.from_pretrained(base{revision}, dtype="auto")
+model = PeftModel.from_pretrained(model, ".")  # the folder of this file, or its name on the hub
+tokenizer = AutoTokenizer.from_pretrained(base{revision})
 ```"""
 
 

@@ -28,6 +28,8 @@ ADAPTERS = ROOT / "examples" / "specialists" / "adapters"
 LAYERS = (0, 29)
 VOCABULARY = 512
 EMBEDDING = "model.embed_tokens.weight"
+BASE = "smollm2"
+"""Not `base`: mergekit remembers what a model of that relative path looked like."""
 
 pytestmark = [
     pytest.mark.slow,
@@ -42,7 +44,7 @@ TOP = 0.5
 
 def configuration(method: str) -> dict[str, Any]:
     """mergekit's, with what the method takes."""
-    base = {"model": "base"}
+    base = {"model": BASE}
     if method == "slerp":
         chosen: dict[str, Any] = {"models": [base, {"model": "math"}], "parameters": {"t": 0.4}}
     elif method in ("sce", "model_stock"):
@@ -54,9 +56,7 @@ def configuration(method: str) -> dict[str, Any]:
             each = {name: own | {"density": DENSITIES[name]} for name, own in each.items()}
         chosen = {"models": [{"model": name, "parameters": own} for name, own in each.items()]}
         chosen |= {"parameters": {"gamma": GAMMA}} if method == "breadcrumbs" else {}
-    return (
-        chosen | {"merge_method": method} | ({"base_model": "base"} if method != "linear" else {})
-    )
+    return chosen | {"merge_method": method} | ({"base_model": BASE} if method != "linear" else {})
 
 
 def cut(folder: Path, source: Source, dtype: str) -> None:
@@ -73,7 +73,7 @@ def cut(folder: Path, source: Source, dtype: str) -> None:
 
 
 def specialists(folder: Path, dtype: str) -> Path:
-    cut(folder / "base", Source(model=str(MODEL)), dtype)
+    cut(folder / BASE, Source(model=str(MODEL)), dtype)
     for name in ("json", "math", "spell"):
         adapted = Source(model=str(MODEL), adapter=str(ADAPTERS / name))
         cut(folder / name, adapted, dtype)
@@ -99,9 +99,9 @@ def both(
         theirs = by_mergekit(text, out / "theirs")
         mine = ours(converted(text, out)[0], dtype)
     assert theirs.keys() == mine.keys()
-    stored = {name: load_file(folder / name / "model.safetensors") for name in ("base", *WEIGHTS)}
+    stored = {name: load_file(folder / name / "model.safetensors") for name in (BASE, *WEIGHTS)}
     for name, tensor in theirs.items():
-        base = stored["base"][name].float()
+        base = stored[BASE][name].float()
         taus = {one: stored[one][name].float() - base for one in WEIGHTS}
         yield name, tensor, mine[name], free(method, base, taus)
 

@@ -1,4 +1,4 @@
-"""A tiny model family on disk: a base, two full siblings and a LoRA adapter."""
+"""A tiny model family on disk: a base, two full siblings and two LoRA adapters."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def write_adapter(
 
 
 class Family:
-    """base, math and json (full), lora (an adapter on base)."""
+    """base, math and json (full), lora and other (adapters on base, of one rank and scale)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -82,6 +82,18 @@ class Family:
         self.b = torch.randn(HIDDEN, 2, generator=draws)
         write_adapter(folder / "lora", {"model.layers.1.self_attn.q_proj": (self.a, self.b)})
         self.lora = Source(model=self.base.model, adapter=str(folder / "lora"))
+        self.others = {
+            "model.layers.0.mlp.up_proj": (
+                torch.randn(2, HIDDEN, generator=draws),
+                torch.randn(2 * HIDDEN, 2, generator=draws),
+            ),
+            "model.layers.1.self_attn.q_proj": (
+                torch.randn(2, HIDDEN, generator=draws),
+                torch.randn(HIDDEN, 2, generator=draws),
+            ),
+        }
+        write_adapter(folder / "other-lora", self.others)
+        self.other = Source(model=self.base.model, adapter=str(folder / "other-lora"))
 
 
 @pytest.fixture

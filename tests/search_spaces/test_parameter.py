@@ -288,7 +288,7 @@ def test_a_gene_for_which_nothing_is_recommended_needs_a_range() -> None:
 
 @pytest.mark.parametrize("method", [name for name, one in signatures().items() if one.evolve])
 def test_every_recommended_range_is_one_that_the_method_takes(method: str) -> None:
-    if method == "mwa":  # whose metrics are measured, and have to be in the recipe
+    if "mwa" in method:  # whose metrics are measured, and have to be in the recipe
         return
     signature = signatures()[method]
     parents = ["json", "math"][: signature.most or 2]

@@ -38,6 +38,20 @@ def test_the_front_matter_names_what_the_hub_can_link() -> None:
     }
 
 
+def test_an_adapter_says_on_what_and_how_it_is_loaded() -> None:
+    text = card(title="t", recipe=RECIPE, job=None, comparison=None, adapter_on=BASE)
+    assert front_matter(text) == {
+        "library_name": "peft",
+        "tags": ["merge", "evomerge"],
+        "base_model": ["org/base"],
+        "base_model_relation": "adapter",
+    }
+    assert "A LoRA adapter merged from others, built from a recipe" in text
+    assert "base = 'org/base'\n" in text
+    assert "from_pretrained(base, revision='abc123', dtype=\"auto\")" in text
+    assert 'PeftModel.from_pretrained(model, ".")' in text
+
+
 def test_local_models_are_not_claimed_to_be_on_the_hub() -> None:
     text = card(title="t", recipe=Source(model="./math"), job=None, comparison=None)
     assert "base_model" not in front_matter(text)

@@ -6,6 +6,7 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from evomerge.merging.operators import (
+    adapters,
     averaging,
     columns,
     depth,
@@ -26,6 +27,7 @@ ENTRY_POINTS = "evomerge.operators"
 """Modules named here are imported once; the decorators in them register their methods."""
 
 _BUILT_IN = (
+    adapters,
     averaging,
     columns,
     depth,

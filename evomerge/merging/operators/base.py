@@ -11,6 +11,10 @@ kernel needs beside the elements: numbers, cuts between large and small changes,
 Every other operator is *dense*: it gets the task vectors of one tensor, all of its shape, in
 float32, and answers with the change of the base.
 
+An *adapter* operator gets the low-rank changes of one weight, one an operand and of rank 0 where an
+adapter leaves the weight alone, and answers with one low-rank change. A weight that no operand
+changes is not its business.
+
 All may look at what goes beyond one tensor's elements: see `Look`. The modules of this package
 import no torch where they are loaded: the driver lists and checks methods without it.
 """
@@ -25,16 +29,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evomerge.recipe.selector import Place
-from evomerge.recipe.signature import BaseRole, Evolve, Family, Signature
+from evomerge.recipe.signature import BaseRole, Combine, Evolve, Family, Signature
 from evomerge.recipe.value import Value
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from evomerge.merging.adapter import LowRank
     from evomerge.merging.selection import Threshold
 
 __all__ = [
     "REGISTRY",
+    "Adapter",
     "Chance",
     "Coefficients",
     "Dense",
@@ -180,6 +186,7 @@ Kernel = Callable[..., "Tensor"]
 `numbers` holds the plan's numbers and elements by name, and `draws` where the plan is random. No
 fused multiply-add (`add_(alpha=...)`, `addcmul`): compiled code rounds after the product, too."""
 Dense = Callable[[Sequence["Tensor"], Any, Sequence[Any], Look], "Tensor"]
+Adapter = Callable[[Sequence["LowRank"], Any, Sequence[Any], Look], "LowRank"]
 Survey = Callable[[Sequence["Tensor"], Any, Sequence[Any], Look], Mapping[str, float]]
 """Numbers of one tensor that are added up over the model; round r sees those of 0 to r - 1."""
 
@@ -215,6 +222,7 @@ def operator(
     survey: Survey | None = None,
     rounds: Callable[[int], int] = lambda operands: 1,
     plan: Planner | None = None,
+    combine: Combine = "delta",
 ) -> Callable[[F], F]:
     """Register a function as the merge method `name`; its docstring's first line is the summary."""
 
@@ -233,6 +241,7 @@ def operator(
             least=least,
             most=most,
             evolve=evolve or {},
+            combine=combine,
         )
         REGISTRY[name] = Operator(signature, function, survey, rounds, plan)
         return function

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evomerge.merging.adapter import LowRank
 from evomerge.merging.bank import Bank
 from evomerge.merging.draws import limit
 from evomerge.merging.fusion import Kind
@@ -56,6 +57,7 @@ def applied(
 ) -> Tensor:
     """The change that the method makes (the weights, where it has no origin), in float32.
 
+    To a method on adapters the vectors are changes I * vector, of the rank of their rows.
     `base`: the origin's weights, zeros where left out. An anchor's weights are the first vector.
     """
     operator = operators()[method]
@@ -90,6 +92,9 @@ def applied(
         result = _summed(rows, coefficients)
     elif operator.plan is not None:
         result = _planned(operator, operator.plan(shared, own, look), rows, look)
+    elif signature.family == "adapter":
+        changes = [_low_rank(row) for row in rows]
+        result = operator.function(changes, shared, own, look).dense().reshape(rows[0].shape)
     else:
         result = operator.function(rows, shared, own, look)
     assert all(torch.equal(one, old) for one, old in zip(rows, before, strict=True)), "not pure"
@@ -131,6 +136,11 @@ def _planned(operator: Operator, plan: Plan, rows: Sequence[Tensor], look: Maske
     numbers["draws"] = [look.draws(i) for i in range(len(rows))]
     result: Tensor = operator.function(rows, numbers, *plan.switches)
     return result
+
+
+def _low_rank(matrix: Tensor) -> LowRank:
+    a = matrix.reshape(-1, matrix.shape[-1]).clone()
+    return LowRank(a, torch.eye(a.shape[0]), 1.0)
 
 
 def weights(*values: float) -> list[dict[str, float]]:

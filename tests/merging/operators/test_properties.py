@@ -57,6 +57,8 @@ LINEAR_IN_SCALE = [
     Case("delta_weighted"),
     Case("delta_weighted", options={"q": "inf", "kappa": -1.0}),
     Case("lines", options={"alpha": 0.2, "beta": 0.6}, count=1),
+    Case("lorahub"),
+    Case("mwa_factors", each={"metric": 2.0}),
     Case("ties", each={"density": 0.5}),
     Case("ties", each={"density": 0.5}, options={"scope": "global", "sign": "count"}),
     Case("dare_linear", each={"density": 0.5}),
@@ -83,6 +85,8 @@ OTHERS = [
     Case("pcb", options={"ratio": 0.5}),  # tanh
     Case("pcb", options={"ratio": 0.5, "variant": "norm", "clip": 0.1}),
     Case("widen"),  # lengths and angles of columns
+    Case("lora_lego", options={"k": 2}),  # sizes of A and B beside each other
+    Case("lora_lego", options={"k": 2, "feature": "raw"}),
 ]
 ON_WEIGHTS = [
     Case("linear"),
@@ -177,6 +181,8 @@ NEUTRAL = {
     "iso_c": {},
     "linear": {},
     "uniform_soup": None,
+    "lora_lego": {},
+    "lorahub": {},
 }
 
 

@@ -1,0 +1,133 @@
+"""A recipe as a LoRA adapter that peft and vLLM load, published whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from evomerge.errors import CandidateError, RecipeError
+from evomerge.merging.adapter import LowRank
+from evomerge.merging.adapter_fit import adapter_base
+from evomerge.merging.adapter_inventory import CONFIG, WEIGHTS
+from evomerge.merging.bank import open_bank
+from evomerge.merging.checkpoint import published
+from evomerge.merging.compose import change_of, truncated
+from evomerge.merging.finite import is_finite
+from evomerge.merging.names import tensor_names
+from evomerge.merging.operators import signatures
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Recipe, sources_of
+from evomerge.recipe.yaml import dump_recipe
+
+__all__ = ["write_adapter"]
+
+
+def write_adapter(
+    recipe: Recipe,
+    out: Path,
+    *,
+    card: str,
+    dtype: str | None = None,
+    rank: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """The recipe's change of its base into the folder `out`: factors, configuration, card, recipe.
+
+    Args:
+        dtype: torch's name of the factors' type; float32 where left out.
+        rank: truncate each weight's change to at most this rank; exact where left out.
+        progress: hears tensors done and total.
+
+    Raises:
+        UserError: the result is not one adapter, or `out` exists and is not an empty folder.
+        CandidateError: a factor left the finite numbers; nothing is left behind.
+    """
+    base = adapter_base(recipe, signatures(), origin="recipe")
+    with published(out) as folder:
+        changes = dict(_changes(recipe, base, rank, progress))
+        if not changes:
+            raise RecipeError("the recipe changes nothing: every coefficient or adapter is 0")
+        kept = getattr(torch, dtype or "float32")
+        save_file(_tensors(changes, kept), folder / WEIGHTS, metadata={"format": "pt"})
+        weights = open_bank(_sources(recipe)).inventory(base).tensors
+        ranks = {name.removesuffix(".weight"): one.rank for name, one in changes.items()}
+        config = _config(base, ranks, [name.removesuffix(".weight") for name in weights])
+        text = json.dumps(config, indent=2, sort_keys=True) + "\n"
+        (folder / CONFIG).write_text(text, encoding="utf-8")
+        (folder / "README.md").write_text(card, encoding="utf-8")
+        (folder / "recipe.yaml").write_text(dump_recipe(recipe), encoding="utf-8")
+
+
+def _sources(recipe: Recipe) -> tuple[Source, ...]:
+    return tuple(dict.fromkeys(sources_of(recipe)))
+
+
+def _changes(
+    recipe: Recipe, base: Source, rank: int | None, progress: Callable[[int, int], None]
+) -> Iterator[tuple[str, LowRank]]:
+    """(weight's name, its change) for every weight that is changed, sorted by name."""
+    bank = open_bank(_sources(recipe))
+    change = change_of(recipe, base, bank)
+    names = list(tensor_names(recipe, bank))
+    for done, name in enumerate(names, start=1):
+        found = change(name)
+        if found is not None:
+            found = found if rank is None else truncated(found, rank)
+            if not is_finite(found.a) or not is_finite(found.b):
+                raise CandidateError(f"the merged change of {name!r} is not finite")
+            if found.rank:
+                yield name, found
+        progress(done, len(names))
+
+
+def _tensors(changes: Mapping[str, LowRank], dtype: torch.dtype) -> dict[str, Tensor]:
+    """The factors under peft's keys, the scale in B."""
+    tensors = {}
+    for name, change in changes.items():
+        key = f"base_model.model.{name.removesuffix('.weight')}"
+        tensors[f"{key}.lora_A.weight"] = change.a.to(dtype).contiguous()
+        tensors[f"{key}.lora_B.weight"] = (change.b * change.scale).to(dtype).contiguous()
+    return tensors
+
+
+def _config(base: Source, ranks: Mapping[str, int], modules: Collection[str]) -> dict[str, Any]:
+    """What peft has to know. Alpha is the rank everywhere: each scale is 1, also for a reader (as
+    vLLM) that knows no ranks by module.
+    """
+    largest = max(ranks.values())
+    # As peft reads a pattern it may match the end of a longer name; the caret says from the start.
+    others = {f"^{module}": rank for module, rank in ranks.items() if rank != largest}
+    return {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base.model,
+        "revision": base.revision,
+        "r": largest,
+        "lora_alpha": largest,
+        "rank_pattern": others,
+        "alpha_pattern": others,
+        "target_modules": _targets(ranks, modules),
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "inference_mode": True,
+        "init_lora_weights": True,
+        "use_dora": False,
+        "use_rslora": False,
+    }
+
+
+def _targets(changed: Collection[str], modules: Collection[str]) -> list[str]:
+    """The last parts of the names where all modules of that name are changed, else full names."""
+    left_alone = {_last(module) for module in modules if module not in changed}
+    return sorted({m if _last(m) in left_alone else _last(m) for m in changed})
+
+
+def _last(module: str) -> str:
+    return module.rpartition(".")[2]

@@ -1,0 +1,76 @@
+"""A search over adapters, in this process, and its winner as an adapter."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import evomerge
+from evomerge import api
+from evomerge.study.record import Study
+from tests.merging.loadable import Loadable, check_loads
+from tests.test_cli import TASK
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Path:
+    """Two adapters, a space over two methods on factors, and three examples."""
+    models = Loadable(tmp_path / "models")
+    tasks = tmp_path / "tasks"
+    tasks.mkdir()
+    (tasks / "sums.yaml").write_text(TASK)
+    splits = ("search", "validation", "holdout")
+    for i, split in enumerate(splits):
+        row = {"question": f"What is {i} plus 1?", "answer": str(i + 1)}
+        (tasks / f"{split}.jsonl").write_text(json.dumps(row) + "\n")
+    base = {"model": models.base.model}
+    written: dict[str, Any] = {
+        "name": "adapters",
+        "sources": {
+            "base": base,
+            **{name: base | {"adapter": str(models.folder / name)} for name in ("one", "three")},
+        },
+        "space": {
+            "kind": "parameter",
+            "base": "base",
+            "method": ["lorahub", "lora_lego"],
+            "genes": ["weight", "k"],
+        },
+        "optimizer": "cma_es",
+        "evaluator": {
+            "kind": "lm_eval",
+            "include_path": str(tasks),
+            "tasks": {"sums": {"metric": "exact_match", "weight": 1.0}},
+            "splits": {split: split for split in splits},
+        },
+        "budget": {"candidates": 6},
+        "cluster": {"kind": "in_process"},
+        "engine": {"kind": "transformers"},
+    }
+    path = tmp_path / "job.yaml"
+    path.write_text(yaml.safe_dump(written))
+    return path
+
+
+def test_a_search_over_adapters_ends_in_an_adapter(job: Path, tmp_path: Path) -> None:
+    evomerge.search(job, tmp_path / "study")
+    with Study.open(tmp_path / "study", write=False) as study:
+        assert [one.state for one in study.candidates()] == ["done"] * 6
+        label, recipe = api.winner(study)
+    out = tmp_path / "adapter"
+    assert evomerge.export_adapter(tmp_path / "study", out) == label
+    check_loads(recipe, str(tmp_path / "models" / "base"), out)
+    assert "## Scores" in (out / "README.md").read_text()
+    evomerge.export_adapter(tmp_path / "study", tmp_path / "cut", rank=1)
+    assert "## Scores" not in (tmp_path / "cut" / "README.md").read_text()
+
+
+def test_a_recipe_of_adapters_becomes_an_adapter(tmp_path: Path) -> None:
+    models = Loadable(tmp_path / "models")
+    recipe = models.recipe("task_arithmetic", "one", "two")
+    assert evomerge.merge_adapter(recipe, tmp_path / "adapter") == []
+    check_loads(recipe, models.base.model, tmp_path / "adapter")
