@@ -225,6 +225,7 @@ def evaluate(
     """
     build.check_recipe(recipe, origin)
     donor = load("evomerge.merging.names:donor")(recipe)
+    build.check_engine_fit(recipe, donor, origin=origin)
     executor = build.executor(
         ClusterConfig(kind="in_process", max_attempts=1), engine, evaluator, donor
     )

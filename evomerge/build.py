@@ -14,7 +14,7 @@ from evomerge.errors import ConfigError, about, did_you_mean
 from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.objective import Objective
 from evomerge.evaluators.tasks import LmEvalConfig
-from evomerge.merging.fit import check_fit
+from evomerge.merging.fit import check_engine_fit, check_fit
 from evomerge.merging.inventory import read_inventory
 from evomerge.merging.operators import signatures
 from evomerge.merging.sources import adapter_folder, model_folder
@@ -31,6 +31,7 @@ from evomerge.search_spaces.parameter import ParameterSpace
 __all__ = [
     "baselines",
     "check",
+    "check_engine_fit",
     "check_recipe",
     "cost",
     "executor",
@@ -63,7 +64,9 @@ def check(job: Job, origin: str | None = None) -> list[str]:
             gene.choices[0] if isinstance(gene, ChoiceGene) else 0.5 for gene in over.genes
         )
         landmarks(job)
-        return check_recipe(over.recipe(middle), origin or job.name)
+        warnings = check_recipe(over.recipe(middle), origin or job.name)
+        check_engine_fit(over.recipe(middle), skeleton(job), origin=origin or job.name)
+        return warnings
 
 
 def check_recipe(recipe: Recipe, origin: str) -> list[str]:
@@ -130,7 +133,7 @@ def objective(job: Job) -> Objective:
 def baselines(job: Job) -> dict[str, Recipe]:
     """What the winner is compared with on the holdout, by label."""
     parents = job.space.parents or tuple(name for name in job.sources if name != job.space.base)
-    return reference.baselines(job.sources, job.space.base, parents)
+    return reference.baselines(job.sources, job.space.base, parents, job.space.tokenizer)
 
 
 def landmarks(job: Job) -> dict[str, Genome]:

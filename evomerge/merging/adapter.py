@@ -30,8 +30,9 @@ _KEY = re.compile(
 )
 
 
-Rows = slice | EllipsisType
-"""A range of a tensor's first axis; `...` is all of it, also of a tensor without axes."""
+Rows = slice | EllipsisType | Tensor
+"""A range of a tensor's first axis, or indices into it; `...` is all of it, also of a tensor
+without axes."""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import save_file
 from torch import Tensor
@@ -18,6 +19,7 @@ from evomerge.merging.bank import open_bank
 from evomerge.merging.inventory import INDEX, SINGLE
 from evomerge.merging.names import donor, layer_count, tensor_names
 from evomerge.merging.sources import model_folder
+from evomerge.merging.vocabulary import TOKENIZER, Vocabulary, is_mapped, vocabulary_of
 from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.tree import Recipe, sources_of
 from evomerge.recipe.yaml import dump_recipe
@@ -26,7 +28,7 @@ __all__ = ["published", "write_checkpoint"]
 
 SHARD_BYTES = 2 << 30
 _COMPANIONS = (
-    "tokenizer.json",
+    TOKENIZER,
     "tokenizer_config.json",
     "tokenizer.model",
     "special_tokens_map.json",
@@ -36,6 +38,7 @@ _COMPANIONS = (
     "chat_template.jinja",
     "generation_config.json",
 )
+_OLDER_FORMS = ("tokenizer.model", "added_tokens.json", "vocab.json", "merges.txt")
 
 
 def write_checkpoint(
@@ -61,10 +64,17 @@ def write_checkpoint(
     with published(out) as folder:
         counted = _counted(MergedWeights(recipe, dtype).tensors(), total, progress)
         _write_shards(counted, folder, shard_bytes)
-        for name in _COMPANIONS:
-            if (origin / name).exists():
-                shutil.copyfile(origin / name, folder / name)
-        _write_config(layer_count(recipe, bank), origin, folder, dtype)
+        config: dict[str, Any] = {}
+        if "num_hidden_layers" in bank.inventory(donor(recipe)).config:
+            config["num_hidden_layers"] = layer_count(recipe, bank)
+        if is_mapped(recipe):
+            vocabulary = vocabulary_of(recipe, bank.inventory)
+            config["vocab_size"] = vocabulary.rows
+            config |= _special_ids(vocabulary.folder)
+            _write_tokenizer(vocabulary, folder)
+        else:
+            _copy(_COMPANIONS, origin, folder)
+        _write_config(config, origin, folder, dtype)
         (folder / "README.md").write_text(card, encoding="utf-8")
         (folder / "recipe.yaml").write_text(dump_recipe(recipe), encoding="utf-8")
 
@@ -132,10 +142,36 @@ def _write_shards(tensors: Iterator[tuple[str, Tensor]], folder: Path, limit: in
     (folder / INDEX).write_text(json.dumps(index, indent=2, sort_keys=True), encoding="utf-8")
 
 
-def _write_config(layers: int, origin: Path, folder: Path, dtype: str | None) -> None:
+def _copy(names: Iterable[str], origin: Path, folder: Path) -> None:
+    for name in names:
+        if (origin / name).exists():
+            shutil.copyfile(origin / name, folder / name)
+
+
+def _write_tokenizer(vocabulary: Vocabulary, folder: Path) -> None:
+    """The tokenizer of another vocabulary than the donor's; its older forms hold the old one."""
+    names = [one for one in _COMPANIONS if not (vocabulary.changed and one in _OLDER_FORMS)]
+    _copy(names, vocabulary.folder, folder)
+    if vocabulary.changed:
+        text = json.dumps(vocabulary.tokenizer, ensure_ascii=False, indent=2)
+        (folder / TOKENIZER).write_text(text, encoding="utf-8")
+
+
+def _special_ids(folder: Path) -> dict[str, Any]:
+    """The ids by which a model knows where texts begin and end, which go with its tokenizer."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    keys = ("bos_token_id", "eos_token_id", "pad_token_id")
+    return {key: config[key] for key in keys if key in config}
+
+
+def _write_config(
+    changes: Mapping[str, Any], origin: Path, folder: Path, dtype: str | None
+) -> None:
+    """The origin's configuration, changed where it differs."""
     config = json.loads((origin / "config.json").read_text(encoding="utf-8"))
-    if "num_hidden_layers" in config:
-        config["num_hidden_layers"] = layers
+    text = config.get("text_config", config)
+    for key, value in changes.items():
+        (text if key in text else config)[key] = value
     if dtype is not None:
         config.pop("torch_dtype", None)
         config["dtype"] = dtype

@@ -13,7 +13,7 @@ from typing import Any
 
 from evomerge.errors import SourceError
 
-__all__ = ["Inventory", "TensorInfo", "read_inventory"]
+__all__ = ["Inventory", "TensorInfo", "read_inventory", "vocabulary_digest"]
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -60,17 +60,17 @@ class Inventory:
             _elements(info.shape) * WIDTHS.get(info.dtype, 4) for info in self.tensors.values()
         )
 
+    @property
+    def vocabulary_size(self) -> int | None:
+        """Rows of embedding and head, as the configuration has it."""
+        found = self.config.get("text_config", self.config).get("vocab_size")
+        return None if found is None else int(found)
+
     @cached_property
     def vocabulary(self) -> str | None:
         """A digest of the tokenizer's token -> id table; None without tokenizer.json."""
         path = self.folder / "tokenizer.json"
-        if not path.exists():
-            return None
-        data = json.loads(path.read_text(encoding="utf-8"))
-        vocabulary = data.get("model", {}).get("vocab", {})
-        items = vocabulary.items() if isinstance(vocabulary, dict) else map(tuple, vocabulary)
-        added = [(token["content"], token["id"]) for token in data.get("added_tokens", ())]
-        return hashlib.sha256(repr((sorted(items), sorted(added))).encode()).hexdigest()
+        return vocabulary_digest(_read_json(path)) if path.exists() else None
 
     @cached_property
     def chat_template(self) -> str | None:
@@ -83,6 +83,14 @@ class Inventory:
             return None
         template = json.loads(config.read_text(encoding="utf-8")).get("chat_template")
         return template if isinstance(template, str) else None
+
+
+def vocabulary_digest(tokenizer: Mapping[str, Any]) -> str:
+    """What names the token -> id table of a tokenizer.json."""
+    vocabulary = tokenizer.get("model", {}).get("vocab", {})
+    items = vocabulary.items() if isinstance(vocabulary, dict) else map(tuple, vocabulary)
+    added = [(token["content"], token["id"]) for token in tokenizer.get("added_tokens", ())]
+    return hashlib.sha256(repr((sorted(items), sorted(added))).encode()).hexdigest()
 
 
 def read_inventory(folder: Path) -> Inventory:
