@@ -37,8 +37,8 @@ def baselines(
 
     found: dict[str, Recipe] = dict(own)
     if tokenizer is not None:
-        nothing = dict.fromkeys(parents, {"weight": 0.0})
-        found = {name: mean({**nothing, name: {"weight": 1.0}}) for name in parents}
+        for name in parents:
+            found[name] = mean({one: {"weight": float(one == name)} for one in parents})
     found["uniform merge"] = mean(equal)
     if base is not None:
         found["task arithmetic"] = Merge(
