@@ -41,23 +41,23 @@ def token_rows(merge: Merge, known: Mapping[str, Vocabulary], output: Vocabulary
     by_hand = {token: _by_hand(token, row, known) for token, row in chosen.items()}
     names = sorted(known)
     own = {name: [known[name].ids.get(token, -1) for token in tokens] for name in names}
-    shared: dict[int, Sequence[Row]] = {}
+    shared: dict[int, tuple[Row, ...]] = {}
     for id, token in enumerate(tokens):
-        having = [(name, own[name][id]) for name in names if own[name][id] >= 0]
+        having = tuple((name, own[name][id]) for name in names if own[name][id] >= 0)
         forced = token in chosen and chosen[token].force
         if len(having) == len(names) and not forced:
             continue
         if token in by_hand:
             shared[id] = by_hand[token]
         else:
-            shared[id] = [row for row in having if row[0] == merge.base] or having
+            shared[id] = tuple(row for row in having if row[0] == merge.base) or having
         if forced:
             for name in names:
                 own[name][id] = -1
     return TokenRows(own, shared)
 
 
-def _by_hand(token: str, row: TokenRow, known: Mapping[str, Vocabulary]) -> Sequence[Row]:
+def _by_hand(token: str, row: TokenRow, known: Mapping[str, Vocabulary]) -> tuple[Row, ...]:
     if row.source == ZERO:
         return ()
     of = known[row.source]
