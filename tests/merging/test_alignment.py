@@ -180,6 +180,24 @@ def test_inputs_that_are_recipes_are_mapped_by_their_own_vocabulary(dialects: Di
     assert torch.equal(other[Q0], layer[Q0.replace(".0.", ".1.")])
 
 
+def test_shared_rows_are_those_of_the_candidate_at_hand(dialects: Dialects) -> None:
+    pair: dict[str, Recipe] = {"base": dialects.source("base"), "a": dialects.source("a")}
+    for scale in (1.0, 2.0):
+        inner = merge(dialects, "linear", "union", pair, base=0.0, a=scale)
+        inner = inner.model_copy(update={"options": {"normalize": False}})
+        inputs: dict[str, Recipe] = {
+            "base": dialects.source("base"),
+            "a": inner,
+            "b": dialects.source("b"),
+        }
+        choice = {"source": "union", "pad_to_multiple_of": 5}
+        found = merged(merge(dialects, "linear", choice, inputs, base=1.0, a=0.0, b=0.0))[EMBEDDING]
+        expected = (scale * dialects.row("a", "de") + dialects.row("b", "de")) / 2
+        # An added token of the inner union, it comes after b's two ordinary ones and f.
+        assert torch.allclose(found[14], expected)
+        assert torch.allclose(found[-1], found[: len(UNION)].mean(dim=0), atol=1e-6)
+
+
 @pytest.mark.parametrize("choice", ["base", "union", "a", "b"])
 def test_transformers_loads_what_is_written(
     dialects: Dialects, tmp_path: Path, choice: str

@@ -73,7 +73,7 @@ def test_a_token_without_a_row_is_not_there(tmp_path: Path) -> None:
 
 def test_a_union_keeps_the_first_ids_and_adds_what_is_new_in_order(tmp_path: Path) -> None:
     base = model(tmp_path / "base", letters("abx"), ("<s>", 3))
-    one = model(tmp_path / "one", letters("dca"), ("<s>", 3), ("<t>", 4))
+    one = model(tmp_path / "one", {"a": 2, "c": 1, "d": 0}, ("<s>", 3), ("<t>", 4))
     two = model(tmp_path / "two", letters("ed<"), ("x", 3))
     found = output(merge("union", two=two, base=base, one=one))
     expected = ["a", "b", "x", "<s>", "d", "c", "e", "<", "<t>"]
