@@ -110,7 +110,7 @@ merge_method: passthrough""",
     "passthrough-scaled": """models:
   - model: a
     parameters:
-      scale: [{filter: o_proj, value: [0.5, 0.9]}, {filter: down_proj, value: 0}, {value: null}]
+      scale: [{filter: o_proj, value: [0.5, 0.9]}, {filter: down_proj, value: 0}]
 merge_method: passthrough""",
     "passthrough-scaled-slices": """slices:
   - sources: [{model: a, layer_range: [0, 3]}]
