@@ -276,6 +276,7 @@ def evaluate(
         UserError: the recipe or the evaluator cannot be used.
     """
     build.check_recipe(recipe, origin)
+    build.check_engine_fit(recipe, donor(recipe), origin=origin)
     executor = build.executor(
         ClusterConfig(kind="in_process", max_attempts=1), engine, evaluator, donor(recipe)
     )

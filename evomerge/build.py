@@ -16,7 +16,7 @@ from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.objective import Objective
 from evomerge.evaluators.tasks import LmEvalConfig
 from evomerge.merging.adapter_fit import check_adapters
-from evomerge.merging.fit import check_fit
+from evomerge.merging.fit import check_engine_fit, check_fit
 from evomerge.merging.inventory import read_inventory
 from evomerge.merging.operators import signatures
 from evomerge.merging.sources import adapter_folder, model_folder
@@ -33,6 +33,7 @@ from evomerge.search_spaces.parameter import ParameterSpace
 __all__ = [
     "baselines",
     "check",
+    "check_engine_fit",
     "check_recipe",
     "cost",
     "executor",
@@ -67,7 +68,9 @@ def check(job: Job, origin: str | None = None) -> list[str]:
         ]
         warnings: dict[str, None] = {}
         for middle in itertools.product(*choices):
-            warnings |= dict.fromkeys(check_recipe(over.recipe(middle), origin or job.name))
+            recipe = over.recipe(middle)
+            warnings |= dict.fromkeys(check_recipe(recipe, origin or job.name))
+            check_engine_fit(recipe, skeleton(job), origin=origin or job.name)
         return list(warnings)
 
 
@@ -136,7 +139,7 @@ def objective(job: Job) -> Objective:
 def baselines(job: Job) -> dict[str, Recipe]:
     """What the winner is compared with on the holdout, by label."""
     parents = job.space.parents or tuple(name for name in job.sources if name != job.space.base)
-    return reference.baselines(job.sources, job.space.base, parents)
+    return reference.baselines(job.sources, job.space.base, parents, job.space.tokenizer)
 
 
 def landmarks(job: Job) -> dict[str, Genome]:

@@ -9,10 +9,16 @@ from typing import Any
 import pytest
 import yaml
 
-from evomerge import build
+from evomerge import api, build
 from evomerge.config import read_job
+from evomerge.errors import UserError
+from evomerge.evaluators.engines.config import EngineConfig
+from evomerge.evaluators.engines.weights import checkpoint_shapes
+from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Merge
 from evomerge.search_spaces.base import named
+from tests.merging.dialects import Dialects
 from tests.test_cli import Place
 
 
@@ -59,3 +65,74 @@ def test_the_winner_is_compared_with_every_parent_and_the_plain_merges(place: Pl
     place.write()
     found = build.baselines(read_job(place.folder / "job.yaml"))
     assert list(found) == ["math", "uniform merge", "task arithmetic"]
+
+
+@pytest.fixture
+def tongues(place: Place) -> Place:
+    """The job over models whose vocabularies differ."""
+    Dialects(place.folder / "dialects")
+    names = ("base", "a", "b")
+    place.job["sources"] = {name: {"model": f"dialects/{name}"} for name in names}
+    return place
+
+
+def said(place: Place) -> str:
+    place.write()
+    with pytest.raises(UserError) as caught:
+        build.check(read_job(place.folder / "job.yaml"), "job.yaml")
+    assert str(caught.value).startswith("job.yaml: ")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_vocabularies_that_differ_are_refused_with_a_way_out(tongues: Place) -> None:
+    assert "map them by token with tokenizer: {source: base}" in said(tongues)
+
+
+def test_a_search_maps_its_parents_to_the_bases_vocabulary(tongues: Place) -> None:
+    tongues.job["space"]["tokenizer"] = "base"
+    tongues.write()
+    job = read_job(tongues.folder / "job.yaml")
+    warnings = build.check(job)
+    assert all("another chat template" in warning for warning in warnings)
+    over = build.space(job)
+    shapes = checkpoint_shapes(tongues.folder / "dialects" / "base")
+    candidates = {"middle": over.recipe(tuple(0.5 for _ in over.genes))} | build.baselines(job)
+    assert list(candidates) == ["middle", "a", "b", "uniform merge", "task arithmetic"]
+    for label, recipe in candidates.items():
+        assert isinstance(recipe, Merge)
+        build.check_recipe(recipe, label)
+        build.check_engine_fit(recipe, build.skeleton(job), origin=label)
+        found = {n: tuple(t.shape) for n, t in MergedWeights(recipe).tensors()}
+        assert found == shapes, label
+    for genome in over.landmarks().values():
+        assert over.genome(over.recipe(genome)) == pytest.approx(genome)
+
+
+def test_a_live_engine_has_one_vocabulary(tongues: Place) -> None:
+    tongues.job["space"]["tokenizer"] = "union"
+    assert "the tokenizer is another than that of" in said(tongues)
+    tongues.job["space"]["tokenizer"] = {"source": "base", "pad_to_multiple_of": 8}
+    assert "get 16 rows, the live engine has the 11 of" in said(tongues)
+    tongues.job["space"] |= {"base": "a", "tokenizer": "base"}
+    message = said(tongues)
+    assert "may not be called" in message
+    tongues.job["sources"]["origin"] = tongues.job["sources"].pop("base")
+    message = said(tongues)
+    assert message.endswith("set tokenizer.pad_to_multiple_of: 17")
+    tongues.job["space"]["tokenizer"] = {"source": "base", "pad_to_multiple_of": 17}
+    tongues.write()
+    build.check(read_job(tongues.folder / "job.yaml"))
+    tongues.job["space"]["tokenizer"] = "uion"
+    assert "space.tokenizer.source: 'uion' is not an input; did you mean 'union'" in said(tongues)
+
+
+def test_a_recipe_of_another_vocabulary_is_built_before_it_is_scored(tongues: Place) -> None:
+    tongues.job["space"]["tokenizer"] = "base"
+    tongues.write()
+    job = read_job(tongues.folder / "job.yaml")
+    over = build.space(job)
+    recipe = over.recipe(tuple(0.5 for _ in over.genes))
+    other = Merge.model_validate({**recipe.model_dump(mode="json"), "tokenizer": "union"})
+    with pytest.raises(UserError, match=r"build the model \(evomerge merge\)"):
+        api.evaluate(other, job.evaluator, split="holdout", engine=EngineConfig())

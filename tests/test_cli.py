@@ -189,7 +189,7 @@ def _same_rows(place: Place) -> None:
         ),
         (_pickle, "is a pickle checkpoint"),
         (_shape, "model.norm.weight has shape [8]"),
-        (_vocabulary, "the parents differ in vocabulary"),
+        (_vocabulary, "differ in vocabulary"),
         (_overlap, "overlap"),
         (_same_rows, "an example may be in one split only"),
     ],

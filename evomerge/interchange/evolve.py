@@ -67,7 +67,10 @@ def job_of(
         base, source = source_of(genome["base_model"])
         sources.setdefault(base, source)
     if genome.get("tokenizer_source") not in (None, "base"):
-        raise ConfigError(f"{origin}: genome.tokenizer_source has no equivalent yet; take 'base'")
+        raise ConfigError(
+            f"{origin}: genome.tokenizer_source: all candidates run in one live engine, which has"
+            " the base's vocabulary; take 'base'"
+        )
     if genome.get("smooth"):
         raise ConfigError(f"{origin}: genome.smooth has no equivalent; take layer_granularity")
     for key in ("shuffle", "random_init"):
@@ -113,6 +116,7 @@ def _space(
         "kind": "parameter",
         "method": method,
         **({"base": base} if base else {}),
+        **({"tokenizer": "base"} if genome.get("tokenizer_source") else {}),
         "genes": {gene: ranges[gene] for gene in kinds[method]},
         **({"options": {"normalize": normalize}} if method != "slerp" else {}),
     }

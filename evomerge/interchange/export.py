@@ -11,6 +11,7 @@ import yaml
 from evomerge.errors import RecipeError
 from evomerge.interchange.methods import METHODS, Method
 from evomerge.interchange.rules import TensorParameters, blocks, outside
+from evomerge.interchange.tokenizers import write_tokenizer
 from evomerge.recipe.selector import Place
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Rule, Stack
@@ -86,6 +87,13 @@ def _merge(merge: Merge, names: Mapping[str, str], places: Places) -> dict[str, 
     found = list(blocks(tensors))
     listed = [*([base] if base and method.base else []), *operands]
     body: dict[str, Any] = {"merge_method": theirs}
+    if merge.tokenizer is not None:
+        if merge.base is None or merge.method == "karcher" or base != merge.base:
+            raise RecipeError(
+                f"{merge.method} with a tokenizer needs a base that it merges: without one mergekit"
+                " draws it by chance"
+            )
+        body["tokenizer"] = write_tokenizer(merge.tokenizer, names)
     if base is not None and merge.method != "karcher":
         body["base_model"] = names[base]
     elif merge.method == "karcher":

@@ -12,7 +12,7 @@ from typing import Any
 
 from evomerge.errors import ConfigError
 
-__all__ = ["METHODS", "Method", "Parameters"]
+__all__ = ["METHODS", "SCALED", "Method", "Parameters"]
 
 Parameters = dict[str, Any]
 
@@ -202,3 +202,12 @@ METHODS: Mapping[str, Method] = {
     "della": _density_family("della", {"epsilon": 0.15}, chance=True),
     "della_linear": _density_family("della_linear", {"epsilon": 0.15}, chance=True),
 }
+
+SCALED = Method(
+    "linear",
+    each={"scale": "weight"},
+    defaults={"weight": 1.0},
+    base=False,
+    read=lambda given: given | {"normalize": False},
+)
+"""passthrough with `scale`: the sum of one model."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from evomerge.errors import CandidateError, RecipeError
+from evomerge.merging.alignment import AlignedBank, alignment_of
 from evomerge.merging.architecture import in_layer, place
 from evomerge.merging.bank import Bank
 from evomerge.merging.finite import is_finite
@@ -28,6 +29,12 @@ def weights_of(recipe: Recipe, bank: Bank) -> Weights:
         return _Stored(recipe, bank).value
     inputs = {name: weights_of(one, bank) for name, one in recipe.inputs.items()}
     match recipe:
+        case Merge() if recipe.tokenizer is not None:
+            nested = {
+                n: inputs[n] for n, one in recipe.inputs.items() if not isinstance(one, Source)
+            }
+            aligned = AlignedBank(bank, alignment_of(recipe, bank), recipe, nested)
+            return Node(recipe, aligned, {name: aligned.nested(name) for name in nested}).value
         case Merge():
             return Node(recipe, bank, inputs).value
         case Stack():

@@ -6,9 +6,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from evomerge.merging.bank import Bank, open_bank
 from evomerge.merging.names import donor, layer_count
 from evomerge.merging.shards import plan, write_shards
 from evomerge.merging.sources import model_folder
+from evomerge.merging.vocabulary import TOKENIZER, Vocabulary, is_mapped, vocabulary_of
 from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.tree import Recipe, sources_of
 from evomerge.recipe.yaml import dump_recipe
@@ -27,7 +29,7 @@ SHARD_BYTES = 2 << 30
 FORGET_BYTES = 64 << 20
 """Written before the bank lets go: opening the parents' files anew is not free."""
 _COMPANIONS = (
-    "tokenizer.json",
+    TOKENIZER,
     "tokenizer_config.json",
     "tokenizer.model",
     "special_tokens_map.json",
@@ -37,6 +39,7 @@ _COMPANIONS = (
     "chat_template.jinja",
     "generation_config.json",
 )
+_OLDER_FORMS = ("tokenizer.model", "added_tokens.json", "vocab.json", "merges.txt")
 
 
 def write_checkpoint(
@@ -59,15 +62,22 @@ def write_checkpoint(
     """
     bank = open_bank(tuple(dict.fromkeys(sources_of(recipe))))
     weights = MergedWeights(recipe, dtype)
-    specs = weights.specs()
+    specs = weights.specs(bank)
     origin = model_folder(donor(recipe))
     with published(out, sum(one.size for one in specs)) as folder:
         passing = _passing(weights.tensors(), bank, len(specs), progress)
         write_shards(plan(specs, shard_bytes), passing, folder)
-        for name in _COMPANIONS:
-            if (origin / name).exists():
-                shutil.copyfile(origin / name, folder / name)
-        _write_config(layer_count(recipe, bank), origin, folder, dtype)
+        config: dict[str, Any] = {}
+        if "num_hidden_layers" in bank.inventory(donor(recipe)).config:
+            config["num_hidden_layers"] = layer_count(recipe, bank)
+        if is_mapped(recipe):
+            vocabulary = vocabulary_of(recipe, bank.inventory)
+            config["vocab_size"] = vocabulary.rows
+            config |= _special_ids(vocabulary.folder)
+            _write_tokenizer(vocabulary, folder)
+        else:
+            _copy(_COMPANIONS, origin, folder)
+        _write_config(config, origin, folder, dtype)
         (folder / "README.md").write_text(card, encoding="utf-8")
         (folder / "recipe.yaml").write_text(dump_recipe(recipe), encoding="utf-8")
 
@@ -119,10 +129,36 @@ def _passing(
         progress(done, total)
 
 
-def _write_config(layers: int, origin: Path, folder: Path, dtype: str | None) -> None:
+def _copy(names: Iterable[str], origin: Path, folder: Path) -> None:
+    for name in names:
+        if (origin / name).exists():
+            shutil.copyfile(origin / name, folder / name)
+
+
+def _write_tokenizer(vocabulary: Vocabulary, folder: Path) -> None:
+    """The tokenizer of another vocabulary than the donor's; its older forms hold the old one."""
+    names = [one for one in _COMPANIONS if not (vocabulary.changed and one in _OLDER_FORMS)]
+    _copy(names, vocabulary.folder, folder)
+    if vocabulary.changed:
+        text = json.dumps(vocabulary.tokenizer, ensure_ascii=False, indent=2)
+        (folder / TOKENIZER).write_text(text, encoding="utf-8")
+
+
+def _special_ids(folder: Path) -> dict[str, Any]:
+    """The ids by which a model knows where texts begin and end, which go with its tokenizer."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    keys = ("bos_token_id", "eos_token_id", "pad_token_id")
+    return {key: config[key] for key in keys if key in config}
+
+
+def _write_config(
+    changes: Mapping[str, Any], origin: Path, folder: Path, dtype: str | None
+) -> None:
+    """The origin's configuration, changed where it differs."""
     config = json.loads((origin / "config.json").read_text(encoding="utf-8"))
-    if "num_hidden_layers" in config:
-        config["num_hidden_layers"] = layers
+    text = config.get("text_config", config)
+    for key, value in changes.items():
+        (text if key in text else config)[key] = value
     if dtype is not None:
         config.pop("torch_dtype", None)
         config["dtype"] = dtype

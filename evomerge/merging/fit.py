@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from evomerge.errors import RecipeError, SourceError
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from evomerge.errors import RecipeError, SourceError, about
 from evomerge.merging.architecture import place
 from evomerge.merging.inventory import Inventory, read_inventory
 from evomerge.merging.sources import adapter_folder, model_folder
+from evomerge.merging.token_rows import token_rows
+from evomerge.merging.vocabulary import (
+    has_token_rows,
+    inputs_of,
+    is_mapped,
+    output_of,
+    read_vocabulary,
+    tokenizer_donor,
+    vocabulary_of,
+)
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Stack, sources_of
 
-__all__ = ["check_fit"]
+__all__ = ["check_engine_fit", "check_fit"]
 
 _SAME = (
     "model_type",
-    "vocab_size",
     "hidden_size",
     "num_hidden_layers",
     "num_attention_heads",
@@ -21,7 +34,6 @@ _SAME = (
     "intermediate_size",
     "tie_word_embeddings",
 )
-_WORDS = {"vocab_size": "vocabulary"}
 
 
 def check_fit(recipe: Recipe, *, origin: str) -> list[str]:
@@ -41,14 +53,39 @@ def check_fit(recipe: Recipe, *, origin: str) -> list[str]:
             )
     _check_layers(recipe, inventories, origin)
     first, *others = inventories.values()
-    warnings = []
     for other in others:
         _check_siblings(first, other, origin)
-        if other.chat_template not in (first.chat_template, None):
-            warnings.append(
-                f"{other.folder} has another chat template than {first.folder}, whose one is used"
-            )
-    return warnings
+    with about(origin):
+        _check_vocabularies(recipe, inventories)
+    donor = inventories[tokenizer_donor(recipe)]
+    return [
+        f"{other.folder} has another chat template than {donor.folder}, whose one is used"
+        for other in inventories.values()
+        if other.chat_template not in (donor.chat_template, None)
+    ]
+
+
+def check_engine_fit(recipe: Recipe, skeleton: Source, *, origin: str) -> None:
+    """A live engine has the skeleton's vocabulary, and every recipe merged into it must have it.
+
+    Raises:
+        RecipeError: the recipe maps its inputs to another one.
+    """
+    if not is_mapped(recipe):
+        return
+    own = read_vocabulary(read_inventory(model_folder(skeleton)))
+    found = vocabulary_of(recipe, lambda source: read_inventory(model_folder(source)))
+    if found.digest != own.digest:
+        raise RecipeError(
+            f"{origin}: the tokenizer is another than that of {own.folder}, which the live engine"
+            " has; take tokenizer: {source: base}, or build the model (evomerge merge) and evaluate"
+            " that"
+        )
+    if found.rows != own.rows:
+        raise RecipeError(
+            f"{origin}: the matrices get {found.rows} rows, the live engine has the {own.rows} of"
+            f" {own.folder}; set tokenizer.pad_to_multiple_of: {own.rows}"
+        )
 
 
 def _check_siblings(first: Inventory, other: Inventory, origin: str) -> None:
@@ -58,21 +95,19 @@ def _check_siblings(first: Inventory, other: Inventory, origin: str) -> None:
         one, two = first.config.get(key), other.config.get(key)
         if one != two:
             raise SourceError(
-                f"{origin}: the parents differ in {_WORDS.get(key, key)}: {first.folder} has {one},"
+                f"{origin}: the parents differ in {key}: {first.folder} has {one},"
                 f" {other.folder} has {two}; only siblings of one architecture can be merged"
             )
-    if None not in (first.vocabulary, other.vocabulary) and first.vocabulary != other.vocabulary:
-        raise SourceError(
-            f"{origin}: the tokenizers of {first.folder} and {other.folder} differ in vocabulary;"
-            " their embeddings' rows would not mean the same tokens"
-        )
     for name, info in first.tensors.items():
         theirs = other.tensors.get(name)
         if theirs is None:
             raise SourceError(
                 f"{origin}: {other.folder} has no tensor {name!r}, {first.folder} has"
             )
-        if theirs.shape != info.shape:
+        by_token = has_token_rows(name, info, first.vocabulary_size) and has_token_rows(
+            name, theirs, other.vocabulary_size
+        )
+        if theirs.shape[by_token:] != info.shape[by_token:]:
             raise SourceError(
                 f"{origin}: {name} has shape {list(info.shape)} in {first.folder}"
                 f" and {list(theirs.shape)} in {other.folder}"
@@ -83,6 +118,42 @@ def _check_siblings(first: Inventory, other: Inventory, origin: str) -> None:
             raise SourceError(
                 f"{origin}: {first.folder} has no tensor {name!r}, {other.folder} has"
             )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What the rows of embedding and head mean, as far as it is known."""
+
+    folder: Path
+    size: int | None
+    tokens: str | None
+    """A digest of the token -> id table."""
+
+    def check_equals(self, other: _Rows) -> None:
+        differ = f"the parents {self.folder} and {other.folder} differ in vocabulary"
+        cure = "map them by token with tokenizer: {source: base} in the merge"
+        if self.size != other.size:
+            raise SourceError(f"{differ}: {self.size} and {other.size} rows; {cure}")
+        if None not in (self.tokens, other.tokens) and self.tokens != other.tokens:
+            raise SourceError(
+                f"{differ}: their embeddings' rows would not mean the same tokens; {cure}"
+            )
+
+
+def _check_vocabularies(recipe: Recipe, inventories: Mapping[Source, Inventory]) -> _Rows:
+    """The recipe's own vocabulary, once all below it have been checked."""
+    if isinstance(recipe, Source):
+        own = inventories[recipe]
+        return _Rows(own.folder, own.vocabulary_size, own.vocabulary)
+    found = [_check_vocabularies(one, inventories) for one in recipe.inputs.values()]
+    if isinstance(recipe, Merge) and recipe.tokenizer is not None:
+        known = inputs_of(recipe, inventories.__getitem__)
+        output = output_of(recipe, known)
+        token_rows(recipe, known, output)
+        return _Rows(output.folder, output.rows, output.digest)
+    for one in found[1:]:
+        found[0].check_equals(one)
+    return next((one for one in found if one.tokens is not None), found[0])
 
 
 def _check_layers(recipe: Recipe, inventories: dict[Source, Inventory], origin: str) -> int:

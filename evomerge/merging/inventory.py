@@ -13,7 +13,7 @@ from typing import Any
 
 from evomerge.errors import SourceError
 
-__all__ = ["Inventory", "TensorInfo", "read_inventory"]
+__all__ = ["Inventory", "TensorInfo", "read_inventory", "vocabulary_digest"]
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -69,6 +69,12 @@ class Inventory:
         """Bytes of all tensors."""
         return sum(_elements(info.shape) * WIDTHS[info.dtype] for info in self.tensors.values())
 
+    @property
+    def vocabulary_size(self) -> int | None:
+        """Rows of embedding and head, as the configuration has it."""
+        found = self.config.get("text_config", self.config).get("vocab_size")
+        return None if found is None else int(found)
+
     @cached_property
     def vocabulary(self) -> str | None:
         """A digest of the tokenizer's token -> id table; None without tokenizer.json."""
@@ -86,6 +92,14 @@ class Inventory:
             return None
         template = json.loads(config.read_text(encoding="utf-8")).get("chat_template")
         return template if isinstance(template, str) else None
+
+
+def vocabulary_digest(tokenizer: Mapping[str, Any]) -> str:
+    """What names the token -> id table of a tokenizer.json."""
+    vocabulary = tokenizer.get("model", {}).get("vocab", {})
+    items = vocabulary.items() if isinstance(vocabulary, dict) else map(tuple, vocabulary)
+    added = [(token["content"], token["id"]) for token in tokenizer.get("added_tokens", ())]
+    return hashlib.sha256(repr((sorted(items), sorted(added))).encode()).hexdigest()
 
 
 def read_inventory(folder: Path) -> Inventory:
@@ -117,11 +131,7 @@ def read_inventory(folder: Path) -> Inventory:
 @lru_cache(maxsize=1)
 def _vocabulary(tokenizer: bytes) -> str:
     """The digest for a tokenizer.json; siblings mostly have the same file, read once then."""
-    data = json.loads(tokenizer)
-    vocabulary = data.get("model", {}).get("vocab", {})
-    items = vocabulary.items() if isinstance(vocabulary, dict) else map(tuple, vocabulary)
-    added = [(token["content"], token["id"]) for token in data.get("added_tokens", ())]
-    return hashlib.sha256(repr((sorted(items), sorted(added))).encode()).hexdigest()
+    return vocabulary_digest(json.loads(tokenizer))
 
 
 def _listed(folder: Path) -> dict[str, str]:

@@ -13,8 +13,10 @@ from evomerge.merging.apply import weights_of
 from evomerge.merging.architecture import in_layer
 from evomerge.merging.bank import open_bank
 from evomerge.merging.dtypes import DTYPES, FLOATS, NAMES
+from evomerge.merging.headers import Headers
 from evomerge.merging.names import donor, stem, tensor_names
 from evomerge.merging.shards import TensorSpec
+from evomerge.merging.vocabulary import has_token_rows, is_mapped, vocabulary_of
 from evomerge.recipe.tree import Recipe, sources_of
 
 __all__ = ["MergedWeights"]
@@ -43,25 +45,27 @@ class MergedWeights:
         """
         bank = open_bank(tuple(dict.fromkeys(sources_of(self.recipe))), device)
         weights = weights_of(self.recipe, bank)
-        for spec in self.specs():
+        for spec in self.specs(bank):
             name = spec.name
             if spec.dtype not in FLOATS:
                 yield name, bank.copy(*stem(self.recipe, name))
                 continue
             yield name, weights(name, DTYPES[spec.dtype])
 
-    def specs(self) -> list[TensorSpec]:
+    def specs(self, headers: Headers | None = None) -> list[TensorSpec]:
         """What `tensors` will give, from headers alone.
 
         Raises:
             SourceError: a parent lacks a tensor.
         """
-        bank = open_bank(tuple(dict.fromkeys(sources_of(self.recipe))))
-        like = bank.inventory(donor(self.recipe)).tensors
+        headers = headers or Headers()
+        like = headers.inventory(donor(self.recipe)).tensors
+        mapped = is_mapped(self.recipe)
+        rows = vocabulary_of(self.recipe, headers.inventory).rows if mapped else 0
         found = []
-        for name in tensor_names(self.recipe, bank):
+        for name in tensor_names(self.recipe, headers):
             source, stored = stem(self.recipe, name)
-            inventory = bank.inventory(source)
+            inventory = headers.inventory(source)
             if stored not in inventory.tensors:
                 raise SourceError(f"{inventory.folder}: has no tensor {stored!r}")
             info = inventory.tensors[stored]
@@ -69,5 +73,8 @@ class MergedWeights:
             if dtype in FLOATS:
                 donors = like[name] if name in like else like[in_layer(name, 0)]
                 dtype = NAMES[getattr(torch, self.dtype)] if self.dtype else donors.dtype
-            found.append(TensorSpec(name, dtype, info.shape))
+            shape = info.shape
+            if mapped and has_token_rows(stored, info, inventory.vocabulary_size):
+                shape = (rows, *shape[1:])
+            found.append(TensorSpec(name, dtype, shape))
         return found

@@ -15,6 +15,7 @@ from pydantic import Discriminator, Field, Tag, model_serializer, model_validato
 from evomerge.errors import did_you_mean
 from evomerge.recipe.selector import Place, Selector
 from evomerge.recipe.source import Source
+from evomerge.recipe.tokenizer import TokenizerChoice
 from evomerge.recipe.value import Value
 
 __all__ = ["Hop", "Merge", "Recipe", "Rule", "Stack", "sources_of"]
@@ -60,6 +61,8 @@ class Merge(Value):
     rules: tuple[Rule, ...] = (Rule(),)
     seed: int = 0
     """Seeds every random choice of the operator (DARE's masks): the same recipe, the same model."""
+    tokenizer: TokenizerChoice | None = None
+    """For inputs whose vocabularies differ; None demands that they do not."""
 
     @model_validator(mode="after")
     def _laws(self) -> Merge:
@@ -70,6 +73,8 @@ class Merge(Value):
                 raise ValueError(f"an input may not be called {reserved!r}: rules use that word")
         if self.base is not None:
             _known("base", self.base, self.inputs)
+        if self.tokenizer is not None:
+            self.tokenizer.check_names(self.base, self.inputs)
         for rule in self.rules:
             for name in rule.inputs:
                 _known("a rule's input", name, self.inputs)

@@ -11,6 +11,7 @@ from evomerge.recipe.check import operands
 from evomerge.recipe.selector import COMPONENTS, Place, Selector
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
+from evomerge.recipe.tokenizer import TokenizerChoice
 from evomerge.recipe.tree import Merge, Recipe
 
 __all__ = ["Reading", "place_of"]
@@ -30,9 +31,10 @@ class Reading:
         base: Source | None,
         methods: Sequence[Signature],
         seed: int,
+        tokenizer: TokenizerChoice | None = None,
     ) -> None:
         """Raises:
-        RecipeError: the space has no such method, parents, base or seed.
+        RecipeError: the space has no such method, parents, base, seed or tokenizer.
         """
         if not isinstance(recipe, Merge):
             raise RecipeError(f"the space holds merges, and this is a {recipe.kind}")
@@ -45,6 +47,8 @@ class Reading:
             raise RecipeError("its rules select tensors by name, which the space does not")
         if recipe.seed != seed:
             raise RecipeError(f"its seed is {recipe.seed}, the space's is {seed}")
+        if recipe.tokenizer != tokenizer:
+            raise RecipeError("its tokenizer is not the space's")
         self.signature = signatures[recipe.method]
         self._recipe = recipe
         self._named = _matched(recipe, self.signature, parents, base)

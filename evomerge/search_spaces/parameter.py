@@ -18,6 +18,7 @@ from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
+from evomerge.recipe.tokenizer import TokenizerChoice
 from evomerge.recipe.tree import Merge, Recipe, Rule
 from evomerge.recipe.value import Value, parse
 from evomerge.search_spaces.groups import Group, Groups, groups_of
@@ -51,6 +52,8 @@ class ParameterSpaceConfig(Value):
     options: Mapping[str, float | int | bool | str] = Field(default_factory=dict)
     seed: int = 0
     """Of the recipes' random masks; not a gene, for that would select lucky noise."""
+    tokenizer: TokenizerChoice | None = None
+    """Of every recipe, where the sources' vocabularies differ; the base's for a live engine."""
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -82,6 +85,7 @@ class ParameterSpace:
         self._groups = list(groups_of(config.groups, layers, origin))
         self._ranges = _ranges(config, self._methods, origin)
         _check(config, self._ranges, self._methods, origin)
+        _check_tokenizer(config, self._inputs, origin)
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:
@@ -109,6 +113,7 @@ class ParameterSpace:
             options=shared,
             rules=tuple(rules),
             seed=self._config.seed,
+            tokenizer=self._config.tokenizer,
         )
 
     def genome(self, recipe: Recipe) -> Genome:
@@ -140,6 +145,7 @@ class ParameterSpace:
             base=self._sources[self._config.base] if self._config.base else None,
             methods=self._methods,
             seed=self._config.seed,
+            tokenizer=self._config.tokenizer,
         )
 
     def landmarks(self) -> dict[str, Genome]:
@@ -291,6 +297,14 @@ def _check(
                     )
     for name, span in ranges.items():
         _check_range(name, span.low, span.high, methods, f"{origin}.genes.{name}")
+
+
+def _check_tokenizer(config: ParameterSpaceConfig, inputs: Sequence[str], origin: str) -> None:
+    if config.tokenizer is not None:
+        try:
+            config.tokenizer.check_names(config.base, dict.fromkeys(inputs))
+        except ValueError as problem:
+            raise ConfigError(f"{origin}.{problem}") from None
 
 
 def _check_range(

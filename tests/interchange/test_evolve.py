@@ -13,6 +13,7 @@ from evomerge.config import Job
 from evomerge.convert import convert
 from evomerge.errors import ConfigError
 from evomerge.merging.operators import signatures
+from evomerge.recipe.tokenizer import TokenizerChoice
 from evomerge.recipe.value import parse
 from evomerge.search_spaces.parameter import ParameterSpace
 from tests.interchange.conftest import LAYERS, Llamas
@@ -68,6 +69,12 @@ def test_filters_are_components(llamas: Llamas, tmp_path: Path) -> None:
     )
     names = {gene.name.split("@")[1] for gene in space(made).genes}
     assert names == {"attention", "mlp", "other"}
+
+
+def test_the_bases_vocabulary_is_kept(llamas: Llamas, tmp_path: Path) -> None:
+    assert job(llamas, tmp_path)[0].space.tokenizer is None
+    made, _ = job(llamas, tmp_path, genome={"tokenizer_source": "base"})
+    assert made.space.tokenizer == TokenizerChoice(source="base")
 
 
 def test_negative_weights_where_they_are_allowed(llamas: Llamas, tmp_path: Path) -> None:

@@ -107,6 +107,19 @@ base_model: a""",
   - sources: [{model: a, layer_range: [0, 3]}]
   - sources: [{model: b, layer_range: [1, 4]}]
 merge_method: passthrough""",
+    "passthrough-scaled": """models:
+  - model: a
+    parameters:
+      scale: [{filter: o_proj, value: [0.5, 0.9]}, {filter: down_proj, value: 0}]
+merge_method: passthrough""",
+    "passthrough-scaled-slices": """slices:
+  - sources: [{model: a, layer_range: [0, 3]}]
+  - sources:
+      - model: b
+        layer_range: [1, 4]
+        parameters:
+          scale: [{filter: o_proj, value: 0.7}, {filter: down_proj, value: 0.6}, {value: 1}]
+merge_method: passthrough""",
 }
 
 
@@ -163,7 +176,8 @@ def test_the_same_weights_in_float32(name: str, exact: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "name", ["ties", "ties-sum", "breadcrumbs", "breadcrumbs_ties", "passthrough"]
+    "name",
+    ["ties", "ties-sum", "breadcrumbs", "breadcrumbs_ties", "passthrough", "passthrough-scaled"],
 )
 def test_bit_for_bit_where_the_order_of_the_sums_is_the_same(
     name: str, exact: Path, tmp_path: Path
@@ -309,7 +323,6 @@ def test_a_merge_before_a_stack_becomes_two_documents(exact: Path, tmp_path: Pat
     [
         ("merge_method: tise\nmodels: []", "no equivalent of 'tise' (did you mean 'ties'?)"),
         (f"{PAIR}merge_method: ram\nbase_model: base", "no equivalent of 'ram'"),
-        (f"{PAIR}merge_method: linear\ntokenizer_source: union", "take 'base'"),
         (f"{PAIR}merge_method: linear\nchat_template: chatml", "chat_template"),
         (f"{PAIR}merge_method: linear\nbase_model: base", "not among its models"),
         (f"{PAIR}merge_method: linear\nslices: []", "exactly one of models and slices"),

@@ -14,6 +14,7 @@ from evomerge.merging.bank import Bank
 from evomerge.merging.fit import check_fit
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
+from evomerge.recipe.tokenizer import TokenizerChoice
 from evomerge.recipe.tree import Hop, Merge, Recipe, Rule, Stack
 from tests.merging.conftest import Family, tiny_tensors, write_adapter, write_model
 
@@ -41,7 +42,33 @@ def test_another_vocabulary(family: Family) -> None:
     other = write_model(family.folder / "other", tiny_tensors(1))
     tokenizer = {"model": {"vocab": {"x": 0}}}
     (other / "tokenizer.json").write_text(json.dumps(tokenizer))
-    assert "differ in vocabulary" in said(pair(family.base, Source(model=str(other))))
+    message = said(pair(family.base, Source(model=str(other))))
+    assert "differ in vocabulary" in message
+    assert "map them by token with tokenizer: {source: base}" in message
+
+
+def test_vocabularies_that_a_merge_maps(family: Family) -> None:
+    tensors = tiny_tensors(1)
+    tensors["model.embed_tokens.weight"] = torch.zeros(20, 8)
+    more = Source(model=str(write_model(family.folder / "more", tensors, vocab_size=20)))
+    inputs: dict[str, Recipe] = {"base": family.base, "m": more}
+    union = TokenizerChoice(source="union")
+    mapped = Merge(method="linear", base="base", inputs=inputs, tokenizer=union)
+    assert check_fit(mapped, origin="r") == []
+    assert check_fit(pair(mapped, family.math), origin="r") == []  # 16 tokens, the same
+    wider = mapped.model_copy(update={"tokenizer": TokenizerChoice(source="m")})
+    assert "differ in vocabulary" not in str(check_fit(wider, origin="r"))
+    padded = TokenizerChoice(source="union", pad_to_multiple_of=10)
+    odd = mapped.model_copy(update={"tokenizer": padded})
+    assert "differ in vocabulary: 20 and 16 rows" in said(pair(odd, family.math))
+    row = TokenizerChoice.model_validate({"source": "base", "tokens": {"t": "m"}})
+    assert "r.yaml: tokenizer.tokens.t: 'm'" in said(
+        mapped.model_copy(update={"tokenizer": row}), RecipeError
+    )
+    tensors["model.embed_tokens.weight"] = torch.zeros(20, 9)
+    wide = Source(model=str(write_model(family.folder / "wide", tensors, vocab_size=20)))
+    wrong = mapped.model_copy(update={"inputs": {"base": family.base, "m": wide}})
+    assert "model.embed_tokens.weight has shape" in said(wrong)
 
 
 def test_another_shape_and_a_missing_tensor(family: Family) -> None:

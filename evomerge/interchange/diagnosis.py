@@ -1,0 +1,27 @@
+"""What a user is told about a file that is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evomerge.errors import ConfigError
+
+__all__ = ["Diagnosis"]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Faults and warnings, each beginning with the place that it is about."""
+
+    origin: str
+    warnings: list[str]
+
+    def warn(self, message: str) -> None:
+        """Each warning is told once."""
+        text = f"{self.origin}: {message}"
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def fault(self, message: str) -> ConfigError:
+        """To be raised."""
+        return ConfigError(f"{self.origin}: {message}")

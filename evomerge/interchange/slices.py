@@ -1,0 +1,89 @@
+"""The slices of a mergekit document: which layers of which models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evomerge.interchange.diagnosis import Diagnosis
+from evomerge.interchange.references import References
+from evomerge.recipe.tree import Recipe
+
+__all__ = ["Slice", "SliceSource", "Slices", "Tensors"]
+
+Tensors = Callable[[Recipe], tuple[int, Sequence[str]]]
+"""A model's number of layers and its checkpoint names."""
+
+
+@dataclass(frozen=True)
+class SliceSource:
+    """A model of a slice."""
+
+    name: str
+    recipe: Recipe
+    layers: range
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Slice:
+    sources: Sequence[SliceSource]
+    base: str | None
+    parameters: Mapping[str, Any]
+
+
+class Slices:
+    """Reads them, models by their names among the references."""
+
+    def __init__(
+        self,
+        data: Mapping[str, Any],
+        tensors: Tensors,
+        references: References,
+        diagnosis: Diagnosis,
+    ) -> None:
+        self._data, self._tensors = data, tensors
+        self._references, self._diagnosis = references, diagnosis
+
+    def read(self) -> list[Slice]:
+        """The document's slices; `models` are one slice of whole models."""
+        data = self._data
+        if ("models" in data) == ("slices" in data):
+            raise self._diagnosis.fault("exactly one of models and slices is wanted")
+        base = self._base(data.get("base_model"))
+        if "models" in data:
+            sources = [self._source(one, whole=True) for one in _list(data["models"])]
+            return [Slice(sources, base, {})]
+        found = []
+        for one in _list(data["slices"]):
+            sources = [self._source(source, whole=False) for source in _list(one.get("sources"))]
+            if len({len(source.layers) for source in sources}) != 1:
+                raise self._diagnosis.fault(
+                    "slices: the sources of a slice need as many layers each"
+                )
+            own = self._base(one.get("base_model")) if "base_model" in one else base
+            found.append(Slice(sources, own, one.get("parameters") or {}))
+        if not found:
+            raise self._diagnosis.fault("slices: is empty")
+        return found
+
+    def _source(self, data: Any, *, whole: bool) -> SliceSource:
+        if not isinstance(data, Mapping) or "model" not in data:
+            raise self._diagnosis.fault(f"a model is a mapping with the key model, got {data!r}")
+        name = self._references.name(data["model"])
+        recipe = self._references.inputs[name]
+        total, _ = self._tensors(recipe)
+        first, end = (0, total) if whole else data.get("layer_range") or (0, total)
+        if not 0 <= first < end <= total:
+            raise self._diagnosis.fault(
+                f"layer_range: {[first, end]} of {name}, which has {total} layers"
+            )
+        return SliceSource(name, recipe, range(first, end), data.get("parameters") or {})
+
+    def _base(self, reference: Any) -> str | None:
+        return None if reference is None else self._references.name(reference)
+
+
+def _list(data: Any) -> list[Any]:
+    return list(data) if isinstance(data, Sequence) and not isinstance(data, str) else []

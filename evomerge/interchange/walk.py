@@ -1,0 +1,152 @@
+"""The parameters that a mergekit document gives to every tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from evomerge.errors import ConfigError, did_you_mean
+from evomerge.interchange.diagnosis import Diagnosis
+from evomerge.interchange.layers import in_layer, is_embedding, layer_of
+from evomerge.interchange.layers import kind as kind_of
+from evomerge.interchange.methods import Method
+from evomerge.interchange.rules import TensorParameters
+from evomerge.interchange.settings import setting_at
+from evomerge.interchange.slices import Slice
+
+__all__ = ["Walk"]
+
+
+class Walk:
+    """Through the tensors of slices that one method merges.
+
+    Precedence, gradients and filters are mergekit's (0.1.5): embedding, final norm and head are at
+    depth 0 of the first or the last slice.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        operands: Sequence[str],
+        top: Mapping[str, Any],
+        diagnosis: Diagnosis,
+    ) -> None:
+        """`operands`: the inputs that take parameters; `top`: the document's parameters."""
+        self._method, self._operands = method, operands
+        self._top, self._diagnosis = top, diagnosis
+
+    def parameters(self, slices: Sequence[Slice], names: Sequence[str]) -> list[TensorParameters]:
+        """Of every tensor, ours; layers are counted through the slices.
+
+        `names`: the checkpoint names of one of the models.
+
+        Raises:
+            ConfigError: a parameter has no equivalent.
+        """
+        found: list[TensorParameters] = []
+        offset = 0
+        for one in slices:
+            count = len(one.sources[0].layers)
+            for step in range(count):
+                t = step / (count - 1) if count > 1 else 1.0
+                found += self._layer(one, names, offset + step, step, t)
+            offset += count
+        for name in names:
+            if layer_of(name) is None:
+                end = slices[0] if is_embedding(name) else slices[-1]
+                found.append(self._at(end, name, name, {}, 0.0, None))
+        return found
+
+    def _layer(
+        self,
+        one: Slice,
+        names: Sequence[str],
+        layer: int,
+        step: int,
+        t: float,
+    ) -> Iterator[TensorParameters]:
+        for name in names:
+            if layer_of(name) != 0:
+                continue
+            inputs = {s.name: in_layer(name, s.layers[step]) for s in one.sources}
+            output = in_layer(name, layer)
+            yield self._at(one, output, name, inputs, t, layer)
+
+    def _at(
+        self,
+        one: Slice,
+        output: str,
+        kind: str,
+        inputs: Mapping[str, str],
+        t: float,
+        layer: int | None,
+    ) -> TensorParameters:
+        """The parameters of one tensor, ours."""
+        shared = self._resolved([one.parameters, self._top], output, t, shared=True)
+        each = {}
+        for source in one.sources:
+            if source.name not in self._operands:
+                continue
+            levels = [source.parameters, one.parameters, self._top]
+            name = inputs.get(source.name, output)
+            own = self._resolved(levels, name, t, shared=False)
+            if own.get("density", 0.0) >= 1.0 and "epsilon" in own:
+                own["epsilon"] = 0.0  # nothing is dropped
+            if own:
+                each[source.name] = own
+        return TensorParameters(
+            kind=kind_of(kind), layer=layer, options=self._options(shared, each), each=each
+        )
+
+    def _resolved(
+        self,
+        levels: Sequence[Mapping[str, Any]],
+        tensor: str,
+        t: float,
+        *,
+        shared: bool,
+    ) -> dict[str, Any]:
+        method = self._method
+        names = method.shared if shared else method.each
+        found: dict[str, Any] = {
+            ours: method.defaults[ours] for ours in names.values() if ours in method.defaults
+        }
+        for key in dict.fromkeys(key for level in levels for key in level):
+            if key not in names and not (shared and key in method.special):
+                self._check_key(key)
+                continue
+            for level in levels:
+                if key not in level:
+                    continue
+                where = f"{self._diagnosis.origin}: parameters.{key}"
+                value = setting_at(level[key], tensor, t, origin=where)
+                if value is not None:
+                    found[names.get(key, key)] = value
+                    break
+        return found
+
+    def _options(
+        self, shared: dict[str, Any], each: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        method = self._method
+        try:
+            options = method.read(shared)
+        except ConfigError as problem:
+            raise self._diagnosis.fault(str(problem)) from None
+        divides = options.get("normalize", False)
+        weights = [one.get("weight", 1.0) for one in each.values()]
+        signs = {weight < 0 for weight in weights if isinstance(weight, int | float)}
+        voting = method.ours in ("ties", "dare_ties", "della", "breadcrumbs_ties")
+        if voting and divides and True in signs:
+            raise self._diagnosis.fault(
+                f"{method.ours} with normalize and a negative weight: mergekit divides by the sum"
+                " of the weights, which undoes the sign; set normalize: false"
+            )
+        return options
+
+    def _check_key(self, key: str) -> None:
+        method = self._method
+        known = {*method.shared, *method.each, *method.ignored, *method.special}
+        if key not in known:
+            hint = did_you_mean(key, known)
+            self._diagnosis.warn(f"the parameter {key!r} has no effect in mergekit; {hint}")

@@ -1,0 +1,213 @@
+"""Embedding and head rows moved to one vocabulary, token by token, as they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from evomerge.merging.bank import Bank, VectorKey
+from evomerge.merging.inventory import Inventory
+from evomerge.merging.names import donor
+from evomerge.merging.node import Weights
+from evomerge.merging.token_rows import Row, token_rows
+from evomerge.merging.vectors import Vector
+from evomerge.merging.vocabulary import has_token_rows, inputs_of, output_of
+from evomerge.recipe.digest import canonical_json, plain
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Merge, Recipe, Stack
+
+__all__ = ["AlignedBank", "Alignment", "alignment_of"]
+
+T = TypeVar("T")
+Read = Callable[[Tensor], Tensor]
+"""Rows of an input's matrix by index: each time a new float32 tensor."""
+
+
+def alignment_of(merge: Merge, bank: Bank) -> Alignment:
+    """The alignment of a merge with a tokenizer, found once a bank.
+
+    Raises:
+        SourceError, RecipeError: the vocabularies cannot be mapped.
+    """
+    key = canonical_json(_facts(merge))
+
+    def found() -> Alignment:
+        known = inputs_of(merge, bank.inventory)
+        output = output_of(merge, known)
+        rows = token_rows(merge, known, output)
+        own = {name: torch.tensor(ids) for name, ids in rows.own.items()}
+        return Alignment(key, output.rows, own, rows.shared)
+
+    return bank.remember(("alignment", key), found)
+
+
+def _facts(recipe: Recipe) -> Any:
+    """What an alignment depends on: no method, rule or layer."""
+    match recipe:
+        case Source():
+            return plain(recipe)
+        case Stack():
+            return _facts(recipe.inputs[recipe.embedding])
+        case Merge():
+            choice = recipe.tokenizer and recipe.tokenizer.model_dump(mode="json")
+            inputs = {name: _facts(one) for name, one in recipe.inputs.items()}
+            return {"base": recipe.base, "tokenizer": choice, "inputs": inputs}
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Which row of which input every row of the output's matrices is, for each input."""
+
+    key: Hashable
+    """Names all of it: equal keys, equal rows."""
+    size: int
+    """Rows of the output's matrices, padding among them."""
+    own: Mapping[str, Tensor]
+    """Input -> (tokens,) its row of each token, -1 where it takes the shared one."""
+    shared: Mapping[int, Sequence[Row]]
+    """Token's id -> the rows whose mean every input takes that has none of its own."""
+
+    @cached_property
+    def slots(self) -> Tensor:
+        """(tokens,) place of each token among the shared ones, -1 where it is not among them."""
+        slots = torch.full_like(next(iter(self.own.values())), -1)
+        slots[list(self.shared)] = torch.arange(len(self.shared))
+        return slots
+
+    def shared_rows(self, readers: Mapping[str, Read]) -> Tensor:
+        """(shared tokens, width) in float32; the inputs are added in the order of their names."""
+        total: Tensor | None = None
+        for name in sorted(readers):
+            wanted = [
+                (slot, row)
+                for slot, rows in enumerate(self.shared.values())
+                for one, row in rows
+                if one == name
+            ]
+            pairs = torch.tensor(wanted, dtype=torch.long).view(-1, 2)
+            found = readers[name](pairs[:, 1])
+            if total is None:
+                total = found.new_zeros((len(self.shared), *found.shape[1:]))
+            total.index_add_(0, pairs[:, 0].to(found.device), found)
+        assert total is not None, "a merge has inputs"
+        counts = total.new_tensor([max(1, len(rows)) for rows in self.shared.values()])
+        return total.div_(counts.view(-1, *[1] * (total.ndim - 1)))
+
+    def rows(self, name: str, read: Read, shared: Tensor) -> Tensor:
+        """The output's matrix as input `name` has it: a new float32 tensor.
+
+        Padding takes the mean of the tokens' rows.
+        """
+        own = self.own[name]
+        lacks = own < 0
+        found = read(own.clamp(min=0))
+        found[lacks.to(found.device)] = shared[self.slots[lacks].to(found.device)]
+        if self.size == len(own):
+            return found
+        out = found.new_empty((self.size, *found.shape[1:]))
+        out[: len(own)] = found
+        out[len(own) :] = found.mean(dim=0)
+        return out
+
+
+class AlignedBank(Bank):
+    """A bank as one merge sees it: the same parents, their token rows aligned."""
+
+    def __init__(
+        self,
+        bank: Bank,
+        alignment: Alignment,
+        merge: Merge,
+        nested: Mapping[str, Weights],
+    ) -> None:
+        """`nested`: the tensors of those inputs that are no sources, by checkpoint name."""
+        vars(self).update(vars(bank))  # what is open and known there is so here
+        self._plain, self._alignment, self._nested = bank, alignment, nested
+        self._inputs = merge.inputs
+        self._by_source = {
+            one: name for name, one in merge.inputs.items() if isinstance(one, Source)
+        }
+
+    def inventory(self, source: Source) -> Inventory:
+        """The source's, with the shapes that its token rows have here."""
+        return self.remember(("inventory", source), lambda: self._resized(source))
+
+    def weights(self, source: Source, name: str) -> Tensor:
+        """The source's weights; aligned, in float32, where its rows are tokens."""
+        if not self._is_aligned(source, name):
+            return self._plain.weights(source, name)
+        read = _reader(self._plain.weights(source, name))
+        one = self._by_source[source]
+        key = None if self._nested else ("rows", one, name)
+        return self.remember(key, lambda: self._aligned(one, name, read))
+
+    def vector(self, source: Source, base: Source, name: str) -> Vector:
+        """As the plain bank's, but of aligned rows never as factors."""
+        if not self._is_aligned(source, name):
+            return self._plain.vector(source, base, name)
+        return None if source == base else self.weights(source, name)
+
+    def shelved(
+        self, what: Hashable, of: Sequence[VectorKey], compute: Callable[[], tuple[Tensor, ...]]
+    ) -> tuple[Tensor, ...]:
+        """As the plain bank's; on disk are only statistics of rows as they are in the files."""
+        if any(self._is_aligned(source, name) for name, source, _ in of):
+            return self.remember((what, *of), compute)
+        return self._plain.shelved(what, of, compute)
+
+    def remember(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """As the plain bank, under keys that no other alignment has."""
+        return self._plain.remember(
+            None if key is None else ("aligned", self._alignment.key, key), compute
+        )
+
+    def nested(self, one: str) -> Weights:
+        """The tensors of an input that is no source, aligned."""
+
+        def value(name: str, dtype: torch.dtype = torch.float32) -> Tensor:
+            whole = self._nested[one](name)
+            if not self._is_aligned(donor(self._inputs[one]), name):
+                return whole.to(dtype)
+            return self._aligned(one, name, _reader(whole)).to(dtype)
+
+        return value
+
+    def _aligned(self, one: str, name: str, read: Read) -> Tensor:
+        return self._alignment.rows(one, read, self._shared(name))
+
+    def _resized(self, source: Source) -> Inventory:
+        found, rows = self._plain.inventory(source), self._alignment.size
+        tensors = {
+            name: replace(info, shape=(rows, *info.shape[1:]))
+            if has_token_rows(name, info, found.vocabulary_size)
+            else info
+            for name, info in found.tensors.items()
+        }
+        return replace(found, tensors=tensors)
+
+    def _shared(self, name: str) -> Tensor:
+        key = None if self._nested else ("shared rows", name)
+        return self.remember(key, lambda: self._alignment.shared_rows(self._readers(name)))
+
+    def _readers(self, name: str) -> dict[str, Read]:
+        found: dict[str, Read] = {}
+        for one, recipe in self._inputs.items():
+            if isinstance(recipe, Source):
+                found[one] = _reader(self._plain.weights(recipe, name))
+            else:
+                found[one] = _reader(self._nested[one](name))
+        return found
+
+    def _is_aligned(self, source: Source, name: str) -> bool:
+        inventory = self._plain.inventory(source)
+        info = inventory.tensors.get(name)
+        return info is not None and has_token_rows(name, info, inventory.vocabulary_size)
+
+
+def _reader(matrix: Tensor) -> Read:
+    return lambda rows: matrix[rows.to(matrix.device)].float()
