@@ -12,8 +12,9 @@ from torch import Tensor
 from evomerge.merging.architecture import place
 from evomerge.merging.bank import Bank
 from evomerge.merging.linalg import singular_triples
-from evomerge.merging.operators.base import Gram, Scope
+from evomerge.merging.operators.base import Gram, Scope, Score
 from evomerge.merging.selection import Threshold, generator, global_thresholds
+from evomerge.merging.statistics import Statistics
 from evomerge.recipe.selector import Place
 
 __all__ = ["TensorLook"]
@@ -36,6 +37,8 @@ class TensorLook:
     everywhere: Callable[[int], Iterator[tuple[str, Tensor]]]
     """All tensors of operand `i`'s task vector, sorted by name."""
     survey: Callable[[], Sequence[Mapping[str, float]]]
+    statistics: Callable[[int], Statistics]
+    """What was measured of operand `i`."""
     part: Sequence[Tensor] = ()
     """The task vectors' rows at hand, where the method is given them."""
     origin: Tensor | None = None
@@ -92,6 +95,33 @@ class TensorLook:
 
     def decompose(self, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return singular_triples(matrix)
+
+    def has_statistic(self, i: int, kind: str) -> bool:
+        return self.statistics(i).has(kind, self.tensor)
+
+    def statistic(self, i: int, kind: str) -> Tensor:
+        return self.statistics(i).tensor(kind, self.tensor)
+
+    def statistic_norm(self, i: int, kind: str) -> float:
+        return self.statistics(i).norm(kind)
+
+    def keep_best(self, i: int, density: float, score: Score, scope: Scope = "tensor") -> Tensor:
+        def scored(name: str, tau: Tensor) -> Tensor:
+            return score(tau, lambda kind: self.statistics(i).tensor(kind, name))
+
+        scores = scored(self.tensor, self.part[i])
+        if scope == "tensor":
+            cut = Threshold.of(scores, density)
+        else:
+            key = self._key("best", _elsewhere(self.keys[i]), density, score)
+            found = self.bank.remember(
+                key,
+                lambda: global_thresholds(
+                    lambda: ((name, scored(name, tau)) for name, tau in self.everywhere(i)), density
+                ),
+            )
+            cut = found[self.tensor]
+        return cut.mask(scores) & (scores > 0)
 
     def _cut(self, i: int, density: float, scope: Scope) -> Threshold:
         if scope == "tensor":

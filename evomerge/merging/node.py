@@ -19,6 +19,7 @@ from evomerge.merging.look import TensorLook
 from evomerge.merging.names import layer_count, tensor_names
 from evomerge.merging.operators import operators
 from evomerge.merging.operators.base import Coefficients, Operator
+from evomerge.merging.statistics import statistics_of
 from evomerge.merging.vectors import Vector, combine, dense
 from evomerge.recipe.check import operands
 from evomerge.recipe.digest import digest
@@ -85,7 +86,7 @@ class Node:
             return self._by_blocks(
                 found, dtype, lambda rows, start: self._combined(found, coefficients, rows)
             )
-        if found.origin is None:
+        if found.origin is None and self._operator.signature.base == "origin":
             raise RecipeError(f"method {self.merge.method!r} needs a base")
         if not self._operator.by_rows(options):
             return self._changed(found, options, each, look, ..., 0).to(dtype)
@@ -123,15 +124,14 @@ class Node:
         rows: Rows,
         start: int,
     ) -> Tensor:
-        assert found.origin is not None
-        origin = found.origin(rows)
+        origin = found.origin(rows) if found.origin else None
         vectors = [read(rows) for read in found.vectors]
-        if all(vector is None for vector in vectors):
+        if origin is not None and all(vector is None for vector in vectors):
             return origin
         taus = dense(vectors, origin)
         at_hand = replace(look, part=taus, origin=origin, start=start)
         change: Tensor = self._operator.function(taus, options, each, at_hand)
-        return change.add_(origin)
+        return change if origin is None else change.add_(origin)
 
     @cached_property
     def _operator(self) -> Operator:
@@ -215,6 +215,7 @@ class Node:
             keys=[self._key(one, name) for one in self._inputs],
             everywhere=self._everywhere,
             survey=survey,
+            statistics=lambda i: statistics_of(self.merge.inputs[self._inputs[i]], self.bank),
         )
 
     def _key(self, one: str, name: str) -> Hashable:
