@@ -15,14 +15,26 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evomerge.api import evaluate, export, merge, resume, search
+    from evomerge.api import evaluate, export, learn, measure, merge, resume, search
     from evomerge.study.record import Study
 
-__all__ = ["Study", "__version__", "evaluate", "export", "merge", "resume", "search"]
+__all__ = [
+    "Study",
+    "__version__",
+    "evaluate",
+    "export",
+    "learn",
+    "measure",
+    "merge",
+    "resume",
+    "search",
+]
 
 __version__ = version("evomerge")
 
-_HOMES = dict.fromkeys(("evaluate", "export", "merge", "resume", "search"), "evomerge.api")
+_HOMES = dict.fromkeys(
+    ("evaluate", "export", "learn", "measure", "merge", "resume", "search"), "evomerge.api"
+)
 _HOMES["Study"] = "evomerge.study.record"
 
 

@@ -35,12 +35,21 @@ if TYPE_CHECKING:
 
     from evomerge.merging.bank import Bank
 
-__all__ = ["COLUMNS", "KINDS", "ROWS", "Description", "Statistics", "described", "statistics_of"]
+__all__ = [
+    "COLUMNS",
+    "DESCRIPTION",
+    "ROWS",
+    "Description",
+    "Statistics",
+    "check_values",
+    "described",
+    "entries",
+    "statistics_of",
+]
 
-KINDS = ("coefficients", "fisher", "gram", "second_moment")
 DESCRIPTION = "statistics.json"
 ROWS, COLUMNS = ".rows", ".columns"
-_POSITIVE = ("fisher", "second_moment")
+_SQUARES = ("fisher", "second_moment")
 """Kinds that are squares: never negative, and as small as 1e-20."""
 
 Shape = tuple[int, ...]
@@ -99,8 +108,8 @@ class Statistics:
         Raises:
             SourceError: there are none of this kind at all.
         """
-        entries = self._entries(kind)
-        return name in entries or (kind == "second_moment" and name + ROWS in entries)
+        known = self._entries(kind)
+        return name in known or (kind == "second_moment" and name + ROWS in known)
 
     def tensor(self, kind: str, name: str) -> Tensor:
         """Those of the tensor `name`, float32, not to be changed; of rank 1 written out.
@@ -145,38 +154,8 @@ class Statistics:
                     f"{self.folder}: no {path.name}, which the merge needs; evomerge measure and"
                     " evomerge learn write such files"
                 )
-            header = read_header(path)
-            for entry in sorted(header):
-                self._check_entry(path, entry, header)
-            self._shapes[kind] = {
-                entry: tuple(info["shape"]) for entry, info in sorted(header.items())
-            }
+            self._shapes[kind] = entries(path, kind, self._inventory)
         return self._shapes[kind]
-
-    def _check_entry(self, path: Path, entry: str, header: Mapping[str, Any]) -> None:
-        kind, tensors = path.stem, self._inventory.tensors
-        name = entry
-        if kind == "second_moment" and entry not in tensors:
-            name = entry.removesuffix(ROWS).removesuffix(COLUMNS)
-        if name not in tensors:
-            raise SourceError(
-                f"{path}: {entry!r} is no tensor of {self._inventory.folder};"
-                f" {did_you_mean(name, tensors)}"
-            )
-        if kind in _POSITIVE and header[entry]["dtype"] == "F16":
-            raise SourceError(
-                f"{path}: {entry!r} is float16, in which numbers so small are 0; use float32 or"
-                " bfloat16"
-            )
-        if name != entry and not {name + ROWS, name + COLUMNS} <= set(header):
-            raise SourceError(f"{path}: {name!r} needs both {ROWS!r} and {COLUMNS!r}")
-        shape, found = tensors[name].shape, tuple(header[entry]["shape"])
-        law = _misfit(kind, entry.removeprefix(name), shape, found)
-        if law:
-            raise SourceError(
-                f"{path}: {entry!r} has shape {list(found)}, but the weight has {list(shape)}:"
-                f" {law}"
-            )
 
     def _read(self, kind: str, entry: str) -> Tensor:
         path = self.folder / f"{kind}.safetensors"
@@ -184,16 +163,53 @@ class Statistics:
             self._files[kind] = safe_open(path, framework="pt", device="cpu")
         tensor: Tensor = self._files[kind].get_tensor(entry).float()
         if (kind, entry) not in self._good:
-            if not bool(tensor.isfinite().all()):
-                raise SourceError(f"{path}: the tensor {entry!r} is not finite")
-            squares = tensor.diagonal() if kind == "gram" else tensor
-            if kind != "coefficients" and bool((squares < 0).any()):
-                raise SourceError(
-                    f"{path}: the tensor {entry!r} is negative somewhere, and a mean of squares"
-                    " cannot be"
-                )
+            check_values(tensor, kind, entry, path)
             self._good.add((kind, entry))
         return tensor
+
+
+def entries(path: Path, kind: str, inventory: Inventory) -> dict[str, Shape]:
+    """The tensors and shapes of a file of statistics of this kind, by its header.
+
+    Raises:
+        SourceError: one of them does not fit the model.
+    """
+    header = read_header(path)
+    for entry, info in sorted(header.items()):
+        name = entry
+        if kind == "second_moment" and entry not in inventory.tensors:
+            name = entry.removesuffix(ROWS).removesuffix(COLUMNS)
+        if name not in inventory.tensors:
+            raise SourceError(
+                f"{path}: {entry!r} is no tensor of {inventory.folder};"
+                f" {did_you_mean(name, inventory.tensors)}"
+            )
+        if kind in _SQUARES and info["dtype"] == "F16":
+            raise SourceError(
+                f"{path}: {entry!r} is float16, in which numbers so small are 0; use float32 or"
+                " bfloat16"
+            )
+        if name != entry and not {name + ROWS, name + COLUMNS} <= set(header):
+            raise SourceError(f"{path}: {name!r} needs both {ROWS!r} and {COLUMNS!r}")
+        shape, found = inventory.tensors[name].shape, tuple(info["shape"])
+        law = _misfit(kind, entry.removeprefix(name), shape, found)
+        if law:
+            raise SourceError(
+                f"{path}: {entry!r} has shape {list(found)}, but the weight has {list(shape)}:"
+                f" {law}"
+            )
+    return {entry: tuple(info["shape"]) for entry, info in sorted(header.items())}
+
+
+def check_values(tensor: Tensor, kind: str, entry: str, path: Path) -> None:
+    """Raises: SourceError: not finite, or negative where the kind is a mean of squares."""
+    if not bool(tensor.isfinite().all()):
+        raise SourceError(f"{path}: the tensor {entry!r} is not finite")
+    squares = tensor.diagonal() if kind == "gram" else tensor
+    if kind != "coefficients" and bool((squares < 0).any()):
+        raise SourceError(
+            f"{path}: the tensor {entry!r} is negative somewhere, and a mean of squares cannot be"
+        )
 
 
 def statistics_of(recipe: Recipe, bank: Bank) -> Statistics:
