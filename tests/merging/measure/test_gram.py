@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from evomerge.merging.measure.gram import Grams
@@ -25,7 +27,9 @@ def test_the_first_layers_inputs_are_those_of_its_norm(live: Live) -> None:
 
 
 def test_every_linear_layer_but_the_tied_head_has_one(live: Live) -> None:
-    with Grams(live) as grams, torch.no_grad():
+    embedding = live.parameters["model.embed_tokens.weight"]
+    stored_twice = replace(live, parameters={**live.parameters, "lm_head.weight": embedding})
+    with Grams(stored_twice) as grams, torch.no_grad():
         live.run([1, 2, 3])
     found = grams.tensors()
     wanted = [name for name, p in live.parameters.items() if p.ndim == 2 and "layers" in name]

@@ -105,8 +105,8 @@ def test_normalizing_forgets_the_scale_of_one_models_moments() -> None:
 
 
 def test_an_element_that_was_never_used_keeps_the_base() -> None:
-    found = applied("ota", [[5.0, 1.0]], [{"density": 0.999}], statistics=[[0.0, 1.0]])
-    assert close(found, [0, 1])
+    found = applied("ota", [[5.0, 1.0, 2.0]], [{"density": 0.7}], statistics=[[0.0, 1.0, 0.0]])
+    assert close(found, [0, 1, 0])
 
 
 def test_a_lone_survivor_keeps_its_whole_change() -> None:
