@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.tasks import LmEvalConfig
 from evomerge.finals import Finals, Scorer, Winner
 from evomerge.merging.adapter_fit import adapter_base
+from evomerge.merging.measure.settings import Learning, Reading
 from evomerge.merging.names import donor
 from evomerge.merging.operators import signatures
 from evomerge.recipe.digest import plain
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Recipe
+from evomerge.recipe.tree import Merge, Recipe
 from evomerge.recipe.value import parse
 from evomerge.recipe.yaml import dump_recipe, parse_recipe, read_recipe
 from evomerge.run import Progress, Search
@@ -41,6 +42,8 @@ __all__ = [
     "export_mergekit",
     "export_recipe",
     "job_of",
+    "learn",
+    "measure",
     "merge",
     "merge_adapter",
     "resume",
@@ -260,6 +263,68 @@ def merge_adapter(
     text = card(title=out.name, recipe=recipe, job=None, comparison=None, adapter_on=base)
     _write_adapter(recipe, out, text, dtype, rank, progress)
     return warnings
+
+
+def measure(
+    source: Source | Path | str,
+    out: Path | str,
+    *,
+    text: Path | str | None = None,
+    what: Sequence[str] = ("fisher", "gram"),
+    reading: Reading | None = None,
+    second_moment: Path | str | None = None,
+    rank1: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[str]:
+    """Write a folder of statistics of a model; the warnings worth telling are returned.
+
+    `what` is measured on `text`, plain or JSON lines; `second_moment` is a safetensors file of
+    Adam's `exp_avg_sq`, taken over whole, or with `rank1` as row and column sums.
+
+    Raises:
+        UserError: model, text or moments are unfit, or `out` exists; nothing is left behind.
+    """
+    found: list[str] = load("evomerge.merging.measure.measuring:measure")(
+        source if isinstance(source, Source) else Source(model=str(source)),
+        Path(out),
+        text=Path(text) if text is not None else None,
+        what=what,
+        reading=reading or Reading(),
+        second_moment=Path(second_moment) if second_moment is not None else None,
+        rank1=rank1,
+        progress=progress,
+    )
+    return found
+
+
+def learn(
+    recipe: Recipe | Path | str,
+    texts: Mapping[str, Path | str],
+    out: Path | str,
+    *,
+    settings: Learning,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Merge:
+    """Learn the coefficients of an `adamerging` or `expert_merging` recipe; the recipe with them.
+
+    `texts`: an unlabelled text for each expert, plain or JSON lines. `out` receives a folder of
+    statistics for each expert and `recipe.yaml`.
+
+    Raises:
+        UserError: recipe or texts are unfit, or `out` exists; nothing is left behind.
+    """
+    origin = "recipe"
+    if isinstance(recipe, Path | str):
+        origin, recipe = str(recipe), read_recipe(Path(recipe))
+    made: Merge = load("evomerge.merging.measure.learning:learn")(
+        recipe,
+        {name: Path(text) for name, text in texts.items()},
+        Path(out),
+        settings=settings,
+        origin=origin,
+        progress=progress,
+    )
+    return made
 
 
 def evaluate(

@@ -22,11 +22,13 @@ from evomerge.evaluators import tasks
 from evomerge.evaluators.base import Split
 from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.tasks import LmEvalConfig
+from evomerge.merging.measure.settings import AdaMerging, ExpertMerging, Learning, Reading
 from evomerge.merging.operators import signatures
 from evomerge.optimizers.registry import BUILT_IN as OPTIMIZERS
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Recipe
-from evomerge.recipe.yaml import read_mapping, read_recipe
+from evomerge.recipe.tree import Merge, Recipe
+from evomerge.recipe.value import parse
+from evomerge.recipe.yaml import dump_recipe, read_mapping, read_recipe
 from evomerge.study.record import Study
 
 __all__ = ["app", "main"]
@@ -46,6 +48,10 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder.")
 Engine = Annotated[
     Literal["auto", "transformers", "vllm"], typer.Option(help="What runs the model.")
 ]
+Device = Annotated[
+    str, typer.Option(help="torch's name of the device; auto takes the first GPU, or the CPU.")
+]
+Seed = Annotated[int, typer.Option(help="Of what is drawn at random.")]
 Dtype = Annotated[
     Literal["bfloat16", "float16", "float32"] | None,
     typer.Option(help="Of the weights written; the parents' own (an adapter: float32) by default."),
@@ -166,6 +172,95 @@ def merge(
 
 
 @app.command()
+def measure(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL|SOURCE", help="A folder, a hub name, a source's file.")
+    ],
+    out: Annotated[Path, typer.Option(help="The new folder of statistics.")],
+    text: Annotated[
+        Path | None, typer.Option(help="What the model is good at: plain text, or .jsonl.")
+    ] = None,
+    what: Annotated[str, typer.Option(help="Of fisher and gram, with a comma.")] = "fisher,gram",
+    second_moment: Annotated[
+        Path | None, typer.Option(help="Adam's exp_avg_sq by checkpoint name, safetensors.")
+    ] = None,
+    rank1: Annotated[
+        bool, typer.Option("--rank1", help="Keep row and column sums of second moments.")
+    ] = False,
+    adapter: Annotated[str | None, typer.Option(help="A LoRA adapter on the model.")] = None,
+    examples: Annotated[int, typer.Option(min=1, help="At most so many windows.")] = 256,
+    length: Annotated[int, typer.Option(min=2, help="Most tokens of a window.")] = 512,
+    labels: Annotated[
+        Literal["sampled", "observed"], typer.Option(help="Of the Fisher information.")
+    ] = "sampled",
+    device: Device = "auto",
+    seed: Seed = 0,
+) -> None:
+    """Measure what fisher, regmean, ota and ffg need of a model, into a folder of statistics."""
+    source = _model(model)
+    if not isinstance(source, Source):
+        raise ConfigError(f"{model}: is no source; merge it first, and measure the model")
+    if adapter is not None:
+        local = str(Path(adapter).resolve()) if Path(adapter).exists() else adapter
+        source = source.model_copy(update={"adapter": local})
+    with console.counting(f"measuring into {out}") as progress:
+        warnings = api.measure(
+            source,
+            out,
+            text=text,
+            what=[one.strip() for one in what.split(",") if one.strip()],
+            reading=Reading(
+                examples=examples, length=length, labels=labels, device=device, seed=seed
+            ),
+            second_moment=second_moment,
+            rank1=rank1,
+            progress=progress,
+        )
+    for warning in warnings:
+        console.warn(warning)
+    typer.echo(str(out))
+
+
+@app.command()
+def learn(
+    recipe: Annotated[
+        Path, typer.Argument(metavar="RECIPE", help="Of method adamerging or expert_merging.")
+    ],
+    text: Annotated[
+        list[str], typer.Option(metavar="NAME=FILE", help="An expert's text; one for each expert.")
+    ],
+    out: Annotated[Path, typer.Option(help="The new folder: statistics and recipe.yaml.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="steps, batch, examples, length, rate, start, and for expert_merging gamma,"
+            " temperature, layers, budget (++), kappa.",
+        ),
+    ] = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+) -> None:
+    """Learn the coefficients of an adamerging or expert_merging recipe on unlabelled text."""
+    parsed = read_recipe(recipe)
+    kinds: dict[str, type[AdaMerging] | type[ExpertMerging]] = {
+        "adamerging": AdaMerging,
+        "expert_merging": ExpertMerging,
+    }
+    method = parsed.method if isinstance(parsed, Merge) else parsed.kind
+    if method not in kinds:
+        raise ConfigError(f"{recipe}: nothing to learn for {method!r}, only for {', '.join(kinds)}")
+    given = {key: yaml.safe_load(value) for key, value in _pairs(settings or [], "--set").items()}
+    learning: Learning = parse(
+        kinds[method], {**given, "device": device, "seed": seed}, origin="--set"
+    )
+    with console.counting(f"learning into {out}") as progress:
+        made = api.learn(recipe, _pairs(text, "--text"), out, settings=learning, progress=progress)
+    typer.echo(dump_recipe(made), nl=False)
+
+
+@app.command()
 def convert(
     file: Annotated[Path, typer.Argument(help="Of mergekit, of mergekit-evolve, or a recipe.")],
     out: Annotated[Path | None, typer.Option(help="The new file; printed where left out.")] = None,
@@ -273,6 +368,19 @@ def _model(name: str) -> Recipe:
     if name.endswith((".yaml", ".yml", ".json")):
         return read_recipe(Path(name))
     return Source(model=str(Path(name).resolve()) if Path(name).exists() else name)
+
+
+def _pairs(given: list[str], option: str) -> dict[str, str]:
+    """`NAME=VALUE` as a mapping."""
+    found = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not (name and equals and value):
+            raise ConfigError(f"{option} {one}: expected NAME=VALUE")
+        if name in found:
+            raise ConfigError(f"{option}: {name!r} is given twice")
+        found[name] = value
+    return found
 
 
 def _evaluator(name: str, catalog_folder: Path | None) -> LmEvalConfig:

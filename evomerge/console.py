@@ -28,6 +28,7 @@ from evomerge.tables import clock, fitness_of, origin_of, out, show_comparison
 
 __all__ = [
     "Terminal",
+    "counting",
     "emit",
     "merging",
     "warn",
@@ -146,7 +147,14 @@ def emit(data: Mapping[str, Any], as_json: bool) -> None:
 @contextmanager
 def merging(folder: Path) -> Iterator[Callable[[int, int], None]]:
     """A progress bar over the tensors of a merge."""
-    columns = (TextColumn("merging into {task.description}"), BarColumn(), TaskProgressColumn())
+    with counting(f"merging into {folder}") as progress:
+        yield progress
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar over something that hears how much of it is done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     with Bar(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task(str(folder), total=None)
+        task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

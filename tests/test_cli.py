@@ -20,6 +20,7 @@ from evomerge.config import read_job
 from evomerge.recipe.genome import FloatGene
 from evomerge.study.record import Study
 from tests.merging.conftest import Family, tiny_tensors, write_model
+from tests.merging.measure.conftest import Trained
 
 TASK = """
 task: sums
@@ -352,6 +353,51 @@ def test_the_catalog_names_everything_and_suggests(place: Place) -> None:
 def test_the_schema_is_json_schema(place: Place) -> None:
     schema = json.loads(place.run("schema").stdout)
     assert {"sources", "space", "optimizer", "evaluator", "budget"} <= set(schema["properties"])
+
+
+def test_measuring_and_merging_with_what_was_measured(place: Place) -> None:
+    trained = Trained(place.folder / "trained")
+    small = ("--examples", "1", "--length", "16", "--device", "cpu")
+    for name in ("math", "json"):
+        text, out = f"trained/{name}.jsonl", f"of-{name}"
+        ended = place.run("measure", f"trained/{name}", "--text", text, "--out", out, *small)
+        assert ended.returncode == 0, ended.stderr
+    inputs = {n: {"model": f"trained/{n}", "statistics": f"of-{n}"} for n in trained.texts}
+    for method in ("fisher", "regmean"):
+        recipe = {"kind": "merge", "method": method, "inputs": inputs}
+        (place.folder / "r.yaml").write_text(yaml.safe_dump(recipe))
+        assert place.run("check", "r.yaml").returncode == 0
+        assert place.run("merge", "r.yaml", "--out", method).returncode == 0
+    inputs["json"]["statistics"] = "of-math"
+    (place.folder / "r.yaml").write_text(yaml.safe_dump(recipe))
+    assert "these are statistics of" in place.refuses("check", "r.yaml")
+    again = ("measure", "trained/math", "--text", "trained/math.jsonl", "--out", "of-math")
+    assert "exists already" in place.refuses(*again)
+    assert "did you mean 'gram'?" in place.refuses(*again[:-1], "new", "--what", "gramm")
+    assert "is no source" in place.refuses("measure", "r.yaml", "--out", "new")
+
+
+def test_learning_coefficients(place: Place) -> None:
+    trained = Trained(place.folder / "trained")
+    inputs = {n: {"model": f"trained/{n}"} for n in ("base", "math", "json")}
+    recipe = {"kind": "merge", "method": "expert_merging", "base": "base", "inputs": inputs}
+    (place.folder / "r.yaml").write_text(yaml.safe_dump(recipe))
+    texts = [f"--text={name}={path}" for name, path in trained.texts.items()]
+    learn = ("learn", "r.yaml", *texts, "--device", "cpu", "--set", "length=16")
+    ended = place.run(*learn, "--set", "steps=1", "--out", "learned")
+    assert ended.returncode == 0, ended.stderr
+    assert yaml.safe_load(ended.stdout)["inputs"]["math"]["statistics"].endswith("learned/math")
+    merged = place.run("merge", "learned/recipe.yaml", "--out", "merged")
+    assert merged.returncode == 0, merged.stderr
+    out = ("--out", "new")
+    assert "unknown key 'step'; did you mean 'steps'?" in place.refuses(
+        *learn, "--set", "step=1", *out
+    )
+    assert "expected NAME=VALUE" in place.refuses("learn", "r.yaml", "--text", "math", *out)
+    assert "is given twice" in place.refuses(*learn, texts[0], *out)
+    recipe["method"] = "ties"
+    (place.folder / "r.yaml").write_text(yaml.safe_dump(recipe))
+    assert "nothing to learn for 'ties'" in place.refuses(*learn, *out)
 
 
 @pytest.mark.parametrize("command", ["resume", "show"])

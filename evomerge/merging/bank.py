@@ -100,6 +100,13 @@ class Bank(Headers):
             return self._adapters[source].get(name)
         return None if source == base else self.weights(source, name)
 
+    def change(self, source: Source, base: Source, name: str) -> LowRank | Tensor | None:
+        """th - th_0: None where it is zero by construction, factors if low-rank, else float32."""
+        found = self.vector(source, base, name)
+        if not isinstance(found, Tensor):
+            return found
+        return found.to(torch.float32, copy=True).sub_(self.weights(base, name))
+
     def remember(self, key: Hashable, compute: Callable[[], T]) -> T:
         """What `compute` gives, kept under `key` unless that is None."""
         return self._cache.get(key, compute)

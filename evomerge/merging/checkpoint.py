@@ -100,9 +100,10 @@ def published(out: Path, size: int = 0) -> Iterator[Path]:
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
         try:
             yield folder
-            for path in folder.iterdir():
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
+            for path in folder.rglob("*"):
+                if path.is_file():
+                    with path.open("rb") as file:
+                        os.fsync(file.fileno())
             folder.chmod(0o755)
             folder.rename(out)
         finally:

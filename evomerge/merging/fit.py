@@ -9,7 +9,9 @@ from pathlib import Path
 from evomerge.errors import RecipeError, SourceError, about
 from evomerge.merging.architecture import place
 from evomerge.merging.inventory import Inventory, read_inventory
+from evomerge.merging.operators import signatures
 from evomerge.merging.sources import adapter_folder, model_folder
+from evomerge.merging.statistics import Statistics
 from evomerge.merging.token_rows import token_rows
 from evomerge.merging.vocabulary import (
     has_token_rows,
@@ -20,6 +22,7 @@ from evomerge.merging.vocabulary import (
     tokenizer_donor,
     vocabulary_of,
 )
+from evomerge.recipe.check import operands
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Stack, sources_of
 
@@ -40,7 +43,8 @@ def check_fit(recipe: Recipe, *, origin: str) -> list[str]:
     """Check shapes, vocabularies and layer ranges; the warnings worth telling are returned.
 
     Raises:
-        SourceError: a source is missing, unsafe, or differs from its siblings where it may not.
+        SourceError: a source is missing, unsafe, or differs from its siblings where it may not; or
+            the statistics that a method needs are missing or another model's.
         RecipeError: a rule or a hop names a layer that is not there.
     """
     inventories: dict[Source, Inventory] = {}
@@ -52,6 +56,7 @@ def check_fit(recipe: Recipe, *, origin: str) -> list[str]:
                 f"{adapter}: no adapter_model.safetensors; an adapter is a folder that peft saved"
             )
     _check_layers(recipe, inventories, origin)
+    _check_statistics(recipe)
     first, *others = inventories.values()
     for other in others:
         _check_siblings(first, other, origin)
@@ -179,3 +184,17 @@ def _check_layers(recipe: Recipe, inventories: dict[Source, Inventory], origin: 
                         f" which has {layers[hop.of]} (0 to {layers[hop.of] - 1})"
                     )
             return len(recipe.hops)
+
+
+def _check_statistics(recipe: Recipe) -> None:
+    """The statistics that methods need are there, and are the sources' own."""
+    if isinstance(recipe, Source):
+        return
+    signature = signatures().get(recipe.method) if isinstance(recipe, Merge) else None
+    if isinstance(recipe, Merge) and signature and signature.statistics:
+        for name in operands(recipe, signature):
+            source = recipe.inputs[name]
+            if isinstance(source, Source):
+                Statistics(source).check(signature.statistics)
+    for child in recipe.inputs.values():
+        _check_statistics(child)

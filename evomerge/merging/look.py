@@ -15,8 +15,9 @@ from evomerge.merging.architecture import place
 from evomerge.merging.bank import Bank, VectorKey
 from evomerge.merging.draws import draw, keys, limit
 from evomerge.merging.linalg import singular_triples
-from evomerge.merging.operators.base import Chance, Gram, Scope
+from evomerge.merging.operators.base import Chance, Gram, Scope, Score
 from evomerge.merging.selection import Magnitudes, Threshold, count, global_thresholds
+from evomerge.merging.statistics import Statistics
 from evomerge.merging.vectors import Operands, Wholes
 from evomerge.recipe.selector import Place
 
@@ -41,6 +42,8 @@ class TensorLook:
     everywhere: Callable[[int], Iterator[tuple[str, Tensor]]]
     """All tensors of operand `i`'s task vector, sorted by name."""
     survey: Callable[[], Sequence[Mapping[str, float]]]
+    statistics: Callable[[int], Statistics]
+    """What was measured of operand `i`."""
 
     @property
     def place(self) -> Place:
@@ -87,7 +90,7 @@ class TensorLook:
         if scope == "tensor":
             return self._of(i, ("cut", density), lambda: self._cut(i, density))
         cuts = self.bank.remember(
-            _elsewhere(self.keys[i], density),
+            _elsewhere("cuts", self.keys[i], density),
             lambda: global_thresholds(lambda: self.everywhere(i), density),
         )
         return cuts[self.tensor]
@@ -120,6 +123,32 @@ class TensorLook:
 
     def decompose(self, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return singular_triples(matrix)
+
+    def has_statistic(self, i: int, kind: str) -> bool:
+        return self.statistics(i).has(kind, self.tensor)
+
+    def statistic(self, i: int, kind: str) -> Tensor:
+        return self.statistics(i).tensor(kind, self.tensor)
+
+    def statistic_norm(self, i: int, kind: str) -> float:
+        return self.statistics(i).norm(kind)
+
+    def keep_best(self, i: int, density: float, score: Score, scope: Scope = "tensor") -> Tensor:
+        def scored(name: str, tau: Tensor) -> Tensor:
+            return score(tau, lambda kind: self.statistics(i).tensor(kind, name))
+
+        scores = scored(self.tensor, self.taus()[i])
+        if scope == "tensor":
+            cut = Threshold.of(scores, density)
+        else:
+            found = self.bank.remember(
+                _elsewhere("best", self.keys[i], density, score),
+                lambda: global_thresholds(
+                    lambda: ((name, scored(name, tau)) for name, tau in self.everywhere(i)), density
+                ),
+            )
+            cut = found[self.tensor]
+        return cut.mask(scores) & (scores > 0)
 
     def _cut(self, i: int, density: float) -> Threshold:
         return self._table(i).cut(count(density, self.size), self.taus()[i])
@@ -160,9 +189,9 @@ class TensorLook:
         return self.taus()[0].device
 
 
-def _elsewhere(key: VectorKey | None, density: float) -> Hashable:
-    """Names the cuts in all tensors of the task vector that a tensor's key belongs to."""
-    return None if key is None else ("cuts", density, *key[1:])
+def _elsewhere(what: str, key: VectorKey | None, *more: Hashable) -> Hashable:
+    """Names what is known of all tensors of the task vector that a tensor's key belongs to."""
+    return None if key is None else (what, *more, *key[1:])
 
 
 def _ranks(tau: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from evomerge.merging.look import TensorLook
 from evomerge.merging.names import layer_count, tensor_names
 from evomerge.merging.operators import operators
 from evomerge.merging.operators.base import Coefficients, Operator, Plan
+from evomerge.merging.statistics import statistics_of
 from evomerge.merging.vectors import Operands, Vector, require_finite
 from evomerge.recipe.check import operands
 from evomerge.recipe.digest import digest
@@ -59,7 +60,7 @@ class Node:
         look = self._look(name, found, self._survey)
         if self._operator.signature.family == "span":
             merged, finite = self._summed(found, options, each, look, dtype)
-        elif found.origin is None:
+        elif found.origin is None and self._operator.signature.base == "origin":
             raise RecipeError(f"method {self.merge.method!r} needs a base")
         elif found.unchanged:
             merged, finite = found.base().to(dtype), True
@@ -70,7 +71,7 @@ class Node:
             merged, finite = self._planned(found, options, each, look, dtype)
         else:
             change: Tensor = self._operator.function(look.taus(), options, each, look)
-            merged = (change + found.base()).to(dtype)
+            merged = (change if found.origin is None else change + found.base()).to(dtype)
             finite = is_finite(merged)
         if not finite:
             raise CandidateError(f"the merged tensor {name!r} is not finite")
@@ -208,6 +209,7 @@ class Node:
             keys=[self._key(one, name) for one in self._inputs],
             everywhere=self._everywhere,
             survey=survey,
+            statistics=lambda i: statistics_of(self.merge.inputs[self._inputs[i]], self.bank),
         )
 
     def _key(self, one: str, name: str) -> VectorKey | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from evomerge.errors import SourceError
 from evomerge.recipe.source import Source
 
-__all__ = ["adapter_folder", "model_folder"]
+__all__ = ["adapter_folder", "model_folder", "statistics_folder"]
 
 MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "*.txt")
 """What is taken from a hub: safetensors, configuration, tokenizer. Never code or pickles."""
@@ -26,6 +26,20 @@ def model_folder(source: Source) -> Path:
 def adapter_folder(source: Source) -> Path | None:
     """The folder of the source's adapter, if it has one."""
     return _folder(source.adapter, None) if source.adapter else None
+
+
+def statistics_folder(source: Source) -> Path | None:
+    """The folder of the source's statistics, if it has one; on this machine, never on a hub.
+
+    Raises:
+        SourceError: it is not there.
+    """
+    if source.statistics is None:
+        return None
+    path = Path(source.statistics).expanduser()
+    if not path.is_dir():
+        raise SourceError(f"{source.statistics}: no such folder of statistics")
+    return path.resolve()
 
 
 @cache

@@ -59,8 +59,24 @@ def _check_merge(merge: Merge, methods: Mapping[str, Signature], origin: str) ->
             f"{origin}: method {merge.method!r} takes {wants} input(s){beside}, got {len(names)}"
             f" ({', '.join(names) or 'none'})"
         )
+    if signature.statistics:
+        for name in names:
+            _check_statistics(merge.inputs[name], name, signature, origin)
     for number, rule in enumerate(merge.rules):
         _check_rule(merge, rule, signature, names, f"{origin}: rules.{number}")
+
+
+def _check_statistics(one: Recipe, name: str, signature: Signature, origin: str) -> None:
+    if not isinstance(one, Source):
+        raise RecipeError(
+            f"{origin}: method {signature.name!r} needs statistics ({signature.statistics}) of"
+            f" {name!r}, which is a recipe itself; build and measure it first, then name its folder"
+        )
+    if one.statistics is None:
+        raise RecipeError(
+            f"{origin}: method {signature.name!r} needs statistics ({signature.statistics}) of"
+            f" {name!r}; name their folder as 'statistics' beside its 'model'"
+        )
 
 
 def _check_rule(

@@ -42,6 +42,8 @@ class Signature:
     evolve: Mapping[str, Evolve] = field(default_factory=dict)
     """Parameter -> the range that a search should have where the user gives none."""
     combine: Combine = "delta"
+    statistics: str | None = None
+    """The kind of statistics (`fisher`, `gram`, ...) that every operand has to come with."""
 
     @property
     def needs_base(self) -> bool:

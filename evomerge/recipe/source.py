@@ -10,9 +10,13 @@ __all__ = ["Source"]
 
 
 class Source(Value):
-    """A hub repository at a revision or a local folder, either with a LoRA adapter on top."""
+    """A hub repository at a revision or a local folder, either with a LoRA adapter on top.
+
+    `statistics` is the folder of what was measured of it, which some merge methods need.
+    """
 
     kind: Literal["source"] = "source"
     model: str
     revision: str | None = None
     adapter: str | None = None
+    statistics: str | None = None

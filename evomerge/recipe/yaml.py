@@ -81,6 +81,7 @@ def located(recipe: Recipe, folder: Path) -> Recipe:
             update={
                 "model": _absolute(recipe.model, folder),
                 "adapter": recipe.adapter and _absolute(recipe.adapter, folder),
+                "statistics": recipe.statistics and _absolute(recipe.statistics, folder),
             }
         )
     inputs = {name: located(child, folder) for name, child in recipe.inputs.items()}

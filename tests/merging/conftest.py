@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from evomerge.merging.fingerprint import fingerprint
 from evomerge.recipe.source import Source
 
 HIDDEN, LAYERS, VOCABULARY = 8, 3, 16
@@ -67,6 +68,36 @@ def write_adapter(
     values = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "bias": "none"}
     (folder / "adapter_config.json").write_text(json.dumps(values | config))
     return folder
+
+
+def write_statistics(folder: Path, source: Source, **kinds: dict[str, Tensor]) -> Source:
+    """A folder of statistics made by hand, a keyword a kind; the source with them."""
+    folder.mkdir(parents=True)
+    for kind, tensors in kinds.items():
+        save_file(tensors, folder / f"{kind}.safetensors")
+    about = {
+        "format": 1,
+        "model": source.model,
+        "fingerprint": fingerprint(source),
+        "measured": {kind: {} for kind in kinds},
+    }
+    (folder / "statistics.json").write_text(json.dumps(about))
+    return source.model_copy(update={"statistics": str(folder)})
+
+
+def drawn_statistics(seed: int, kind: str) -> dict[str, Tensor]:
+    """Of all tensors of a tiny model, or of its linear layers for `gram`."""
+    draws = torch.Generator().manual_seed(seed)
+    found = {}
+    for name, tensor in tiny_tensors(0).items():
+        if kind == "coefficients":
+            found[name] = torch.rand(2, generator=draws)
+        elif kind != "gram":
+            found[name] = torch.rand(tensor.shape, generator=draws) * 1e-10
+        elif tensor.ndim == 2 and "layers" in name:
+            inputs = torch.randn(30, tensor.shape[1], generator=draws)
+            found[name] = inputs.T @ inputs / 30
+    return found
 
 
 class Family:

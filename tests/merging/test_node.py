@@ -17,7 +17,13 @@ from evomerge.merging.operators import operators, signatures
 from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Rule, sources_of
-from tests.merging.conftest import Family, tiny_tensors, write_model
+from tests.merging.conftest import (
+    Family,
+    drawn_statistics,
+    tiny_tensors,
+    write_model,
+    write_statistics,
+)
 
 NEEDED: dict[str, dict[str, Any]] = {
     "lines": {"alpha": 0.3, "beta": 0.7},
@@ -36,6 +42,10 @@ def merge(family: Family, method: str, **options: Any) -> Merge:
     if signature.family == "adapter":
         experts = {"l": family.lora, "o": family.other}
     inputs = dict(list(experts.items())[: signature.most or 3])
+    if kind := signature.statistics:
+        for seed, (name, one) in enumerate(inputs.items()):
+            drawn = {kind: drawn_statistics(seed, kind)}
+            inputs[name] = write_statistics(family.folder / f"{kind} {name}", one, **drawn)
     own = {k: v for k, v in EACH.items() if k in signature.each.model_fields}
     base = "base" if signature.base != "none" else None
     return Merge(
@@ -122,6 +132,33 @@ def test_opcm_keeps_the_norm_of_the_whole_model(family: Family) -> None:
     norms = [float((flat(stored(seed)) - base).norm()) for seed in (1, 2)]
     found = flat(tensors(recipe)) - base
     assert float(found.norm()) == pytest.approx(sum(norms) / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("method", ["fisher", "regmean"])
+def test_a_base_does_not_change_a_mean_of_weights(family: Family, method: str) -> None:
+    with_base = merge(family, method)
+    inputs = {name: one for name, one in with_base.inputs.items() if name != "base"}
+    without = with_base.model_copy(update={"base": None, "inputs": inputs})
+    expected, found = tensors(with_base), tensors(without)
+    for name, tensor in found.items():
+        assert torch.allclose(tensor, expected[name], atol=1e-5), name
+
+
+def test_ffg_counts_over_the_whole_model(family: Family) -> None:
+    moments = drawn_statistics(5, "second_moment")
+    expert = write_statistics(family.folder / "v", family.math, second_moment=moments)
+    recipe = Merge(
+        method="ffg",
+        base="base",
+        inputs={"base": family.base, "m": expert},
+        rules=(Rule(inputs={"m": {"density": 0.3}}),),
+    )
+    tau = flat(stored(1)) - flat(stored(0))
+    saliency = flat(moments).sqrt() * tau.abs()
+    kept = torch.zeros(len(tau), dtype=torch.bool)
+    kept[saliency.argsort(descending=True, stable=True)[: int(0.3 * len(tau) + 1e-6)]] = True
+    found = flat(tensors(recipe)) - flat(stored(0))
+    assert torch.allclose(found, tau * kept, atol=1e-6)
 
 
 def test_emr_scales_by_all_elements(family: Family) -> None:

@@ -85,6 +85,17 @@ def test_nested_recipes_are_checked_too() -> None:
     assert said(outer).startswith("r.yaml: inputs.a: unknown method 'tise'")
 
 
+def test_methods_that_need_statistics_say_so() -> None:
+    assert "needs statistics (fisher) of 'a'; name their folder as 'statistics'" in said(
+        merge("fisher", "a b", None)
+    )
+    inner = merge("linear", "x", None, {"weight": 1})
+    recipe = merge("fisher", "a", None).model_copy(update={"inputs": {"a": inner}})
+    assert "of 'a', which is a recipe itself" in said(recipe)
+    given = {"a": {"model": "a", "statistics": "s"}}
+    check_methods(merge("fisher", "a", None, inputs=given), signatures(), origin="r.yaml")
+
+
 def test_linear_takes_the_base_as_an_operand_only_where_a_rule_says_so() -> None:
     linear = signatures()["linear"]
     assert operands(merge("linear", "o a", "o", {"weight": 1}), linear) == ("a",)

@@ -63,6 +63,18 @@ def test_every_part_changes_the_digest(change: dict[str, Any]) -> None:
     assert digest(recipe(**change)) != digest(recipe())
 
 
+def test_no_statistics_leave_the_digest_as_it_was() -> None:
+    source = Source(model="org/math")
+    assert plain(source) == {"kind": "source", "model": "org/math"}
+    assert digest(source) != digest(Source(model="org/math", statistics="s"))
+
+
+def test_a_folder_of_statistics_is_relative_to_the_file(tmp_path: Path) -> None:
+    data = {"kind": "source", "model": "org/math", "statistics": "./measured"}
+    found = parse_recipe(data, origin="r", folder=tmp_path)
+    assert found.statistics == str(tmp_path / "measured")
+
+
 def test_local_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     (tmp_path / "models" / "math").mkdir(parents=True)
     data = {**TIES, "inputs": {"base": {"model": "org/base"}, "math": {"model": "models/math"}}}

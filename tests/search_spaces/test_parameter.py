@@ -24,7 +24,7 @@ from evomerge.search_spaces.base import encode, named
 from evomerge.search_spaces.baselines import baselines
 from evomerge.search_spaces.parameter import ParameterSpace, ParameterSpaceConfig
 
-SOURCES = {name: Source(model=name) for name in ("base", "json", "math")}
+SOURCES = {name: Source(model=name, statistics=f"of-{name}") for name in ("base", "json", "math")}
 GROUPS: list[dict[str, Any]] = [
     {},
     {"layers": 10},

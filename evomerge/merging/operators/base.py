@@ -50,6 +50,7 @@ __all__ = [
     "Operator",
     "Plan",
     "Scope",
+    "Score",
     "Span",
     "Survey",
     "operator",
@@ -89,6 +90,18 @@ class Plan:
     and operand, whatever the order and the device."""
     switches: tuple[Hashable, ...] = ()
     """The kernel's further arguments: each combination is compiled on its own."""
+
+
+class Score(Protocol):
+    """What the elements of one tensor's task vector are worth, none less than 0.
+
+    Hashable, and equal to another that scores alike: what follows from it is kept.
+    """
+
+    def __hash__(self) -> int: ...
+
+    def __call__(self, tau: Tensor, statistic: Callable[[str], Tensor]) -> Tensor:
+        """In the shape of `tau`; `statistic(kind)` is the input's own for this tensor."""
 
 
 class Look(Protocol):
@@ -177,6 +190,19 @@ class Look(Protocol):
     def decompose(self, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The same for any matrix, all of its triples; nothing is kept."""
 
+    def has_statistic(self, i: int, kind: str) -> bool:
+        """Whether input `i`'s statistics of this kind have the whole tensor."""
+
+    def statistic(self, i: int, kind: str) -> Tensor:
+        """Of input `i` and the whole tensor, float32; a `SourceError` where there is none."""
+
+    def statistic_norm(self, i: int, kind: str) -> float:
+        """The 2-norm of all of input `i`'s statistics of this kind, over the whole model."""
+
+    def keep_best(self, i: int, density: float, score: Score, scope: Scope = "tensor") -> Tensor:
+        """Boolean mask of the floor(density * D) best scores of task vector `i`, exactly, at least
+        one; but never of a score of 0."""
+
 
 Span = Callable[[Any, Sequence[Any], Look], Coefficients]
 Planner = Callable[[Any, Sequence[Any], Look], Plan]
@@ -223,6 +249,7 @@ def operator(
     rounds: Callable[[int], int] = lambda operands: 1,
     plan: Planner | None = None,
     combine: Combine = "delta",
+    statistics: str | None = None,
 ) -> Callable[[F], F]:
     """Register a function as the merge method `name`; its docstring's first line is the summary."""
 
@@ -242,6 +269,7 @@ def operator(
             most=most,
             evolve=evolve or {},
             combine=combine,
+            statistics=statistics,
         )
         REGISTRY[name] = Operator(signature, function, survey, rounds, plan)
         return function

@@ -42,6 +42,22 @@ class MaskedLook(TensorLook):
         return torch.full(kept.shape, never, dtype=torch.int32).masked_fill(kept, -never - 1)
 
 
+@dataclass(frozen=True)
+class Given:
+    """Statistics of one tensor, whatever their kind; none where nothing is given."""
+
+    value: Any
+
+    def has(self, kind: str, name: str) -> bool:
+        return self.value is not None
+
+    def tensor(self, kind: str, name: str) -> Tensor:
+        return torch.as_tensor(self.value, dtype=torch.float32)
+
+    def norm(self, kind: str) -> float:
+        return float(self.tensor(kind, "").norm())
+
+
 def applied(
     method: str,
     vectors: Rows,
@@ -53,12 +69,14 @@ def applied(
     masks: Mapping[int, Sequence[int]] | None = None,
     names: Sequence[str] = "abcdefgh",
     seed: int = 0,
+    statistics: Sequence[Any] | None = None,
     **options: Any,
 ) -> Tensor:
     """The change that the method makes (the weights, where it has no origin), in float32.
 
     To a method on adapters the vectors are changes I * vector, of the rank of their rows.
     `base`: the origin's weights, zeros where left out. An anchor's weights are the first vector.
+    `statistics`: one tensor an input, of the kind that the method needs.
     """
     operator = operators()[method]
     signature = operator.signature
@@ -78,6 +96,7 @@ def applied(
         keys=[None] * len(rows),
         everywhere=lambda i: iter([(tensor, rows[i])]),
         survey=list,
+        statistics=lambda i: Given(statistics[i] if statistics else None),
         masks=masks or {},
     )
     rounds: list[Mapping[str, float]] = []

@@ -15,7 +15,7 @@ from evomerge.merging.bank import Bank
 from evomerge.merging.look import TensorLook
 from evomerge.merging.operators import operators
 from evomerge.merging.vectors import Operands
-from tests.merging.operators.applied import UP, applied, close, weights
+from tests.merging.operators.applied import UP, Given, applied, close, weights
 
 Each = Sequence[Mapping[str, Any]]
 
@@ -39,6 +39,7 @@ def merged(
         keys=[None] * len(factors),
         everywhere=lambda i: iter([(UP, factors[i].dense())]),
         survey=list,
+        statistics=lambda i: Given(None),
     )
     own = [operator.signature.each.model_validate(one) for one in each]
     shared = operator.signature.shared.model_validate(options)

@@ -34,6 +34,7 @@ class Case:
 
     def __call__(self, taus: Sequence[Tensor] | Tensor, **more: Any) -> Tensor:
         each = more.pop("each", None) or self.parameters(len(taus))
+        more.setdefault("statistics", measured(self.method, len(taus), taus[0].shape))
         return applied(self.method, taus, each, **{**self.options, **more})
 
     def parameters(self, count: int) -> list[dict[str, Any]]:
@@ -79,6 +80,15 @@ LINEAR_IN_SCALE = [
     Case("iso_c"),
     Case("iso_cts"),
     Case("opcm"),
+    Case("fisher"),
+    Case("fisher", each={"floor": 0.0}, options={"power": 0.5, "normalize": False}),
+    Case("regmean"),
+    Case("ota"),
+    Case("ota", each={"density": 0.5}, options={"moments": "rank1", "normalize": True}),
+    Case("ffg", each={"density": 0.5}),
+    Case("ffg", each={"density": 0.5}, options={"scope": "tensor", "normalize": False}),
+    Case("adamerging"),
+    Case("expert_merging"),
 ]
 OTHERS = [
     Case("nearswap", options={"t": 0.5}, count=1),  # in weight units
@@ -97,6 +107,27 @@ ON_WEIGHTS = [
 ON_TASK_VECTORS = [*LINEAR_IN_SCALE, *OTHERS]
 every = pytest.mark.parametrize("case", [*ON_TASK_VECTORS, *ON_WEIGHTS], ids=str)
 on_task_vectors = pytest.mark.parametrize("case", ON_TASK_VECTORS, ids=str)
+
+
+def measured(method: str, count: int, shape: Sequence[int]) -> list[Tensor | None] | None:
+    """Statistics of a tensor of that shape, as small as real ones; some elements were never used.
+
+    Each input's follow from its number.
+    """
+    kind = signatures()[method].statistics
+    if kind is None:
+        return None
+    found: list[Tensor | None] = []
+    for i in range(count):
+        if kind == "coefficients":
+            found.append(drawn(30 + i, 1, 2 if i and len(shape) == 2 and shape[0] > 1 else 1)[0])
+        elif kind == "gram" and len(shape) != 2:
+            found.append(None)
+        else:
+            values = drawn(30 + i, 1, *shape)[0] * 1e-10
+            values[..., 0] = 0
+            found.append(values.T @ values if kind == "gram" else values.square())
+    return found
 
 
 def drawn(seed: int, count: int, *shape: int) -> Tensor:
@@ -159,10 +190,12 @@ def test_the_order_of_the_experts_does_not_matter(
     if case.count < COUNT or case.method == "opcm":  # which merges one after another
         return
     taus, each = drawn(seed, COUNT, 4, 3), case.parameters(COUNT)
+    statistics = measured(case.method, COUNT, (4, 3))
     turned = case(
         taus[list(order)],
         each=[each[i] for i in order],
         names=[NAMES[i] for i in order],
+        statistics=[statistics[i] for i in order] if statistics else None,
     )
     assert torch.allclose(case(taus, names=NAMES), turned, atol=1e-4)
 
