@@ -135,10 +135,10 @@ def test_statistics_of_aligned_rows_are_not_those_of_other_rows(
 ) -> None:
     """On disk, where they would be named by what is in the files."""
     monkeypatch.setattr(banks, "WORTH", 1)
-    each = {"weight": 1.0, "density": 0.5}
 
     def found(choice: str) -> dict[str, Tensor]:
-        recipe = merge(dialects, "ties", choice, a=each, b=each)
+        recipe = merge(dialects, "tsvm", choice, a=1.0, b=1.0)
+        recipe = recipe.model_copy(update={"options": {"embeddings": True, "keep": 0.1}})
         banks._opened.cache_clear()
         return dict(MergedWeights(recipe, "float32").tensors())
 
