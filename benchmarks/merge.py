@@ -4,13 +4,15 @@
 
 For each method, in one run on one machine:
 
-- candidate: seconds to merge in process with everything that the bank keeps in place, as a search's
-  second and later candidates are, with another weight each time, to bfloat16;
+- candidate: seconds to merge in process, to bfloat16, with everything that the bank keeps in place
+  and the kernel compiled, as a search's later candidates are, with another weight each time;
 - bandwidth: the bytes of the inputs and of the result, once each, over that time, as a share of
   what a copy of the same size reaches;
-- first: the first candidate, which fills the bank's cache;
+- first, second: those candidates; the first finds no statistics on disk and fills the bank's cache,
+  and until it has cost a second a kernel runs eagerly;
 - mergekit: `run_merge` in process with its modules loaded, to disk as it always is;
-- whole: `evomerge merge` and `mergekit-yaml` as processes, seconds and peak memory.
+- whole: `evomerge merge` and `mergekit-yaml` as processes, seconds and peak memory; without
+  statistics on disk.
 """
 
 from __future__ import annotations
@@ -57,6 +59,8 @@ EACH: dict[str, dict[str, Any]] = {
     "dare_ties": {"density": 0.4},
     "della": {"density": 0.4, "epsilon": 0.1},
 }
+WARM = 8
+"""Candidates before those that are measured."""
 WEIGHTED = ("linear", "task_arithmetic", "ties", "dare_ties", "della", "tsvm")
 METHODS = (
     "linear",
@@ -140,7 +144,7 @@ def by_mergekit(text: str, folder: Path) -> float:
 
 def process(command: list[str]) -> tuple[float, float]:
     """Seconds, and peak GiB."""
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "EVOMERGE_STATISTICS": ""}
     began = time.perf_counter()
     child = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -166,12 +170,13 @@ def _peak_kib(pid: int) -> int:
 
 def measure(method: str, sources: dict[str, Source], repeats: int, copy: float) -> dict[str, Any]:
     first = seconds(partial(merge_all, recipe(method, sources)))
-    numbered = [recipe(method, sources, number) for number in range(1, repeats + 1)]
+    numbered = [recipe(method, sources, number) for number in range(1, WARM + repeats)]
     later = [seconds(partial(merge_all, one)) for one in numbered]
-    took = statistics.median(later)
+    took = statistics.median(later[WARM - 1 :])
     one = recipe(method, sources)
     row: dict[str, Any] = {
         "first_s": first,
+        "second_s": later[0],
         "candidate_s": took,
         "bandwidth_share": moved(one) / took / 1e9 / copy,
     }
@@ -202,11 +207,12 @@ def measure(method: str, sources: dict[str, Source], repeats: int, copy: float) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
     rows: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as place:
-        sources = experts(Path(place))
+        os.environ["EVOMERGE_STATISTICS"] = str(Path(place) / "statistics")
+        sources = experts(Path(place) / "experts")
         copy = copy_gb_per_s(moved(recipe("linear", sources)) // 2)
         print(f"copy: {copy:.1f} GB/s read and written, {torch.get_num_threads()} threads")
         for method in given.methods:
