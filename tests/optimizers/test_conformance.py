@@ -23,6 +23,7 @@ GENERATIONAL: list[dict[str, Any]] = [
     {"kind": "cma_es", "restarts": "bipop", "popsize": 4},
 ]
 IN_THREAD: dict[str, Any] = {"kind": "nevergrad", "optimizer": "SQP"}
+SOUP: dict[str, Any] = {"kind": "greedy_soup"}
 ONE_SHOT: dict[str, Any] = {"kind": "nevergrad", "optimizer": "ScrHammersleySearch"}
 
 # Each with the space that it is always tried on; the others are for `slow`.
@@ -45,6 +46,8 @@ OTHERS: list[tuple[dict[str, Any], str]] = [
 
 def subject(options: dict[str, Any], genes: tuple[Gene, ...], objectives: int = 1) -> Subject:
     config = configure(options, origin="test")
+    # A local search; and one that visits corners alone, of which the first are the best here.
+    gains = {name_of(IN_THREAD): 0.7, name_of(SOUP): 1.0}
 
     def build(problem: Problem) -> Any:
         return make(
@@ -62,7 +65,7 @@ def subject(options: dict[str, Any], genes: tuple[Gene, ...], objectives: int = 
         objectives=objectives,
         generational=options in GENERATIONAL,
         seeded=options not in (IN_THREAD, ONE_SHOT),
-        gain=0.7 if options == IN_THREAD else 0.5,  # a local search, and choices are not local
+        gain=gains.get(name_of(options), 0.5),
     )
 
 
@@ -73,6 +76,7 @@ def name_of(options: dict[str, Any]) -> str:
 CASES = [
     *((options, space, True) for options in GENERATIONAL for space in SPACES),
     *((options, space, space == always) for options, always in OTHERS for space in SPACES),
+    (SOUP, "floats", True),  # it takes weights alone, and more than one
 ]
 
 

@@ -68,6 +68,7 @@ LINEAR_IN_SCALE = [
     Case("della_linear", each={"density": 0.5, "epsilon": 0.2}),
     Case("breadcrumbs", each={"density": 0.5, "gamma": 0.1}),
     Case("breadcrumbs_ties", each={"density": 0.5, "gamma": 0.1}),
+    Case("breadcrumbs", each={"density": 0.5, "gamma": 0.1}, options={"scope": "row"}),
     Case("nearswap", options={"t": 0.5, "relative": True}, count=1),
     Case("sce", options={"select_topk": 0.5}),
     Case("sce", options={"select_topk": 0.5, "select_scope": "weights_only"}),

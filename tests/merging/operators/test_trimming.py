@@ -34,6 +34,16 @@ def test_breadcrumbs_keep_exactly_the_density(size: int, density: float, gamma: 
     assert int((found != 0).sum()) == max(1, int(density * size + 1e-6))
 
 
+@pytest.mark.parametrize("method", ["breadcrumbs", "breadcrumbs_ties"])
+def test_breadcrumbs_in_rows_are_those_of_each_row(method: str) -> None:
+    rows = torch.tensor([V10, V10[::-1], [1.0] * 10])
+    found = applied(method, [rows], crumbs(0.4, 0.1), scope="row")
+    assert close(found[0], [0, -9, 8, -7, 6, 0, 0, 0, 0, 0])
+    assert close(found[1], [0, 0, 0, 0, 0, 6, -7, 8, -9, 0])
+    assert close(found[2], [0, 1, 1, 1, 1, 0, 0, 0, 0, 0])  # of equal ones the first
+    assert close(applied(method, [V10], crumbs(0.4, 0.1), scope="row"), found[0])
+
+
 def test_breadcrumbs_ties_elects() -> None:
     each = [{"weight": 1.0, "density": 0.4, "gamma": 0.0}] * 3
     found = applied("breadcrumbs_ties", F5, each, normalize=True)

@@ -1,0 +1,116 @@
+"""Greedy soup: inputs are added to a mean one by one, and stay if they help."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Literal
+
+import numpy as np
+
+from evomerge.errors import ConfigError
+from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.optimizers.problem import Problem
+from evomerge.optimizers.questions import Questions
+from evomerge.recipe.genome import FloatGene, Genome
+from evomerge.recipe.value import Value
+
+__all__ = ["GreedySoup", "GreedySoupConfig"]
+
+Scores = list[float | None]
+"""Of a batch of genomes, None where one failed."""
+
+
+class GreedySoupConfig(Value):
+    """Greedy soup (Wortsman et al. 2022): for spaces of one weight an input, from 0."""
+
+    kind: Literal["greedy_soup"] = "greedy_soup"
+
+
+class GreedySoup:
+    """Wortsman et al., Model soups, ICML 2022, recipe 1: every input alone; then, best first, each
+    joins if the soup with it scores higher.
+
+    A genome has the same weight for all that are in, and 0 for the rest. After the paper's one pass
+    each input in turn is put in or taken out, in random orders, and that stays if it scores higher.
+    """
+
+    def __init__(self, config: GreedySoupConfig, problem: Problem) -> None:
+        problem.require_one_objective("greedy_soup")
+        for gene in problem.genes:
+            if not isinstance(gene, FloatGene) or gene.low != 0 or gene.log:
+                raise ConfigError(
+                    f"greedy_soup puts inputs in or leaves them out, by weights that begin at 0;"
+                    f" the gene {gene.name!r} is none, take the space parameter_space/soup"
+                )
+        self._problem = problem
+        self._questions = Questions(problem)
+        self._known: dict[Genome, float] = {}
+        self._cooking = self._cook()
+        self._batch: list[Genome] = next(self._cooking)
+        self._first = 0
+        """Id of the batch's first question."""
+        self._scores: dict[int, float | None] = {}
+
+    def ask(self, limit: int) -> list[Question]:
+        place = self._questions.asked - self._first
+        return self._questions.ask(self._batch[place : place + limit])
+
+    def tell(self, answers: Sequence[Answer]) -> None:
+        self._questions.close(answers)
+        for answer in answers:
+            self._scores[answer.id] = None if answer.fitness is None else answer.fitness[0]
+        ids = range(self._first, self._first + len(self._batch))
+        if all(id in self._scores for id in ids):
+            scores = [self._scores.pop(id) for id in ids]
+            self._first += len(self._batch)
+            self._batch = self._cooking.send(scores)
+
+    def observe(self, genome: Genome, fitness: Fitness) -> None:
+        self._questions.check_observed(genome, fitness)
+        self._known[genome] = fitness[0]
+        self._cooking = self._cook()
+        self._batch = next(self._cooking)
+
+    def recommend(self) -> Genome | None:
+        return None
+
+    def _cook(self) -> Generator[list[Genome], Scores, None]:
+        """Yields genomes to be tried, is sent their scores; never ends."""
+        alone: dict[int, float] = {}
+        unknown = []
+        for i in range(len(self._problem.genes)):
+            known = self._known.get(self._genome({i}))
+            if known is None:
+                unknown.append(i)
+            else:
+                alone[i] = known
+        if unknown:
+            scores = yield [self._genome({i}) for i in unknown]
+            found = zip(unknown, scores, strict=True)
+            alone |= {i: score for i, score in found if score is not None}
+        order = sorted(alone, key=lambda i: (-alone[i], i))
+        soup = set(order[:1])
+        best = alone[order[0]] if order else -np.inf
+        soup, best = yield from self._stirred(soup, best, order[1:])
+        passes = 0
+        while True:
+            stream = np.random.SeedSequence(self._problem.seed, spawn_key=(passes,))
+            order = np.random.default_rng(stream).permutation(len(self._problem.genes)).tolist()
+            soup, best = yield from self._stirred(soup, best, order)
+            passes += 1
+
+    def _stirred(
+        self, soup: set[int], best: float, order: Sequence[int]
+    ) -> Generator[list[Genome], Scores, tuple[set[int], float]]:
+        """The soup after each input in turn was put in or taken out, where that scored higher."""
+        for i in order:
+            tried = soup ^ {i}
+            if not tried:  # the last one stays in; it is tried again, as nothing else can be
+                tried = soup
+            (score,) = yield [self._genome(tried)]
+            if score is not None and score > best:
+                soup, best = tried, score
+        return soup, best
+
+    def _genome(self, soup: set[int]) -> Genome:
+        return tuple(1.0 if i in soup else 0.0 for i in range(len(self._problem.genes)))
