@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from threading import Lock
 from typing import Any, TypeVar
 
 __all__ = ["Cache", "nbytes"]
@@ -22,21 +23,24 @@ class Cache:
         self._limit = _quarter() if limit is None else limit
         self._known: OrderedDict[Hashable, Any] = OrderedDict()
         self._size = 0
+        self._lock = Lock()
 
     def get(self, key: Hashable, compute: Callable[[], T]) -> T:
         """What `compute` gives, kept under `key` unless that is None."""
         if key is None:
             return compute()
-        if key in self._known:
-            self._known.move_to_end(key)
-            found: T = self._known[key]
-            return found
-        found = compute()
-        self._known[key] = found
-        self._size += nbytes(found)
-        while self._size > self._limit and len(self._known) > 1:
-            _, old = self._known.popitem(last=False)
-            self._size -= nbytes(old)
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+                kept: T = self._known[key]
+                return kept
+        found = compute()  # by several threads at a time, for several keys
+        with self._lock:
+            self._known[key] = found
+            self._size += nbytes(found)
+            while self._size > self._limit and len(self._known) > 1:
+                _, old = self._known.popitem(last=False)
+                self._size -= nbytes(old)
         return found
 
     def drop(self, chosen: Callable[[Hashable], bool]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -151,7 +152,16 @@ class TensorLook:
         return cut.mask(scores) & (scores > 0)
 
     def _cut(self, i: int, density: float) -> Threshold:
-        return self._table(i).cut(count(density, self.size), self.taus()[i])
+        return self._tables[i].cut(count(density, self.size), self.taus()[i])
+
+    @cached_property
+    def _tables(self) -> list[Magnitudes]:
+        """Of every task vector; sorting takes one thread, so several are sorted at a time."""
+        places = range(len(self.taus()))
+        for i in places:
+            self.taus()[i]  # made here, by all threads
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            return list(pool.map(self._table, places))
 
     def _table(self, i: int) -> Magnitudes:
         """Serves any density, and is kept where it is small."""
@@ -195,9 +205,12 @@ def _elsewhere(what: str, key: VectorKey | None, *more: Hashable) -> Hashable:
 
 
 def _ranks(tau: Tensor) -> Tensor:
+    """int32: half the size would do for most rows, but compiled code reads it one by one."""
     rows = tau.abs().reshape(1, -1) if tau.ndim == 0 else tau.abs()
-    ranks = rows.argsort(dim=-1, stable=True).argsort(dim=-1).view(tau.shape)
-    return ranks.to(torch.int32 if tau.ndim and tau.shape[-1] > 1 << 15 else torch.int16)
+    order = rows.argsort(dim=-1, stable=True)
+    places = torch.arange(rows.shape[-1], dtype=torch.int32, device=tau.device)
+    ranks = torch.empty_like(order, dtype=torch.int32)
+    return ranks.scatter_(-1, order, places.expand_as(order)).view(tau.shape)
 
 
 def _gram(vectors: Sequence[Tensor]) -> Gram:

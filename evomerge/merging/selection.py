@@ -124,11 +124,11 @@ def count(density: float, size: int) -> int:
 
 def _ascending(values: Tensor) -> NDArray[np.float32]:
     """The magnitudes, sorted; a new array."""
-    magnitudes = values.detach().abs().flatten()
-    if magnitudes.device.type != "cpu":
-        magnitudes = magnitudes.sort().values.cpu()
-        return np.asarray(magnitudes.numpy(), dtype=np.float32)
-    ordered: NDArray[np.float32] = magnitudes.numpy()
+    flat = values.detach().reshape(-1)
+    if flat.device.type != "cpu":
+        return np.asarray(flat.abs().sort().values.cpu().numpy(), dtype=np.float32)
+    # NumPy's, on the thread that calls: several tensors are sorted at a time.
+    ordered: NDArray[np.float32] = np.abs(flat.numpy())
     ordered.sort()
     return ordered
 

@@ -141,8 +141,7 @@ def _della_plan(
     options: DellaOptions | DropOptions, each: Sequence[WeightDensityEpsilon], look: Look
 ) -> Plan:
     """keep = floor + slope * rank within the row (DELLA, section 3.1)."""
-    tau = look.taus()[0]
-    width = tau.shape[-1] if tau.ndim else 1
+    width = look.shape[-1] if look.shape else 1
     weights = [one.weight for one in each]
     ranks = [look.ranks(i) for i in range(len(each))]
     ladders = [_ladder(one, width) for one in each]
