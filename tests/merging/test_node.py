@@ -211,6 +211,35 @@ def test_a_second_candidate_finds_its_statistics_in_the_bank(
     assert len(calls) == first
 
 
+@pytest.mark.parametrize(
+    "method", ["tsvm", "iso_c", "iso_cts", "resm", "sce", "dare_ties", "della"]
+)
+def test_what_a_bank_keeps_serves_other_parameters(family: Family, method: str) -> None:
+    """Kept under all that it depends on: what another candidate left changes nothing."""
+    takes = signatures()[method].each.model_fields
+    shared = Bank([family.base, family.math, family.json])
+    rescale = {"rescale": "l1"} if method in ("dare_ties", "della") else {}
+    for seed, (one, other) in enumerate([(1.0, 0.5), (1.0, -0.5), (0.3, 1.0)]):
+        each = {
+            name: {key: value for key, value in parameters.items() if key in takes}
+            for name, parameters in (
+                ("m", {"weight": one, "density": 0.5, "epsilon": 0.2}),
+                ("j", {"weight": other, "density": 0.6, "epsilon": 0.1}),
+            )
+        }
+        recipe = Merge(
+            method=method,
+            base="base",
+            inputs={"base": family.base, "m": family.math, "j": family.json},
+            options=rescale,
+            rules=(Rule(inputs=each),),
+            seed=seed,
+        )
+        found, alone = tensors(recipe, shared), tensors(recipe)
+        for name, tensor in alone.items():
+            assert torch.equal(found[name], tensor), name
+
+
 @pytest.mark.parametrize("method", operators())
 def test_blocks_apart_give_what_the_whole_gives(
     family: Family, method: str, monkeypatch: pytest.MonkeyPatch
