@@ -142,6 +142,7 @@ def show_operator(signature: Signature, as_json: bool) -> None:
         "citation": signature.citation,
         "family": signature.family,
         "combine": signature.combine,
+        "statistics": signature.statistics,
         "inputs": {"least": signature.least, "most": signature.most},
         "evolve": {name: list(span) for name, span in signature.evolve.items()},
         "base": signature.base,
@@ -153,6 +154,7 @@ def show_operator(signature: Signature, as_json: bool) -> None:
         return
     out.print(f"[bold]{signature.name}[/bold]: {signature.summary}")
     out.print(f"{signature.citation}; family {signature.family}, base: {signature.base}")
+    out.print(f"needs {_needs(signature)}")
     table = Table("parameter", "of", "default", "worth evolving")
     for owner, fields in (("all", signature.shared), ("each input", signature.each)):
         for name, field in fields.model_fields.items():
@@ -160,6 +162,23 @@ def show_operator(signature: Signature, as_json: bool) -> None:
             default = "required" if field.is_required() else str(field.default)
             table.add_row(key, owner, default, _span(signature.evolve.get(key)))
     out.print(table)
+
+
+def _needs(signature: Signature) -> str:
+    """What a recipe has to bring, in words."""
+    if signature.least == signature.most:
+        inputs = f"{signature.least} input(s)"
+    else:
+        inputs = f"{signature.least} input(s) or more"
+        if signature.most is not None:
+            inputs = f"{signature.least} to {signature.most} input(s)"
+    found = ["a base"] if signature.needs_base else []
+    found.append(inputs + (" beside it" if signature.needs_base else ""))
+    if signature.family == "adapter":
+        found.append("all of them LoRA adapters on the base")
+    if signature.statistics:
+        found.append(f"statistics of each: {signature.statistics} (docs/statistics.md)")
+    return ", ".join(found)
 
 
 def _span(evolve: Evolve | None) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from evomerge import tables
 from evomerge.evaluators.base import Failure, Outcome, Report, TaskScore
+from evomerge.merging.operators import signatures
 from evomerge.recipe.genome import FloatGene
 from evomerge.recipe.source import Source
 from evomerge.study.record import Study
@@ -54,3 +55,20 @@ def test_candidates_side_by_side_and_failures_counted(
     assert "and 10 more genes" in said
     assert len(data["best"]) == 1
     assert len(data["best"][0]["genes"]) == 50
+
+
+@pytest.mark.parametrize(
+    ("method", "needs"),
+    [
+        ("linear", "needs 1 input(s) or more"),
+        ("slerp", "needs a base, 1 input(s) beside it"),
+        ("nuslerp", "needs 2 input(s)"),
+        ("lorahub", "all of them LoRA adapters on the base"),
+        ("regmean", "statistics of each: gram"),
+    ],
+)
+def test_a_method_says_what_it_needs(
+    method: str, needs: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables.show_operator(signatures()[method], as_json=False)
+    assert needs in " ".join(capsys.readouterr().out.split())
