@@ -342,7 +342,7 @@ def test_the_catalog_names_everything_and_suggests(place: Place) -> None:
         "dare_linear",
         "dare_ties",
     } <= set(found["operators"])
-    assert set(found["optimizers"]) == {"cma_es", "nevergrad", "optuna", "random"}
+    assert set(found["optimizers"]) == {"cma_es", "greedy_soup", "nevergrad", "optuna", "random"}
     assert "parameter_space/evollm" in found["search_spaces"]
     assert "json_math" in found["evaluators"]
     assert "local" in found["cluster"]
