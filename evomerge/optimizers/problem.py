@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from evomerge.errors import ConfigError
-from evomerge.recipe.genome import Gene
+from evomerge.recipe.genome import Gene, Genome
 
 __all__ = ["Problem"]
 
@@ -15,7 +16,8 @@ class Problem:
     """The genes, how many numbers make a fitness, and the seed of every random choice.
 
     `workers` (questions in flight at once) and `budget` (questions in all, None: unknown) are
-    estimates: some optimizers plan with them, none may rely on them.
+    estimates: some optimizers plan with them, none may rely on them. `active` says which genes
+    matter at a genome (`SearchSpace.active`); None: all of them, everywhere.
     """
 
     genes: tuple[Gene, ...]
@@ -23,6 +25,7 @@ class Problem:
     objectives: int = 1
     workers: int = 1
     budget: int | None = None
+    active: Callable[[Genome], Sequence[bool]] | None = None
 
     def __post_init__(self) -> None:
         if not self.genes:

@@ -6,7 +6,7 @@ Built in are the members of `OptimizerConfig`. Others come from the entry point 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any, assert_never
 
@@ -20,7 +20,7 @@ from evomerge.optimizers.nevergrad import Nevergrad, NevergradConfig
 from evomerge.optimizers.optuna import Optuna, OptunaConfig
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.random import RandomConfig, RandomSearch
-from evomerge.recipe.genome import Gene
+from evomerge.recipe.genome import Gene, Genome
 from evomerge.recipe.value import Value, parse
 
 __all__ = ["BUILT_IN", "GROUP", "OptimizerConfig", "PluginConfig", "configure", "kinds", "make"]
@@ -91,6 +91,7 @@ def make(
     objectives: int = 1,
     workers: int = 1,
     budget: int | None = None,
+    active: Callable[[Genome], Sequence[bool]] | None = None,
 ) -> Optimizer:
     """Build the optimizer; its library is imported now.
 
@@ -98,7 +99,12 @@ def make(
         ConfigError: the library does not know the name or the options, or cannot do this search.
     """
     problem = Problem(
-        genes=tuple(genes), seed=seed, objectives=objectives, workers=workers, budget=budget
+        genes=tuple(genes),
+        seed=seed,
+        objectives=objectives,
+        workers=workers,
+        budget=budget,
+        active=active,
     )
     match config:
         case CmaEsConfig():

@@ -19,10 +19,17 @@ class FloatGene:
     low: float
     high: float
     log: bool = False
+    start: float | None = None
+    """Where a search begins, in the gene's own unit; None: wherever the optimizer likes."""
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
             raise ValueError(f"gene {self.name!r} needs low < high, got [{self.low}, {self.high}]")
+        if self.start is not None and not self.low <= self.start <= self.high:
+            raise ValueError(
+                f"gene {self.name!r} lies in [{self.low}, {self.high}] and cannot start at"
+                f" {self.start}"
+            )
         if self.log and self.low <= 0:
             raise ValueError(f"gene {self.name!r} is logarithmic and needs low > 0, got {self.low}")
 
@@ -46,10 +53,21 @@ class ChoiceGene:
 
     name: str
     choices: tuple[str, ...]
+    odds: tuple[float, ...] | None = None
+    """How probable each choice is when a search begins; None: all the same."""
 
     def __post_init__(self) -> None:
         if len(self.choices) < 2:
             raise ValueError(f"gene {self.name!r} needs at least two choices, got {self.choices}")
+        if self.odds is not None and (
+            len(self.odds) != len(self.choices)
+            or min(self.odds) <= 0
+            or not math.isclose(sum(self.odds), 1)
+        ):
+            raise ValueError(
+                f"gene {self.name!r} needs a positive probability for each of {self.choices},"
+                f" 1 together, got {self.odds}"
+            )
 
 
 Gene = FloatGene | ChoiceGene

@@ -18,7 +18,7 @@ from evomerge.recipe.source import Source
 from evomerge.recipe.tokenizer import TokenizerChoice
 from evomerge.recipe.value import Value
 
-__all__ = ["Hop", "Merge", "Recipe", "Rule", "Stack", "sources_of"]
+__all__ = ["Hop", "Merge", "Recipe", "Rule", "Scaling", "Stack", "sources_of"]
 
 Parameter = float | int | bool | str
 
@@ -88,21 +88,31 @@ class Merge(Value):
 
 
 class Hop(Value):
-    """Run one layer of one input; `scale` multiplies the whole hidden state that enters it."""
+    """Run one layer of one input; `scale` multiplies what enters it, as the stack's `scaling` says."""
 
     of: str
     layer: Annotated[int, Field(ge=0)]
     scale: float = 1.0
 
 
+Scaling = Literal["stream", "mlp_output"]
+"""What a hop's scale multiplies: `stream` is the whole residual stream that enters the layer, as
+Akiba et al. (2403.13187) write; `mlp_output` only what the hop before added to it last, its MLP's
+output (at the first hop the embedding), as the inference code released with the paper does."""
+
+
 class Stack(Value):
-    """Run the inputs' layers in the order of the hops; no weight is changed."""
+    """Run the inputs' layers in the order of the hops; no weight is changed.
+
+    The result takes embedding and head (with the last norm) from the inputs that it names.
+    """
 
     kind: Literal["stack"] = "stack"
     inputs: Mapping[str, Recipe]
     embedding: str
     head: str
     hops: tuple[Hop, ...]
+    scaling: Scaling = "stream"
 
     @model_validator(mode="after")
     def _laws(self) -> Stack:

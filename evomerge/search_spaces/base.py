@@ -24,6 +24,9 @@ class SearchSpace(Protocol):
     def genome(self, recipe: Recipe) -> Genome:
         """A genome of this recipe; a `RecipeError` says why the space does not hold it."""
 
+    def active(self, genome: Genome) -> tuple[bool, ...]:
+        """Which genes matter there: the recipe stays the same whatever the others are."""
+
     def landmarks(self) -> Mapping[str, Genome]:
         """Genomes worth telling the optimizer first, by label: the uniform merge, each parent."""
 

@@ -138,6 +138,18 @@ class ParameterSpace:
         theirs.check_equals(self._reading(self.recipe(genome)), layers=self._layers)
         return genome
 
+    def active(self, genome: Genome) -> tuple[bool, ...]:
+        """All but the parameters that the genome's method does not take."""
+        signature = self._signature(genome)
+        return tuple(
+            isinstance(gene, ChoiceGene)
+            or any(
+                _takes(model, gene.name.split("@")[0].rpartition(".")[2])
+                for model in (signature.each, signature.shared)
+            )
+            for gene in self.genes
+        )
+
     def _reading(self, recipe: Recipe) -> Reading:
         return Reading(
             recipe,

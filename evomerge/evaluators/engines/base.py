@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from evomerge.recipe.route import Room, Route
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Engine", "Generation", "LogProb", "Sampling", "WeightSource"]
+__all__ = ["DataFlowEngine", "Engine", "Generation", "LogProb", "Sampling", "WeightSource"]
 
 
 class WeightSource(Protocol):
@@ -79,3 +81,23 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free the runtime; the engine may not be used again."""
+
+
+class DataFlowEngine(Engine, Protocol):
+    """An engine whose model is a pool of layers, of which a route says what runs.
+
+    `load` takes a model of `room.layers` layers. Before the first `route` the path is the pool's
+    first layer alone, and means nothing.
+    """
+
+    @property
+    def room(self) -> Room:
+        """Layers in the pool, and most hops of a route."""
+
+    def route(self, route: Route) -> None:
+        """Take another path from now on, and forget every cache that the old one filled.
+
+        Raises:
+            CandidateError: the route is empty, has more hops than the room, or names a layer that
+                is not in the pool. The old path stays.
+        """
