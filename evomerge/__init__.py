@@ -15,17 +15,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evomerge.api import (
-        evaluate,
-        export,
-        export_adapter,
-        learn,
-        measure,
-        merge,
-        merge_adapter,
-        resume,
-        search,
-    )
+    from evomerge.api import evaluate, resume, search
+    from evomerge.making import export, export_adapter, learn, measure, merge, merge_adapter
     from evomerge.study.record import Study
 
 __all__ = [
@@ -44,8 +35,14 @@ __all__ = [
 
 __version__ = version("evomerge")
 
-_HOMES = {name: "evomerge.api" for name in __all__ if name not in ("Study", "__version__")}
-_HOMES["Study"] = "evomerge.study.record"
+_HOMES = {
+    "Study": "evomerge.study.record",
+    **dict.fromkeys(("evaluate", "resume", "search"), "evomerge.api"),
+    **dict.fromkeys(
+        ("export", "export_adapter", "learn", "measure", "merge", "merge_adapter"),
+        "evomerge.making",
+    ),
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The command line: a thin layer over `evomerge.api`.
+"""The command line: a thin layer over `evomerge.api` and `evomerge.making`.
 
 Exit codes: 0 done, 2 the input was wrong (one sentence on stderr), 130 interrupted, 1 anything
 else.
@@ -14,21 +14,18 @@ from typing import Annotated, Any, Literal
 import typer
 import yaml
 
-from evomerge import api, build, catalog, console, tables
+from evomerge import api, build, catalog, cli_making, console, making, tables
 from evomerge import convert as conversion
+from evomerge.arguments import AsJson, Catalog, Dtype, Folder, recipe_named
 from evomerge.config import Job, read_job
 from evomerge.errors import ConfigError, EvomergeError, UserError, did_you_mean
 from evomerge.evaluators import tasks
 from evomerge.evaluators.base import Split
 from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.tasks import LmEvalConfig
-from evomerge.merging.measure.settings import AdaMerging, ExpertMerging, Learning, Reading
 from evomerge.merging.operators import signatures
 from evomerge.optimizers.registry import BUILT_IN as OPTIMIZERS
-from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Merge, Recipe
-from evomerge.recipe.value import parse
-from evomerge.recipe.yaml import dump_recipe, read_mapping, read_recipe
+from evomerge.recipe.yaml import read_mapping, read_recipe
 from evomerge.study.record import Study
 
 __all__ = ["app", "main"]
@@ -40,25 +37,8 @@ app = typer.Typer(
     help="Search for the recipe that merges fine-tuned siblings of one model into a better one.",
 )
 
-Catalog = Annotated[
-    Path | None, typer.Option("--catalog", help="A folder of catalogs that is looked in first.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder.")]
 Engine = Annotated[
     Literal["auto", "transformers", "vllm"], typer.Option(help="What runs the model.")
-]
-Device = Annotated[
-    str, typer.Option(help="torch's name of the device; auto takes the first GPU, or the CPU.")
-]
-Seed = Annotated[int, typer.Option(help="Of what is drawn at random.")]
-Dtype = Annotated[
-    Literal["bfloat16", "float16", "float32"] | None,
-    typer.Option(help="Of the weights written; the parents' own (an adapter: float32) by default."),
-]
-Rank = Annotated[
-    int | None,
-    typer.Option(min=1, help="Truncate an adapter to this rank; exact where left out."),
 ]
 
 
@@ -118,146 +98,8 @@ def show(
             tables.show_study(study, top)
 
 
-@app.command()
-def export(
-    folder: Folder,
-    out: Annotated[Path, typer.Option(help="The new model folder, or the recipe's file.")],
-    trial: Annotated[
-        int | None, typer.Option(help="A candidate's number; the winner where left out.")
-    ] = None,
-    format: Annotated[
-        Literal["hf", "adapter", "recipe", "mergekit"], typer.Option(help="What to write.")
-    ] = "hf",
-    dtype: Dtype = None,
-    rank: Rank = None,
-) -> None:
-    """The winner (or any candidate) as a model folder with a card, as an adapter or a recipe."""
-    _check_rank(rank, format)
-    if format == "recipe":
-        label = api.export_recipe(folder, out, candidate=trial)
-    elif format == "mergekit":
-        label = api.export_mergekit(folder, out, candidate=trial, dtype=dtype)
-    elif format == "adapter":
-        with console.merging(out) as progress:
-            label = api.export_adapter(
-                folder, out, candidate=trial, dtype=dtype, rank=rank, progress=progress
-            )
-    else:
-        with console.merging(out) as progress:
-            label = api.export(folder, out, candidate=trial, dtype=dtype, progress=progress)
-    typer.echo(f"{out}: {label}")
-
-
-@app.command()
-def merge(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe's YAML file.")],
-    out: Annotated[Path, typer.Option(help="The new model folder, or the adapter's.")],
-    format: Annotated[
-        Literal["model", "adapter"],
-        typer.Option(help="A whole model, or one LoRA adapter where adapters are merged."),
-    ] = "model",
-    dtype: Dtype = None,
-    rank: Rank = None,
-) -> None:
-    """Build one recipe as a model folder, tensor by tensor, or as one LoRA adapter."""
-    _check_rank(rank, format)
-    with console.merging(out) as progress:
-        if format == "adapter":
-            warnings = api.merge_adapter(recipe, out, dtype=dtype, rank=rank, progress=progress)
-        else:
-            warnings = api.merge(recipe, out, dtype=dtype, progress=progress)
-    for warning in warnings:
-        console.warn(warning)
-    typer.echo(str(out))
-
-
-@app.command()
-def measure(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL|SOURCE", help="A folder, a hub name, a source's file.")
-    ],
-    out: Annotated[Path, typer.Option(help="The new folder of statistics.")],
-    text: Annotated[
-        Path | None, typer.Option(help="What the model is good at: plain text, or .jsonl.")
-    ] = None,
-    what: Annotated[str, typer.Option(help="Of fisher and gram, with a comma.")] = "fisher,gram",
-    second_moment: Annotated[
-        Path | None, typer.Option(help="Adam's exp_avg_sq by checkpoint name, safetensors.")
-    ] = None,
-    rank1: Annotated[
-        bool, typer.Option("--rank1", help="Keep row and column sums of second moments.")
-    ] = False,
-    adapter: Annotated[str | None, typer.Option(help="A LoRA adapter on the model.")] = None,
-    examples: Annotated[int, typer.Option(min=1, help="At most so many windows.")] = 256,
-    length: Annotated[int, typer.Option(min=2, help="Most tokens of a window.")] = 512,
-    labels: Annotated[
-        Literal["sampled", "observed"], typer.Option(help="Of the Fisher information.")
-    ] = "sampled",
-    device: Device = "auto",
-    seed: Seed = 0,
-) -> None:
-    """Measure what fisher, regmean, ota and ffg need of a model, into a folder of statistics."""
-    source = _model(model)
-    if not isinstance(source, Source):
-        raise ConfigError(f"{model}: is no source; merge it first, and measure the model")
-    if adapter is not None:
-        local = str(Path(adapter).resolve()) if Path(adapter).exists() else adapter
-        source = source.model_copy(update={"adapter": local})
-    with console.counting(f"measuring into {out}") as progress:
-        warnings = api.measure(
-            source,
-            out,
-            text=text,
-            what=[one.strip() for one in what.split(",") if one.strip()],
-            reading=Reading(
-                examples=examples, length=length, labels=labels, device=device, seed=seed
-            ),
-            second_moment=second_moment,
-            rank1=rank1,
-            progress=progress,
-        )
-    for warning in warnings:
-        console.warn(warning)
-    typer.echo(str(out))
-
-
-@app.command()
-def learn(
-    recipe: Annotated[
-        Path, typer.Argument(metavar="RECIPE", help="Of method adamerging or expert_merging.")
-    ],
-    text: Annotated[
-        list[str], typer.Option(metavar="NAME=FILE", help="An expert's text; one for each expert.")
-    ],
-    out: Annotated[Path, typer.Option(help="The new folder: statistics and recipe.yaml.")],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="steps, batch, examples, length, rate, start, and for expert_merging gamma,"
-            " temperature, layers, budget (++), kappa.",
-        ),
-    ] = None,
-    device: Device = "auto",
-    seed: Seed = 0,
-) -> None:
-    """Learn the coefficients of an adamerging or expert_merging recipe on unlabelled text."""
-    parsed = read_recipe(recipe)
-    kinds: dict[str, type[AdaMerging] | type[ExpertMerging]] = {
-        "adamerging": AdaMerging,
-        "expert_merging": ExpertMerging,
-    }
-    method = parsed.method if isinstance(parsed, Merge) else parsed.kind
-    if method not in kinds:
-        raise ConfigError(f"{recipe}: nothing to learn for {method!r}, only for {', '.join(kinds)}")
-    given = {key: yaml.safe_load(value) for key, value in _pairs(settings or [], "--set").items()}
-    learning: Learning = parse(
-        kinds[method], {**given, "device": device, "seed": seed}, origin="--set"
-    )
-    with console.counting(f"learning into {out}") as progress:
-        made = api.learn(recipe, _pairs(text, "--text"), out, settings=learning, progress=progress)
-    typer.echo(dump_recipe(made), nl=False)
+for command in (cli_making.export, cli_making.merge, cli_making.measure, cli_making.learn):
+    app.command()(command)
 
 
 @app.command()
@@ -273,7 +115,7 @@ def convert(
     if out is None:
         typer.echo(text, nl=False)
     else:
-        api.write_new(out, text)
+        making.write_new(out, text)
         typer.echo(str(out))
 
 
@@ -290,7 +132,7 @@ def evaluate(
 ) -> None:
     """Score one model or one recipe."""
     report = api.evaluate(
-        _model(model),
+        recipe_named(model),
         _evaluator(evaluator, catalog_folder),
         split=split,
         engine=EngineConfig(kind=engine),
@@ -353,34 +195,9 @@ def main() -> None:
         _leave("interrupted; what a search had finished is on record", 130)
 
 
-def _check_rank(rank: int | None, format: str) -> None:
-    if rank is not None and format != "adapter":
-        raise ConfigError(f"--rank is of an adapter's ranks, which --format {format} has not")
-
-
 def _leave(message: str, code: int) -> None:
     typer.echo(f"evomerge: {message}", err=True)
     sys.exit(code)
-
-
-def _model(name: str) -> Recipe:
-    """A recipe's file, or the source that a folder or a hub repository is."""
-    if name.endswith((".yaml", ".yml", ".json")):
-        return read_recipe(Path(name))
-    return Source(model=str(Path(name).resolve()) if Path(name).exists() else name)
-
-
-def _pairs(given: list[str], option: str) -> dict[str, str]:
-    """`NAME=VALUE` as a mapping."""
-    found = {}
-    for one in given:
-        name, equals, value = one.partition("=")
-        if not (name and equals and value):
-            raise ConfigError(f"{option} {one}: expected NAME=VALUE")
-        if name in found:
-            raise ConfigError(f"{option}: {name!r} is given twice")
-        found[name] = value
-    return found
 
 
 def _evaluator(name: str, catalog_folder: Path | None) -> LmEvalConfig:

@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 import evomerge
-from evomerge import api
+from evomerge.study.choice import winner
 from evomerge.study.record import Study
 from tests.merging.loadable import Loadable, check_loads
-from tests.test_cli import TASK
+from tests.place import TASK
 
 
 @pytest.fixture
@@ -60,17 +60,10 @@ def test_a_search_over_adapters_ends_in_an_adapter(job: Path, tmp_path: Path) ->
     evomerge.search(job, tmp_path / "study")
     with Study.open(tmp_path / "study", write=False) as study:
         assert [one.state for one in study.candidates()] == ["done"] * 6
-        label, recipe = api.winner(study)
+        label, recipe = winner(study)
     out = tmp_path / "adapter"
     assert evomerge.export_adapter(tmp_path / "study", out) == label
     check_loads(recipe, str(tmp_path / "models" / "base"), out)
     assert "## Scores" in (out / "README.md").read_text()
     evomerge.export_adapter(tmp_path / "study", tmp_path / "cut", rank=1)
     assert "## Scores" not in (tmp_path / "cut" / "README.md").read_text()
-
-
-def test_a_recipe_of_adapters_becomes_an_adapter(tmp_path: Path) -> None:
-    models = Loadable(tmp_path / "models")
-    recipe = models.recipe("task_arithmetic", "one", "two")
-    assert evomerge.merge_adapter(recipe, tmp_path / "adapter") == []
-    check_loads(recipe, models.base.model, tmp_path / "adapter")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
-from typing import Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from evomerge.merging.adapter import LowRank
 from evomerge.merging.bank import Bank
+from evomerge.merging.measure.hooks import GradientHooks
 from evomerge.merging.measure.live import Live
 from evomerge.merging.operators.learned import pieces
 from evomerge.merging.vectors import Vector
@@ -22,7 +22,7 @@ Link = Literal["clamp", "sigmoid"]
 """How a coefficient follows from the number that is learned."""
 
 
-class Coefficients:
+class Coefficients(GradientHooks):
     """One for each expert and piece of a tensor: th = th_0 + sum_i a_i o tau_i.
 
     Its gradient is the inner product of the weight's gradient with the piece of the task vector.
@@ -43,7 +43,8 @@ class Coefficients:
         elsewhere: Mapping[str, float],
     ) -> None:
         """`counts`: tensor -> pieces; `elsewhere`: those that are not learned, 0 if not named."""
-        self._live, self._bank, self._base, self._experts = live, bank, base, experts
+        super().__init__(live, sorted(counts))
+        self._bank, self._base, self._experts = bank, base, experts
         self._link, self._elsewhere = link, elsewhere
         raw = start if link == "clamp" else float(torch.logit(torch.tensor(start)))
         self._raw = {
@@ -51,24 +52,6 @@ class Coefficients:
             for name, count in sorted(counts.items())
         }
         self._slopes = {name: torch.zeros_like(raw) for name, raw in self._raw.items()}
-
-    def __enter__(self) -> Self:
-        self._hooks = []
-        for name in self._raw:
-            parameter = self._live.parameters[name]
-            parameter.requires_grad_(True)
-            self._hooks.append(parameter.register_post_accumulate_grad_hook(self._take(name)))
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for hook in self._hooks:
-            hook.remove()
-        self._live.model.requires_grad_(False)
 
     @property
     def learned(self) -> list[Tensor]:
@@ -125,16 +108,10 @@ class Coefficients:
     def _vectors(self, name: str) -> list[Vector]:
         return [self._bank.change(expert, self._base, name) for expert in self._experts]
 
-    def _take(self, name: str) -> Callable[[Tensor], None]:
-        def take(parameter: Tensor) -> None:
-            assert parameter.grad is not None
-            gradient = parameter.grad.to("cpu")
-            slopes = self._slopes[name]
-            for i, vector in enumerate(self._vectors(name)):
-                slopes[i] += _inner(gradient, vector, slopes.shape[1])
-            parameter.grad = None
-
-        return take
+    def _use(self, name: str, gradient: Tensor) -> None:
+        slopes, gradient = self._slopes[name], gradient.to("cpu")
+        for i, vector in enumerate(self._vectors(name)):
+            slopes[i] += _inner(gradient, vector, slopes.shape[1])
 
 
 def _add(weight: Tensor, vector: Vector, coefficients: Sequence[float]) -> None:

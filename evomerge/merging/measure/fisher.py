@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Literal, Self
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from evomerge.merging.draws import keys
+from evomerge.merging.measure.hooks import GradientHooks
 from evomerge.merging.measure.live import Live
 
 __all__ = ["Fisher"]
 
 
-class Fisher:
+class Fisher(GradientHooks):
     """F = sum over examples of (d log p(y | x) / d th)^2, over the number of tokens predicted.
 
     An example is a window of text, and log p the sum over its tokens. `sampled`: the labels y are
@@ -26,26 +26,10 @@ class Fisher:
     """
 
     def __init__(self, live: Live, labels: Literal["sampled", "observed"], seed: int) -> None:
-        self._live, self._labels, self._seed = live, labels, seed
+        super().__init__(live, live.distinct)
+        self._labels, self._seed = labels, seed
         self._sums = {n: torch.zeros_like(p) for n, p in live.distinct.items()}
         self._examples = self._tokens = 0
-
-    def __enter__(self) -> Self:
-        self._hooks = []
-        for name, parameter in self._live.distinct.items():
-            parameter.requires_grad_(True)
-            self._hooks.append(parameter.register_post_accumulate_grad_hook(self._take(name)))
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for hook in self._hooks:
-            hook.remove()
-        self._live.model.requires_grad_(False)
 
     def add(self, tokens: Sequence[int], logits: Tensor) -> None:
         """An example, and what the model said of it: (tokens, vocabulary), with its graph."""
@@ -66,13 +50,8 @@ class Fisher:
             for name, parameter in self._live.parameters.items()
         }
 
-    def _take(self, name: str) -> Callable[[Tensor], None]:
-        def take(parameter: Tensor) -> None:
-            assert parameter.grad is not None
-            self._sums[name].addcmul_(parameter.grad, parameter.grad)
-            parameter.grad = None
-
-        return take
+    def _use(self, name: str, gradient: Tensor) -> None:
+        self._sums[name].addcmul_(gradient, gradient)
 
     def _drawn(self, likely: Tensor) -> Tensor:
         """A label a position; drawn on the CPU, so that they do not depend on the device."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
+from evomerge.merging.measure.hooks import Hooks
 from evomerge.merging.measure.live import Live
 
 __all__ = ["Grams"]
 
 
-class Grams:
+class Grams(Hooks):
     """G = X^T X over the number of rows of X, a row for each token that a layer saw.
 
     Of every `torch.nn.Linear` but a head that is tied to the embedding.
@@ -35,25 +36,13 @@ class Grams:
         }
         self._rows = dict.fromkeys(self._layers, 0)
 
-    def __enter__(self) -> Self:
-        self._hooks = [
-            layer.register_forward_pre_hook(self._take(name))
-            for name, layer in self._layers.items()
-        ]
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for hook in self._hooks:
-            hook.remove()
-
     def tensors(self) -> dict[str, Tensor]:
         """Weight's checkpoint name -> (n, n) for n inputs."""
         return {n: (total / max(self._rows[n], 1)).cpu() for n, total in self._sums.items()}
+
+    def _hang(self) -> Iterator[RemovableHandle]:
+        for name, layer in self._layers.items():
+            yield layer.register_forward_pre_hook(self._take(name))
 
     def _take(self, name: str) -> Callable[[Any, tuple[Any, ...]], None]:
         def take(layer: Any, inputs: tuple[Any, ...]) -> None:

@@ -1,0 +1,266 @@
+"""The verbs that make something: a model, an adapter, a recipe, a folder of statistics.
+
+Each writes to a place that is not there yet, whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from evomerge import build
+from evomerge.cluster.target import load
+from evomerge.convert import to_mergekit
+from evomerge.errors import UserError, about
+from evomerge.merging.adapter_fit import adapter_base
+from evomerge.merging.measure.settings import Learning, Reading
+from evomerge.merging.operators import signatures
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Merge, Recipe
+from evomerge.recipe.yaml import dump_recipe, read_recipe
+from evomerge.study.card import card
+from evomerge.study.choice import chosen
+from evomerge.study.comparison import Comparison
+from evomerge.study.record import Study
+
+__all__ = [
+    "export",
+    "export_adapter",
+    "export_mergekit",
+    "export_recipe",
+    "learn",
+    "measure",
+    "merge",
+    "merge_adapter",
+    "write_new",
+]
+
+
+def export(
+    folder: Path | str,
+    out: Path | str,
+    *,
+    candidate: int | None = None,
+    dtype: str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> str:
+    """Build the winner, or a candidate by number, as a model folder; its label is returned.
+
+    Raises:
+        UserError: `out` is not empty, or there is no such candidate.
+    """
+    with Study.open(folder, write=False) as study:
+        label, recipe = chosen(study, candidate)
+        text = _study_card(study, label, recipe, scored=candidate is None)
+    _write(recipe, Path(out), text, dtype, progress)
+    return label
+
+
+def export_adapter(
+    folder: Path | str,
+    out: Path | str,
+    *,
+    candidate: int | None = None,
+    dtype: str | None = None,
+    rank: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> str:
+    """The winner, or a candidate by number, as one LoRA adapter; its label is returned.
+
+    Exact in float32 unless `rank` truncates it.
+
+    Raises:
+        UserError: the result is not one adapter, `out` is not empty, or there is no such candidate.
+    """
+    with Study.open(folder, write=False) as study:
+        label, recipe = chosen(study, candidate)
+        base = adapter_base(recipe, signatures(), origin=f"{study.path}: {label}")
+        # The scores are those of the exact merge.
+        scored = candidate is None and rank is None
+        text = _study_card(study, label, recipe, scored=scored, adapter_on=base)
+    _write_adapter(recipe, Path(out), text, dtype, rank, progress)
+    return label
+
+
+def export_recipe(folder: Path | str, out: Path | str, *, candidate: int | None = None) -> str:
+    """The winner's recipe, or a candidate's, as a YAML file; its label is returned.
+
+    Raises:
+        UserError: `out` exists, or there is no such candidate.
+    """
+    with Study.open(folder, write=False) as study:
+        label, recipe = chosen(study, candidate)
+    write_new(Path(out), dump_recipe(recipe))
+    return label
+
+
+def export_mergekit(
+    folder: Path | str, out: Path | str, *, candidate: int | None = None, dtype: str | None = None
+) -> str:
+    """The winner's recipe, or a candidate's, as mergekit's YAML; its label is returned.
+
+    Raises:
+        UserError: `out` exists, there is no such candidate, or mergekit cannot be told the recipe.
+    """
+    with Study.open(folder, write=False) as study:
+        label, recipe = chosen(study, candidate)
+    with about(f"{folder}: {label}"):
+        write_new(Path(out), to_mergekit(recipe, dtype=dtype))
+    return label
+
+
+def merge(
+    recipe: Recipe | Path | str,
+    out: Path | str,
+    *,
+    dtype: str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[str]:
+    """Build one recipe as a model folder; the warnings worth telling are returned.
+
+    Raises:
+        UserError: the recipe cannot be built, or `out` is not empty; nothing is left behind.
+    """
+    out = Path(out)
+    recipe, origin = _read(recipe)
+    warnings = build.check_recipe(recipe, origin)
+    text = card(title=out.name, recipe=recipe, job=None, comparison=None)
+    _write(recipe, out, text, dtype, progress)
+    return warnings
+
+
+def merge_adapter(
+    recipe: Recipe | Path | str,
+    out: Path | str,
+    *,
+    dtype: str | None = None,
+    rank: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[str]:
+    """Build one recipe over adapters as one LoRA adapter; the warnings are returned.
+
+    Exact in float32 unless `rank` truncates it.
+
+    Raises:
+        UserError: the result is not one adapter, or `out` is not empty; nothing is left behind.
+    """
+    out = Path(out)
+    recipe, origin = _read(recipe)
+    warnings = build.check_recipe(recipe, origin)
+    base = adapter_base(recipe, signatures(), origin=origin)
+    text = card(title=out.name, recipe=recipe, job=None, comparison=None, adapter_on=base)
+    _write_adapter(recipe, out, text, dtype, rank, progress)
+    return warnings
+
+
+def measure(
+    source: Source | Path | str,
+    out: Path | str,
+    *,
+    text: Path | str | None = None,
+    what: Sequence[str] = ("fisher", "gram"),
+    reading: Reading | None = None,
+    second_moment: Path | str | None = None,
+    rank1: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[str]:
+    """Write a folder of statistics of a model; the warnings worth telling are returned.
+
+    `what` is measured on `text`, plain or JSON lines; `second_moment` is a safetensors file of
+    Adam's `exp_avg_sq`, taken over whole, or with `rank1` as row and column sums.
+
+    Raises:
+        UserError: model, text or moments are unfit, or `out` exists; nothing is left behind.
+    """
+    found: list[str] = load("evomerge.merging.measure.measuring:measure")(
+        source if isinstance(source, Source) else Source(model=str(source)),
+        Path(out),
+        text=Path(text) if text is not None else None,
+        what=what,
+        reading=reading or Reading(),
+        second_moment=Path(second_moment) if second_moment is not None else None,
+        rank1=rank1,
+        progress=progress,
+    )
+    return found
+
+
+def learn(
+    recipe: Recipe | Path | str,
+    texts: Mapping[str, Path | str],
+    out: Path | str,
+    *,
+    settings: Learning,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Merge:
+    """Learn the coefficients of an `adamerging` or `expert_merging` recipe; the recipe with them.
+
+    `texts`: an unlabelled text for each expert, plain or JSON lines. `out` receives a folder of
+    statistics for each expert and `recipe.yaml`.
+
+    Raises:
+        UserError: recipe or texts are unfit, or `out` exists; nothing is left behind.
+    """
+    recipe, origin = _read(recipe)
+    made: Merge = load("evomerge.merging.measure.learning:learn")(
+        recipe,
+        {name: Path(text) for name, text in texts.items()},
+        Path(out),
+        settings=settings,
+        origin=origin,
+        progress=progress,
+    )
+    return made
+
+
+def write_new(out: Path, text: str) -> None:
+    """Write a text file that is not there yet.
+
+    Raises:
+        UserError: it is.
+    """
+    if out.exists():
+        raise UserError(f"{out}: exists already; name a new file or remove it")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, encoding="utf-8")
+
+
+def _read(recipe: Recipe | Path | str) -> tuple[Recipe, str]:
+    """(recipe, what messages call it)."""
+    if isinstance(recipe, Path | str):
+        return read_recipe(Path(recipe)), str(recipe)
+    return recipe, "recipe"
+
+
+def _write(
+    recipe: Recipe, out: Path, text: str, dtype: str | None, progress: Callable[[int, int], None]
+) -> None:
+    load("evomerge.merging.checkpoint:write_checkpoint")(
+        recipe, out, card=text, dtype=dtype, progress=progress
+    )
+
+
+def _write_adapter(
+    recipe: Recipe,
+    out: Path,
+    text: str,
+    dtype: str | None,
+    rank: int | None,
+    progress: Callable[[int, int], None],
+) -> None:
+    load("evomerge.merging.adapter_checkpoint:write_adapter")(
+        recipe, out, card=text, dtype=dtype, rank=rank, progress=progress
+    )
+
+
+def _study_card(
+    study: Study, label: str, recipe: Recipe, *, scored: bool, adapter_on: Source | None = None
+) -> str:
+    comparison = study.get("comparison") if scored else None
+    return card(
+        title=f"{study.name}, {label}",
+        recipe=recipe,
+        job=study.job,
+        comparison=Comparison.from_json(comparison) if comparison else None,
+        adapter_on=adapter_on,
+    )

@@ -1,0 +1,154 @@
+"""Making models, adapters and statistics from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from evomerge.config import read_job
+from evomerge.recipe.genome import FloatGene
+from evomerge.study.record import Study
+from tests.merging.measure.conftest import Trained
+from tests.place import Place
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    made = Place(tmp_path / "here")
+    made.write()
+    return made
+
+
+def test_merging_a_recipe_writes_a_model_once(place: Place) -> None:
+    recipe = {
+        "kind": "merge",
+        "method": "linear",
+        "inputs": {"a": {"model": "models/base"}, "b": {"model": "models/math"}},
+        "rules": [{"where": {}, "a": {"weight": 1}, "b": {"weight": 1}}],
+    }
+    (place.folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    ended = place.run("merge", "recipe.yaml", "--out", "merged")
+    assert ended.returncode == 0, ended.stderr
+    assert (place.folder / "merged" / "model.safetensors").exists()
+    assert "exists already" in place.refuses("merge", "recipe.yaml", "--out", "merged")
+
+
+def _adapters(place: Place, method: str, **rule: Any) -> dict[str, Any]:
+    """A recipe over the family's adapters, written to recipe.yaml."""
+    base = {"model": "models/base"}
+    recipe = {
+        "kind": "merge",
+        "method": method,
+        "base": "base",
+        "inputs": {
+            "base": base,
+            "l": base | {"adapter": "models/lora"},
+            "o": base | {"adapter": "models/other-lora"},
+        },
+        "rules": [{"where": {}, "l": {"weight": 0.5}, "o": {"weight": -1}, **rule}],
+    }
+    (place.folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    return recipe
+
+
+def test_merging_adapters_into_one(place: Place) -> None:
+    _adapters(place, "task_arithmetic")
+    into = ("merge", "recipe.yaml", "--format", "adapter")
+    ended = place.run(*into, "--out", "merged")
+    assert ended.returncode == 0, ended.stderr
+    assert {path.name for path in (place.folder / "merged").iterdir()} == {
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "recipe.yaml",
+    }
+    assert "library_name: peft" in (place.folder / "merged" / "README.md").read_text()
+    assert "exists already" in place.refuses(*into, "--out", "merged")
+    assert place.run(*into, "--out", "cut", "--rank", "1").returncode == 0
+    config = json.loads((place.folder / "cut" / "adapter_config.json").read_text())
+    assert config["r"] == 1
+    refused = place.refuses("merge", "recipe.yaml", "--out", "model", "--rank", "1")
+    assert "--rank is of an adapter's ranks" in refused
+
+
+def test_what_is_not_one_adapter(place: Place) -> None:
+    _adapters(place, "ties")
+    said = "recipe.yaml: the result is not one adapter: method 'ties' (family elementwise)"
+    assert said in place.refuses("merge", "recipe.yaml", "--out", "m", "--format", "adapter")
+
+
+def test_adapter_methods_refuse_what_is_no_adapter(place: Place) -> None:
+    recipe = _adapters(place, "lorahub")
+    recipe["inputs"]["o"] = {"model": "models/math"}
+    (place.folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    said = "recipe.yaml: method 'lorahub' merges LoRA adapters on one model; 'o' has no adapter"
+    for command in (("check", "recipe.yaml"), ("merge", "recipe.yaml", "--out", "m")):
+        assert said in place.refuses(*command)
+
+
+def test_exporting_a_candidate_as_an_adapter(place: Place) -> None:
+    recipes = {"t": _adapters(place, "task_arithmetic"), "s": _adapters(place, "ties")}
+    job = read_job(place.folder / "job.yaml").model_dump(mode="json")
+    genes = [FloatGene(name="g", low=0, high=1)]
+    for name, recipe in recipes.items():
+        for source in recipe["inputs"].values():
+            source |= {key: str(place.folder / path) for key, path in source.items()}
+        with Study.create(place.folder / name, name=name, job=job, genes=genes) as study:
+            study.put("winner", {"label": "candidate 3", "recipe": recipe, "fitness": 1.0})
+    ended = place.run("export", "t", "--out", "adapter", "--format", "adapter")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == "adapter: candidate 3\n"
+    assert "# t, candidate 3" in (place.folder / "adapter" / "README.md").read_text()
+    assert (place.folder / "adapter" / "adapter_model.safetensors").exists()
+    said = place.refuses("export", "s", "--out", "other", "--format", "adapter")
+    assert "s: candidate 3: the result is not one adapter: method 'ties'" in said
+    assert "--format hf" in place.refuses("export", "t", "--out", "other", "--rank", "2")
+
+
+def test_measuring_and_merging_with_what_was_measured(place: Place) -> None:
+    trained = Trained(place.folder / "trained")
+    small = ("--examples", "1", "--length", "16", "--device", "cpu")
+    for name in ("math", "json"):
+        text, out = f"trained/{name}.jsonl", f"of-{name}"
+        ended = place.run("measure", f"trained/{name}", "--text", text, "--out", out, *small)
+        assert ended.returncode == 0, ended.stderr
+    inputs = {n: {"model": f"trained/{n}", "statistics": f"of-{n}"} for n in trained.texts}
+    for method in ("fisher", "regmean"):
+        recipe = {"kind": "merge", "method": method, "inputs": inputs}
+        (place.folder / "r.yaml").write_text(yaml.safe_dump(recipe))
+        assert place.run("check", "r.yaml").returncode == 0
+        assert place.run("merge", "r.yaml", "--out", method).returncode == 0
+    inputs["json"]["statistics"] = "of-math"
+    (place.folder / "r.yaml").write_text(yaml.safe_dump(recipe))
+    assert "these are statistics of" in place.refuses("check", "r.yaml")
+    again = ("measure", "trained/math", "--text", "trained/math.jsonl", "--out", "of-math")
+    assert "exists already" in place.refuses(*again)
+    assert "did you mean 'gram'?" in place.refuses(*again[:-1], "new", "--what", "gramm")
+    assert "is no source" in place.refuses("measure", "r.yaml", "--out", "new")
+
+
+def test_learning_coefficients(place: Place) -> None:
+    trained = Trained(place.folder / "trained")
+    inputs = {n: {"model": f"trained/{n}"} for n in ("base", "math", "json")}
+    recipe = {"kind": "merge", "method": "expert_merging", "base": "base", "inputs": inputs}
+    (place.folder / "r.yaml").write_text(yaml.safe_dump(recipe))
+    texts = [f"--text={name}={path}" for name, path in trained.texts.items()]
+    learn = ("learn", "r.yaml", *texts, "--device", "cpu", "--set", "length=16")
+    ended = place.run(*learn, "--set", "steps=1", "--out", "learned")
+    assert ended.returncode == 0, ended.stderr
+    assert yaml.safe_load(ended.stdout)["inputs"]["math"]["statistics"].endswith("learned/math")
+    merged = place.run("merge", "learned/recipe.yaml", "--out", "merged")
+    assert merged.returncode == 0, merged.stderr
+    out = ("--out", "new")
+    assert "unknown key 'step'; did you mean 'steps'?" in place.refuses(
+        *learn, "--set", "step=1", *out
+    )
+    assert "expected NAME=VALUE" in place.refuses("learn", "r.yaml", "--text", "math", *out)
+    assert "is given twice" in place.refuses(*learn, texts[0], *out)
+    recipe["method"] = "ties"
+    (place.folder / "r.yaml").write_text(yaml.safe_dump(recipe))
+    assert "nothing to learn for 'ties'" in place.refuses(*learn, *out)
