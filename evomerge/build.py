@@ -27,7 +27,7 @@ from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.registry import make
 from evomerge.recipe.check import check_methods
 from evomerge.recipe.genome import ChoiceGene, Genome
-from evomerge.recipe.route import Room
+from evomerge.recipe.route import Room, in_use
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe, Stack, sources_of
 from evomerge.search_spaces import baselines as reference
@@ -47,6 +47,7 @@ __all__ = [
     "optimizer",
     "recipe_cost",
     "room",
+    "room_for",
     "skeleton",
     "space",
 ]
@@ -142,6 +143,20 @@ def room(job: Job) -> Room | None:
     counts = _counts(job.space.chosen(job.sources, "space"))
     hops = max(_data_flow(job.space, job).max_hops, *counts.values())
     return Room(layers=sum(counts.values()), hops=hops)
+
+
+def room_for(recipe: Recipe, origin: str) -> Room | None:
+    """What an engine needs room for to run this recipe; None where its weights are merged.
+
+    Raises:
+        SourceError: the recipe is a stack of layers that no engine can route.
+    """
+    if not isinstance(recipe, Stack):
+        return None
+    with about(origin):
+        check_routable(recipe)
+    pool, route = in_use(recipe)
+    return Room(layers=len(pool.hops), hops=len(route.layers))
 
 
 def _data_flow(config: DataFlowSpaceConfig, job: Job) -> DataFlowSpace:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import cast
 
 from evomerge.cluster.base import Work
 from evomerge.cluster.config import WorkerConfig
 from evomerge.cluster.mount import Merged, Mount, Routed
 from evomerge.errors import CandidateError, UserError
 from evomerge.evaluators.base import Evaluator, Failure, Outcome
-from evomerge.evaluators.engines.base import DataFlowEngine, Engine
+from evomerge.evaluators.engines.base import Engine
 from evomerge.evaluators.engines.start import start
 from evomerge.evaluators.harness import LmEvalEvaluator
 from evomerge.merging.sources import model_folder
@@ -24,12 +23,14 @@ class Worker:
 
     def __init__(self, config: WorkerConfig) -> None:
         folder: Path = model_folder(config.skeleton)
-        self._engine: Engine = start(config.engine, folder, config.room)
-        self._mount: Mount = (
-            Merged(self._engine)
-            if config.room is None
-            else Routed(cast(DataFlowEngine, self._engine))
-        )
+        self._engine: Engine
+        self._mount: Mount
+        if config.room is None:
+            self._engine = start(config.engine, folder)
+            self._mount = Merged(self._engine)
+        else:
+            self._engine = flow = start(config.engine, folder, config.room)
+            self._mount = Routed(flow)
         self._evaluator: Evaluator = LmEvalEvaluator(config.evaluator)
 
     def perform(self, work: Work) -> Outcome:
