@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from evomerge.recipe.genome import ChoiceGene, Gene
 
@@ -33,6 +33,6 @@ def _beginning(gene: Gene, mean: float, sigma: float) -> float:
     if gene.odds is None:
         return mean
     if len(gene.odds) == 2:
-        return float(0.5 + sigma * norm.ppf(gene.odds[1]))
+        return 0.5 + sigma * NormalDist().inv_cdf(gene.odds[1])
     middles = (np.arange(len(gene.odds)) + 0.5) / len(gene.odds)
     return float(middles @ gene.odds)

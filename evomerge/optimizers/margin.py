@@ -7,14 +7,18 @@ Black-Box Optimization", GECCO, section 4.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 __all__ = ["Margin"]
 
 Array = NDArray[np.float64]
+
+# Phi and the quantile of 1 - p. The standard library's: SciPy would be imported with the registry.
+_below = np.vectorize(NormalDist().cdf, otypes=[float])
+_quantile = np.vectorize(lambda p: -NormalDist().inv_cdf(p), otypes=[float])
 
 
 class Margin:
@@ -43,11 +47,11 @@ class Margin:
         high = np.clip(place + 1, 1, self._sizes - 1) / self._sizes
         outer = low == high
         # Outer interval: the mean stays within reach of the one threshold.
-        reach = std * self._stretch * norm.isf(self._least)
+        reach = std * self._stretch * _quantile(self._least)
         near = np.clip(mean, low - reach, high + reach)
         # Inner interval: both sides get what they lack, in proportion from what has it to spare.
         spread = std * self._stretch
-        below, above = norm.cdf((low - mean) / spread), norm.sf((high - mean) / spread)
+        below, above = _below((low - mean) / spread), _below((mean - high) / spread)
         between = 1 - below - above
         half = self._least / 2
         short = ~outer & (np.minimum(below, above) < half)
@@ -56,8 +60,8 @@ class Margin:
         excess = (1 - total) / np.where(short, total - 3 * half, 1)
         below, above = below + excess * (below - half), above + excess * (above - half)
         # At least half of `least`, and less than one half: the mean's own interval has the rest.
-        z_below = norm.isf(np.clip(below, half, 0.5 - 1e-10))
-        z_above = norm.isf(np.clip(above, half, 0.5 - 1e-10))
+        z_below = _quantile(np.clip(below, half, 0.5 - 1e-10))
+        z_above = _quantile(np.clip(above, half, 0.5 - 1e-10))
         both = z_below + z_above
         self._stretch = np.where(short, (high - low) / (both * std), self._stretch)
         between_both = (low * z_above + high * z_below) / both
