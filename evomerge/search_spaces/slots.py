@@ -18,7 +18,8 @@ __all__ = ["Jumps", "Order", "Pool", "Slots", "Step"]
 
 Order = Literal["by_input", "by_depth"]
 """by_input: all layers of the first input, then all of the next; by_depth: the first layer of each,
-then the second of each, so that one repetition holds every way of changing between siblings."""
+then the second of each, so that one repetition holds every way of changing between siblings; at
+each depth the first input's comes last, so that going upward it runs where no other's does."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,9 @@ class Pool:
             for first in range(0, count, block)
         ]
         if order == "by_depth":  # where depths differ, by the share of the depth
-            names = list(counts)
-            blocks.sort(key=lambda one: (one.first / counts[one.of], names.index(one.of)))
+            own, *others = counts
+            rank = {name: number for number, name in enumerate([*others, own])}
+            blocks.sort(key=lambda one: (one.first / counts[one.of], rank[one.of]))
         self.blocks: tuple[Block, ...] = tuple(blocks)
         self._at = {(one.of, one.first): place for place, one in enumerate(blocks)}
         own = [place for place, one in enumerate(blocks) if one.of == next(iter(counts))]
@@ -133,6 +135,8 @@ class Slots:
         longest = sum(pool.blocks[place].size for place in (*ends, *offered))
         self.max_hops = min(max_hops or longest, longest)
         self._jumps = jumps
+        self._to_end = jumps.model_copy(update={"most": None})
+        """The way to the forced end may be longer."""
 
     def place(self, slot: int) -> int:
         """The place in the pool of the block that a slot offers."""
@@ -146,8 +150,8 @@ class Slots:
     def path(self, runs: Sequence[bool]) -> tuple[list[Step], list[bool]]:
         """(path, heeded): the steps, and of each slot whether its indicator was heeded.
 
-        A slot is passed over where its jump is not allowed or the path has no room left. A path
-        without a step is that of the first input's first block.
+        A slot is passed over where its jump, or one from it to the forced end, is not allowed, or
+        the path has no room left. A path without a step is that of the first input's first block.
         """
         blocks = self.pool.blocks
         steps = [Step(None, self.pool.first)] if self.first else []
@@ -157,8 +161,10 @@ class Slots:
         heeded = []
         for slot, run in enumerate(runs):
             place = self.place(slot)
-            fits = blocks[place].size <= left and (
-                not steps or self._jumps.allow(blocks[steps[-1].place], blocks[place])
+            fits = (
+                blocks[place].size <= left
+                and (not steps or self._jumps.allow(blocks[steps[-1].place], blocks[place]))
+                and (not self.last or self._to_end.allow(blocks[place], blocks[self.pool.last]))
             )
             heeded.append(fits)
             if fits and run:

@@ -43,17 +43,18 @@ def pool(counts: dict[str, int], order: Order, block: int = 1) -> list[str]:
 
 def test_the_pool_lies_input_after_input_or_depth_after_depth() -> None:
     assert pool({"b": 2, "a": 2}, "by_input") == ["b.0", "b.1", "a.0", "a.1"]
-    assert pool({"b": 2, "a": 2}, "by_depth") == ["b.0", "a.0", "b.1", "a.1"]
+    by_depth = pool({"b": 2, "a": 2, "c": 2}, "by_depth")
+    assert by_depth == ["a.0", "c.0", "b.0", "a.1", "c.1", "b.1"]
 
 
 def test_inputs_of_other_depths_are_interleaved_by_their_share_of_the_depth() -> None:
-    assert pool({"a": 2, "b": 4}, "by_depth") == ["a.0", "b.0", "b.1", "a.1", "b.2", "b.3"]
-    assert Pool({"a": 2, "b": 4}, "by_depth").last == 3
+    assert pool({"a": 2, "b": 4}, "by_depth") == ["b.0", "a.0", "b.1", "b.2", "a.1", "b.3"]
+    assert Pool({"a": 2, "b": 4}, "by_depth").last == 4
 
 
 def test_layers_come_in_blocks_the_last_of_which_may_be_shorter() -> None:
     assert pool({"a": 5, "b": 3}, "by_input", 2) == ["a.0-1", "a.2-3", "a.4", "b.0-1", "b.2"]
-    assert pool({"a": 4, "b": 4}, "by_depth", 2) == ["a.0-1", "b.0-1", "a.2-3", "b.2-3"]
+    assert pool({"a": 4, "b": 4}, "by_depth", 2) == ["b.0-1", "a.0-1", "b.2-3", "a.2-3"]
 
 
 def test_a_path_consists_of_whole_blocks() -> None:
@@ -75,7 +76,7 @@ def test_jumps_are_counted_from_the_last_layer_of_a_block() -> None:
     of = slots(
         {"a": 6, "b": 6}, order="by_depth", block=2, repetitions=1, jumps=Jumps(least=1, most=1)
     )
-    assert layers(of, 2, 3) == [0, 2, 4]
+    assert layers(of, 2, 3) == [1, 2, 5]
 
 
 def test_forced_ends_stand_around_what_is_chosen() -> None:
@@ -109,7 +110,8 @@ def test_the_longest_path_counts_the_ends_and_ignores_later_slots() -> None:
     [
         (Jumps(most=1), (2, 4), [0, 4, 2]),  # a.2 is two ahead of a.0, b.1 is one
         (Jumps(least=0), (1, 3, 4), [0, 1, 4, 2]),  # b.0 is one back of a.1, b.1 at its depth
-        (Jumps(least=1), (1, 3, 4, 5), [0, 1, 5, 2]),  # nor b.1, which is as deep as a.1
+        (Jumps(least=1), (1, 3, 4), [0, 1, 2]),  # nor b.1, which is as deep as a.1
+        (Jumps(least=1), (1, 2, 5), [0, 1, 2]),  # a.2 stands at the end, where b.2 cannot go
         (Jumps(between=False), (1, 3, 4, 7), [0, 1, 1, 2]),
     ],
 )
