@@ -51,13 +51,13 @@ class VllmEngine:
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         self._library = import_module("vllm")  # reads the environment when it is imported
+        self._prepare()
         platform = import_module("vllm.platforms").current_platform
         dtype = precision(config, about, platform.device_type)
         self._llm: Any = self._library.LLM(
             model=str(folder),
             worker_extension_cls="evomerge.evaluators.engines.vllm_worker.WeightReceiver",
             dtype=str(dtype).removeprefix("torch."),
-            load_format="safetensors",
             seed=0,
             **_arguments(config, int(about.max_position_embeddings), on_cpu=platform.is_cpu()),
         )
@@ -78,8 +78,7 @@ class VllmEngine:
         for fault in self._llm.collective_rpc("receive", args=(pickle.dumps(weights),)):
             if fault:
                 raise CandidateError(fault)
-        if not self._llm.reset_prefix_cache():
-            raise InfrastructureError("vLLM's prefix cache is in use while weights are replaced")
+        self._forget()
 
     def generate(
         self, prompts: Sequence[Sequence[int]], samplings: Sequence[Sampling]
@@ -129,6 +128,13 @@ class VllmEngine:
         del self._llm
         import_module("vllm.distributed").cleanup_dist_env_and_memory()
 
+    def _prepare(self) -> None:
+        """Before the model is looked for, with the library imported."""
+
+    def _forget(self) -> None:
+        if not self._llm.reset_prefix_cache():
+            raise InfrastructureError("vLLM's prefix cache is in use while the model changes")
+
     def _run(self, prompts: Sequence[Sequence[int]], parameters: Any) -> list[Any]:
         if not prompts:
             return []
@@ -145,6 +151,7 @@ def _arguments(config: EngineConfig, limit: int, *, on_cpu: bool) -> dict[str, A
     """`vllm.LLM`'s arguments; one token more than `max_length`, since scoring generates one."""
     cache_gib = config.kv_cache_gib or (_CPU_CACHE_GIB if on_cpu else None)
     chosen = {
+        "load_format": "safetensors",
         "tensor_parallel_size": config.tensor_parallel,
         "gpu_memory_utilization": config.gpu_memory_utilization,
         "enforce_eager": config.enforce_eager,
