@@ -19,6 +19,7 @@ from evomerge.evaluators.engines.family import configuration
 from evomerge.evaluators.engines.precision import precision
 from evomerge.evaluators.engines.requests import check_generation, check_scoring
 from evomerge.evaluators.engines.stopping import Stop, end_tokens, stop, text_of
+from evomerge.evaluators.engines.vllm_plugin import register
 from evomerge.evaluators.engines.weights import checkpoint_shapes
 
 __all__ = ["VllmEngine"]
@@ -47,11 +48,11 @@ class VllmEngine:
 
     def __init__(self, config: EngineConfig, folder: Path) -> None:
         checkpoint_shapes(folder)
-        about = configuration(folder, trust_remote_code=config.trust_remote_code)
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         self._library = import_module("vllm")  # reads the environment when it is imported
-        self._prepare()
+        register()
+        about = configuration(folder, trust_remote_code=config.trust_remote_code)
         platform = import_module("vllm.platforms").current_platform
         dtype = precision(config, about, platform.device_type)
         self._llm: Any = self._library.LLM(
@@ -127,9 +128,6 @@ class VllmEngine:
         self._llm.llm_engine.engine_core.shutdown()
         del self._llm
         import_module("vllm.distributed").cleanup_dist_env_and_memory()
-
-    def _prepare(self) -> None:
-        """Before the model is looked for, with the library imported."""
 
     def _forget(self) -> None:
         if not self._llm.reset_prefix_cache():

@@ -6,11 +6,13 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+from evomerge.errors import SourceError
 from evomerge.evaluators.engines.config import EngineConfig
-from evomerge.evaluators.engines.family import check_stackable, configuration
+from evomerge.evaluators.engines.family import configuration
 from evomerge.evaluators.engines.requests import check_route
+from evomerge.evaluators.engines.stack_model import obstacle
 from evomerge.evaluators.engines.vllm import VllmEngine
-from evomerge.evaluators.engines.vllm_plugin import ARCHITECTURE, register
+from evomerge.evaluators.engines.vllm_plugin import ARCHITECTURE
 from evomerge.recipe.route import Room, Route
 
 __all__ = ["VllmDataFlow"]
@@ -27,7 +29,8 @@ class VllmDataFlow(VllmEngine):
 
     def __init__(self, config: EngineConfig, folder: Path, room: Room) -> None:
         about = configuration(folder, trust_remote_code=config.trust_remote_code)
-        check_stackable(about, folder)
+        if problem := obstacle(about.model_type, about):
+            raise SourceError(f"{folder}: {problem}")
         super().__init__(_for_stacks(config, about, room), folder)
         self._room = room
 
@@ -39,10 +42,6 @@ class VllmDataFlow(VllmEngine):
         check_route(route, self._room)
         self._llm.collective_rpc("follow", args=(pickle.dumps(route),))
         self._forget()
-
-    def _prepare(self) -> None:
-        super()._prepare()
-        register()
 
 
 def _for_stacks(config: EngineConfig, about: Any, room: Room) -> EngineConfig:

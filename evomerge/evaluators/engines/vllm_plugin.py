@@ -1,39 +1,30 @@
 """What vLLM is told of evomerge, in each of its processes (entry point `vllm.general_plugins`).
 
-So `vllm serve FOLDER` runs a stack that evomerge exported, and workers of a live engine know the
-architecture. vLLM calls `register` whatever it serves: it imports next to nothing.
+So `vllm serve FOLDER` runs a stack that evomerge exported, and the workers of a live engine know
+the architecture.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
 
-from transformers import AutoConfig, PreTrainedConfig
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers import AutoConfig
 
-__all__ = ["ARCHITECTURE", "StackConfig", "register"]
+from evomerge.evaluators.engines.stack_model import StackConfig
+
+__all__ = ["ARCHITECTURE", "register"]
 
 ARCHITECTURE = "EvomergeStackForCausalLM"
-_MODEL = f"evomerge.evaluators.engines.vllm_stack:{ARCHITECTURE}"
-
-
-class StackConfig(PreTrainedConfig):
-    """An exported stack's `config.json`: the family's own keys, beside `family` and `route`."""
-
-    model_type = "evomerge_stack"
-
-    def __init__(self, family: str = "llama", route: Any = None, **keys: Any) -> None:
-        own = {"model_type", "transformers_version", "auto_map"}
-        known = CONFIG_MAPPING[family](**{k: v for k, v in keys.items() if k not in own})
-        super().__init__(**{k: v for k, v in known.to_dict().items() if k not in own})
-        self.family = family
-        self.route = route
 
 
 def register() -> None:
-    """Make model class and configuration known; a second call changes nothing."""
-    from vllm import ModelRegistry  # importing it starts to set up devices
+    """Make model and configuration known; a second call changes nothing.
 
-    if ARCHITECTURE not in ModelRegistry.get_supported_archs():
-        ModelRegistry.register_model(ARCHITECTURE, _MODEL)
+    The model is named, not imported: vLLM calls this whatever it serves, and before it has set up
+    a device.
+    """
+    registry = import_module("vllm").ModelRegistry
+    if ARCHITECTURE not in registry.get_supported_archs():
+        where = "evomerge.evaluators.engines.vllm_stack"
+        registry.register_model(ARCHITECTURE, f"{where}:{ARCHITECTURE}")
     AutoConfig.register(StackConfig.model_type, StackConfig, exist_ok=True)

@@ -16,28 +16,31 @@ from typing import Any
 from torch import Tensor, nn
 from vllm.model_executor.layers.attention import Attention
 
-from evomerge.evaluators.engines.family import FAMILIES, check_stackable
+from evomerge.errors import SourceError
+from evomerge.evaluators.engines.stack_model import obstacle
 from evomerge.recipe.route import Route
 
 __all__ = ["EvomergeStackForCausalLM"]
 
 
 class EvomergeStackForCausalLM(nn.Module):
-    """Any decoder in `FAMILIES` as a pool.
+    """A decoder of any family that can be stacked, as a pool.
 
-    Its configuration is the family's, with `num_hidden_layers` the layers of the pool, and may say
-    more: `family` (where `model_type` is another), `route` (the path to begin with; without it the
-    pool's first layer alone) and `slots` (most hops of a path; without it those of the route).
+    Its configuration is the family's, with `num_hidden_layers` the layers of the pool, and says in
+    an exported stack `family` and `route`, in a live engine `slots`: most hops of a path, which
+    then begins with the pool's first layer alone.
+
+    Raises:
+        SourceError: layers of this family, or so configured, cannot be stacked.
     """
 
     def __init__(self, *, vllm_config: Any, prefix: str = "") -> None:
         super().__init__()
         self.config = vllm_config.model_config.hf_config
-        check_stackable(self.config, vllm_config.model_config.model)
-        models = import_module(f"vllm.model_executor.models.{_family(self.config)}")
-        self.decoder = getattr(models, FAMILIES[_family(self.config)])(
-            vllm_config=vllm_config, prefix=prefix
-        )
+        family = str(getattr(self.config, "family", self.config.model_type))
+        if problem := obstacle(family, self.config):
+            raise SourceError(problem)
+        self.decoder = _decoder(family)(vllm_config=vllm_config, prefix=prefix)
         self._pool = _Pool(self.decoder.model.layers)
         self.decoder.model.layers = self._pool
         route = _first_route(self.config)
@@ -144,8 +147,9 @@ def _slots(pool: _Pool, hops: int, vllm_config: Any) -> nn.ModuleList:
     )
 
 
-def _family(config: Any) -> str:
-    return str(getattr(config, "family", config.model_type))
+def _decoder(family: str) -> Any:
+    module = import_module(f"vllm.model_executor.models.{family}")
+    return getattr(module, f"{family.capitalize()}ForCausalLM")
 
 
 def _first_route(config: Any) -> Route:
