@@ -29,9 +29,7 @@ def obstacle(family: str, config: Any) -> str | None:
         return f"layers of the family {family!r} cannot be stacked, only of {', '.join(FAMILIES)}"
     kinds = set(getattr(config, "layer_types", None) or ())
     if getattr(config, "sliding_window", None) is not None or kinds - {"full_attention"}:
-        return (
-            "layers whose attention slides over a window or is of several kinds cannot be stacked"
-        )
+        return "layers with sliding windows, or of several kinds, cannot be stacked"
     return None
 
 
