@@ -88,8 +88,8 @@ class Pool:
             for first in range(0, count, block)
         ]
         if order == "by_depth":  # where depths differ, by the share of the depth
-            own, *others = counts
-            rank = {name: number for number, name in enumerate([*others, own])}
+            first, *others = counts
+            rank = {name: number for number, name in enumerate([*others, first])}
             blocks.sort(key=lambda one: (one.first / counts[one.of], rank[one.of]))
         self.blocks: tuple[Block, ...] = tuple(blocks)
         self._at = {(one.of, one.first): place for place, one in enumerate(blocks)}
