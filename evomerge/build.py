@@ -99,7 +99,7 @@ def cost(job: Job) -> dict[str, float | int]:
     return {
         "parameters": first.parameters,
         "genes": len(space(job).genes),
-        "candidates": job.budget.candidates or 0,
+        "candidates": job.budget.candidates or job.budget.evaluations or 0,
         "parents_gib": round(sum(one.size for one in folders.values()) / 2**30, 2),
         "memory_gib_per_worker": round(live / 2**30, 2),
         "disk_gib": round(first.size / 2**30, 2),
@@ -180,7 +180,7 @@ def optimizer(job: Job, over: SearchSpace) -> Optimizer:
         over.genes,
         seed=job.seed,
         objectives=len(objective(job).names),
-        budget=job.budget.candidates,
+        budget=job.budget.candidates or job.budget.evaluations,
         workers=job.cluster.workers or 1,
         active=over.active,
     )
