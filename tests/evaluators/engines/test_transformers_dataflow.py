@@ -13,7 +13,7 @@ from evomerge.evaluators.engines.base import DataFlowEngine, Sampling
 from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.engines.start import start
 from evomerge.evaluators.engines.transformers_dataflow import TransformersDataFlow
-from evomerge.recipe.route import Room, Route
+from evomerge.recipe.route import Room
 from tests.evaluators.conftest import Siblings
 from tests.evaluators.engines.dataflow_conformance import OWN, ROOM, DataFlowConformance
 from tests.evaluators.stacks import ByHand, Pool, random_routes, tiny_config
