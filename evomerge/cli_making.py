@@ -1,4 +1,4 @@
-"""The commands that make something: a model, an adapter, a recipe, a folder of statistics."""
+"""The commands that make something: a model, an adapter, a recipe, statistics, a picture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from evomerge.recipe.tree import Merge
 from evomerge.recipe.value import parse
 from evomerge.recipe.yaml import dump_recipe, read_recipe
 
-__all__ = ["export", "learn", "measure", "merge"]
+__all__ = ["export", "learn", "measure", "merge", "plot"]
 
 Device = Annotated[
     str, typer.Option(help="torch's name of the device; auto takes the first GPU, or the CPU.")
@@ -181,6 +181,20 @@ def learn(
             recipe, _pairs(text, "--text"), out, settings=learning, progress=progress
         )
     typer.echo(dump_recipe(made), nl=False)
+
+
+def plot(
+    what: Annotated[
+        Path, typer.Argument(metavar="RECIPE|DIR", help="A recipe's file, or a study's folder.")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="The new picture; its name ends in .svg, .png or .pdf.")
+    ],
+    trial: Trial = None,
+) -> None:
+    """Draw the path of a data-flow recipe: hop by hop, which layer of which model, which scale."""
+    label = making.plot(what, out, candidate=trial)
+    typer.echo(f"{out}: {label}")
 
 
 def _check_rank(rank: int | None, format: str) -> None:

@@ -1,4 +1,4 @@
-"""The verbs that make something: a model, an adapter, a recipe, a folder of statistics.
+"""The verbs that make something: a model, an adapter, a recipe, statistics, a picture.
 
 Each writes to a place that is not there yet, whole or not at all.
 """
@@ -11,13 +11,15 @@ from pathlib import Path
 from evomerge import build
 from evomerge.cluster.target import load
 from evomerge.convert import to_mergekit
-from evomerge.errors import UserError, about
+from evomerge.errors import RecipeError, SourceError, UserError, about
 from evomerge.merging.adapter_fit import adapter_base
 from evomerge.merging.form import Form
+from evomerge.merging.headers import Headers
 from evomerge.merging.measure.settings import Learning, Reading
+from evomerge.merging.names import layer_count
 from evomerge.merging.operators import signatures
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Merge, Recipe
+from evomerge.recipe.tree import Merge, Recipe, Stack
 from evomerge.recipe.yaml import dump_recipe, read_recipe
 from evomerge.stack_form import form_of
 from evomerge.study.card import card
@@ -34,8 +36,11 @@ __all__ = [
     "measure",
     "merge",
     "merge_adapter",
+    "plot",
     "write_new",
 ]
+
+PICTURES = (".pdf", ".png", ".svg")
 
 
 def export(
@@ -225,16 +230,76 @@ def learn(
     return made
 
 
-def write_new(out: Path, text: str) -> None:
-    """Write a text file that is not there yet.
+def plot(
+    what: Recipe | Path | str,
+    out: Path | str,
+    *,
+    candidate: int | None = None,
+) -> str:
+    """A picture of the path of a data-flow recipe, or of a study's winner or a candidate of it.
+
+    `what`: a recipe, its file, or a study's folder. The suffix of `out` says in which format. The
+    label of what is drawn is returned.
+
+    Raises:
+        UserError: there is no path, or no such format, matplotlib is missing, or `out` exists.
+    """
+    out = Path(out)
+    if out.suffix not in PICTURES:
+        known = ", ".join(PICTURES)
+        raise UserError(f"{out}: a picture's name ends in one of {known}, not in {out.suffix!r}")
+    if isinstance(what, Path | str) and Path(what).is_dir():
+        with Study.open(what, write=False) as study:
+            label, recipe = chosen(study, candidate)
+            origin, title = f"{study.path}: {label}", f"{study.name}, {label}"
+    elif candidate is not None:
+        raise UserError(f"--trial is of a study, but {what} is no study's folder")
+    else:
+        recipe, origin = _read(what)
+        label = title = Path(origin).stem
+    if not isinstance(recipe, Stack):
+        raise RecipeError(
+            f"{origin}: a {recipe.kind} has no path to draw; only a stack has (data flow)"
+        )
+    try:
+        draw = load("evomerge.pictures:path_picture")
+    except ModuleNotFoundError as problem:
+        raise UserError(
+            f"a picture needs {problem.name}, which is not installed; `pip install evomerge[plots]`"
+        ) from None
+    _check_new(out)
+    write_new(out, draw(recipe, out.suffix[1:], title=title, depths=_depths(recipe, origin)))
+    return label
+
+
+def write_new(out: Path, content: str | bytes) -> None:
+    """Write a file that is not there yet.
 
     Raises:
         UserError: it is.
     """
+    _check_new(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def _check_new(out: Path) -> None:
     if out.exists():
         raise UserError(f"{out}: exists already; name a new file or remove it")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, encoding="utf-8")
+
+
+def _depths(stack: Stack, origin: str) -> dict[str, int] | None:
+    """How many layers each input has; None where the models are not at hand.
+
+    Raises:
+        RecipeError: they are, and the recipe asks for a layer that there is not, say.
+    """
+    headers = Headers()
+    try:
+        build.check_recipe(stack, origin)
+        return {name: layer_count(one, headers) for name, one in stack.inputs.items()}
+    except SourceError:
+        return None
 
 
 def _read(recipe: Recipe | Path | str) -> tuple[Recipe, str]:

@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 
 from evomerge.recipe.digest import digest, plain
+from evomerge.recipe.path import path_text
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Recipe, sources_of
+from evomerge.recipe.tree import Recipe, Stack, sources_of
 from evomerge.study.comparison import Comparison
 
 __all__ = ["card"]
@@ -49,6 +50,8 @@ def card(
         _introduction(job, adapter_on),
         _lineage(sources),
     ]
+    if isinstance(recipe, Stack):
+        parts.append(_path(recipe))
     if comparison is not None:
         parts.append(_scores(comparison))
     loading = _loading(folded) if adapter_on is None else _loading_adapter(adapter_on)
@@ -84,6 +87,14 @@ def _lineage(sources: list[Source]) -> str:
         adapter = f", with the LoRA adapter {_link(source.adapter)}" if source.adapter else ""
         lines.append(f"- {_link(source.model)}{revision}{adapter}")
     return "\n".join(lines)
+
+
+def _path(stack: Stack) -> str:
+    return f"""## Path
+
+{len(stack.hops)} hops, layers numbered from 0: {path_text(stack)}.
+
+The embedding is that of {stack.embedding}, the head (with the last norm) that of {stack.head}."""
 
 
 def _scores(comparison: Comparison) -> str:

@@ -57,7 +57,7 @@ def random_routes(count: int, *, layers: int, most: int, seed: int = 0) -> list[
 
 @dataclass(frozen=True)
 class Pool:
-    """A weight source: the folders' layers one after another, and the rest of the first."""
+    """A weight source: one folder's layers, then the second's; the rest is the first's."""
 
     folders: Sequence[Path]
 
