@@ -79,6 +79,7 @@ def search(
             out,
             name=job.name,
             job=job.model_dump(mode="json"),
+            objectives=build.objective(job).names,
             genes=space.genes,
             storage_url=job.storage,
         ) as study,
@@ -128,9 +129,9 @@ def evaluate(
     """
     build.check_recipe(recipe, origin)
     build.check_engine_fit(recipe, donor(recipe), origin=origin)
-    executor = build.executor(
-        ClusterConfig(kind="in_process", max_attempts=1), engine, evaluator, donor(recipe)
-    )
+    here = ClusterConfig(kind="in_process", max_attempts=1)
+    room = build.room_for(recipe, origin)
+    executor = build.executor(here, engine, evaluator, donor(recipe), room)
     executor.submit(Work("model", recipe, split))
     outcome = executor.wait(0)[0].outcome
     if isinstance(outcome, Failure):
@@ -189,7 +190,8 @@ def _finalists(job: Job, study: Study) -> dict[str, Recipe]:
 
 @contextmanager
 def _executor(job: Job) -> Iterator[Executor]:
-    executor = build.executor(job.cluster, job.engine, job.evaluator, build.skeleton(job))
+    start_from, room = build.skeleton(job), build.room(job)
+    executor = build.executor(job.cluster, job.engine, job.evaluator, start_from, room)
     try:
         yield executor
     finally:

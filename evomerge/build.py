@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import assert_never
 
 from evomerge.cluster.base import Executor, Performer
 from evomerge.cluster.config import ClusterConfig, WorkerConfig
@@ -17,18 +17,23 @@ from evomerge.evaluators.objective import Objective
 from evomerge.evaluators.tasks import LmEvalConfig
 from evomerge.merging.adapter_fit import check_adapters
 from evomerge.merging.fit import check_engine_fit, check_fit
+from evomerge.merging.headers import Headers
 from evomerge.merging.inventory import read_inventory
+from evomerge.merging.names import donor, layer_count
 from evomerge.merging.operators import signatures
 from evomerge.merging.sources import adapter_folder, model_folder
+from evomerge.merging.stacking import check_routable
 from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.registry import make
 from evomerge.recipe.check import check_methods
 from evomerge.recipe.genome import ChoiceGene, Genome
+from evomerge.recipe.route import Room, in_use
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Recipe, sources_of
+from evomerge.recipe.tree import Recipe, Stack, sources_of
 from evomerge.search_spaces import baselines as reference
 from evomerge.search_spaces.base import SearchSpace, encode
-from evomerge.search_spaces.parameter import ParameterSpace
+from evomerge.search_spaces.dataflow import DataFlowSpace, DataFlowSpaceConfig
+from evomerge.search_spaces.parameter import ParameterSpace, ParameterSpaceConfig
 
 __all__ = [
     "baselines",
@@ -41,6 +46,8 @@ __all__ = [
     "objective",
     "optimizer",
     "recipe_cost",
+    "room",
+    "room_for",
     "skeleton",
     "space",
 ]
@@ -63,14 +70,13 @@ def check(job: Job, origin: str | None = None) -> list[str]:
                 adapter_folder(source)
         over = space(job)
         landmarks(job)
-        choices: list[tuple[float | str, ...]] = [
-            gene.choices if isinstance(gene, ChoiceGene) else (0.5,) for gene in over.genes
-        ]
+        optimizer(job, over)
         warnings: dict[str, None] = {}
-        for middle in itertools.product(*choices):
-            recipe = over.recipe(middle)
+        for recipe in over.samples():
             warnings |= dict.fromkeys(check_recipe(recipe, origin or job.name))
             check_engine_fit(recipe, skeleton(job), origin=origin or job.name)
+            if isinstance(recipe, Stack):
+                check_routable(recipe)
         return list(warnings)
 
 
@@ -86,13 +92,16 @@ def cost(job: Job) -> dict[str, float | int]:
     """What a search would take, as far as headers and budgets tell."""
     inventories = [read_inventory(model_folder(source)) for source in job.sources.values()]
     folders = {one.folder: one for one in inventories}
-    first = inventories[0]
+    first = read_inventory(model_folder(skeleton(job)))
+    wanted = room(job)
+    # The engine's weights, the parents that are mapped, and what a merge holds of its own.
+    live = 3 * first.size if wanted is None else 2 * first.size * wanted.layers // first.layers
     return {
         "parameters": first.parameters,
         "genes": len(space(job).genes),
-        "candidates": job.budget.candidates or 0,
+        "candidates": job.budget.candidates or job.budget.evaluations or 0,
         "parents_gib": round(sum(one.size for one in folders.values()) / 2**30, 2),
-        "memory_gib_per_worker": round(3 * first.size / 2**30, 2),
+        "memory_gib_per_worker": round(live / 2**30, 2),
         "disk_gib": round(first.size / 2**30, 2),
     }
 
@@ -110,14 +119,58 @@ def recipe_cost(recipe: Recipe) -> dict[str, float | int]:
 
 def space(job: Job) -> SearchSpace:
     """The search space over the job's sources."""
-    layers = read_inventory(model_folder(skeleton(job))).layers
-    return ParameterSpace(job.space, job.sources, layers=layers, methods=signatures())
+    match job.space:
+        case ParameterSpaceConfig():
+            layers = read_inventory(model_folder(skeleton(job))).layers
+            return ParameterSpace(job.space, job.sources, layers=layers, methods=signatures())
+        case DataFlowSpaceConfig():
+            return _data_flow(job.space, job)
+        case _:
+            assert_never(job.space)
 
 
 def skeleton(job: Job) -> Source:
     """The source whose configuration and tokenizer every candidate takes."""
-    name = job.space.base or min(job.space.parents or job.sources)
-    return job.sources[name]
+    match job.space:
+        case ParameterSpaceConfig():
+            return job.sources[job.space.base or min(job.space.parents or job.sources)]
+        case DataFlowSpaceConfig():
+            return donor(next(iter(job.space.chosen(job.sources, "space").values())))
+        case _:
+            assert_never(job.space)
+
+
+def room(job: Job) -> Room | None:
+    """What an engine needs room for where layers are routed; None where weights are merged."""
+    if not isinstance(job.space, DataFlowSpaceConfig):
+        return None
+    counts = _counts(job.space.chosen(job.sources, "space"))
+    hops = max(_data_flow(job.space, job).max_hops, *counts.values())
+    return Room(layers=sum(counts.values()), hops=hops)
+
+
+def room_for(recipe: Recipe, origin: str) -> Room | None:
+    """What an engine needs room for to run this recipe; None where its weights are merged.
+
+    Raises:
+        SourceError: the recipe is a stack of layers that no engine can route.
+    """
+    if not isinstance(recipe, Stack):
+        return None
+    with about(origin):
+        check_routable(recipe)
+    pool, route = in_use(recipe)
+    return Room(layers=len(pool.hops), hops=len(route.layers))
+
+
+def _data_flow(config: DataFlowSpaceConfig, job: Job) -> DataFlowSpace:
+    inputs = config.chosen(job.sources, "space")
+    return DataFlowSpace(config, inputs, counts=_counts(inputs))
+
+
+def _counts(inputs: Mapping[str, Recipe]) -> dict[str, int]:
+    headers = Headers()
+    return {name: layer_count(one, headers) for name, one in inputs.items()}
 
 
 def optimizer(job: Job, over: SearchSpace) -> Optimizer:
@@ -126,18 +179,23 @@ def optimizer(job: Job, over: SearchSpace) -> Optimizer:
         job.optimizer,
         over.genes,
         seed=job.seed,
-        budget=job.budget.candidates,
+        objectives=len(objective(job).names),
+        budget=job.budget.candidates or job.budget.evaluations,
         workers=job.cluster.workers or 1,
+        active=over.active,
     )
 
 
 def objective(job: Job) -> Objective:
     """What a report is worth."""
-    return Objective(job.evaluator.weights)
+    return Objective(job.evaluator.weights, job.objective)
 
 
 def baselines(job: Job) -> dict[str, Recipe]:
     """What the winner is compared with on the holdout, by label."""
+    if isinstance(job.space, DataFlowSpaceConfig):
+        inputs = job.space.chosen(job.sources, "space")
+        return reference.data_flow_baselines(inputs, _counts(inputs))
     parents = job.space.parents or tuple(name for name in job.sources if name != job.space.base)
     return reference.baselines(job.sources, job.space.base, parents, job.space.tokenizer)
 
@@ -172,14 +230,18 @@ def landmarks(job: Job) -> dict[str, Genome]:
 
 
 def executor(
-    cluster: ClusterConfig, engine: EngineConfig, evaluator: LmEvalConfig, start_from: Source
+    cluster: ClusterConfig,
+    engine: EngineConfig,
+    evaluator: LmEvalConfig,
+    start_from: Source,
+    room: Room | None = None,
 ) -> Executor:
-    """Where candidates are performed.
+    """Where candidates are performed; with a `room`, by engines that route layers.
 
     Raises:
         ConfigError: the cluster is not there or is too small.
     """
-    config = WorkerConfig(skeleton=start_from, engine=engine, evaluator=evaluator)
+    config = WorkerConfig(skeleton=start_from, engine=engine, evaluator=evaluator, room=room)
     if cluster.kind == "in_process":
         make_worker: Callable[[], Performer] = partial(load(WORKER), config)
         return InProcess(make_worker, max_attempts=cluster.max_attempts)

@@ -28,13 +28,18 @@ Rank = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Of what is drawn at random.")]
 
+_STACK = (
+    "stack: layers stored once, and code that runs the path; so is any stack written that scales."
+)
+
 
 def export(
     folder: Folder,
     out: Annotated[Path, typer.Option(help="The new model folder, or the recipe's file.")],
     trial: Trial = None,
     format: Annotated[
-        Literal["hf", "adapter", "recipe", "mergekit"], typer.Option(help="What to write.")
+        Literal["hf", "stack", "adapter", "recipe", "mergekit"],
+        typer.Option(help=f"What to write. {_STACK}"),
     ] = "hf",
     dtype: Dtype = None,
     rank: Rank = None,
@@ -52,7 +57,14 @@ def export(
             )
     else:
         with console.merging(out) as progress:
-            label = making.export(folder, out, candidate=trial, dtype=dtype, progress=progress)
+            label = making.export(
+                folder,
+                out,
+                candidate=trial,
+                dtype=dtype,
+                folded=format == "stack",
+                progress=progress,
+            )
     typer.echo(f"{out}: {label}")
 
 
@@ -60,8 +72,10 @@ def merge(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe's YAML file.")],
     out: Annotated[Path, typer.Option(help="The new model folder, or the adapter's.")],
     format: Annotated[
-        Literal["model", "adapter"],
-        typer.Option(help="A whole model, or one LoRA adapter where adapters are merged."),
+        Literal["model", "stack", "adapter"],
+        typer.Option(
+            help=f"A whole model, or one LoRA adapter where adapters are merged. {_STACK}"
+        ),
     ] = "model",
     dtype: Dtype = None,
     rank: Rank = None,
@@ -72,7 +86,9 @@ def merge(
         if format == "adapter":
             warnings = making.merge_adapter(recipe, out, dtype=dtype, rank=rank, progress=progress)
         else:
-            warnings = making.merge(recipe, out, dtype=dtype, progress=progress)
+            warnings = making.merge(
+                recipe, out, dtype=dtype, folded=format == "stack", progress=progress
+            )
     for warning in warnings:
         console.warn(warning)
     typer.echo(str(out))

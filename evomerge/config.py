@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, model_validator
 
 from evomerge import catalog
 from evomerge.cluster.config import ClusterConfig
 from evomerge.evaluators import tasks
 from evomerge.evaluators.engines.config import EngineConfig
+from evomerge.evaluators.objective import ObjectiveConfig
 from evomerge.evaluators.tasks import LmEvalConfig
 from evomerge.optimizers.registry import OptimizerConfig
 from evomerge.recipe.digest import plain
@@ -23,6 +24,7 @@ from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe
 from evomerge.recipe.value import Value, parse
 from evomerge.recipe.yaml import located, parse_recipe, read_mapping, read_recipe
+from evomerge.search_spaces.dataflow import DataFlowSpaceConfig
 from evomerge.search_spaces.parameter import ParameterSpaceConfig
 
 __all__ = ["Budget", "Job", "Select", "WarmStart", "read_job"]
@@ -33,13 +35,16 @@ class Budget(Value):
 
     candidates: Annotated[int, Field(ge=1)] | None = None
     """Candidates in all, the warm starts among them."""
+    evaluations: Annotated[int, Field(ge=1)] | None = None
+    """Candidates that were evaluated: not those whose recipe had been scored before. In a space of
+    choices an optimizer soon asks the same recipes again, which costs nothing."""
     seconds: Annotated[float, Field(gt=0)] | None = None
     """Wall time of the search, over all sittings; candidates under way are finished."""
 
     @model_validator(mode="after")
     def _one(self) -> Budget:
-        if self.candidates is None and self.seconds is None:
-            raise ValueError("a budget needs candidates or seconds")
+        if self.candidates is self.evaluations is self.seconds is None:
+            raise ValueError("a budget needs candidates, evaluations or seconds")
         return self
 
 
@@ -69,9 +74,10 @@ class Job(Value):
     name: str
     seed: int = 0
     sources: Mapping[str, Source]
-    space: ParameterSpaceConfig
+    space: Annotated[ParameterSpaceConfig | DataFlowSpaceConfig, Discriminator("kind")]
     optimizer: OptimizerConfig
     evaluator: LmEvalConfig
+    objective: ObjectiveConfig = ObjectiveConfig()
     budget: Budget
     engine: EngineConfig = EngineConfig()
     cluster: ClusterConfig = ClusterConfig()
@@ -80,12 +86,12 @@ class Job(Value):
     warm_start: WarmStart = WarmStart()
     select: Select = Select()
 
-    @field_validator("sources")
-    @classmethod
-    def _some(cls, sources: Mapping[str, Source]) -> Mapping[str, Source]:
-        if len(sources) < 2:
-            raise ValueError("a search needs at least two sources")
-        return sources
+    @model_validator(mode="after")
+    def _some(self) -> Job:
+        recipes = getattr(self.space, "recipes", {})
+        if len(self.sources) + len(recipes) < 2:
+            raise ValueError("sources: a search needs at least two sources")
+        return self
 
 
 def read_job(path: Path, *, catalog_folder: Path | None = None) -> Job:
@@ -102,8 +108,12 @@ def read_job(path: Path, *, catalog_folder: Path | None = None) -> Job:
             data[key] = read_mapping(entry)
             if key == "evaluator":
                 data[key] = _plain(data[key], entry.parent, str(entry))
+            elif key == "space":
+                data[key] = _with_recipes(data[key], entry.parent, str(entry))
         elif key == "evaluator" and isinstance(data.get(key), dict):
             data[key] = _plain(data[key], folder, f"{path}: evaluator")
+        elif key == "space" and isinstance(data.get(key), dict):
+            data[key] = _with_recipes(data[key], folder, f"{path}: space")
     if isinstance(data.get("warm_start"), dict):
         data["warm_start"] = _known(data["warm_start"], folder, f"{path}: warm_start")
     if isinstance(data.get("optimizer"), str):
@@ -126,12 +136,26 @@ def _known(warm_start: dict[str, Any], folder: Path, origin: str) -> dict[str, A
     if not isinstance(recipes, list):
         return warm_start
     found = [
-        read_recipe(folder / one)
-        if isinstance(one, str)
-        else parse_recipe(one, origin=f"{origin}.recipes.{number}", folder=folder)
-        for number, one in enumerate(recipes)
+        _recipe(one, folder, f"{origin}.recipes.{number}") for number, one in enumerate(recipes)
     ]
-    return warm_start | {"recipes": [plain(recipe) for recipe in found]}
+    return warm_start | {"recipes": found}
+
+
+def _with_recipes(space: dict[str, Any], folder: Path, origin: str) -> dict[str, Any]:
+    """A data-flow space whose inputs are recipes, in files or written out, as plain data."""
+    recipes = space.get("recipes")
+    if not isinstance(recipes, dict):
+        return space
+    found = {
+        name: _recipe(one, folder, f"{origin}.recipes.{name}") for name, one in recipes.items()
+    }
+    return space | {"recipes": found}
+
+
+def _recipe(one: Any, folder: Path, origin: str) -> dict[str, Any]:
+    if isinstance(one, str):
+        return plain(read_recipe(folder / one))
+    return plain(parse_recipe(one, origin=origin, folder=folder))
 
 
 def _plain(evaluator: dict[str, Any], folder: Path, origin: str) -> dict[str, Any]:

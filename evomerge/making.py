@@ -13,6 +13,7 @@ from evomerge.cluster.target import load
 from evomerge.convert import to_mergekit
 from evomerge.errors import RecipeError, SourceError, UserError, about
 from evomerge.merging.adapter_fit import adapter_base
+from evomerge.merging.form import Form
 from evomerge.merging.headers import Headers
 from evomerge.merging.measure.settings import Learning, Reading
 from evomerge.merging.names import layer_count
@@ -20,6 +21,7 @@ from evomerge.merging.operators import signatures
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Stack
 from evomerge.recipe.yaml import dump_recipe, read_recipe
+from evomerge.stack_form import form_of
 from evomerge.study.card import card
 from evomerge.study.choice import chosen
 from evomerge.study.comparison import Comparison
@@ -47,17 +49,22 @@ def export(
     *,
     candidate: int | None = None,
     dtype: str | None = None,
+    folded: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> str:
     """Build the winner, or a candidate by number, as a model folder; its label is returned.
 
+    A stack that scales is written folded, each layer once, with the code that runs the path; with
+    `folded` any stack is.
+
     Raises:
-        UserError: `out` is not empty, or there is no such candidate.
+        UserError: `out` is not empty, there is no such candidate, or `folded` is for no stack.
     """
     with Study.open(folder, write=False) as study:
         label, recipe = chosen(study, candidate)
-        text = _study_card(study, label, recipe, scored=candidate is None)
-    _write(recipe, Path(out), text, dtype, progress)
+        form = form_of(recipe, folded=folded, origin=f"{study.path}: {label}")
+        text = _study_card(study, label, recipe, scored=candidate is None, folded=form is not None)
+    _write(recipe, form, Path(out), text, dtype, progress)
     return label
 
 
@@ -119,9 +126,13 @@ def merge(
     out: Path | str,
     *,
     dtype: str | None = None,
+    folded: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[str]:
     """Build one recipe as a model folder; the warnings worth telling are returned.
+
+    A stack that scales is written folded, each layer once, with the code that runs the path; with
+    `folded` any stack is.
 
     Raises:
         UserError: the recipe cannot be built, or `out` is not empty; nothing is left behind.
@@ -129,8 +140,9 @@ def merge(
     out = Path(out)
     recipe, origin = _read(recipe)
     warnings = build.check_recipe(recipe, origin)
-    text = card(title=out.name, recipe=recipe, job=None, comparison=None)
-    _write(recipe, out, text, dtype, progress)
+    form = form_of(recipe, folded=folded, origin=origin)
+    text = card(title=out.name, recipe=recipe, job=None, comparison=None, folded=form is not None)
+    _write(recipe, form, out, text, dtype, progress)
     return warnings
 
 
@@ -293,10 +305,15 @@ def _read(recipe: Recipe | Path | str) -> tuple[Recipe, str]:
 
 
 def _write(
-    recipe: Recipe, out: Path, text: str, dtype: str | None, progress: Callable[[int, int], None]
+    recipe: Recipe,
+    form: Form | None,
+    out: Path,
+    text: str,
+    dtype: str | None,
+    progress: Callable[[int, int], None],
 ) -> None:
     load("evomerge.merging.checkpoint:write_checkpoint")(
-        recipe, out, card=text, dtype=dtype, progress=progress
+        recipe, out, card=text, form=form, dtype=dtype, progress=progress
     )
 
 
@@ -314,7 +331,13 @@ def _write_adapter(
 
 
 def _study_card(
-    study: Study, label: str, recipe: Recipe, *, scored: bool, adapter_on: Source | None = None
+    study: Study,
+    label: str,
+    recipe: Recipe,
+    *,
+    scored: bool,
+    adapter_on: Source | None = None,
+    folded: bool = False,
 ) -> str:
     comparison = study.get("comparison") if scored else None
     return card(
@@ -323,4 +346,5 @@ def _study_card(
         job=study.job,
         comparison=Comparison.from_json(comparison) if comparison else None,
         adapter_on=adapter_on,
+        folded=folded,
     )

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.tasks import LmEvalConfig
+from evomerge.recipe.route import Room
 from evomerge.recipe.source import Source
 from evomerge.recipe.value import Value
 
@@ -43,3 +44,5 @@ class WorkerConfig(Value):
     """The source whose folder the engine starts from: its configuration and tokenizer are used."""
     engine: EngineConfig
     evaluator: LmEvalConfig
+    room: Room | None = None
+    """For engines that route layers; None: weights are merged into the engine."""

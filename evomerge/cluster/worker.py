@@ -7,23 +7,30 @@ from pathlib import Path
 
 from evomerge.cluster.base import Work
 from evomerge.cluster.config import WorkerConfig
+from evomerge.cluster.mount import Merged, Mount, Routed
 from evomerge.errors import CandidateError, UserError
 from evomerge.evaluators.base import Evaluator, Failure, Outcome
 from evomerge.evaluators.engines.base import Engine
 from evomerge.evaluators.engines.start import start
 from evomerge.evaluators.harness import LmEvalEvaluator
 from evomerge.merging.sources import model_folder
-from evomerge.merging.weights import MergedWeights
 
 __all__ = ["Worker"]
 
 
 class Worker:
-    """Performs work: merge into the live engine, then evaluate."""
+    """Performs work: merge into the live engine, or route its layers, then evaluate."""
 
     def __init__(self, config: WorkerConfig) -> None:
         folder: Path = model_folder(config.skeleton)
-        self._engine: Engine = start(config.engine, folder)
+        self._engine: Engine
+        self._mount: Mount
+        if config.room is None:
+            self._engine = start(config.engine, folder)
+            self._mount = Merged(self._engine)
+        else:
+            self._engine = flow = start(config.engine, folder, config.room)
+            self._mount = Routed(flow)
         self._evaluator: Evaluator = LmEvalEvaluator(config.evaluator)
 
     def perform(self, work: Work) -> Outcome:
@@ -34,11 +41,12 @@ class Worker:
         """
         began = time.perf_counter()
         try:
-            self._engine.load(MergedWeights(work.recipe))
+            layers = self._mount.put(work.recipe)
             loaded = time.perf_counter()
             report = self._evaluator.evaluate(self._engine, work.split)
         except (CandidateError, UserError) as problem:
             return Failure(cause="candidate", message=str(problem))
         ended = time.perf_counter()
         seconds = {"merge_and_load": loaded - began, "evaluate": ended - loaded}
-        return report.model_copy(update={"seconds": seconds})
+        costs = {**report.costs, "layers": float(layers)}
+        return report.model_copy(update={"seconds": seconds, "costs": costs})

@@ -32,6 +32,8 @@ class Report(Value):
     """Share of generations cut off by the token limit: a score that hides them fools a search."""
     seconds: Mapping[str, float] = {}
     """Wall time by phase: merge, load, evaluate."""
+    costs: Mapping[str, float] = {}
+    """What running the model takes: `layers` run for a token, `tokens_per_second` generated."""
 
 
 class Failure(Value):

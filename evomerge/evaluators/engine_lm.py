@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -32,7 +33,8 @@ class EngineLM(TemplateLM):
         super().__init__()
         self.engine = engine
         self.tokenizer = engine.tokenizer
-        self.generations = self.truncated = 0
+        self.generations = self.truncated = self.generated_tokens = 0
+        self.generating_s = 0.0
         self._tokens = lru_cache(maxsize=None)(self._tokenize)
 
     @property
@@ -87,7 +89,10 @@ class EngineLM(TemplateLM):
                 )
             prompts.append(self.tok_encode(context)[-room:])
             samplings.append(sampling)
+        start = time.perf_counter()
         answers = self.engine.generate(prompts, samplings)
+        self.generating_s += time.perf_counter() - start
+        self.generated_tokens += sum(answer.tokens for answer in answers)
         self.generations += len(answers)
         self.truncated += sum(answer.truncated for answer in answers)
         return [answer.text for answer in answers]

@@ -76,7 +76,8 @@ class LmEvalEvaluator:
             self._exams[split] = self._build(lm, split)
         exams = self._exams[split]
         start = time.perf_counter()
-        lm.generations = lm.truncated = 0
+        lm.generations = lm.truncated = lm.generated_tokens = 0
+        lm.generating_s = 0.0
         _ask(lm, [request for exam in exams for request in exam.requests])
         tasks = {exam.name: _score(exam) for exam in exams}
         return Report(
@@ -84,6 +85,7 @@ class LmEvalEvaluator:
             tasks=tasks,
             truncated=lm.truncated / max(lm.generations, 1),
             seconds={"evaluate": time.perf_counter() - start},
+            costs=_costs(lm),
         )
 
     def _language_model(self, engine: Engine) -> EngineLM:
@@ -150,6 +152,12 @@ class LmEvalEvaluator:
         if limit is None or limit >= len(chosen):
             return list(chosen)
         return sorted(random.Random(f"{self._config.seed} {name} {split}").sample(chosen, limit))
+
+
+def _costs(lm: EngineLM) -> dict[str, float]:
+    if not lm.generated_tokens:
+        return {}
+    return {"tokens_per_second": lm.generated_tokens / lm.generating_s}
 
 
 def _first(*values: int | None) -> int:

@@ -3,25 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
 
 from evomerge.errors import CandidateError
 from evomerge.evaluators.base import Report
+from evomerge.recipe.value import Value
 
-__all__ = ["Objective"]
+__all__ = ["Cost", "Objective", "ObjectiveConfig"]
+
+Cost = Literal["layers", "tokens_per_second"]
+
+_SIGNS: Mapping[Cost, int] = {"layers": -1, "tokens_per_second": 1}
+"""More tokens per second are better, more layers are not."""
+
+
+class ObjectiveConfig(Value):
+    """What counts beside the tasks' scores."""
+
+    also: tuple[Cost, ...] = ()
+    """Objectives of their own: the fitness has several numbers, and the optimizer must take them.
+    """
+    prices: Mapping[Cost, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    """What one unit is worth in score: layers are subtracted, tokens per second added."""
+
+    @model_validator(mode="after")
+    def _once(self) -> ObjectiveConfig:
+        if len(set(self.also)) != len(self.also):
+            raise ValueError("also: an objective stands there twice")
+        return self
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The weighted mean of the tasks' values; a task where lower is better counts negatively."""
+    """The weighted mean of the tasks' values (a task where lower is better counts negatively), less
+    the prices of what the model costs; then the further objectives, each by itself.
+    """
 
     weights: Mapping[str, float]
+    config: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the fitness's numbers."""
+        return ("fitness", *self.config.also)
 
     def __call__(self, report: Report) -> tuple[float, ...]:
-        """One number.
+        """One number, and one for each further objective.
 
         Raises:
-            CandidateError: a weighed task is missing from the report.
+            CandidateError: a weighed task or a cost is missing from the report.
         """
         total = 0.0
         for task, weight in self.weights.items():
@@ -31,4 +64,13 @@ class Objective:
                 raise CandidateError(f"the report lacks the task {task!r}")
             score = report.tasks[task]
             total += weight * (score.value if score.higher_is_better else -score.value)
-        return (total / sum(self.weights.values()),)
+        score_alone = total / sum(self.weights.values())
+        prices = (price * _cost(report, name) for name, price in self.config.prices.items())
+        return (score_alone + sum(prices), *(_cost(report, name) for name in self.config.also))
+
+
+def _cost(report: Report, name: Cost) -> float:
+    """What the report says of a cost, such that more is better."""
+    if name not in report.costs:
+        raise CandidateError(f"the report does not say {name!r}")
+    return _SIGNS[name] * report.costs[name]

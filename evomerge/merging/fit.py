@@ -9,8 +9,10 @@ from pathlib import Path
 from evomerge.errors import RecipeError, SourceError, about
 from evomerge.merging.architecture import place
 from evomerge.merging.inventory import Inventory, read_inventory
+from evomerge.merging.names import donor
 from evomerge.merging.operators import signatures
 from evomerge.merging.sources import adapter_folder, model_folder
+from evomerge.merging.stacking import check_stackable
 from evomerge.merging.statistics import Statistics
 from evomerge.merging.token_rows import token_rows
 from evomerge.merging.vocabulary import (
@@ -30,6 +32,7 @@ __all__ = ["check_engine_fit", "check_fit"]
 
 _SAME = (
     "model_type",
+    "route",
     "hidden_size",
     "num_hidden_layers",
     "num_attention_heads",
@@ -57,9 +60,7 @@ def check_fit(recipe: Recipe, *, origin: str) -> list[str]:
             )
     _check_layers(recipe, inventories, origin)
     _check_statistics(recipe)
-    first, *others = inventories.values()
-    for other in others:
-        _check_siblings(first, other, origin)
+    _check_shapes(recipe, inventories, origin)
     with about(origin):
         _check_vocabularies(recipe, inventories)
     donor = inventories[tokenizer_donor(recipe)]
@@ -93,9 +94,29 @@ def check_engine_fit(recipe: Recipe, skeleton: Source, *, origin: str) -> None:
         )
 
 
+def _check_shapes(
+    recipe: Recipe, inventories: Mapping[Source, Inventory], origin: str
+) -> Inventory:
+    """Merged inputs are siblings, stacked ones have layers of one kind; the donor's inventory."""
+    if isinstance(recipe, Source):
+        return inventories[recipe]
+    first, *others = (_check_shapes(one, inventories, origin) for one in recipe.inputs.values())
+    if isinstance(recipe, Stack) and "route" in first.config:
+        raise SourceError(
+            f"{origin}: {first.folder} is a stack with a path of its own; stack the models that it"
+            " was made from, which its recipe.yaml names"
+        )
+    for other in others:
+        if first.folder == other.folder:
+            continue
+        if isinstance(recipe, Merge):
+            _check_siblings(first, other, origin)
+        else:
+            check_stackable(first, other, origin)
+    return inventories[donor(recipe)]
+
+
 def _check_siblings(first: Inventory, other: Inventory, origin: str) -> None:
-    if first.folder == other.folder:
-        return
     for key in _SAME:
         one, two = first.config.get(key), other.config.get(key)
         if one != two:
@@ -150,15 +171,18 @@ def _check_vocabularies(recipe: Recipe, inventories: Mapping[Source, Inventory])
     if isinstance(recipe, Source):
         own = inventories[recipe]
         return _Rows(own.folder, own.vocabulary_size, own.vocabulary)
-    found = [_check_vocabularies(one, inventories) for one in recipe.inputs.values()]
+    found = {name: _check_vocabularies(one, inventories) for name, one in recipe.inputs.items()}
     if isinstance(recipe, Merge) and recipe.tokenizer is not None:
         known = inputs_of(recipe, inventories.__getitem__)
         output = output_of(recipe, known)
         token_rows(recipe, known, output)
         return _Rows(output.folder, output.rows, output.digest)
-    for one in found[1:]:
-        found[0].check_equals(one)
-    return next((one for one in found if one.tokens is not None), found[0])
+    if isinstance(recipe, Stack):  # tokens pass through no other input
+        found = {name: found[name] for name in (recipe.embedding, recipe.head)}
+    first, *others = found.values()
+    for one in others:
+        first.check_equals(one)
+    return next((one for one in found.values() if one.tokens is not None), first)
 
 
 def _check_layers(recipe: Recipe, inventories: dict[Source, Inventory], origin: str) -> int:

@@ -24,7 +24,8 @@ class Start:
 
 
 class Restarts:
-    """Makes the starts of all runs but the first, each at a uniformly random mean.
+    """Makes the starts of all runs but the first, each at a uniformly random mean, save for the
+    coordinates `settled`, which begin where the first run did.
 
     - none: as the first run, with the same population and sigma.
     - ipop: the population doubles at every restart (Auger & Hansen 2005, "A restart CMA evolution
@@ -35,13 +36,20 @@ class Restarts:
       last large run's.
     """
 
-    def __init__(self, rule: RestartRule, first: Start, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        rule: RestartRule,
+        first: Start,
+        rng: np.random.Generator,
+        settled: NDArray[np.bool_],
+    ) -> None:
         self._next: Callable[[int], Start] = {
             "none": self._same,
             "ipop": self._doubled,
             "bipop": self._two_regimes,
         }[rule]
         self._first = first
+        self._settled = settled
         self._rng = rng
         self._large = first.popsize
         self._regime: Literal["first", "large", "small"] = "first"
@@ -50,7 +58,9 @@ class Restarts:
     def next(self, evaluations: int) -> Start:
         """The start that follows a run which took `evaluations`."""
         self._used[self._regime] += evaluations
-        return replace(self._next(evaluations), mean=self._rng.random(len(self._first.mean)))
+        start = self._next(evaluations)
+        anywhere = self._rng.random(len(self._first.mean))
+        return replace(start, mean=np.where(self._settled, self._first.mean, anywhere))
 
     def _same(self, _: int) -> Start:
         return self._first

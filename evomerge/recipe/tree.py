@@ -88,7 +88,7 @@ class Merge(Value):
 
 
 class Hop(Value):
-    """Run one layer of one input; `scale` multiplies what enters it, as the stack's `scaling` says."""
+    """Run one layer of one input; `scale` multiplies what enters it, see the stack's `scaling`."""
 
     of: str
     layer: Annotated[int, Field(ge=0)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from evomerge.recipe.genome import ChoiceGene, Gene, Genome
@@ -29,6 +29,9 @@ class SearchSpace(Protocol):
 
     def landmarks(self) -> Mapping[str, Genome]:
         """Genomes worth telling the optimizer first, by label: the uniform merge, each parent."""
+
+    def samples(self) -> Iterable[Recipe]:
+        """A few recipes such that what is lawful for all of them is so for every one."""
 
 
 def named(space: SearchSpace, genome: Genome) -> dict[str, float | str]:

@@ -1,4 +1,4 @@
-"""What a search has to beat: each parent, the uniform merge, plain task arithmetic."""
+"""What a search has to beat: each parent, the uniform merge, plain task arithmetic, halves."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from evomerge.recipe.source import Source
 from evomerge.recipe.tokenizer import TokenizerChoice
-from evomerge.recipe.tree import Merge, Recipe, Rule
+from evomerge.recipe.tree import Hop, Merge, Recipe, Rule, Stack
 
-__all__ = ["PLAIN_LAMBDA", "baselines"]
+__all__ = ["PLAIN_LAMBDA", "baselines", "data_flow_baselines"]
 
 PLAIN_LAMBDA = 0.4
 """Ilharco et al. (2212.04089) sum task vectors scaled by 0.3 to 0.5 where nothing is tuned; the
@@ -50,3 +50,34 @@ def baselines(
             tokenizer=tokenizer,
         )
     return found
+
+
+def data_flow_baselines(
+    inputs: Mapping[str, Recipe], counts: Mapping[str, int]
+) -> dict[str, Recipe]:
+    """Label -> recipe: each input, the uniform average of those that are equally deep, and the
+    stack that people build by hand: the lower half of the first input below the upper half of
+    another, and the other way round.
+    """
+    found: dict[str, Recipe] = dict(inputs)
+    own = next(iter(inputs))
+    alike = {name: one for name, one in inputs.items() if counts[name] == counts[own]}
+    if len(alike) > 1:
+        rule = Rule(inputs={name: {"weight": 1.0} for name in alike})
+        found["uniform merge"] = Merge(method="linear", inputs=alike, rules=(rule,))
+    for other in inputs:
+        if other != own:
+            for low, high in ((own, other), (other, own)):
+                found[f"halves, {low} below {high}"] = _halves(inputs, counts, low, high)
+    return found
+
+
+def _halves(inputs: Mapping[str, Recipe], counts: Mapping[str, int], low: str, high: str) -> Stack:
+    lower = [Hop(of=low, layer=layer) for layer in range(counts[low] // 2)]
+    upper = [Hop(of=high, layer=layer) for layer in range(counts[high] // 2, counts[high])]
+    return Stack(
+        inputs={low: inputs[low], high: inputs[high]},
+        embedding=low,
+        head=high,
+        hops=(*lower, *upper),
+    )

@@ -7,6 +7,7 @@ gene per parent and per-input parameter (`math.weight`), and one per shared opti
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Literal
@@ -168,6 +169,13 @@ class ParameterSpace:
                 alone = {name: float(name == parent) for name in self._parents}
                 marks[f"parent:{parent}"] = self._at_weights(alone)
         return marks
+
+    def samples(self) -> list[Recipe]:
+        """One recipe of each method, all genes in the middle."""
+        choices: list[tuple[float | str, ...]] = [
+            gene.choices if isinstance(gene, ChoiceGene) else (0.5,) for gene in self.genes
+        ]
+        return [self.recipe(middle) for middle in itertools.product(*choices)]
 
     def _at_weights(self, weights: Mapping[str, float]) -> Genome:
         """Neutral genes: the given weights, density 1, lambda 1, t one half, the first method."""

@@ -25,6 +25,11 @@ SCALED: dict[Scaling, str] = {
 }
 
 
+_PATH = """The folder holds each layer once. Which of them runs at each hop, and what multiplies its
+input, stands in `config.json` under `route`, and `modeling_evomerge_stack.py` runs that path:
+hence `trust_remote_code`. Where evomerge is installed, `vllm serve` takes the folder as it is."""
+
+
 def card(
     *,
     title: str,
@@ -32,6 +37,7 @@ def card(
     job: Mapping[str, Any] | None,
     comparison: Comparison | None,
     adapter_on: Source | None = None,
+    folded: bool = False,
 ) -> str:
     """A README.md in the form that the Hugging Face hub reads (front matter, then Markdown).
 
@@ -39,6 +45,7 @@ def card(
         job: the resolved job of the search that found the recipe, if one did.
         comparison: the holdout scores, if there are any.
         adapter_on: the base model, where the folder holds an adapter on it.
+        folded: whether the folder holds a stack's layers once each, and code that runs the path.
     """
     sources = list(dict.fromkeys(sources_of(recipe)))
     parts = [
@@ -51,7 +58,7 @@ def card(
         parts.append(_path(recipe))
     if comparison is not None:
         parts.append(_scores(comparison))
-    loading = _loading() if adapter_on is None else _loading_adapter(adapter_on)
+    loading = _loading(folded) if adapter_on is None else _loading_adapter(adapter_on)
     parts += [loading, _origin(recipe, job)]
     return "\n\n".join(parts) + "\n"
 
@@ -108,16 +115,18 @@ def _scores(comparison: Comparison) -> str:
     return "\n\n".join([*parts, *(f"*{remark}*" for remark in comparison.remarks())])
 
 
-def _loading() -> str:
-    return """## How to load it
+def _loading(folded: bool) -> str:
+    trust = ", trust_remote_code=True" if folded else ""
+    text = f"""## How to load it
 
 ```python
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 folder = "."  # the folder of this file, or its name on the hub
-model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
-tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto"{trust})
+tokenizer = AutoTokenizer.from_pretrained(folder{trust})
 ```"""
+    return f"{text}\n\n{_PATH}" if folded else text
 
 
 def _loading_adapter(base: Source) -> str:

@@ -21,6 +21,10 @@ GENERATIONAL: list[dict[str, Any]] = [
     {"kind": "cma_es"},
     {"kind": "cma_es", "restarts": "ipop"},
     {"kind": "cma_es", "restarts": "bipop", "popsize": 4},
+    {"kind": "cma_es", "discrete": "integer"},
+    {"kind": "cma_es", "discrete": "margin"},
+    {"kind": "cma_es", "discrete": "margin", "covariance": "separable"},
+    {"kind": "cma_es", "discrete": "margin", "restarts": "bipop", "popsize": 4},
 ]
 IN_THREAD: dict[str, Any] = {"kind": "nevergrad", "optimizer": "SQP"}
 SOUP: dict[str, Any] = {"kind": "greedy_soup"}

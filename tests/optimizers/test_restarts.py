@@ -8,7 +8,7 @@ FIRST = Start(np.full(3, 0.5), 0.2, 8)
 
 
 def starts(rule: RestartRule, evaluations: list[int]) -> list[Start]:
-    restarts = Restarts(rule, FIRST, np.random.default_rng(0))
+    restarts = Restarts(rule, FIRST, np.random.default_rng(0), np.zeros(3, dtype=bool))
     return [restarts.next(used) for used in evaluations]
 
 
@@ -34,3 +34,9 @@ def test_bipop_gives_the_turn_to_the_regime_that_used_less() -> None:
     for start in (small, other):
         assert 8 <= start.popsize <= 16
         assert 0.002 <= start.sigma < 0.2
+
+
+def test_what_says_where_it_begins_begins_there_again() -> None:
+    settled = np.array([True, False, True])
+    start = Restarts("ipop", FIRST, np.random.default_rng(0), settled).next(10)
+    assert list(start.mean == 0.5) == [True, False, True]

@@ -75,9 +75,13 @@ class SlabCache(Cache):
         self._slabs = [_Slab() for _ in range(layers)]
         super().__init__(layers=list(self._slabs))
 
+    def use(self, layers: int) -> None:
+        """So many layers from now on; the memory of the others is kept, and costs no time."""
+        self.layers = list(self._slabs[:layers])
+
     def begin(self, batch: int, capacity: int, prefix: SlabCache | None = None) -> None:
         """Room for `batch` sequences of `capacity` tokens that start with `prefix`'s only one."""
-        for index, slab in enumerate(self._slabs):
+        for index, slab in enumerate(self._slabs[: len(self)]):
             slab.begin(batch, capacity)
             if prefix is not None:
                 start = prefix._slabs[index]
@@ -87,5 +91,5 @@ class SlabCache(Cache):
                 )
 
     def keep(self, rows: Tensor) -> None:
-        for slab in self._slabs:
+        for slab in self._slabs[: len(self)]:
             slab.keep(rows)

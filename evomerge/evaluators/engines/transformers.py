@@ -45,19 +45,15 @@ class TransformersEngine:
     """
 
     def __init__(self, config: EngineConfig, folder: Path) -> None:
-        shapes = checkpoint_shapes(folder)
+        shapes = self._shapes_of(folder)
         self._device = _device(config.device)
         trust = config.trust_remote_code
         about = configuration(folder, trust_remote_code=trust)
         _only_attention(about, folder)
         self._tokenizer = tokenizer(folder, trust_remote_code=trust)
         logging.disable_progress_bar()
-        self._model: Any = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=precision(config, about, self._device.type),
-            use_safetensors=True,
-            trust_remote_code=trust,
-            local_files_only=True,
+        self._model = self._model_of(
+            folder, about, precision(config, about, self._device.type), trust_remote_code=trust
         )
         self._model.to(self._device)
         self._model.eval().requires_grad_(False)
@@ -70,7 +66,8 @@ class TransformersEngine:
         self._cells = config.batch_tokens
         self._ends = end_tokens(self._tokenizer, self._model.generation_config)
         self._stops: dict[tuple[str, ...], Stop] = {}
-        self._cache, self._prefix = (SlabCache(about.num_hidden_layers) for _ in range(2))
+        slots = self._slots(about)
+        self._cache, self._prefix = SlabCache(slots), SlabCache(slots)
         self._selects = "logits_to_keep" in inspect.signature(self._model.forward).parameters
 
     @property
@@ -116,6 +113,26 @@ class TransformersEngine:
         for batch in _batches(scored, self._rows, cells):
             results |= self._score(batch, shared)
         return [results[index] for index in range(len(pairs))]
+
+    def _shapes_of(self, folder: Path) -> dict[str, tuple[int, ...]]:
+        """Checkpoint name -> shape: what `load` will be given."""
+        return checkpoint_shapes(folder)
+
+    def _model_of(
+        self, folder: Path, about: Any, dtype: torch.dtype, *, trust_remote_code: bool
+    ) -> Any:
+        """The model in memory."""
+        return AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=trust_remote_code,
+            local_files_only=True,
+        )
+
+    def _slots(self, about: Any) -> int:
+        """How many layers fill a cache."""
+        return int(about.get_text_config(decoder=True).num_hidden_layers)
 
     def close(self) -> None:
         del self._model, self._live, self._cache, self._prefix

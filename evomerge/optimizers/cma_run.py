@@ -1,0 +1,183 @@
+"""One run of pycma over genomes: sample, update, and where the distribution stands.
+
+Hansen 2016, "The CMA Evolution Strategy: A Tutorial"; Ros & Hansen 2008, "A simple modification in
+CMA-ES achieving linear time and space complexity" (separable).
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evomerge.optimizers.coordinates import from_cube, to_cube
+from evomerge.optimizers.isolation import Isolation, quiet
+from evomerge.optimizers.margin import Margin
+from evomerge.optimizers.restarts import Start
+from evomerge.recipe.genome import ChoiceGene, Gene, Genome
+
+__all__ = ["Covariance", "Discrete", "Mode", "Run"]
+
+Discrete = Literal["threshold", "integer", "margin"]
+Covariance = Literal["full", "separable"]
+
+TOLX = 1e-6
+"""The width at which a run is over: genes that differ by less build the same bfloat16 model."""
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What a run does with choices, and which covariances it learns."""
+
+    discrete: Discrete = "threshold"
+    covariance: Covariance = "full"
+
+
+class Run:
+    """Floats are kept in [0, 1] by pycma's `BoundTransform`, a map onto the box that is the
+    identity inside and smooth at the faces. Unlike its `BoundPenalty` it adds nothing to the
+    fitness, so that the search still depends on ranks alone, which also keeps failures from
+    distorting it; unlike clipping it does not pile up candidates on the faces.
+
+    Choices are coordinates cut into equal intervals, of which the outer two have no end. What lets
+    them change late in a run:
+
+    - threshold: nothing.
+    - integer: a least standard deviation, and samples that changed are moved to their interval's
+      middle (pycma's `integer_variables`; Marty et al. 2024, "LB+IC-CMA-ES", PPSN).
+    - margin: a least probability of every change, 1 / (genes x population); see `Margin`.
+    """
+
+    def __init__(
+        self, genes: Sequence[Gene], start: Start, mode: Mode, rng: np.random.Generator
+    ) -> None:
+        self._genes = genes
+        self._sizes = {i: len(g.choices) for i, g in enumerate(genes) if isinstance(g, ChoiceGene)}
+        self._choices = list(self._sizes)
+        self._margin = (
+            Margin(list(self._sizes.values()), 1 / (len(genes) * start.popsize))
+            if mode.discrete == "margin" and self._choices
+            else None
+        )
+        # pycma rounds integers: its coordinate of a choice counts the intervals' middles.
+        self._scale = np.ones(len(start.mean))
+        self._shift = np.zeros(len(start.mean))
+        if mode.discrete == "integer":
+            self._scale[self._choices] = list(self._sizes.values())
+            self._shift[self._choices] = 0.5
+        self._start = start
+        self._observed: Genome | None = None
+        self._points: list[NDArray[np.float64]] = []
+        # pycma's integer centering draws from the global generator, to check itself at random.
+        self._isolation = Isolation(0)
+        self._es = self._begin(mode, rng)
+
+    @property
+    def evaluations(self) -> int:
+        """How many answers the run has been told."""
+        return int(self._es.countevals)
+
+    @property
+    def centre(self) -> Genome:
+        """The mean; of choices each the most probable one."""
+        return self._genome(self._es.result.xfavorite)
+
+    def inject(self, genome: Genome) -> None:
+        """Let the genome stand in for one sample of the first generation.
+
+        Hansen 2011, "Injecting external solutions into CMA-ES": the distribution moves towards it
+        by no more than it would towards a sample.
+        """
+        point = self._inward(self._point(genome))
+        self._es.inject([self._es.gp.geno(point, self._es.boundary_handler.inverse)])
+        self._observed = genome
+
+    def ask(self) -> list[Genome]:
+        """A generation."""
+        with quiet():
+            self._points = self._es.ask()
+        genomes = [self._genome(self._sampled(point)) for point in self._points]
+        if self._observed is not None:
+            # As it is where the distribution reaches it (the way into pycma's coordinates and back
+            # rounds: keep the name it is known by), and where a step in its direction may be
+            # another model altogether; else that step.
+            reached = np.allclose(
+                self._points[0], self._inward(self._point(self._observed)), atol=1e-9
+            )
+            if reached or self._choices:
+                genomes[0] = self._observed
+            self._observed = None
+        return genomes
+
+    def tell(self, fitnesses: Sequence[float]) -> None:
+        """One fitness, to be maximised, for each genome of the generation."""
+        with self._isolation():
+            self._es.tell(self._points, [-fitness for fitness in fitnesses])
+        if self._margin is not None:
+            at = self._choices
+            self._es.mean[at] = self._margin.corrected(self._es.mean[at], self._es.stds[at])
+
+    def ended(self) -> set[str]:
+        """pycma's stop conditions that hold now."""
+        with quiet():
+            return set(self._es.stop())
+
+    def _begin(self, mode: Mode, rng: np.random.Generator) -> Any:
+        floats = np.ones(len(self._start.mean), dtype=bool)
+        floats[self._choices] = False
+        with quiet():
+            cma: Any = importlib.import_module("cma")
+            return cma.CMAEvolutionStrategy(
+                self._inward(self._start.mean),
+                self._start.sigma,
+                {
+                    "popsize": self._start.popsize,
+                    "bounds": [[bound if f else None for f in floats] for bound in (0, 1)],
+                    "integer_variables": self._choices if mode.discrete == "integer" else [],
+                    "CMA_stds": self._scale,
+                    "CMA_diagonal": mode.covariance == "separable",
+                    "tolx": TOLX,
+                    # One generator of our own: pycma's default is to seed and use numpy's global
+                    # one.
+                    "randn": lambda *shape: rng.standard_normal(shape),
+                    "seed": np.nan,
+                    # From 300 genes on pycma would take two-point adaptation, which draws from
+                    # numpy's global generator and spends two questions of each generation.
+                    "AdaptSigma": cma.sigma_adaptation.CMAAdaptSigmaCSA,
+                    # No files: neither logs nor the `cma_signals.in` that pycma would obey.
+                    "verbose": -10,
+                    "verb_log": 0,
+                    "signals_filename": None,
+                },
+            )
+
+    def _sampled(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self._margin is None:
+            return point
+        at, sample = self._choices, point.copy()
+        sample[at] = self._margin.stretched(point[at], self._es.mean[at])
+        return sample
+
+    def _genome(self, point: NDArray[np.float64]) -> Genome:
+        cube = (point + self._shift) / self._scale
+        return from_cube(self._genes, cube[: len(self._genes)])
+
+    def _inward(self, cube: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Coordinates of the cube -> pycma's."""
+        return cube * self._scale - self._shift
+
+    def _point(self, genome: Genome) -> NDArray[np.float64]:
+        """In the cube; a choice in its interval's middle, or further out where the mean is."""
+        mean = self._start.mean
+        point = mean.copy()
+        point[: len(self._genes)] = to_cube(self._genes, genome)
+        for i, size in self._sizes.items():
+            if point[i] < 1 / size:
+                point[i] = min(point[i], mean[i])
+            elif point[i] > 1 - 1 / size:
+                point[i] = max(point[i], mean[i])
+        return point

@@ -1,0 +1,193 @@
+"""The slots of a data-flow space: which layers may run, in which order, and how a path is read.
+
+Akiba et al. (2403.13187), merging in the data flow space: the layers of all inputs are laid out one
+after another, the whole repeated r times, and an indicator says of each slot whether it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from evomerge.recipe.value import Value
+
+__all__ = ["Jumps", "Order", "Pool", "Slots", "Step"]
+
+Order = Literal["by_input", "by_depth"]
+"""by_input: all layers of the first input, then all of the next; by_depth: the first layer of each,
+then the second of each, so that one repetition holds every way of changing between siblings; at
+each depth the first input's comes last, so that going upward it runs where no other's does."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Layers [first, end) of an input, which run together."""
+
+    of: str
+    first: int
+    end: int
+
+    @property
+    def size(self) -> int:
+        return self.end - self.first
+
+    def __str__(self) -> str:
+        """`math.7`, or `math.5-9`: where names come from."""
+        if self.size == 1:
+            return f"{self.of}.{self.first}"
+        return f"{self.of}.{self.first}-{self.end - 1}"
+
+
+class Jumps(Value):
+    """From one hop to the next; a slot that would jump otherwise is passed over."""
+
+    least: int | None = None
+    """Fewest layers upward: 1 allows no way back and no depth twice, 0 another layer of the same
+    depth, negative numbers ways back; None: any."""
+    most: Annotated[int, Field(ge=1)] | None = None
+    """Most layers upward, 1 being the next; None: any."""
+    between: bool = True
+    """Whether a path may change from one input to another."""
+
+    @model_validator(mode="after")
+    def _some(self) -> Jumps:
+        if self.least is not None and self.most is not None and self.least > self.most:
+            raise ValueError(f"needs least <= most, got {self.least} and {self.most}")
+        return self
+
+    def allow(self, here: Block, there: Block) -> bool:
+        """From the last layer of one block to the first of the next."""
+        if not self.between and here.of != there.of:
+            return False
+        step = there.first - (here.end - 1)
+        return (self.least is None or step >= self.least) and (
+            self.most is None or step <= self.most
+        )
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a path: the slot that it comes from (None where it is forced) and its block."""
+
+    slot: int | None
+    place: int
+    """Of the block in the pool."""
+
+
+class Pool:
+    """All layers of all inputs in blocks, in the order in which one repetition offers them."""
+
+    def __init__(self, counts: Mapping[str, int], order: Order, block: int = 1) -> None:
+        """`counts`: input -> how many layers it has, the first input first."""
+        blocks = [
+            Block(name, first, min(first + block, count))
+            for name, count in counts.items()
+            for first in range(0, count, block)
+        ]
+        if order == "by_depth":  # where depths differ, by the share of the depth
+            first, *others = counts
+            rank = {name: number for number, name in enumerate([*others, first])}
+            blocks.sort(key=lambda one: (one.first / counts[one.of], rank[one.of]))
+        self.blocks: tuple[Block, ...] = tuple(blocks)
+        self._at = {(one.of, one.first): place for place, one in enumerate(blocks)}
+        own = [place for place, one in enumerate(blocks) if one.of == next(iter(counts))]
+        self.first, self.last = own[0], own[-1]
+        """Of the first input."""
+
+    def places(self, path: Sequence[tuple[str, int]]) -> list[int] | None:
+        """The blocks that a path of (input, layer) consists of; None where it cuts one."""
+        found: list[int] = []
+        left = list(path)
+        while left:
+            place = self._at.get(left[0])
+            if place is None:
+                return None
+            block = self.blocks[place]
+            if left[: block.size] != [(block.of, i) for i in range(block.first, block.end)]:
+                return None
+            found.append(place)
+            left = left[block.size :]
+        return found
+
+
+class Slots:
+    """Indicators -> path, in one pass over the slots."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        repetitions: int,
+        first: bool,
+        last: bool,
+        ends_take_slots: bool,
+        max_hops: int | None,
+        jumps: Jumps,
+    ) -> None:
+        self.pool, self.first, self.last = pool, first, last
+        size = len(pool.blocks)
+        self.count = size * repetitions - (first + last if ends_take_slots else 0)
+        ends = [pool.first] * first + [pool.last] * last
+        offered = [slot % size for slot in range(self.count)]
+        longest = sum(pool.blocks[place].size for place in (*ends, *offered))
+        self.max_hops = min(max_hops or longest, longest)
+        self._jumps = jumps
+        self._to_end = jumps.model_copy(update={"most": None})
+        """The way to the forced end may be longer."""
+
+    def place(self, slot: int) -> int:
+        """The place in the pool of the block that a slot offers."""
+        return slot % len(self.pool.blocks)
+
+    def name(self, slot: int) -> str:
+        """`2:math.7`: layer 7 of math in the second repetition."""
+        repetition, place = divmod(slot, len(self.pool.blocks))
+        return f"{repetition + 1}:{self.pool.blocks[place]}"
+
+    def path(self, runs: Sequence[bool]) -> tuple[list[Step], list[bool]]:
+        """(path, heeded): the steps, and of each slot whether its indicator was heeded.
+
+        A slot is passed over where its jump, or one from it to the forced end, is not allowed, or
+        the path has no room left. A path without a step is that of the first input's first block.
+        """
+        blocks = self.pool.blocks
+        steps = [Step(None, self.pool.first)] if self.first else []
+        left = self.max_hops - sum(blocks[step.place].size for step in steps)
+        if self.last:
+            left -= blocks[self.pool.last].size
+        heeded = []
+        for slot, run in enumerate(runs):
+            place = self.place(slot)
+            fits = (
+                blocks[place].size <= left
+                and (not steps or self._jumps.allow(blocks[steps[-1].place], blocks[place]))
+                and (not self.last or self._to_end.allow(blocks[place], blocks[self.pool.last]))
+            )
+            heeded.append(fits)
+            if fits and run:
+                steps.append(Step(slot, place))
+                left -= blocks[place].size
+        if self.last:
+            steps.append(Step(None, self.pool.last))
+        return steps or [Step(None, self.pool.first)], heeded
+
+    def steps(self, places: Sequence[int]) -> list[Step] | None:
+        """A path given by its blocks, from the earliest slots; None where there are none."""
+        first, last = int(self.first), int(self.last)
+        if len(places) < first + last:
+            return None
+        if (self.first and places[0] != self.pool.first) or (
+            self.last and places[-1] != self.pool.last
+        ):
+            return None
+        found = [Step(None, self.pool.first)] * first
+        slot = -1
+        for place in places[first : len(places) - last]:
+            slot += 1 + (place - slot - 1) % len(self.pool.blocks)
+            found.append(Step(slot, place))
+        if slot >= self.count:
+            return None
+        return found + [Step(None, self.pool.last)] * last
