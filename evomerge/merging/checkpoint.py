@@ -77,8 +77,8 @@ def write_checkpoint(
         known = bank.inventory(donor(stored)).config
         if "num_hidden_layers" in known:
             config["num_hidden_layers"] = layer_count(stored, bank)
-        if kinds := layer_kinds(stored, bank):
-            config["layer_types"] = kinds
+        if "layer_types" in known.get("text_config", known):
+            config["layer_types"] = layer_kinds(stored, bank) or None  # None: the family's default
         if is_mapped(recipe):
             vocabulary = vocabulary_of(recipe, bank.inventory)
             config["vocab_size"] = vocabulary.rows
