@@ -10,9 +10,12 @@ import torch
 from evomerge.evaluators.engines.base import Engine
 from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.engines.start import start
+from tests.evaluators.stacks import ByHand
 from tests.evaluators.tiny import Reference, build
 
-pytest.register_assert_rewrite("tests.evaluators.engines.conformance")
+pytest.register_assert_rewrite(
+    "tests.evaluators.engines.conformance", "tests.evaluators.engines.dataflow_conformance"
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,12 @@ def siblings(tmp_path_factory: pytest.TempPathFactory) -> Siblings:
 @pytest.fixture(scope="session")
 def references(siblings: Siblings) -> tuple[Reference, Reference]:
     return Reference(siblings.one), Reference(siblings.other)
+
+
+@pytest.fixture(scope="session")
+def by_hand(siblings: Siblings) -> ByHand:
+    """The layers of one sibling, then the other's."""
+    return ByHand([*siblings])
 
 
 @pytest.fixture(scope="session")
