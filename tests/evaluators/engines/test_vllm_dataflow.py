@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import pytest
 from evomerge.errors import SourceError
 from evomerge.evaluators.engines.base import DataFlowEngine, Engine, Sampling
 from evomerge.evaluators.engines.config import EngineConfig
-from evomerge.evaluators.engines.start import start
 from evomerge.evaluators.engines.vllm_dataflow import VllmDataFlow
 from evomerge.recipe.route import Room, Route
 from tests.evaluators.conftest import Siblings
@@ -19,6 +18,8 @@ from tests.evaluators.engines.conformance import PROMPTS, EngineConformance
 from tests.evaluators.engines.dataflow_conformance import ROOM, DataFlowConformance, agrees
 from tests.evaluators.engines.stacks import ByHand, Pooled, build_family, route_of
 from tests.evaluators.tiny import Edited, encode
+
+Start = Callable[..., Any]
 
 
 def starts_vllm(test: Any) -> Any:
@@ -28,27 +29,17 @@ def starts_vllm(test: Any) -> Any:
     return test
 
 
-def live(folder: Path, room: Room | None, **settings: Any) -> Iterator[Any]:
-    pytest.importorskip("vllm", reason="vLLM is optional")
-    config = EngineConfig(
-        kind="vllm", batch_size=8, kv_cache_gib=0.1, **{"dtype": "float32", **settings}
-    )
-    engine = start(config, folder, room) if room else start(config, folder)
-    yield engine
-    engine.close()
-
-
 @pytest.fixture(scope="module")
-def one_model(siblings: Siblings) -> Iterator[DataFlowEngine]:
+def one_model(siblings: Siblings, start_vllm: Start) -> Any:
     """A pool of one model's layers, and the path through them in order."""
-    for engine in live(siblings.one, Room(layers=2, hops=3)):
-        engine.route(route_of((0, 1)))
-        yield engine
+    engine = start_vllm(siblings.one, Room(layers=2, hops=3))
+    engine.route(route_of((0, 1)))
+    return engine
 
 
 @pytest.fixture(scope="module")
-def two_models(siblings: Siblings) -> Iterator[DataFlowEngine]:
-    yield from live(siblings.one, ROOM)
+def two_models(siblings: Siblings, start_vllm: Start) -> Any:
+    return start_vllm(siblings.one, ROOM)
 
 
 @starts_vllm
@@ -78,16 +69,16 @@ class TestDataFlow(DataFlowConformance):
 
 
 @starts_vllm
-def test_the_identity_path_is_the_stock_model_in_bfloat16(siblings: Siblings) -> None:
+def test_the_identity_path_is_the_stock_model_in_bfloat16(
+    siblings: Siblings, start_vllm: Start
+) -> None:
     pairs = [([1, 2, 3, 4], [5, 6, 7]), ([9] * 30, [8, 2])]
-    totals = []
-    for room in (None, Room(layers=2, hops=2)):
-        for engine in live(siblings.one, room, dtype="bfloat16"):
-            engine.load(Edited(siblings.one))
-            if room:
-                engine.route(route_of((0, 1)))
-            totals.append([score.total for score in engine.logprobs(pairs)])
-    assert totals[0] == pytest.approx(totals[1], rel=0.01)
+    stock = start_vllm(siblings.one, dtype="bfloat16")
+    engine = start_vllm(siblings.one, Room(layers=2, hops=2), dtype="bfloat16")
+    engine.load(Edited(siblings.one))
+    engine.route(route_of((0, 1)))
+    for one, other in zip(stock.logprobs(pairs), engine.logprobs(pairs), strict=True):
+        assert one.total == pytest.approx(other.total, rel=0.01)
 
 
 @starts_vllm
@@ -100,27 +91,31 @@ def test_the_identity_path_is_the_stock_model_in_bfloat16(siblings: Siblings) ->
         ("qwen3", {}),
     ],
 )
-def test_families(family: str, keys: dict[str, Any], siblings: Siblings, tmp_path: Path) -> None:
+def test_families(
+    family: str, keys: dict[str, Any], siblings: Siblings, start_vllm: Start, tmp_path: Path
+) -> None:
     one = build_family(tmp_path / "one", family, siblings.one, seed=3, **keys)
     other = build_family(tmp_path / "other", family, siblings.one, seed=4, **keys)
-    for engine in live(one, Room(layers=4, hops=5)):
-        engine.load(Pooled((one, other)))
-        by_hand = ByHand(one, other)
-        agrees(engine, by_hand, route_of((0, 1)))
-        agrees(engine, by_hand, route_of((0, 2, 2, 1, 3), (1, 0.8, 1, 1.2, 0.9)))
-        agrees(engine, by_hand, route_of((2, 3, 1), (0.9, 0.8, 1.3), "mlp_output"))
+    engine = start_vllm(one, Room(layers=4, hops=5))
+    engine.load(Pooled((one, other)))
+    by_hand = ByHand(one, other)
+    agrees(engine, by_hand, route_of((0, 1)))
+    agrees(engine, by_hand, route_of((0, 2, 2, 1, 3), (1, 0.8, 1, 1.2, 0.9)))
+    agrees(engine, by_hand, route_of((2, 3, 1), (0.9, 0.8, 1.3), "mlp_output"))
 
 
 @starts_vllm
-def test_an_exported_stack_is_a_model_like_any_other(siblings: Siblings, tmp_path: Path) -> None:
+def test_an_exported_stack_is_a_model_like_any_other(
+    siblings: Siblings, start_vllm: Start, tmp_path: Path
+) -> None:
     route = route_of((1, 0, 0, 1), (1, 0.8, 1, 1.1))
-    for engine in live(exported(siblings.one, route, tmp_path / "stack"), None):
-        context, rest = encode(engine.tokenizer, *PROMPTS[:2])
-        by_hand = ByHand(siblings.one)
-        (score,) = engine.logprobs([(context, rest)])
-        assert score.total == pytest.approx(by_hand.logprob(route, context, rest), abs=2e-4)
-        (found,) = engine.generate([context], [Sampling(max_new_tokens=9)])
-        assert found.text == by_hand.text(by_hand.continuation(route, context, 9))
+    engine = start_vllm(exported(siblings.one, route, tmp_path / "stack"))
+    context, rest = encode(engine.tokenizer, *PROMPTS[:2])
+    by_hand = ByHand(siblings.one)
+    (score,) = engine.logprobs([(context, rest)])
+    assert score.total == pytest.approx(by_hand.logprob(route, context, rest), abs=2e-4)
+    (found,) = engine.generate([context], [Sampling(max_new_tokens=9)])
+    assert found.text == by_hand.text(by_hand.continuation(route, context, 9))
 
 
 def exported(folder: Path, route: Route, out: Path) -> Path:
