@@ -47,8 +47,12 @@ INPUTS = {
 }
 SETTINGS = EngineConfig(kind="vllm", max_length=512, enforce_eager=True, kv_cache_gib=1)
 CANDIDATES = 100
-THINGS = "a fox, a ship, a king, rain, bread, the moon, a train, a song".split(", ")
-PROMPTS = [f"{way} a long story about {thing}." for way in ("Write", "Tell") for thing in THINGS]
+WHO = "fox, ship, king, baker, moon, train, song, farmer".split(", ")
+PROMPTS = [
+    f"Once upon a time there was {kind} {who}. Every morning the {who} went to the"
+    for kind in ("an old", "a young")
+    for who in WHO
+]
 NEW_TOKENS = 48
 
 
@@ -71,15 +75,18 @@ def seconds(work: Callable[[], object]) -> float:
 
 def evaluation(engine: Engine) -> int:
     """Tokens of a batch of stories."""
-    prompts = [engine.tokenizer(prompt)["input_ids"] for prompt in PROMPTS]
-    found = engine.generate(prompts, [Sampling(max_new_tokens=NEW_TOKENS)] * len(prompts))
-    return sum(one.tokens for one in found)
+    return stories(engine, PROMPTS)
 
 
 def alone(engine: Engine) -> int:
     """Tokens of one story: what a step costs beside its arithmetic weighs most."""
-    prompt = engine.tokenizer(PROMPTS[0])["input_ids"]
-    return engine.generate([prompt], [Sampling(max_new_tokens=NEW_TOKENS)])[0].tokens
+    return stories(engine, PROMPTS[:1])
+
+
+def stories(engine: Engine, beginnings: list[str]) -> int:
+    prompts = [engine.tokenizer(text)["input_ids"] for text in beginnings]
+    found = engine.generate(prompts, [Sampling(max_new_tokens=NEW_TOKENS)] * len(prompts))
+    return sum(one.tokens for one in found)
 
 
 def first_request(engine: Engine) -> None:

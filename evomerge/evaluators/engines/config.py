@@ -42,7 +42,8 @@ class EngineConfig(Value):
 
     @model_validator(mode="after")
     def _laws(self) -> EngineConfig:
-        own = {"model", "worker_extension_cls", "tensor_parallel_size", "max_model_len", "dtype"}
+        own = {"model", "load_format", "worker_extension_cls", "dtype"}
+        own |= {"tensor_parallel_size", "max_model_len"}
         if taken := sorted(own & self.vllm.keys()):
             raise ValueError(f"vllm: {taken[0]!r} is set by evomerge; use the engine's own keys")
         if self.kind == "transformers" and self.tensor_parallel > 1:
