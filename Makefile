@@ -64,6 +64,8 @@ bench: model ## Measure what the README claims (minutes to hours; results in ben
 	$(PYTHON) benchmarks/streaming.py
 	$(PYTHON) benchmarks/mixed.py --write
 	$(PYTHON) benchmarks/flagship.py
+	$(PYTHON) benchmarks/dataflow.py
+	$(PYTHON) benchmarks/dataflow_search.py
 
 .PHONY: specialists
 specialists: model ## Train the adapters of examples/specialists again (hours on two cores)
