@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.optimizers.base import Answer, Fitness, Question, Scores
 from evomerge.optimizers.beginning import beginning, says_where
 from evomerge.optimizers.cma_run import Covariance, Discrete, Mode, Run
 from evomerge.optimizers.failure import worse_than
@@ -102,7 +102,13 @@ class CmaEs:
         if self._fitness and not self._waiting and not self._questions.open:
             self._update()
 
-    def observe(self, genome: Genome, fitness: Fitness) -> None:
+    def observe(
+        self,
+        genome: Genome,
+        fitness: Fitness,
+        examples: Scores | None = None,
+        tasks: Scores | None = None,
+    ) -> None:
         self._questions.check_observed(genome, fitness)
         self._tried.add(genome)
         if self._observed is None or fitness[0] > self._observed[0]:

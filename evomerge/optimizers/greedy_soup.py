@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from evomerge.errors import ConfigError
-from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.optimizers.base import Answer, Fitness, Question, Scores
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.questions import Questions
 from evomerge.recipe.genome import FloatGene, Genome
@@ -65,7 +65,13 @@ class GreedySoup:
             self._first += len(self._batch)
             self._batch = self._cooking.send(scores)
 
-    def observe(self, genome: Genome, fitness: Fitness) -> None:
+    def observe(
+        self,
+        genome: Genome,
+        fitness: Fitness,
+        examples: Scores | None = None,
+        tasks: Scores | None = None,
+    ) -> None:
         self._questions.check_observed(genome, fitness)
         self._known[genome] = fitness[0]
         self._cooking = self._cook()

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from evomerge.errors import ConfigError, did_you_mean
-from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.optimizers.base import Answer, Fitness, Question, Scores
 from evomerge.optimizers.failure import worse_than
 from evomerge.optimizers.isolation import Isolation
 from evomerge.optimizers.problem import Problem
@@ -104,7 +104,13 @@ class Nevergrad:
         self._questions.close(answers)
         self._untold += answers
 
-    def observe(self, genome: Genome, fitness: Fitness) -> None:
+    def observe(
+        self,
+        genome: Genome,
+        fitness: Fitness,
+        examples: Scores | None = None,
+        tasks: Scores | None = None,
+    ) -> None:
         self._questions.check_observed(genome, fitness)
         self._tried.add(genome)
         with self._isolation(), suppress(self._library.errors.TellNotAskedNotSupportedError):

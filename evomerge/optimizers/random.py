@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.optimizers.base import Answer, Fitness, Question, Scores
 from evomerge.optimizers.coordinates import from_cube
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.questions import Questions
@@ -37,7 +37,13 @@ class RandomSearch:
     def tell(self, answers: Sequence[Answer]) -> None:
         self._questions.close(answers)
 
-    def observe(self, genome: Genome, fitness: Fitness) -> None:
+    def observe(
+        self,
+        genome: Genome,
+        fitness: Fitness,
+        examples: Scores | None = None,
+        tasks: Scores | None = None,
+    ) -> None:
         self._questions.check_observed(genome, fitness)
 
     def recommend(self) -> Genome | None:
