@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.optimizers.base import Answer, Descent, Fitness, Question
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import ChoiceGene, Genome
 
@@ -30,9 +30,9 @@ class Questions:
         """How many were asked and not told."""
         return len(self._open)
 
-    def ask(self, genomes: Iterable[Genome]) -> list[Question]:
+    def ask(self, genomes: Iterable[Genome], descent: Descent | None = None) -> list[Question]:
         """Number the genomes and open them."""
-        questions = [Question(self.asked + i, genome) for i, genome in enumerate(genomes)]
+        questions = [Question(self.asked + i, genome, descent) for i, genome in enumerate(genomes)]
         self.asked += len(questions)
         self._open.update(question.id for question in questions)
         return questions

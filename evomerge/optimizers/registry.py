@@ -15,11 +15,15 @@ from pydantic import Discriminator, Field, Tag, field_validator
 from evomerge.errors import ConfigError, did_you_mean
 from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.cma_es import CmaEs, CmaEsConfig
+from evomerge.optimizers.genetic import Genetic, GeneticConfig
 from evomerge.optimizers.greedy_soup import GreedySoup, GreedySoupConfig
+from evomerge.optimizers.map_elites import MapElites, MapElitesConfig
+from evomerge.optimizers.natural_niches import NaturalNiches, NaturalNichesConfig
 from evomerge.optimizers.nevergrad import Nevergrad, NevergradConfig
 from evomerge.optimizers.optuna import Optuna, OptunaConfig
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.random import RandomConfig, RandomSearch
+from evomerge.optimizers.random_merge import RandomMerge, RandomMergeConfig
 from evomerge.recipe.genome import Gene, Genome
 from evomerge.recipe.value import Value, parse
 
@@ -45,10 +49,14 @@ class PluginConfig(Value):
 
 BUILT_IN: Mapping[str, type[Value]] = {
     "cma_es": CmaEsConfig,
+    "genetic": GeneticConfig,
     "greedy_soup": GreedySoupConfig,
+    "map_elites": MapElitesConfig,
+    "natural_niches": NaturalNichesConfig,
     "nevergrad": NevergradConfig,
     "optuna": OptunaConfig,
     "random": RandomConfig,
+    "random_merge": RandomMergeConfig,
 }
 
 
@@ -59,10 +67,14 @@ def _tag(data: Any) -> str:
 
 OptimizerConfig = Annotated[
     Annotated[CmaEsConfig, Tag("cma_es")]
+    | Annotated[GeneticConfig, Tag("genetic")]
     | Annotated[GreedySoupConfig, Tag("greedy_soup")]
+    | Annotated[MapElitesConfig, Tag("map_elites")]
+    | Annotated[NaturalNichesConfig, Tag("natural_niches")]
     | Annotated[NevergradConfig, Tag("nevergrad")]
     | Annotated[OptunaConfig, Tag("optuna")]
     | Annotated[RandomConfig, Tag("random")]
+    | Annotated[RandomMergeConfig, Tag("random_merge")]
     | Annotated[PluginConfig, Tag("plugin")],
     Discriminator(_tag),
 ]
@@ -109,14 +121,22 @@ def make(
     match config:
         case CmaEsConfig():
             return CmaEs(config, problem)
+        case GeneticConfig():
+            return Genetic(config, problem)
         case GreedySoupConfig():
             return GreedySoup(config, problem)
+        case MapElitesConfig():
+            return MapElites(config, problem)
+        case NaturalNichesConfig():
+            return NaturalNiches(config, problem)
         case NevergradConfig():
             return Nevergrad(config, problem)
         case OptunaConfig():
             return Optuna(config, problem)
         case RandomConfig():
             return RandomSearch(config, problem)
+        case RandomMergeConfig():
+            return RandomMerge(config, problem)
         case PluginConfig():
             return _load(_plugins()[config.kind], config, problem)
         case _:
