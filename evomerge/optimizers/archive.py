@@ -154,7 +154,8 @@ class Archive(Generic[M]):
     def _common(self, rows: Array, own: Array, worth: Array) -> Array:
         """(members,): sum_j w_j min(s_ij, s_Aj)."""
         if not self._graded.any():
-            return np.vecdot(rows, own * worth)  # of 0 and 1 the lesser is the product
+            product: Array = np.vecdot(rows, own * worth)  # of 0 and 1 the lesser
+            return product
         found = np.empty(len(rows))
         for first in range(0, len(rows), STRIP):
             some = rows[first : first + STRIP]

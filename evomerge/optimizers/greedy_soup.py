@@ -16,7 +16,7 @@ from evomerge.recipe.value import Value
 
 __all__ = ["GreedySoup", "GreedySoupConfig"]
 
-Scores = list[float | None]
+Told = list[float | None]
 """Of a batch of genomes, None where one failed."""
 
 
@@ -80,7 +80,7 @@ class GreedySoup:
     def recommend(self) -> Genome | None:
         return None
 
-    def _cook(self) -> Generator[list[Genome], Scores, None]:
+    def _cook(self) -> Generator[list[Genome], Told, None]:
         """Yields genomes to be tried, is sent their scores; never ends."""
         alone: dict[int, float] = {}
         unknown = []
@@ -107,7 +107,7 @@ class GreedySoup:
 
     def _stirred(
         self, soup: set[int], best: float, order: Sequence[int]
-    ) -> Generator[list[Genome], Scores, tuple[set[int], float]]:
+    ) -> Generator[list[Genome], Told, tuple[set[int], float]]:
         """The soup after each input in turn was put in or taken out, where that scored higher."""
         for i in order:
             tried = soup ^ {i}

@@ -166,7 +166,7 @@ class _Units:
             self._high[self._log] = np.log(self._high[self._log])
 
     def values(self, point: Array) -> Array:
-        found = self._low + point * (self._high - self._low)
+        found: Array = self._low + point * (self._high - self._low)
         if self._log.any():
             found[self._log] = np.exp(found[self._log])
         return found
