@@ -35,7 +35,7 @@ class Grid:
         ascending = all(one < two for one, two in pairwise(self.edges))
         if len(self.edges) < 2 or self.edges[0] != 0 or not ascending:
             raise ValueError("a grid's edges ascend from 0 to the size, which is at least 1")
-        if not set(self.blocks) < set(self.edges):
+        if not set(self.blocks) <= set(self.edges[:-1]):
             raise ValueError("a grid's blocks begin at edges of cells")
 
     @classmethod

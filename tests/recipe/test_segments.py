@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from evomerge.recipe.grid import Grams, Grid
-from evomerge.recipe.segments import Angle, Row, Table, cross, join
+from evomerge.recipe.segments import Angle, Segments, Table, cross
 
 Vector = NDArray[np.float64]
 SEEDS = ("a", "b", "c", "d")
 
 
-def weights(rows: tuple[Row, ...], seeds: Vector) -> Vector:
+def weights(segments: Segments, seeds: Vector) -> Vector:
     """The vector that a chromosome's rows stand for; `seeds`: (seeds, size)."""
     parts, start = [], 0
-    for row in rows:
-        parts.append(np.array(row.coefficients) @ seeds[:, start : row.until])
-        start = row.until
+    for end, row in zip(segments.ends, segments.coefficients, strict=True):
+        parts.append(row @ seeds[:, start:end])
+        start = end
     return np.concatenate(parts)
 
 
@@ -87,7 +87,7 @@ def test_a_lineage_of_any_depth_has_the_weights_of_merging_step_by_step(
     for table, vector in zip(tables, vectors, strict=True):
         found = weights(table.chromosomes[0], seeds)
         assert np.linalg.norm(found - vector) <= 1e-6 * np.linalg.norm(vector)
-        assert len(table.chromosomes[0]) <= len(grid.edges) - 1
+        assert len(table.chromosomes[0].ends) <= len(grid.edges) - 1
         assert Table.from_text(table.to_text()) == table
 
 
@@ -101,8 +101,8 @@ def test_the_ends_of_interpolation_are_the_parents() -> None:
 
     assert child(12, 0.0) == child(0, 1.0) == a
     assert child(12, 1.0) == child(0, 0.0) == b
-    assert child(5, 0.0).chromosomes == ((Row(5, (1.0, 0.0)), Row(12, (0.0, 1.0))),)
-    assert child(5, 1.0).chromosomes == ((Row(5, (0.0, 1.0)), Row(12, (1.0, 0.0))),)
+    assert child(5, 0.0).chromosomes == (Segments.of([5, 12], [[1, 0], [0, 1]]),)
+    assert child(5, 1.0).chromosomes == (Segments.of([5, 12], [[0, 1], [1, 0]]),)
     assert cross(a, a, splits=[5], ratios=[0.3], grams=grams) == a
 
 
@@ -110,9 +110,8 @@ def test_spherical_interpolation_of_orthogonal_seeds_by_hand() -> None:
     seeds = np.array([[1.0, 0.0, 2.0, 0.0], [0.0, 1.0, 0.0, 2.0]])
     a, b = (Table.seed(("a", "b"), [4], name) for name in ("a", "b"))
     found = cross(a, b, splits=[2], ratios=[1 / 3], grams=[Grams.of(seeds, Grid.regular(4))])
-    below, above = found.chromosomes[0]
-    assert below.coefficients == pytest.approx((math.sin(math.pi / 3), math.sin(math.pi / 6)))
-    assert above.coefficients == pytest.approx((math.sin(math.pi / 6), math.sin(math.pi / 3)))
+    half, more = math.sin(math.pi / 6), math.sin(math.pi / 3)
+    np.testing.assert_allclose(found.chromosomes[0].coefficients, [[more, half], [half, more]])
 
 
 def test_each_part_may_have_an_angle_of_its_own() -> None:
@@ -121,12 +120,14 @@ def test_each_part_may_have_an_angle_of_its_own() -> None:
     grams = [Grams.of(seeds, Grid.regular(4))]
     own = cross(a, b, splits=[2], ratios=[0.25], grams=grams, angle="segment").chromosomes[0]
     one = cross(a, b, splits=[2], ratios=[0.25], grams=grams, angle="whole").chromosomes[0]
-    assert own[0].coefficients == pytest.approx(
-        (math.sin(0.375 * math.pi), math.sin(0.125 * math.pi))
+    sine = math.sin(math.pi / 3)  # 60 degrees between the whole vectors
+    np.testing.assert_allclose(
+        own.coefficients,
+        [[math.sin(0.375 * math.pi), math.sin(0.125 * math.pi)], [0.25, 0.75]],
+        atol=1e-9,
     )
-    assert own[1].coefficients == pytest.approx((0.25, 0.75))
-    assert one[1].coefficients == pytest.approx(  # 60 degrees between the whole vectors
-        (math.sin(math.pi / 12) / math.sin(math.pi / 3), 0.5**0.5 / math.sin(math.pi / 3))
+    np.testing.assert_allclose(
+        one.coefficients[1], [math.sin(math.pi / 12) / sine, 0.5**0.5 / sine], atol=1e-9
     )
 
 
@@ -134,36 +135,39 @@ def test_vectors_of_nothing_are_interpolated_linearly() -> None:
     a, b = (Table.seed(("a", "b"), [2], name) for name in ("a", "b"))
     grams = [Grams.of(np.zeros((2, 2)), Grid.regular(2))]
     found = cross(a, b, splits=[2], ratios=[0.25], grams=grams)
-    assert found.chromosomes == ((Row(2, (0.75, 0.25)),),)
+    assert found.chromosomes == (Segments.of([2], [[0.75, 0.25]]),)
 
 
 def test_chromosomes_are_crossed_each_by_itself() -> None:
     a, b = (Table.seed(("a", "b"), [4, 6], name) for name in ("a", "b"))
     found = cross(a, b, splits=[2, 6], ratios=[0.0, 0.5], grams=None)
     assert found.chromosomes == (
-        (Row(2, (1.0, 0.0)), Row(4, (0.0, 1.0))),
-        (Row(6, (0.5, 0.5)),),
+        Segments.of([2, 4], [[1, 0], [0, 1]]),
+        Segments.of([6], [[0.5, 0.5]]),
     )
 
 
 def test_neighbours_that_coincide_are_joined() -> None:
-    values = np.array([[1.0, 0.0], [1.0, 1e-10], [0.9, 0.1], [0.9, 0.1]])
-    assert join([1, 2, 3, 4], values) == (Row(2, (1.0, 0.0)), Row(4, (0.9, 0.1)))
+    rows = Segments.of([1, 2, 3, 4], [[1, 0], [1, 0], [0.9, 0.1], [1, 0]])
+    assert rows.joined() == Segments.of([2, 3, 4], [[1, 0], [0.9, 0.1], [1, 0]])
 
 
-def test_a_chain_of_small_steps_is_not_joined_into_a_large_one() -> None:
-    rows = join(range(1, 101), np.linspace(0, 1e-8, 100)[:, None])
-    assert len(rows) > 8
+def test_a_child_whose_sides_came_to_be_the_same_has_one_row() -> None:
+    a = Table(("a", "b"), (Segments.of([2, 4], [[0.5, 0.5 + 1e-8], [0.5, 0.5]]),))
+    b = Table.constant(("a", "b"), [4], {"a": 0.5, "b": 0.5})
+    apart = cross(a, b, splits=[4], ratios=[0.5], grams=None)
+    same = cross(a, b, splits=[4], ratios=[0.99], grams=None)
+    assert [len(one.chromosomes[0].ends) for one in (apart, same)] == [2, 1]
 
 
 def test_the_table_of_a_long_search_stays_small() -> None:
-    """An archive of 20 members, 2000 crossings, two seeds: rows stay far below the crossings."""
+    """An archive of 20 members after 1000 crossings of two seeds: a row for half of them."""
     rng = np.random.default_rng(0)
     seeds = rng.normal(size=1 << 12) + 0.3 * rng.normal(size=(2, 1 << 12))
     grid = Grid.regular(1 << 12)
     grams = [Grams.of(seeds, grid)]
     archive = [Table.seed(("a", "b"), [grid.size], name) for name in ("a", "b")]
-    for _ in range(2000):
+    for _ in range(1000):
         one, two = rng.integers(len(archive), size=2)
         split, ratio = grid.below(int(rng.integers(grid.size))), float(rng.random())
         child = cross(archive[one], archive[two], splits=[split], ratios=[ratio], grams=grams)
@@ -171,25 +175,31 @@ def test_the_table_of_a_long_search_stays_small() -> None:
             archive.append(child)
         else:
             archive[int(rng.integers(20))] = child
-    assert max(len(one.chromosomes[0]) for one in archive) < 500
+    assert max(len(one.chromosomes[0].ends) for one in archive) < 500
+    assert max(len(one.to_text()) for one in archive) < 16_000
 
 
 @pytest.mark.parametrize(
-    ("seeds", "chromosomes", "law"),
+    ("seeds", "ends", "coefficients", "law"),
     [
-        (("a", "a"), ((Row(1, (1.0, 0.0)),),), "each named once"),
-        ((), ((Row(1, ()),),), "each named once"),
-        (("a",), (), "needs a chromosome"),
-        (("a",), ((),), "ascending"),
-        (("a",), ((Row(2, (1.0,)), Row(2, (0.5,))),), "ascending"),
-        (("a",), ((Row(0, (1.0,)),),), "ascending"),
-        (("a", "b"), ((Row(1, (1.0,)),),), "2 seeds need as many coefficients, got 1"),
-        (("a",), ((Row(1, (math.nan,)),),), "not finite"),
+        (("a", "a"), [1], [[1, 0]], "each named once"),
+        ((), [1], [[1, 0]], "each named once"),
+        (("a",), [], [], "a coefficient for each seed"),
+        (("a",), [1, 2], [[1]], "a coefficient for each seed"),
+        (("a",), [2, 2], [[1], [0]], r"ascending positions above 0, got \[2, 2\]"),
+        (("a",), [0], [[1]], "ascending"),
+        (("a", "b"), [1], [[1]], "2 seeds need as many coefficients in each row, got 1"),
+        (("a",), [1], [[math.nan]], "not finite"),
     ],
 )
-def test_laws_of_a_table(seeds: Any, chromosomes: Any, law: str) -> None:
+def test_laws_of_a_table(seeds: Any, ends: Any, coefficients: Any, law: str) -> None:
     with pytest.raises(ValueError, match=law):
-        Table(seeds, chromosomes)
+        Table(seeds, (Segments.of(ends, coefficients),))
+
+
+def test_a_table_has_a_chromosome() -> None:
+    with pytest.raises(ValueError, match="needs a chromosome"):
+        Table(("a",), ())
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"chromosomes":[[1]],"seeds":["a"]}', "null"])
@@ -199,7 +209,9 @@ def test_other_text_is_no_table(text: str) -> None:
 
 
 def test_text_is_canonical() -> None:
-    table = Table(("b", "a"), ((Row(3, (1.0, 0.1)), Row(5, (0.0, 1.0))), (Row(2, (0.5, 0.5)),)))
+    table = Table(
+        ("b", "a"), (Segments.of([3, 5], [[1, 0.1], [0, 1]]), Segments.of([2], [[0.5, 0.5]]))
+    )
     assert table.to_text() == (
         '{"chromosomes":[[[3,1.0,0.1],[5,0.0,1.0]],[[2,0.5,0.5]]],"seeds":["b","a"]}'
     )
