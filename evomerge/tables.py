@@ -33,6 +33,7 @@ __all__ = [
 
 SHOWN_GENES = 40
 SHOWN_FAILURES = 3
+LONGEST_VALUE = 40
 
 out = Console(highlight=False)
 
@@ -201,7 +202,9 @@ def origin_of(candidate: Candidate) -> str:
 
 
 def _value(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.3f}"
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}..."
+    return f"{value:.3f}"
 
 
 def clock(seconds: float) -> str:

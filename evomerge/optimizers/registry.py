@@ -21,6 +21,7 @@ from evomerge.optimizers.optuna import Optuna, OptunaConfig
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.random import RandomConfig, RandomSearch
 from evomerge.recipe.genome import Gene, Genome
+from evomerge.recipe.stock import Stock
 from evomerge.recipe.value import Value, parse
 
 __all__ = ["BUILT_IN", "GROUP", "OptimizerConfig", "PluginConfig", "configure", "kinds", "make"]
@@ -92,6 +93,7 @@ def make(
     workers: int = 1,
     budget: int | None = None,
     active: Callable[[Genome], Sequence[bool]] | None = None,
+    stock: Stock | None = None,
 ) -> Optimizer:
     """Build the optimizer; its library is imported now.
 
@@ -105,6 +107,7 @@ def make(
         workers=workers,
         budget=budget,
         active=active,
+        stock=stock,
     )
     match config:
         case CmaEsConfig():

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from evomerge.recipe.grid import Grams
 
-__all__ = ["Angle", "Segments", "Table", "cross"]
+__all__ = ["Angle", "Strand", "Table", "cross"]
 
 Angle = Literal["whole", "segment"]
 """Between which vectors spherical interpolation takes its angle: the whole chromosomes of both
@@ -37,8 +37,8 @@ PARALLEL = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Segments:
-    """One chromosome of a member: ranges that cover it, each with the seeds' coefficients."""
+class Strand:
+    """A member's share in one chromosome: ranges that cover it, each with seeds' coefficients."""
 
     ends: NDArray[np.int64]
     """(rows,) the element positions where the ranges end, ascending; the first begins at 0."""
@@ -57,7 +57,7 @@ class Segments:
         self.ends.flags.writeable = self.coefficients.flags.writeable = False
 
     @classmethod
-    def of(cls, ends: Sequence[int], coefficients: Sequence[Sequence[float]]) -> Segments:
+    def of(cls, ends: Sequence[int], coefficients: Sequence[Sequence[float]]) -> Strand:
         """From plain numbers."""
         return cls(np.array(ends, dtype=np.int64), np.array(coefficients, dtype=np.float64))
 
@@ -70,15 +70,15 @@ class Segments:
         """(ranges, seeds): the coefficients that hold in finer ranges, by where those end."""
         return self.coefficients[np.searchsorted(self.ends, ends)]
 
-    def joined(self) -> Segments:
+    def joined(self) -> Strand:
         """The same with equal neighbours as one row."""
         last = np.ones(len(self.ends), dtype=bool)
         last[:-1] = (self.coefficients[1:] != self.coefficients[:-1]).any(axis=1)
-        return Segments(self.ends[last], self.coefficients[last])
+        return Strand(self.ends[last], self.coefficients[last])
 
     def __eq__(self, other: object) -> bool:
         return (
-            isinstance(other, Segments)
+            isinstance(other, Strand)
             and np.array_equal(self.ends, other.ends)
             and np.array_equal(self.coefficients, other.coefficients)
         )
@@ -92,7 +92,7 @@ class Table:
     """A member of an archive: a combination of the seeds, chromosome by chromosome."""
 
     seeds: tuple[str, ...]
-    chromosomes: tuple[Segments, ...]
+    chromosomes: tuple[Strand, ...]
 
     def __post_init__(self) -> None:
         if len(set(self.seeds)) != len(self.seeds) or not self.seeds:
@@ -112,7 +112,7 @@ class Table:
     ) -> Table:
         """The same combination everywhere; `sizes`: elements of each chromosome."""
         row = [float(coefficients.get(name, 0.0)) for name in seeds]
-        return cls(tuple(seeds), tuple(Segments.of([size], [row]) for size in sizes))
+        return cls(tuple(seeds), tuple(Strand.of([size], [row]) for size in sizes))
 
     @classmethod
     def seed(cls, seeds: Sequence[str], sizes: Iterable[int], name: str) -> Table:
@@ -127,13 +127,10 @@ class Table:
     def to_text(self) -> str:
         """Canonical JSON: one spelling for one table, which `from_text` reads back exactly.
 
-        A row is its end and the seeds' coefficients.
+        Coefficients stand seed by seed, in the order of the seeds' names there.
         """
         chromosomes = [
-            [
-                [end, *row]
-                for end, row in zip(one.ends.tolist(), one.coefficients.tolist(), strict=True)
-            ]
+            {"coefficients": one.coefficients.T.tolist(), "ends": one.ends.tolist()}
             for one in self.chromosomes
         ]
         plain = {"chromosomes": chromosomes, "seeds": list(self.seeds)}
@@ -149,11 +146,11 @@ class Table:
         try:
             plain: Any = json.loads(text)
             chromosomes = [
-                Segments.of([row[0] for row in rows], [row[1:] for row in rows])
-                for rows in plain["chromosomes"]
+                Strand.of(one["ends"], list(zip(*one["coefficients"], strict=True)))
+                for one in plain["chromosomes"]
             ]
             return cls(tuple(map(str, plain["seeds"])), tuple(chromosomes))
-        except (IndexError, KeyError, TypeError, ValueError) as problem:
+        except (KeyError, TypeError, ValueError) as problem:
             raise ValueError(f"not a table of segments: {problem}") from None
 
 
@@ -192,8 +189,8 @@ def cross(
 
 
 def _cross(
-    a: Segments, b: Segments, split: int, ratio: float, gram: Grams | None, angle: Angle
-) -> Segments:
+    a: Strand, b: Strand, split: int, ratio: float, gram: Grams | None, angle: Angle
+) -> Strand:
     if not 0 <= split <= a.size:
         raise ValueError(f"a split lies between 0 and the size {a.size}, got {split}")
     ends = np.unique(np.concatenate([a.ends, b.ends, [split or a.size]]))
@@ -210,7 +207,7 @@ def _cross(
                 of_first[part] = np.sin((1.0 - t[part]) * omega) / np.sin(omega)
                 of_second[part] = np.sin(t[part] * omega) / np.sin(omega)
     child = of_first[:, None] * first + of_second[:, None] * second
-    return Segments(ends, child.round(DECIMALS) + 0.0).joined()  # + 0.0: no minus zero
+    return Strand(ends, child.round(DECIMALS) + 0.0).joined()  # + 0.0: no minus zero
 
 
 def _omega(

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from evomerge.recipe.grid import Grams, Grid
-from evomerge.recipe.segments import Angle, Segments, Table, cross
+from evomerge.recipe.segments import Angle, Strand, Table, cross
 
 Vector = NDArray[np.float64]
 SEEDS = ("a", "b", "c", "d")
 
 
-def weights(segments: Segments, seeds: Vector) -> Vector:
-    """The vector that a chromosome's rows stand for; `seeds`: (seeds, size)."""
+def weights(strand: Strand, seeds: Vector) -> Vector:
+    """The vector that a strand stands for; `seeds`: (seeds, size)."""
     parts, start = [], 0
-    for end, row in zip(segments.ends, segments.coefficients, strict=True):
+    for end, row in zip(strand.ends, strand.coefficients, strict=True):
         parts.append(row @ seeds[:, start:end])
         start = end
     return np.concatenate(parts)
@@ -101,8 +101,8 @@ def test_the_ends_of_interpolation_are_the_parents() -> None:
 
     assert child(12, 0.0) == child(0, 1.0) == a
     assert child(12, 1.0) == child(0, 0.0) == b
-    assert child(5, 0.0).chromosomes == (Segments.of([5, 12], [[1, 0], [0, 1]]),)
-    assert child(5, 1.0).chromosomes == (Segments.of([5, 12], [[0, 1], [1, 0]]),)
+    assert child(5, 0.0).chromosomes == (Strand.of([5, 12], [[1, 0], [0, 1]]),)
+    assert child(5, 1.0).chromosomes == (Strand.of([5, 12], [[0, 1], [1, 0]]),)
     assert cross(a, a, splits=[5], ratios=[0.3], grams=grams) == a
 
 
@@ -135,25 +135,25 @@ def test_vectors_of_nothing_are_interpolated_linearly() -> None:
     a, b = (Table.seed(("a", "b"), [2], name) for name in ("a", "b"))
     grams = [Grams.of(np.zeros((2, 2)), Grid.regular(2))]
     found = cross(a, b, splits=[2], ratios=[0.25], grams=grams)
-    assert found.chromosomes == (Segments.of([2], [[0.75, 0.25]]),)
+    assert found.chromosomes == (Strand.of([2], [[0.75, 0.25]]),)
 
 
 def test_chromosomes_are_crossed_each_by_itself() -> None:
     a, b = (Table.seed(("a", "b"), [4, 6], name) for name in ("a", "b"))
     found = cross(a, b, splits=[2, 6], ratios=[0.0, 0.5], grams=None)
     assert found.chromosomes == (
-        Segments.of([2, 4], [[1, 0], [0, 1]]),
-        Segments.of([6], [[0.5, 0.5]]),
+        Strand.of([2, 4], [[1, 0], [0, 1]]),
+        Strand.of([6], [[0.5, 0.5]]),
     )
 
 
 def test_neighbours_that_coincide_are_joined() -> None:
-    rows = Segments.of([1, 2, 3, 4], [[1, 0], [1, 0], [0.9, 0.1], [1, 0]])
-    assert rows.joined() == Segments.of([2, 3, 4], [[1, 0], [0.9, 0.1], [1, 0]])
+    rows = Strand.of([1, 2, 3, 4], [[1, 0], [1, 0], [0.9, 0.1], [1, 0]])
+    assert rows.joined() == Strand.of([2, 3, 4], [[1, 0], [0.9, 0.1], [1, 0]])
 
 
 def test_a_child_whose_sides_came_to_be_the_same_has_one_row() -> None:
-    a = Table(("a", "b"), (Segments.of([2, 4], [[0.5, 0.5 + 1e-8], [0.5, 0.5]]),))
+    a = Table(("a", "b"), (Strand.of([2, 4], [[0.5, 0.5 + 1e-8], [0.5, 0.5]]),))
     b = Table.constant(("a", "b"), [4], {"a": 0.5, "b": 0.5})
     apart = cross(a, b, splits=[4], ratios=[0.5], grams=None)
     same = cross(a, b, splits=[4], ratios=[0.99], grams=None)
@@ -194,7 +194,7 @@ def test_the_table_of_a_long_search_stays_small() -> None:
 )
 def test_laws_of_a_table(seeds: Any, ends: Any, coefficients: Any, law: str) -> None:
     with pytest.raises(ValueError, match=law):
-        Table(seeds, (Segments.of(ends, coefficients),))
+        Table(seeds, (Strand.of(ends, coefficients),))
 
 
 def test_a_table_has_a_chromosome() -> None:
@@ -202,18 +202,17 @@ def test_a_table_has_a_chromosome() -> None:
         Table(("a",), ())
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"chromosomes":[[1]],"seeds":["a"]}', "null"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"chromosomes":[1],"seeds":["a"]}', "null"])
 def test_other_text_is_no_table(text: str) -> None:
     with pytest.raises(ValueError, match="not a table"):
         Table.from_text(text)
 
 
 def test_text_is_canonical() -> None:
-    table = Table(
-        ("b", "a"), (Segments.of([3, 5], [[1, 0.1], [0, 1]]), Segments.of([2], [[0.5, 0.5]]))
-    )
+    table = Table(("b", "a"), (Strand.of([3, 5], [[1, 0.1], [0, 1]]), Strand.of([2], [[0.5, 0.5]])))
     assert table.to_text() == (
-        '{"chromosomes":[[[3,1.0,0.1],[5,0.0,1.0]],[[2,0.5,0.5]]],"seeds":["b","a"]}'
+        '{"chromosomes":[{"coefficients":[[1.0,0.0],[0.1,1.0]],"ends":[3,5]},'
+        '{"coefficients":[[0.5],[0.5]],"ends":[2]}],"seeds":["b","a"]}'
     )
 
 
