@@ -70,6 +70,7 @@ def check(job: Job, origin: str | None = None) -> list[str]:
                 adapter_folder(source)
         over = space(job)
         landmarks(job)
+        optimizer(job, over)
         warnings: dict[str, None] = {}
         for recipe in over.samples():
             warnings |= dict.fromkeys(check_recipe(recipe, origin or job.name))
@@ -91,13 +92,16 @@ def cost(job: Job) -> dict[str, float | int]:
     """What a search would take, as far as headers and budgets tell."""
     inventories = [read_inventory(model_folder(source)) for source in job.sources.values()]
     folders = {one.folder: one for one in inventories}
-    first = inventories[0]
+    first = read_inventory(model_folder(skeleton(job)))
+    wanted = room(job)
+    # The engine's weights, the parents that are mapped, and what a merge holds of its own.
+    live = 3 * first.size if wanted is None else 2 * first.size * wanted.layers // first.layers
     return {
         "parameters": first.parameters,
         "genes": len(space(job).genes),
-        "candidates": job.budget.candidates or 0,
+        "candidates": job.budget.candidates or job.budget.evaluations or 0,
         "parents_gib": round(sum(one.size for one in folders.values()) / 2**30, 2),
-        "memory_gib_per_worker": round(3 * first.size / 2**30, 2),
+        "memory_gib_per_worker": round(live / 2**30, 2),
         "disk_gib": round(first.size / 2**30, 2),
     }
 
@@ -176,7 +180,7 @@ def optimizer(job: Job, over: SearchSpace) -> Optimizer:
         over.genes,
         seed=job.seed,
         objectives=len(objective(job).names),
-        budget=job.budget.candidates,
+        budget=job.budget.candidates or job.budget.evaluations,
         workers=job.cluster.workers or 1,
         active=over.active,
     )

@@ -35,13 +35,16 @@ class Budget(Value):
 
     candidates: Annotated[int, Field(ge=1)] | None = None
     """Candidates in all, the warm starts among them."""
+    evaluations: Annotated[int, Field(ge=1)] | None = None
+    """Candidates that were evaluated: not those whose recipe had been scored before. In a space of
+    choices an optimizer soon asks the same recipes again, which costs nothing."""
     seconds: Annotated[float, Field(gt=0)] | None = None
     """Wall time of the search, over all sittings; candidates under way are finished."""
 
     @model_validator(mode="after")
     def _one(self) -> Budget:
-        if self.candidates is None and self.seconds is None:
-            raise ValueError("a budget needs candidates or seconds")
+        if self.candidates is self.evaluations is self.seconds is None:
+            raise ValueError("a budget needs candidates, evaluations or seconds")
         return self
 
 

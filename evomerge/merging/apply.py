@@ -74,6 +74,6 @@ class _Layers:
         if hop.scale != 1.0:
             raise RecipeError(
                 f"hop {at.layer} scales its input by {hop.scale}, which no plain checkpoint can"
-                " hold"
+                " hold: only the outermost stack may scale"
             )
         return self.inputs[hop.of](in_layer(name, hop.layer), dtype)

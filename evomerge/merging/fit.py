@@ -34,6 +34,7 @@ __all__ = ["check_engine_fit", "check_fit"]
 
 _SAME = (
     "model_type",
+    "route",
     "hidden_size",
     "num_hidden_layers",
     "num_attention_heads",
@@ -103,6 +104,11 @@ def _check_shapes(
     if isinstance(recipe, Source):
         return inventories[recipe]
     first, *others = (_check_shapes(one, inventories, origin) for one in recipe.inputs.values())
+    if isinstance(recipe, Stack) and "route" in first.config:
+        raise SourceError(
+            f"{origin}: {first.folder} is a stack with a path of its own; stack the models that it"
+            " was made from, which its recipe.yaml names"
+        )
     for other in others:
         if first.folder == other.folder:
             continue

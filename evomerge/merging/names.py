@@ -9,7 +9,7 @@ from evomerge.merging.headers import Headers
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Segments, Stack
 
-__all__ = ["donor", "layer_count", "stem", "tensor_names"]
+__all__ = ["donor", "layer_count", "layer_kinds", "stem", "tensor_names"]
 
 
 def donor(recipe: Recipe) -> Source:
@@ -68,3 +68,17 @@ def layer_count(recipe: Recipe, headers: Headers) -> int:
             return layer_count(recipe.inputs[recipe.base or min(recipe.inputs)], headers)
         case Stack():
             return len(recipe.hops)
+
+
+def layer_kinds(recipe: Recipe, headers: Headers) -> list[str]:
+    """How each layer attends (`layer_types`), where the configuration lists it; else nothing."""
+    match recipe:
+        case Source():
+            config = headers.inventory(recipe).config
+            return list(config.get("text_config", config).get("layer_types") or ())
+        case Merge():
+            return layer_kinds(recipe.inputs[recipe.base or min(recipe.inputs)], headers)
+        case Stack():
+            kinds = {name: layer_kinds(one, headers) for name, one in recipe.inputs.items()}
+            listed = [kinds[hop.of][hop.layer : hop.layer + 1] for hop in recipe.hops]
+            return [kind for one in listed for kind in one] if all(listed) else []
