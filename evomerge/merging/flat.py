@@ -16,10 +16,11 @@ from evomerge.merging.architecture import place
 from evomerge.merging.headers import Headers
 from evomerge.merging.names import donor, layer_count, stem, tensor_names
 from evomerge.merging.vocabulary import has_token_rows, is_mapped, vocabulary_of
+from evomerge.recipe.grid import Grid
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.tree import Recipe, Segments
 
-__all__ = ["Flat", "embedding_of", "flat_of", "flattened"]
+__all__ = ["Flat", "embedding_of", "flat_of", "flattened", "grids"]
 
 _FLOATS = ("F64", "F32", "F16", "BF16")
 
@@ -70,6 +71,16 @@ def flattened(
     return [
         Flat(starts[i], end, tuple(sorted(set(blocks[i].values())))) for i, end in enumerate(ends)
     ]
+
+
+def grids(
+    like: Recipe, where: Sequence[Selector], resolution: int, origin: str
+) -> tuple[Grid, ...]:
+    """Cells of each chromosome, cut where a block begins; raises as `flattened`."""
+    return tuple(
+        Grid.regular(flat.size, resolution=resolution, blocks=flat.blocks)
+        for flat in flattened(like, where, origin)
+    )
 
 
 def embedding_of(name: str, like: Recipe, headers: Headers) -> str | None:

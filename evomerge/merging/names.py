@@ -76,7 +76,7 @@ def layer_kinds(recipe: Recipe, headers: Headers) -> list[str]:
         case Source():
             config = headers.inventory(recipe).config
             return list(config.get("text_config", config).get("layer_types") or ())
-        case Merge():
+        case Merge() | Segments():
             return layer_kinds(recipe.inputs[recipe.base or min(recipe.inputs)], headers)
         case Stack():
             kinds = {name: layer_kinds(one, headers) for name, one in recipe.inputs.items()}
