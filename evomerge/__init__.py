@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evomerge.api import evaluate, resume, search
-    from evomerge.making import export, export_adapter, learn, measure, merge, merge_adapter
+    from evomerge.making import export, export_adapter, learn, measure, merge, merge_adapter, plot
     from evomerge.study.record import Study
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "measure",
     "merge",
     "merge_adapter",
+    "plot",
     "resume",
     "search",
 ]
@@ -39,7 +40,7 @@ _HOMES = {
     "Study": "evomerge.study.record",
     **dict.fromkeys(("evaluate", "resume", "search"), "evomerge.api"),
     **dict.fromkeys(
-        ("export", "export_adapter", "learn", "measure", "merge", "merge_adapter"),
+        ("export", "export_adapter", "learn", "measure", "merge", "merge_adapter", "plot"),
         "evomerge.making",
     ),
 }

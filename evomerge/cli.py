@@ -98,7 +98,13 @@ def show(
             tables.show_study(study, top)
 
 
-for command in (cli_making.export, cli_making.merge, cli_making.measure, cli_making.learn):
+for command in (
+    cli_making.export,
+    cli_making.merge,
+    cli_making.measure,
+    cli_making.learn,
+    cli_making.plot,
+):
     app.command()(command)
 
 

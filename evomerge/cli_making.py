@@ -1,4 +1,4 @@
-"""The commands that make something: a model, an adapter, a recipe, a folder of statistics."""
+"""The commands that make something: a model, an adapter, a recipe, statistics, a picture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from evomerge.recipe.tree import Merge
 from evomerge.recipe.value import parse
 from evomerge.recipe.yaml import dump_recipe, read_recipe
 
-__all__ = ["export", "learn", "measure", "merge"]
+__all__ = ["export", "learn", "measure", "merge", "plot"]
 
 Device = Annotated[
     str, typer.Option(help="torch's name of the device; auto takes the first GPU, or the CPU.")
@@ -28,13 +28,18 @@ Rank = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Of what is drawn at random.")]
 
+_STACK = (
+    "stack: layers stored once, and code that runs the path; so is any stack written that scales."
+)
+
 
 def export(
     folder: Folder,
     out: Annotated[Path, typer.Option(help="The new model folder, or the recipe's file.")],
     trial: Trial = None,
     format: Annotated[
-        Literal["hf", "adapter", "recipe", "mergekit"], typer.Option(help="What to write.")
+        Literal["hf", "stack", "adapter", "recipe", "mergekit"],
+        typer.Option(help=f"What to write. {_STACK}"),
     ] = "hf",
     dtype: Dtype = None,
     rank: Rank = None,
@@ -52,7 +57,14 @@ def export(
             )
     else:
         with console.merging(out) as progress:
-            label = making.export(folder, out, candidate=trial, dtype=dtype, progress=progress)
+            label = making.export(
+                folder,
+                out,
+                candidate=trial,
+                dtype=dtype,
+                folded=format == "stack",
+                progress=progress,
+            )
     typer.echo(f"{out}: {label}")
 
 
@@ -60,8 +72,10 @@ def merge(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe's YAML file.")],
     out: Annotated[Path, typer.Option(help="The new model folder, or the adapter's.")],
     format: Annotated[
-        Literal["model", "adapter"],
-        typer.Option(help="A whole model, or one LoRA adapter where adapters are merged."),
+        Literal["model", "stack", "adapter"],
+        typer.Option(
+            help=f"A whole model, or one LoRA adapter where adapters are merged. {_STACK}"
+        ),
     ] = "model",
     dtype: Dtype = None,
     rank: Rank = None,
@@ -72,7 +86,9 @@ def merge(
         if format == "adapter":
             warnings = making.merge_adapter(recipe, out, dtype=dtype, rank=rank, progress=progress)
         else:
-            warnings = making.merge(recipe, out, dtype=dtype, progress=progress)
+            warnings = making.merge(
+                recipe, out, dtype=dtype, folded=format == "stack", progress=progress
+            )
     for warning in warnings:
         console.warn(warning)
     typer.echo(str(out))
@@ -165,6 +181,20 @@ def learn(
             recipe, _pairs(text, "--text"), out, settings=learning, progress=progress
         )
     typer.echo(dump_recipe(made), nl=False)
+
+
+def plot(
+    what: Annotated[
+        Path, typer.Argument(metavar="RECIPE|DIR", help="A recipe's file, or a study's folder.")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="The new picture; its name ends in .svg, .png or .pdf.")
+    ],
+    trial: Trial = None,
+) -> None:
+    """Draw the path of a data-flow recipe: hop by hop, which layer of which model, which scale."""
+    label = making.plot(what, out, candidate=trial)
+    typer.echo(f"{out}: {label}")
 
 
 def _check_rank(rank: int | None, format: str) -> None:

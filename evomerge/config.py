@@ -26,6 +26,7 @@ from evomerge.recipe.value import Value, parse
 from evomerge.recipe.yaml import located, parse_recipe, read_mapping, read_recipe
 from evomerge.search_spaces.dataflow import DataFlowSpaceConfig
 from evomerge.search_spaces.parameter import ParameterSpaceConfig
+from evomerge.search_spaces.segments import SegmentsSpaceConfig
 
 __all__ = ["Budget", "Job", "Select", "WarmStart", "read_job"]
 
@@ -35,13 +36,16 @@ class Budget(Value):
 
     candidates: Annotated[int, Field(ge=1)] | None = None
     """Candidates in all, the warm starts among them."""
+    evaluations: Annotated[int, Field(ge=1)] | None = None
+    """Candidates that were evaluated: not those whose recipe had been scored before. In a space of
+    choices an optimizer soon asks the same recipes again, which costs nothing."""
     seconds: Annotated[float, Field(gt=0)] | None = None
     """Wall time of the search, over all sittings; candidates under way are finished."""
 
     @model_validator(mode="after")
     def _one(self) -> Budget:
-        if self.candidates is None and self.seconds is None:
-            raise ValueError("a budget needs candidates or seconds")
+        if self.candidates is self.evaluations is self.seconds is None:
+            raise ValueError("a budget needs candidates, evaluations or seconds")
         return self
 
 
@@ -71,7 +75,9 @@ class Job(Value):
     name: str
     seed: int = 0
     sources: Mapping[str, Source]
-    space: Annotated[ParameterSpaceConfig | DataFlowSpaceConfig, Discriminator("kind")]
+    space: Annotated[
+        ParameterSpaceConfig | DataFlowSpaceConfig | SegmentsSpaceConfig, Discriminator("kind")
+    ]
     optimizer: OptimizerConfig
     evaluator: LmEvalConfig
     objective: ObjectiveConfig = ObjectiveConfig()

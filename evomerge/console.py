@@ -72,7 +72,7 @@ class Terminal(api.Listener):
 
     def progressed(self, progress: Progress) -> None:
         if self._first is None:
-            self._first = (progress.seconds, progress.done)
+            self._first = (progress.seconds, _work(progress)[0])
         if self._live is not None:
             self._live.update(self._table(progress))
         elif progress.done != self._shown:
@@ -101,14 +101,17 @@ class Terminal(api.Listener):
         failed = f", {at.failed} failed" if at.failed else ""
         time = f"{clock(at.seconds)}, {self._left(at)} left"
         done = f"{at.done}/{at.total}" if at.total else f"{at.done}"
+        if at.evaluations is not None:
+            done = f"{at.evaluated}/{at.evaluations} evaluated, {done}"
         return f"{done} candidates, {best}{failed}, {time}"
 
     def _left(self, at: Progress) -> str:
         """Time left at the pace of this sitting, or until the budget of seconds ends."""
-        seconds, done = self._first or (at.seconds, at.done)
+        done, total = _work(at)
+        seconds, before = self._first or (at.seconds, done)
         ends = [max(at.limit_s - at.seconds, 0.0)] if at.limit_s is not None else []
-        if at.total is not None and at.done > done:
-            ends.append((at.seconds - seconds) / (at.done - done) * (at.total - at.done))
+        if total is not None and done > before:
+            ends.append((at.seconds - seconds) / (done - before) * (total - done))
         return clock(min(ends)) if ends else "?"
 
     def _table(self, at: Progress) -> RenderableType:
@@ -118,6 +121,8 @@ class Terminal(api.Listener):
         failed = f", {at.failed} failed" if at.failed else ""
         of = f" of {at.total}" if at.total is not None else ""
         table.add_row("candidates", f"{at.done}{of}{failed}")
+        if at.evaluations is not None:
+            table.add_row("evaluated", f"{at.evaluated} of {at.evaluations}")
         if at.best:
             table.add_row(
                 "best", f"{fitness_of(at.best)}  (#{at.best.number}, {origin_of(at.best)})"
@@ -125,8 +130,16 @@ class Terminal(api.Listener):
         table.add_row("workers", f"{at.running} of {self._workers} busy")
         table.add_row("time", f"{clock(at.seconds)}, about {self._left(at)} left")
         shares = [at.done / at.total] if at.total else []
+        shares += [at.evaluated / at.evaluations] if at.evaluations else []
         shares += [at.seconds / at.limit_s] if at.limit_s else []
         return Group(ProgressBar(total=1.0, completed=max(shares), width=60), table)
+
+
+def _work(at: Progress) -> tuple[int, int | None]:
+    """What the pace is of: (done, in all); evaluations where the budget counts them."""
+    if at.evaluations is not None:
+        return at.evaluated, at.evaluations
+    return at.done, at.total
 
 
 def warn(message: str) -> None:

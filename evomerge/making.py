@@ -1,4 +1,4 @@
-"""The verbs that make something: a model, an adapter, a recipe, a folder of statistics.
+"""The verbs that make something: a model, an adapter, a recipe, statistics, a picture.
 
 Each writes to a place that is not there yet, whole or not at all.
 """
@@ -11,13 +11,17 @@ from pathlib import Path
 from evomerge import build
 from evomerge.cluster.target import load
 from evomerge.convert import to_mergekit
-from evomerge.errors import UserError, about
+from evomerge.errors import RecipeError, SourceError, UserError, about
 from evomerge.merging.adapter_fit import adapter_base
+from evomerge.merging.form import Form
+from evomerge.merging.headers import Headers
 from evomerge.merging.measure.settings import Learning, Reading
+from evomerge.merging.names import layer_count
 from evomerge.merging.operators import signatures
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Merge, Recipe
+from evomerge.recipe.tree import Merge, Recipe, Stack
 from evomerge.recipe.yaml import dump_recipe, read_recipe
+from evomerge.stack_form import form_of
 from evomerge.study.card import card
 from evomerge.study.choice import chosen
 from evomerge.study.comparison import Comparison
@@ -32,8 +36,11 @@ __all__ = [
     "measure",
     "merge",
     "merge_adapter",
+    "plot",
     "write_new",
 ]
+
+PICTURES = (".pdf", ".png", ".svg")
 
 
 def export(
@@ -42,17 +49,22 @@ def export(
     *,
     candidate: int | None = None,
     dtype: str | None = None,
+    folded: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> str:
     """Build the winner, or a candidate by number, as a model folder; its label is returned.
 
+    A stack that scales is written folded, each layer once, with the code that runs the path; with
+    `folded` any stack is.
+
     Raises:
-        UserError: `out` is not empty, or there is no such candidate.
+        UserError: `out` is not empty, there is no such candidate, or `folded` is for no stack.
     """
     with Study.open(folder, write=False) as study:
         label, recipe = chosen(study, candidate)
-        text = _study_card(study, label, recipe, scored=candidate is None)
-    _write(recipe, Path(out), text, dtype, progress)
+        form = form_of(recipe, folded=folded, origin=f"{study.path}: {label}")
+        text = _study_card(study, label, recipe, scored=candidate is None, folded=form is not None)
+    _write(recipe, form, Path(out), text, dtype, progress)
     return label
 
 
@@ -114,9 +126,13 @@ def merge(
     out: Path | str,
     *,
     dtype: str | None = None,
+    folded: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[str]:
     """Build one recipe as a model folder; the warnings worth telling are returned.
+
+    A stack that scales is written folded, each layer once, with the code that runs the path; with
+    `folded` any stack is.
 
     Raises:
         UserError: the recipe cannot be built, or `out` is not empty; nothing is left behind.
@@ -124,8 +140,9 @@ def merge(
     out = Path(out)
     recipe, origin = _read(recipe)
     warnings = build.check_recipe(recipe, origin)
-    text = card(title=out.name, recipe=recipe, job=None, comparison=None)
-    _write(recipe, out, text, dtype, progress)
+    form = form_of(recipe, folded=folded, origin=origin)
+    text = card(title=out.name, recipe=recipe, job=None, comparison=None, folded=form is not None)
+    _write(recipe, form, out, text, dtype, progress)
     return warnings
 
 
@@ -213,16 +230,76 @@ def learn(
     return made
 
 
-def write_new(out: Path, text: str) -> None:
-    """Write a text file that is not there yet.
+def plot(
+    what: Recipe | Path | str,
+    out: Path | str,
+    *,
+    candidate: int | None = None,
+) -> str:
+    """A picture of the path of a data-flow recipe, or of a study's winner or a candidate of it.
+
+    `what`: a recipe, its file, or a study's folder. The suffix of `out` says in which format. The
+    label of what is drawn is returned.
+
+    Raises:
+        UserError: there is no path, or no such format, matplotlib is missing, or `out` exists.
+    """
+    out = Path(out)
+    if out.suffix not in PICTURES:
+        known = ", ".join(PICTURES)
+        raise UserError(f"{out}: a picture's name ends in one of {known}, not in {out.suffix!r}")
+    if isinstance(what, Path | str) and Path(what).is_dir():
+        with Study.open(what, write=False) as study:
+            label, recipe = chosen(study, candidate)
+            origin, title = f"{study.path}: {label}", f"{study.name}, {label}"
+    elif candidate is not None:
+        raise UserError(f"--trial is of a study, but {what} is no study's folder")
+    else:
+        recipe, origin = _read(what)
+        label = title = Path(origin).stem
+    if not isinstance(recipe, Stack):
+        raise RecipeError(
+            f"{origin}: a {recipe.kind} has no path to draw; only a stack has (data flow)"
+        )
+    try:
+        draw = load("evomerge.pictures:path_picture")
+    except ModuleNotFoundError as problem:
+        raise UserError(
+            f"a picture needs {problem.name}, which is not installed; `pip install evomerge[plots]`"
+        ) from None
+    _check_new(out)
+    write_new(out, draw(recipe, out.suffix[1:], title=title, depths=_depths(recipe, origin)))
+    return label
+
+
+def write_new(out: Path, content: str | bytes) -> None:
+    """Write a file that is not there yet.
 
     Raises:
         UserError: it is.
     """
+    _check_new(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def _check_new(out: Path) -> None:
     if out.exists():
         raise UserError(f"{out}: exists already; name a new file or remove it")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, encoding="utf-8")
+
+
+def _depths(stack: Stack, origin: str) -> dict[str, int] | None:
+    """How many layers each input has; None where the models are not at hand.
+
+    Raises:
+        RecipeError: they are, and the recipe asks for a layer that there is not, say.
+    """
+    headers = Headers()
+    try:
+        build.check_recipe(stack, origin)
+        return {name: layer_count(one, headers) for name, one in stack.inputs.items()}
+    except SourceError:
+        return None
 
 
 def _read(recipe: Recipe | Path | str) -> tuple[Recipe, str]:
@@ -233,10 +310,15 @@ def _read(recipe: Recipe | Path | str) -> tuple[Recipe, str]:
 
 
 def _write(
-    recipe: Recipe, out: Path, text: str, dtype: str | None, progress: Callable[[int, int], None]
+    recipe: Recipe,
+    form: Form | None,
+    out: Path,
+    text: str,
+    dtype: str | None,
+    progress: Callable[[int, int], None],
 ) -> None:
     load("evomerge.merging.checkpoint:write_checkpoint")(
-        recipe, out, card=text, dtype=dtype, progress=progress
+        recipe, out, card=text, form=form, dtype=dtype, progress=progress
     )
 
 
@@ -254,7 +336,13 @@ def _write_adapter(
 
 
 def _study_card(
-    study: Study, label: str, recipe: Recipe, *, scored: bool, adapter_on: Source | None = None
+    study: Study,
+    label: str,
+    recipe: Recipe,
+    *,
+    scored: bool,
+    adapter_on: Source | None = None,
+    folded: bool = False,
 ) -> str:
     comparison = study.get("comparison") if scored else None
     return card(
@@ -263,4 +351,5 @@ def _study_card(
         job=study.job,
         comparison=Comparison.from_json(comparison) if comparison else None,
         adapter_on=adapter_on,
+        folded=folded,
     )

@@ -32,6 +32,9 @@ __all__ = ["Progress", "Search"]
 POLL_S = 0.5
 """How long a wait lasts before the progress is told again."""
 
+STALE = 500
+"""So many candidates in a row that had all been scored before: the optimizer has nothing new."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
@@ -41,7 +44,11 @@ class Progress:
     """Candidates in the budget; None where it has seconds only."""
     limit_s: float | None
     """Seconds in the budget, over all sittings."""
+    evaluations: int | None
+    """Evaluations in the budget."""
     done: int
+    evaluated: int
+    """Of those done, the ones whose recipe had not been scored before."""
     failed: int
     running: int
     seconds: float
@@ -96,7 +103,9 @@ class Search:
         return Progress(
             total=self._budget.candidates,
             limit_s=self._budget.seconds,
+            evaluations=self._budget.evaluations,
             done=len(finished),
+            evaluated=sum(one.attempts > 0 for one in finished),
             failed=sum(one.state == "failed" for one in finished),
             running=len(self._running),
             seconds=self._study.seconds_spent,
@@ -119,9 +128,23 @@ class Search:
         return None
 
     def _spent(self) -> bool:
-        candidates, seconds = self._budget.candidates, self._budget.seconds
-        enough = candidates is not None and len(self._candidates) >= candidates
-        return enough or (seconds is not None and self._study.seconds_spent >= seconds)
+        limits = self._budget
+        return (
+            (limits.candidates is not None and len(self._candidates) >= limits.candidates)
+            or (limits.evaluations is not None and self._evaluations() >= limits.evaluations)
+            or (limits.seconds is not None and self._study.seconds_spent >= limits.seconds)
+            or self._is_stale()
+        )
+
+    def _evaluations(self) -> int:
+        """Candidates that are or were evaluated."""
+        return sum(one.attempts > 0 or one.state == "running" for one in self._candidates.values())
+
+    def _is_stale(self) -> bool:
+        last = [self._candidates[number] for number in sorted(self._candidates)[-STALE:]]
+        return len(last) == STALE and not any(
+            one.attempts > 0 or one.state == "running" for one in last
+        )
 
     def _observe(self) -> bool:
         """Tell the optimizer the landmarks, in the order of their numbers, once all are back."""

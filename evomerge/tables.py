@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from evomerge.evaluators.base import Report
+from evomerge.recipe.path import path_text
 from evomerge.recipe.signature import Evolve, Signature
+from evomerge.recipe.tree import Stack
 from evomerge.study.candidate import Candidate
+from evomerge.study.choice import recorded
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
 from evomerge.study.statistics import mean_interval
@@ -33,12 +36,13 @@ __all__ = [
 
 SHOWN_GENES = 40
 SHOWN_FAILURES = 3
+LONGEST_VALUE = 40
 
 out = Console(highlight=False)
 
 
 def show_study(study: Study, top: int) -> None:
-    """The best candidates with their genes, and the comparison where there is one."""
+    """The best candidates with genes or paths, and the comparison where there is one."""
     candidates = study.candidates()
     failed = sum(one.state == "failed" for one in candidates)
     unfinished = sum(one.state == "running" for one in candidates)
@@ -51,9 +55,14 @@ def show_study(study: Study, top: int) -> None:
         out.print(f"failed {count} time{'s' * (count > 1)}: {message}")
     best = study.best(top)
     out.print(_scores(best))
-    out.print(_genes(best))
-    if (hidden := len(study.genes) - SHOWN_GENES) > 0:
-        out.print(f"and {hidden} more genes, which --json has")
+    recipes = {one.number: recorded(one.recipe, study) for one in best}
+    stacks = {n: recipe for n, recipe in recipes.items() if isinstance(recipe, Stack)}
+    if stacks:
+        out.print(_paths(stacks))
+    if len(stacks) < len(best) or not best:
+        out.print(_genes([one for one in best if one.number not in stacks]))
+        if (hidden := len(study.genes) - SHOWN_GENES) > 0:
+            out.print(f"and {hidden} more genes, which --json has")
     if chosen := study.get("winner"):
         out.print(f"winner: {chosen['label']} ({chosen['fitness']:.3f} on the validation split)")
     if data := study.get("comparison"):
@@ -75,6 +84,14 @@ def _genes(best: Sequence[Candidate]) -> Table:
     table = Table("gene", *(f"#{one.number}" for one in best))
     for name in list(best[0].values)[:SHOWN_GENES] if best else ():
         table.add_row(name, *(_value(one.values[name]) for one in best))
+    return table
+
+
+def _paths(stacks: Mapping[int, Stack]) -> Table:
+    """Which layers run: genes that are steps of a path say little one by one."""
+    table = Table("#", "hops", Column("path", overflow="fold"), show_lines=True)
+    for number, stack in stacks.items():
+        table.add_row(str(number), str(len(stack.hops)), path_text(stack))
     return table
 
 
@@ -201,7 +218,9 @@ def origin_of(candidate: Candidate) -> str:
 
 
 def _value(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.3f}"
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}..."
+    return f"{value:.3f}"
 
 
 def clock(seconds: float) -> str:

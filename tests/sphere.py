@@ -88,7 +88,12 @@ def open_study(folder: Path) -> Study:
 
 
 def search(
-    folder: Path, *, candidates: int, executor: Executor, optimizer: Optimizer | None = None
+    folder: Path,
+    *,
+    candidates: int | None = None,
+    evaluations: int | None = None,
+    executor: Executor,
+    optimizer: Optimizer | None = None,
 ) -> Study:
     """Search in a folder, or go on in it, to the end of the budget; the study is left open."""
     study, space = open_study(folder), make_space()
@@ -99,7 +104,7 @@ def search(
         executor,
         Objective({"sphere": 1.0}),
         evaluator="e" * 64,
-        budget=Budget(candidates=candidates),
+        budget=Budget(candidates=candidates, evaluations=evaluations),
         landmarks=space.landmarks(),
     ).run()
     return study

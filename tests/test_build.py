@@ -10,13 +10,15 @@ import pytest
 import yaml
 
 from evomerge import api, build
-from evomerge.config import read_job
+from evomerge.config import Job, read_job
 from evomerge.errors import UserError
 from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.engines.weights import checkpoint_shapes
+from evomerge.merging.inventory import read_inventory
 from evomerge.merging.weights import MergedWeights
+from evomerge.recipe.route import Room
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Merge
+from evomerge.recipe.tree import Hop, Merge, Stack
 from evomerge.search_spaces.base import named
 from tests.merging.dialects import Dialects
 from tests.test_cli import Place
@@ -65,6 +67,99 @@ def test_the_winner_is_compared_with_every_parent_and_the_plain_merges(place: Pl
     place.write()
     found = build.baselines(read_job(place.folder / "job.yaml"))
     assert list(found) == ["math", "uniform merge", "task arithmetic"]
+
+
+@pytest.fixture
+def flow(place: Place) -> Place:
+    """A job over data flow: from json, through math, and through a recipe over both."""
+    place.job["space"] = {"kind": "dataflow", "inputs": ["json", "math"], "repetitions": 2}
+    place.job["optimizer"] = {"kind": "random"}
+    return place
+
+
+def flowing(place: Place) -> Job:
+    place.write()
+    job = read_job(place.folder / "job.yaml")
+    assert build.check(job) == []
+    return job
+
+
+def test_data_flow_starts_from_its_first_input(flow: Place) -> None:
+    job = flowing(flow)
+    layers = read_inventory(flow.folder / "models" / "json").layers
+    assert build.skeleton(job) == job.sources["json"]
+    assert build.room(job) == Room(layers=2 * layers, hops=4 * layers + 2)
+    assert len(build.space(job).genes) == 4 * layers
+    assert build.cost(job)["genes"] == 4 * layers
+    assert list(build.landmarks(job)) == [
+        "input:json",
+        "input:math",
+        "halves:json+math",
+        "halves:math+json",
+    ]
+    assert list(build.baselines(job)) == [
+        "json",
+        "math",
+        "uniform merge",
+        "halves, json below math",
+        "halves, math below json",
+    ]
+    for label, one in build.baselines(job).items():
+        build.check_recipe(one, label)
+
+
+def test_weights_are_merged_where_no_layers_are_routed(place: Place) -> None:
+    place.write()
+    assert build.room(read_job(place.folder / "job.yaml")) is None
+
+
+def test_data_flow_over_a_recipe_in_a_file_or_written_out(flow: Place) -> None:
+    (flow.folder / "best.yaml").write_text(yaml.safe_dump(recipe(flow, json=0.5, math=0.75)))
+    flow.job["space"] |= {
+        "inputs": ["file", "here", "math"],
+        "recipes": {"file": "best.yaml", "here": recipe(flow, json=1.0, math=0.25)},
+    }
+    job = flowing(flow)
+    assert build.skeleton(job).model == str(flow.folder / "models" / "base")
+    one = build.space(job).recipe(build.landmarks(job)["input:here"])
+    assert isinstance(one, Stack)
+    assert isinstance(one.inputs["file"], Merge)
+    again = type(job).model_validate_json(json.dumps(job.model_dump(mode="json")))
+    assert again == job
+
+
+def test_a_recipe_needs_room_for_the_layers_that_run(flow: Place) -> None:
+    hops = (Hop(of="a", layer=0), Hop(of="a", layer=1), Hop(of="a", layer=0))
+    source = Source(model=str(flow.folder / "models" / "json"))
+    one = Stack(inputs={"a": source}, embedding="a", head="a", hops=hops)
+    assert build.room_for(one, "r.yaml") == Room(layers=2, hops=3)
+    assert build.room_for(source, "r.yaml") is None
+
+
+def test_an_optimizer_that_cannot_do_the_search_is_refused_before_it_begins(flow: Place) -> None:
+    flow.job["objective"] = {"also": ["layers"]}
+    flow.job["optimizer"] = {"kind": "cma_es"}
+    assert "this search has 2" in said(flow)
+    flow.job["optimizer"] = {"kind": "optuna", "sampler": "NSGAIISampler"}
+    assert build.objective(flowing(flow)).names == ("fitness", "layers")
+
+
+@pytest.mark.parametrize(
+    ("config", "law"),
+    [
+        ({"model_type": "gpt2"}, "cannot be routed; data flow knows the families gemma, llama"),
+        ({"rope_theta": 12.5}, "the stack's inputs differ in rotary settings"),
+        ({"num_attention_heads": 1}, "the stack's inputs differ in num_attention_heads"),
+    ],
+)
+def test_models_whose_layers_cannot_be_routed_are_refused(
+    flow: Place, config: dict[str, Any], law: str
+) -> None:
+    names = ("json", "math") if "model_type" in config else ("math",)
+    for name in names:
+        path = flow.folder / "models" / name / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | config))
+    assert law in said(flow)
 
 
 @pytest.fixture

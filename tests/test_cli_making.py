@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,12 @@ import yaml
 
 from evomerge.config import read_job
 from evomerge.recipe.genome import FloatGene
+from evomerge.recipe.yaml import parse_recipe
 from evomerge.study.record import Study
 from tests.merging.measure.conftest import Trained
 from tests.place import Place
+
+PATH = [("math", 0), ("math", 1), ("json", 1), ("json", 2)]
 
 
 @pytest.fixture
@@ -152,3 +157,93 @@ def test_learning_coefficients(place: Place) -> None:
     recipe["method"] = "ties"
     (place.folder / "r.yaml").write_text(yaml.safe_dump(recipe))
     assert "nothing to learn for 'ties'" in place.refuses(*learn, *out)
+
+
+def _stack(place: Place, **changes: Any) -> dict[str, Any]:
+    """A data-flow recipe over the family, written to path.yaml."""
+    recipe = {
+        "kind": "stack",
+        "inputs": {"math": {"model": "models/math"}, "json": {"model": "models/json"}},
+        "embedding": "math",
+        "head": "math",
+        "hops": [{"of": of, "layer": layer} for of, layer in PATH],
+    } | changes
+    (place.folder / "path.yaml").write_text(yaml.safe_dump(recipe))
+    return recipe
+
+
+def test_a_path_is_drawn_in_the_format_that_the_name_says(place: Place) -> None:
+    _stack(place)
+    for suffix, magic in ((".svg", b"<?xml"), (".png", b"\x89PNG"), (".pdf", b"%PDF")):
+        ended = place.run("plot", "path.yaml", "--out", f"pictures/path{suffix}")
+        assert ended.returncode == 0, ended.stderr
+        assert ended.stdout == f"pictures/path{suffix}: path\n"
+        assert (place.folder / "pictures" / f"path{suffix}").read_bytes().startswith(magic)
+    assert "exists already" in place.refuses("plot", "path.yaml", "--out", "pictures/path.svg")
+
+
+def test_what_cannot_be_drawn(place: Place) -> None:
+    _adapters(place, "ties")
+    draw = ("--out", "path.svg")
+    said = "recipe.yaml: a merge has no path to draw; only a stack has (data flow)"
+    assert said in place.refuses("plot", "recipe.yaml", *draw)
+    (place.folder / "source.yaml").write_text("model: models/math")
+    said = "source.yaml: a source has no path to draw"
+    assert said in place.refuses("plot", "source.yaml", *draw)
+    assert "models: is not a study" in place.refuses("plot", "models", *draw)
+    assert "no such file" in place.refuses("plot", "nothing.yaml", *draw)
+    _stack(place)
+    said = "path.jpeg: a picture's name ends in one of .pdf, .png, .svg, not in '.jpeg'"
+    assert said in place.refuses("plot", "path.yaml", "--out", "path.jpeg")
+    assert "not in ''" in place.refuses("plot", "path.yaml", "--out", "path")
+    said = "--trial is of a study, but path.yaml is no study's folder"
+    assert said in place.refuses("plot", "path.yaml", *draw, "--trial", "3")
+    _stack(place, hops=[{"of": "math", "layer": 3}])
+    said = "path.yaml: hops.0: layer 3 of 'math', which has 3 (0 to 2)"
+    assert said in place.refuses("plot", "path.yaml", *draw)
+
+
+def test_a_path_is_drawn_where_the_models_are_not_at_hand(place: Place) -> None:
+    _stack(place, inputs={"math": {"model": "models/gone"}, "json": {"model": "org/gone"}})
+    ended = place.run("plot", "path.yaml", "--out", "path.svg")
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_the_paths_of_a_study(place: Place) -> None:
+    recipe = _stack(place)
+    job = read_job(place.folder / "job.yaml").model_dump(mode="json")
+    for source in recipe["inputs"].values():
+        source["model"] = str(place.folder / source["model"])
+    other = parse_recipe(recipe | {"hops": recipe["hops"][:1]}, origin="other", folder=place.folder)
+    genes = [FloatGene(name="g", low=0, high=1)]
+    with Study.create(place.folder / "s", name="s", job=job, genes=genes) as study:
+        study.ask(origin="landmark", genome=(0.5,), recipe=other)
+        study.ask(origin="landmark", genome=(0.5,), recipe=other.inputs["math"])
+        study.put("winner", {"label": "recommendation", "recipe": recipe, "fitness": 1.0})
+    assert place.run("plot", "s", "--out", "winner.svg").stdout == "winner.svg: recommendation\n"
+    drawn = place.run("plot", "s", "--out", "other.svg", "--trial", "0")
+    assert drawn.stdout == "other.svg: candidate 0\n"
+    sizes = [(place.folder / name).stat().st_size for name in ("winner.svg", "other.svg")]
+    assert sizes[0] > sizes[1]
+    said = "s: candidate 1: a source has no path to draw"
+    assert said in place.refuses("plot", "s", "--out", "no.svg", "--trial", "1")
+    assert "no candidate 2" in place.refuses("plot", "s", "--out", "no.svg", "--trial", "2")
+
+
+def test_what_draws_is_an_extra(place: Place) -> None:
+    _stack(place)
+    code = "import sys; sys.modules['matplotlib'] = None; from evomerge.cli import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "plot", "path.yaml", "--out", "path.svg"],
+        cwd=place.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "evomerge: a picture needs matplotlib, which is not installed;"
+        " `pip install evomerge[plots]`\n"
+    )
+    assert not (place.folder / "path.svg").exists()

@@ -14,7 +14,8 @@ from evomerge.run import Progress
 
 
 def progress(done: int, seconds: float, **more: float | None) -> Progress:
-    known = {"total": 10, "limit_s": None, "failed": 0, "running": 2, "best": None} | more
+    known = {"total": 10, "limit_s": None, "failed": 0, "running": 2, "best": None}
+    known |= {"evaluations": None, "evaluated": done} | more
     return Progress(done=done, seconds=seconds, **known)  # type: ignore[arg-type]
 
 
@@ -43,6 +44,14 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], io.StringIO]:
         (
             [progress(3, 60, total=None, limit_s=100)],
             "3 candidates, nothing scored yet, 1:00, 0:40 left",
+        ),
+        # Evaluations where they are counted: what was scored before took no time.
+        (
+            [
+                progress(0, 0, total=None, evaluations=10),
+                progress(50, 20, total=None, evaluations=10, evaluated=4),
+            ],
+            "4/10 evaluated, 50 candidates, nothing scored yet, 0:20, 0:30 left",
         ),
         # Whichever ends first.
         (

@@ -17,11 +17,9 @@ from evomerge.study.record import Study
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def job_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's job, cut down: few candidates, few examples."""
-    folder = tmp_path_factory.mktemp("job")
-    job: dict[str, Any] = yaml.safe_load((ROOT / "examples" / "demo.yaml").read_text())
+def small(example: str, folder: Path, **keys: Any) -> Path:
+    """An example's job, cut down: few candidates, few examples."""
+    job: dict[str, Any] = yaml.safe_load((ROOT / "examples" / example).read_text())
     for source in job["sources"].values():
         for key in ("model", "adapter"):
             if key in source:
@@ -32,8 +30,13 @@ def job_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     job |= {"evaluator": evaluator, "budget": {"candidates": 6}, "select": {"finalists": 2}}
     job["cluster"] = {"kind": "ray", "workers": 1, "dashboard": False}
     path = folder / "job.yaml"
-    path.write_text(yaml.safe_dump(job))
+    path.write_text(yaml.safe_dump(job | keys))
     return path
+
+
+@pytest.fixture(scope="module")
+def job_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small("demo.yaml", tmp_path_factory.mktemp("job"))
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +121,50 @@ def test_the_exported_model_loads_and_answers(study: Path, tmp_path: Path) -> No
     card = (tmp_path / "model" / "README.md").read_text()
     assert "evomerge" in card
     assert json.loads((tmp_path / "model" / "config.json").read_text())["num_hidden_layers"] == 30
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_search_over_data_flow_ends_in_a_model_that_answers(tmp_path: Path) -> None:
+    """Over Ray, with scales, so that the export needs code of its own; every layer stands once."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    space = {
+        "kind": "dataflow",
+        "block": 5,
+        "repetitions": 1,
+        "order": "by_depth",
+        "scales": "per_hop",
+        "scale_range": [0.9, 1.1],
+        "start": {"other": 0.2},
+    }
+    job_file = small("dataflow.yaml", tmp_path, space=space, warm_start={"landmarks": False})
+    out = tmp_path / "study"
+    comparison = evomerge.search(job_file, out)
+    assert [row.model for row in comparison.tables[0].rows] == [
+        "evolved",
+        "json",
+        "math",
+        "uniform merge",
+        "halves, json below math",
+        "halves, math below json",
+    ]
+    job = read_job(job_file)
+    with Study.open(out, write=False) as record:
+        candidates = record.candidates()
+        assert {one.state for one in candidates} == {"done"}
+        for one in candidates:
+            report = record.load_report(one.digest, job.evaluator.digest(), "search")
+            assert isinstance(report, Report)
+            assert report.costs["layers"] == len(one.recipe["hops"])
+            assert report.costs["tokens_per_second"] > 0
+    evomerge.export(out, tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    assert config["num_hidden_layers"] == len(set(config["route"]["layers"]))
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
+    model = AutoModelForCausalLM.from_pretrained(
+        tmp_path / "model", dtype=torch.float32, trust_remote_code=True
+    )
+    prompt = tokenizer("What is the capital of France?", return_tensors="pt")
+    assert model.generate(**prompt, max_new_tokens=4, do_sample=False).shape[1] > 4

@@ -9,15 +9,19 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from evomerge import run
 from evomerge.cluster.base import Done, Executor
 from evomerge.cluster.local import InProcess
 from evomerge.evaluators.base import Failure, Report
+from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.recipe.genome import Genome
 from evomerge.study.record import Study
 from tests.sphere import Performer, Sphere, make_executor, make_optimizer, search
 
@@ -46,6 +50,45 @@ def test_warm_starts_come_first_and_the_budget_counts_them(tmp_path: Path) -> No
     failed = [c for c in candidates if c.state == "failed"]
     assert failed, "weights of 1 must fail here: the parents"
     assert all(c.failure == Failure(cause="candidate", message="too heavy") for c in failed)
+
+
+class Repeating:
+    """Asks a few genomes again and again."""
+
+    def __init__(self, *genomes: Genome) -> None:
+        self._genomes = genomes
+        self._asked = 0
+
+    def ask(self, limit: int) -> list[Question]:
+        self._asked += 1
+        turn = (self._asked - 1) % len(self._genomes)
+        return [Question(self._asked - 1, self._genomes[turn])]
+
+    def tell(self, answers: Sequence[Answer]) -> None:
+        pass
+
+    def observe(self, genome: Genome, fitness: Fitness) -> None:
+        pass
+
+    def recommend(self) -> Genome | None:
+        return None
+
+
+def test_a_budget_of_evaluations_does_not_count_what_was_scored_before(tmp_path: Path) -> None:
+    again = Repeating((0.1, 0.1), (0.1, 0.1), (0.2, 0.1), (0.1, 0.1), (0.3, 0.1), (0.4, 0.1))
+    with search(tmp_path / "s", evaluations=6, executor=in_process(), optimizer=again) as study:
+        candidates = study.candidates()
+    assert [c.attempts > 0 for c in candidates] == [True] * 4 + [False, True, False, True]
+
+
+def test_an_optimizer_that_has_nothing_new_ends_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "STALE", 20)
+    again = Repeating((0.1, 0.1), (0.2, 0.1))
+    with search(tmp_path / "s", evaluations=6, executor=in_process(), optimizer=again) as study:
+        candidates = study.candidates()
+    assert len(candidates) == 3 + 2 + 20
 
 
 def test_it_finds_the_optimum(tmp_path: Path) -> None:

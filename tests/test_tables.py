@@ -1,4 +1,4 @@
-"""What a person reads of a study: the best candidates, their genes, what failed and why."""
+"""What a person reads of a study: the best candidates, genes or paths, what failed and why."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from evomerge.evaluators.base import Failure, Outcome, Report, TaskScore
 from evomerge.merging.operators import signatures
 from evomerge.recipe.genome import FloatGene
 from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Hop, Stack
 from evomerge.study.record import Study
 
 GENES = tuple(FloatGene(name=f"weight@layers{i}", low=0.0, high=2.0) for i in range(50))
@@ -55,6 +56,35 @@ def test_candidates_side_by_side_and_failures_counted(
     assert "and 10 more genes" in said
     assert len(data["best"]) == 1
     assert len(data["best"][0]["genes"]) == 50
+
+
+def test_paths_stand_in_the_place_of_the_genes_that_make_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hops = [Hop(of="a", layer=n) for n in range(12)] + [Hop(of="b", layer=7, scale=0.93)]
+    stack = Stack(
+        inputs={"a": Source(model="/a"), "b": Source(model="/b")},
+        embedding="a",
+        head="a",
+        hops=tuple(hops),
+    )
+    with Study.create(tmp_path / "study", name="small", job={}, genes=GENES) as study:
+        for number, recipe in enumerate((stack, Source(model="/a"))):
+            study.ask(origin="landmark", genome=(0.5,) * len(GENES), recipe=recipe)
+            study.tell(number, report(0.5 - number / 10), (0.5 - number / 10,), worker="w")
+        tables.show_study(study, 1)
+        alone = capsys.readouterr().out
+        tables.show_study(study, 2)
+        both = capsys.readouterr().out
+    (row,) = [one for one in alone.splitlines() if "a 0-11" in one]
+    assert [cell.strip() for cell in row.split("│")[1:-1]] == ["0", "13", "a 0-11, b 7 x0.93"]
+    assert "weight@layers" not in alone
+    assert "more genes" not in alone
+    assert "a 0-11, b 7 x0.93" in both
+    (header,) = [one for one in both.splitlines() if "gene" in one and "#" in one]
+    assert "#1" in header
+    assert "#0" not in header
+    assert "and 10 more genes" in both
 
 
 @pytest.mark.parametrize(

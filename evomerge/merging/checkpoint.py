@@ -15,7 +15,8 @@ from torch import Tensor
 
 from evomerge.errors import UserError
 from evomerge.merging.bank import Bank, open_bank
-from evomerge.merging.names import donor, layer_count
+from evomerge.merging.form import Form
+from evomerge.merging.names import donor, layer_count, layer_kinds
 from evomerge.merging.shards import plan, write_shards
 from evomerge.merging.sources import model_folder
 from evomerge.merging.vocabulary import TOKENIZER, Vocabulary, is_mapped, vocabulary_of
@@ -47,11 +48,14 @@ def write_checkpoint(
     out: Path,
     *,
     card: str,
+    form: Form | None = None,
     dtype: str | None = None,
     shard_bytes: int = SHARD_BYTES,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Merge into the folder `out`: weights, configuration, tokenizer, card and the recipe itself.
+
+    `form`: None for the recipe's own tensors as a plain checkpoint.
 
     Each tensor is written when it is made, and neither it nor its parents are kept: memory follows
     the largest tensor, not the model. `progress` hears tensors done and total.
@@ -60,16 +64,21 @@ def write_checkpoint(
         UserError: `out` exists and is not an empty folder, or cannot hold the model.
         SourceError, CandidateError: as `MergedWeights.tensors`; nothing is left behind.
     """
-    bank = open_bank(tuple(dict.fromkeys(sources_of(recipe))))
-    weights = MergedWeights(recipe, dtype)
+    form = form or Form(recipe, {}, {})
+    stored = form.stored
+    bank = open_bank(tuple(dict.fromkeys(sources_of(stored))))
+    weights = MergedWeights(stored, dtype)
     specs = weights.specs(bank)
     origin = model_folder(donor(recipe))
     with published(out, sum(one.size for one in specs)) as folder:
         passing = _passing(weights.tensors(), bank, len(specs), progress)
         write_shards(plan(specs, shard_bytes), passing, folder)
         config: dict[str, Any] = {}
-        if "num_hidden_layers" in bank.inventory(donor(recipe)).config:
-            config["num_hidden_layers"] = layer_count(recipe, bank)
+        known = bank.inventory(donor(stored)).config
+        if "num_hidden_layers" in known:
+            config["num_hidden_layers"] = layer_count(stored, bank)
+        if kinds := layer_kinds(stored, bank):
+            config["layer_types"] = kinds
         if is_mapped(recipe):
             vocabulary = vocabulary_of(recipe, bank.inventory)
             config["vocab_size"] = vocabulary.rows
@@ -77,7 +86,11 @@ def write_checkpoint(
             _write_tokenizer(vocabulary, folder)
         else:
             _copy(_COMPANIONS, origin, folder)
-        _write_config(config, origin, folder, dtype)
+        if "auto_map" in known:  # to classes in files of the folder
+            _copy((path.name for path in origin.glob("*.py")), origin, folder)
+        for name, text in form.files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        _write_config(config | {**form.config}, origin, folder, dtype)
         (folder / "README.md").write_text(card, encoding="utf-8")
         (folder / "recipe.yaml").write_text(dump_recipe(recipe), encoding="utf-8")
 

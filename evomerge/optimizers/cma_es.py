@@ -64,16 +64,16 @@ class CmaEs:
     def __init__(self, config: CmaEsConfig, problem: Problem) -> None:
         problem.require_one_objective("cma_es")
         self._rule = config.restarts
-        self._genes = problem.genes
+        self._genes = problem.scalars("cma_es")
         self._mode = Mode(discrete=config.discrete, covariance=config.covariance)
         self._questions = Questions(problem)
         self._rng = np.random.default_rng(problem.seed)
         popsize = config.popsize or 4 + int(3 * np.log(len(problem.genes)))
         # pycma fails in one dimension sooner or later: a single gene has an idle companion.
         mean = np.full(max(len(problem.genes), 2), config.mean)
-        mean[: len(problem.genes)] = beginning(problem.genes, config.mean, config.sigma)
+        mean[: len(problem.genes)] = beginning(self._genes, config.mean, config.sigma)
         settled = np.zeros(len(mean), dtype=bool)
-        settled[: len(problem.genes)] = says_where(problem.genes)
+        settled[: len(problem.genes)] = says_where(self._genes)
         self._start = Start(mean, config.sigma, popsize)
         self._restarts = Restarts(self._rule, self._start, self._rng, settled)
         self._run: Run | None = None

@@ -36,7 +36,7 @@ class GreedySoup:
 
     def __init__(self, config: GreedySoupConfig, problem: Problem) -> None:
         problem.require_one_objective("greedy_soup")
-        for gene in problem.genes:
+        for gene in problem.scalars("greedy_soup"):
             if not isinstance(gene, FloatGene) or gene.low != 0 or gene.log:
                 raise ConfigError(
                     f"greedy_soup puts inputs in or leaves them out, by weights that begin at 0;"

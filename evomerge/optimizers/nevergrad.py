@@ -68,7 +68,7 @@ class Nevergrad:
                 f"{did_you_mean(config.optimizer, registry)}"
             )
         self._kind = registry[config.optimizer]
-        self._problem = problem
+        self._problem, self._genes = problem, problem.scalars("nevergrad")
         self._questions = Questions(problem)
         self._isolation = Isolation(problem.seed)
         self._limit = 1 if self._kind.no_parallelization else problem.workers
@@ -172,11 +172,11 @@ class Nevergrad:
             candidate.value[gene.name]
             if isinstance(gene, ChoiceGene)
             else min(max(float(next(floats)), 0.0), 1.0)
-            for gene in self._problem.genes
+            for gene in self._genes
         )
 
     def _value(self, genome: Genome) -> dict[str, Any]:
-        pairs = list(zip(self._problem.genes, genome, strict=True))
+        pairs = list(zip(self._genes, genome, strict=True))
         value: dict[str, Any] = {g.name: v for g, v in pairs if isinstance(g, ChoiceGene)}
         if floats := [v for g, v in pairs if not isinstance(g, ChoiceGene)]:
             value[FLOATS] = np.array(floats)

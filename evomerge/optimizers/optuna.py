@@ -54,7 +54,7 @@ class Optuna:
             gene.name: self._optuna.distributions.CategoricalDistribution(gene.choices)
             if isinstance(gene, ChoiceGene)
             else self._optuna.distributions.FloatDistribution(0.0, 1.0)
-            for gene in problem.genes
+            for gene in problem.scalars("optuna")
         }
         kind, arguments = _sampler(self._optuna.samplers, config, problem.seed)
         try:

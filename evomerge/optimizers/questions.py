@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from evomerge.optimizers.base import Answer, Descent, Fitness, Question
 from evomerge.optimizers.problem import Problem
-from evomerge.recipe.genome import ChoiceGene, Genome
+from evomerge.recipe.genome import ChoiceGene, Genome, TableGene
 
 __all__ = ["Questions"]
 
@@ -71,6 +71,9 @@ class Questions:
             if isinstance(gene, ChoiceGene):
                 if value not in gene.choices:
                     raise ValueError(f"gene {gene.name!r} is one of {gene.choices}, got {value!r}")
+            elif isinstance(gene, TableGene):
+                if not isinstance(value, str):
+                    raise ValueError(f"gene {gene.name!r} is the text of a table, got {value!r}")
             elif isinstance(value, str) or not 0 <= value <= 1:
                 raise ValueError(f"gene {gene.name!r} lies in [0, 1], got {value!r}")
         self._check_fitness("an observation", fitness)

@@ -28,6 +28,7 @@ class RandomSearch:
 
     def __init__(self, config: RandomConfig, problem: Problem) -> None:
         self._problem = problem
+        self._genes = problem.scalars("random")
         self._questions = Questions(problem)
 
     def ask(self, limit: int) -> list[Question]:
@@ -51,5 +52,5 @@ class RandomSearch:
 
     def _genome(self, i: int) -> Genome:
         stream = np.random.SeedSequence(self._problem.seed, spawn_key=(i,))
-        point = np.random.default_rng(stream).random(len(self._problem.genes))
-        return from_cube(self._problem.genes, point)
+        point = np.random.default_rng(stream).random(len(self._genes))
+        return from_cube(self._genes, point)

@@ -25,6 +25,7 @@ from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.random import RandomConfig, RandomSearch
 from evomerge.optimizers.random_merge import RandomMerge, RandomMergeConfig
 from evomerge.recipe.genome import Gene, Genome
+from evomerge.recipe.stock import Stock
 from evomerge.recipe.value import Value, parse
 
 __all__ = ["BUILT_IN", "GROUP", "OptimizerConfig", "PluginConfig", "configure", "kinds", "make"]
@@ -104,6 +105,7 @@ def make(
     workers: int = 1,
     budget: int | None = None,
     active: Callable[[Genome], Sequence[bool]] | None = None,
+    stock: Stock | None = None,
 ) -> Optimizer:
     """Build the optimizer; its library is imported now.
 
@@ -117,6 +119,7 @@ def make(
         workers=workers,
         budget=budget,
         active=active,
+        stock=stock,
     )
     match config:
         case CmaEsConfig():

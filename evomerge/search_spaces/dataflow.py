@@ -50,6 +50,8 @@ class DataFlowSpaceConfig(Value):
     """Inputs that are recipes themselves (parameter space first, then data flow over the result):
     name -> recipe, which in a YAML file is a path or written out."""
 
+    block: Annotated[int, Field(ge=1)] = 1
+    """So many layers in a row run together; a scale is that of the first of them."""
     order: Order = "by_input"
     repetitions: Annotated[int, Field(ge=1)] = 3
     """How often the pool of layers is offered, r in the paper."""
@@ -124,7 +126,7 @@ class DataFlowSpace:
         """`inputs`: the first one's embedding, head and ends are taken; `counts`: their layers."""
         self._config, self._inputs, self._counts = config, dict(inputs), counts
         self._own = next(iter(inputs))
-        self._pool = Pool({name: counts[name] for name in inputs}, config.order)
+        self._pool = Pool({name: counts[name] for name in inputs}, config.order, config.block)
         self._slots = Slots(
             self._pool,
             repetitions=config.repetitions,
@@ -171,26 +173,20 @@ class DataFlowSpace:
         for key, value in own.items():
             if getattr(recipe, key) != value:
                 raise RecipeError(f"its {key!r} is not this space's")
-        for number, hop in enumerate(recipe.hops):
-            if (hop.of, hop.layer) not in self._pool.at:
-                raise RecipeError(
-                    f"hop {number} is layer {hop.layer} of {hop.of!r}, not in the pool"
-                )
-        layers = [self._pool.at[hop.of, hop.layer] for hop in recipe.hops]
-        slots = self._slots.place(layers)
-        if slots is None:
+        wanted = [(hop.of, hop.layer) for hop in recipe.hops]
+        places = self._pool.places(wanted)
+        path = self._slots.steps(places) if places is not None else None
+        if places is None or path is None:
             raise RecipeError(
-                "its path needs other ends, more repetitions of the pool, or more hops than there"
-                " are here"
+                "its path needs other layers, blocks or ends, or more repetitions of the pool"
             )
-        path = [Step(slot, layer) for slot, layer in zip(slots, layers, strict=True)]
-        values = self._scales.values(path, [hop.scale for hop in recipe.hops])
+        values = self._scales.values(path, self._scales_at(path, recipe))
         if values is None:
             raise RecipeError(f"scales of the rule {self._config.scales!r} cannot be its scales")
         genome = self._genome(path, values)
         there = self.recipe(genome)
-        if [(h.of, h.layer) for h in there.hops] != [(h.of, h.layer) for h in recipe.hops]:
-            raise RecipeError("its path takes a jump that this space does not allow")
+        if [(hop.of, hop.layer) for hop in there.hops] != wanted:
+            raise RecipeError("its path takes a jump, or a length, that this space does not allow")
         for number, (hop, other) in enumerate(zip(recipe.hops, there.hops, strict=True)):
             if abs(hop.scale - other.scale) > 1e-9:
                 raise RecipeError(f"the scale of hop {number}, {hop.scale}, is out of range")
@@ -210,14 +206,12 @@ class DataFlowSpace:
         hold (its jumps, its repetitions) is left out.
         """
         found: dict[str, Genome] = {}
-        for label, path in self._known_paths():
-            slots = self._slots.place(path)
-            if slots is None:
+        for label, places in self._known_paths():
+            path = self._slots.steps(places)
+            if path is None:
                 continue
-            genome = self._genome(
-                [Step(slot, layer) for slot, layer in zip(slots, path, strict=True)], {}
-            )
-            if [step.layer for step in self._path(genome)[0]] == path:
+            genome = self._genome(path, {})
+            if [step.place for step in self._path(genome)[0]] == places:
                 found[label] = genome
         return found
 
@@ -226,15 +220,18 @@ class DataFlowSpace:
         return [self._stack([Step(None, self._pool.first)], [1.0])]
 
     def _known_paths(self) -> list[tuple[str, list[int]]]:
-        whole = {name: [(name, i) for i in range(n)] for name, n in self._counts.items()}
-        known = [(f"input:{name}", whole[name]) for name in self._inputs]
+        whole: dict[str, list[int]] = {name: [] for name in self._inputs}
+        places = range(len(self._pool.blocks))
+        for place in sorted(places, key=lambda one: self._pool.blocks[one].first):
+            whole[self._pool.blocks[place].of].append(place)
+        known = {f"input:{name}": whole[name] for name in self._inputs}
         for name in self._inputs:
             if name != self._own:
                 for low, high in ((self._own, name), (name, self._own)):
-                    lower = whole[low][: self._counts[low] // 2]
-                    upper = whole[high][self._counts[high] // 2 :]
-                    known.append((f"halves:{low}+{high}", [*lower, *upper]))
-        return [(label, self._with_ends([self._pool.at[x] for x in path])) for label, path in known]
+                    lower = whole[low][: len(whole[low]) // 2]
+                    upper = whole[high][len(whole[high]) // 2 :]
+                    known[f"halves:{low}+{high}"] = [*lower, *upper]
+        return [(label, self._with_ends(path)) for label, path in known.items()]
 
     def _with_ends(self, path: list[int]) -> list[int]:
         pool, slots = self._pool, self._slots
@@ -255,13 +252,24 @@ class DataFlowSpace:
         indicators = (RUN if slot in runs else SKIP for slot in range(self._slots.count))
         return (*indicators, *(_unit(gene, scales) for gene in self._scales.genes))
 
+    def _scales_at(self, path: Sequence[Step], recipe: Stack) -> list[float]:
+        """The scale of each step, which its first layer has; none other has one."""
+        found, at = [], 0
+        for step in path:
+            size = self._pool.blocks[step.place].size
+            first, *others = recipe.hops[at : at + size]
+            if any(hop.scale != 1 for hop in others):
+                raise RecipeError("a layer inside one of the blocks has a scale")
+            found.append(first.scale)
+            at += size
+        return found
+
     def _stack(self, path: Sequence[Step], scales: Sequence[float]) -> Stack:
-        hops = [
-            Hop(
-                of=self._pool.layers[step.layer][0], layer=self._pool.layers[step.layer][1], scale=s
-            )
-            for step, s in zip(path, scales, strict=True)
-        ]
+        hops: list[Hop] = []
+        for step, scale in zip(path, scales, strict=True):
+            block = self._pool.blocks[step.place]
+            hops.append(Hop(of=block.of, layer=block.first, scale=scale))
+            hops += (Hop(of=block.of, layer=i) for i in range(block.first + 1, block.end))
         return Stack(
             inputs=self._inputs,
             embedding=self._own,
@@ -271,8 +279,8 @@ class DataFlowSpace:
         )
 
     def _indicator(self, slot: int) -> ChoiceGene:
-        place, start = self._slots.layer(slot), self._config.start
-        in_first = slot < len(self._pool.layers) and self._pool.layers[place][0] == self._own
+        place, start = self._slots.place(slot), self._config.start
+        in_first = slot < len(self._pool.blocks) and self._pool.blocks[place].of == self._own
         forced = (self._slots.first and place == self._pool.first) or (
             self._slots.last and place == self._pool.last
         )

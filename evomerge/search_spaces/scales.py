@@ -1,8 +1,8 @@
-"""What multiplies the input of a hop: nothing, a number for each slot, for each pair, or a network.
+"""What multiplies the input of a step: nothing, a number for each slot or pair, or a network.
 
 Akiba et al. (2403.13187), data flow space: a matrix W in R^(M x M) whose entry (i, j) multiplies
 what goes from layer i to layer j, or, where M is large, W_ij = pi_theta(i, j, t), a small
-feed-forward network of the two layers and the step t. The first hop's scale is 1.
+feed-forward network of the two layers and the step t. The first step's scale is 1.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class ScaleGenes(Protocol):
         """In the order of the genome."""
 
     def scales(self, path: Sequence[Step], values: Mapping[str, float]) -> list[float]:
-        """One for each hop; `values`: gene name -> value in the gene's own unit."""
+        """One for each step; `values`: gene name -> value in the gene's own unit."""
 
     def used(self, path: Sequence[Step]) -> frozenset[str]:
         """The genes that a path depends on, by name."""
@@ -84,7 +84,7 @@ class _Fixed:
 
 
 class _Named:
-    """A gene for each hop but the first, by a name that depends on where the hop comes from."""
+    """A gene for each step but the first, by a name that depends on where it comes from."""
 
     genes: tuple[FloatGene, ...]
 
@@ -120,24 +120,23 @@ class _PerHop(_Named):
 
 class _Pair(_Named):
     def __init__(self, slots: Slots, span: ScaleRange) -> None:
-        self._pool = slots.pool.layers
+        self._pool = slots.pool.blocks
         places = range(len(self._pool))
         self.genes = tuple(_gene(self._of(i, j), span) for i in places for j in places)
 
     def _name(self, before: Step, step: Step) -> str:
-        return self._of(before.layer, step.layer)
+        return self._of(before.place, step.place)
 
     def _of(self, i: int, j: int) -> str:
-        (a, k), (b, m) = self._pool[i], self._pool[j]
-        return f"scale@{a}.{k}>{b}.{m}"
+        return f"scale@{self._pool[i]}>{self._pool[j]}"
 
 
 class _Net:
     _INPUTS = ("i", "j", "t", "bias")
 
     def __init__(self, slots: Slots, span: ScaleRange, network: Network) -> None:
-        self._last_place = len(slots.pool.layers) - 1
-        self._last_step = slots.max_hops - 1
+        self._last_place = len(slots.pool.blocks) - 1
+        self._last_step = slots.count + slots.first + slots.last - 1
         self._span = span
         self._hidden = range(network.hidden)
         names = [f"network.{k}.{one}" for k in self._hidden for one in (*self._INPUTS, "out")]
@@ -151,7 +150,7 @@ class _Net:
         return [
             1.0,
             *(
-                self._scale(before.layer, step.layer, t, values)
+                self._scale(before.place, step.place, t, values)
                 for t, (before, step) in enumerate(itertools.pairwise(path), start=1)
             ),
         ]

@@ -18,10 +18,27 @@ __all__ = ["Jumps", "Order", "Pool", "Slots", "Step"]
 
 Order = Literal["by_input", "by_depth"]
 """by_input: all layers of the first input, then all of the next; by_depth: the first layer of each,
-then the second of each, so that one repetition holds every way of changing between siblings."""
+then the second of each, so that one repetition holds every way of changing between siblings; at
+each depth the first input's comes last, so that going upward it runs where no other's does."""
 
-Layer = tuple[str, int]
-"""An input's name and a layer of it."""
+
+@dataclass(frozen=True)
+class Block:
+    """Layers [first, end) of an input, which run together."""
+
+    of: str
+    first: int
+    end: int
+
+    @property
+    def size(self) -> int:
+        return self.end - self.first
+
+    def __str__(self) -> str:
+        """`math.7`, or `math.5-9`: where names come from."""
+        if self.size == 1:
+            return f"{self.of}.{self.first}"
+        return f"{self.of}.{self.first}-{self.end - 1}"
 
 
 class Jumps(Value):
@@ -41,10 +58,11 @@ class Jumps(Value):
             raise ValueError(f"needs least <= most, got {self.least} and {self.most}")
         return self
 
-    def allow(self, here: Layer, there: Layer) -> bool:
-        if not self.between and here[0] != there[0]:
+    def allow(self, here: Block, there: Block) -> bool:
+        """From the last layer of one block to the first of the next."""
+        if not self.between and here.of != there.of:
             return False
-        step = there[1] - here[1]
+        step = there.first - (here.end - 1)
         return (self.least is None or step >= self.least) and (
             self.most is None or step <= self.most
         )
@@ -52,26 +70,47 @@ class Jumps(Value):
 
 @dataclass(frozen=True)
 class Step:
-    """A hop of a path: the slot that it comes from (None where it is forced) and its layer."""
+    """One step of a path: the slot that it comes from (None where it is forced) and its block."""
 
     slot: int | None
-    layer: int
-    """Place in the pool."""
+    place: int
+    """Of the block in the pool."""
 
 
 class Pool:
-    """All layers of all inputs, in the order in which one repetition offers them."""
+    """All layers of all inputs in blocks, in the order in which one repetition offers them."""
 
-    def __init__(self, counts: Mapping[str, int], order: Order) -> None:
+    def __init__(self, counts: Mapping[str, int], order: Order, block: int = 1) -> None:
         """`counts`: input -> how many layers it has, the first input first."""
-        layers = [(name, layer) for name, count in counts.items() for layer in range(count)]
+        blocks = [
+            Block(name, first, min(first + block, count))
+            for name, count in counts.items()
+            for first in range(0, count, block)
+        ]
         if order == "by_depth":  # where depths differ, by the share of the depth
-            layers.sort(key=lambda one: (one[1] / counts[one[0]], list(counts).index(one[0])))
-        self.layers: tuple[Layer, ...] = tuple(layers)
-        self.at: Mapping[Layer, int] = {layer: place for place, layer in enumerate(layers)}
-        own = next(iter(counts))
-        self.first, self.last = self.at[own, 0], self.at[own, counts[own] - 1]
+            first, *others = counts
+            rank = {name: number for number, name in enumerate([*others, first])}
+            blocks.sort(key=lambda one: (one.first / counts[one.of], rank[one.of]))
+        self.blocks: tuple[Block, ...] = tuple(blocks)
+        self._at = {(one.of, one.first): place for place, one in enumerate(blocks)}
+        own = [place for place, one in enumerate(blocks) if one.of == next(iter(counts))]
+        self.first, self.last = own[0], own[-1]
         """Of the first input."""
+
+    def places(self, path: Sequence[tuple[str, int]]) -> list[int] | None:
+        """The blocks that a path of (input, layer) consists of; None where it cuts one."""
+        found: list[int] = []
+        left = list(path)
+        while left:
+            place = self._at.get(left[0])
+            if place is None:
+                return None
+            block = self.blocks[place]
+            if left[: block.size] != [(block.of, i) for i in range(block.first, block.end)]:
+                return None
+            found.append(place)
+            left = left[block.size :]
+        return found
 
 
 class Slots:
@@ -89,58 +128,66 @@ class Slots:
         jumps: Jumps,
     ) -> None:
         self.pool, self.first, self.last = pool, first, last
-        ends = first + last
-        self.count = len(pool.layers) * repetitions - (ends if ends_take_slots else 0)
-        self.max_hops = min(max_hops or self.count + ends, self.count + ends)
+        size = len(pool.blocks)
+        self.count = size * repetitions - (first + last if ends_take_slots else 0)
+        ends = [pool.first] * first + [pool.last] * last
+        offered = [slot % size for slot in range(self.count)]
+        longest = sum(pool.blocks[place].size for place in (*ends, *offered))
+        self.max_hops = min(max_hops or longest, longest)
         self._jumps = jumps
+        self._to_end = jumps.model_copy(update={"most": None})
+        """The way to the forced end may be longer."""
 
-    def layer(self, slot: int) -> int:
-        """The place in the pool of the layer that a slot offers."""
-        return slot % len(self.pool.layers)
+    def place(self, slot: int) -> int:
+        """The place in the pool of the block that a slot offers."""
+        return slot % len(self.pool.blocks)
 
     def name(self, slot: int) -> str:
         """`2:math.7`: layer 7 of math in the second repetition."""
-        repetition, place = divmod(slot, len(self.pool.layers))
-        of, layer = self.pool.layers[place]
-        return f"{repetition + 1}:{of}.{layer}"
+        repetition, place = divmod(slot, len(self.pool.blocks))
+        return f"{repetition + 1}:{self.pool.blocks[place]}"
 
     def path(self, runs: Sequence[bool]) -> tuple[list[Step], list[bool]]:
-        """(path, heeded): the hops, and of each slot whether its indicator was heeded.
+        """(path, heeded): the steps, and of each slot whether its indicator was heeded.
 
-        A slot is passed over where its jump is not allowed or the path is full. A path without a
-        hop is that of the first input's first layer.
+        A slot is passed over where its jump, or one from it to the forced end, is not allowed, or
+        the path has no room left. A path without a step is that of the first input's first block.
         """
+        blocks = self.pool.blocks
         steps = [Step(None, self.pool.first)] if self.first else []
-        limit = self.max_hops - self.last
+        left = self.max_hops - sum(blocks[step.place].size for step in steps)
+        if self.last:
+            left -= blocks[self.pool.last].size
         heeded = []
         for slot, run in enumerate(runs):
-            layer = self.layer(slot)
-            fits = len(steps) < limit and (not steps or self._allow(steps[-1].layer, layer))
+            place = self.place(slot)
+            fits = (
+                blocks[place].size <= left
+                and (not steps or self._jumps.allow(blocks[steps[-1].place], blocks[place]))
+                and (not self.last or self._to_end.allow(blocks[place], blocks[self.pool.last]))
+            )
             heeded.append(fits)
             if fits and run:
-                steps.append(Step(slot, layer))
+                steps.append(Step(slot, place))
+                left -= blocks[place].size
         if self.last:
             steps.append(Step(None, self.pool.last))
         return steps or [Step(None, self.pool.first)], heeded
 
-    def place(self, path: Sequence[int]) -> list[int | None] | None:
-        """The slots of a path given by its layers, the earliest ones; None where there are none."""
-        layers = list(path)
-        if (self.first and layers[:1] != [self.pool.first]) or (
-            self.last and layers[-1:] != [self.pool.last]
+    def steps(self, places: Sequence[int]) -> list[Step] | None:
+        """A path given by its blocks, from the earliest slots; None where there are none."""
+        first, last = int(self.first), int(self.last)
+        if len(places) < first + last:
+            return None
+        if (self.first and places[0] != self.pool.first) or (
+            self.last and places[-1] != self.pool.last
         ):
             return None
-        if len(layers) < self.first + self.last or len(layers) > self.max_hops:
-            return None
-        inner = layers[int(self.first) : len(layers) - self.last]
-        found: list[int | None] = [None] if self.first else []
+        found = [Step(None, self.pool.first)] * first
         slot = -1
-        for layer in inner:
-            slot += 1 + (layer - slot - 1) % len(self.pool.layers)
-            found.append(slot)
+        for place in places[first : len(places) - last]:
+            slot += 1 + (place - slot - 1) % len(self.pool.blocks)
+            found.append(Step(slot, place))
         if slot >= self.count:
             return None
-        return [*found, None] if self.last else found
-
-    def _allow(self, here: int, there: int) -> bool:
-        return self._jumps.allow(self.pool.layers[here], self.pool.layers[there])
+        return found + [Step(None, self.pool.last)] * last

@@ -10,14 +10,20 @@ from typing import Any
 import yaml
 
 from evomerge.recipe.digest import digest, plain
+from evomerge.recipe.path import path_text
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Recipe, sources_of
+from evomerge.recipe.tree import Recipe, Stack, sources_of
 from evomerge.study.comparison import Comparison
 
 __all__ = ["card"]
 
 PACKAGES = ("evomerge", "torch", "transformers", "lm-eval")
 """What an exported model and its scores depend on."""
+
+
+_PATH = """The folder holds each layer once. Which of them runs at each hop, and what multiplies its
+input, stands in `config.json` under `route`, and `modeling_evomerge_stack.py` runs that path:
+hence `trust_remote_code`. Where evomerge is installed, `vllm serve` takes the folder as it is."""
 
 
 def card(
@@ -27,6 +33,7 @@ def card(
     job: Mapping[str, Any] | None,
     comparison: Comparison | None,
     adapter_on: Source | None = None,
+    folded: bool = False,
 ) -> str:
     """A README.md in the form that the Hugging Face hub reads (front matter, then Markdown).
 
@@ -34,6 +41,7 @@ def card(
         job: the resolved job of the search that found the recipe, if one did.
         comparison: the holdout scores, if there are any.
         adapter_on: the base model, where the folder holds an adapter on it.
+        folded: whether the folder holds a stack's layers once each, and code that runs the path.
     """
     sources = list(dict.fromkeys(sources_of(recipe)))
     parts = [
@@ -42,9 +50,11 @@ def card(
         _introduction(job, adapter_on),
         _lineage(sources),
     ]
+    if isinstance(recipe, Stack):
+        parts.append(_path(recipe))
     if comparison is not None:
         parts.append(_scores(comparison))
-    loading = _loading() if adapter_on is None else _loading_adapter(adapter_on)
+    loading = _loading(folded) if adapter_on is None else _loading_adapter(adapter_on)
     parts += [loading, _origin(recipe, job)]
     return "\n\n".join(parts) + "\n"
 
@@ -79,6 +89,14 @@ def _lineage(sources: list[Source]) -> str:
     return "\n".join(lines)
 
 
+def _path(stack: Stack) -> str:
+    return f"""## Path
+
+{len(stack.hops)} hops, layers numbered from 0: {path_text(stack)}.
+
+The embedding is that of {stack.embedding}, the head (with the last norm) that of {stack.head}."""
+
+
 def _scores(comparison: Comparison) -> str:
     about = f"On the {comparison.split} split, which the search never saw"
     parts = ["## Scores", f"{about}; this model is `{comparison.winner}`."]
@@ -90,16 +108,18 @@ def _scores(comparison: Comparison) -> str:
     return "\n\n".join([*parts, *(f"*{remark}*" for remark in comparison.remarks())])
 
 
-def _loading() -> str:
-    return """## How to load it
+def _loading(folded: bool) -> str:
+    trust = ", trust_remote_code=True" if folded else ""
+    text = f"""## How to load it
 
 ```python
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 folder = "."  # the folder of this file, or its name on the hub
-model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
-tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto"{trust})
+tokenizer = AutoTokenizer.from_pretrained(folder{trust})
 ```"""
+    return f"{text}\n\n{_PATH}" if folded else text
 
 
 def _loading_adapter(base: Source) -> str:

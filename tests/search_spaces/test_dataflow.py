@@ -103,13 +103,15 @@ def test_the_catalogs_interleaved_space_walks_upward_between_siblings() -> None:
     assert marks["halves:a+b"] == [*(("a", i) for i in range(3)), ("b", 3), ("b", 4), ("a", 5)]
 
 
+@pytest.mark.parametrize("block", [1, 3])
 @pytest.mark.parametrize("scales", RULES)
-def test_a_recipe_of_the_space_gives_its_genome_back(scales: str) -> None:
-    over = space(scales=scales, jumps={"most": 3})
+def test_a_recipe_of_the_space_gives_its_genome_back(scales: str, block: int) -> None:
+    over = space(scales=scales, jumps={"most": 3}, block=block)
     for seed in range(20):
         genome = draw(over, seed)
         if scales == "network":
-            genome = (*genome[: 3 * 8], *(0.5 for _ in genome[3 * 8 :]))
+            slots = 3 * 8 // (2 if block == 3 else 1)
+            genome = (*genome[:slots], *(0.5 for _ in genome[slots:]))
         recipe = over.recipe(genome)
         again = over.recipe(over.genome(recipe))
         assert [(h.of, h.layer) for h in again.hops] == [(h.of, h.layer) for h in recipe.hops]
@@ -156,6 +158,28 @@ def test_landmarks_are_each_inputs_path_and_halves_between_the_forced_ends() -> 
     }
 
 
+def test_a_block_runs_whole_and_its_first_layer_is_scaled() -> None:
+    over = space(6, block=3, scales="per_hop", repetitions=1)
+    names = [gene.name for gene in over.genes]
+    assert names[:4] == ["run@1:a.0-2", "run@1:a.3-5", "run@1:b.0-2", "run@1:b.3-5"]
+    recipe = over.recipe(("skip", "skip", "run", "skip", 0.5, 0.5, 0.25, 0.5, 1.0))
+    assert [(hop.of, hop.layer, hop.scale) for hop in recipe.hops] == [
+        *(("a", i, 1.0) for i in range(3)),
+        ("b", 0, 0.75),
+        ("b", 1, 1.0),
+        ("b", 2, 1.0),
+        ("a", 3, 1.5),
+        ("a", 4, 1.0),
+        ("a", 5, 1.0),
+    ]
+    odd = recipe.model_copy(update={"hops": (*recipe.hops[:4], *recipe.hops[5:])})
+    with pytest.raises(RecipeError, match="blocks"):
+        over.genome(odd)
+    inner = [hop.model_copy(update={"scale": 0.9}) for hop in recipe.hops]
+    with pytest.raises(RecipeError, match="inside one of the blocks"):
+        over.genome(recipe.model_copy(update={"hops": tuple(inner)}))
+
+
 def test_landmarks_that_the_space_does_not_hold_are_left_out() -> None:
     assert set(space(jumps={"between": False}).landmarks()) == {"input:a"}
     free = space(first=False, last=False, repetitions=1)
@@ -199,7 +223,7 @@ def test_all_recipes_share_their_inputs_and_so_a_pool() -> None:
                 head="a",
                 hops=(Hop(of="a", layer=0), Hop(of="b", layer=1)),
             ),
-            "other ends",
+            "other layers, blocks or ends",
         ),
     ],
 )

@@ -5,7 +5,7 @@ import yaml
 from evomerge.evaluators.base import Report, TaskScore
 from evomerge.recipe.digest import digest, plain
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Merge
+from evomerge.recipe.tree import Hop, Merge, Stack
 from evomerge.study.card import card
 from evomerge.study.comparison import Comparison
 
@@ -75,6 +75,15 @@ def test_the_recipe_reads_back_and_is_the_one_named() -> None:
     assert yaml.safe_load(written) == plain(RECIPE)
     assert f"- digest: `{digest(RECIPE)}`" in text
     assert "evomerge " in text.split("- versions: ")[1].splitlines()[0]
+
+
+def test_a_stack_says_which_layers_run() -> None:
+    hops = (Hop(of="base", layer=0), Hop(of="base", layer=1), Hop(of="math", layer=1, scale=0.9))
+    stack = Stack(inputs=RECIPE.inputs, embedding="base", head="math", hops=hops)
+    text = card(title="t", recipe=stack, job=None, comparison=None)
+    assert "\n## Path\n\n3 hops, layers numbered from 0: base 0-1, math 1 x0.9.\n" in text
+    assert "The embedding is that of base, the head (with the last norm) that of math." in text
+    assert "## Path" not in card(title="t", recipe=RECIPE, job=None, comparison=None)
 
 
 def test_a_search_leaves_its_name_and_seed() -> None:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from evomerge.errors import SourceError
+from evomerge.evaluators.engines.stack_model import EvomergeStackForCausalLM, StackConfig
 
 __all__ = ["configuration", "tokenizer"]
+
+# A folder with a stack is loaded by our own copy of its code, which needs no trust.
+AutoConfig.register(StackConfig.model_type, StackConfig, exist_ok=True)
+AutoModelForCausalLM.register(StackConfig, EvomergeStackForCausalLM, exist_ok=True)
 
 
 def configuration(folder: Path, *, trust_remote_code: bool) -> Any:

@@ -1,12 +1,14 @@
-"""What every engine demands of a request, in one sentence where it is not met."""
+"""What every engine demands of a request or a route, in one sentence where it is not met."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from evomerge.errors import CandidateError
 from evomerge.evaluators.engines.base import Sampling
+from evomerge.recipe.route import Room, Route
 
-__all__ = ["check_generation", "check_scoring"]
+__all__ = ["check_generation", "check_route", "check_scoring"]
 
 
 def check_generation(
@@ -23,6 +25,20 @@ def check_scoring(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], max_leng
     """Raises: ValueError: an empty context, or more than `max_length` tokens."""
     for index, (context, continuation) in enumerate(pairs):
         _check(index, len(context), len(continuation), max_length)
+
+
+def check_route(route: Route, room: Room) -> None:
+    """Raises: CandidateError: an empty route, too many hops, or a layer that the pool has not."""
+    hops = len(route.layers)
+    if not 1 <= hops <= room.hops:
+        raise CandidateError(f"the route has {hops} hops: the engine takes 1 to {room.hops}")
+    if len(route.scales) != hops:
+        raise CandidateError(f"the route has {hops} hops and {len(route.scales)} scales")
+    for hop, layer in enumerate(route.layers):
+        if not 0 <= layer < room.layers:
+            raise CandidateError(
+                f"hop {hop} of the route runs layer {layer}: the pool has 0 to {room.layers - 1}"
+            )
 
 
 def _check(index: int, prompt: int, rest: int, max_length: int) -> None:

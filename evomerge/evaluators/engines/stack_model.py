@@ -29,9 +29,7 @@ def obstacle(family: str, config: Any) -> str | None:
         return f"layers of the family {family!r} cannot be stacked, only of {', '.join(FAMILIES)}"
     kinds = set(getattr(config, "layer_types", None) or ())
     if getattr(config, "sliding_window", None) is not None or kinds - {"full_attention"}:
-        return (
-            "layers whose attention slides over a window or is of several kinds cannot be stacked"
-        )
+        return "layers with sliding windows, or of several kinds, cannot be stacked"
     return None
 
 
@@ -76,9 +74,7 @@ class Path(nn.ModuleList):
     def follow(self, layers: list[int], scales: list[float], scaling: str = "stream") -> None:
         """Take this path from now on. Raises: ValueError: it is none; the old one stays."""
         if not layers or len(layers) != len(scales) or scaling not in SCALINGS:
-            raise ValueError(
-                "a route has layers, as many scales, and a scaling: stream, mlp_output"
-            )
+            raise ValueError(f"a route has layers, as many scales and one of {SCALINGS}")
         if wrong := [one for one in layers if not 0 <= one < len(self)]:
             raise ValueError(f"the route takes layer {wrong[0]}, and there are {len(self)}")
         if wrong_scales := [one for one in scales if not math.isfinite(one)]:

@@ -132,7 +132,7 @@ class TransformersEngine:
 
     def _slots(self, about: Any) -> int:
         """How many layers fill a cache."""
-        return int(about.num_hidden_layers)
+        return int(about.get_text_config(decoder=True).num_hidden_layers)
 
     def close(self) -> None:
         del self._model, self._live, self._cache, self._prefix

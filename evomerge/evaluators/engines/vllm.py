@@ -19,6 +19,7 @@ from evomerge.evaluators.engines.family import configuration
 from evomerge.evaluators.engines.precision import precision
 from evomerge.evaluators.engines.requests import check_generation, check_scoring
 from evomerge.evaluators.engines.stopping import Stop, end_tokens, stop, text_of
+from evomerge.evaluators.engines.vllm_plugin import register
 from evomerge.evaluators.engines.weights import checkpoint_shapes
 
 __all__ = ["VllmEngine"]
@@ -47,17 +48,17 @@ class VllmEngine:
 
     def __init__(self, config: EngineConfig, folder: Path) -> None:
         checkpoint_shapes(folder)
-        about = configuration(folder, trust_remote_code=config.trust_remote_code)
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         self._library = import_module("vllm")  # reads the environment when it is imported
+        register()
+        about = configuration(folder, trust_remote_code=config.trust_remote_code)
         platform = import_module("vllm.platforms").current_platform
         dtype = precision(config, about, platform.device_type)
         self._llm: Any = self._library.LLM(
             model=str(folder),
             worker_extension_cls="evomerge.evaluators.engines.vllm_worker.WeightReceiver",
             dtype=str(dtype).removeprefix("torch."),
-            load_format="safetensors",
             seed=0,
             **_arguments(config, int(about.max_position_embeddings), on_cpu=platform.is_cpu()),
         )
@@ -78,8 +79,7 @@ class VllmEngine:
         for fault in self._llm.collective_rpc("receive", args=(pickle.dumps(weights),)):
             if fault:
                 raise CandidateError(fault)
-        if not self._llm.reset_prefix_cache():
-            raise InfrastructureError("vLLM's prefix cache is in use while weights are replaced")
+        self._forget()
 
     def generate(
         self, prompts: Sequence[Sequence[int]], samplings: Sequence[Sampling]
@@ -129,6 +129,10 @@ class VllmEngine:
         del self._llm
         import_module("vllm.distributed").cleanup_dist_env_and_memory()
 
+    def _forget(self) -> None:
+        if not self._llm.reset_prefix_cache():
+            raise InfrastructureError("vLLM's prefix cache is in use while the model changes")
+
     def _run(self, prompts: Sequence[Sequence[int]], parameters: Any) -> list[Any]:
         if not prompts:
             return []
@@ -145,6 +149,7 @@ def _arguments(config: EngineConfig, limit: int, *, on_cpu: bool) -> dict[str, A
     """`vllm.LLM`'s arguments; one token more than `max_length`, since scoring generates one."""
     cache_gib = config.kv_cache_gib or (_CPU_CACHE_GIB if on_cpu else None)
     chosen = {
+        "load_format": "safetensors",
         "tensor_parallel_size": config.tensor_parallel,
         "gpu_memory_utilization": config.gpu_memory_utilization,
         "enforce_eager": config.enforce_eager,

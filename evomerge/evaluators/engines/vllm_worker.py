@@ -1,4 +1,4 @@
-"""What runs in vLLM's worker processes: the receiver of new weights.
+"""What runs in vLLM's worker processes: the receiver of new weights and new paths.
 
 vLLM mixes the class into its worker (`worker_extension_cls`), so it has no state and no `__init__`.
 """
@@ -11,13 +11,18 @@ from typing import Any
 
 from evomerge.errors import CandidateError
 from evomerge.evaluators.engines.base import WeightSource
-from evomerge.evaluators.engines.weights import Inspection, checkpoint_shapes
+from evomerge.evaluators.engines.weights import Inspection, checkpoint_shapes, stretched
+from evomerge.recipe.route import Route
 
 __all__ = ["WeightReceiver"]
 
 
 class WeightReceiver:
-    """Loads a pickled weight source into the live model, in checkpoint names."""
+    """Loads a pickled weight source into the live model, in checkpoint names.
+
+    One class for all engines: vLLM's worker class keeps what was mixed into it, and takes no second
+    one with the same methods.
+    """
 
     device: Any
     model_runner: Any
@@ -29,8 +34,11 @@ class WeightReceiver:
         A string, since an exception of ours comes back from another process as a plain one.
         """
         source: WeightSource = pickle.loads(payload)
+        shapes = checkpoint_shapes(Path(self.model_config.model))
+        if hasattr(self.model_config.hf_config, "slots"):
+            shapes = stretched(shapes, self.model_config.hf_config.num_hidden_layers)
         inspection = Inspection(
-            checkpoint_shapes(Path(self.model_config.model)),
+            shapes,
             self.model_config.dtype,
             tied=bool(self.model_config.hf_text_config.tie_word_embeddings),
         )
@@ -42,6 +50,11 @@ class WeightReceiver:
         except CandidateError as fault:
             return str(fault)
         return ""
+
+    def follow(self, payload: bytes) -> None:
+        """Take the path of a pickled route, which the engine has checked."""
+        route: Route = pickle.loads(payload)
+        self.model_runner.get_model().follow(route)
 
 
 def _repack_tied_head(model: Any) -> None:

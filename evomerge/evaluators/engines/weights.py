@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from torch import Tensor
 
 from evomerge.errors import CandidateError, SourceError
 
-__all__ = ["Inspection", "checkpoint_shapes"]
+__all__ = ["Inspection", "checkpoint_shapes", "stretched"]
 
 _HEAD = "lm_head.weight"
+_LAYER = re.compile(r"((?:.*\.)?layers\.)(\d+)(\..+)")
 
 
 def checkpoint_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
@@ -32,6 +34,18 @@ def checkpoint_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
             f"{folder}: no safetensors files; evomerge reads no other format, so convert the model"
         )
     return shapes
+
+
+def stretched(shapes: Mapping[str, tuple[int, ...]], layers: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of a model that has `layers` layers like the first, and the rest as here."""
+    found = {}
+    for name, shape in shapes.items():
+        match = _LAYER.fullmatch(name)
+        if match is None:
+            found[name] = shape
+        elif match[2] == "0":
+            found |= {f"{match[1]}{number}{match[3]}": shape for number in range(layers)}
+    return found
 
 
 class Inspection:

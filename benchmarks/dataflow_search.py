@@ -1,0 +1,177 @@
+"""Data flow, parameter space, and one after the other, at equal evaluations, over several seeds.
+
+    python benchmarks/dataflow_search.py [--seeds 1 2 3]
+
+Three searches a seed, of as many candidates each, on the examples of examples/dataflow.yaml:
+
+- *data flow*: that job, a path over two specialists' layers, no weight changed;
+- *parameter space*: task arithmetic of the same specialists, a weight each in every third of the
+  depth;
+- *hybrid*: half of the candidates in parameter space, then half over data flow, where the best
+  merge so far is the first input beside the specialists, as in Akiba et al. (2403.13187).
+
+Each is a study of its own (in runs/dataflow/seed-N, resumed if interrupted): choice on the
+validation split, one look at the holdout. What does not depend on the seed is scored once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from published import ROOT, write
+
+from evomerge import api, build
+from evomerge.cluster.base import Executor
+from evomerge.config import Job, read_job
+from evomerge.console import Terminal
+from evomerge.evaluators.base import Split
+from evomerge.making import export_recipe
+from evomerge.recipe.digest import digest, plain
+from evomerge.recipe.tree import Recipe, Stack
+from evomerge.recipe.yaml import read_recipe
+from evomerge.study.comparison import Comparison
+from evomerge.study.record import Study
+
+HERE = ROOT / "runs" / "dataflow"
+HALF_SPACE: Mapping[str, Any] = {
+    "kind": "parameter",
+    "base": "base",
+    "method": "task_arithmetic",
+    "groups": {"layers": 10},
+    "genes": {"weight": [0.0, 1.2]},
+}
+
+
+class Sharing(Terminal):
+    """The usual terminal; reports that earlier studies made of the same recipes are taken over."""
+
+    def __init__(self, folder: Path, finished: list[Path]) -> None:
+        super().__init__(folder)
+        self._finished = finished
+
+    def started(self, job: Job, study: Study, executor: Executor) -> None:
+        for other in self._finished:
+            share(other, study, job)
+        super().started(job, study, executor)
+
+
+def share(finished: Path, study: Study, job: Job) -> None:
+    """Equal recipes have equal reports: baselines on the holdout, candidates on the search."""
+    evaluator = job.evaluator.digest()
+    with Study.open(finished, write=False) as other:
+        names: list[tuple[str, Split]] = [
+            (digest(recipe), "holdout") for recipe in build.baselines(job).values()
+        ]
+        names += [(one.digest, "search") for one in other.candidates()]
+        for name, split in names:
+            report = other.load_report(name, evaluator, split)
+            if report and not study.load_report(name, evaluator, split):
+                study.save_report(name, evaluator, report)
+
+
+def run(job: Job, folder: Path, finished: list[Path]) -> dict[str, Any]:
+    """One search to its end: what is published of it."""
+    start = time.perf_counter()
+    with Sharing(folder, finished) as terminal:
+        if (folder / "study.json").exists():
+            comparison = api.resume(folder, terminal)
+        else:
+            comparison = api.search(job, folder, terminal)
+    finished.append(folder)
+    with Study.open(folder, write=False) as study:
+        winner = study.get("winner")
+        candidates = study.candidates()
+        searched_s = study.seconds_spent
+    return {
+        "candidates": len(candidates),
+        "failed": sum(one.state == "failed" for one in candidates),
+        "search_s": round(searched_s, 1),
+        "whole_s": round(time.perf_counter() - start, 1),
+        "best_on_search": max(one.fitness[0] for one in candidates if one.fitness),
+        "validation": winner["fitness"],
+        "winner": winner["label"],
+        "recipe": winner["recipe"],
+        **comparison.to_json(),
+    }
+
+
+def with_space(job: Job, name: str, space: Mapping[str, Any], candidates: int) -> Job:
+    """The example's job over another space, with the base among its sources."""
+    data = job.model_dump(mode="json")
+    sources = {"base": data["sources"]["json"] | {"adapter": None}, **data["sources"]}
+    data |= {
+        "name": name,
+        "space": dict(space),
+        "sources": sources,
+        "budget": {"candidates": candidates},
+    }
+    return Job.model_validate(data)
+
+
+def one_seed(job: Job, folder: Path, finished: list[Path]) -> dict[str, Any]:
+    count = job.budget.candidates or 0
+    first = with_space(job, "parameter space, half", HALF_SPACE, count // 2)
+    half = run(first, folder / "parameter-half", finished)
+    alone = with_space(job, "parameter space", HALF_SPACE, count)
+    found = {
+        "data flow": run(job, folder / "data-flow", finished),
+        "parameter space": run(alone, folder / "parameter", finished),
+    }
+    best = folder / "best.yaml"
+    if not best.exists():
+        export_recipe(folder / "parameter-half", best)
+    second = with_space(job, "hybrid", hybrid_space(job, read_recipe(best)), count - count // 2)
+    return found | {
+        "parameter space, half": half,
+        "hybrid": run(second, folder / "hybrid", finished),
+    }
+
+
+def hybrid_space(job: Job, merged: Recipe) -> dict[str, Any]:
+    """The example's space with the merge as the first input; it starts near the merge itself."""
+    space = job.space.model_dump(mode="json")
+    return space | {
+        "inputs": ["merged", *job.sources],
+        "recipes": {"merged": plain(merged)},
+        "start": {"own": 0.977, "other": 0.1},
+    }
+
+
+def said(arm: str, result: Mapping[str, Any]) -> str:
+    comparison = Comparison.from_json(result)
+    table = comparison.tables[0]
+    row = table.rows[0]
+    path = read_hops(result["recipe"])
+    return (
+        f"{arm}: {table.task} {row.interval} on {table.examples} holdout examples, validation"
+        f" {result['validation']:.3f}, {result['search_s']:.0f} s of search{path}"
+    )
+
+
+def read_hops(recipe: Mapping[str, Any]) -> str:
+    if recipe["kind"] != "stack":
+        return ""
+    return f", {len(Stack.model_validate(recipe).hops)} layers"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    given = parser.parse_args()
+    job = read_job(ROOT / "examples" / "dataflow.yaml")
+    seeds: dict[str, Any] = {}
+    finished: list[Path] = []
+    for seed in given.seeds:
+        found = one_seed(job.model_copy(update={"seed": seed}), HERE / f"seed-{seed}", finished)
+        for arm, result in found.items():
+            print(f"seed {seed}, {said(arm, result)}")
+        seeds[str(seed)] = found
+        write("dataflow_search", {"candidates": job.budget.candidates, "seeds": seeds})
+
+
+if __name__ == "__main__":
+    main()

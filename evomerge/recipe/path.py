@@ -1,0 +1,49 @@
+"""A stack's path in words: `math 0-14, json 15-28 x0.93, math 29`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from evomerge.recipe.tree import Hop, Stack
+
+__all__ = ["path_text", "runs_again"]
+
+
+def path_text(stack: Stack) -> str:
+    """The layers in the order in which they run, those that follow one another as a range.
+
+    After a range stands its scale; where its hops differ in it, the least and the greatest. A scale
+    of 1 is not said.
+    """
+    return ", ".join(_said(run) for run in _runs(stack))
+
+
+def runs_again(stack: Stack) -> tuple[bool, ...]:
+    """For each hop, whether its layer has run before."""
+    seen: set[tuple[str, int]] = set()
+    found = []
+    for hop in stack.hops:
+        found.append((hop.of, hop.layer) in seen)
+        seen.add((hop.of, hop.layer))
+    return tuple(found)
+
+
+def _runs(stack: Stack) -> Iterator[list[Hop]]:
+    """The hops, cut wherever the next one is not the next layer of the same input."""
+    run: list[Hop] = []
+    for hop in stack.hops:
+        if run and (hop.of, hop.layer) != (run[-1].of, run[-1].layer + 1):
+            yield run
+            run = []
+        run.append(hop)
+    yield run
+
+
+def _said(run: list[Hop]) -> str:
+    first, last = run[0], run[-1]
+    layers = f"{first.layer}" if len(run) == 1 else f"{first.layer}-{last.layer}"
+    scales = sorted({f"{hop.scale:.3g}" for hop in run}, key=float)
+    if scales == ["1"]:
+        return f"{first.of} {layers}"
+    span = scales[0] if len(scales) == 1 else f"{scales[0]} to {scales[-1]}"
+    return f"{first.of} {layers} x{span}"

@@ -1,0 +1,61 @@
+"""From reports to fitness."""
+
+from __future__ import annotations
+
+import pytest
+
+from evomerge.errors import CandidateError, ConfigError
+from evomerge.evaluators.base import Report, TaskScore
+from evomerge.evaluators.objective import Objective, ObjectiveConfig
+from evomerge.recipe.value import parse
+
+REPORT = Report(
+    split="search",
+    tasks={
+        "a": TaskScore(metric="acc", value=0.5, examples=(1.0, 0.0)),
+        "p": TaskScore(metric="ppl", value=4.0, examples=(4.0,), higher_is_better=False),
+    },
+    costs={"layers": 40.0, "tokens_per_second": 200.0},
+)
+
+
+def test_the_weighted_mean_with_lower_is_better_negative() -> None:
+    assert Objective({"a": 3.0, "p": 1.0})(REPORT) == ((3 * 0.5 - 4.0) / 4,)
+    assert Objective({"a": 2.0, "p": 0.0})(REPORT) == (0.5,)
+
+
+def test_prices_take_layers_off_and_add_speed() -> None:
+    config = ObjectiveConfig(prices={"layers": 0.01, "tokens_per_second": 0.001})
+    assert Objective({"a": 1.0}, config)(REPORT) == pytest.approx((0.5 - 0.4 + 0.2,))
+
+
+def test_costs_as_objectives_of_their_own_are_maximised_too() -> None:
+    objective = Objective({"a": 1.0}, ObjectiveConfig(also=("tokens_per_second", "layers")))
+    assert objective.names == ("fitness", "tokens_per_second", "layers")
+    assert objective(REPORT) == (0.5, 200.0, -40.0)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        Objective({"other": 1.0}),
+        Objective({"a": 1.0}, ObjectiveConfig(also=("layers",))),
+        Objective({"a": 1.0}, ObjectiveConfig(prices={"layers": 0.0})),
+    ],
+)
+def test_what_the_report_does_not_say_is_the_candidates_fault(objective: Objective) -> None:
+    with pytest.raises(CandidateError, match="report"):
+        objective(REPORT.model_copy(update={"costs": {}}))
+
+
+@pytest.mark.parametrize(
+    ("data", "law"),
+    [
+        ({"also": ["layers", "layers"]}, "twice"),
+        ({"also": ["hops"]}, "also"),
+        ({"prices": {"layers": -1}}, "layers"),
+    ],
+)
+def test_settings_out_of_law_are_refused(data: object, law: str) -> None:
+    with pytest.raises(ConfigError, match=law):
+        parse(ObjectiveConfig, data, origin="objective")
