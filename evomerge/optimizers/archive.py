@@ -38,8 +38,8 @@ class Archive(Generic[M]):
     - *Fallback*, which neither paper nor code has: where nobody attracts A, its partner is drawn by
       fitness among the others; and where all fitnesses are 0, evenly.
 
-    With `shift`, which the paper uses for diffusion models, scores count from the worst that a member
-    has on each example; only then may they be negative.
+    With `shift`, which the paper uses for diffusion models, scores count from the worst that a
+    member has on each example; only then may they be negative.
 
     Shared scores change with every member that comes or goes, so only raw ones are kept. What is
     computed depends on the rows as they stand, not on how they came about.

@@ -18,7 +18,7 @@ __all__ = ["Genetic", "GeneticConfig"]
 
 
 class GeneticConfig(CrossingConfig):
-    """A plain genetic algorithm: both parents drawn by fitness, the worst replaced; steady-state."""
+    """A plain genetic algorithm: parents are drawn by fitness, the worst is replaced."""
 
     kind: Literal["genetic"] = "genetic"
     archive: Annotated[int, Field(ge=2)] = 20

@@ -24,13 +24,13 @@ class MapElitesConfig(CrossingConfig):
 
     kind: Literal["map_elites"] = "map_elites"
     bins: Annotated[int, Field(ge=1)] = 10
-    """Cells along each task's scores; 2508.16204 takes 10 for small networks, 4 for language models.
-    """
+    """Cells along each task's scores; 2508.16204 takes 10 for small networks and 4 for language
+    models."""
     scores: tuple[float, float] = (0.0, 1.0)
     """The range that is cut; what lies outside falls into the nearest cell."""
     draw: Literal["even", "quality"] = "even"
-    """How two elites are drawn: all alike, or in proportion to their fitness, as the released code of
-    2508.16204 does (a fitness below 0 counts as 0)."""
+    """How two elites are drawn: all alike, or in proportion to their fitness, as the released code
+    of 2508.16204 does (a fitness below 0 counts as 0)."""
     warm_up: Annotated[int, Field(ge=0)] = 0
     """Random merges of the seeds that come first."""
 
@@ -42,8 +42,8 @@ class MapElitesConfig(CrossingConfig):
 
 
 class MapElites(SteadyState[object]):
-    """The baseline of 2508.16204, sections 4.1 and 4.2: quality is the fitness, behaviour the tasks'
-    scores.
+    """The baseline of 2508.16204, sections 4.1 and 4.2: quality is the fitness, and behaviour the
+    tasks' scores.
     """
 
     def __init__(self, config: MapElitesConfig, problem: Problem) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import Failure, Outcome, Report
+from evomerge.optimizers.base import Descent
 from evomerge.recipe.genome import ChoiceGene, Gene, Genome, Scalar, TableGene
 from evomerge.study.candidate import Candidate, Origin, State
 
@@ -41,6 +42,7 @@ def asked_trial(
     digest: str,
     asked: int,
     asked_s: float,
+    descent: Descent | None = None,
 ) -> FrozenTrial:
     """The running trial of a candidate that was just asked."""
     from optuna.trial import TrialState, create_trial
@@ -57,6 +59,7 @@ def asked_trial(
         "digest": digest,
         "genome": plain,
         "recipe": recipe,
+        "descent": descent and {"version": descent.version, "parents": list(descent.parents)},
     }
     return create_trial(
         state=TrialState.RUNNING,
@@ -121,6 +124,7 @@ def to_candidate(genes: Sequence[Gene], trial: FrozenTrial) -> Candidate:
         digest=attributes["digest"],
         asked=attributes["asked"],
         asked_s=attributes["asked_s"],
+        descent=_descent(attributes.get("descent")),
         state=state,
         fitness=tuple(trial.values) if state == "done" else None,
         tasks=_scores(attributes) if state == "done" else {},
@@ -132,6 +136,10 @@ def to_candidate(genes: Sequence[Gene], trial: FrozenTrial) -> Candidate:
         told=outcome.get("told"),
         told_s=outcome.get("told_s"),
     )
+
+
+def _descent(recorded: Mapping[str, Any] | None) -> Descent | None:
+    return None if recorded is None else Descent(recorded["version"], tuple(recorded["parents"]))
 
 
 def _scores(attributes: Mapping[str, Any]) -> dict[str, float]:
