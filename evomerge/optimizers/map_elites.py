@@ -79,7 +79,7 @@ class Elites(Generic[M]):
             self._grid = Grid([low] * tasks, [high] * tasks, self._config.bins)
         self.version += self._grid.add(Elite(member, sheet.fitness, sheet.tasks))
 
-    def child(self, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:
+    def child(self, number: int, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:
         """Of two elites."""
         assert self._grid is not None
         elites = self._grid.elites

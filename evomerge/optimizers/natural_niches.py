@@ -89,7 +89,7 @@ class Niches(Generic[M]):
     def add(self, member: Member[M], sheet: Sheet, *, seed: bool) -> None:
         self._archive.add(member, sheet.examples)
 
-    def child(self, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:
+    def child(self, number: int, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:
         """By attraction; without it both parents by fitness, perhaps the same one twice."""
         first = self._archive.draw(rng)
         if self._attraction:

@@ -50,5 +50,6 @@ class Population(Protocol[M]):
     def add(self, member: Member[M], sheet: Sheet, *, seed: bool) -> None:
         """Let a member in if it deserves it; a `seed` is one that the search began with."""
 
-    def child(self, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:
-        """A new body, and the parents that it was made of; there are at least two members."""
+    def child(self, number: int, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:
+        """A new body for question `number`, and the parents that it was made of; there are at least
+        two members."""

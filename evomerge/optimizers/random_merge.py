@@ -45,5 +45,5 @@ class Nobody(Generic[M]):
     def add(self, member: Member[M], sheet: Sheet, *, seed: bool) -> None:
         pass
 
-    def child(self, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:
+    def child(self, number: int, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:
         raise AssertionError("nobody has children")

@@ -15,6 +15,7 @@ from pydantic import Discriminator, Field, Tag, field_validator
 from evomerge.errors import ConfigError, did_you_mean
 from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.cma_es import CmaEs, CmaEsConfig
+from evomerge.optimizers.cycle_qd import CycleQd, CycleQdConfig
 from evomerge.optimizers.genetic import Genetic, GeneticConfig
 from evomerge.optimizers.greedy_soup import GreedySoup, GreedySoupConfig
 from evomerge.optimizers.map_elites import MapElites, MapElitesConfig
@@ -50,6 +51,7 @@ class PluginConfig(Value):
 
 BUILT_IN: Mapping[str, type[Value]] = {
     "cma_es": CmaEsConfig,
+    "cycle_qd": CycleQdConfig,
     "genetic": GeneticConfig,
     "greedy_soup": GreedySoupConfig,
     "map_elites": MapElitesConfig,
@@ -68,6 +70,7 @@ def _tag(data: Any) -> str:
 
 OptimizerConfig = Annotated[
     Annotated[CmaEsConfig, Tag("cma_es")]
+    | Annotated[CycleQdConfig, Tag("cycle_qd")]
     | Annotated[GeneticConfig, Tag("genetic")]
     | Annotated[GreedySoupConfig, Tag("greedy_soup")]
     | Annotated[MapElitesConfig, Tag("map_elites")]
@@ -124,6 +127,8 @@ def make(
     match config:
         case CmaEsConfig():
             return CmaEs(config, problem)
+        case CycleQdConfig():
+            return CycleQd(config, problem)
         case GeneticConfig():
             return Genetic(config, problem)
         case GreedySoupConfig():

@@ -126,7 +126,7 @@ class SteadyState(Generic[M]):
                 self._warm_up -= 1
             return self._merge(rng)
         if len(self._population) >= FEWEST:
-            return self._population.child(rng)
+            return self._population.child(self._questions.asked, rng)
         return None if self._questions.open else self._merge(rng)
 
     def _merge(self, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:

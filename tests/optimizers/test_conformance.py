@@ -30,6 +30,7 @@ IN_THREAD: dict[str, Any] = {"kind": "nevergrad", "optimizer": "SQP"}
 SOUP: dict[str, Any] = {"kind": "greedy_soup"}
 ONE_SHOT: dict[str, Any] = {"kind": "nevergrad", "optimizer": "ScrHammersleySearch"}
 
+CYCLE: dict[str, Any] = {"kind": "cycle_qd"}
 NICHES: list[dict[str, Any]] = [
     {"kind": "natural_niches", "mutation": 0.1},
     {"kind": "natural_niches", "mutation": 0.1, "attraction": False, "split": "none"},
@@ -39,6 +40,7 @@ NICHES: list[dict[str, Any]] = [
     {"kind": "genetic", "mutation": 0.1},
     {"kind": "map_elites", "mutation": 0.1},
     {"kind": "map_elites", "mutation": 0.1, "draw": "quality", "warm_up": 9},
+    CYCLE,
 ]
 MERGES: dict[str, Any] = {"kind": "random_merge"}
 
@@ -64,8 +66,9 @@ OTHERS: list[tuple[dict[str, Any], str]] = [
 
 def subject(options: dict[str, Any], genes: tuple[Gene, ...], objectives: int = 1) -> Subject:
     config = configure(options, origin="test")
-    # A local search; and one that visits corners alone, of which the first are the best here.
-    gains = {name_of(IN_THREAD): 0.7, name_of(SOUP): 1.0, name_of(MERGES): 1.0}
+    # A local search; one that visits corners alone, of which the first are the best here; and those
+    # that stay between two random points, of which the best may lie there or not.
+    gains = {name_of(IN_THREAD): 0.7, name_of(SOUP): 1.0, name_of(MERGES): 1.0, name_of(CYCLE): 1.0}
 
     def build(problem: Problem) -> Any:
         return make(
