@@ -31,7 +31,7 @@ BEST = {"json": 0.3, "math": 0.8}
 
 
 class Sphere(Value):
-    """How long an evaluation takes, where to note that one was made, and whether it has examples."""
+    """How long an evaluation takes, where to note it, and whether its examples are told."""
 
     seconds: float = 0.0
     notes: str | None = None

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from evomerge.optimizers.vector_crossing import angle_between, shares
 
-__all__ = ["brute_force"]
+__all__ = ["POINTS", "brute_force"]
+
+POINTS = 10_000
 
 
 def brute_force(
@@ -19,7 +21,7 @@ def brute_force(
     training: Images,
     test: Images,
     *,
-    points: int = 10_000,
+    points: int = POINTS,
 ) -> list[Mark]:
     """The one that is best on the training images, as if each point were a forward pass."""
     omega = angle_between(a, b)

@@ -62,8 +62,8 @@ def optimizer(options: Options, *, seed: int, budget: int) -> Optimizer:
 class SepCmaEs:
     """The authors' separable CMA-ES (package `cmaes`; Ros and Hansen 2008), a generation at a time.
 
-    evomerge's own `{kind: cma_es, covariance: separable}` does the same and takes five times as long
-    with 19,210 genes: it keeps its genes in bounds one by one.
+    evomerge's own `{kind: cma_es, covariance: separable}` does the same and takes five times as
+    long with 19,210 genes: it keeps its genes in bounds one by one.
     """
 
     POPULATION = 20

@@ -25,7 +25,7 @@ def initial(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def solved(networks: NDArray[np.floating], images: Images) -> NDArray[np.bool_]:
-    """(networks, images): which images each network of a batch (networks, PARAMETERS) gets right."""
+    """(networks, images): which images each of some networks (networks, PARAMETERS) gets right."""
     found = np.empty((len(networks), len(images.labels)), dtype=bool)
     for number, (w1, b1, w2, b2) in enumerate(map(_layers, networks.astype(np.float32))):
         found[number] = _forward(images.pixels, w1, b1, w2, b2)[1].argmax(1) == images.labels
@@ -62,7 +62,9 @@ def _forward(pixels: Array, w1: Array, b1: Array, w2: Array, b2: Array) -> tuple
     hidden = pixels @ w1
     hidden += b1
     np.maximum(hidden, 0, out=hidden)
-    return hidden, hidden @ w2 + b2
+    logits = hidden @ w2
+    logits += b2
+    return hidden, logits
 
 
 def _gradient(network: NDArray[np.float64], images: Images) -> NDArray[np.float64]:
@@ -74,4 +76,5 @@ def _gradient(network: NDArray[np.float64], images: Images) -> NDArray[np.float6
     error /= len(error)
     below = (error @ w2.T) * (hidden > 0)
     parts = [images.pixels.T @ below, below.sum(0), hidden.T @ error, error.sum(0)]
-    return np.concatenate([part.ravel() for part in parts]).astype(np.float64)
+    found: NDArray[np.float64] = np.concatenate([part.ravel() for part in parts]).astype(np.float64)
+    return found
