@@ -56,7 +56,7 @@ class Archive(Generic[M]):
         self._strip = self._rows
         self._graded = np.zeros(size, dtype=bool)
         """(size,): which rows have scores other than 0 and 1."""
-        self._fitness: Array | None = None
+        self._known: tuple[Array, Array, Array] | None = None
         self.version = 0
         """How often its members have changed."""
 
@@ -100,19 +100,16 @@ class Archive(Generic[M]):
 
     def fitness(self) -> Array:
         """(members,): f, the shared fitness of each."""
-        if self._fitness is None:
-            worth, floor = self._worth()
-            gross = np.vecdot(self._rows[: len(self)], worth)
-            self._fitness = np.maximum(gross - np.vecdot(floor, worth), 0.0)
-        return self._fitness
+        worth, floor, gross = self._standing()
+        found: Array = np.maximum(gross - np.vecdot(floor, worth), 0.0)
+        return found
 
     def attraction(self, slot: int) -> Array:
         """(members,): m, what each has that the member in `slot` lacks."""
         rows, own = self._rows[: len(self)], self._rows[slot]
-        worth, _ = self._worth()
+        worth, _, gross = self._standing()
         # max(0, a - b) = a - min(a, b): exactly 0 where a row is nowhere above A's.
-        found: Array = np.vecdot(rows, worth) - self._common(rows, own, worth)
-        np.maximum(found, 0.0, out=found)
+        found: Array = np.maximum(gross - self._common(rows, own, worth), 0.0)
         found[slot] = 0.0
         return found
 
@@ -126,7 +123,7 @@ class Archive(Generic[M]):
             return slot
         odds = self.attraction(slot)
         if not odds.any():
-            odds = self.fitness().copy()
+            odds = self.fitness()
             odds[slot] = 0.0
         if not odds.any():
             odds = np.ones(len(self))
@@ -149,7 +146,14 @@ class Archive(Generic[M]):
         rows.sum(axis=0, out=self._sums[block])
         rows.max(axis=0, out=self._maxima[block])
         rows.min(axis=0, out=self._minima[block])
-        self._fitness = None
+        self._known = None
+
+    def _standing(self) -> tuple[Array, Array, Array]:
+        """What examples are worth, what counts as 0 there, and sum_j w_j s_ij of each member."""
+        if self._known is None:
+            worth, floor = self._worth()
+            self._known = worth, floor, np.vecdot(self._rows[: len(self)], worth)
+        return self._known
 
     def _common(self, rows: Array, own: Array, worth: Array) -> Array:
         """(members,): sum_j w_j min(s_ij, s_Aj)."""

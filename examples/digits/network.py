@@ -59,10 +59,10 @@ def _layers(network: Array) -> tuple[Array, Array, Array, Array]:
 
 def _forward(pixels: Array, w1: Array, b1: Array, w2: Array, b2: Array) -> tuple[Array, Array]:
     """Hidden units (images, 256) and logits (images, 10)."""
-    hidden = pixels @ w1
+    hidden: Array = np.matmul(pixels, w1)
     hidden += b1
     np.maximum(hidden, 0, out=hidden)
-    logits = hidden @ w2
+    logits: Array = np.matmul(hidden, w2)
     logits += b2
     return hidden, logits
 

@@ -85,6 +85,7 @@ OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {
     "nevergrad": built_in(kind="nevergrad", optimizer="TwoPointsDE"),
     "optuna": built_in(kind="optuna", sampler="TPESampler"),
     "random": built_in(kind="random"),
+    "random_merge": built_in(kind="random_merge", mutation=0.1),
 }
 
 
