@@ -17,6 +17,7 @@ from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.cma_es import CmaEs, CmaEsConfig
 from evomerge.optimizers.cycle_qd import CycleQd, CycleQdConfig
 from evomerge.optimizers.genetic import Genetic, GeneticConfig
+from evomerge.optimizers.genetic_merge import GeneticMerge, GeneticMergeConfig
 from evomerge.optimizers.greedy_soup import GreedySoup, GreedySoupConfig
 from evomerge.optimizers.map_elites import MapElites, MapElitesConfig
 from evomerge.optimizers.natural_niches import NaturalNiches, NaturalNichesConfig
@@ -53,6 +54,7 @@ BUILT_IN: Mapping[str, type[Value]] = {
     "cma_es": CmaEsConfig,
     "cycle_qd": CycleQdConfig,
     "genetic": GeneticConfig,
+    "genetic_merge": GeneticMergeConfig,
     "greedy_soup": GreedySoupConfig,
     "map_elites": MapElitesConfig,
     "natural_niches": NaturalNichesConfig,
@@ -72,6 +74,7 @@ OptimizerConfig = Annotated[
     Annotated[CmaEsConfig, Tag("cma_es")]
     | Annotated[CycleQdConfig, Tag("cycle_qd")]
     | Annotated[GeneticConfig, Tag("genetic")]
+    | Annotated[GeneticMergeConfig, Tag("genetic_merge")]
     | Annotated[GreedySoupConfig, Tag("greedy_soup")]
     | Annotated[MapElitesConfig, Tag("map_elites")]
     | Annotated[NaturalNichesConfig, Tag("natural_niches")]
@@ -131,6 +134,8 @@ def make(
             return CycleQd(config, problem)
         case GeneticConfig():
             return Genetic(config, problem)
+        case GeneticMergeConfig():
+            return GeneticMerge(config, problem)
         case GreedySoupConfig():
             return GreedySoup(config, problem)
         case MapElitesConfig():

@@ -9,14 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evomerge.errors import ConfigError
+from evomerge.optimizers.beginning import sampled
 from evomerge.optimizers.coordinates import from_cube, to_cube
 from evomerge.optimizers.crossing import CrossingConfig
-from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
+from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome, Scalar
 
 __all__ = ["PARALLEL", "VectorCrossing", "angle_between", "shares"]
 
 Array = NDArray[np.float64]
 
+SPREAD = 1 / 6
+"""Standard deviation of a founder's floats around their starts, as a share of their ranges."""
 PARALLEL = 1e-6
 """The sine of an angle up to which SLERP is linear interpolation, as in the released code."""
 
@@ -28,7 +31,7 @@ class VectorCrossing:
     their ranges. A category comes from the parent that has the larger share there.
     """
 
-    def __init__(self, config: CrossingConfig, genes: Sequence[Gene]) -> None:
+    def __init__(self, config: CrossingConfig, genes: Sequence[Scalar]) -> None:
         if config.split == "layer":
             raise ConfigError(
                 "split: layer is for a space whose genome is a table of segments; this one's is a"
@@ -52,8 +55,8 @@ class VectorCrossing:
         return []
 
     def founder(self, rng: np.random.Generator) -> Array:
-        """An even draw."""
-        return self._units.inside(rng.random(len(self._genes)))
+        """Drawn where the genes say that a search begins, evenly if they do not."""
+        return self.read(sampled(self._genes, SPREAD, rng))
 
     def cross(self, a: Array, b: Array, rng: np.random.Generator) -> Array:
         if self._config.crossover == "none":
@@ -153,7 +156,7 @@ class _Units:
     """Between the unit cube and the genes' own units, all genes at once; categories stay as they
     are in the cube."""
 
-    def __init__(self, genes: Sequence[Gene]) -> None:
+    def __init__(self, genes: Sequence[Scalar]) -> None:
         self.floats = np.array([isinstance(gene, FloatGene) for gene in genes])
         self._log = np.array([isinstance(gene, FloatGene) and gene.log for gene in genes])
         self._choices = np.array(

@@ -24,7 +24,7 @@ STD = 0.01 / (2 * REACH)
 Options = Mapping[str, Any]
 
 _M2N2: Options = {"kind": "natural_niches", "archive": 20}
-_GA: Options = {"kind": "genetic", "archive": 20}
+_GA: Options = {"kind": "genetic_merge", "archive": 20}
 _GRID: Options = {"kind": "map_elites", "bins": 10, "draw": "quality"}
 
 PRE_TRAINED: Mapping[str, Options] = {

@@ -61,6 +61,7 @@ def test_a_long_history_is_that_of_the_released_code(kind: str, alpha: float, sh
     kept: list[tuple[int, Array]] = []
     for number, scores in enumerate(random_rows(kind, 300, 30, seed=4)):
         slot = archive.add(number, scores)
+        worth = archive.fitness()
         if len(kept) < 19:
             kept.append((number, scores))
             assert slot == number
@@ -70,6 +71,8 @@ def test_a_long_history_is_that_of_the_released_code(kind: str, alpha: float, sh
         assert slot == (None if worst == 19 else worst)
         if worst < 19:
             kept[worst] = number, scores
+        now = shared(np.array([row for _, row in kept]), alpha, True, shift)
+        assert worth == pytest.approx(now.sum(1), rel=1e-9)
     assert archive.members == tuple(number for number, _ in kept)
     assert np.array_equal(archive.scores, np.array([row for _, row in kept]))
 

@@ -13,9 +13,21 @@ from evomerge.optimizers.conformance import FLOATS, LAWS, MIXED, ONE, LawBroken,
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.random import RandomConfig, RandomSearch
 from evomerge.optimizers.registry import configure, make
-from evomerge.recipe.genome import Gene, Genome
+from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
 
-SPACES: dict[str, tuple[Gene, ...]] = {"floats": FLOATS, "mixed": MIXED, "one": ONE}
+BEGUN: tuple[Gene, ...] = (
+    ChoiceGene(name="method", choices=("linear", "ties", "slerp"), odds=(0.5, 0.2, 0.3)),
+    *(FloatGene(name=f"x{i}", low=0, high=2, start=1.4) for i in range(3)),
+    ChoiceGene(name="sign", choices=("sum", "count"), odds=(0.2, 0.8)),
+)
+"""Genes that say where a search begins."""
+
+SPACES: dict[str, tuple[Gene, ...]] = {
+    "floats": FLOATS,
+    "mixed": MIXED,
+    "one": ONE,
+    "begun": BEGUN,
+}
 
 GENERATIONAL: list[dict[str, Any]] = [
     {"kind": "cma_es"},
@@ -25,6 +37,7 @@ GENERATIONAL: list[dict[str, Any]] = [
     {"kind": "cma_es", "discrete": "margin"},
     {"kind": "cma_es", "discrete": "margin", "covariance": "separable"},
     {"kind": "cma_es", "discrete": "margin", "restarts": "bipop", "popsize": 4},
+    {"kind": "cma_es", "discrete": "margin", "conditional": True},
 ]
 IN_THREAD: dict[str, Any] = {"kind": "nevergrad", "optimizer": "SQP"}
 SOUP: dict[str, Any] = {"kind": "greedy_soup"}
@@ -37,7 +50,7 @@ NICHES: list[dict[str, Any]] = [
     {"kind": "natural_niches", "mutation": 0.1, "crossover": "linear", "shift": True},
     {"kind": "natural_niches", "mutation": 0.1, "crossover": "none", "warm_up": 9},
     {"kind": "natural_niches", "mutation": 0.1, "angle": "segment", "alpha": 0.5, "archive": 4},
-    {"kind": "genetic", "mutation": 0.1},
+    {"kind": "genetic_merge", "mutation": 0.1},
     {"kind": "map_elites", "mutation": 0.1},
     {"kind": "map_elites", "mutation": 0.1, "draw": "quality", "warm_up": 9},
     CYCLE,
@@ -58,10 +71,16 @@ OTHERS: list[tuple[dict[str, Any], str]] = [
     ({"kind": "optuna", "sampler": "NSGAIISampler", "options": {"population_size": 12}}, "mixed"),
     ({"kind": "optuna", "sampler": "QMCSampler"}, "mixed"),
     ({"kind": "optuna", "sampler": "RandomSampler"}, "one"),
+    ({"kind": "genetic"}, "mixed"),
     ({"kind": "random"}, "mixed"),
     *((options, "mixed") for options in NICHES),
     (MERGES, "mixed"),
 ]
+
+
+def active(genome: Genome) -> list[bool]:
+    """As if the second gene mattered only where the last one has its first value."""
+    return [i != 1 or genome[-1] == "sum" for i in range(len(genome))]
 
 
 def subject(options: dict[str, Any], genes: tuple[Gene, ...], objectives: int = 1) -> Subject:
@@ -78,6 +97,7 @@ def subject(options: dict[str, Any], genes: tuple[Gene, ...], objectives: int = 
             objectives=problem.objectives,
             workers=problem.workers,
             budget=problem.budget,
+            active=active,
         )
 
     return Subject(

@@ -81,7 +81,7 @@ def drive(made: Optimizer, seed: int, count: int = 80) -> list[Question]:
     return asked
 
 
-@pytest.mark.parametrize("options", [{}, {"kind": "genetic"}, {"attraction": False}])
+@pytest.mark.parametrize("options", [{}, {"kind": "genetic_merge"}, {"attraction": False}])
 def test_the_same_order_of_arrival_is_the_same_archive(options: dict[str, Any]) -> None:
     archives = []
     for seed in (1, 1, 2):
@@ -103,7 +103,7 @@ def test_failures_are_no_parents() -> None:
 
 def test_who_needs_scores_says_so() -> None:
     assert needs_examples(optimizer())
-    assert needs_examples(optimizer(kind="genetic"))
+    assert needs_examples(optimizer(kind="genetic_merge"))
     assert not needs_examples(make(configure({"kind": "random"}, origin="t"), FLOATS, seed=0))
     merges = make(configure({"kind": "random_merge"}, origin="t"), FLOATS, seed=0)
     assert not needs_examples(merges)

@@ -25,7 +25,7 @@ KINDS: list[dict[str, Any]] = [
     {"kind": "natural_niches"},
     {"kind": "natural_niches", "split": "layer", "angle": "segment", "warm_up": 5},
     {"kind": "natural_niches", "crossover": "linear", "mutation": 0.05},
-    {"kind": "genetic", "split": "none"},
+    {"kind": "genetic_merge", "split": "none"},
     {"kind": "map_elites", "bins": 4},
     {"kind": "cycle_qd"},
     {"kind": "random_merge"},
@@ -151,7 +151,7 @@ def test_an_archive_smaller_than_the_seeds_is_refused() -> None:
 
 def test_chromosomes_of_tables_are_the_space_s() -> None:
     with pytest.raises(ConfigError, match=r"say space\.chromosomes instead"):
-        optimizer({"kind": "genetic", "chromosomes": ["attention"]})
+        optimizer({"kind": "genetic_merge", "chromosomes": ["attention"]})
 
 
 @pytest.mark.parametrize("options", KINDS, ids=lambda one: "-".join(map(str, one.values())))
