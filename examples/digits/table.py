@@ -33,6 +33,7 @@ __all__ = ["BRUTE_FORCE", "SEP_CMA_ES", "Run", "carry_out"]
 
 FOLDER = ROOT / "runs" / "digits"
 BRUTE_FORCE, SEP_CMA_ES = "brute-force SLERP", "separable CMA-ES"
+ATTRACTION = ("M2N2", "M2N2 without attraction")
 Setting = Literal["pre-trained", "scratch"]
 
 
@@ -94,9 +95,13 @@ def kept(run: Run) -> dict[str, Any]:
 
 
 def all_runs(seeds: int, scratch: int, pre_trained: int) -> list[Run]:
+    """Twice as many seeds where a gap is small: attraction's, from halves."""
     found = []
+    for seed in range(2 * seeds):
+        found += [Run("pre-trained", method, seed, pre_trained) for method in ATTRACTION]
     for seed in range(seeds):
-        found += [Run("pre-trained", method, seed, pre_trained) for method in PRE_TRAINED]
+        others = (method for method in PRE_TRAINED if method not in ATTRACTION)
+        found += [Run("pre-trained", method, seed, pre_trained) for method in others]
         if seed == 0:  # it draws nothing at random
             found.append(Run("pre-trained", BRUTE_FORCE, seed, POINTS))
         found += [Run("scratch", method, seed, scratch) for method in (*SCRATCH, SEP_CMA_ES)]
@@ -110,6 +115,7 @@ def rows(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
         own = [one for one in results if (one["setting"], one["method"]) == (setting, method)]
         last = [one["marks"][-1] for one in own]
         row: dict[str, Any] = {"setting": setting, "method": method, "passes": last[0]["passes"]}
+        row["seeds"] = len(own)
         for key in ("test", "training", "coverage", "entropy", "distinct"):
             values = [mark[key] for mark in last if mark[key] is not None]
             if values:
