@@ -14,6 +14,11 @@ def test_cells_include_their_upper_end(score: float, cell: int) -> None:
     assert Grid[str]([0.0], [0.45], 15).cell(np.array([score])) == (cell,)
 
 
+def test_an_edge_belongs_to_the_cell_below() -> None:
+    grid: Grid[str] = Grid([0.0], [1.0], 4)
+    assert [grid.cell(np.array([x])) for x in (0.0, 0.25, 0.5, 1.0)] == [(0,), (0,), (1,), (3,)]
+
+
 def test_an_elite_gives_way_to_strictly_better_ones() -> None:
     grid: Grid[str] = Grid([0, 0], [1, 1], 4)
 

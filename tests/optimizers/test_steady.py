@@ -101,6 +101,25 @@ def test_failures_are_no_parents() -> None:
     assert not failed & {one.id for one in made.archive.members}
 
 
+def test_a_founder_that_failed_is_not_merged() -> None:
+    made = optimizer(warm_up=9)
+    founders = made.ask(2)
+    made.tell([Answer(founders[0].id, None), answer(founders[1])])
+    (another,) = made.ask(1)
+    assert another.descent.parents == ()
+    assert {parent for one in made.ask(9) for parent in one.descent.parents} == {1, 2}
+
+
+def test_all_answers_have_the_same_examples() -> None:
+    made = optimizer()
+    one, other = made.ask(2)
+    made.tell([Answer(one.id, (0.0,), (1.0, 0.0))])
+    with pytest.raises(ValueError, match="question 1 has scores of 3 examples, before it was 2"):
+        made.tell([Answer(other.id, (0.0,), (1.0, 0.0, 1.0))])
+    made.tell([Answer(other.id, (0.0,), (0.0, 1.0))])
+    assert len(made.archive) == 2
+
+
 def test_who_needs_scores_says_so() -> None:
     assert needs_examples(optimizer())
     assert needs_examples(optimizer(kind="genetic_merge"))
