@@ -6,7 +6,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import Failure, Report
-from evomerge.recipe.genome import ChoiceGene, FloatGene
+from evomerge.recipe.genome import ChoiceGene, FloatGene, TableGene
 from evomerge.study.trial import asked_trial, outcome_attributes, to_candidate
 
 GENES = (
@@ -44,6 +44,18 @@ def test_a_candidate_comes_back_exactly() -> None:
     assert list(candidate.values) == ["rate", "method"]
     assert (candidate.origin, candidate.label, candidate.question) == ("landmark", "uniform", None)
     assert (candidate.asked, candidate.asked_s, candidate.state) == (0, 1.235, "running")
+
+
+def test_a_table_stands_in_the_genome_and_is_no_parameter() -> None:
+    genes = (TableGene(name="table", seeds=("a", "b")), GENES[0])
+    trial = asked_trial(
+        genes, ("{...}", 0.0), origin="landmark", label=None, question=None, recipe={},
+        digest="", asked=0, asked_s=0.0,
+    )  # fmt: skip
+    assert trial.params == {"rate": pytest.approx(0.1)}
+    candidate = to_candidate(genes, trial)
+    assert candidate.genome == ("{...}", 0.0)
+    assert dict(candidate.values) == {"table": "{...}", "rate": pytest.approx(0.1)}
 
 
 @pytest.mark.parametrize("low", [0.1, 1e-3, 0.3])
