@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,36 +47,38 @@ HALF_SPACE: Mapping[str, Any] = {
 
 
 class Sharing(Terminal):
-    """The usual terminal; reports that earlier studies made of the same recipes are taken over."""
+    """The usual terminal, and reports of equal recipes from studies that have them already."""
 
-    def __init__(self, folder: Path, finished: list[Path]) -> None:
+    def __init__(self, folder: Path, finished: list[Path], begun: Path | None) -> None:
+        """`finished`: studies that scored baselines on the holdout; `begun`: one whose candidates
+        are the first ones of this search."""
         super().__init__(folder)
-        self._finished = finished
+        self._finished, self._begun = finished, begun
 
     def started(self, job: Job, study: Study, executor: Executor) -> None:
         for other in self._finished:
-            share(other, study, job)
+            names = [digest(recipe) for recipe in build.baselines(job).values()]
+            share(other, study, job, names, "holdout")
+        if self._begun is not None:
+            with Study.open(self._begun, write=False) as half:
+                names = [one.digest for one in half.candidates()]
+            share(self._begun, study, job, names, "search")
         super().started(job, study, executor)
 
 
-def share(finished: Path, study: Study, job: Job) -> None:
-    """Equal recipes have equal reports: baselines on the holdout, candidates on the search."""
+def share(finished: Path, study: Study, job: Job, names: Sequence[str], split: Split) -> None:
     evaluator = job.evaluator.digest()
     with Study.open(finished, write=False) as other:
-        names: list[tuple[str, Split]] = [
-            (digest(recipe), "holdout") for recipe in build.baselines(job).values()
-        ]
-        names += [(one.digest, "search") for one in other.candidates()]
-        for name, split in names:
+        for name in names:
             report = other.load_report(name, evaluator, split)
             if report and not study.load_report(name, evaluator, split):
                 study.save_report(name, evaluator, report)
 
 
-def run(job: Job, folder: Path, finished: list[Path]) -> dict[str, Any]:
+def run(job: Job, folder: Path, finished: list[Path], begun: Path | None = None) -> dict[str, Any]:
     """One search to its end: what is published of it."""
     start = time.perf_counter()
-    with Sharing(folder, finished) as terminal:
+    with Sharing(folder, finished, begun) as terminal:
         if (folder / "study.json").exists():
             comparison = api.resume(folder, terminal)
         else:
@@ -88,6 +90,7 @@ def run(job: Job, folder: Path, finished: list[Path]) -> dict[str, Any]:
         searched_s = study.seconds_spent
     return {
         "candidates": len(candidates),
+        "evaluations": sum(one.attempts > 0 for one in candidates),
         "failed": sum(one.state == "failed" for one in candidates),
         "search_s": round(searched_s, 1),
         "whole_s": round(time.perf_counter() - start, 1),
@@ -99,7 +102,7 @@ def run(job: Job, folder: Path, finished: list[Path]) -> dict[str, Any]:
     }
 
 
-def with_space(job: Job, name: str, space: Mapping[str, Any], candidates: int) -> Job:
+def with_space(job: Job, name: str, space: Mapping[str, Any], budget: Mapping[str, int]) -> Job:
     """The example's job over another space, with the base among its sources."""
     data = job.model_dump(mode="json")
     sources = {"base": data["sources"]["json"] | {"adapter": None}, **data["sources"]}
@@ -107,25 +110,27 @@ def with_space(job: Job, name: str, space: Mapping[str, Any], candidates: int) -
         "name": name,
         "space": dict(space),
         "sources": sources,
-        "budget": {"candidates": candidates},
+        "budget": dict(budget),
     }
     return Job.model_validate(data)
 
 
 def one_seed(job: Job, folder: Path, finished: list[Path]) -> dict[str, Any]:
-    count = job.budget.candidates or 0
-    first = with_space(job, "parameter space, half", HALF_SPACE, count // 2)
+    """In parameter space every candidate is another recipe: candidates are evaluations."""
+    count = job.budget.evaluations or 0
+    data_flow = run(job, folder / "data-flow", finished)
+    first = with_space(job, "half", HALF_SPACE, {"candidates": count // 2})
     half = run(first, folder / "parameter-half", finished)
-    alone = with_space(job, "parameter space", HALF_SPACE, count)
-    found = {
-        "data flow": run(job, folder / "data-flow", finished),
-        "parameter space": run(alone, folder / "parameter", finished),
-    }
+    alone = with_space(job, "parameter space", HALF_SPACE, {"candidates": count})
+    whole = run(alone, folder / "parameter", finished, folder / "parameter-half")
     best = folder / "best.yaml"
     if not best.exists():
         export_recipe(folder / "parameter-half", best)
-    second = with_space(job, "hybrid", hybrid_space(job, read_recipe(best)), count - count // 2)
-    return found | {
+    space = hybrid_space(job, read_recipe(best))
+    second = with_space(job, "hybrid", space, {"evaluations": count - count // 2})
+    return {
+        "data flow": data_flow,
+        "parameter space": whole,
         "parameter space, half": half,
         "hybrid": run(second, folder / "hybrid", finished),
     }
@@ -170,7 +175,7 @@ def main() -> None:
         for arm, result in found.items():
             print(f"seed {seed}, {said(arm, result)}")
         seeds[str(seed)] = found
-        write("dataflow_search", {"candidates": job.budget.candidates, "seeds": seeds})
+        write("dataflow_search", {"evaluations": job.budget.evaluations, "seeds": seeds})
 
 
 if __name__ == "__main__":

@@ -267,7 +267,6 @@ def plot(
         raise UserError(
             f"a picture needs {problem.name}, which is not installed; `pip install evomerge[plots]`"
         ) from None
-    _check_new(out)
     write_new(out, draw(recipe, out.suffix[1:], title=title, depths=_depths(recipe, origin)))
     return label
 
@@ -278,14 +277,10 @@ def write_new(out: Path, content: str | bytes) -> None:
     Raises:
         UserError: it is.
     """
-    _check_new(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(content.encode() if isinstance(content, str) else content)
-
-
-def _check_new(out: Path) -> None:
     if out.exists():
         raise UserError(f"{out}: exists already; name a new file or remove it")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def _depths(stack: Stack, origin: str) -> dict[str, int] | None:

@@ -161,6 +161,7 @@ def _draw_end(
         va="center",
         fontsize=8,
         color=colour,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
     )
 
 

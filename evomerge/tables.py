@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 from evomerge.evaluators.base import Report
 from evomerge.recipe.path import path_text
@@ -91,7 +92,7 @@ def _paths(stacks: Mapping[int, Stack]) -> Table:
     """Which layers run: genes that are steps of a path say little one by one."""
     table = Table("#", "hops", Column("path", overflow="fold"), show_lines=True)
     for number, stack in stacks.items():
-        table.add_row(str(number), str(len(stack.hops)), path_text(stack))
+        table.add_row(str(number), str(len(stack.hops)), Text(path_text(stack)))
     return table
 
 

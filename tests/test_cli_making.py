@@ -172,6 +172,49 @@ def _stack(place: Place, **changes: Any) -> dict[str, Any]:
     return recipe
 
 
+SCALED = [{"of": "math", "layer": 0}, {"of": "json", "layer": 0, "scale": 0.9}]
+CODE = "modeling_evomerge_stack.py"
+
+
+def test_merging_a_stack(place: Place) -> None:
+    """Plain where that says everything and nothing else is asked for."""
+    _stack(place)
+    assert place.run("merge", "path.yaml", "--out", "plain").returncode == 0
+    assert not (place.folder / "plain" / CODE).exists()
+    folded = place.run("merge", "path.yaml", "--out", "folded", "--format", "stack")
+    assert folded.returncode == 0, folded.stderr
+    assert (place.folder / "folded" / CODE).exists()
+    _stack(place, hops=SCALED)
+    scaled = place.run("merge", "path.yaml", "--out", "scaled")
+    assert scaled.returncode == 0, scaled.stderr
+    assert (place.folder / "scaled" / CODE).exists()
+    (place.folder / "source.yaml").write_text("model: models/math")
+    said = "source.yaml: the format stack is for a recipe of kind stack, and this is a source"
+    assert said in place.refuses("merge", "source.yaml", "--out", "m", "--format", "stack")
+    said = "a hop that scales its input cannot be said in mergekit"
+    assert said in place.refuses("convert", "path.yaml")
+    _stack(place, hops=[SCALED[0] | {"scale": float("nan")}])
+    assert "hops.0.scale" in place.refuses("merge", "path.yaml", "--out", "m")
+
+
+def test_exporting_a_stack(place: Place) -> None:
+    job = read_job(place.folder / "job.yaml").model_dump(mode="json")
+    genes = [FloatGene(name="g", low=0, high=1)]
+    for name, hops in (("plain", [SCALED[0]] * 2), ("scaled", SCALED)):
+        recipe = _stack(place, hops=hops)
+        for source in recipe["inputs"].values():
+            source["model"] = str(place.folder / source["model"])
+        with Study.create(place.folder / name, name=name, job=job, genes=genes) as study:
+            study.put("winner", {"label": "recommendation", "recipe": recipe, "fitness": 1.0})
+    assert place.run("export", "plain", "--out", "a").returncode == 0
+    assert place.run("export", "plain", "--out", "b", "--format", "stack").returncode == 0
+    assert place.run("export", "scaled", "--out", "c").returncode == 0
+    assert [(place.folder / name / CODE).exists() for name in "abc"] == [False, True, True]
+    assert place.run("export", "plain", "--out", "m", "--format", "mergekit").returncode == 0
+    said = "scaled: recommendation: a hop that scales its input cannot be said in mergekit"
+    assert said in place.refuses("export", "scaled", "--out", "n", "--format", "mergekit")
+
+
 def test_a_path_is_drawn_in_the_format_that_the_name_says(place: Place) -> None:
     _stack(place)
     for suffix, magic in ((".svg", b"<?xml"), (".png", b"\x89PNG"), (".pdf", b"%PDF")):

@@ -14,6 +14,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
 from evomerge.pictures import COLOURS, Format, path_figure, path_picture
 from evomerge.recipe.source import Source
@@ -84,8 +85,16 @@ def test_every_hop_stands_at_its_layer_in_its_models_colour() -> None:
         assert line(axes, f"repeats of {name}").get_markerfacecolor() == "white"
         (label,) = [text for text in axes.texts if text.get_text() == name]
         assert label.get_color() == colour
+        assert not label.get_parse_math()
         low, high = band(axes, colour)
         assert low < label.get_position()[1] < high
+
+
+def test_a_title_is_taken_as_written() -> None:
+    figure = path_figure(path(), title="$t$")
+    (title,) = [one for one in figure.findobj(Text) if one.get_text() == "$t$: 6 hops"]
+    assert isinstance(title, Text)
+    assert not title.get_parse_math()
 
 
 def test_the_numbers_beside_a_band_are_its_layers() -> None:

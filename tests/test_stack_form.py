@@ -52,7 +52,8 @@ for folder in sys.argv[1:]:
     with torch.no_grad():
         likely = model(whole).logits[0].log_softmax(-1)
     total = sum(float(likely[i, whole[0, i + 1]]) for i in (2, 3))
-    print("@" + json.dumps({"total": total, "same": cached == plain, "class": type(model).__name__}))
+    found = {"total": total, "same": cached == plain, "class": type(model).__name__}
+    print("@" + json.dumps(found))
 """
 
 

@@ -61,9 +61,9 @@ def test_candidates_side_by_side_and_failures_counted(
 def test_paths_stand_in_the_place_of_the_genes_that_make_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hops = [Hop(of="a", layer=n) for n in range(12)] + [Hop(of="b", layer=7, scale=0.93)]
+    hops = [Hop(of="a", layer=n) for n in range(12)] + [Hop(of="[b]", layer=7, scale=0.93)]
     stack = Stack(
-        inputs={"a": Source(model="/a"), "b": Source(model="/b")},
+        inputs={"a": Source(model="/a"), "[b]": Source(model="/b")},
         embedding="a",
         head="a",
         hops=tuple(hops),
@@ -77,10 +77,10 @@ def test_paths_stand_in_the_place_of_the_genes_that_make_them(
         tables.show_study(study, 2)
         both = capsys.readouterr().out
     (row,) = [one for one in alone.splitlines() if "a 0-11" in one]
-    assert [cell.strip() for cell in row.split("│")[1:-1]] == ["0", "13", "a 0-11, b 7 x0.93"]
+    assert [cell.strip() for cell in row.split("│")[1:-1]] == ["0", "13", "a 0-11, [b] 7 x0.93"]
     assert "weight@layers" not in alone
     assert "more genes" not in alone
-    assert "a 0-11, b 7 x0.93" in both
+    assert "a 0-11, [b] 7 x0.93" in both
     (header,) = [one for one in both.splitlines() if "gene" in one and "#" in one]
     assert "#1" in header
     assert "#0" not in header

@@ -194,7 +194,9 @@ def _setting(rules: Sequence[Rule], values: Sequence[Any]) -> Any:
 
 def _stack(stack: Stack, names: Mapping[str, str]) -> dict[str, Any]:
     if any(hop.scale != 1.0 for hop in stack.hops):
-        raise RecipeError("a hop that scales its input cannot be said in mergekit")
+        raise RecipeError(
+            "a hop that scales its input cannot be said in mergekit; build the model instead"
+        )
     if (stack.embedding, stack.head) != (stack.hops[0].of, stack.hops[-1].of):
         raise RecipeError("mergekit takes the embedding of the first hop and the head of the last")
     slices = []

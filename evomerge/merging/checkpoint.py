@@ -16,6 +16,7 @@ from torch import Tensor
 from evomerge.errors import UserError
 from evomerge.merging.bank import Bank, open_bank
 from evomerge.merging.form import Form
+from evomerge.merging.headers import Headers
 from evomerge.merging.names import donor, layer_count, layer_kinds
 from evomerge.merging.shards import plan, write_shards
 from evomerge.merging.sources import model_folder
@@ -73,12 +74,8 @@ def write_checkpoint(
     with published(out, sum(one.size for one in specs)) as folder:
         passing = _passing(weights.tensors(), bank, len(specs), progress)
         write_shards(plan(specs, shard_bytes), passing, folder)
-        config: dict[str, Any] = {}
         known = bank.inventory(donor(stored)).config
-        if "num_hidden_layers" in known:
-            config["num_hidden_layers"] = layer_count(stored, bank)
-        if kinds := layer_kinds(stored, bank):
-            config["layer_types"] = kinds
+        config = _depth(stored, known, bank)
         if is_mapped(recipe):
             vocabulary = vocabulary_of(recipe, bank.inventory)
             config["vocab_size"] = vocabulary.rows
@@ -156,6 +153,16 @@ def _write_tokenizer(vocabulary: Vocabulary, folder: Path) -> None:
     if vocabulary.changed:
         text = json.dumps(vocabulary.tokenizer, ensure_ascii=False, indent=2)
         (folder / TOKENIZER).write_text(text, encoding="utf-8")
+
+
+def _depth(recipe: Recipe, known: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
+    """What the configuration says of the number of layers and of each one."""
+    depth: dict[str, Any] = {}
+    if "num_hidden_layers" in known:
+        depth["num_hidden_layers"] = layer_count(recipe, headers)
+    if "layer_types" in known.get("text_config", known):
+        depth["layer_types"] = layer_kinds(recipe, headers) or None  # None: the family's default
+    return depth
 
 
 def _special_ids(folder: Path) -> dict[str, Any]:

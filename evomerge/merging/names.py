@@ -71,7 +71,7 @@ def layer_count(recipe: Recipe, headers: Headers) -> int:
 
 
 def layer_kinds(recipe: Recipe, headers: Headers) -> list[str]:
-    """How each layer attends (`layer_types`), where the configuration lists it; else nothing."""
+    """How each layer attends (`layer_types`), if all configurations list it; else nothing."""
     match recipe:
         case Source():
             config = headers.inventory(recipe).config

@@ -1,4 +1,4 @@
-"""Where a normal distribution over the cube's coordinates begins."""
+"""Where the genes say that a search begins, as a mean and as samples."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from evomerge.recipe.genome import ChoiceGene, Scalar
+from evomerge.recipe.genome import ChoiceGene, Genome, Scalar
 
-__all__ = ["beginning", "says_where"]
+__all__ = ["beginning", "sampled", "says_where"]
 
 
 def beginning(genes: Sequence[Scalar], mean: float, sigma: float) -> NDArray[np.float64]:
@@ -25,6 +25,25 @@ def beginning(genes: Sequence[Scalar], mean: float, sigma: float) -> NDArray[np.
 def says_where(genes: Sequence[Scalar]) -> NDArray[np.bool_]:
     """(genes,): which say where a search begins, by a start or by odds."""
     return np.array([(g.odds if isinstance(g, ChoiceGene) else g.start) is not None for g in genes])
+
+
+def sampled(genes: Sequence[Scalar], sigma: float, rng: np.random.Generator) -> Genome:
+    """Independent values: of a choice by its odds, of a float normal around its start.
+
+    Without odds or a start uniform.
+    """
+    point = rng.random(len(genes))
+    return tuple(_quantile(gene, sigma, float(u)) for gene, u in zip(genes, point, strict=True))
+
+
+def _quantile(gene: Scalar, sigma: float, u: float) -> float | str:
+    if isinstance(gene, ChoiceGene):
+        odds = gene.odds or (1 / len(gene.choices),) * len(gene.choices)
+        place = int(np.searchsorted(np.cumsum(odds), u, side="right"))
+        return gene.choices[min(place, len(gene.choices) - 1)]
+    if gene.start is None or not 0 < u < 1:
+        return u
+    return min(max(NormalDist(gene.unit(gene.start), sigma).inv_cdf(u), 0.0), 1.0)
 
 
 def _beginning(gene: Scalar, mean: float, sigma: float) -> float:

@@ -50,6 +50,9 @@ class CmaEsConfig(Value):
     covariance: Covariance = "full"
     """full: n^2 numbers. separable: n, and learned faster; of genes that depend on each other it
     knows nothing. For thousands of genes."""
+    conditional: bool = False
+    """Whether genes that do not matter at a candidate, such as the scale of a layer that does not
+    run, are kept from moving the mean."""
 
 
 class CmaEs:
@@ -65,6 +68,7 @@ class CmaEs:
         problem.require_one_objective("cma_es")
         self._rule = config.restarts
         self._genes = problem.scalars("cma_es")
+        self._active = problem.active if config.conditional else None
         self._mode = Mode(discrete=config.discrete, covariance=config.covariance)
         self._questions = Questions(problem)
         self._rng = np.random.default_rng(problem.seed)
@@ -129,7 +133,10 @@ class CmaEs:
         self._fitness.clear()
         scores = [fitness for fitness in fitnesses if fitness is not None]
         worst = worse_than(scores)
-        self._run.tell([worst if f is None else f for f in fitnesses])
+        self._run.tell(
+            [worst if f is None else f for f in fitnesses],
+            None if self._active is None else [self._active(g) for g in self._genomes],
+        )
         if not scores:
             return
         if max(scores) > self._best:

@@ -113,10 +113,20 @@ class Run:
             self._observed = None
         return genomes
 
-    def tell(self, fitnesses: Sequence[float]) -> None:
-        """One fitness, to be maximised, for each genome of the generation."""
+    def tell(
+        self, fitnesses: Sequence[float], active: Sequence[Sequence[bool]] | None = None
+    ) -> None:
+        """One fitness, to be maximised, for each genome of the generation; and which of its genes
+        mattered: the mean does not follow those that did not.
+
+        They stay samples of the distribution whatever the fitness, so that widths, which are
+        learned from all, are not deceived: an update by such samples leaves them where they are in
+        expectation. Only the mean would walk at random.
+        """
         with self._isolation():
             self._es.tell(self._points, [-fitness for fitness in fitnesses])
+        if active is not None:
+            self._es.mean -= self._drift(np.array(active, dtype=bool))
         if self._margin is not None:
             at = self._choices
             self._es.mean[at] = self._margin.corrected(self._es.mean[at], self._es.stds[at])
@@ -154,6 +164,15 @@ class Run:
                     "signals_filename": None,
                 },
             )
+
+    def _drift(self, active: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """How far genes that did not matter have carried the mean, (coordinates,)."""
+        es = self._es
+        weights = np.array(es.sp.weights.positive_weights)
+        moves = es.pop_sorted[: len(weights)] - es.mean_old
+        idle = np.zeros(moves.shape, dtype=bool)
+        idle[:, : len(self._genes)] = ~active[es.fit.idx[: len(weights)]]
+        return np.asarray(es.sp.cmean * (weights @ np.where(idle, moves, 0.0)))
 
     def _sampled(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
         if self._margin is None:

@@ -22,7 +22,7 @@ from evomerge.optimizers.failure import worse_than
 from evomerge.optimizers.isolation import Isolation
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.questions import Questions
-from evomerge.recipe.genome import ChoiceGene, Genome
+from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome
 from evomerge.recipe.value import Value
 
 __all__ = ["Nevergrad", "NevergradConfig"]
@@ -205,15 +205,22 @@ def _daemonic(call: Callable[[], T]) -> T:
 def _parametrization(library: Any, problem: Problem) -> Any:
     """One array for all floats (a scalar each took 285 ms a question at 300 genes, this 1 ms).
 
-    It has the scalar's own settings: sigma 1/6, and initial samples from the whole range.
+    It has the scalar's own settings: sigma 1/6, and initial samples from the whole range. Starts
+    are where it begins; odds it does not hear of, since its choices have nothing that every
+    optimizer would begin with.
     """
     parameters: dict[str, Any] = {
         gene.name: library.p.Choice(gene.choices)
         for gene in problem.genes
         if isinstance(gene, ChoiceGene)
     }
-    if floats := len(problem.genes) - len(parameters):
-        array = library.p.Array(init=np.full(floats, 0.5)).set_mutation(sigma=1 / 6)
+    starts = [
+        0.5 if gene.start is None else gene.unit(gene.start)
+        for gene in problem.genes
+        if isinstance(gene, FloatGene)
+    ]
+    if starts:
+        array = library.p.Array(init=np.array(starts)).set_mutation(sigma=1 / 6)
         parameters[FLOATS] = array.set_bounds(0, 1, full_range_sampling=True)
     space = library.p.Dict(**parameters)
     # From the optimizer's own room, see `Isolation`: seeded, and another one each time.

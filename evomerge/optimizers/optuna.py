@@ -40,7 +40,9 @@ class OptunaConfig(Value):
 class Optuna:
     """A sampler over an in-memory study of its own; the durable record is kept elsewhere.
 
-    Failures are told as failed trials, which Optuna's samplers leave out.
+    Failures are told as failed trials, which Optuna's samplers leave out. Observations are trials
+    that have ended, and part of the first generation of a genetic sampler. No sampler hears of
+    starts and odds: Optuna has no word for them.
     """
 
     def __init__(self, config: OptunaConfig, problem: Problem) -> None:
@@ -96,12 +98,18 @@ class Optuna:
                     params=dict(zip(names, genome, strict=True)),
                     distributions=self._distributions,
                     values=list(fitness),
+                    system_attrs=self._of_an_observation(),
                 )
             )
         self._observed += 1
 
     def recommend(self) -> Genome | None:
         return None
+
+    def _of_an_observation(self) -> dict[str, Any]:
+        # Without a generation the genetic samplers never look at a trial.
+        genetic = isinstance(self._search.sampler, self._optuna.samplers.BaseGASampler)
+        return {self._search.sampler._get_generation_key(): 0} if genetic else {}
 
     def _study(self, sampler: Any) -> Any:
         verbosity = self._optuna.logging.get_verbosity()

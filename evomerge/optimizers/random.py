@@ -1,4 +1,4 @@
-"""Independent uniform genomes: the baseline every other optimizer has to beat."""
+"""Independent genomes: the baseline every other optimizer has to beat."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from evomerge.optimizers.base import Answer, Fitness, Question
-from evomerge.optimizers.coordinates import from_cube
+from evomerge.optimizers.beginning import sampled
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.questions import Questions
 from evomerge.recipe.genome import Genome
@@ -18,9 +18,13 @@ __all__ = ["RandomConfig", "RandomSearch"]
 
 
 class RandomConfig(Value):
-    """Uniform random search; it has no options."""
+    """Random search, uniform where genes do not say where a search begins; it has no options."""
 
     kind: Literal["random"] = "random"
+
+
+SIGMA = 1 / 6
+"""The width around a float's start: that of the other optimizers."""
 
 
 class RandomSearch:
@@ -46,5 +50,4 @@ class RandomSearch:
 
     def _genome(self, i: int) -> Genome:
         stream = np.random.SeedSequence(self._problem.seed, spawn_key=(i,))
-        point = np.random.default_rng(stream).random(len(self._genes))
-        return from_cube(self._genes, point)
+        return sampled(self._genes, SIGMA, np.random.default_rng(stream))

@@ -15,6 +15,7 @@ from pydantic import Discriminator, Field, Tag, field_validator
 from evomerge.errors import ConfigError, did_you_mean
 from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.cma_es import CmaEs, CmaEsConfig
+from evomerge.optimizers.genetic import Genetic, GeneticConfig
 from evomerge.optimizers.greedy_soup import GreedySoup, GreedySoupConfig
 from evomerge.optimizers.nevergrad import Nevergrad, NevergradConfig
 from evomerge.optimizers.optuna import Optuna, OptunaConfig
@@ -46,6 +47,7 @@ class PluginConfig(Value):
 
 BUILT_IN: Mapping[str, type[Value]] = {
     "cma_es": CmaEsConfig,
+    "genetic": GeneticConfig,
     "greedy_soup": GreedySoupConfig,
     "nevergrad": NevergradConfig,
     "optuna": OptunaConfig,
@@ -60,6 +62,7 @@ def _tag(data: Any) -> str:
 
 OptimizerConfig = Annotated[
     Annotated[CmaEsConfig, Tag("cma_es")]
+    | Annotated[GeneticConfig, Tag("genetic")]
     | Annotated[GreedySoupConfig, Tag("greedy_soup")]
     | Annotated[NevergradConfig, Tag("nevergrad")]
     | Annotated[OptunaConfig, Tag("optuna")]
@@ -112,6 +115,8 @@ def make(
     match config:
         case CmaEsConfig():
             return CmaEs(config, problem)
+        case GeneticConfig():
+            return Genetic(config, problem)
         case GreedySoupConfig():
             return GreedySoup(config, problem)
         case NevergradConfig():

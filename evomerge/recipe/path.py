@@ -1,4 +1,4 @@
-"""A stack's path in words: `math 0-14, json 15-28 x0.93, math 29`."""
+"""A stack's path in words: `math 0-14, json 15-26, 28 x0.93, math 29`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ __all__ = ["path_text", "runs_again"]
 def path_text(stack: Stack) -> str:
     """The layers in the order in which they run, those that follow one another as a range.
 
-    After a range stands its scale; where its hops differ in it, the least and the greatest. A scale
-    of 1 is not said.
+    An input is named where it is not that of the hop before. After a range stands its scale; where
+    its hops differ in it, the least and the greatest. A scale of 1 is not said.
     """
-    return ", ".join(_said(run) for run in _runs(stack))
+    said, of = [], ""
+    for run in _runs(stack):
+        said.append(_layers(run) if run[0].of == of else f"{run[0].of} {_layers(run)}")
+        of = run[0].of
+    return ", ".join(said)
 
 
 def runs_again(stack: Stack) -> tuple[bool, ...]:
@@ -39,11 +43,11 @@ def _runs(stack: Stack) -> Iterator[list[Hop]]:
     yield run
 
 
-def _said(run: list[Hop]) -> str:
+def _layers(run: list[Hop]) -> str:
     first, last = run[0], run[-1]
     layers = f"{first.layer}" if len(run) == 1 else f"{first.layer}-{last.layer}"
     scales = sorted({f"{hop.scale:.3g}" for hop in run}, key=float)
     if scales == ["1"]:
-        return f"{first.of} {layers}"
+        return layers
     span = scales[0] if len(scales) == 1 else f"{scales[0]} to {scales[-1]}"
-    return f"{first.of} {layers} x{span}"
+    return f"{layers} x{span}"

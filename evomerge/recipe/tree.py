@@ -129,7 +129,7 @@ class Stack(Value):
     @model_validator(mode="after")
     def _laws(self) -> Stack:
         if not self.hops:
-            raise ValueError("a stack needs at least one hop")
+            raise ValueError("a stack needs at least one hop, as in [{of: NAME, layer: 0}]")
         _known("embedding", self.embedding, self.inputs)
         _known("head", self.head, self.inputs)
         for hop in self.hops:

@@ -12,13 +12,17 @@ import yaml
 from evomerge.recipe.digest import digest, plain
 from evomerge.recipe.path import path_text
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Recipe, Stack, sources_of
+from evomerge.recipe.tree import Recipe, Scaling, Stack, sources_of
 from evomerge.study.comparison import Comparison
 
 __all__ = ["card"]
 
 PACKAGES = ("evomerge", "torch", "transformers", "lm-eval")
 """What an exported model and its scores depend on."""
+SCALED: dict[Scaling, str] = {
+    "stream": "the residual stream that enters the layer",
+    "mlp_output": "the last MLP's output as it enters the layer",
+}
 
 
 _PATH = """The folder holds each layer once. Which of them runs at each hop, and what multiplies its
@@ -90,11 +94,14 @@ def _lineage(sources: list[Source]) -> str:
 
 
 def _path(stack: Stack) -> str:
-    return f"""## Path
-
-{len(stack.hops)} hops, layers numbered from 0: {path_text(stack)}.
-
-The embedding is that of {stack.embedding}, the head (with the last norm) that of {stack.head}."""
+    lines = ["## Path", "", f"{len(stack.hops)} hops, layers from 0: {path_text(stack)}.", ""]
+    if any(hop.scale != 1 for hop in stack.hops):
+        lines.append(f"After an x stands what multiplies {SCALED[stack.scaling]}.")
+    lines.append(
+        f"The embedding is that of {stack.embedding}, the head (with the last norm) that of"
+        f" {stack.head}."
+    )
+    return "\n".join(lines)
 
 
 def _scores(comparison: Comparison) -> str:

@@ -11,8 +11,10 @@ from safetensors.torch import load_file
 
 from evomerge.errors import SourceError, UserError
 from evomerge.merging.checkpoint import write_checkpoint
+from evomerge.merging.form import Form
 from evomerge.merging.inventory import read_inventory
 from evomerge.merging.weights import MergedWeights
+from evomerge.recipe.route import in_use
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Rule, Stack
 from evomerge.recipe.yaml import read_recipe
@@ -67,6 +69,45 @@ def test_a_stack_changes_the_number_of_layers(family: Family, tmp_path: Path) ->
     stack = Stack(inputs={"a": family.base}, embedding="a", head="a", hops=hops)
     write_checkpoint(stack, tmp_path / "m", card="")
     assert read_inventory(tmp_path / "m").layers == 5
+
+
+def test_a_stacks_layers_keep_their_kinds(tmp_path: Path) -> None:
+    """`layer_types` lists what each layer is; a list of another length loads nowhere."""
+    kinds = ["full_attention", "sliding_attention", "full_attention"]
+    for name, listed in (("a", kinds), ("b", kinds[::-1]), ("c", None)):
+        extra = {"layer_types": listed} if listed else {}
+        write_model(tmp_path / name, tiny_tensors(0), **extra)
+    inputs = {name: Source(model=str(tmp_path / name)) for name in "abc"}
+    hops = [Hop(of="a", layer=1), Hop(of="b", layer=0), Hop(of="a", layer=1)]
+    for other, expected in (("b", [kinds[1], "full_attention", kinds[1]]), ("c", None)):
+        hops[1] = Hop(of=other, layer=0)
+        pair = {"a": inputs["a"], other: inputs[other]}
+        stack = Stack(inputs=pair, embedding="a", head="a", hops=tuple(hops))
+        write_checkpoint(stack, tmp_path / f"with-{other}", card="")
+        config = json.loads((tmp_path / f"with-{other}" / "config.json").read_text())
+        assert config.get("layer_types") == expected
+
+
+def test_code_of_the_donors_own_goes_with_it(tmp_path: Path) -> None:
+    write_model(tmp_path / "a", tiny_tensors(0), auto_map={"AutoModel": "modeling_own.Own"})
+    write_model(tmp_path / "b", tiny_tensors(0))
+    for name in "ab":
+        (tmp_path / name / "modeling_own.py").write_text("class Own: ...")
+        write_checkpoint(Source(model=str(tmp_path / name)), tmp_path / f"{name}2", card="")
+    assert (tmp_path / "a2" / "modeling_own.py").read_text() == "class Own: ..."
+    assert not (tmp_path / "b2" / "modeling_own.py").exists()
+
+
+def test_a_form_says_what_is_written_instead(family: Family, tmp_path: Path) -> None:
+    hops = tuple(Hop(of="a", layer=layer, scale=0.5) for layer in (0, 1, 1))
+    stack = Stack(inputs={"a": family.base}, embedding="a", head="a", hops=hops)
+    stored, _ = in_use(stack)
+    form = Form(stored, {"model_type": "other", "answer": 42}, {"code.py": "x = 1"})
+    write_checkpoint(stack, tmp_path / "m", card="", form=form)
+    config = json.loads((tmp_path / "m" / "config.json").read_text())
+    assert (config["model_type"], config["answer"], config["num_hidden_layers"]) == ("other", 42, 2)
+    assert (tmp_path / "m" / "code.py").read_text() == "x = 1"
+    assert read_recipe(tmp_path / "m" / "recipe.yaml") == stack
 
 
 def test_a_folder_that_holds_something_is_refused(recipe: Merge, tmp_path: Path) -> None:

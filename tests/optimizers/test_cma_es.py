@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from evomerge.errors import ConfigError
 from evomerge.optimizers.base import Answer, Question
@@ -252,3 +253,46 @@ def test_what_recommends_itself_has_the_most_probable_choices(options: dict[str,
     centre = optimizer.recommend()
     assert centre is not None
     assert right(centre) >= 14
+
+
+def used(genome: Genome) -> list[bool]:
+    return [value == "run" for value in genome[:10]]
+
+
+def active(genome: Genome) -> list[bool]:
+    return [True] * 10 + used(genome)
+
+
+def scales_after(conditional: bool, seed: int) -> NDArray[np.float64]:
+    """The mean of ten scales, of which the last five belong to slots that never pay."""
+    problem = Problem(genes=path(10, on=0.9, off=0.001), seed=seed, active=active)
+    optimizer = CmaEs(CmaEsConfig(discrete="margin", conditional=conditional), problem)
+    for _ in range(60):
+        questions = optimizer.ask(100)
+        optimizer.tell(
+            [
+                Answer(
+                    q.id,
+                    (
+                        sum(
+                            (1 - abs(float(x) - 0.6)) if i < 5 else -1.0
+                            for i, x in enumerate(q.genome[10:])
+                            if used(q.genome)[i]
+                        ),
+                    ),
+                )
+                for q in questions
+            ]
+        )
+    centre = optimizer.recommend()
+    assert centre is not None
+    return np.array(centre[10:], dtype=float)
+
+
+def test_scales_of_layers_that_do_not_run_stay_where_they_start() -> None:
+    kept = np.array([scales_after(True, seed) for seed in range(4)])
+    free = np.array([scales_after(False, seed) for seed in range(4)])
+    start = 1 / 3
+    assert np.abs(kept[:, 5:] - start).max() < 0.02
+    assert np.abs(free[:, 5:] - start).max() > 0.1
+    assert np.abs(kept[:, :5] - 0.6).mean() < 0.1, "those that run are searched"

@@ -25,6 +25,7 @@ GENERATIONAL: list[dict[str, Any]] = [
     {"kind": "cma_es", "discrete": "margin"},
     {"kind": "cma_es", "discrete": "margin", "covariance": "separable"},
     {"kind": "cma_es", "discrete": "margin", "restarts": "bipop", "popsize": 4},
+    {"kind": "cma_es", "discrete": "margin", "conditional": True},
 ]
 IN_THREAD: dict[str, Any] = {"kind": "nevergrad", "optimizer": "SQP"}
 SOUP: dict[str, Any] = {"kind": "greedy_soup"}
@@ -44,6 +45,7 @@ OTHERS: list[tuple[dict[str, Any], str]] = [
     ({"kind": "optuna", "sampler": "NSGAIISampler", "options": {"population_size": 12}}, "mixed"),
     ({"kind": "optuna", "sampler": "QMCSampler"}, "mixed"),
     ({"kind": "optuna", "sampler": "RandomSampler"}, "one"),
+    ({"kind": "genetic"}, "mixed"),
     ({"kind": "random"}, "mixed"),
 ]
 

@@ -97,6 +97,12 @@ def test_three_hundred_genes_are_one_array() -> None:
     assert len(rounds(optimizer, 2)[0]) == 300
 
 
+def test_begins_at_starts() -> None:
+    genes = (FloatGene(name="scale", low=0.5, high=1.5, start=0.75), FLOATS[0])
+    (question,) = nevergrad("OnePlusOne", genes=genes).ask(1)
+    assert question.genome == (0.25, 0.5)
+
+
 def test_the_first_samples_fill_the_box() -> None:
     genomes = np.array(rounds(nevergrad("DE", budget=3000), 100), dtype=float)[:30]
     assert genomes.min() < 0.1

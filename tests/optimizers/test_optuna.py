@@ -8,10 +8,12 @@ import optuna
 import pytest
 
 from evomerge.errors import ConfigError
-from evomerge.optimizers.base import Answer
+from evomerge.optimizers.base import Answer, Fitness, Optimizer
 from evomerge.optimizers.conformance import FLOATS, LAWS, MIXED, Subject, fitness_of
 from evomerge.optimizers.optuna import Optuna, OptunaConfig
 from evomerge.optimizers.problem import Problem
+from evomerge.optimizers.registry import configure, make
+from evomerge.recipe.genome import ChoiceGene, Genome
 
 
 def sampler(name: str, options: dict[str, Any] | None = None, **changes: Any) -> Optuna:
@@ -69,6 +71,67 @@ def test_observations_and_failures_are_trials_of_its_study() -> None:
     assert optimizer._search.best_trial.params["x1"] == 0.2
 
 
+PATH = tuple(ChoiceGene(name=f"s{i}", choices=("skip", "run")) for i in range(40))
+
+
+def accuracy_and_shortness(genome: Genome) -> Fitness:
+    """The first twenty layers are worth something, the more the earlier; every hop costs."""
+    runs = [value == "run" for value in genome]
+    worth = sum((20 - i) / 210 for i in range(20) if runs[i])
+    return worth, -float(sum(runs))
+
+
+def front(optimizer: Optimizer, questions: int) -> list[Fitness]:
+    """Fitnesses of which no other is better in both."""
+    found: list[Fitness] = []
+    while len(found) < questions:
+        batch = optimizer.ask(8)
+        answers = [Answer(q.id, accuracy_and_shortness(q.genome)) for q in batch]
+        optimizer.tell(answers)
+        found += [answer.fitness for answer in answers if answer.fitness]
+    return [a for a in found if not any(b[0] >= a[0] and b[1] >= a[1] and b != a for b in found)]
+
+
+def area(points: list[Fitness]) -> float:
+    """Between the front and (0, -40)."""
+    total, reached = 0.0, -40.0
+    for worth, shortness in sorted(set(points), reverse=True):
+        if shortness > reached:
+            total, reached = total + worth * (shortness - reached), shortness
+    return total
+
+
+def two_objectives(kind: dict[str, Any], seed: int = 1) -> Optimizer:
+    config = configure(kind, origin="test")
+    return make(config, PATH, seed=seed, objectives=2, workers=8, budget=600)
+
+
+NSGA: dict[str, Any] = {
+    "kind": "optuna",
+    "sampler": "NSGAIISampler",
+    "options": {"population_size": 24},
+}
+
+
+def test_a_front_of_accuracy_and_path_length() -> None:
+    found = front(two_objectives(NSGA), 600)
+    assert area(found) > 1.25 * area(front(two_objectives({"kind": "random"}), 600))
+    assert len(set(found)) >= 5, "several compromises"
+
+
+def test_a_genetic_sampler_takes_observations_into_its_first_generation() -> None:
+    optimizer = two_objectives(NSGA)
+    assert isinstance(optimizer, Optuna)
+    short = ("run",) * 4 + ("skip",) * 36
+    optimizer.observe(short, accuracy_and_shortness(short))
+    front(optimizer, 32)
+    study = optimizer._search
+    first = study.sampler.get_population(study, 0)
+    assert len(first) >= 24
+    assert first[0].number == 0
+    assert list(first[0].params.values()) == list(short)
+
+
 def test_it_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     before = optuna.logging.get_verbosity()
     sampler("TPESampler", {"multivariate": True}).ask(2)
@@ -82,6 +145,17 @@ def test_it_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
 def test_a_missing_dependency_is_named() -> None:
     with pytest.raises(ConfigError, match=r"CmaEsSampler does not fit this search: .*cmaes"):
         sampler("CmaEsSampler", genes=FLOATS)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("cmaes") is None, reason="it needs the package")
+def test_optunas_own_cma_es() -> None:
+    optimizer = sampler("CmaEsSampler", {"n_startup_trials": 4}, genes=FLOATS)
+    losses = []
+    for _ in range(120):
+        (q,) = optimizer.ask(1)
+        losses.append(-fitness_of(q.genome)[0])
+        optimizer.tell([Answer(q.id, (-losses[-1],))])
+    assert np.mean(losses[100:]) < np.mean(losses[:10]) / 3
 
 
 @pytest.mark.slow

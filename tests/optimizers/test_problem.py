@@ -17,7 +17,9 @@ def test_numbers_and_choices_are_scalars() -> None:
     assert Problem(genes=MIXED, seed=0).scalars("random") == MIXED
 
 
-@pytest.mark.parametrize("kind", ["cma_es", "greedy_soup", "nevergrad", "optuna", "random"])
+@pytest.mark.parametrize(
+    "kind", ["cma_es", "genetic", "greedy_soup", "nevergrad", "optuna", "random"]
+)
 def test_who_cannot_cross_members_refuses_tables(kind: str) -> None:
     config = configure({"kind": kind}, origin="job")
     with pytest.raises(ConfigError, match=rf"{kind} moves numbers and choices, .* natural_niches"):

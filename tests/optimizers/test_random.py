@@ -4,6 +4,7 @@ from evomerge.optimizers.base import Answer
 from evomerge.optimizers.conformance import MIXED
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.random import RandomConfig, RandomSearch
+from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene
 
 PROBLEM = Problem(genes=MIXED, seed=11)
 
@@ -23,3 +24,15 @@ def test_uniform() -> None:
     assert min(floats) < 0.01
     assert max(floats) > 0.99
     assert all(600 < sum(g[0] == choice for g in genomes) < 740 for choice in MIXED[0].choices)  # type: ignore[union-attr]
+
+
+def test_odds_and_starts() -> None:
+    genes: tuple[Gene, ...] = (
+        ChoiceGene(name="slot", choices=("skip", "run"), odds=(0.9, 0.1)),
+        FloatGene(name="scale", low=0.5, high=1.5, start=1.25),
+    )
+    asked = RandomSearch(RandomConfig(), Problem(genes=genes, seed=1)).ask(3000)
+    assert abs(sum(q.genome[0] == "run" for q in asked) / 3000 - 0.1) < 0.02
+    scales = [float(q.genome[1]) for q in asked]
+    assert abs(sum(scales) / 3000 - 0.75) < 0.03
+    assert max(scales) <= 1

@@ -33,11 +33,13 @@ def stack(*hops: Run) -> Stack:
             "math 0-14, json 15-29, math 29",
         ),
         # Only what follows upwards by one is a range.
-        ([("math", 0), ("math", 2), ("math", 1), ("math", 1)], "math 0, math 2, math 1, math 1"),
+        ([("math", 0), ("math", 2), ("math", 1), ("math", 1)], "math 0, 2, 1, 1"),
         ([("math", 0), ("json", 1), ("json", 2)], "math 0, json 1-2"),
+        ([("math", 0), ("json", 1), ("json", 5), ("math", 5)], "math 0, json 1, 5, math 5"),
         ([("math", 6), ("json", 7, 0.93)], "math 6, json 7 x0.93"),
         ([("math", 1, 0.5), ("math", 2, 0.5)], "math 1-2 x0.5"),
         ([("math", 1), ("math", 2, -1.23456), ("math", 3, 0.9)], "math 1-3 x-1.23 to 1"),
+        ([("math", 1, 10.0), ("math", 2, 9.0)], "math 1-2 x9 to 10"),
         ([("math", 1, 1.0000001)], "math 1"),
     ],
 )

@@ -81,8 +81,11 @@ def test_a_stack_says_which_layers_run() -> None:
     hops = (Hop(of="base", layer=0), Hop(of="base", layer=1), Hop(of="math", layer=1, scale=0.9))
     stack = Stack(inputs=RECIPE.inputs, embedding="base", head="math", hops=hops)
     text = card(title="t", recipe=stack, job=None, comparison=None)
-    assert "\n## Path\n\n3 hops, layers numbered from 0: base 0-1, math 1 x0.9.\n" in text
+    assert "\n## Path\n\n3 hops, layers from 0: base 0-1, math 1 x0.9.\n" in text
+    assert "After an x stands what multiplies the residual stream" in text
     assert "The embedding is that of base, the head (with the last norm) that of math." in text
+    plain_path = stack.model_copy(update={"hops": hops[:2]})
+    assert "After an x" not in card(title="t", recipe=plain_path, job=None, comparison=None)
     assert "## Path" not in card(title="t", recipe=RECIPE, job=None, comparison=None)
 
 

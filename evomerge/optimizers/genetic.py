@@ -1,0 +1,118 @@
+"""A genetic algorithm without generations, for spaces of many choices.
+
+Holland 1975, "Adaptation in Natural and Artificial Systems"; Syswerda 1989, "Uniform crossover in
+genetic algorithms"; Doerr, Le, Makhmara & Nguyen 2017, "Fast genetic algorithms", GECCO (how many
+genes mutate).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.optimizers.beginning import sampled
+from evomerge.optimizers.problem import Problem
+from evomerge.optimizers.questions import Questions
+from evomerge.recipe.genome import ChoiceGene, Genome, Scalar
+from evomerge.recipe.value import Value
+
+__all__ = ["Genetic", "GeneticConfig"]
+
+
+class GeneticConfig(Value):
+    """A genetic algorithm; `sigma` in units of the genes' [0, 1]."""
+
+    kind: Literal["genetic"] = "genetic"
+    population: int = Field(default=4, ge=2)
+    """How many candidates may become parents: the best so far."""
+    crossover: float = Field(default=0.5, ge=0, le=1)
+    """How often a child has two parents."""
+    beta: float = Field(default=2.0, gt=1)
+    """k genes mutate with a probability that falls as k^-beta: mostly one, now and then many."""
+    sigma: float = Field(default=1 / 6, gt=0, le=1)
+    """By how much a float mutates."""
+
+
+class Genetic:
+    """Question i is drawn by a generator of (seed, i), from the answers that are in by then.
+
+    The first questions, as many as the population has places, are samples of where the genes say
+    that a search begins; observations take places from the start. Later each is a child: the better
+    of two members drawn at random, for `crossover` of them with half of the genes of another so
+    drawn, and mutated. A choice that mutates becomes another one, a float gets normal noise. Genes
+    that do not matter at the parent do not mutate. Of two that are equally good the newer one is
+    kept, so that a population on a plateau wanders. Failures never become members.
+    """
+
+    def __init__(self, config: GeneticConfig, problem: Problem) -> None:
+        problem.require_one_objective("genetic")
+        self._config = config
+        self._problem = problem
+        self._genes = problem.scalars("genetic")
+        self._questions = Questions(problem)
+        self._asked: dict[int, Genome] = {}
+        self._members: list[tuple[float, int, Genome]] = []
+        """(-fitness, -age, genome), best first; observations are older than any question."""
+        self._observed = 0
+
+    def ask(self, limit: int) -> list[Question]:
+        first = self._questions.asked
+        questions = self._questions.ask(self._genome(i) for i in range(first, first + limit))
+        self._asked |= {question.id: question.genome for question in questions}
+        return questions
+
+    def tell(self, answers: Sequence[Answer]) -> None:
+        self._questions.close(answers)
+        for answer in answers:
+            genome = self._asked.pop(answer.id)
+            if answer.fitness is not None:
+                self._join(answer.fitness[0], answer.id, genome)
+
+    def observe(self, genome: Genome, fitness: Fitness) -> None:
+        self._questions.check_observed(genome, fitness)
+        self._observed += 1
+        self._join(fitness[0], self._observed - 2**62, genome)
+
+    def recommend(self) -> Genome | None:
+        return None
+
+    def _join(self, fitness: float, birth: int, genome: Genome) -> None:
+        others = [member for member in self._members if member[2] != genome]
+        members = sorted([*others, (-fitness, -birth, genome)])
+        self._members = members[: self._config.population]
+
+    def _genome(self, i: int) -> Genome:
+        stream = np.random.SeedSequence(self._problem.seed, spawn_key=(i,))
+        rng = np.random.default_rng(stream)
+        if not self._members or i < self._config.population - self._observed:
+            return sampled(self._genes, self._config.sigma, rng)
+        child = self._parent(rng)
+        if rng.random() < self._config.crossover:
+            other, mask = self._parent(rng), rng.random(len(child)) < 0.5
+            child = tuple(b if m else a for a, b, m in zip(child, other, mask, strict=True))
+        return self._mutated(child, rng)
+
+    def _parent(self, rng: np.random.Generator) -> Genome:
+        return self._members[int(rng.integers(len(self._members), size=2).min())][2]
+
+    def _mutated(self, genome: Genome, rng: np.random.Generator) -> Genome:
+        active = self._problem.active
+        matters = np.flatnonzero(active(genome)) if active else np.arange(len(genome))
+        if not len(matters):
+            return genome
+        counts = np.arange(1, max(len(matters) // 2, 1) + 1)
+        odds = counts**-self._config.beta
+        count = rng.choice(counts, p=odds / odds.sum())
+        child = list(genome)
+        for at in rng.choice(matters, count, replace=False):
+            child[at] = self._changed(self._genes[at], genome[at], rng)
+        return tuple(child)
+
+    def _changed(self, gene: Scalar, value: float | str, rng: np.random.Generator) -> float | str:
+        if isinstance(gene, ChoiceGene):
+            return str(rng.choice([choice for choice in gene.choices if choice != value]))
+        return min(max(float(value) + self._config.sigma * rng.standard_normal(), 0.0), 1.0)
