@@ -62,6 +62,7 @@ bench: model ## Measure what the README claims (minutes to hours; results in ben
 	$(PYTHON) benchmarks/turnaround.py
 	$(PYTHON) benchmarks/merge.py
 	$(PYTHON) benchmarks/streaming.py
+	$(PYTHON) benchmarks/mixed.py --write
 	$(PYTHON) benchmarks/flagship.py
 
 .PHONY: specialists

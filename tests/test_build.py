@@ -155,7 +155,7 @@ def test_an_optimizer_that_cannot_do_the_search_is_refused_before_it_begins(flow
 @pytest.mark.parametrize(
     ("config", "law"),
     [
-        ({"model_type": "gpt2"}, "cannot be routed; data flow knows the families gemma, llama"),
+        ({"model_type": "gpt2"}, "cannot be routed, only of gemma, llama"),
         ({"rope_theta": 12.5}, "the stack's inputs differ in rotary settings"),
         ({"num_attention_heads": 1}, "the stack's inputs differ in num_attention_heads"),
     ],

@@ -75,7 +75,7 @@ def _same_rows(place: Place) -> None:
     [
         (_job(budgt={"candidates": 3}), "job.yaml: unknown key 'budgt'; did you mean 'budget'?"),
         (_job(seed="seven"), "seed: input should be a valid integer"),
-        (_job(budget={}), "a budget needs candidates or seconds"),
+        (_job(budget={}), "a budget needs candidates, evaluations or seconds"),
         (_space(method="tie"), "unknown method 'tie'; did you mean 'ties'?"),
         (_job(space="parameter_space/evolm"), "did you mean 'parameter_space/evollm'?"),
         (_job(optimizer="cma"), "did you mean 'cma_es'?"),
@@ -158,7 +158,14 @@ def test_the_catalog_names_everything_and_suggests(place: Place) -> None:
         "dare_linear",
         "dare_ties",
     } <= set(found["operators"])
-    assert set(found["optimizers"]) == {"cma_es", "greedy_soup", "nevergrad", "optuna", "random"}
+    assert set(found["optimizers"]) == {
+        "cma_es",
+        "genetic",
+        "greedy_soup",
+        "nevergrad",
+        "optuna",
+        "random",
+    }
     assert "parameter_space/evollm" in found["search_spaces"]
     assert "json_math" in found["evaluators"]
     assert "local" in found["cluster"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,14 +17,17 @@ from transformers import AutoModelForCausalLM
 import evomerge
 from evomerge.errors import RecipeError, SourceError
 from evomerge.evaluators.engines.config import EngineConfig
+from evomerge.evaluators.engines.family import configuration
+from evomerge.evaluators.engines.stack_model import FAMILIES, obstacle
 from evomerge.evaluators.engines.start import start
+from evomerge.merging.stacking import ROUTABLE, check_routable
 from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.route import Room, Route, pooled
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Rule, Stack
 from evomerge.recipe.yaml import read_recipe
 from tests.evaluators.conftest import Siblings
-from tests.evaluators.stacks import ByHand, random_routes, tiny_config
+from tests.evaluators.stacks import ByHand, build_family, random_routes, tiny_config
 from tests.evaluators.tiny import build
 
 CPU = EngineConfig(kind="transformers", device="cpu", dtype="float32")
@@ -52,8 +56,8 @@ for folder in sys.argv[1:]:
     with torch.no_grad():
         likely = model(whole).logits[0].log_softmax(-1)
     total = sum(float(likely[i, whole[0, i + 1]]) for i in (2, 3))
-    found = {"total": total, "same": cached == plain, "class": type(model).__name__}
-    print("@" + json.dumps(found))
+    said = {"total": total, "same": cached == plain, "class": type(model).__name__}
+    print("@" + json.dumps(said))
 """
 
 
@@ -144,9 +148,8 @@ def test_fifty_paths_by_hand_in_the_engine_and_where_evomerge_is_not(
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 def test_every_family(family: str, tied: bool, siblings: Siblings, tmp_path: Path) -> None:
     for seed in (1, 2):
-        torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(tiny_config(family, tie_word_embeddings=tied))
-        model.save_pretrained(tmp_path / str(seed))
+        folder = tmp_path / str(seed)
+        build_family(folder, family, like=siblings.one, seed=seed, tie_word_embeddings=tied)
     inputs = {name: Source(model=str(tmp_path / name)) for name in ("1", "2")}
     places = (("1", 2), ("2", 0), ("1", 2), ("2", 1), ("1", 0))
     route = Route(layers=(2, 3, 2, 4, 0), scales=(1.1, 0.8, 1.0, 1.0, 1.2), scaling="mlp_output")
@@ -245,6 +248,44 @@ def test_other_families_are_refused_before_anything_is_written(
     AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "granite")
     inputs = {"g": Source(model=str(tmp_path / "granite"))}
     stack = Stack(inputs=inputs, embedding="g", head="g", hops=(Hop(of="g", layer=0, scale=2.0),))
-    with pytest.raises(SourceError, match="'granite' model cannot be routed"):
+    with pytest.raises(SourceError, match="family 'granite' cannot be routed"):
         evomerge.merge(stack, tmp_path / "m")
     assert [path.name for path in tmp_path.iterdir()] == ["granite"]
+
+
+def test_merging_and_engines_know_the_same_families() -> None:
+    assert ROUTABLE == FAMILIES
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"model_type": "llama"},
+        {"model_type": "gemma2"},
+        {"model_type": "gpt2"},
+        {"model_type": "mistral"},
+        {"model_type": "mistral", "sliding_window": None},
+        {"model_type": "mistral", "sliding_window": 64},
+        {"model_type": "qwen2", "sliding_window": 64, "use_sliding_window": False},
+        {"model_type": "qwen2", "sliding_window": 64, "use_sliding_window": True},
+        {"model_type": "qwen3", "layer_types": ["full_attention"] * 2},
+        {"model_type": "qwen3", "layer_types": ["full_attention", "sliding_attention"]},
+    ],
+    ids=str,
+)
+def test_merging_refuses_what_engines_refuse_in_the_same_words(
+    about: dict[str, Any], siblings: Siblings, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(siblings.one, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text()) | about
+    (folder / "config.json").write_text(json.dumps(config))
+    inputs = {"m": Source(model=str(folder))}
+    stack = Stack(inputs=inputs, embedding="m", head="m", hops=(Hop(of="m", layer=0),))
+    known = configuration(folder, trust_remote_code=False)
+    problem = obstacle(known.model_type, known)
+    if problem is None:
+        check_routable(stack)
+    else:
+        with pytest.raises(SourceError) as refused:
+            check_routable(stack)
+        assert str(refused.value) == f"{folder}: {problem}"

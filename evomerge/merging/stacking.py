@@ -18,6 +18,9 @@ ROUTABLE = ("gemma", "llama", "mistral", "qwen2", "qwen3")
 """The families (`model_type`) that engines for data flow know: a decoder of Llama's shape, in which
 every layer attends in the same way."""
 
+_MISTRALS = 4096
+"""The window of a Mistral model whose configuration does not speak of one."""
+
 _SAME: Mapping[str, Any] = {
     "model_type": None,
     "hidden_size": None,
@@ -68,25 +71,26 @@ def rotary(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_routable(stack: Stack) -> None:
-    """An engine can run the stack's layers in any order.
+    """An engine can run the stack's layers in any order: the engines' own law, read from a header.
 
     Raises:
         SourceError: it is of a family, or has layers, that none of them knows.
     """
     inventory = read_inventory(model_folder(donor(stack)))
-    family = inventory.config.get("model_type")
+    config = inventory.config
+    family = config.get("model_type")
     if family not in ROUTABLE:
         raise SourceError(
-            f"{inventory.folder}: layers of a {family!r} model cannot be routed; data flow knows"
-            f" the families {', '.join(ROUTABLE)}"
+            f"{inventory.folder}: layers of the family {family!r} cannot be routed, only of"
+            f" {', '.join(ROUTABLE)}"
         )
-    kinds = set(inventory.config.get("layer_types") or ())
-    window = inventory.config.get("sliding_window")
-    slides = window and inventory.config.get("use_sliding_window", family == "mistral")
-    if kinds - {"full_attention"} or slides:
+    always = family == "mistral"  # which has a window unless its configuration says null
+    window = config.get("sliding_window", _MISTRALS if always else None)
+    slides = window is not None and config.get("use_sliding_window", always)
+    if slides or set(config.get("layer_types") or ()) - {"full_attention"}:
         raise SourceError(
-            f"{inventory.folder}: has layers with a sliding window, and data flow moves layers only"
-            " where all of them attend to everything"
+            f"{inventory.folder}: layers with sliding windows, or of several kinds,"
+            " cannot be routed"
         )
 
 

@@ -27,7 +27,7 @@ class GeneticConfig(Value):
     """A genetic algorithm; `sigma` in units of the genes' [0, 1]."""
 
     kind: Literal["genetic"] = "genetic"
-    population: int = Field(default=4, ge=2)
+    population: int = Field(default=8, ge=2)
     """How many candidates may become parents: the best so far."""
     crossover: float = Field(default=0.5, ge=0, le=1)
     """How often a child has two parents."""

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,9 +11,13 @@ import torch
 from evomerge.evaluators.engines.base import Engine
 from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.engines.start import start
+from evomerge.recipe.route import Room
+from tests.evaluators.stacks import ByHand
 from tests.evaluators.tiny import Reference, build
 
-pytest.register_assert_rewrite("tests.evaluators.engines.conformance")
+pytest.register_assert_rewrite(
+    "tests.evaluators.engines.conformance", "tests.evaluators.engines.dataflow_conformance"
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,12 @@ def references(siblings: Siblings) -> tuple[Reference, Reference]:
 
 
 @pytest.fixture(scope="session")
+def by_hand(siblings: Siblings) -> ByHand:
+    """The layers of one sibling, then the other's."""
+    return ByHand([*siblings])
+
+
+@pytest.fixture(scope="session")
 def transformers_engine(siblings: Siblings) -> Iterator[Engine]:
     config = EngineConfig(kind="transformers", device="cpu", dtype="float32")
     engine = start(config, siblings.one)
@@ -51,12 +62,24 @@ def transformers_engine(siblings: Siblings) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="package")
-def vllm_engine(siblings: Siblings) -> Iterator[Engine]:
-    """One for all tests: it takes half a minute to start."""
+def start_vllm() -> Iterator[Callable[..., Any]]:
+    """Start engines, which all end after the last test: vLLM's cannot be closed one by one."""
     pytest.importorskip("vllm", reason="vLLM is optional")
-    config = EngineConfig(
-        kind="vllm", dtype="float32", enforce_eager=True, batch_size=8, kv_cache_gib=0.1
-    )
-    engine = start(config, siblings.one)
-    yield engine
-    engine.close()
+    engines: list[Engine] = []
+
+    def started(folder: Path, *room: Room, dtype: Any = "float32") -> Engine:
+        config = EngineConfig(
+            kind="vllm", dtype=dtype, enforce_eager=True, batch_size=8, kv_cache_gib=0.1
+        )
+        engines.append(start(config, folder, *room))
+        return engines[-1]
+
+    yield started
+    for engine in engines:
+        engine.close()
+
+
+@pytest.fixture(scope="package")
+def vllm_engine(siblings: Siblings, start_vllm: Callable[..., Any]) -> Any:
+    """One for all tests: it takes half a minute to start."""
+    return start_vllm(siblings.one)

@@ -4,38 +4,58 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import CONFIG_MAPPING, AutoModelForCausalLM
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM, AutoTokenizer
 
 from evomerge.recipe.route import Route
 from evomerge.recipe.tree import Scaling
 
-__all__ = ["ByHand", "Pool", "random_routes", "tiny_config"]
+__all__ = ["ByHand", "Pool", "build_family", "random_routes", "route_of", "spoken", "tiny_config"]
 
 
 def tiny_config(family: str, **keys: Any) -> Any:
-    """Three layers, grouped queries, weights so large that a wrong step shows."""
+    """Three layers, grouped queries, weights so large that a wrong step shows.
+
+    The tokens are those of the tokenizer in `tiny`; smaller heads vLLM has not on every CPU, and a
+    Qwen2 has none that its hidden size does not say.
+    """
     sizes = {
-        "vocab_size": 97,
+        "vocab_size": 264,
         "hidden_size": 64,
         "intermediate_size": 96,
         "num_hidden_layers": 3,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "head_dim": 16,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "head_dim": 32,
+        "max_position_embeddings": 512,
         "initializer_range": 0.3,
-        "pad_token_id": 0,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
+        "bos_token_id": 256,
+        "eos_token_id": 257,
+        "pad_token_id": 258,
     }
     whole = {"sliding_window": None} if family == "mistral" else {}
     return CONFIG_MAPPING[family](**sizes | whole | keys)
+
+
+def build_family(folder: Path, family: str, *, like: Path, seed: int, **keys: Any) -> Path:
+    """A model of `tiny_config`, with the tokenizer of the folder `like`."""
+    torch.manual_seed(seed)
+    AutoModelForCausalLM.from_config(tiny_config(family, **keys)).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(like).save_pretrained(folder)
+    return folder
+
+
+def route_of(
+    layers: Sequence[int], scales: Sequence[float] = (), scaling: Scaling = "stream"
+) -> Route:
+    """A route; without scales every one is 1."""
+    return Route(layers=(*layers,), scales=(*scales,) or (1.0,) * len(layers), scaling=scaling)
 
 
 def random_routes(count: int, *, layers: int, most: int, seed: int = 0) -> list[Route]:
@@ -44,22 +64,20 @@ def random_routes(count: int, *, layers: int, most: int, seed: int = 0) -> list[
     routes = []
     for number in range(count):
         hops = draws.randint(1, most)
-        scaled = number % 3 > 0
-        routes.append(
-            Route(
-                layers=tuple(draws.randrange(layers) for _ in range(hops)),
-                scales=tuple(draws.uniform(0.5, 1.5) if scaled else 1.0 for _ in range(hops)),
-                scaling="mlp_output" if number % 3 == 2 else "stream",
-            )
-        )
+        path = [draws.randrange(layers) for _ in range(hops)]
+        some = (1.0, draws.uniform(0.5, 1.5), draws.uniform(0.5, 1.5)) if number % 3 else (1.0,)
+        scales = [draws.choice(some) for _ in range(hops)]
+        routes.append(route_of(path, scales, "mlp_output" if number % 3 == 2 else "stream"))
     return routes
 
 
 @dataclass(frozen=True)
 class Pool:
-    """A weight source: one folder's layers, then the second's; the rest is the first's."""
+    """A weight source: one folder's layers, then the next one's; the rest is the first's."""
 
     folders: Sequence[Path]
+    replace: dict[str, Tensor] = field(default_factory=dict)
+    """By the pool's own names."""
 
     def tensors(self, device: str = "cpu") -> Iterable[tuple[str, Tensor]]:
         number = 0
@@ -70,9 +88,10 @@ class Pool:
                 if ".layers." in name:
                     layer, rest = name.removeprefix("model.layers.").split(".", 1)
                     layers = max(layers, int(layer) + 1)
-                    yield f"model.layers.{number + int(layer)}.{rest}", tensor
-                elif folder == self.folders[0]:
-                    yield name, tensor
+                    renamed = f"model.layers.{number + int(layer)}.{rest}"
+                    yield renamed, self.replace.get(renamed, tensor)
+                elif number == 0:
+                    yield name, self.replace.get(name, tensor)
             number += layers
 
 
@@ -94,8 +113,8 @@ class ByHand:
         before, added = torch.zeros_like(embedded), embedded
         for number, scale in zip(route.layers, route.scales, strict=True):
             layer = self.layers[number]
-            scaling: Scaling = route.scaling
-            stream = (before + added) * scale if scaling == "stream" else before + added * scale
+            whole = route.scaling == "stream"
+            stream = (before + added) * scale if whole else before + added * scale
             attended = layer.self_attn(
                 hidden_states=layer.input_layernorm(stream),
                 position_embeddings=places,
@@ -112,8 +131,26 @@ class ByHand:
         return sum(float(likely[i, whole[0, i + 1]]) for i in at)
 
     def continuation(self, route: Route, prompt: Sequence[int], new: int) -> list[int]:
-        """Greedy tokens, all computed anew for each."""
-        tokens = list(prompt)
+        """Greedy tokens, all computed anew for each; no end token ends them."""
+        return self.continuations(route, [prompt], new)[0]
+
+    def continuations(
+        self, route: Route, prompts: Sequence[Sequence[int]], new: int
+    ) -> list[list[int]]:
+        """Of several prompts at once: what pads a shorter one comes later, and is not seen."""
+        found: list[list[int]] = [[] for _ in prompts]
         for _ in range(new):
-            tokens.append(int(self.logits(route, torch.tensor([tokens]))[0, -1].argmax()))
-        return tokens[len(prompt) :]
+            rows = [[*prompt, *said] for prompt, said in zip(prompts, found, strict=True)]
+            width = max(map(len, rows))
+            padded = torch.tensor([row + [0] * (width - len(row)) for row in rows])
+            best = self.logits(route, padded).argmax(-1)
+            for row, said, likely in zip(rows, found, best, strict=True):
+                said.append(int(likely[len(row) - 1]))
+        return found
+
+
+def spoken(tokens: Sequence[int], tokenizer: Any) -> str:
+    """What an engine makes of tokens: the text up to the first end token."""
+    end = tokenizer.eos_token_id
+    said = tokens[: tokens.index(end)] if end in tokens else tokens
+    return str(tokenizer.decode(said, skip_special_tokens=True))

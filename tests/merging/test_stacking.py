@@ -83,10 +83,11 @@ def test_rotary_settings_are_compared_whatever_their_spelling() -> None:
 @pytest.mark.parametrize(
     ("config", "law"),
     [
-        ({"model_type": "gpt2"}, "layers of a 'gpt2' model cannot be routed"),
+        ({"model_type": "gpt2"}, "family 'gpt2' cannot be routed"),
         ({"model_type": "gemma2"}, "gemma, llama, mistral, qwen2, qwen3"),
         ({"layer_types": ["full_attention", "sliding_attention", "full_attention"]}, "sliding"),
         ({"model_type": "mistral", "sliding_window": 4096}, "sliding window"),
+        ({"model_type": "mistral"}, "sliding window"),
         ({"model_type": "qwen2", "sliding_window": 64, "use_sliding_window": True}, "sliding"),
     ],
 )

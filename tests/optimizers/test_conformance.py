@@ -13,9 +13,21 @@ from evomerge.optimizers.conformance import FLOATS, LAWS, MIXED, ONE, LawBroken,
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.random import RandomConfig, RandomSearch
 from evomerge.optimizers.registry import configure, make
-from evomerge.recipe.genome import Gene, Genome
+from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
 
-SPACES: dict[str, tuple[Gene, ...]] = {"floats": FLOATS, "mixed": MIXED, "one": ONE}
+BEGUN: tuple[Gene, ...] = (
+    ChoiceGene(name="method", choices=("linear", "ties", "slerp"), odds=(0.5, 0.2, 0.3)),
+    *(FloatGene(name=f"x{i}", low=0, high=2, start=1.4) for i in range(3)),
+    ChoiceGene(name="sign", choices=("sum", "count"), odds=(0.2, 0.8)),
+)
+"""Genes that say where a search begins."""
+
+SPACES: dict[str, tuple[Gene, ...]] = {
+    "floats": FLOATS,
+    "mixed": MIXED,
+    "one": ONE,
+    "begun": BEGUN,
+}
 
 GENERATIONAL: list[dict[str, Any]] = [
     {"kind": "cma_es"},
@@ -50,6 +62,11 @@ OTHERS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+def active(genome: Genome) -> list[bool]:
+    """As if the second gene mattered only where the last one has its first value."""
+    return [i != 1 or genome[-1] == "sum" for i in range(len(genome))]
+
+
 def subject(options: dict[str, Any], genes: tuple[Gene, ...], objectives: int = 1) -> Subject:
     config = configure(options, origin="test")
     # A local search; and one that visits corners alone, of which the first are the best here.
@@ -63,6 +80,7 @@ def subject(options: dict[str, Any], genes: tuple[Gene, ...], objectives: int = 
             objectives=problem.objectives,
             workers=problem.workers,
             budget=problem.budget,
+            active=active,
         )
 
     return Subject(

@@ -62,7 +62,7 @@ def test_finds_a_path() -> None:
 
 
 def test_a_child_differs_from_its_parents_in_a_few_genes() -> None:
-    optimizer = genetic(crossover=0)
+    optimizer = genetic(crossover=0, population=4)
     optimizer.observe(("run",) * SLOTS, (1.0,))
     for q in optimizer.ask(3):
         optimizer.tell([Answer(q.id, None)])
@@ -116,7 +116,7 @@ def test_a_known_genome_takes_one_place() -> None:
 
 def test_of_more_choices_any_other_comes_next() -> None:
     genes = (ChoiceGene(name="method", choices=("linear", "ties", "slerp")),) * 2
-    optimizer = genetic(genes, crossover=0)
+    optimizer = genetic(genes, crossover=0, population=4)
     optimizer.observe(("ties", "ties"), (1.0,))
     optimizer.tell([Answer(q.id, None) for q in optimizer.ask(3)])
     found = [q.genome for q in optimizer.ask(200)]

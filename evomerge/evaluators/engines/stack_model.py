@@ -24,12 +24,12 @@ SCALINGS = ("stream", "mlp_output")
 
 
 def obstacle(family: str, config: Any) -> str | None:
-    """Why layers of this family, so configured, cannot be run in any order; None if they can."""
+    """Why layers of this family, so configured, cannot be routed; None: they run in any order."""
     if family not in FAMILIES:
-        return f"layers of the family {family!r} cannot be stacked, only of {', '.join(FAMILIES)}"
+        return f"layers of the family {family!r} cannot be routed, only of {', '.join(FAMILIES)}"
     kinds = set(getattr(config, "layer_types", None) or ())
     if getattr(config, "sliding_window", None) is not None or kinds - {"full_attention"}:
-        return "layers with sliding windows, or of several kinds, cannot be stacked"
+        return "layers with sliding windows, or of several kinds, cannot be routed"
     return None
 
 

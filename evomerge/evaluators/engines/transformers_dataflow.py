@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +9,15 @@ import torch
 from transformers import GenerationConfig
 from transformers.initialization import no_init_weights
 
-from evomerge.errors import CandidateError, SourceError
+from evomerge.errors import SourceError
 from evomerge.evaluators.engines.config import EngineConfig
+from evomerge.evaluators.engines.requests import check_route
 from evomerge.evaluators.engines.stack_model import EvomergeStackForCausalLM, StackConfig, obstacle
 from evomerge.evaluators.engines.transformers import TransformersEngine
-from evomerge.evaluators.engines.weights import checkpoint_shapes
+from evomerge.evaluators.engines.weights import checkpoint_shapes, stretched
 from evomerge.recipe.route import Room, Route
 
 __all__ = ["TransformersDataFlow"]
-
-_LAYER = re.compile(r"(.*\blayers\.)(\d+)(\..*)")
 
 
 class TransformersDataFlow(TransformersEngine):
@@ -29,7 +27,7 @@ class TransformersDataFlow(TransformersEngine):
     never made. The weights are undefined before the first `load`.
 
     Raises:
-        SourceError: as `TransformersEngine`, or layers of this family cannot be stacked.
+        SourceError: as `TransformersEngine`, or layers of this family cannot be routed.
     """
 
     def __init__(self, config: EngineConfig, folder: Path, room: Room) -> None:
@@ -42,39 +40,17 @@ class TransformersDataFlow(TransformersEngine):
         return self._room
 
     def route(self, route: Route) -> None:
-        if not route.layers:
-            raise CandidateError("the path has no hops; at least one layer must run")
-        if len(route.layers) > self._room.hops:
-            raise CandidateError(
-                f"the path has {len(route.layers)} hops, the engine has room for {self._room.hops}"
-            )
+        check_route(route, self._room)
         self._take(route)
 
     def _take(self, route: Route) -> None:
-        try:
-            self._model.follow(
-                {
-                    "layers": list(route.layers),
-                    "scales": list(route.scales),
-                    "scaling": route.scaling,
-                }
-            )
-        except ValueError as problem:
-            raise CandidateError(str(problem)) from None
+        self._model.follow(route.model_dump(mode="json"))
         self._cache.use(len(route.layers))
         self._prefix.use(len(route.layers))
 
     def _shapes_of(self, folder: Path) -> dict[str, tuple[int, ...]]:
         """The folder's, with as many layers as the pool has, each like the folder's first."""
-        shapes = {}
-        for name, shape in checkpoint_shapes(folder).items():
-            found = _LAYER.match(name)
-            if found is None:
-                shapes[name] = shape
-            elif found[2] == "0":
-                for number in range(self._room.layers):
-                    shapes[f"{found[1]}{number}{found[3]}"] = shape
-        return shapes
+        return stretched(checkpoint_shapes(folder), self._room.layers)
 
     def _model_of(
         self, folder: Path, about: Any, dtype: torch.dtype, *, trust_remote_code: bool

@@ -40,7 +40,8 @@ class VllmEngine:
     """One `vllm.LLM`.
 
     After a `CandidateError` from `load` the weights are a mixture: only another `load` makes the
-    engine usable again.
+    engine usable again. A process may hold several engines but has to close them together: when
+    vLLM shuts one down, it takes away what the others communicate by.
 
     Raises:
         SourceError: the folder has no configuration or no safetensors checkpoint.

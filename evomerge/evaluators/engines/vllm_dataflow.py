@@ -24,7 +24,7 @@ class VllmDataFlow(VllmEngine):
     Always eager: a compiled graph would keep the path that it was made of.
 
     Raises:
-        SourceError: the folder holds no checkpoint, or a model that cannot be stacked.
+        SourceError: the folder holds no checkpoint, or a model that cannot be routed.
     """
 
     def __init__(self, config: EngineConfig, folder: Path, room: Room) -> None:

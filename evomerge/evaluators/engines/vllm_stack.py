@@ -24,14 +24,14 @@ __all__ = ["EvomergeStackForCausalLM"]
 
 
 class EvomergeStackForCausalLM(nn.Module):
-    """A decoder of any family that can be stacked, as a pool.
+    """A decoder of any family whose layers can be routed, as a pool.
 
     Its configuration is the family's, with `num_hidden_layers` the layers of the pool, and says in
     an exported stack `family` and `route`, in a live engine `slots`: most hops of a path, which
     then begins with the pool's first layer alone.
 
     Raises:
-        SourceError: layers of this family, or so configured, cannot be stacked.
+        SourceError: layers of this family, or so configured, cannot be routed.
     """
 
     def __init__(self, *, vllm_config: Any, prefix: str = "") -> None:

@@ -115,7 +115,7 @@ def test_what_a_configuration_leaves_out_is_the_familys_default() -> None:
 
 
 def test_layers_that_cannot_be_stacked_are_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="family 'gpt2' cannot be stacked, only of gemma, llama"):
+    with pytest.raises(ValueError, match="family 'gpt2' cannot be routed, only of gemma, llama"):
         StackConfig("gpt2")
     with pytest.raises(ValueError, match="sliding windows"):
         StackConfig("mistral", sliding_window=8)

@@ -3,21 +3,21 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
 
-from evomerge.errors import CandidateError, SourceError
+from evomerge.errors import SourceError
 from evomerge.evaluators.engines.base import DataFlowEngine, Sampling
 from evomerge.evaluators.engines.config import EngineConfig
+from evomerge.evaluators.engines.stack_model import FAMILIES
 from evomerge.evaluators.engines.start import start
 from evomerge.evaluators.engines.transformers_dataflow import TransformersDataFlow
 from evomerge.recipe.route import Room
 from tests.evaluators.conftest import Siblings
 from tests.evaluators.engines.dataflow_conformance import OWN, ROOM, DataFlowConformance
-from tests.evaluators.stacks import ByHand, Pool, random_routes, tiny_config
-from tests.evaluators.tiny import Edited
+from tests.evaluators.stacks import ByHand, Pool, build_family, random_routes
 
 CPU = EngineConfig(kind="transformers", device="cpu", dtype="float32")
 
@@ -44,16 +44,15 @@ class TestConformanceOnCuda(DataFlowConformance):
         engine.close()
 
 
-def _with_tokenizer(folder: Path, siblings: Siblings) -> Path:
-    for file in siblings.one.glob("tok*"):
-        (folder / file.name).write_bytes(file.read_bytes())
-    return folder
-
-
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
-@pytest.mark.parametrize("family", ["gemma", "llama", "mistral", "qwen2", "qwen3"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_every_family(family: str, tied: bool, tmp_path: Path, siblings: Siblings) -> None:
-    folders = [_with_tokenizer(tmp_path / name, siblings) for name in _made(tmp_path, family, tied)]
+    folders = [
+        build_family(
+            tmp_path / str(seed), family, like=siblings.one, seed=seed, tie_word_embeddings=tied
+        )
+        for seed in (1, 2)
+    ]
     engine = TransformersDataFlow(CPU, folders[0], Room(layers=6, hops=9))
     engine.load(Pool(folders))
     by_hand = ByHand(folders)
@@ -63,19 +62,10 @@ def test_every_family(family: str, tied: bool, tmp_path: Path, siblings: Sibling
         assert score.total == pytest.approx(by_hand.logprob(route, [3, 4, 5], [6, 7]), abs=5e-4)
 
 
-def _made(folder: Path, family: str, tied: bool) -> list[str]:
-    """Two models of the family, saved; their names."""
-    for seed in (1, 2):
-        torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(tiny_config(family, tie_word_embeddings=tied))
-        model.save_pretrained(folder / str(seed))
-    return ["1", "2"]
-
-
 @pytest.mark.parametrize(
     ("family", "keys", "said"),
     [
-        ("granite", {}, "family 'granite' cannot be stacked, only of gemma, llama"),
+        ("granite", {}, "family 'granite' cannot be routed, only of gemma, llama"),
         ("mistral", {"sliding_window": 8}, "sliding windows"),
         (
             "qwen2",
@@ -85,18 +75,11 @@ def _made(folder: Path, family: str, tied: bool) -> list[str]:
     ],
 )
 def test_other_families_are_refused(
-    family: str, keys: dict[str, object], said: str, tmp_path: Path, siblings: Siblings
+    family: str, keys: dict[str, Any], said: str, tmp_path: Path, siblings: Siblings
 ) -> None:
-    config = tiny_config(family, **keys)
-    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    folder = build_family(tmp_path, family, like=siblings.one, seed=1, **keys)
     with pytest.raises(SourceError, match=said):
-        TransformersDataFlow(CPU, _with_tokenizer(tmp_path, siblings), Room(layers=2, hops=2))
-
-
-def test_every_layer_of_the_pool_is_wanted(engine: DataFlowEngine, siblings: Siblings) -> None:
-    with pytest.raises(CandidateError, match=r"lack \d+ tensors, first model.layers.2"):
-        engine.load(Edited(siblings.one))
-    engine.load(Pool(list(siblings)))
+        TransformersDataFlow(CPU, folder, Room(layers=2, hops=2))
 
 
 def test_slots_that_no_hop_uses_take_no_memory(siblings: Siblings) -> None:

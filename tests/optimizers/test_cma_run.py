@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from evomerge.optimizers.cma_run import Covariance, Discrete, Mode, Run
+from evomerge.optimizers.restarts import Start
+from evomerge.recipe.genome import ChoiceGene, Gene
+
+SLOTS: tuple[Gene, ...] = tuple(ChoiceGene(name=f"s{i}", choices=("skip", "run")) for i in range(8))
+THREE: tuple[Gene, ...] = tuple(ChoiceGene(name=f"m{i}", choices=("a", "b", "c")) for i in range(8))
+
+
+def begun(genes: tuple[Gene, ...], discrete: Discrete, covariance: Covariance = "full") -> Run:
+    start = Start(np.full(len(genes), 0.5), 1 / 6, 10)
+    return Run(genes, start, Mode(discrete, covariance), np.random.default_rng(0))
+
+
+def wrong_late(run: Run, right: str) -> float:
+    """Choices that are not `right`, a genome, in the last 100 of 300 generations."""
+    wrong = []
+    for _ in range(300):
+        genomes = run.ask()
+        counts = [sum(value != right for value in genome) for genome in genomes]
+        run.tell([-float(count) for count in counts])
+        wrong += counts
+    return float(np.mean(wrong[-1000:]))
+
+
+@pytest.mark.parametrize("covariance", ["full", "separable"])
+def test_a_settled_choice_goes_on_to_be_tried_with_a_margin(covariance: Covariance) -> None:
+    """Each with a probability of 1 / (8 x 10) at least: 0.1 a genome."""
+    assert 0.09 < wrong_late(begun(SLOTS, "margin", covariance), "run") < 0.5
+
+
+def test_and_as_an_integer() -> None:
+    assert wrong_late(begun(SLOTS, "integer"), "run") > 0.1
+
+
+def test_and_not_with_thresholds() -> None:
+    assert wrong_late(begun(SLOTS, "threshold"), "run") < 0.02
+
+
+@pytest.mark.parametrize("discrete", ["integer", "margin"])
+def test_the_middle_of_three_goes_on_to_be_left(discrete: Discrete) -> None:
+    run = begun(THREE, discrete)
+    assert wrong_late(run, "b") > 0.09
+    assert run.centre == ("b",) * 8
+
+
+FIRST_HALF = [True] * 4 + [False] * 4
+
+
+def test_genes_that_do_not_matter_leave_the_mean_where_it_is() -> None:
+    run = begun(SLOTS, "threshold")
+    before = run._es.mean.copy()
+    for generation in range(40):
+        genomes = run.ask()
+        fitnesses = [float(sum(value == "run" for value in genome[:4])) for genome in genomes]
+        run.tell(fitnesses, [FIRST_HALF] * len(genomes))
+        assert np.allclose(run._es.mean[4:], before[4:]), f"generation {generation}"
+    assert run.centre[:4] == ("run",) * 4
+
+
+def test_what_matters_at_some_moves_by_those_alone() -> None:
+    """The best two of ten, at which the last gene does not matter, do not move it."""
+    whole, part = begun(SLOTS, "threshold"), begun(SLOTS, "threshold")
+    fitnesses = [float(-i) for i in range(10)]
+    for run, idle in ((whole, 0), (part, 2)):
+        run.ask()
+        run.tell(fitnesses, [[True] * 7 + [i >= idle] for i in range(10)])
+    assert np.allclose(whole._es.mean[:7], part._es.mean[:7])
+    weights = np.array(whole._es.sp.weights.positive_weights)[:2]
+    lacking = weights @ (whole._es.pop_sorted[:2, 7] - 0.5)
+    assert whole._es.mean[7] - part._es.mean[7] == pytest.approx(lacking)
