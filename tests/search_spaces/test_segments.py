@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from evomerge.recipe.segments import Strand, Table, cross
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Chromosome, Segments
 from evomerge.recipe.value import parse
+from evomerge.recipe.yaml import read_mapping
 from evomerge.search_spaces.base import encode, named
 from evomerge.search_spaces.segments import SegmentsSpace, SegmentsSpaceConfig
 
+CATALOG = Path(__file__).parents[2] / "search_spaces" / "segments"
 SOURCES = {name: Source(model=f"./{name}") for name in ("base", "math", "json", "code")}
 GRIDS = (Grid((0, 4, 10), (0,)), Grid((0, 3, 6, 9), (0, 6)))
 WHERE = [{"component": "attention"}, {}]
@@ -35,6 +38,14 @@ def measured() -> Sequence[Grams]:
 def space(**keys: Any) -> SegmentsSpace:
     settings = {"base": "base", "chromosomes": WHERE} | keys
     return SegmentsSpace(config(**settings), SOURCES, grids=GRIDS, measure=measured)
+
+
+@pytest.mark.parametrize(("entry", "count"), [("one_vector", 1), ("attention_apart", 2)])
+def test_the_catalog_s_spaces(entry: str, count: int) -> None:
+    data = read_mapping(CATALOG / f"{entry}.yaml")
+    found = parse(SegmentsSpaceConfig, data, origin=entry)
+    assert len(found.chromosomes) == count
+    assert list(found.chosen(SOURCES, entry)) == list(SOURCES)
 
 
 def member() -> Table:
