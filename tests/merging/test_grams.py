@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,15 @@ def test_they_are_kept_until_a_seed_changes(family: Family, tmp_path: Path) -> N
     assert not np.array_equal(found[0].matrices, first[0].matrices)
 
 
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """Torch's threads as they were, once the test is over."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
 def test_plain_data_says_the_same(family: Family) -> None:
     request = {
         "seeds": [plain(family.math), plain(family.json)],
