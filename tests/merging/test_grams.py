@@ -14,12 +14,16 @@ from evomerge.merging import grams as measured
 from evomerge.merging.flat import flattened, grids
 from evomerge.merging.grams import matrices, measure
 from evomerge.merging.shelf import Shelf
+from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.digest import plain
 from evomerge.recipe.grid import Grams
+from evomerge.recipe.segments import Angle, Table, cross
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Chromosome, Segments
 from tests.merging.conftest import Family, tiny_tensors, write_model
 from tests.merging.test_segments import flat_vector
+from tests.recipe.test_segments import merged
 
 WHERE = [Selector(component="attention"), Selector()]
 
@@ -104,3 +108,45 @@ def test_a_seed_that_is_not_finite_is_refused(family: Family, tmp_path: Path) ->
     wrong = Source(model=str(write_model(tmp_path / "wrong", tensors)))
     with pytest.raises(SourceError, match=r"model.norm.weight' is not finite"):
         measure([family.math, wrong], family.math, WHERE, 10, Shelf(None))
+
+
+@pytest.mark.parametrize("angle", ["whole", "segment"])
+def test_a_member_of_depth_50_is_what_merging_step_by_step_gives(
+    family: Family, angle: Angle
+) -> None:
+    """Real files, two chromosomes; each step of the reference merges whole float64 vectors."""
+    seeds = [family.math, family.json, family.base]
+    grams = measure(seeds, family.math, WHERE, 200, Shelf(None))
+    flats = flattened(family.math, WHERE, "r")
+    names, sizes = ("math", "json", "base"), [flat.size for flat in flats]
+    tables = [Table.seed(names, sizes, name) for name in names]
+    vectors = [
+        [flat_vector(tiny_tensors(seed), list(flat.starts)) for flat in flats] for seed in (1, 2, 0)
+    ]
+    draws = np.random.default_rng(1)
+    for _ in range(50):
+        mate = int(draws.integers(len(tables)))
+        splits = [one.grid.below(int(draws.integers(one.grid.size))) for one in grams]
+        ratios = draws.random(2).tolist()
+        child = cross(
+            tables[-1], tables[mate], splits=splits, ratios=ratios, grams=grams, angle=angle
+        )
+        pairs = zip(vectors[-1], vectors[mate], splits, ratios, strict=True)
+        vectors.append([merged(*pair, angle) for pair in pairs])
+        tables.append(child)
+    recipe = Segments(
+        base="math",
+        inputs=dict(zip(names, seeds, strict=True)),
+        chromosomes=tuple(
+            Chromosome(
+                where=where,
+                ends=strand.ends.tolist(),
+                coefficients=dict(zip(names, strand.coefficients.T.tolist(), strict=True)),
+            )
+            for where, strand in zip(WHERE, tables[-1].chromosomes, strict=True)
+        ),
+    )
+    found = dict(MergedWeights(recipe, "float32").tensors())
+    for flat, vector in zip(flats, vectors[-1], strict=True):
+        got = flat_vector(found, list(flat.starts))
+        assert np.linalg.norm(got - vector) <= 1e-6 * np.linalg.norm(vector)
