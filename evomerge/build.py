@@ -264,6 +264,8 @@ def landmarks(job: Job) -> dict[str, Genome]:
                     f"{where}.{gene.name}: one of {', '.join(gene.choices)} is wanted"
                 )
         found[f"genome:{number}"] = encode(over, values)
+        with about(where):
+            over.recipe(found[f"genome:{number}"])
     for number, recipe in enumerate(job.warm_start.recipes):
         with about(f"warm_start.recipes.{number}: the space does not hold this recipe"):
             found[f"recipe:{number}"] = over.genome(recipe)

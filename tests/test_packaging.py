@@ -83,6 +83,15 @@ def test_a_wheel_holds_the_package_and_nothing_else(wheel_of_tree: Path) -> None
 
 
 @pytest.mark.slow
+def test_a_wheel_tells_vllm_of_stacks(wheel_of_tree: Path) -> None:
+    with ZipFile(wheel_of_tree) as archive:
+        (name,) = [one for one in archive.namelist() if one.endswith("entry_points.txt")]
+        points = archive.read(name).decode()
+    target = "evomerge = evomerge.evaluators.engines.vllm_plugin:register"
+    assert f"[vllm.general_plugins]\n{target}" in points
+
+
+@pytest.mark.slow
 def test_a_wheel_of_the_sdist_is_the_same(wheel_of_tree: Path, wheel_of_sdist: Path) -> None:
     assert contents(wheel_of_sdist) == contents(wheel_of_tree)
 

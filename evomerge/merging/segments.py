@@ -15,6 +15,7 @@ from torch import Tensor
 from evomerge.errors import CandidateError
 from evomerge.merging.bank import Bank
 from evomerge.merging.flat import embedding_of, flat_of
+from evomerge.merging.fusion import Kind
 from evomerge.merging.kernel import run, weighted_sum
 from evomerge.merging.memory import empty
 from evomerge.merging.node import Weights
@@ -44,19 +45,13 @@ class Pieces:
         size = weights[self.segments.base].numel()
         first = int(np.searchsorted(ends, start, side="right"))
         last = int(np.searchsorted(ends, start + size))
-        if first == last:
-            out, largest = self._sum(chromosome, first, weights, None, dtype)
-        else:
-            like = weights[self.segments.base]
-            out = empty(like.shape, dtype, like.device)
-            flat, largest = out.view(-1), 0.0
-            for row in range(first, last + 1):
-                begin = max(int(ends[row - 1]) - start, 0) if row else 0
-                part = slice(begin, min(int(ends[row]) - start, size))
-                flat[part], most = self._sum(chromosome, row, weights, part, dtype)
-                largest = most if not math.isfinite(most) else max(largest, most)
-        if not math.isfinite(largest):
-            raise CandidateError(f"the merged tensor {name!r} is not finite")
+        like = weights[self.segments.base]
+        out = empty(like.shape, dtype, like.device)
+        for row in range(first, last + 1):
+            begin = max(int(ends[row - 1]) - start, 0) if row else 0
+            part = slice(begin, min(int(ends[row]) - start, size))
+            if not math.isfinite(self._sum(chromosome, row, weights, part, out.view(-1)[part])):
+                raise CandidateError(f"the merged tensor {name!r} is not finite")
         return out
 
     def _sum(
@@ -64,16 +59,19 @@ class Pieces:
         chromosome: Chromosome,
         row: int,
         weights: Mapping[str, Tensor],
-        part: slice | None,
-        dtype: torch.dtype,
-    ) -> tuple[Tensor, float]:
-        """The sum in one range, and its largest magnitude; an input without a share is not read."""
+        part: slice,
+        out: Tensor,
+    ) -> float:
+        """Write the sum in one range; its largest magnitude. Who has no share is not read."""
         shares = {
             one: many[row] for one, many in sorted(chromosome.coefficients.items()) if many[row]
         } or {self.segments.base: 0.0}
-        vectors = [weights[one] if part is None else weights[one].view(-1)[part] for one in shares]
+        vectors: list[tuple[Kind, Tensor]] = [
+            ("weights", weights[one].view(-1)[part]) for one in shares
+        ]
         plan = Plan(numbers={"coefficient": list(shares.values())})
-        return run(weighted_sum, plan, None, [("weights", vector) for vector in vectors], dtype)
+        _, largest = run(weighted_sum, plan, None, vectors, out.dtype, out=out)
+        return largest
 
     def _weights(self, one: str, name: str) -> Tensor:
         source = self.segments.inputs[one]

@@ -45,7 +45,7 @@ class CmaEsConfig(Value):
     restarts: RestartRule = "none"
     """none: a run goes on for as long as its distribution can move, and only then starts over.
     ipop, bipop: it also ends where pycma sees no progress; then as `Restarts` says."""
-    discrete: Discrete = "threshold"
+    discrete: Discrete = "margin"
     """What keeps choices from being settled too early, see `Run`."""
     covariance: Covariance = "full"
     """full: n^2 numbers. separable: n, and learned faster; of genes that depend on each other it

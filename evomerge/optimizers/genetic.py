@@ -51,7 +51,8 @@ class Genetic:
     def __init__(self, config: GeneticConfig, problem: Problem) -> None:
         problem.require_one_objective("genetic")
         self._config = config
-        self._problem, self._genes = problem, problem.scalars("genetic")
+        self._problem = problem
+        self._genes = problem.scalars("genetic")
         self._questions = Questions(problem)
         self._asked: dict[int, Genome] = {}
         self._members: list[tuple[float, int, Genome]] = []

@@ -216,9 +216,7 @@ def _parametrization(library: Any, genes: Sequence[Scalar]) -> Any:
     optimizer would begin with.
     """
     parameters: dict[str, Any] = {
-        gene.name: library.p.Choice(gene.choices)
-        for gene in genes
-        if isinstance(gene, ChoiceGene)
+        gene.name: library.p.Choice(gene.choices) for gene in genes if isinstance(gene, ChoiceGene)
     }
     starts = [
         0.5 if gene.start is None else gene.unit(gene.start)

@@ -162,6 +162,12 @@ class Chromosome(Value):
                 )
         return self
 
+    def sum_of(self, name: str) -> float:
+        """An input's coefficients, summed over the elements."""
+        lengths = (end - start for start, end in pairwise((0, *self.ends)))
+        many = self.coefficients.get(name, (0.0,) * len(self.ends))
+        return sum(length * one for length, one in zip(lengths, many, strict=True))
+
 
 class Segments(Value):
     """Sum the inputs' weights with coefficients that are constant in ranges of the flat vector.
@@ -185,6 +191,13 @@ class Segments(Value):
         if not self.chromosomes or not self.chromosomes[-1].where.matches_all:
             raise ValueError("the last chromosome must match all tensors (where: {})")
         return self
+
+    def shares(self) -> dict[str, float]:
+        """Input -> its coefficient, averaged over all elements."""
+        total = sum(one.ends[-1] for one in self.chromosomes)
+        return {
+            name: sum(one.sum_of(name) for one in self.chromosomes) / total for name in self.inputs
+        }
 
 
 def _kind(data: Any) -> str:

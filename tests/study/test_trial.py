@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import Failure, Report
 from evomerge.optimizers.base import Descent
-from evomerge.recipe.genome import ChoiceGene, FloatGene
+from evomerge.recipe.genome import ChoiceGene, FloatGene, TableGene
 from evomerge.study.trial import asked_trial, outcome_attributes, to_candidate
 
 GENES = (
@@ -53,6 +53,18 @@ def test_whence_a_question_comes_is_on_record_where_it_was_said() -> None:
     assert "descent" not in asked(0.5).user_attrs
     descent = Descent(version=12, parents=(-1, 7))
     assert to_candidate(GENES, asked(0.5, descent)).descent == descent
+
+
+def test_a_table_stands_in_the_genome_and_is_no_parameter() -> None:
+    genes = (TableGene(name="table", seeds=("a", "b")), GENES[0])
+    trial = asked_trial(
+        genes, ("{...}", 0.0), origin="landmark", label=None, question=None, recipe={},
+        digest="", asked=0, asked_s=0.0,
+    )  # fmt: skip
+    assert trial.params == {"rate": pytest.approx(0.1)}
+    candidate = to_candidate(genes, trial)
+    assert candidate.genome == ("{...}", 0.0)
+    assert dict(candidate.values) == {"table": "{...}", "rate": pytest.approx(0.1)}
 
 
 @pytest.mark.parametrize("low", [0.1, 1e-3, 0.3])

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from vllm.model_executor.layers.attention import Attention
 
 from evomerge.errors import SourceError
+from evomerge.evaluators.engines.requests import check_route
 from evomerge.evaluators.engines.stack_model import obstacle
-from evomerge.recipe.route import Route
+from evomerge.recipe.route import Room, Route
 
 __all__ = ["EvomergeStackForCausalLM"]
 
@@ -32,6 +33,7 @@ class EvomergeStackForCausalLM(nn.Module):
 
     Raises:
         SourceError: layers of this family, or so configured, cannot be routed.
+        CandidateError: the route of an exported stack breaks a law.
     """
 
     def __init__(self, *, vllm_config: Any, prefix: str = "") -> None:
@@ -41,21 +43,22 @@ class EvomergeStackForCausalLM(nn.Module):
         if problem := obstacle(family, self.config):
             raise SourceError(problem)
         self.decoder = _decoder(family)(vllm_config=vllm_config, prefix=prefix)
-        self._pool = _Pool(self.decoder.model.layers)
-        self.decoder.model.layers = self._pool
+        pool = _Pool(self.decoder.model.layers)
+        self.decoder.model.layers = pool
         route = _first_route(self.config)
-        hops = getattr(self.config, "slots", len(route.layers))
-        self.slots = _slots(self._pool, hops, vllm_config)
+        room = Room(layers=len(pool), hops=getattr(self.config, "slots", len(route.layers)))
+        check_route(route, room)
+        self.slots = _slots(pool, room.hops, vllm_config)
         self.follow(route)
 
     def follow(self, route: Route) -> None:
         """Take another path: from the next forward pass on, whatever caches hold is of the old."""
-        path = [
-            _hop(self._pool[layer], slot, scale, whole=route.scaling == "stream")
+        body = self.decoder.model
+        body.layers.path = [
+            _hop(body.layers[layer], slot, scale, whole=route.scaling == "stream")
             for layer, scale, slot in zip(route.layers, route.scales, self.slots, strict=False)
         ]
-        self._pool.path = path
-        self.decoder.model.start_layer, self.decoder.model.end_layer = 0, len(path)
+        body.start_layer, body.end_layer = 0, len(route.layers)
 
     @property
     def lm_head(self) -> nn.Module:
