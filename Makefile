@@ -66,7 +66,7 @@ bench: model ## Measure what the README claims (minutes to hours; results in ben
 	$(PYTHON) benchmarks/flagship.py
 
 .PHONY: digits
-digits: install ## Run M2N2's published comparison on digits again (half an hour on two cores)
+digits: install ## Run M2N2's published comparison on digits again (an hour on two cores)
 	PYTHONPATH=benchmarks OMP_NUM_THREADS=1 $(PYTHON) examples/digits/table.py
 
 .PHONY: specialists

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -44,7 +45,10 @@ def genome(network: NDArray[np.float64]) -> Genome:
 
 def weights(genomes: Sequence[Genome]) -> NDArray[np.float64]:
     """Genomes -> (networks, PARAMETERS)."""
-    return np.array(genomes, dtype=np.float64) * (2 * REACH) - REACH
+    # Packed first: np.array of a tuple of Python's floats takes four times as long.
+    packed = [np.frombuffer(struct.pack(f"{len(one)}d", *one)) for one in genomes]
+    found: NDArray[np.float64] = np.array(packed) * (2 * REACH) - REACH
+    return found
 
 
 def checkpoints(budget: int) -> list[int]:
