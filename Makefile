@@ -67,6 +67,10 @@ bench: model ## Measure what the README claims (minutes to hours; results in ben
 	$(PYTHON) benchmarks/dataflow.py
 	$(PYTHON) benchmarks/dataflow_search.py
 
+.PHONY: digits
+digits: install ## Run M2N2's published comparison on digits again (an hour on two cores)
+	PYTHONPATH=benchmarks OMP_NUM_THREADS=1 $(PYTHON) examples/digits/table.py
+
 .PHONY: specialists
 specialists: model ## Train the adapters of examples/specialists again (hours on two cores)
 	$(PYTHON) examples/specialists/train.py

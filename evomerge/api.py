@@ -85,6 +85,7 @@ def search(
         ) as study,
     ):
         study.put("evaluator", job.evaluator.digest())
+        study.put("sources", build.fingerprints(job))
         return _go_on(job, study, executor, listener)
 
 
@@ -92,8 +93,8 @@ def resume(folder: Path | str, listener: Listener | None = None) -> Comparison:
     """Go on with a study after anything; a finished one is only compared again from its record.
 
     Raises:
-        UserError: there is no study, another process writes to it, a source has gone, or the
-            evaluator's tasks or data are not what they were.
+        UserError: there is no study, another process writes to it, a source has gone or has other
+            weights, or the evaluator's tasks or data are not what they were.
         RecordError: the optimizer does not ask what is on record.
     """
     listener = listener or Listener()
@@ -105,6 +106,7 @@ def resume(folder: Path | str, listener: Listener | None = None) -> Comparison:
                 f"{study.path}: the evaluator's tasks, data or packages have changed since the"
                 " study began, so scores could not be compared; restore them or begin anew"
             )
+        _check_sources(study, job)
         with _executor(job) as executor:
             return _go_on(job, study, executor, listener)
 
@@ -112,6 +114,17 @@ def resume(folder: Path | str, listener: Listener | None = None) -> Comparison:
 def job_of(study: Study) -> Job:
     """The resolved job that a study was made from."""
     return parse(Job, study.job, origin=f"{study.path}: job")
+
+
+def _check_sources(study: Study, job: Job) -> None:
+    """The sources have the weights that they had when the study began."""
+    before = study.get("sources") or {}
+    for name, now in build.fingerprints(job).items():
+        if before.get(name, now) != now:
+            raise UserError(
+                f"{study.path}: the weights of the source {name!r} have changed since the study"
+                " began, so its recipes would build other models; restore them or begin anew"
+            )
 
 
 def evaluate(

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import assert_never
 
+import numpy as np
+
+from evomerge.cluster.apart import apart
 from evomerge.cluster.base import Executor, Performer
 from evomerge.cluster.config import ClusterConfig, WorkerConfig
 from evomerge.cluster.local import InProcess
@@ -16,7 +19,9 @@ from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.objective import Objective
 from evomerge.evaluators.tasks import LmEvalConfig
 from evomerge.merging.adapter_fit import check_adapters
+from evomerge.merging.fingerprint import fingerprint
 from evomerge.merging.fit import check_engine_fit, check_fit
+from evomerge.merging.flat import grids
 from evomerge.merging.headers import Headers
 from evomerge.merging.inventory import read_inventory
 from evomerge.merging.names import donor, layer_count
@@ -26,7 +31,9 @@ from evomerge.merging.stacking import check_routable
 from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.registry import make
 from evomerge.recipe.check import check_methods
+from evomerge.recipe.digest import plain
 from evomerge.recipe.genome import ChoiceGene, Genome
+from evomerge.recipe.grid import Grams
 from evomerge.recipe.route import Room, in_use
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe, Stack, sources_of
@@ -34,6 +41,7 @@ from evomerge.search_spaces import baselines as reference
 from evomerge.search_spaces.base import SearchSpace, encode
 from evomerge.search_spaces.dataflow import DataFlowSpace, DataFlowSpaceConfig
 from evomerge.search_spaces.parameter import ParameterSpace, ParameterSpaceConfig
+from evomerge.search_spaces.segments import SegmentsSpace, SegmentsSpaceConfig
 
 __all__ = [
     "baselines",
@@ -42,6 +50,7 @@ __all__ = [
     "check_recipe",
     "cost",
     "executor",
+    "fingerprints",
     "landmarks",
     "objective",
     "optimizer",
@@ -52,7 +61,8 @@ __all__ = [
     "space",
 ]
 
-# Workers load torch, lm-eval and perhaps vLLM; the driver only names them.
+# What needs torch, lm-eval or vLLM runs in processes of its own; the driver only names it.
+GRAMS = "evomerge.merging.grams:matrices"
 WORKER = "evomerge.cluster.worker:Worker"
 RAY = "evomerge.cluster.ray:RayExecutor"
 
@@ -106,6 +116,11 @@ def cost(job: Job) -> dict[str, float | int]:
     }
 
 
+def fingerprints(job: Job) -> dict[str, str]:
+    """Source -> a short name for its weights, by which a resumed study knows them."""
+    return {name: fingerprint(source) for name, source in job.sources.items()}
+
+
 def recipe_cost(recipe: Recipe) -> dict[str, float | int]:
     """What building a recipe would take."""
     folders = {model_folder(source) for source in sources_of(recipe)}
@@ -125,6 +140,8 @@ def space(job: Job) -> SearchSpace:
             return ParameterSpace(job.space, job.sources, layers=layers, methods=signatures())
         case DataFlowSpaceConfig():
             return _data_flow(job.space, job)
+        case SegmentsSpaceConfig():
+            return _segments(job.space, job)
         case _:
             assert_never(job.space)
 
@@ -136,6 +153,8 @@ def skeleton(job: Job) -> Source:
             return job.sources[job.space.base or min(job.space.parents or job.sources)]
         case DataFlowSpaceConfig():
             return donor(next(iter(job.space.chosen(job.sources, "space").values())))
+        case SegmentsSpaceConfig():
+            return job.sources[job.space.donor(job.sources, "space")]
         case _:
             assert_never(job.space)
 
@@ -168,6 +187,23 @@ def _data_flow(config: DataFlowSpaceConfig, job: Job) -> DataFlowSpace:
     return DataFlowSpace(config, inputs, counts=_counts(inputs))
 
 
+def _segments(config: SegmentsSpaceConfig, job: Job) -> SegmentsSpace:
+    like, seeds = skeleton(job), config.chosen(job.sources, "space")
+    cells = grids(like, config.chromosomes, config.resolution, "space")
+    request = {
+        "seeds": [plain(one) for one in seeds.values()],
+        "like": plain(like),
+        "where": [one.model_dump(mode="json") for one in config.chromosomes],
+        "resolution": config.resolution,
+    }
+
+    def measure() -> list[Grams]:
+        found = apart(GRAMS, request)
+        return [Grams(grid, np.array(one)) for grid, one in zip(cells, found, strict=True)]
+
+    return SegmentsSpace(config, job.sources, grids=cells, measure=measure)
+
+
 def _counts(inputs: Mapping[str, Recipe]) -> dict[str, int]:
     headers = Headers()
     return {name: layer_count(one, headers) for name, one in inputs.items()}
@@ -183,6 +219,7 @@ def optimizer(job: Job, over: SearchSpace) -> Optimizer:
         budget=job.budget.candidates or job.budget.evaluations,
         workers=job.cluster.workers or 1,
         active=over.active,
+        stock=over.stock if isinstance(over, SegmentsSpace) else None,
     )
 
 
@@ -196,6 +233,10 @@ def baselines(job: Job) -> dict[str, Recipe]:
     if isinstance(job.space, DataFlowSpaceConfig):
         inputs = job.space.chosen(job.sources, "space")
         return reference.data_flow_baselines(inputs, _counts(inputs))
+    if isinstance(job.space, SegmentsSpaceConfig):
+        seeds = job.space.chosen(job.sources, "space")
+        origin = job.space.base if job.space.base not in seeds else None
+        return reference.baselines(job.sources, origin, tuple(seeds))
     parents = job.space.parents or tuple(name for name in job.sources if name != job.space.base)
     return reference.baselines(job.sources, job.space.base, parents, job.space.tokenizer)
 
@@ -223,6 +264,8 @@ def landmarks(job: Job) -> dict[str, Genome]:
                     f"{where}.{gene.name}: one of {', '.join(gene.choices)} is wanted"
                 )
         found[f"genome:{number}"] = encode(over, values)
+        with about(where):
+            over.recipe(found[f"genome:{number}"])
     for number, recipe in enumerate(job.warm_start.recipes):
         with about(f"warm_start.recipes.{number}: the space does not hold this recipe"):
             found[f"recipe:{number}"] = over.genome(recipe)

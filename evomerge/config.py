@@ -26,6 +26,7 @@ from evomerge.recipe.value import Value, parse
 from evomerge.recipe.yaml import located, parse_recipe, read_mapping, read_recipe
 from evomerge.search_spaces.dataflow import DataFlowSpaceConfig
 from evomerge.search_spaces.parameter import ParameterSpaceConfig
+from evomerge.search_spaces.segments import SegmentsSpaceConfig
 
 __all__ = ["Budget", "Job", "Select", "WarmStart", "read_job"]
 
@@ -74,7 +75,9 @@ class Job(Value):
     name: str
     seed: int = 0
     sources: Mapping[str, Source]
-    space: Annotated[ParameterSpaceConfig | DataFlowSpaceConfig, Discriminator("kind")]
+    space: Annotated[
+        ParameterSpaceConfig | DataFlowSpaceConfig | SegmentsSpaceConfig, Discriminator("kind")
+    ]
     optimizer: OptimizerConfig
     evaluator: LmEvalConfig
     objective: ObjectiveConfig = ObjectiveConfig()

@@ -12,20 +12,21 @@ crash interrupted is submitted again; what it did not is read from the record.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from evomerge.cluster.base import Executor, Work
 from evomerge.config import Budget
-from evomerge.errors import CandidateError
+from evomerge.errors import CandidateError, RecordError, UserError
 from evomerge.evaluators.base import Failure, Outcome, Report
 from evomerge.evaluators.objective import Objective
-from evomerge.optimizers.base import Answer, Fitness, Optimizer
+from evomerge.optimizers.base import Answer, Fitness, Optimizer, Question, needs_examples
 from evomerge.recipe.genome import Genome
 from evomerge.search_spaces.base import SearchSpace
 from evomerge.study.candidate import Candidate
 from evomerge.study.record import Study
-from evomerge.study.replay import restore
+from evomerge.study.replay import CandidateScores, restore, without_scores
 
 __all__ = ["Progress", "Search"]
 
@@ -75,7 +76,7 @@ class Search:
         self._study, self._space, self._optimizer = study, space, optimizer
         self._executor, self._objective = executor, objective
         self._evaluator, self._budget, self._tell = evaluator, budget, tell
-        restore(optimizer, study.candidates())
+        restore(optimizer, study.candidates(), self._scores)
         self._candidates = {one.number: one for one in study.candidates()}
         self._waiting = deque(study.unfinished())
         known = {one.label for one in self._candidates.values() if one.origin == "landmark"}
@@ -124,7 +125,7 @@ class Search:
         if not self._observed and not self._observe():
             return None
         for question in self._optimizer.ask(1):
-            return self._ask(question.genome, question=question.id)
+            return self._ask(question.genome, question=question)
         return None
 
     def _spent(self) -> bool:
@@ -152,19 +153,21 @@ class Search:
             return False
         for one in self._candidates.values():
             if one.origin == "landmark" and one.fitness is not None:
-                self._optimizer.observe(one.genome, one.fitness)
+                with _refusal_named(one):
+                    self._optimizer.observe(one.genome, one.fitness, *self._scores(one))
         self._observed = True
         return True
 
     def _ask(
-        self, genome: Genome, *, label: str | None = None, question: int | None = None
+        self, genome: Genome, *, label: str | None = None, question: Question | None = None
     ) -> Candidate:
         number = self._study.ask(
             origin="landmark" if question is None else "optimizer",
             genome=genome,
             recipe=self._space.recipe(genome),
             label=label,
-            question=question,
+            question=None if question is None else question.id,
+            descent=None if question is None else question.descent,
         )
         return self._remember(number)
 
@@ -186,10 +189,34 @@ class Search:
             except CandidateError as problem:
                 outcome = Failure(cause="candidate", message=str(problem))
         self._study.tell(candidate.number, outcome, fitness, worker=worker, attempts=attempts)
-        self._remember(candidate.number)
+        candidate = self._remember(candidate.number)
         if candidate.question is not None:
-            self._optimizer.tell([Answer(candidate.question, fitness)])
+            with _refusal_named(candidate):
+                answer = Answer(candidate.question, fitness, *self._scores(candidate))
+                self._optimizer.tell([answer])
+
+    def _scores(self, candidate: Candidate) -> CandidateScores:
+        """A candidate's scores, read from the record, if the optimizer needs them."""
+        if candidate.fitness is None or not needs_examples(self._optimizer):
+            return without_scores(candidate)
+        report = self._study.load_report(candidate.digest, self._evaluator, "search")
+        if report is None:
+            raise RecordError(
+                f"candidate {candidate.number}: its scores are no longer in"
+                f" {self._study.path / 'examples'}, and this optimizer goes by them; put the files"
+                " back or begin anew"
+            )
+        return self._objective.scores(report)
 
     def _remember(self, number: int) -> Candidate:
         self._candidates[number] = self._study.candidates()[number]
         return self._candidates[number]
+
+
+@contextmanager
+def _refusal_named(candidate: Candidate) -> Iterator[None]:
+    """What an optimizer refuses is what the evaluator or the objective says: the user's choice."""
+    try:
+        yield
+    except ValueError as problem:
+        raise UserError(f"candidate {candidate.number}: {problem}") from problem

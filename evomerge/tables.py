@@ -15,7 +15,7 @@ from rich.text import Text
 from evomerge.evaluators.base import Report
 from evomerge.recipe.path import path_text
 from evomerge.recipe.signature import Evolve, Signature
-from evomerge.recipe.tree import Stack
+from evomerge.recipe.tree import Segments, Stack
 from evomerge.study.candidate import Candidate
 from evomerge.study.choice import recorded
 from evomerge.study.comparison import Comparison
@@ -59,8 +59,12 @@ def show_study(study: Study, top: int) -> None:
     stacks = {n: recipe for n, recipe in recipes.items() if isinstance(recipe, Stack)}
     if stacks:
         out.print(_paths(stacks))
-    if len(stacks) < len(best) or not best:
-        out.print(_genes([one for one in best if one.number not in stacks]))
+    sums = {n: recipe for n, recipe in recipes.items() if isinstance(recipe, Segments)}
+    if sums:
+        out.print(_shares(sums))
+    plain = [one for one in best if one.number not in stacks | sums]
+    if plain or not best:
+        out.print(_genes(plain))
         if (hidden := len(study.genes) - SHOWN_GENES) > 0:
             out.print(f"and {hidden} more genes, which --json has")
     if chosen := study.get("winner"):
@@ -92,6 +96,17 @@ def _paths(stacks: Mapping[int, Stack]) -> Table:
     table = Table("#", "hops", Column("path", overflow="fold"), show_lines=True)
     for number, stack in stacks.items():
         table.add_row(str(number), str(len(stack.hops)), Text(path_text(stack)))
+    return table
+
+
+def _shares(sums: Mapping[int, Segments]) -> Table:
+    """How much of each input is in a sum whose coefficients change from range to range."""
+    names = list(dict.fromkeys(name for one in sums.values() for name in one.inputs))
+    table = Table("#", *names, "ranges", title="mean coefficients")
+    for number, one in sums.items():
+        shares, ranges = one.shares(), sum(len(part.ends) for part in one.chromosomes)
+        said = [f"{shares[name]:.3f}" if name in shares else "-" for name in names]
+        table.add_row(str(number), *said, str(ranges))
     return table
 
 

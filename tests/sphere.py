@@ -9,6 +9,7 @@ import argparse
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from evomerge.cluster.base import Executor, Work
 from evomerge.cluster.config import ClusterConfig
@@ -30,10 +31,11 @@ BEST = {"json": 0.3, "math": 0.8}
 
 
 class Sphere(Value):
-    """How long an evaluation takes, and where to note that one was made."""
+    """How long an evaluation takes, where to note it, and whether its examples are told."""
 
     seconds: float = 0.0
     notes: str | None = None
+    examples: bool = True
 
 
 class Performer:
@@ -52,7 +54,9 @@ class Performer:
         if max(weights.values()) > 0.98:
             return Failure(cause="candidate", message="too heavy")
         distance = sum((weights[name] - BEST[name]) ** 2 for name in BEST)
-        score = TaskScore(metric="closeness", value=1 - distance, examples=(1 - distance,))
+        each = tuple(1 - abs(weights[name] - BEST[name]) for name in BEST)
+        examples = each if self._config.examples else ()
+        score = TaskScore(metric="closeness", value=1 - distance, examples=examples)
         return Report(split=work.split, tasks={"sphere": score})
 
 
@@ -69,8 +73,9 @@ def make_space() -> ParameterSpace:
     )
 
 
-def make_optimizer(kind: str, seed: int = 5) -> Optimizer:
-    return make(configure({"kind": kind}, origin="test"), make_space().genes, seed=seed, workers=2)
+def make_optimizer(kind: str, seed: int = 5, **options: Any) -> Optimizer:
+    config = configure({"kind": kind, **options}, origin="test")
+    return make(config, make_space().genes, seed=seed, workers=2)
 
 
 def make_executor(kind: str, config: Sphere) -> Executor:

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from safetensors.torch import load_file, save_file
 
 import evomerge
+from evomerge.errors import UserError
 from evomerge.study.choice import winner
 from evomerge.study.record import Study
 from tests.merging.loadable import Loadable, check_loads
@@ -67,3 +69,16 @@ def test_a_search_over_adapters_ends_in_an_adapter(job: Path, tmp_path: Path) ->
     assert "## Scores" in (out / "README.md").read_text()
     evomerge.export_adapter(tmp_path / "study", tmp_path / "cut", rank=1)
     assert "## Scores" not in (tmp_path / "cut" / "README.md").read_text()
+
+
+def test_a_study_whose_source_changed_is_not_gone_on_with(job: Path, tmp_path: Path) -> None:
+    written = yaml.safe_load(job.read_text())
+    job.write_text(yaml.safe_dump(written | {"budget": {"candidates": 1}}))
+    evomerge.search(job, tmp_path / "study")
+    evomerge.resume(tmp_path / "study")
+    path = tmp_path / "models" / "one" / "adapter_model.safetensors"
+    save_file({name: tensor + 1 for name, tensor in load_file(path).items()}, path)
+    with pytest.raises(UserError) as caught:
+        evomerge.resume(tmp_path / "study")
+    assert "the weights of the source 'one' have changed since the study began" in str(caught.value)
+    assert "\n" not in str(caught.value)

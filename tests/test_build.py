@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import yaml
 
 from evomerge import api, build
@@ -14,12 +16,18 @@ from evomerge.config import Job, read_job
 from evomerge.errors import UserError
 from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.engines.weights import checkpoint_shapes
+from evomerge.merging.flat import flattened
 from evomerge.merging.inventory import read_inventory
 from evomerge.merging.weights import MergedWeights
+from evomerge.recipe.digest import plain
 from evomerge.recipe.route import Room
+from evomerge.recipe.segments import Table, cross
+from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Stack
 from evomerge.search_spaces.base import named
+from evomerge.search_spaces.segments import SegmentsSpace
+from tests.merging.conftest import tiny_tensors, write_model
 from tests.merging.dialects import Dialects
 from tests.test_cli import Place
 
@@ -231,3 +239,97 @@ def test_a_recipe_of_another_vocabulary_is_built_before_it_is_scored(tongues: Pl
     other = Merge.model_validate({**recipe.model_dump(mode="json"), "tokenizer": "union"})
     with pytest.raises(UserError, match=r"build the model \(evomerge merge\)"):
         api.evaluate(other, job.evaluator, split="holdout", engine=EngineConfig())
+
+
+@pytest.fixture
+def niches(place: Place) -> Place:
+    """A job over tables of two seeds."""
+    place.job["space"] = {"kind": "segments", "base": "base", "resolution": 50}
+    place.job["optimizer"] = {"kind": "random"}  # which nothing here asks
+    return place
+
+
+def test_a_space_of_tables_over_the_seeds(niches: Place) -> None:
+    niches.write()
+    job = read_job(niches.folder / "job.yaml")
+    over = build.space(job)
+    assert isinstance(over, SegmentsSpace)
+    assert list(build.landmarks(job)) == ["seed:json", "seed:math", "uniform"]
+    assert build.skeleton(job) == job.sources["base"]
+    assert build.room(job) is None
+    assert list(build.baselines(job)) == ["json", "math", "uniform merge", "task arithmetic"]
+    stock = over.stock
+    assert stock.seeds == ("json", "math")
+    assert len(stock.grids[0].edges) > 50
+    a, b = (Table.seed(stock.seeds, stock.sizes, name) for name in stock.seeds)
+    split = stock.grids[0].edges[20]
+    child = cross(a, b, splits=[split], ratios=[0.25], grams=stock.grams)
+    found = dict(MergedWeights(over.recipe((child.to_text(),)), "float32").tensors())
+    (flat,) = flattened(job.sources["math"], [Selector()], "r")
+    vectors = [
+        np.concatenate([stored[name].double().numpy().ravel() for name in flat.starts])
+        for stored in (tiny_tensors(2), tiny_tensors(1))
+    ]
+    norms = np.linalg.norm(vectors[0]) * np.linalg.norm(vectors[1])
+    omega = np.arccos(vectors[0] @ vectors[1] / norms)
+    t = np.where(np.arange(flat.size) < split, 0.25, 0.75)
+    expected = (np.sin((1 - t) * omega) * vectors[0] + np.sin(t * omega) * vectors[1]) / np.sin(
+        omega
+    )
+    got = np.concatenate([found[name].double().numpy().ravel() for name in flat.starts])
+    np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("space", "law"),
+    [
+        ({"seeds": ["math"]}, r"space.seeds: members are bred from at least two seeds, got 1"),
+        ({"seeds": ["math", "jsom"]}, r"space.seeds: 'jsom' is not .*; did you mean 'json'\?"),
+        ({"chromosomes": [{"name": "bias"}, {}]}, r"space: chromosomes.0 selects no tensor"),
+    ],
+)
+def test_seeds_that_cannot_be_crossed(niches: Place, space: dict[str, Any], law: str) -> None:
+    niches.job["space"] |= space
+    niches.write()
+    with pytest.raises(UserError, match=law):
+        build.check(read_job(niches.folder / "job.yaml"))
+
+
+def test_seeds_of_different_shapes_are_refused(niches: Place) -> None:
+    odd = niches.folder / "models" / "odd"
+    wide = {name: torch.cat([one, one]) for name, one in tiny_tensors(7).items()}
+    write_model(odd, wide)
+    niches.job["sources"]["odd"] = {"model": "models/odd"}
+    niches.write()
+    with pytest.raises(UserError) as caught:
+        build.check_recipe(
+            build.space(read_job(niches.folder / "job.yaml")).samples()[0], "job.yaml"
+        )
+    assert "has shape" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_optimizer_that_cannot_cross_refuses_a_space_of_tables(niches: Place) -> None:
+    niches.job["optimizer"] = {"kind": "cma_es"}
+    niches.write()
+    with pytest.raises(UserError, match="cma_es moves numbers and choices"):
+        build.check(read_job(niches.folder / "job.yaml"))
+
+
+def test_known_tables_and_their_recipes_are_tried_first(niches: Place) -> None:
+    niches.write()
+    over = build.space(read_job(niches.folder / "job.yaml"))
+    assert isinstance(over, SegmentsSpace)
+    genome = over.landmarks()["uniform"]
+    niches.job["warm_start"] = {
+        "landmarks": False,
+        "genomes": [{"table": genome[0]}],
+        "recipes": [plain(over.recipe(genome))],
+    }
+    niches.write()
+    job = read_job(niches.folder / "job.yaml")
+    assert build.landmarks(job) == {"genome:0": genome, "recipe:0": genome}
+    niches.job["warm_start"]["genomes"] = [{"table": "{}"}]
+    niches.write()
+    with pytest.raises(UserError, match=r"warm_start.genomes.0: not a table"):
+        build.landmarks(read_job(niches.folder / "job.yaml"))

@@ -160,11 +160,16 @@ def test_the_catalog_names_everything_and_suggests(place: Place) -> None:
     } <= set(found["operators"])
     assert set(found["optimizers"]) == {
         "cma_es",
+        "cycle_qd",
         "genetic",
+        "genetic_merge",
         "greedy_soup",
+        "map_elites",
+        "natural_niches",
         "nevergrad",
         "optuna",
         "random",
+        "random_merge",
     }
     assert "parameter_space/evollm" in found["search_spaces"]
     assert "json_math" in found["evaluators"]

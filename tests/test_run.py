@@ -19,8 +19,9 @@ import pytest
 from evomerge import run
 from evomerge.cluster.base import Done, Executor
 from evomerge.cluster.local import InProcess
+from evomerge.errors import RecordError, UserError
 from evomerge.evaluators.base import Failure, Report
-from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.optimizers.base import Answer, Fitness, Question, Scores
 from evomerge.recipe.genome import Genome
 from evomerge.study.record import Study
 from tests.sphere import Performer, Sphere, make_executor, make_optimizer, search
@@ -67,7 +68,13 @@ class Repeating:
     def tell(self, answers: Sequence[Answer]) -> None:
         pass
 
-    def observe(self, genome: Genome, fitness: Fitness) -> None:
+    def observe(
+        self,
+        genome: Genome,
+        fitness: Fitness,
+        examples: Scores | None = None,
+        tasks: Scores | None = None,
+    ) -> None:
         pass
 
     def recommend(self) -> Genome | None:
@@ -163,6 +170,45 @@ def test_a_recipe_scored_before_is_not_evaluated_again(tmp_path: Path) -> None:
         assert isinstance(study.load_report(one.digest, "e" * 64, "search"), Report)
     search(tmp_path / "s", candidates=10, executor=executor).close()
     assert notes.read_text() == before
+
+
+def niches() -> Any:
+    return make_optimizer("natural_niches", mutation=0.05, archive=8)
+
+
+def test_niches_resume_from_the_scores_on_record(tmp_path: Path) -> None:
+    """Whole, or in three sittings: the same candidates, and the same archive in the end."""
+    whole, pieces = niches(), [niches() for _ in range(3)]
+    search(tmp_path / "whole", candidates=60, executor=in_process(), optimizer=whole).close()
+    for candidates, optimizer in zip((14, 35, 60), pieces, strict=True):
+        executor = in_process()
+        search(
+            tmp_path / "pieces", candidates=candidates, executor=executor, optimizer=optimizer
+        ).close()
+    assert found(tmp_path / "whole") == found(tmp_path / "pieces")
+    ids = [[one.id for one in made.archive.members] for made in (whole, pieces[-1])]
+    assert ids[0] == ids[1]
+    with Study.open(tmp_path / "whole", write=False) as study:
+        best, asked = study.best(1)[0], study.candidates()
+    assert best.values["json.weight"] == pytest.approx(0.3, abs=0.1)
+    children = [one for one in asked if one.origin == "optimizer"]
+    assert all(one.descent is not None for one in children)
+    assert {one.descent.version for one in children if one.descent} > {1, 5}
+    assert all(one.descent is None for one in asked if one.origin == "landmark")
+
+
+def test_niches_refuse_a_record_without_scores(tmp_path: Path) -> None:
+    search(tmp_path / "s", candidates=12, executor=in_process(), optimizer=niches()).close()
+    for path in (tmp_path / "s" / "examples").iterdir():
+        path.unlink()
+    with pytest.raises(RecordError, match="candidate 0: its scores are no longer in"):
+        search(tmp_path / "s", candidates=20, executor=in_process(), optimizer=niches())
+
+
+def test_niches_refuse_an_evaluator_without_examples(tmp_path: Path) -> None:
+    executor = in_process(examples=False)
+    with pytest.raises(UserError, match="the task 'sphere' has no scores of single examples"):
+        search(tmp_path / "s", candidates=12, executor=executor, optimizer=niches())
 
 
 def _start(arguments: list[str]) -> subprocess.Popen[bytes]:

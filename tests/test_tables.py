@@ -9,9 +9,10 @@ import pytest
 from evomerge import tables
 from evomerge.evaluators.base import Failure, Outcome, Report, TaskScore
 from evomerge.merging.operators import signatures
-from evomerge.recipe.genome import FloatGene
+from evomerge.recipe.genome import FloatGene, TableGene
+from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Hop, Stack
+from evomerge.recipe.tree import Chromosome, Hop, Segments, Stack
 from evomerge.study.record import Study
 
 GENES = tuple(FloatGene(name=f"weight@layers{i}", low=0.0, high=2.0) for i in range(50))
@@ -85,6 +86,35 @@ def test_paths_stand_in_the_place_of_the_genes_that_make_them(
     assert "#1" in header
     assert "#0" not in header
     assert "and 10 more genes" in both
+
+
+def test_sums_by_range_say_how_much_of_each_input_is_in_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rest = Chromosome(ends=(20,), coefficients={"a": (1.0,)})
+    mixed = Chromosome(
+        where=Selector(component="mlp"),
+        ends=(5, 20),
+        coefficients={"a": (0.5, 0.25), "b": (0.5, 0.75)},
+    )
+    recipe = Segments(
+        base="a",
+        inputs={"a": Source(model="/a"), "b": Source(model="/b")},
+        chromosomes=(mixed, rest),
+    )
+    gene = TableGene(name="table", seeds=("a", "b"))
+    with Study.create(tmp_path / "study", name="small", job={}, genes=[gene]) as study:
+        study.ask(origin="landmark", genome=("a long text",), recipe=recipe)
+        study.tell(0, report(0.5), (0.5,), worker="w")
+    with Study.open(tmp_path / "study", write=False) as study:
+        assert study.genes == (gene,)
+        tables.show_study(study, 1)
+        data = tables.study_as_data(study, 1)
+    said = capsys.readouterr().out
+    (row,) = [one for one in said.splitlines() if "0.656" in one]
+    assert [cell.strip() for cell in row.split("│")[1:-1]] == ["0", "0.656", "0.344", "3"]
+    assert "a long text" not in said
+    assert data["best"][0]["genes"] == {"table": "a long text"}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from evomerge.errors import CandidateError
+from evomerge.errors import CandidateError, UserError
 from evomerge.evaluators.base import Report
 from evomerge.recipe.value import Value
 
@@ -67,6 +67,27 @@ class Objective:
         score_alone = total / sum(self.weights.values())
         prices = (price * _cost(report, name) for name, price in self.config.prices.items())
         return (score_alone + sum(prices), *(_cost(report, name) for name in self.config.also))
+
+    def scores(self, report: Report) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Of each example, and of each task, of the tasks that count: tasks by name, and an example
+        counts as much as any other, whatever its task's weight. Higher is better throughout.
+
+        Raises:
+            UserError: a task has no scores of single examples.
+        """
+        names = sorted(name for name, weight in self.weights.items() if weight > 0)
+        tasks = [report.tasks[name] for name in names]
+        for name, task in zip(names, tasks, strict=True):
+            if not task.examples:
+                raise UserError(
+                    f"the task {name!r} has no scores of single examples, and this optimizer"
+                    " compares models by them; use another evaluator, or {kind: cma_es}"
+                )
+        signs = [1.0 if task.higher_is_better else -1.0 for task in tasks]
+        examples = tuple(
+            sign * score for sign, task in zip(signs, tasks, strict=True) for score in task.examples
+        )
+        return examples, tuple(sign * task.value for sign, task in zip(signs, tasks, strict=True))
 
 
 def _cost(report: Report, name: Cost) -> float:

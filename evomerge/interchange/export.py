@@ -14,7 +14,7 @@ from evomerge.interchange.rules import TensorParameters, blocks, outside
 from evomerge.interchange.tokenizers import write_tokenizer
 from evomerge.recipe.selector import Place
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Merge, Recipe, Rule, Stack
+from evomerge.recipe.tree import Merge, Recipe, Rule, Segments, Stack
 
 __all__ = ["Places", "write"]
 
@@ -48,9 +48,14 @@ def _one(name: str) -> Rule:
 
 
 def _document(
-    recipe: Merge | Stack, places: Places, dtype: str, documents: list[dict[str, Any]]
+    recipe: Merge | Stack | Segments, places: Places, dtype: str, documents: list[dict[str, Any]]
 ) -> str:
     """Append the recipe's document, after those that it refers to; the name of it."""
+    if isinstance(recipe, Segments):
+        raise RecipeError(
+            "mergekit has no coefficients by range of the flat weight vector; export the model"
+            " (format: hf)"
+        )
     names = {}
     for key, one in recipe.inputs.items():
         if isinstance(one, Source):

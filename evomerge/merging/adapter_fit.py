@@ -60,7 +60,9 @@ def adapter_base(recipe: Recipe, methods: Mapping[str, Signature], *, origin: st
 def _base_below(recipe: Recipe, methods: Mapping[str, Signature], lead: str) -> Source:
     """The model that the recipe's result is an adapter on."""
     if not isinstance(recipe, Merge):
-        raise RecipeError(f"{lead}: a {recipe.kind} changes no weight by a low-rank product")
+        raise RecipeError(
+            f"{lead}: a recipe of kind {recipe.kind!r} changes no weight by a low-rank product"
+        )
     signature = methods[recipe.method]
     if signature.base not in ("origin", "optional_origin"):
         raise RecipeError(

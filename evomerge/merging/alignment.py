@@ -19,7 +19,7 @@ from evomerge.merging.vectors import Vector
 from evomerge.merging.vocabulary import has_token_rows, inputs_of, output_of
 from evomerge.recipe.digest import canonical_json, plain
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Merge, Recipe, Stack
+from evomerge.recipe.tree import Merge, Recipe, Segments, Stack
 
 __all__ = ["AlignedBank", "Alignment", "alignment_of"]
 
@@ -53,6 +53,8 @@ def _facts(recipe: Recipe) -> Any:
             return plain(recipe)
         case Stack():
             return _facts(recipe.inputs[recipe.embedding])
+        case Segments():
+            return _facts(recipe.inputs[recipe.base])
         case Merge():
             choice = recipe.tokenizer and recipe.tokenizer.model_dump(mode="json")
             inputs = {name: _facts(one) for name, one in recipe.inputs.items()}

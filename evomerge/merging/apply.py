@@ -13,8 +13,9 @@ from evomerge.merging.architecture import in_layer, place
 from evomerge.merging.bank import Bank
 from evomerge.merging.finite import is_finite
 from evomerge.merging.node import Node, Weights
+from evomerge.merging.segments import Pieces
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Merge, Recipe, Stack
+from evomerge.recipe.tree import Merge, Recipe, Segments, Stack
 
 __all__ = ["weights_of"]
 
@@ -39,6 +40,8 @@ def weights_of(recipe: Recipe, bank: Bank) -> Weights:
             return Node(recipe, bank, inputs).value
         case Stack():
             return _Layers(recipe, inputs).value
+        case Segments():
+            return Pieces(recipe, bank, inputs).value
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from evomerge.errors import RecipeError, SourceError, about
 from evomerge.merging.architecture import place
+from evomerge.merging.flat import flat_of
 from evomerge.merging.inventory import Inventory, read_inventory
 from evomerge.merging.names import donor
 from evomerge.merging.operators import signatures
@@ -25,8 +26,9 @@ from evomerge.merging.vocabulary import (
     vocabulary_of,
 )
 from evomerge.recipe.check import operands
+from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Merge, Recipe, Stack, sources_of
+from evomerge.recipe.tree import Merge, Recipe, Segments, Stack, sources_of
 
 __all__ = ["check_engine_fit", "check_fit"]
 
@@ -61,6 +63,7 @@ def check_fit(recipe: Recipe, *, origin: str) -> list[str]:
     _check_layers(recipe, inventories, origin)
     _check_statistics(recipe)
     _check_shapes(recipe, inventories, origin)
+    _check_ends(recipe, origin)
     with about(origin):
         _check_vocabularies(recipe, inventories)
     donor = inventories[tokenizer_donor(recipe)]
@@ -109,10 +112,10 @@ def _check_shapes(
     for other in others:
         if first.folder == other.folder:
             continue
-        if isinstance(recipe, Merge):
-            _check_siblings(first, other, origin)
-        else:
+        if isinstance(recipe, Stack):
             check_stackable(first, other, origin)
+        else:
+            _check_siblings(first, other, origin)
     return inventories[donor(recipe)]
 
 
@@ -193,11 +196,12 @@ def _check_layers(recipe: Recipe, inventories: dict[Source, Inventory], origin: 
         case Merge():
             counts = [_check_layers(one, inventories, origin) for one in recipe.inputs.values()]
             for number, rule in enumerate(recipe.rules):
-                if rule.where.layers and rule.where.layers[1] > counts[0]:
-                    raise RecipeError(
-                        f"{origin}: rules.{number}.where.layers: {list(rule.where.layers)} goes"
-                        f" beyond the model's {counts[0]} layers"
-                    )
+                _check_range(rule.where, counts[0], f"{origin}: rules.{number}")
+            return counts[0]
+        case Segments():
+            counts = [_check_layers(one, inventories, origin) for one in recipe.inputs.values()]
+            for number, chromosome in enumerate(recipe.chromosomes):
+                _check_range(chromosome.where, counts[0], f"{origin}: chromosomes.{number}")
             return counts[0]
         case Stack():
             layers = {n: _check_layers(r, inventories, origin) for n, r in recipe.inputs.items()}
@@ -208,6 +212,29 @@ def _check_layers(recipe: Recipe, inventories: dict[Source, Inventory], origin: 
                         f" which has {layers[hop.of]} (0 to {layers[hop.of] - 1})"
                     )
             return len(recipe.hops)
+
+
+def _check_ends(recipe: Recipe, origin: str) -> None:
+    """Rows of segments cover their chromosomes to the last element."""
+    if isinstance(recipe, Source):
+        return
+    if isinstance(recipe, Segments):
+        for number, flat in enumerate(flat_of(recipe, origin)):
+            end = recipe.chromosomes[number].ends[-1]
+            if end != flat.size:
+                raise RecipeError(
+                    f"{origin}: chromosomes.{number}.ends: the last one is {end}, and the weights"
+                    f" that it selects are {flat.size}"
+                )
+    for name, child in recipe.inputs.items():
+        _check_ends(child, f"{origin}: inputs.{name}")
+
+
+def _check_range(where: Selector, layers: int, origin: str) -> None:
+    if where.layers and where.layers[1] > layers:
+        raise RecipeError(
+            f"{origin}.where.layers: {list(where.layers)} goes beyond the model's {layers} layers"
+        )
 
 
 def _check_statistics(recipe: Recipe) -> None:

@@ -42,17 +42,20 @@ def run(
     vectors: Sequence[tuple[Kind, Tensor | None]],
     dtype: torch.dtype,
     keys: Sequence[tuple[int, int]] = (),
+    out: Tensor | None = None,
 ) -> tuple[Tensor, float]:
-    """The merged tensor, new and rounded to `dtype`, and its largest magnitude (NaN if one is).
+    """The merged tensor, rounded to `dtype`, and its largest magnitude (NaN if one is).
 
     Args:
         origin: the base's weights as stored; None where the vectors are weights to be combined.
         vectors: (kind, tensor) of the origin's shape; the tensor is None where it is nothing.
         keys: of the draws, a pair an operand, where the plan is random.
+        out: where to write it, of this shape and type; a new tensor where left out.
     """
     there = [tensor for _, tensor in vectors if tensor is not None]
     like = there[0] if origin is None else origin
-    out = empty(like.shape, dtype, like.device)
+    if out is None:
+        out = empty(like.shape, dtype, like.device)
     size = out.numel()
     if not size:
         return out, 0.0

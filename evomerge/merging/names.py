@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from evomerge.merging.architecture import in_layer, place
 from evomerge.merging.headers import Headers
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Merge, Recipe, Stack
+from evomerge.recipe.tree import Merge, Recipe, Segments, Stack
 
 __all__ = ["donor", "layer_count", "layer_kinds", "stem", "tensor_names"]
 
@@ -20,7 +20,7 @@ def donor(recipe: Recipe) -> Source:
     match recipe:
         case Source():
             return recipe
-        case Merge():
+        case Merge() | Segments():
             return donor(recipe.inputs[recipe.base or min(recipe.inputs)])
         case Stack():
             return donor(recipe.inputs[recipe.embedding])
@@ -31,7 +31,7 @@ def tensor_names(recipe: Recipe, headers: Headers) -> Iterator[str]:
     match recipe:
         case Source():
             yield from sorted(headers.inventory(recipe).tensors)
-        case Merge():
+        case Merge() | Segments():
             yield from tensor_names(recipe.inputs[recipe.base or min(recipe.inputs)], headers)
         case Stack():
             names = list(tensor_names(recipe.inputs[recipe.embedding], headers))
@@ -48,7 +48,7 @@ def stem(recipe: Recipe, name: str) -> tuple[Source, str]:
     match recipe:
         case Source():
             return recipe, name
-        case Merge():
+        case Merge() | Segments():
             return stem(recipe.inputs[recipe.base or min(recipe.inputs)], name)
         case Stack():
             at = place(name)
@@ -64,7 +64,7 @@ def layer_count(recipe: Recipe, headers: Headers) -> int:
     match recipe:
         case Source():
             return headers.inventory(recipe).layers
-        case Merge():
+        case Merge() | Segments():
             return layer_count(recipe.inputs[recipe.base or min(recipe.inputs)], headers)
         case Stack():
             return len(recipe.hops)
@@ -76,7 +76,7 @@ def layer_kinds(recipe: Recipe, headers: Headers) -> list[str]:
         case Source():
             config = headers.inventory(recipe).config
             return list(config.get("text_config", config).get("layer_types") or ())
-        case Merge():
+        case Merge() | Segments():
             return layer_kinds(recipe.inputs[recipe.base or min(recipe.inputs)], headers)
         case Stack():
             kinds = {name: layer_kinds(one, headers) for name, one in recipe.inputs.items()}

@@ -18,7 +18,7 @@ from evomerge.merging.architecture import place
 from evomerge.merging.inventory import Inventory, TensorInfo, vocabulary_digest
 from evomerge.recipe.source import Source
 from evomerge.recipe.tokenizer import BASE, UNION, TokenizerChoice
-from evomerge.recipe.tree import Merge, Recipe, Stack
+from evomerge.recipe.tree import Merge, Recipe, Segments, Stack
 
 __all__ = [
     "TOKENIZER",
@@ -109,6 +109,8 @@ def tokenizer_donor(recipe: Recipe) -> Source:
             return tokenizer_donor(recipe.inputs[_donor(recipe)])
         case Stack():
             return tokenizer_donor(recipe.inputs[recipe.embedding])
+        case Segments():
+            return tokenizer_donor(recipe.inputs[recipe.base])
 
 
 def vocabulary_of(recipe: Recipe, inventory: Callable[[Source], Inventory]) -> Vocabulary:
@@ -122,6 +124,8 @@ def vocabulary_of(recipe: Recipe, inventory: Callable[[Source], Inventory]) -> V
             return read_vocabulary(inventory(recipe))
         case Stack():
             return vocabulary_of(recipe.inputs[recipe.embedding], inventory)
+        case Segments():
+            return vocabulary_of(recipe.inputs[recipe.base], inventory)
         case Merge():
             if recipe.tokenizer is None:
                 return vocabulary_of(recipe.inputs[_donor(recipe)], inventory)

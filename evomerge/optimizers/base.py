@@ -23,10 +23,23 @@ from typing import Protocol
 
 from evomerge.recipe.genome import Genome
 
-__all__ = ["Answer", "Fitness", "Optimizer", "Question"]
+__all__ = ["Answer", "Descent", "Fitness", "Optimizer", "Question", "Scores", "needs_examples"]
 
 Fitness = tuple[float, ...]
 """One number or several; each is maximised."""
+Scores = tuple[float, ...]
+"""One number an example, or one a task, in an order that is the same for all candidates: tasks by
+name, and a task's examples as the evaluator has them. Higher is better."""
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Whence a question comes, where an optimizer crosses members that it keeps."""
+
+    version: int
+    """How often what it keeps had changed by then: answers may have come in since."""
+    parents: tuple[int, ...]
+    """Ids of the questions that the parents were; -1 - k is the k-th observation, from 0."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +48,21 @@ class Question:
 
     id: int
     genome: Genome
+    descent: Descent | None = None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a question; `fitness` is None where the candidate failed."""
+    """What became of a question; `fitness` is None where the candidate failed.
+
+    The scores that the fitness was made of come with it for optimizers that `needs_examples`, and
+    may be left out for the others.
+    """
 
     id: int
     fitness: Fitness | None
+    examples: Scores | None = None
+    tasks: Scores | None = None
 
 
 class Optimizer(Protocol):
@@ -56,10 +76,17 @@ class Optimizer(Protocol):
 
         Raises:
             ValueError: an id that was never asked, was told already, or stands twice; a fitness of
-                the wrong length or not finite. Nothing has been told then.
+                the wrong length or not finite; scores that are missing where they are needed, not
+                finite, or of another length than before. Nothing has been told then.
         """
 
-    def observe(self, genome: Genome, fitness: Fitness) -> None:
+    def observe(
+        self,
+        genome: Genome,
+        fitness: Fitness,
+        examples: Scores | None = None,
+        tasks: Scores | None = None,
+    ) -> None:
         """A point it did not ask for and whose fitness is known: a warm start.
 
         Called before the first `ask` only.
@@ -67,3 +94,8 @@ class Optimizer(Protocol):
 
     def recommend(self) -> Genome | None:
         """A genome that it believes in without having tried it (a distribution's mean), if any."""
+
+
+def needs_examples(optimizer: Optimizer) -> bool:
+    """Whether its answers and observations must carry scores: it says so by an attribute."""
+    return bool(getattr(optimizer, "needs_examples", False))

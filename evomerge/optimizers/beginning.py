@@ -8,12 +8,12 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from evomerge.recipe.genome import ChoiceGene, Gene, Genome
+from evomerge.recipe.genome import ChoiceGene, Genome, Scalar
 
 __all__ = ["beginning", "sampled", "says_where"]
 
 
-def beginning(genes: Sequence[Gene], mean: float, sigma: float) -> NDArray[np.float64]:
+def beginning(genes: Sequence[Scalar], mean: float, sigma: float) -> NDArray[np.float64]:
     """(genes,): `mean`, but a float's start, and where N(., sigma^2) gives a choice its odds.
 
     Exactly so for two choices, x > 0.5 being the second. The intervals of more lie in a row, and
@@ -22,12 +22,12 @@ def beginning(genes: Sequence[Gene], mean: float, sigma: float) -> NDArray[np.fl
     return np.array([_beginning(gene, mean, sigma) for gene in genes])
 
 
-def says_where(genes: Sequence[Gene]) -> NDArray[np.bool_]:
+def says_where(genes: Sequence[Scalar]) -> NDArray[np.bool_]:
     """(genes,): which say where a search begins, by a start or by odds."""
     return np.array([(g.odds if isinstance(g, ChoiceGene) else g.start) is not None for g in genes])
 
 
-def sampled(genes: Sequence[Gene], sigma: float, rng: np.random.Generator) -> Genome:
+def sampled(genes: Sequence[Scalar], sigma: float, rng: np.random.Generator) -> Genome:
     """Independent values: of a choice by its odds, of a float normal around its start.
 
     Without odds or a start uniform.
@@ -36,7 +36,7 @@ def sampled(genes: Sequence[Gene], sigma: float, rng: np.random.Generator) -> Ge
     return tuple(_quantile(gene, sigma, float(u)) for gene, u in zip(genes, point, strict=True))
 
 
-def _quantile(gene: Gene, sigma: float, u: float) -> float | str:
+def _quantile(gene: Scalar, sigma: float, u: float) -> float | str:
     if isinstance(gene, ChoiceGene):
         odds = gene.odds or (1 / len(gene.choices),) * len(gene.choices)
         place = int(np.searchsorted(np.cumsum(odds), u, side="right"))
@@ -46,7 +46,7 @@ def _quantile(gene: Gene, sigma: float, u: float) -> float | str:
     return min(max(NormalDist(gene.unit(gene.start), sigma).inv_cdf(u), 0.0), 1.0)
 
 
-def _beginning(gene: Gene, mean: float, sigma: float) -> float:
+def _beginning(gene: Scalar, mean: float, sigma: float) -> float:
     if not isinstance(gene, ChoiceGene):
         return mean if gene.start is None else gene.unit(gene.start)
     if gene.odds is None:

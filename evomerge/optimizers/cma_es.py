@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.optimizers.base import Answer, Fitness, Question, Scores
 from evomerge.optimizers.beginning import beginning, says_where
 from evomerge.optimizers.cma_run import Covariance, Discrete, Mode, Run
 from evomerge.optimizers.failure import worse_than
@@ -67,7 +67,7 @@ class CmaEs:
     def __init__(self, config: CmaEsConfig, problem: Problem) -> None:
         problem.require_one_objective("cma_es")
         self._rule = config.restarts
-        self._genes = problem.genes
+        self._genes = problem.scalars("cma_es")
         self._active = problem.active if config.conditional else None
         self._mode = Mode(discrete=config.discrete, covariance=config.covariance)
         self._questions = Questions(problem)
@@ -75,9 +75,9 @@ class CmaEs:
         popsize = config.popsize or 4 + int(3 * np.log(len(problem.genes)))
         # pycma fails in one dimension sooner or later: a single gene has an idle companion.
         mean = np.full(max(len(problem.genes), 2), config.mean)
-        mean[: len(problem.genes)] = beginning(problem.genes, config.mean, config.sigma)
+        mean[: len(problem.genes)] = beginning(self._genes, config.mean, config.sigma)
         settled = np.zeros(len(mean), dtype=bool)
-        settled[: len(problem.genes)] = says_where(problem.genes)
+        settled[: len(problem.genes)] = says_where(self._genes)
         self._start = Start(mean, config.sigma, popsize)
         self._restarts = Restarts(self._rule, self._start, self._rng, settled)
         self._run: Run | None = None
@@ -106,7 +106,13 @@ class CmaEs:
         if self._fitness and not self._waiting and not self._questions.open:
             self._update()
 
-    def observe(self, genome: Genome, fitness: Fitness) -> None:
+    def observe(
+        self,
+        genome: Genome,
+        fitness: Fitness,
+        examples: Scores | None = None,
+        tasks: Scores | None = None,
+    ) -> None:
         self._questions.check_observed(genome, fitness)
         self._tried.add(genome)
         if self._observed is None or fitness[0] > self._observed[0]:

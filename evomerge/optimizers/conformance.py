@@ -15,17 +15,24 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from evomerge.errors import EvomergeError
-from evomerge.optimizers.base import Answer, Fitness, Optimizer, Question
+from evomerge.optimizers.base import (
+    Answer,
+    Fitness,
+    Optimizer,
+    Question,
+    Scores,
+    needs_examples,
+)
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
 
-__all__ = ["FLOATS", "LAWS", "MIXED", "ONE", "LawBroken", "Subject", "fitness_of"]
+__all__ = ["FLOATS", "LAWS", "MIXED", "ONE", "LawBroken", "Subject", "fitness_of", "scores_of"]
 
 FLOATS: tuple[Gene, ...] = tuple(FloatGene(name=f"x{i}", low=0, high=1) for i in range(6))
 ONE: tuple[Gene, ...] = FLOATS[:1]
@@ -73,6 +80,10 @@ class Subject:
     def fitness(self, question: Question) -> Fitness:
         return fitness_of(question.genome, self.objectives)
 
+    def answer(self, question: Question) -> Answer:
+        """With all that an optimizer may need."""
+        return Answer(question.id, self.fitness(question), *scores_of(question.genome))
+
 
 def fitness_of(genome: Genome, objectives: int = 1) -> Fitness:
     """Less the squared distance to 0.3 in every float, and 0.1 less for any but one category.
@@ -84,6 +95,15 @@ def fitness_of(genome: Genome, objectives: int = 1) -> Fitness:
     return tuple(
         -categories - sum((x - TARGET - 0.1 * k) ** 2 for x in floats) for k in range(objectives)
     )
+
+
+def scores_of(genome: Genome) -> tuple[Scores, Scores]:
+    """How near each gene is to its best, as the scores of an example; and two tasks of these."""
+    examples = tuple(
+        float(x in ("ties", "sum")) if isinstance(x, str) else 1 - abs(x - TARGET) for x in genome
+    )
+    halves = examples[::2], examples[1::2] or examples
+    return examples, tuple(sum(half) / len(half) for half in halves)
 
 
 def genomes_are_valid(subject: Subject) -> None:
@@ -103,7 +123,7 @@ def batching_is_invisible(subject: Subject) -> None:
         _require(0 < len(batch) <= limit, f"ask({limit}) gave {len(batch)} with nothing open")
         _require(batch == singles, f"ask({limit}) and {limit} times ask(1) differ")
         for optimizer in (together, one_by_one):
-            optimizer.tell([Answer(q.id, subject.fitness(q)) for q in batch])
+            optimizer.tell([subject.answer(q) for q in batch])
 
 
 def replays(subject: Subject) -> None:
@@ -117,7 +137,7 @@ def replays(subject: Subject) -> None:
 
     def disturb(optimizer: Optimizer) -> None:
         optimizer.recommend()
-        other.tell([Answer(q.id, subject.fitness(q)) for q in other.ask(2)])
+        other.tell([subject.answer(q) for q in other.ask(2)])
 
     disturbed = _search(subject, subject.new(), disorder=1, failing=7, between=disturb)
     _require(alone == disturbed, "a replay asks the same questions")
@@ -133,19 +153,23 @@ def order_of_arrival_is_invisible(subject: Subject) -> None:
 
 
 def bad_tells_change_nothing(subject: Subject) -> None:
-    """Duplicates, unknown and closed ids, wrong and non-finite fitness: ValueError, no trace."""
+    """Duplicates, unknown and closed ids, wrong and non-finite fitness: ValueError, no trace.
+
+    So with scores that are missing, not finite or too few, where the optimizer needs them.
+    """
     spared, abused = subject.new(), subject.new()
     for round_ in range(4):
         questions = abused.ask(3)
         _require(questions == spared.ask(3), f"round {round_}: a refused tell left a trace")
-        good = [Answer(q.id, subject.fitness(q)) for q in questions]
+        good = [subject.answer(q) for q in questions]
         first, rest, width = good[0], good[1:], subject.objectives
         wrong = [(1.0,) * (width + 1), (), (math.nan,) * width, (math.inf,) * width]
         for bad in (
             [first, *rest, first],
-            [*good, Answer(10_000, first.fitness)],
-            [*good, Answer(-1, first.fitness)],
-            *([*rest, Answer(first.id, fitness)] for fitness in wrong),
+            [*good, replace(first, id=10_000)],
+            [*good, replace(first, id=-1)],
+            *([*rest, replace(first, fitness=fitness)] for fitness in wrong),
+            *([*rest, one] for one in _without_scores(first) if needs_examples(abused)),
         ):
             _refused(partial(abused.tell, bad), f"tell({bad})")
         for optimizer in (spared, abused):
@@ -186,7 +210,8 @@ def globals_are_untouched(subject: Subject) -> None:
     np.random.seed(3)
     before = _global_state()
     optimizer = subject.new()
-    optimizer.observe(_middle(subject.genes), (0.0,) * subject.objectives)
+    middle = _middle(subject.genes)
+    optimizer.observe(middle, (0.0,) * subject.objectives, *scores_of(middle))
     _search(subject, optimizer, limit=60, failing=9)
     optimizer.recommend()
     _require(before == _global_state(), "the global random generators were used")
@@ -197,7 +222,7 @@ def observes_before_asking(subject: Subject) -> None:
     optimizer = subject.new()
     middle = _middle(subject.genes)
     worth = fitness_of(middle, subject.objectives)
-    optimizer.observe(middle, worth)
+    optimizer.observe(middle, worth, *scores_of(middle))
     nothing_like_it = tuple(0.5 if isinstance(x, str) else "?" for x in middle)
     for genome, fitness, what in (
         (middle[:-1], worth, "an observation without a gene"),
@@ -205,10 +230,14 @@ def observes_before_asking(subject: Subject) -> None:
         (middle, (*worth, 0.0), "an observation with one fitness too many"),
         (middle, (math.nan,) * len(worth), "an observation that is not finite"),
     ):
-        _refused(partial(optimizer.observe, genome, fitness), what)
-    optimizer.observe(tuple(_edge(gene) for gene in subject.genes), worth)
+        _refused(partial(optimizer.observe, genome, fitness, *scores_of(middle)), what)
+    if needs_examples(optimizer):
+        _refused(partial(optimizer.observe, middle, worth), "an observation without scores")
+    edge = tuple(_edge(gene) for gene in subject.genes)
+    optimizer.observe(edge, worth, *scores_of(edge))
     _search(subject, optimizer, limit=40)
-    _refused(partial(optimizer.observe, middle, worth), "an observation after the first ask")
+    late = partial(optimizer.observe, middle, worth, *scores_of(middle))
+    _refused(late, "an observation after the first ask")
 
 
 def recommends_a_genome(subject: Subject) -> None:
@@ -291,7 +320,18 @@ def _generations(subject: Subject, disorder: int) -> list[Question]:
 
 def _answer(subject: Subject, question: Question, failing: int | None) -> Answer:
     failed = failing is not None and question.id % failing == failing - 1
-    return Answer(question.id, None if failed else subject.fitness(question))
+    return Answer(question.id, None) if failed else subject.answer(question)
+
+
+def _without_scores(answer: Answer) -> list[Answer]:
+    """The same answer with scores that say too little."""
+    examples, tasks = answer.examples or (), answer.tasks or ()
+    return [
+        replace(answer, examples=None, tasks=None),
+        replace(answer, examples=(), tasks=()),
+        replace(answer, examples=(*examples, 1.0), tasks=(*tasks, 1.0)),
+        replace(answer, examples=(math.nan, *examples[1:]), tasks=(math.nan, *tasks[1:])),
+    ]
 
 
 def _check_genome(genes: Sequence[Gene], genome: Genome) -> None:

@@ -13,11 +13,11 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.optimizers.base import Answer, Fitness, Question, Scores
 from evomerge.optimizers.beginning import sampled
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.questions import Questions
-from evomerge.recipe.genome import ChoiceGene, Gene, Genome
+from evomerge.recipe.genome import ChoiceGene, Genome, Scalar
 from evomerge.recipe.value import Value
 
 __all__ = ["Genetic", "GeneticConfig"]
@@ -52,6 +52,7 @@ class Genetic:
         problem.require_one_objective("genetic")
         self._config = config
         self._problem = problem
+        self._genes = problem.scalars("genetic")
         self._questions = Questions(problem)
         self._asked: dict[int, Genome] = {}
         self._members: list[tuple[float, int, Genome]] = []
@@ -71,7 +72,13 @@ class Genetic:
             if answer.fitness is not None:
                 self._join(answer.fitness[0], answer.id, genome)
 
-    def observe(self, genome: Genome, fitness: Fitness) -> None:
+    def observe(
+        self,
+        genome: Genome,
+        fitness: Fitness,
+        examples: Scores | None = None,
+        tasks: Scores | None = None,
+    ) -> None:
         self._questions.check_observed(genome, fitness)
         self._observed += 1
         self._join(fitness[0], self._observed - 2**62, genome)
@@ -88,7 +95,7 @@ class Genetic:
         stream = np.random.SeedSequence(self._problem.seed, spawn_key=(i,))
         rng = np.random.default_rng(stream)
         if not self._members or i < self._config.population - self._observed:
-            return sampled(self._problem.genes, self._config.sigma, rng)
+            return sampled(self._genes, self._config.sigma, rng)
         child = self._parent(rng)
         if rng.random() < self._config.crossover:
             other, mask = self._parent(rng), rng.random(len(child)) < 0.5
@@ -108,10 +115,10 @@ class Genetic:
         count = rng.choice(counts, p=odds / odds.sum())
         child = list(genome)
         for at in rng.choice(matters, count, replace=False):
-            child[at] = self._changed(self._problem.genes[at], genome[at], rng)
+            child[at] = self._changed(self._genes[at], genome[at], rng)
         return tuple(child)
 
-    def _changed(self, gene: Gene, value: float | str, rng: np.random.Generator) -> float | str:
+    def _changed(self, gene: Scalar, value: float | str, rng: np.random.Generator) -> float | str:
         if isinstance(gene, ChoiceGene):
             return str(rng.choice([choice for choice in gene.choices if choice != value]))
         return min(max(float(value) + self._config.sigma * rng.standard_normal(), 0.0), 1.0)

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from evomerge.errors import ConfigError
-from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.optimizers.base import Answer, Fitness, Question, Scores
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.questions import Questions
 from evomerge.recipe.genome import FloatGene, Genome
@@ -16,7 +16,7 @@ from evomerge.recipe.value import Value
 
 __all__ = ["GreedySoup", "GreedySoupConfig"]
 
-Scores = list[float | None]
+Told = list[float | None]
 """Of a batch of genomes, None where one failed."""
 
 
@@ -36,7 +36,7 @@ class GreedySoup:
 
     def __init__(self, config: GreedySoupConfig, problem: Problem) -> None:
         problem.require_one_objective("greedy_soup")
-        for gene in problem.genes:
+        for gene in problem.scalars("greedy_soup"):
             if not isinstance(gene, FloatGene) or gene.low != 0 or gene.log:
                 raise ConfigError(
                     f"greedy_soup puts inputs in or leaves them out, by weights that begin at 0;"
@@ -65,7 +65,13 @@ class GreedySoup:
             self._first += len(self._batch)
             self._batch = self._cooking.send(scores)
 
-    def observe(self, genome: Genome, fitness: Fitness) -> None:
+    def observe(
+        self,
+        genome: Genome,
+        fitness: Fitness,
+        examples: Scores | None = None,
+        tasks: Scores | None = None,
+    ) -> None:
         self._questions.check_observed(genome, fitness)
         self._known[genome] = fitness[0]
         self._cooking = self._cook()
@@ -74,7 +80,7 @@ class GreedySoup:
     def recommend(self) -> Genome | None:
         return None
 
-    def _cook(self) -> Generator[list[Genome], Scores, None]:
+    def _cook(self) -> Generator[list[Genome], Told, None]:
         """Yields genomes to be tried, is sent their scores; never ends."""
         alone: dict[int, float] = {}
         unknown = []
@@ -101,7 +107,7 @@ class GreedySoup:
 
     def _stirred(
         self, soup: set[int], best: float, order: Sequence[int]
-    ) -> Generator[list[Genome], Scores, tuple[set[int], float]]:
+    ) -> Generator[list[Genome], Told, tuple[set[int], float]]:
         """The soup after each input in turn was put in or taken out, where that scored higher."""
         for i in order:
             tried = soup ^ {i}

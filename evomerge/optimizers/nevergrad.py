@@ -17,12 +17,12 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from evomerge.errors import ConfigError, did_you_mean
-from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.optimizers.base import Answer, Fitness, Question, Scores
 from evomerge.optimizers.failure import worse_than
 from evomerge.optimizers.isolation import Isolation
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.questions import Questions
-from evomerge.recipe.genome import ChoiceGene, Genome
+from evomerge.recipe.genome import ChoiceGene, Genome, Scalar
 from evomerge.recipe.value import Value
 
 __all__ = ["Nevergrad", "NevergradConfig"]
@@ -68,7 +68,7 @@ class Nevergrad:
                 f"{did_you_mean(config.optimizer, registry)}"
             )
         self._kind = registry[config.optimizer]
-        self._problem = problem
+        self._problem, self._genes = problem, problem.scalars("nevergrad")
         self._questions = Questions(problem)
         self._isolation = Isolation(problem.seed)
         self._limit = 1 if self._kind.no_parallelization else problem.workers
@@ -104,7 +104,13 @@ class Nevergrad:
         self._questions.close(answers)
         self._untold += answers
 
-    def observe(self, genome: Genome, fitness: Fitness) -> None:
+    def observe(
+        self,
+        genome: Genome,
+        fitness: Fitness,
+        examples: Scores | None = None,
+        tasks: Scores | None = None,
+    ) -> None:
         self._questions.check_observed(genome, fitness)
         self._tried.add(genome)
         with self._isolation(), suppress(self._library.errors.TellNotAskedNotSupportedError):
@@ -127,7 +133,7 @@ class Nevergrad:
         return None if genome in self._tried else genome
 
     def _begin(self) -> Any:
-        space = _parametrization(self._library, self._problem)
+        space = _parametrization(self._library, self._genes)
         return self._kind(space, budget=self._problem.budget, num_workers=self._limit)
 
     def _next(self) -> Any:
@@ -166,11 +172,11 @@ class Nevergrad:
             candidate.value[gene.name]
             if isinstance(gene, ChoiceGene)
             else min(max(float(next(floats)), 0.0), 1.0)
-            for gene in self._problem.genes
+            for gene in self._genes
         )
 
     def _value(self, genome: Genome) -> dict[str, Any]:
-        pairs = list(zip(self._problem.genes, genome, strict=True))
+        pairs = list(zip(self._genes, genome, strict=True))
         value: dict[str, Any] = {g.name: v for g, v in pairs if isinstance(g, ChoiceGene)}
         if floats := [v for g, v in pairs if not isinstance(g, ChoiceGene)]:
             value[FLOATS] = np.array(floats)
@@ -202,7 +208,7 @@ def _daemonic(call: Callable[[], T]) -> T:
     return outcome.result()
 
 
-def _parametrization(library: Any, problem: Problem) -> Any:
+def _parametrization(library: Any, genes: Sequence[Scalar]) -> Any:
     """One array for all floats (a scalar each took 285 ms a question at 300 genes, this 1 ms).
 
     It has the scalar's own settings: sigma 1/6, and initial samples from the whole range. Starts
@@ -210,13 +216,11 @@ def _parametrization(library: Any, problem: Problem) -> Any:
     optimizer would begin with.
     """
     parameters: dict[str, Any] = {
-        gene.name: library.p.Choice(gene.choices)
-        for gene in problem.genes
-        if isinstance(gene, ChoiceGene)
+        gene.name: library.p.Choice(gene.choices) for gene in genes if isinstance(gene, ChoiceGene)
     }
     starts = [
         0.5 if gene.start is None else gene.unit(gene.start)
-        for gene in problem.genes
+        for gene in genes
         if not isinstance(gene, ChoiceGene)
     ]
     if starts:

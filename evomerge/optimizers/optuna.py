@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from evomerge.errors import ConfigError, did_you_mean
-from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.optimizers.base import Answer, Fitness, Question, Scores
 from evomerge.optimizers.isolation import Isolation, quiet
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.questions import Questions
@@ -56,7 +56,7 @@ class Optuna:
             gene.name: self._optuna.distributions.CategoricalDistribution(gene.choices)
             if isinstance(gene, ChoiceGene)
             else self._optuna.distributions.FloatDistribution(0.0, 1.0)
-            for gene in problem.genes
+            for gene in problem.scalars("optuna")
         }
         kind, arguments = _sampler(self._optuna.samplers, config, problem.seed)
         try:
@@ -89,7 +89,13 @@ class Optuna:
                 else:
                     self._search.tell(answer.id + self._observed, answer.fitness)
 
-    def observe(self, genome: Genome, fitness: Fitness) -> None:
+    def observe(
+        self,
+        genome: Genome,
+        fitness: Fitness,
+        examples: Scores | None = None,
+        tasks: Scores | None = None,
+    ) -> None:
         self._questions.check_observed(genome, fitness)
         names = [gene.name for gene in self._problem.genes]
         with self._isolation():

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from evomerge.errors import ConfigError
-from evomerge.recipe.genome import Gene, Genome
+from evomerge.recipe.genome import Gene, Genome, Scalar, TableGene
+from evomerge.recipe.stock import Stock
 
 __all__ = ["Problem"]
 
@@ -17,7 +18,8 @@ class Problem:
 
     `workers` (questions in flight at once) and `budget` (questions in all, None: unknown) are
     estimates: some optimizers plan with them, none may rely on them. `active` says which genes
-    matter at a genome (`SearchSpace.active`); None: all of them, everywhere.
+    matter at a genome (`SearchSpace.active`); None: all of them, everywhere. `stock` is what tables
+    are crossed over, where there is a `TableGene`.
     """
 
     genes: tuple[Gene, ...]
@@ -26,6 +28,7 @@ class Problem:
     workers: int = 1
     budget: int | None = None
     active: Callable[[Genome], Sequence[bool]] | None = None
+    stock: Stock | None = None
 
     def __post_init__(self) -> None:
         if not self.genes:
@@ -47,3 +50,18 @@ class Problem:
                 "weigh them into one, or use an optimizer for several, such as "
                 "{kind: optuna, sampler: NSGAIISampler}"
             )
+
+    def scalars(self, optimizer: str) -> tuple[Scalar, ...]:
+        """The genes, for optimizers that draw or move each by itself.
+
+        Raises:
+            ConfigError: the search is over tables of coefficients, which have to be crossed.
+        """
+        found = tuple(gene for gene in self.genes if not isinstance(gene, TableGene))
+        if len(found) < len(self.genes):
+            raise ConfigError(
+                f"{optimizer} moves numbers and choices, and this space holds members that are"
+                " bred from seeds; use an optimizer that crosses members, such as"
+                " {kind: natural_niches}"
+            )
+        return found

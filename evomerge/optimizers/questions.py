@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.optimizers.base import Answer, Descent, Fitness, Question
 from evomerge.optimizers.problem import Problem
-from evomerge.recipe.genome import ChoiceGene, Genome
+from evomerge.recipe.genome import ChoiceGene, Genome, TableGene
 
 __all__ = ["Questions"]
 
@@ -30,9 +30,9 @@ class Questions:
         """How many were asked and not told."""
         return len(self._open)
 
-    def ask(self, genomes: Iterable[Genome]) -> list[Question]:
+    def ask(self, genomes: Iterable[Genome], descent: Descent | None = None) -> list[Question]:
         """Number the genomes and open them."""
-        questions = [Question(self.asked + i, genome) for i, genome in enumerate(genomes)]
+        questions = [Question(self.asked + i, genome, descent) for i, genome in enumerate(genomes)]
         self.asked += len(questions)
         self._open.update(question.id for question in questions)
         return questions
@@ -71,6 +71,9 @@ class Questions:
             if isinstance(gene, ChoiceGene):
                 if value not in gene.choices:
                     raise ValueError(f"gene {gene.name!r} is one of {gene.choices}, got {value!r}")
+            elif isinstance(gene, TableGene):
+                if not isinstance(value, str):
+                    raise ValueError(f"gene {gene.name!r} is the text of a table, got {value!r}")
             elif isinstance(value, str) or not 0 <= value <= 1:
                 raise ValueError(f"gene {gene.name!r} lies in [0, 1], got {value!r}")
         self._check_fitness("an observation", fitness)

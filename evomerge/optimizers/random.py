@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.optimizers.base import Answer, Fitness, Question, Scores
 from evomerge.optimizers.beginning import sampled
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.questions import Questions
@@ -32,6 +32,7 @@ class RandomSearch:
 
     def __init__(self, config: RandomConfig, problem: Problem) -> None:
         self._problem = problem
+        self._genes = problem.scalars("random")
         self._questions = Questions(problem)
 
     def ask(self, limit: int) -> list[Question]:
@@ -41,7 +42,13 @@ class RandomSearch:
     def tell(self, answers: Sequence[Answer]) -> None:
         self._questions.close(answers)
 
-    def observe(self, genome: Genome, fitness: Fitness) -> None:
+    def observe(
+        self,
+        genome: Genome,
+        fitness: Fitness,
+        examples: Scores | None = None,
+        tasks: Scores | None = None,
+    ) -> None:
         self._questions.check_observed(genome, fitness)
 
     def recommend(self) -> Genome | None:
@@ -49,4 +56,4 @@ class RandomSearch:
 
     def _genome(self, i: int) -> Genome:
         stream = np.random.SeedSequence(self._problem.seed, spawn_key=(i,))
-        return sampled(self._problem.genes, SIGMA, np.random.default_rng(stream))
+        return sampled(self._genes, SIGMA, np.random.default_rng(stream))

@@ -15,13 +15,19 @@ from pydantic import Discriminator, Field, Tag, field_validator
 from evomerge.errors import ConfigError, did_you_mean
 from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.cma_es import CmaEs, CmaEsConfig
+from evomerge.optimizers.cycle_qd import CycleQd, CycleQdConfig
 from evomerge.optimizers.genetic import Genetic, GeneticConfig
+from evomerge.optimizers.genetic_merge import GeneticMerge, GeneticMergeConfig
 from evomerge.optimizers.greedy_soup import GreedySoup, GreedySoupConfig
+from evomerge.optimizers.map_elites import MapElites, MapElitesConfig
+from evomerge.optimizers.natural_niches import NaturalNiches, NaturalNichesConfig
 from evomerge.optimizers.nevergrad import Nevergrad, NevergradConfig
 from evomerge.optimizers.optuna import Optuna, OptunaConfig
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.random import RandomConfig, RandomSearch
+from evomerge.optimizers.random_merge import RandomMerge, RandomMergeConfig
 from evomerge.recipe.genome import Gene, Genome
+from evomerge.recipe.stock import Stock
 from evomerge.recipe.value import Value, parse
 
 __all__ = ["BUILT_IN", "GROUP", "OptimizerConfig", "PluginConfig", "configure", "kinds", "make"]
@@ -46,11 +52,16 @@ class PluginConfig(Value):
 
 BUILT_IN: Mapping[str, type[Value]] = {
     "cma_es": CmaEsConfig,
+    "cycle_qd": CycleQdConfig,
     "genetic": GeneticConfig,
+    "genetic_merge": GeneticMergeConfig,
     "greedy_soup": GreedySoupConfig,
+    "map_elites": MapElitesConfig,
+    "natural_niches": NaturalNichesConfig,
     "nevergrad": NevergradConfig,
     "optuna": OptunaConfig,
     "random": RandomConfig,
+    "random_merge": RandomMergeConfig,
 }
 
 
@@ -61,11 +72,16 @@ def _tag(data: Any) -> str:
 
 OptimizerConfig = Annotated[
     Annotated[CmaEsConfig, Tag("cma_es")]
+    | Annotated[CycleQdConfig, Tag("cycle_qd")]
     | Annotated[GeneticConfig, Tag("genetic")]
+    | Annotated[GeneticMergeConfig, Tag("genetic_merge")]
     | Annotated[GreedySoupConfig, Tag("greedy_soup")]
+    | Annotated[MapElitesConfig, Tag("map_elites")]
+    | Annotated[NaturalNichesConfig, Tag("natural_niches")]
     | Annotated[NevergradConfig, Tag("nevergrad")]
     | Annotated[OptunaConfig, Tag("optuna")]
     | Annotated[RandomConfig, Tag("random")]
+    | Annotated[RandomMergeConfig, Tag("random_merge")]
     | Annotated[PluginConfig, Tag("plugin")],
     Discriminator(_tag),
 ]
@@ -95,6 +111,7 @@ def make(
     workers: int = 1,
     budget: int | None = None,
     active: Callable[[Genome], Sequence[bool]] | None = None,
+    stock: Stock | None = None,
 ) -> Optimizer:
     """Build the optimizer; its library is imported now.
 
@@ -108,20 +125,31 @@ def make(
         workers=workers,
         budget=budget,
         active=active,
+        stock=stock,
     )
     match config:
         case CmaEsConfig():
             return CmaEs(config, problem)
+        case CycleQdConfig():
+            return CycleQd(config, problem)
         case GeneticConfig():
             return Genetic(config, problem)
+        case GeneticMergeConfig():
+            return GeneticMerge(config, problem)
         case GreedySoupConfig():
             return GreedySoup(config, problem)
+        case MapElitesConfig():
+            return MapElites(config, problem)
+        case NaturalNichesConfig():
+            return NaturalNiches(config, problem)
         case NevergradConfig():
             return Nevergrad(config, problem)
         case OptunaConfig():
             return Optuna(config, problem)
         case RandomConfig():
             return RandomSearch(config, problem)
+        case RandomMergeConfig():
+            return RandomMerge(config, problem)
         case PluginConfig():
             return _load(_plugins()[config.kind], config, problem)
         case _:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from evomerge.errors import RecipeError, did_you_mean
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Merge, Recipe, Rule, Stack
+from evomerge.recipe.tree import Merge, Recipe, Rule, Segments, Stack
 from evomerge.recipe.value import parse
 
 __all__ = ["check_methods", "operands"]
@@ -22,7 +22,7 @@ def check_methods(recipe: Recipe, methods: Mapping[str, Signature], *, origin: s
     match recipe:
         case Source():
             return
-        case Stack():
+        case Stack() | Segments():
             pass
         case Merge():
             _check_merge(recipe, methods, origin)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-__all__ = ["ChoiceGene", "FloatGene", "Gene", "Genome"]
+__all__ = ["ChoiceGene", "FloatGene", "Gene", "Genome", "Scalar", "TableGene"]
 
 Genome = tuple[float | str, ...]
-"""One entry a gene, in the space's order: a float in [0, 1], or the category of a choice."""
+"""One entry a gene, in the space's order: a float in [0, 1], the category of a choice, or the text
+of a table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,4 +71,22 @@ class ChoiceGene:
             )
 
 
-Gene = FloatGene | ChoiceGene
+@dataclass(frozen=True, kw_only=True)
+class TableGene:
+    """A combination of seeds: the text of a `Table` (`evomerge.recipe.segments`).
+
+    It is no number and no choice: such genes are only known from seeds, and made by crossing.
+    """
+
+    name: str
+    seeds: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.seeds) < 2:
+            raise ValueError(f"gene {self.name!r} needs at least two seeds, got {self.seeds}")
+
+
+Scalar = FloatGene | ChoiceGene
+"""A gene that can be drawn or moved by itself."""
+
+Gene = FloatGene | ChoiceGene | TableGene

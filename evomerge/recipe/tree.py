@@ -1,13 +1,15 @@
 """The recipe: an immutable expression tree over sources.
 
-A node is a `Source`, a `Merge` (parameter space: tensors combined rule by rule) or a `Stack`
-(data-flow space: which layer of which input runs next). The laws checked here need no model and no
+A node is a `Source`, a `Merge` (parameter space: tensors combined rule by rule), a `Stack`
+(data-flow space: which layer of which input runs next) or a `Segments` (natural niches: inputs
+combined range by range of the flat weight vector). The laws checked here need no model and no
 operator; `evomerge.recipe.check` has those that do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_serializer, model_validator
@@ -18,7 +20,17 @@ from evomerge.recipe.source import Source
 from evomerge.recipe.tokenizer import TokenizerChoice
 from evomerge.recipe.value import Value
 
-__all__ = ["Hop", "Merge", "Recipe", "Rule", "Scaling", "Stack", "sources_of"]
+__all__ = [
+    "Chromosome",
+    "Hop",
+    "Merge",
+    "Recipe",
+    "Rule",
+    "Scaling",
+    "Segments",
+    "Stack",
+    "sources_of",
+]
 
 Parameter = float | int | bool | str
 
@@ -125,6 +137,69 @@ class Stack(Value):
         return self
 
 
+class Chromosome(Value):
+    """The weights that `where` selects, as one flat vector that is cut into ranges.
+
+    The vector's order is the model's: embedding, layers ascending, the rest; in each the tensors by
+    name, row-major. An input without coefficients has no share in it.
+    """
+
+    where: Selector = Selector()
+    ends: tuple[Annotated[int, Field(gt=0)], ...]
+    """The element positions where the ranges end, the last one the vector's size."""
+    coefficients: Mapping[str, tuple[float, ...]]
+    """Input -> its coefficient in each range."""
+
+    @model_validator(mode="after")
+    def _laws(self) -> Chromosome:
+        if not self.ends or any(two <= one for one, two in pairwise(self.ends)):
+            raise ValueError("ends: positions that ascend, at least one")
+        for name, many in self.coefficients.items():
+            if len(many) != len(self.ends):
+                raise ValueError(
+                    f"coefficients.{name}: one for each of the {len(self.ends)} ranges, got"
+                    f" {len(many)}"
+                )
+        return self
+
+    def sum_of(self, name: str) -> float:
+        """An input's coefficients, summed over the elements."""
+        lengths = (end - start for start, end in pairwise((0, *self.ends)))
+        many = self.coefficients.get(name, (0.0,) * len(self.ends))
+        return sum(length * one for length, one in zip(lengths, many, strict=True))
+
+
+class Segments(Value):
+    """Sum the inputs' weights with coefficients that are constant in ranges of the flat vector.
+
+    A tensor belongs to the first chromosome that selects it. What a search by natural niches
+    breeds is of this kind; see `evomerge.recipe.segments`.
+    """
+
+    kind: Literal["segments"] = "segments"
+    base: str
+    """The input that gives configuration, tokenizer and buffers."""
+    inputs: Mapping[str, Recipe]
+    chromosomes: tuple[Chromosome, ...]
+
+    @model_validator(mode="after")
+    def _laws(self) -> Segments:
+        _known("base", self.base, self.inputs)
+        for chromosome in self.chromosomes:
+            for name in chromosome.coefficients:
+                _known("a chromosome's coefficients", name, self.inputs)
+        if not self.chromosomes or not self.chromosomes[-1].where.matches_all:
+            raise ValueError("the last chromosome must match all tensors (where: {})")
+        return self
+
+    def shares(self) -> dict[str, float]:
+        """Input -> its coefficient, averaged over all elements."""
+        total = sum(one.ends[-1] for one in self.chromosomes)
+        return {
+            name: sum(one.sum_of(name) for one in self.chromosomes) / total for name in self.inputs
+        }
+
+
 def _kind(data: Any) -> str:
     """A mapping without a kind is a source: `{model: ./math}`."""
     if isinstance(data, Mapping):
@@ -142,12 +217,14 @@ def _known(what: str, name: str, inputs: Mapping[str, Any]) -> None:
 Recipe = Annotated[
     Annotated[Source, Tag("source")]
     | Annotated[Merge, Tag("merge")]
-    | Annotated[Stack, Tag("stack")],
+    | Annotated[Stack, Tag("stack")]
+    | Annotated[Segments, Tag("segments")],
     Discriminator(_kind),
 ]
 
 Merge.model_rebuild()
 Stack.model_rebuild()
+Segments.model_rebuild()
 
 
 def sources_of(recipe: Recipe) -> Iterator[Source]:
@@ -155,6 +232,6 @@ def sources_of(recipe: Recipe) -> Iterator[Source]:
     match recipe:
         case Source():
             yield recipe
-        case Merge() | Stack():
+        case Merge() | Stack() | Segments():
             for child in recipe.inputs.values():
                 yield from sources_of(child)

@@ -11,7 +11,7 @@ import yaml as pyyaml
 from evomerge.errors import ConfigError, RecipeError, UserError
 from evomerge.recipe.digest import plain
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Merge, Recipe, Stack
+from evomerge.recipe.tree import Merge, Recipe, Segments, Stack
 from evomerge.recipe.value import parse
 
 __all__ = [
@@ -58,10 +58,11 @@ def read_recipe(path: Path) -> Recipe:
 
 def parse_recipe(data: Any, *, origin: str, folder: Path) -> Recipe:
     """A recipe from plain data; relative paths are taken from `folder`."""
-    kinds: dict[str, type[Source | Merge | Stack]] = {
+    kinds: dict[str, type[Source | Merge | Stack | Segments]] = {
         "source": Source,
         "merge": Merge,
         "stack": Stack,
+        "segments": Segments,
     }
     kind = data.get("kind", "source") if isinstance(data, Mapping) else "source"
     if kind not in kinds:

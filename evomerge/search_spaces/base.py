@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from evomerge.recipe.genome import ChoiceGene, Gene, Genome
+from evomerge.recipe.genome import FloatGene, Gene, Genome
 from evomerge.recipe.tree import Recipe
 
 __all__ = ["SearchSpace", "encode", "named"]
@@ -37,7 +37,7 @@ class SearchSpace(Protocol):
 def named(space: SearchSpace, genome: Genome) -> dict[str, float | str]:
     """Gene name -> value in the gene's own unit: what a person reads."""
     return {
-        gene.name: value if isinstance(gene, ChoiceGene) else gene.value(float(value))
+        gene.name: gene.value(float(value)) if isinstance(gene, FloatGene) else value
         for gene, value in zip(space.genes, genome, strict=True)
     }
 
@@ -45,6 +45,6 @@ def named(space: SearchSpace, genome: Genome) -> dict[str, float | str]:
 def encode(space: SearchSpace, values: Mapping[str, float | str]) -> Genome:
     """The inverse of `named`; numbers outside a gene's range are moved to its nearest end."""
     return tuple(
-        values[gene.name] if isinstance(gene, ChoiceGene) else gene.unit(float(values[gene.name]))
+        gene.unit(float(values[gene.name])) if isinstance(gene, FloatGene) else values[gene.name]
         for gene in space.genes
     )

@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import Field
 
 from evomerge.errors import ConfigError, did_you_mean
-from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
+from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome, Scalar
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
@@ -89,7 +89,7 @@ class ParameterSpace:
         _check_tokenizer(config, self._inputs, origin)
 
     @cached_property
-    def genes(self) -> tuple[Gene, ...]:
+    def genes(self) -> tuple[Scalar, ...]:
         """The method's gene first (if any), then group by group."""
         return tuple(self._genes())
 
@@ -200,7 +200,7 @@ class ParameterSpace:
         base = self._config.base
         return list(dict.fromkeys([*([base] if base else []), *self._parents]))
 
-    def _genes(self) -> Iterator[Gene]:
+    def _genes(self) -> Iterator[Scalar]:
         if len(self._methods) > 1:
             yield ChoiceGene(name="method", choices=tuple(s.name for s in self._methods))
         for group in self._groups:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import Failure
-from evomerge.optimizers.base import Fitness
+from evomerge.optimizers.base import Descent, Fitness
 from evomerge.recipe.genome import Genome
 
 __all__ = ["ORIGINS", "Candidate", "Event", "Origin", "State", "events", "ranked"]
@@ -38,6 +38,8 @@ class Candidate:
     """Place among all asks and tells of the study, from 0."""
     asked_s: float
     """Seconds of searching until then, over all sittings."""
+    descent: Descent | None = None
+    """Whence the question came, where the optimizer said so."""
 
     state: State = "running"
     fitness: Fitness | None = None

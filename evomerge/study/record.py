@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import Outcome, Report, Split
-from evomerge.optimizers.base import Fitness
+from evomerge.optimizers.base import Descent, Fitness
 from evomerge.recipe.digest import digest, plain
 from evomerge.recipe.genome import Gene, Genome
 from evomerge.recipe.tree import Recipe
@@ -163,11 +163,13 @@ class Study:
         recipe: Recipe,
         label: str | None = None,
         question: int | None = None,
+        descent: Descent | None = None,
     ) -> int:
         """Record a candidate before it is submitted; its number.
 
         Args:
             question: the optimizer's id of its question; for the origin `optimizer`, and only then.
+            descent: whence the question came, where the optimizer says so.
 
         Raises:
             ValueError: the genome does not fit the genes, or a question is missing or too much.
@@ -185,6 +187,7 @@ class Study:
             digest=digest(recipe),
             asked=self._next,
             asked_s=self.seconds_spent,
+            descent=descent,
         )
         trial_id = self._storage.create_new_trial(self._id, template_trial=trial)
         self._next += 1

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from evomerge.errors import RecordError
-from evomerge.optimizers.base import Answer, Optimizer
+from evomerge.optimizers.base import Answer, Optimizer, Scores
 from evomerge.study.candidate import Candidate, Event, events
 
-__all__ = ["restore"]
+__all__ = ["CandidateScores", "restore", "without_scores"]
+
+CandidateScores = tuple[Scores | None, Scores | None]
+"""Of examples, and of tasks."""
 
 
-def restore(optimizer: Optimizer, candidates: Iterable[Candidate]) -> None:
+def without_scores(candidate: Candidate) -> CandidateScores:
+    """For optimizers that go by the fitness alone."""
+    return None, None
+
+
+def restore(
+    optimizer: Optimizer,
+    candidates: Iterable[Candidate],
+    scores: Callable[[Candidate], CandidateScores] = without_scores,
+) -> None:
     """Bring a fresh optimizer to where the recorded one was.
 
     Landmarks are observed first, by number; questions are asked again and answers told one at a
     time, in the recorded order; finalists were never the optimizer's concern. Unfinished candidates
-    are asked, and wait for their tell.
+    are asked, and wait for their tell. `scores` gives a candidate's scores of examples and of
+    tasks, where the optimizer needs them.
 
     Raises:
         RecordError: the optimizer asks something else than was recorded, or refuses what it was
@@ -25,7 +38,7 @@ def restore(optimizer: Optimizer, candidates: Iterable[Candidate]) -> None:
     """
     order = events(candidates)
     if any(event.candidate.origin == "optimizer" for event in order):
-        _observe_landmarks(optimizer, order)
+        _observe_landmarks(optimizer, order, scores)
     for event in order:
         candidate = event.candidate
         match candidate.origin, event.kind:
@@ -34,19 +47,24 @@ def restore(optimizer: Optimizer, candidates: Iterable[Candidate]) -> None:
             case "optimizer", "tell":
                 assert candidate.question is not None
                 with _refusal_named(candidate):
-                    optimizer.tell([Answer(candidate.question, candidate.fitness)])
+                    answer = Answer(candidate.question, candidate.fitness, *scores(candidate))
+                    optimizer.tell([answer])
 
 
 _CURE = "resume with the job, seed and package versions that the study was made with"
 
 
-def _observe_landmarks(optimizer: Optimizer, order: Sequence[Event]) -> None:
+def _observe_landmarks(
+    optimizer: Optimizer,
+    order: Sequence[Event],
+    scores: Callable[[Candidate], CandidateScores],
+) -> None:
     """By number, not by arrival: the search tells them so once all are back."""
     told = [event.candidate for event in order if event.kind == "tell"]
     for candidate in sorted(told, key=lambda one: one.number):
         if candidate.origin == "landmark" and candidate.fitness is not None:
             with _refusal_named(candidate):
-                optimizer.observe(candidate.genome, candidate.fitness)
+                optimizer.observe(candidate.genome, candidate.fitness, *scores(candidate))
 
 
 @contextmanager

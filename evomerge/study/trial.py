@@ -1,8 +1,9 @@
 """A candidate as an Optuna trial, and back.
 
-Parameters hold the genes in their own units, values the fitness. User attributes hold the rest: one
-`score.<task>` a task, so that Optuna's tables and plots can show them; one `outcome` for what is
-known once the candidate was tried; and what was known when it was asked.
+Parameters hold the genes in their own units, but no tables: those no plot could show, and they
+stand in the genome. Values hold the fitness. User attributes hold the rest: one `score.<task>` a
+task, so that Optuna's tables and plots can show them; one `outcome` for what is known once the
+candidate was tried; and what was known when it was asked.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import Failure, Outcome, Report
-from evomerge.recipe.genome import ChoiceGene, Gene, Genome
+from evomerge.optimizers.base import Descent
+from evomerge.recipe.genome import ChoiceGene, Gene, Genome, Scalar, TableGene
 from evomerge.study.candidate import Candidate, Origin, State
 
 if TYPE_CHECKING:
@@ -40,11 +42,14 @@ def asked_trial(
     digest: str,
     asked: int,
     asked_s: float,
+    descent: Descent | None = None,
 ) -> FrozenTrial:
     """The running trial of a candidate that was just asked."""
     from optuna.trial import TrialState, create_trial
 
     plain = [entry if isinstance(entry, str) else float(entry) for entry in genome]
+    pairs = zip(genes, plain, strict=True)
+    scalars = [(gene, entry) for gene, entry in pairs if not isinstance(gene, TableGene)]
     attributes = {
         "origin": origin,
         "label": label,
@@ -54,11 +59,12 @@ def asked_trial(
         "digest": digest,
         "genome": plain,
         "recipe": recipe,
+        "descent": descent and {"version": descent.version, "parents": list(descent.parents)},
     }
     return create_trial(
         state=TrialState.RUNNING,
-        params={gene.name: _value(gene, entry) for gene, entry in zip(genes, plain, strict=True)},
-        distributions={gene.name: _distribution(gene) for gene in genes},
+        params={gene.name: _value(gene, entry) for gene, entry in scalars},
+        distributions={gene.name: _distribution(gene) for gene, _ in scalars},
         user_attrs={key: value for key, value in attributes.items() if value is not None},
     )
 
@@ -110,11 +116,15 @@ def to_candidate(genes: Sequence[Gene], trial: FrozenTrial) -> Candidate:
         label=attributes.get("label"),
         question=attributes.get("question"),
         genome=tuple(attributes["genome"]),
-        values={gene.name: trial.params[gene.name] for gene in genes},
+        values={
+            gene.name: entry if isinstance(gene, TableGene) else trial.params[gene.name]
+            for gene, entry in zip(genes, attributes["genome"], strict=True)
+        },
         recipe=attributes["recipe"],
         digest=attributes["digest"],
         asked=attributes["asked"],
         asked_s=attributes["asked_s"],
+        descent=_descent(attributes.get("descent")),
         state=state,
         fitness=tuple(trial.values) if state == "done" else None,
         tasks=_scores(attributes) if state == "done" else {},
@@ -128,6 +138,10 @@ def to_candidate(genes: Sequence[Gene], trial: FrozenTrial) -> Candidate:
     )
 
 
+def _descent(recorded: Mapping[str, Any] | None) -> Descent | None:
+    return None if recorded is None else Descent(recorded["version"], tuple(recorded["parents"]))
+
+
 def _scores(attributes: Mapping[str, Any]) -> dict[str, float]:
     return {
         key.removeprefix(_SCORE): value
@@ -136,7 +150,7 @@ def _scores(attributes: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _distribution(gene: Gene) -> BaseDistribution:
+def _distribution(gene: Scalar) -> BaseDistribution:
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     if isinstance(gene, ChoiceGene):
@@ -144,7 +158,7 @@ def _distribution(gene: Gene) -> BaseDistribution:
     return FloatDistribution(gene.low, gene.high, log=gene.log)
 
 
-def _value(gene: Gene, entry: float | str) -> float | str:
+def _value(gene: Scalar, entry: float | str) -> float | str:
     if isinstance(gene, ChoiceGene):
         return entry
     # exp(log(low) + log(high / low)) may land a rounding beyond high, which Optuna refuses.

@@ -19,6 +19,11 @@ REPORT = Report(
 )
 
 
+def test_scores_of_what_counts_are_in_order_and_higher_is_better() -> None:
+    assert Objective({"p": 1.0, "a": 3.0}).scores(REPORT) == ((1.0, 0.0, -4.0), (0.5, -4.0))
+    assert Objective({"a": 2.0, "p": 0.0}).scores(REPORT) == ((1.0, 0.0), (0.5,))
+
+
 def test_the_weighted_mean_with_lower_is_better_negative() -> None:
     assert Objective({"a": 3.0, "p": 1.0})(REPORT) == ((3 * 0.5 - 4.0) / 4,)
     assert Objective({"a": 2.0, "p": 0.0})(REPORT) == (0.5,)

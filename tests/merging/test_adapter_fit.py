@@ -105,7 +105,7 @@ def test_what_is_not_one_adapter(family: Family) -> None:
     assert "the recipe is a source" in no_adapter(family.lora)
     hops = (Hop(of="l", layer=0),)
     stack = Stack(inputs={"l": family.lora}, embedding="l", head="l", hops=hops)
-    assert "a stack changes no weight" in no_adapter(stack)
+    assert "kind 'stack' changes no weight" in no_adapter(stack)
     assert "method 'ties' (family elementwise)" in no_adapter(merge("ties", base, inputs))
     assert "method 'linear' combines whole models" in no_adapter(merge("linear", None, inputs))
     assert "name that model as 'base'" in no_adapter(merge("multislerp", None, inputs))

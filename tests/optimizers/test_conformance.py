@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.optimizers.base import Answer, Fitness, Question, Scores
 from evomerge.optimizers.conformance import FLOATS, LAWS, MIXED, ONE, LawBroken, Subject
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.random import RandomConfig, RandomSearch
@@ -43,6 +43,20 @@ IN_THREAD: dict[str, Any] = {"kind": "nevergrad", "optimizer": "SQP"}
 SOUP: dict[str, Any] = {"kind": "greedy_soup"}
 ONE_SHOT: dict[str, Any] = {"kind": "nevergrad", "optimizer": "ScrHammersleySearch"}
 
+CYCLE: dict[str, Any] = {"kind": "cycle_qd"}
+NICHES: list[dict[str, Any]] = [
+    {"kind": "natural_niches", "mutation": 0.1},
+    {"kind": "natural_niches", "mutation": 0.1, "attraction": False, "split": "none"},
+    {"kind": "natural_niches", "mutation": 0.1, "crossover": "linear", "shift": True},
+    {"kind": "natural_niches", "mutation": 0.1, "crossover": "none", "warm_up": 9},
+    {"kind": "natural_niches", "mutation": 0.1, "angle": "segment", "alpha": 0.5, "archive": 4},
+    {"kind": "genetic_merge", "mutation": 0.1},
+    {"kind": "map_elites", "mutation": 0.1},
+    {"kind": "map_elites", "mutation": 0.1, "draw": "quality", "warm_up": 9},
+    CYCLE,
+]
+MERGES: dict[str, Any] = {"kind": "random_merge"}
+
 # Each with the space that it is always tried on; the others are for `slow`.
 OTHERS: list[tuple[dict[str, Any], str]] = [
     ({"kind": "nevergrad", "optimizer": "OnePlusOne"}, "mixed"),
@@ -59,6 +73,8 @@ OTHERS: list[tuple[dict[str, Any], str]] = [
     ({"kind": "optuna", "sampler": "RandomSampler"}, "one"),
     ({"kind": "genetic"}, "mixed"),
     ({"kind": "random"}, "mixed"),
+    *((options, "mixed") for options in NICHES),
+    (MERGES, "mixed"),
 ]
 
 
@@ -69,8 +85,9 @@ def active(genome: Genome) -> list[bool]:
 
 def subject(options: dict[str, Any], genes: tuple[Gene, ...], objectives: int = 1) -> Subject:
     config = configure(options, origin="test")
-    # A local search; and one that visits corners alone, of which the first are the best here.
-    gains = {name_of(IN_THREAD): 0.7, name_of(SOUP): 1.0}
+    # A local search; one that visits corners alone, of which the first are the best here; and those
+    # that stay between two random points, of which the best may lie there or not.
+    gains = {name_of(IN_THREAD): 0.7, name_of(SOUP): 1.0, name_of(MERGES): 1.0, name_of(CYCLE): 1.0}
 
     def build(problem: Problem) -> Any:
         return make(
@@ -166,7 +183,13 @@ class TakesAnything(Same):
     def tell(self, answers: Sequence[Answer]) -> None:
         pass
 
-    def observe(self, genome: Genome, fitness: Fitness) -> None:
+    def observe(
+        self,
+        genome: Genome,
+        fitness: Fitness,
+        examples: Scores | None = None,
+        tasks: Scores | None = None,
+    ) -> None:
         pass
 
 

@@ -9,6 +9,7 @@ from evomerge.optimizers.base import Answer
 from evomerge.optimizers.conformance import MIXED
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.questions import Questions
+from evomerge.recipe.genome import TableGene
 
 GENOME = ("ties", 0.1, 0.2, 0.3, "sum")
 
@@ -61,6 +62,13 @@ def test_refused_answers(answers: list[Answer], law: str) -> None:
 def test_refused_observations(genome: tuple[float | str, ...], law: str) -> None:
     with pytest.raises(ValueError, match=law):
         questions().check_observed(genome, (1.0,))
+
+
+def test_a_table_is_observed_as_text() -> None:
+    ledger = Questions(Problem(genes=(TableGene(name="t", seeds=("a", "b")),), seed=0))
+    ledger.check_observed(("{}",), (1.0,))
+    with pytest.raises(ValueError, match=r"gene 't' is the text of a table, got 0.5"):
+        ledger.check_observed((0.5,), (1.0,))
 
 
 def test_observations_come_first() -> None:

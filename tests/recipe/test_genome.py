@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evomerge.recipe.genome import ChoiceGene, FloatGene
+from evomerge.recipe.genome import ChoiceGene, FloatGene, TableGene
 
 
 @given(st.floats(0, 1), st.booleans())
@@ -36,3 +36,8 @@ def test_other_laws() -> None:
         FloatGene(name="g", low=0.0, high=1.0, log=True)
     with pytest.raises(ValueError, match="two choices"):
         ChoiceGene(name="g", choices=("one",))
+
+
+def test_a_table_needs_seeds_to_cross() -> None:
+    with pytest.raises(ValueError, match="at least two seeds"):
+        TableGene(name="t", seeds=("a",))

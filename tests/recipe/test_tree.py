@@ -11,7 +11,7 @@ from evomerge.errors import RecipeError
 from evomerge.recipe.digest import digest, plain
 from evomerge.recipe.selector import Place, Selector
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Merge, Rule, Stack, sources_of
+from evomerge.recipe.tree import Merge, Rule, Segments, Stack, sources_of
 from evomerge.recipe.yaml import dump_recipe, parse_recipe, read_recipe
 
 TIES: dict[str, Any] = {
@@ -118,6 +118,57 @@ def test_a_stack_names_inputs_that_exist() -> None:
         parse_recipe({**stack, "hops": []}, origin="r", folder=Path())
     with pytest.raises(RecipeError, match="a hop's input names 'b'"):
         parse_recipe({**stack, "hops": [{"of": "b", "layer": 0}]}, origin="r", folder=Path())
+
+
+SEGMENTS: dict[str, Any] = {
+    "kind": "segments",
+    "base": "math",
+    "inputs": {"math": {"model": "org/math"}, "json": {"model": "org/json"}},
+    "chromosomes": [
+        {
+            "where": {"component": "attention"},
+            "ends": [5, 9],
+            "coefficients": {"math": [0.5, 1.0], "json": [0.5, 0.0]},
+        },
+        {"ends": [7], "coefficients": {"json": [1.0]}},
+    ],
+}
+
+
+def segments(first: dict[str, Any], **changes: Any) -> Any:
+    one, two = SEGMENTS["chromosomes"]
+    data = SEGMENTS | {"chromosomes": [one | first, two]} | changes
+    return parse_recipe(data, origin="r.yaml", folder=Path("/nowhere"))
+
+
+def test_segments_read_back_to_an_equal_recipe(tmp_path: Path) -> None:
+    recipe = segments({})
+    assert isinstance(recipe, Segments)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(dump_recipe(recipe))
+    assert read_recipe(path) == recipe
+    assert digest(read_recipe(path)) == digest(recipe)
+    assert [one.model for one in sources_of(recipe)] == ["org/math", "org/json"]
+
+
+@pytest.mark.parametrize(
+    ("first", "changes", "law"),
+    [
+        ({"ends": [9, 5]}, {}, "chromosomes.0: ends: positions that ascend"),
+        ({"ends": []}, {}, "chromosomes.0: ends: positions that ascend"),
+        ({"ends": [0, 5]}, {}, "chromosomes.0.ends.0: input should be greater than 0"),
+        ({"coefficients": {"math": [1.0]}}, {}, "coefficients.math: one for each of the 2 ranges"),
+        ({"coefficients": {"mth": [1, 1]}}, {}, "names 'mth', which is not an input"),
+        ({"coefficients": {"math": [1.0, float("nan")]}}, {}, "finite number"),
+        ({}, {"base": "other"}, "base names 'other', which is not an input"),
+        ({}, {"chromosomes": []}, "the last chromosome must match all tensors"),
+        ({}, {"chromosomes": SEGMENTS["chromosomes"][:1]}, "the last chromosome must match all"),
+    ],
+)
+def test_laws_of_segments(first: dict[str, Any], changes: dict[str, Any], law: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        segments(first, **changes)
+    assert law in str(caught.value)
 
 
 def test_nested_inputs_are_recipes_of_their_own() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import Failure, Report
-from evomerge.optimizers.base import Answer, Fitness, Optimizer, Question
+from evomerge.optimizers.base import Answer, Fitness, Optimizer, Question, Scores
 from evomerge.optimizers.registry import configure, make
 from evomerge.recipe.genome import FloatGene, Genome
 from evomerge.recipe.source import Source
@@ -50,7 +50,13 @@ class Generational:
             x, y, z = self._questions[best].genome
             self._mean = (float(x), float(y), float(z))
 
-    def observe(self, genome: Genome, fitness: Fitness) -> None:
+    def observe(
+        self,
+        genome: Genome,
+        fitness: Fitness,
+        examples: Scores | None = None,
+        tasks: Scores | None = None,
+    ) -> None:
         if self._questions:
             raise ValueError("observations come before the first question")
         self._check(fitness)
@@ -79,6 +85,7 @@ OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {
     "nevergrad": built_in(kind="nevergrad", optimizer="TwoPointsDE"),
     "optuna": built_in(kind="optuna", sampler="TPESampler"),
     "random": built_in(kind="random"),
+    "random_merge": built_in(kind="random_merge", mutation=0.1),
 }
 
 

@@ -6,7 +6,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import Failure, Report
-from evomerge.recipe.genome import ChoiceGene, FloatGene
+from evomerge.optimizers.base import Descent
+from evomerge.recipe.genome import ChoiceGene, FloatGene, TableGene
 from evomerge.study.trial import asked_trial, outcome_attributes, to_candidate
 
 GENES = (
@@ -15,7 +16,7 @@ GENES = (
 )
 
 
-def asked(unit: float) -> FrozenTrial:
+def asked(unit: float, descent: Descent | None = None) -> FrozenTrial:
     return asked_trial(
         GENES,
         (unit, "ties"),
@@ -26,6 +27,7 @@ def asked(unit: float) -> FrozenTrial:
         digest="d",
         asked=0,
         asked_s=1.23456,
+        descent=descent,
     )
 
 
@@ -44,6 +46,25 @@ def test_a_candidate_comes_back_exactly() -> None:
     assert list(candidate.values) == ["rate", "method"]
     assert (candidate.origin, candidate.label, candidate.question) == ("landmark", "uniform", None)
     assert (candidate.asked, candidate.asked_s, candidate.state) == (0, 1.235, "running")
+
+
+def test_whence_a_question_comes_is_on_record_where_it_was_said() -> None:
+    assert to_candidate(GENES, asked(0.5)).descent is None
+    assert "descent" not in asked(0.5).user_attrs
+    descent = Descent(version=12, parents=(-1, 7))
+    assert to_candidate(GENES, asked(0.5, descent)).descent == descent
+
+
+def test_a_table_stands_in_the_genome_and_is_no_parameter() -> None:
+    genes = (TableGene(name="table", seeds=("a", "b")), GENES[0])
+    trial = asked_trial(
+        genes, ("{...}", 0.0), origin="landmark", label=None, question=None, recipe={},
+        digest="", asked=0, asked_s=0.0,
+    )  # fmt: skip
+    assert trial.params == {"rate": pytest.approx(0.1)}
+    candidate = to_candidate(genes, trial)
+    assert candidate.genome == ("{...}", 0.0)
+    assert dict(candidate.values) == {"table": "{...}", "rate": pytest.approx(0.1)}
 
 
 @pytest.mark.parametrize("low", [0.1, 1e-3, 0.3])

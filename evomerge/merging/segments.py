@@ -1,0 +1,104 @@
+"""Weights that are sums with coefficients constant in ranges of the flat vector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evomerge.errors import CandidateError
+from evomerge.merging.bank import Bank
+from evomerge.merging.flat import embedding_of, flat_of
+from evomerge.merging.fusion import Kind
+from evomerge.merging.kernel import run, weighted_sum
+from evomerge.merging.memory import empty
+from evomerge.merging.node import Weights
+from evomerge.merging.operators.base import Plan
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Chromosome, Segments
+
+__all__ = ["Pieces"]
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """A segments recipe over a bank: a tensor is summed range by range, where ranges end in it."""
+
+    segments: Segments
+    bank: Bank
+    inputs: Mapping[str, Weights]
+    """The recipe's inputs, ready in the same way."""
+
+    def value(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
+        """The tensor, summed in float32 and rounded once; the caller's to change."""
+        name = embedding_of(name, self.segments.inputs[self.segments.base], self.bank) or name
+        number, start = self._places[name]
+        chromosome = self.segments.chromosomes[number]
+        ends = self._ends[number]
+        weights = _Lazy(lambda one: self._weights(one, name))
+        size = weights[self.segments.base].numel()
+        first = int(np.searchsorted(ends, start, side="right"))
+        last = int(np.searchsorted(ends, start + size))
+        like = weights[self.segments.base]
+        out = empty(like.shape, dtype, like.device)
+        for row in range(first, last + 1):
+            begin = max(int(ends[row - 1]) - start, 0) if row else 0
+            part = slice(begin, min(int(ends[row]) - start, size))
+            if not math.isfinite(self._sum(chromosome, row, weights, part, out.view(-1)[part])):
+                raise CandidateError(f"the merged tensor {name!r} is not finite")
+        return out
+
+    def _sum(
+        self,
+        chromosome: Chromosome,
+        row: int,
+        weights: Mapping[str, Tensor],
+        part: slice,
+        out: Tensor,
+    ) -> float:
+        """Write the sum in one range; its largest magnitude. Who has no share is not read."""
+        shares = {
+            one: many[row] for one, many in sorted(chromosome.coefficients.items()) if many[row]
+        } or {self.segments.base: 0.0}
+        vectors: list[tuple[Kind, Tensor]] = [
+            ("weights", weights[one].view(-1)[part]) for one in shares
+        ]
+        plan = Plan(numbers={"coefficient": list(shares.values())})
+        _, largest = run(weighted_sum, plan, None, vectors, out.dtype, out=out)
+        return largest
+
+    def _weights(self, one: str, name: str) -> Tensor:
+        source = self.segments.inputs[one]
+        if isinstance(source, Source):
+            return self.bank.weights(source, name).contiguous()
+        return self.inputs[one](name)
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[int, int]]:
+        """Tensor -> its chromosome's number and where it begins there."""
+        flats = flat_of(self.segments, "segments", self.bank)
+        return {
+            name: (i, start) for i, flat in enumerate(flats) for name, start in flat.starts.items()
+        }
+
+    @cached_property
+    def _ends(self) -> list[NDArray[np.int64]]:
+        return [np.array(one.ends, dtype=np.int64) for one in self.segments.chromosomes]
+
+
+class _Lazy(dict[str, Tensor]):
+    """An input's tensor, found when it is first asked for."""
+
+    def __init__(self, find: Callable[[str], Tensor]) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, one: str) -> Tensor:
+        self[one] = self._find(one)
+        return self[one]

@@ -1,0 +1,181 @@
+"""The published comparison of M2N2 on digits, run again: a table over seeds, checks, and figures.
+
+    PYTHONPATH=benchmarks python examples/digits/table.py [--seeds 5] [--jobs 2]
+
+Every run is a file in runs/digits, so that what was interrupted goes on. The table goes to
+benchmarks/results/digits.json, the figures to runs/digits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any, Literal
+
+import numpy as np
+from brute_force import POINTS, brute_force
+from checks import checks
+from contestants import PRE_TRAINED, SCRATCH, SepCmaEs, optimizer
+from course import course, plain
+from digit_data import published_split
+from figures import draw
+from network import initial
+from published import ROOT, write
+from published_seeds import published_pair
+
+__all__ = ["BRUTE_FORCE", "SEP_CMA_ES", "Run", "carry_out"]
+
+FOLDER = ROOT / "runs" / "digits"
+BRUTE_FORCE, SEP_CMA_ES = "brute-force SLERP", "separable CMA-ES"
+ATTRACTION = ("M2N2", "M2N2 without attraction")
+Setting = Literal["pre-trained", "scratch"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One method from one seed."""
+
+    setting: Setting
+    method: str
+    seed: int
+    budget: int
+
+    @property
+    def file(self) -> str:
+        return f"{self.setting}-{re.sub('[^a-z0-9]+', '-', self.method.lower())}-{self.seed}.json"
+
+
+def carry_out(run: Run) -> dict[str, Any]:
+    """The run's marks, and the seconds that it took."""
+    start = time.perf_counter()
+    training, test = published_split()
+    if run.setting == "pre-trained":
+        founders = published_pair(training)
+    else:
+        one, other = (initial(np.random.default_rng([run.seed, i])) for i in (0, 1))
+        founders = one, other
+    if run.method == BRUTE_FORCE:
+        marks = brute_force(*founders, training, test)
+    elif run.method == SEP_CMA_ES:
+        marks = course(
+            SepCmaEs(run.seed), [], training, test, budget=run.budget, batch=SepCmaEs.POPULATION
+        )
+    else:
+        options = (PRE_TRAINED if run.setting == "pre-trained" else SCRATCH)[run.method]
+        made = optimizer(options, seed=run.seed, budget=run.budget)
+        marks = course(made, founders, training, test, budget=run.budget)
+    return {
+        "setting": run.setting,
+        "method": run.method,
+        "seed": run.seed,
+        "budget": run.budget,
+        "seconds": round(time.perf_counter() - start, 1),
+        "marks": plain(marks),
+    }
+
+
+def kept(run: Run) -> dict[str, Any]:
+    """As `carry_out`, or what is on file already."""
+    path = FOLDER / run.file
+    if path.exists():
+        found: dict[str, Any] = json.loads(path.read_text())
+        if found["budget"] == run.budget:
+            return found
+    found = carry_out(run)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    partial.write_text(json.dumps(found))
+    partial.replace(path)
+    return found
+
+
+def all_runs(seeds: int, scratch: int, pre_trained: int) -> list[Run]:
+    """Twice as many seeds where a gap is small: attraction's, from halves."""
+    found = []
+    for seed in range(2 * seeds):
+        found += [Run("pre-trained", method, seed, pre_trained) for method in ATTRACTION]
+    for seed in range(seeds):
+        others = (method for method in PRE_TRAINED if method not in ATTRACTION)
+        found += [Run("pre-trained", method, seed, pre_trained) for method in others]
+        if seed == 0:  # it draws nothing at random
+            found.append(Run("pre-trained", BRUTE_FORCE, seed, POINTS))
+        found += [Run("scratch", method, seed, scratch) for method in (*SCRATCH, SEP_CMA_ES)]
+    return found
+
+
+def rows(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One a method and setting: every seed's last mark, and means."""
+    found = []
+    for setting, method in dict.fromkeys((one["setting"], one["method"]) for one in results):
+        own = [one for one in results if (one["setting"], one["method"]) == (setting, method)]
+        last = [one["marks"][-1] for one in own]
+        row: dict[str, Any] = {"setting": setting, "method": method, "passes": last[0]["passes"]}
+        row["seeds"] = len(own)
+        for key in ("test", "training", "coverage", "entropy", "distinct"):
+            values = [mark[key] for mark in last if mark[key] is not None]
+            if values:
+                row[key] = round(float(np.mean(values)), 4)
+                row[f"{key}_by_seed"] = [round(value, 4) for value in values]
+        row["test_std"] = round(float(np.std([mark["test"] for mark in last])), 4)
+        row["seconds"] = round(float(np.mean([one["seconds"] for one in own])), 1)
+        found.append(row)
+    return found
+
+
+def show(table: list[dict[str, Any]]) -> None:
+    print(f"{'':40} {'passes':>7} {'test':>14} {'train':>7} {'cover':>7} {'entropy':>8} {'s':>6}")
+    for row in table:
+        said = [f"{row['setting']}, {row['method']}"]
+        said += [
+            f"{100 * row['test']:.1f} +- {100 * row['test_std']:.1f}",
+            f"{row['training']:.3f}",
+        ]
+        said += [f"{row[key]:.3f}" if key in row else "" for key in ("coverage", "entropy")]
+        name, test, train, cover, entropy = said
+        print(
+            f"{name:40} {row['passes']:7} {test:>14} {train:>7} {cover:>7} {entropy:>8}"
+            f" {row['seconds']:6.0f}"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--scratch", type=int, default=50_000, help="passes from scratch")
+    parser.add_argument("--pre-trained", type=int, default=10_000, help="passes from halves")
+    parser.add_argument("--only", choices=["pre-trained", "scratch"], help="run these; no table")
+    given = parser.parse_args()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    runs = all_runs(given.seeds, given.scratch, given.pre_trained)
+    if given.only:
+        runs = [run for run in runs if run.setting == given.only]
+    results: dict[Run, dict[str, Any]] = {}
+    with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(kept, run): run for run in runs}
+        for future in as_completed(futures):
+            run, results[futures[future]] = futures[future], future.result()
+            mark = results[run]["marks"][-1]
+            print(f"seed {run.seed}: {run.setting}, {run.method}: {mark['test']:.3f}", flush=True)
+    ordered = [results[run] for run in runs]
+    table = rows(ordered)
+    show(table)
+    if given.only:
+        return
+    verdicts = checks(ordered)
+    for verdict in verdicts:
+        print(f"{'holds' if verdict['holds'] else 'FAILS'}: {verdict['check']}: {verdict['found']}")
+    write("digits", {"seeds": given.seeds, "rows": table, "checks": verdicts})
+    draw(ordered, FOLDER)
+    print(f"figures in {FOLDER}")
+
+
+if __name__ == "__main__":
+    # A matrix product here is too small to share among threads; the runs are what is shared.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()

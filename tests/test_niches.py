@@ -1,0 +1,92 @@
+"""A search over tables: real space, study, optimizers and loop, weights of a few numbers."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from evomerge.cluster.base import Work
+from evomerge.cluster.local import InProcess
+from evomerge.config import Budget
+from evomerge.evaluators.base import Outcome, Report, TaskScore
+from evomerge.evaluators.objective import Objective
+from evomerge.optimizers.registry import configure, make
+from evomerge.recipe.grid import Grams, Grid
+from evomerge.recipe.segments import Table
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Segments
+from evomerge.recipe.value import parse
+from evomerge.run import Search
+from evomerge.search_spaces.segments import SegmentsSpace, SegmentsSpaceConfig
+from evomerge.study.record import Study
+
+NAMES, SIZE = ("chat", "code", "math"), 90
+VECTORS = np.random.default_rng(0).standard_normal((len(NAMES), SIZE))
+GRID = Grid.regular(SIZE, resolution=30)
+OPTIMIZERS = ["natural_niches", "genetic_merge", "map_elites", "cycle_qd", "random_merge"]
+
+
+def space() -> SegmentsSpace:
+    sources = {name: Source(model=f"/models/{name}") for name in NAMES}
+    config = parse(SegmentsSpaceConfig, {"kind": "segments"}, origin="space")
+    return SegmentsSpace(config, sources, grids=(GRID,), measure=lambda: [Grams.of(VECTORS, GRID)])
+
+
+class Performer:
+    """Two tasks of 45 examples, each solved where a weight of the member is large enough."""
+
+    def perform(self, work: Work) -> Outcome:
+        assert isinstance(work.recipe, Segments)
+        (table,) = space().genome(work.recipe)
+        (strand,) = Table.from_text(str(table)).chromosomes
+        weights = (strand.at(np.arange(1, SIZE + 1)) * VECTORS.T).sum(axis=1)
+        solved = (weights > 0.3).astype(float)
+        tasks = {
+            name: TaskScore(metric="acc", value=float(own.mean()), examples=tuple(own.tolist()))
+            for name, own in (("one", solved[:45]), ("two", solved[45:]))
+        }
+        return Report(split=work.split, tasks=tasks)
+
+
+def search(folder: Path, kind: str, candidates: int, **options: Any) -> list[Any]:
+    over = space()
+    optimizer = make(
+        configure({"kind": kind, **options}, origin="t"), over.genes, seed=2, stock=over.stock
+    )
+    known = (folder / "study.json").exists()
+    with (
+        Study.open(folder, write=True)
+        if known
+        else Study.create(folder, name="niches", job={}, genes=over.genes)
+    ) as study:
+        Search(
+            study,
+            over,
+            optimizer,
+            InProcess(partial(Performer)),
+            Objective({"one": 1.0, "two": 1.0}),
+            evaluator="e" * 64,
+            budget=Budget(candidates=candidates),
+            landmarks=over.landmarks(),
+        ).run()
+        return [(one.genome, one.fitness, one.descent) for one in study.candidates()]
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_a_search_over_tables_in_two_sittings_is_the_same_search(tmp_path: Path, kind: str) -> None:
+    whole = search(tmp_path / "whole", kind, 40)
+    search(tmp_path / "pieces", kind, 17)
+    assert search(tmp_path / "pieces", kind, 40) == whole
+    landmarks = len(space().landmarks())
+    assert all(descent is not None and descent.parents for _, _, descent in whole[landmarks:])
+
+
+def test_niches_find_more_than_any_seed(tmp_path: Path) -> None:
+    found = search(tmp_path / "s", "natural_niches", 120)
+    landmarks = len(space().landmarks())
+    best = max(fitness for _, fitness, _ in found[landmarks:])
+    assert best > max(fitness for _, fitness, _ in found[:landmarks])
