@@ -133,7 +133,7 @@ def test_genes_that_do_not_matter_change_nothing(scales: str, limits: dict[str, 
 
 
 def test_a_longest_path_has_room_for_its_ends() -> None:
-    with pytest.raises(ConfigError, match="max_hops: 3 is less than .* 4 layers; raise it"):
+    with pytest.raises(ConfigError, match=r"max_hops: 3 is less than .* 4 layers; raise it"):
         space(6, block=2, max_hops=3)
     assert space(6, block=2, max_hops=3, last=False).max_hops == 3
 
