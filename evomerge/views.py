@@ -60,7 +60,7 @@ def archive_view(study: Study) -> tuple[str, dict[str, Any]]:
             f"{study.path}: the optimizer {config.kind} keeps no archive to draw; {_BREEDERS} do"
         )
     objective = Objective(job.evaluator.weights, job.objective)
-    evaluator = study.get("evaluator") or job.evaluator.digest()
+    evaluator = str(study.get("evaluator"))
     counts: dict[str, int] = {}
 
     def scores(candidate: Candidate) -> CandidateScores:

@@ -200,16 +200,13 @@ def _explain(
 ) -> None:
     """Title and legends, above the rows."""
     youngest = family[-1]
-    said = f"{shortened(title, 50)}: "
-    if youngest.parents:
-        said += f"{len(family) - 1} ancestors, {youngest.generation} generations"
-    else:
-        said += "a seed"
-    axes.text(6, 8, said, va="top", fontsize=11, parse_math=False)
+    counts = _count(len(family) - 1, "ancestor") + ", " + _count(youngest.generation, "generation")
+    said = f"{shortened(title, 44)}: {counts if youngest.parents else 'no ancestors'}"
+    axes.text(6, 8, said, va="top", fontsize=11, parse_math=False, gid="title")
     legend: Any = {"va": "center", "fontsize": 8, "color": INK}
     if youngest.parents:
         for side, (place, ha) in enumerate(((6, "left"), (2 * MIDDLE - 6, "right"))):
-            axes.text(place, 46, sides[side], ha=ha, **{**legend, "color": SIDES[side]})
+            axes.text(place, 33, sides[side], ha=ha, **{**legend, "color": SIDES[side]})
         if any(one.candidate.number in random for one in family):
             said = "dotted: warm-up, parents at random"
             axes.text(2 * MIDDLE - 6, 14, said, ha="right", **legend)
@@ -220,7 +217,7 @@ def _explain(
         made = axes.legend(
             handles=handles,
             loc="center",
-            bbox_to_anchor=(MIDDLE, 46),
+            bbox_to_anchor=(MIDDLE, 50),
             bbox_transform=axes.transData,
             ncols=min(len(handles), 4),
             frameon=False,
@@ -235,3 +232,7 @@ def _explain(
         MIDDLE - BAR / 2 - 5, TITLES - 7, "candidate", ha="right", **{**legend, "fontsize": 7}
     )
     axes.text(MIDDLE + BAR / 2 + 5, TITLES - 7, "score", ha="left", **{**legend, "fontsize": 7})
+
+
+def _count(number: int, of: str) -> str:
+    return f"{number} {of}" if number == 1 else f"{number} {of}s"
