@@ -269,8 +269,9 @@ def plot(
     try:
         draw = load(target)
     except ModuleNotFoundError as problem:
+        library = str(problem.name).partition(".")[0]
         raise UserError(
-            f"a picture needs {problem.name}, which is not installed; `pip install evomerge[plots]`"
+            f"a picture needs {library}, which is not installed; `pip install evomerge[plots]`"
         ) from None
     write_new(out, draw(format=out.suffix[1:], **shown))
     return label

@@ -37,13 +37,16 @@ _BREEDERS = "natural_niches, genetic_merge, map_elites and cycle_qd"
 
 
 def usual_view(study: Study, candidate: int | None) -> View:
-    """The path of a data-flow study and of one whose optimizer keeps nobody; else the archive, and
-    the lineage where a candidate is named."""
-    kinds = {key: (study.job.get(key) or {}).get("kind") for key in ("space", "optimizer")}
-    keepers = [config.model_fields["kind"].default for config in KEEPERS]
-    if kinds["space"] == "dataflow" or kinds["optimizer"] not in keepers:
+    """The path of a data-flow study and of one whose optimizer crosses nobody; else the archive,
+    and the lineage where none is kept or a candidate is named."""
+    space, optimizer = ((study.job.get(key) or {}).get("kind") for key in ("space", "optimizer"))
+    keeps, breeds = (
+        optimizer in [config.model_fields["kind"].default for config in configs]
+        for configs in (KEEPERS, BREEDERS)
+    )
+    if space == "dataflow" or not breeds:
         return "path"
-    return "archive" if candidate is None else "lineage"
+    return "archive" if keeps and candidate is None else "lineage"
 
 
 def archive_view(study: Study) -> tuple[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from evomerge.evaluators.objective import Objective
 from evomerge.optimizers.registry import configure, make
 from evomerge.study.record import Study
 from evomerge.study.replay import restore
-from evomerge.views import archive_view, lineage_view
+from evomerge.views import archive_view, lineage_view, usual_view
 from tests.place import Place
 from tests.test_niches import EVALUATOR, job, search, space
 
@@ -114,6 +114,27 @@ def test_without_its_scores_there_is_no_archive(tmp_path: Path) -> None:
         pytest.raises(RecordError, match=r"its scores are no longer in .*; put the files back"),
     ):
         archive_view(made)
+
+
+@pytest.mark.parametrize(
+    ("over", "optimizer", "seen"),
+    [
+        ("segments", "natural_niches", ("archive", "lineage")),
+        ("parameter", "map_elites", ("archive", "lineage")),
+        ("dataflow", "natural_niches", ("path", "path")),
+        ("dataflow", "cma_es", ("path", "path")),
+        ("segments", "random_merge", ("lineage", "lineage")),
+        ("parameter", "cma_es", ("path", "path")),
+    ],
+)
+def test_what_suits_a_study(
+    tmp_path: Path, over: str, optimizer: str, seen: tuple[str, str]
+) -> None:
+    about = {"space": {"kind": over}, "optimizer": {"kind": optimizer}}
+    with Study.create(tmp_path / "s", name="s", job=about, genes=space().genes) as made:
+        assert (usual_view(made, None), usual_view(made, 3)) == seen
+    with Study.create(tmp_path / "t", name="t", job={}, genes=space().genes) as made:
+        assert usual_view(made, None) == "path"
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, PathPatch, Rectangle
 from matplotlib.path import Path
 
-from evomerge.pictures.style import COLOURS, INK, PALE, WIDTH, Format, drawn, shortened
+from evomerge.pictures.style import INK, PALE, WIDTH, Format, colour, drawn, shortened
 from evomerge.study.lineage import Kin
 
 __all__ = ["lineage_figure", "lineage_picture"]
@@ -29,7 +29,9 @@ ROWS = 700.0
 """All rows together, about."""
 ROW = (11.5, 22.0)
 """One row, at least and at most."""
-TITLES = 74.0
+TITLES = 58.0
+LEGEND = (4, 13.0)
+"""Seeds on a line, and a line's height; of the lines between titles and rows."""
 MIDDLE = WIDTH * 72 / 2
 BAR = 110.0
 NAME, SCORE = 62.0, 40.0
@@ -70,19 +72,20 @@ def lineage_figure(
     numbers of candidates whose parents were drawn otherwise, at random; their arcs are dotted.
     """
     row = min(max(ROWS / len(family), ROW[0]), ROW[1])
-    height = row * len(family) + TITLES
+    colours = _colours(shares)
+    top = TITLES + math.ceil(len(colours) / LEGEND[0]) * LEGEND[1]
+    height = row * len(family) + top
     figure = Figure(figsize=(WIDTH, height / 72))
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_axis_off()
     axes.set_xlim(0, WIDTH * 72)
     axes.set_ylim(height, 0)
-    places = {one.candidate.number: TITLES + (i + 0.4) * row for i, one in enumerate(family)}
-    colours = _colours(shares)
+    places = {one.candidate.number: top + (i + 0.4) * row for i, one in enumerate(family)}
     _draw_arcs(axes, family, places, random, row)
     for one in family:
         number = one.candidate.number
         _draw_row(axes, one, places[number], shares.get(number, {}), colours, row)
-    _explain(axes, family, colours, sides, random, title)
+    _explain(axes, family, colours, sides, random, title, top)
     return figure
 
 
@@ -91,7 +94,7 @@ def _colours(shares: Mapping[int, Mapping[str, float]]) -> dict[str, str]:
     names = dict.fromkeys(
         name for own in shares.values() for name, share in own.items() if share != 0
     )
-    return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
+    return {name: colour(i) for i, name in enumerate(names)}
 
 
 def _draw_arcs(
@@ -197,6 +200,7 @@ def _explain(
     sides: tuple[str, str],
     random: Set[int],
     title: str,
+    top: float,
 ) -> None:
     """Title and legends, above the rows."""
     youngest = family[-1]
@@ -211,27 +215,25 @@ def _explain(
             said = "dotted: warm-up, parents at random"
             axes.text(2 * MIDDLE - 6, 14, said, ha="right", **legend)
     if colours:
-        handles = [
-            Patch(facecolor=colour, label=shortened(name, 14)) for name, colour in colours.items()
-        ]
+        handles = [Patch(facecolor=own, label=shortened(name, 18)) for name, own in colours.items()]
         made = axes.legend(
             handles=handles,
-            loc="center",
-            bbox_to_anchor=(MIDDLE, 50),
+            loc="lower center",
+            bbox_to_anchor=(MIDDLE, top - 11),
             bbox_transform=axes.transData,
-            ncols=min(len(handles), 4),
+            ncols=min(len(handles), LEGEND[0]),
             frameon=False,
             fontsize=8,
             handlelength=0.9,
             handletextpad=0.4,
             columnspacing=1.0,
+            borderaxespad=0.0,
+            labelspacing=0.3,
         )
         for one in made.get_texts():
             one.set_parse_math(False)
-    axes.text(
-        MIDDLE - BAR / 2 - 5, TITLES - 7, "candidate", ha="right", **{**legend, "fontsize": 7}
-    )
-    axes.text(MIDDLE + BAR / 2 + 5, TITLES - 7, "score", ha="left", **{**legend, "fontsize": 7})
+    axes.text(MIDDLE - BAR / 2 - 5, top - 7, "candidate", ha="right", **{**legend, "fontsize": 7})
+    axes.text(MIDDLE + BAR / 2 + 5, top - 7, "score", ha="left", **{**legend, "fontsize": 7})
 
 
 def _count(number: int, of: str) -> str:

@@ -10,9 +10,20 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import matplotlib
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "Format", "INK", "PALE", "WIDTH", "drawn", "round_places", "shortened"]
+__all__ = [
+    "COLOURS",
+    "Format",
+    "INK",
+    "PALE",
+    "WIDTH",
+    "colour",
+    "drawn",
+    "round_places",
+    "shortened",
+]
 
 Format = Literal["pdf", "png", "svg"]
 
@@ -34,12 +45,22 @@ STYLE: Any = {
     "xtick.color": INK,
     "ytick.color": INK,
 }
+TINT = 0.55
+"""How far a colour goes towards white where there are more things than colours."""
 UNDATED = {
     "pdf": dict.fromkeys(("CreationDate", "Creator", "Producer")),
     "png": {"Software": None},
     "svg": dict.fromkeys(("Creator", "Date")),
 }
 """What a file would say of its making, which is not the same tomorrow."""
+
+
+def colour(number: int) -> str:
+    """Of the number-th thing, from 0: twice as many as `COLOURS`, the second half tints."""
+    rounds, place = divmod(number, len(COLOURS))
+    red, green, blue = to_rgb(COLOURS[place])
+    tint = TINT * (rounds % 2)
+    return to_hex((red + tint * (1 - red), green + tint * (1 - green), blue + tint * (1 - blue)))
 
 
 def drawn(draw: Callable[[], Figure], format: Format) -> bytes:
