@@ -16,6 +16,7 @@ from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
 from evomerge.recipe.value import parse
 from evomerge.recipe.yaml import dump_recipe, read_recipe
+from evomerge.views import View
 
 __all__ = ["export", "learn", "measure", "merge", "plot"]
 
@@ -191,9 +192,16 @@ def plot(
         Path, typer.Option(help="The new picture; its name ends in .svg, .png or .pdf.")
     ],
     trial: Trial = None,
+    view: Annotated[
+        View | None,
+        typer.Option(
+            help="Of a study: the path of its winner (data flow); the archive, its members by"
+            " examples; the lineage of its best member. What suits it where left out."
+        ),
+    ] = None,
 ) -> None:
-    """Draw the path of a data-flow recipe: hop by hop, which layer of which model, which scale."""
-    label = making.plot(what, out, candidate=trial)
+    """Draw a data-flow path hop by hop, or what a search by natural niches or its peers keeps."""
+    label = making.plot(what, out, candidate=trial, view=view)
     typer.echo(f"{out}: {label}")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from evomerge import build
 from evomerge.cluster.target import load
@@ -26,6 +27,7 @@ from evomerge.study.card import card
 from evomerge.study.choice import chosen
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
+from evomerge.views import View, archive_view, lineage_view, usual_view
 
 __all__ = [
     "export",
@@ -41,6 +43,7 @@ __all__ = [
 ]
 
 PICTURES = (".pdf", ".png", ".svg")
+PATH = "evomerge.pictures.path:path_picture"
 
 
 def export(
@@ -235,14 +238,18 @@ def plot(
     out: Path | str,
     *,
     candidate: int | None = None,
+    view: View | None = None,
 ) -> str:
-    """A picture of the path of a data-flow recipe, or of a study's winner or a candidate of it.
+    """A picture of a data-flow recipe, or of a study; the label of what is drawn is returned.
 
-    `what`: a recipe, its file, or a study's folder. The suffix of `out` says in which format. The
-    label of what is drawn is returned.
+    `what`: a recipe, its file, or a study's folder. The suffix of `out` says in which format.
+    `view`, of a study: the `path` of the winner or of a candidate; the `archive` of an optimizer
+    that keeps members; the `lineage` of its best member or of a candidate. None: what suits it.
 
     Raises:
-        UserError: there is no path, or no such format, matplotlib is missing, or `out` exists.
+        UserError: there is nothing of the kind to draw, or no such format, matplotlib is missing,
+            or `out` exists.
+        RecordError: the record lacks what the archive is drawn from.
     """
     out = Path(out)
     if out.suffix not in PICTURES:
@@ -250,24 +257,23 @@ def plot(
         raise UserError(f"{out}: a picture's name ends in one of {known}, not in {out.suffix!r}")
     if isinstance(what, Path | str) and Path(what).is_dir():
         with Study.open(what, write=False) as study:
-            label, recipe = chosen(study, candidate)
-            origin, title = f"{study.path}: {label}", f"{study.name}, {label}"
+            target, label, shown = _seen(study, candidate, view or usual_view(study, candidate))
     elif candidate is not None:
         raise UserError(f"--trial is of a study, but {what} is no study's folder")
+    elif view not in (None, "path"):
+        raise UserError(f"--view {view} is of a study, but {what} is no study's folder")
     else:
         recipe, origin = _read(what)
-        label = title = Path(origin).stem
-    if not isinstance(recipe, Stack):
-        raise RecipeError(
-            f"{origin}: a {recipe.kind} has no path to draw; only a stack has (data flow)"
-        )
+        label = Path(origin).stem
+        target, shown = PATH, _path(recipe, origin, label)
     try:
-        draw = load("evomerge.pictures:path_picture")
+        draw = load(target)
     except ModuleNotFoundError as problem:
+        library = str(problem.name).partition(".")[0]
         raise UserError(
-            f"a picture needs {problem.name}, which is not installed; `pip install evomerge[plots]`"
+            f"a picture needs {library}, which is not installed; `pip install evomerge[plots]`"
         ) from None
-    write_new(out, draw(recipe, out.suffix[1:], title=title, depths=_depths(recipe, origin)))
+    write_new(out, draw(format=out.suffix[1:], **shown))
     return label
 
 
@@ -281,6 +287,36 @@ def write_new(out: Path, content: str | bytes) -> None:
         raise UserError(f"{out}: exists already; name a new file or remove it")
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def _seen(study: Study, candidate: int | None, view: View) -> tuple[str, str, dict[str, Any]]:
+    """(what draws it, label, what that takes by name)."""
+    match view:
+        case "path":
+            label, recipe = chosen(study, candidate)
+            origin = f"{study.path}: {label}"
+            return PATH, label, _path(recipe, origin, f"{study.name}, {label}")
+        case "archive":
+            if candidate is not None:
+                raise UserError(
+                    "--trial is of a path or a lineage, and an archive has all members;"
+                    " leave it out, or say --view lineage"
+                )
+            return ("evomerge.pictures.archive:archive_picture", *archive_view(study))
+        case "lineage":
+            return (
+                "evomerge.pictures.lineage:lineage_picture",
+                *lineage_view(study, candidate),
+            )
+
+
+def _path(recipe: Recipe, origin: str, title: str) -> dict[str, Any]:
+    """What the picture of a path takes."""
+    if not isinstance(recipe, Stack):
+        raise RecipeError(
+            f"{origin}: a {recipe.kind} has no path to draw; only a stack has (data flow)"
+        )
+    return {"stack": recipe, "title": title, "depths": _depths(recipe, origin)}
 
 
 def _depths(stack: Stack, origin: str) -> dict[str, int] | None:

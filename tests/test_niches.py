@@ -27,6 +27,7 @@ from evomerge.study.record import Study
 NAMES, SIZE = ("chat", "code", "math"), 90
 VECTORS = np.random.default_rng(0).standard_normal((len(NAMES), SIZE))
 GRID = Grid.regular(SIZE, resolution=30)
+EVALUATOR = "e" * 64
 OPTIMIZERS = ["natural_niches", "genetic_merge", "map_elites", "cycle_qd", "random_merge"]
 
 
@@ -52,6 +53,21 @@ class Performer:
         return Report(split=work.split, tasks=tasks)
 
 
+def job(kind: str, **options: Any) -> dict[str, Any]:
+    """What a job's file would say of such a search."""
+    return {
+        "name": "niches",
+        "sources": {name: {"model": f"/models/{name}"} for name in NAMES},
+        "space": {"kind": "segments"},
+        "optimizer": {"kind": kind, **options},
+        "evaluator": {
+            "tasks": {name: {"metric": "acc", "weight": 1.0} for name in ("one", "two")},
+            "splits": {"search": "train", "validation": "validation", "holdout": "test"},
+        },
+        "budget": {"candidates": 120},
+    }
+
+
 def search(folder: Path, kind: str, candidates: int, **options: Any) -> list[Any]:
     over = space()
     optimizer = make(
@@ -61,15 +77,16 @@ def search(folder: Path, kind: str, candidates: int, **options: Any) -> list[Any
     with (
         Study.open(folder, write=True)
         if known
-        else Study.create(folder, name="niches", job={}, genes=over.genes)
+        else Study.create(folder, name="niches", job=job(kind, **options), genes=over.genes)
     ) as study:
+        study.put("evaluator", EVALUATOR)
         Search(
             study,
             over,
             optimizer,
             InProcess(partial(Performer)),
             Objective({"one": 1.0, "two": 1.0}),
-            evaluator="e" * 64,
+            evaluator=EVALUATOR,
             budget=Budget(candidates=candidates),
             landmarks=over.landmarks(),
         ).run()

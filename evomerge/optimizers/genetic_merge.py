@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ from evomerge.optimizers.population import Member
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.steady import SteadyState
 
-__all__ = ["GeneticMerge", "GeneticMergeConfig"]
+__all__ = ["GeneticMerge", "GeneticMergeConfig", "crowd"]
 
 
 class GeneticMergeConfig(CrossingConfig):
@@ -38,8 +38,11 @@ class GeneticMerge(SteadyState[object]):
     def __init__(self, config: GeneticMergeConfig, problem: Problem) -> None:
         problem.require_one_objective("genetic_merge")
         crossing = crossing_of(config, problem, "genetic_merge", holds=config.archive)
-        self.archive: Archive[Member[object]] = Archive(
-            config.archive, alpha=0.0, capacity=False, shift=config.shift
-        )
-        crowd = Niches(self.archive, crossing, attraction=False, negative=config.shift)
-        super().__init__(problem, crossing, crowd, warm_up=config.warm_up, needs={"examples"})
+        self.archive: Archive[Member[object]] = crowd(config)
+        population = Niches(self.archive, crossing, attraction=False, negative=config.shift)
+        super().__init__(problem, crossing, population, warm_up=config.warm_up, needs={"examples"})
+
+
+def crowd(config: GeneticMergeConfig) -> Archive[Any]:
+    """An empty archive, without competition."""
+    return Archive(config.archive, alpha=0.0, capacity=False, shift=config.shift)

@@ -4,7 +4,7 @@ know that the other does not.
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -16,7 +16,7 @@ from evomerge.optimizers.population import Member, Sheet
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.steady import SteadyState
 
-__all__ = ["NaturalNiches", "NaturalNichesConfig", "Niches"]
+__all__ = ["NaturalNiches", "NaturalNichesConfig", "Niches", "niches"]
 
 M = TypeVar("M")
 
@@ -49,11 +49,16 @@ class NaturalNiches(SteadyState[object]):
     def __init__(self, config: NaturalNichesConfig, problem: Problem) -> None:
         problem.require_one_objective("natural_niches")
         crossing = crossing_of(config, problem, "natural_niches", holds=config.archive)
-        self.archive: Archive[Member[object]] = Archive(
-            config.archive, alpha=config.alpha, shift=config.shift
+        self.archive: Archive[Member[object]] = niches(config)
+        population = Niches(
+            self.archive, crossing, attraction=config.attraction, negative=config.shift
         )
-        niches = Niches(self.archive, crossing, attraction=config.attraction, negative=config.shift)
-        super().__init__(problem, crossing, niches, warm_up=config.warm_up, needs={"examples"})
+        super().__init__(problem, crossing, population, warm_up=config.warm_up, needs={"examples"})
+
+
+def niches(config: NaturalNichesConfig) -> Archive[Any]:
+    """An empty archive."""
+    return Archive(config.archive, alpha=config.alpha, shift=config.shift)
 
 
 class Niches(Generic[M]):

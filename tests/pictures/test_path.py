@@ -16,7 +16,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from evomerge.pictures import COLOURS, Format, path_figure, path_picture
+from evomerge.pictures.path import path_figure, path_picture
+from evomerge.pictures.style import COLOURS, Format
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Stack
 from evomerge.recipe.yaml import dump_recipe
@@ -199,7 +200,7 @@ def test_a_picture_is_the_same_bytes_again(format: Format) -> None:
 CODE = """
 import sys
 from pathlib import Path
-from evomerge.pictures import path_picture
+from evomerge.pictures.path import path_picture
 from evomerge.recipe.yaml import parse_recipe
 import yaml
 recipe = parse_recipe(yaml.safe_load(sys.stdin), origin="stdin", folder=Path("/"))

@@ -2,35 +2,26 @@
 
 After the figure of evolved paths in Akiba et al. 2024, "Evolutionary Optimization of Model Merging
 Recipes" (arXiv 2403.13187): steps along the path to the right, layers upwards, a colour a model.
-The same recipe gives the same bytes, so that a picture in a repository changes with its recipe.
 """
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from evomerge.pictures.style import COLOURS, INK, WIDTH, Format, drawn, round_places, shortened
 from evomerge.recipe.path import runs_again
 from evomerge.recipe.tree import Stack
 
-__all__ = ["Format", "path_figure", "path_picture"]
+__all__ = ["path_figure", "path_picture"]
 
-Format = Literal["pdf", "png", "svg"]
-
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5b5b5b")
-"""Okabe and Ito's: people who see colours differently can tell them apart."""
-INK = "#444444"
 RING: Any = {"color": INK, "markerfacecolor": "none", "markeredgewidth": 1.0}
-WIDTH = 9.0
-"""Of a picture, in inches; 900 pixels, as wide as a README."""
 
 # Heights in points, a 72nd of an inch.
 LAYERS = 290.0
@@ -46,34 +37,12 @@ OUTSIDE = 13.0
 SCALES = 66.0
 TITLES = 70.0
 
-STYLE: Any = {
-    "axes.edgecolor": "#888888",
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "font.family": "DejaVu Sans",
-    "font.size": 9.0,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "evomerge",
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
-UNDATED = {
-    "pdf": dict.fromkeys(("CreationDate", "Creator", "Producer")),
-    "png": {"Software": None},
-    "svg": dict.fromkeys(("Creator", "Date")),
-}
-"""What a file would say of its making, which is not the same tomorrow."""
-
 
 def path_picture(
     stack: Stack, format: Format, *, title: str, depths: Mapping[str, int] | None = None
 ) -> bytes:
     """The content of a picture file; `depths` as in `path_figure`."""
-    file = io.BytesIO()
-    with matplotlib.rc_context(STYLE):
-        figure = path_figure(stack, title=title, depths=depths)
-        figure.savefig(file, format=format, metadata=UNDATED[format])
-    return file.getvalue()
+    return drawn(lambda: path_figure(stack, title=title, depths=depths), format)
 
 
 def path_figure(stack: Stack, *, title: str, depths: Mapping[str, int] | None = None) -> Figure:
@@ -92,8 +61,8 @@ def path_figure(stack: Stack, *, title: str, depths: Mapping[str, int] | None = 
         axes[0].spines["bottom"].set_visible(False)
         _draw_scales(axes[1], stack, bands)
     axes[-1].set_xlabel("hop (a step along the path)")
-    axes[-1].set_xticks(_ticks(len(stack.hops), 12))
-    about = f"{_shortened(title, 60)}: {len(stack.hops)} hops"
+    axes[-1].set_xticks(round_places(len(stack.hops), 12))
+    about = f"{shortened(title, 60)}: {len(stack.hops)} hops"
     axes[0].set_title(about, loc="left", parse_math=False)
     return figure
 
@@ -196,14 +165,14 @@ def _draw_bands(axes: Axes, bands: _Bands) -> None:
         axes.text(
             -0.05,
             middle,
-            _shortened(name, round(depth * bands.row / 6.5)),
+            shortened(name, round(depth * bands.row / 6.5)),
             transform=place,
             color=colour,
             fontsize=10,
             fontweight="bold",
             **beside,
         )
-        shown = _ticks(depth, 6)
+        shown = round_places(depth, 6)
         ticks += [bottom + layer for layer in shown]
         labels += [str(layer) for layer in shown]
     axes.set_yticks(ticks, labels, fontsize=8)
@@ -254,14 +223,3 @@ def _explain(axes: Axes, again: bool) -> None:
         columnspacing=1.2,
         borderaxespad=0.2,
     )
-
-
-def _ticks(count: int, most: int) -> list[int]:
-    """The first and the last of so many places, and round ones between."""
-    step = next(s * 10**e for e in range(9) for s in (1, 2, 5) if count <= most * s * 10**e)
-    return [*(n for n in range(0, count - 1, step) if count - 1 - n > step / 2), count - 1]
-
-
-def _shortened(name: str, most: int) -> str:
-    """A name of at most so many letters, its end kept: that is where siblings differ."""
-    return name if len(name) <= most else "\N{HORIZONTAL ELLIPSIS}" + name[1 - most :]

@@ -1,0 +1,82 @@
+"""How every picture looks, and how it becomes a file.
+
+The same data gives the same bytes, so that a picture in a repository changes with what it shows.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any, Literal
+
+import matplotlib
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+
+__all__ = [
+    "COLOURS",
+    "Format",
+    "INK",
+    "PALE",
+    "WIDTH",
+    "colour",
+    "drawn",
+    "round_places",
+    "shortened",
+]
+
+Format = Literal["pdf", "png", "svg"]
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5b5b5b")
+"""Okabe and Ito's: people who see colours differently can tell them apart."""
+INK = "#444444"
+PALE = "#888888"
+WIDTH = 9.0
+"""Of a picture, in inches; 900 pixels, as wide as a README."""
+
+STYLE: Any = {
+    "axes.edgecolor": PALE,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.family": "DejaVu Sans",
+    "font.size": 9.0,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "evomerge",
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+TINT = 0.55
+"""How far a colour goes towards white where there are more things than colours."""
+UNDATED = {
+    "pdf": dict.fromkeys(("CreationDate", "Creator", "Producer")),
+    "png": {"Software": None},
+    "svg": dict.fromkeys(("Creator", "Date")),
+}
+"""What a file would say of its making, which is not the same tomorrow."""
+
+
+def colour(number: int) -> str:
+    """Of the number-th thing, from 0: twice as many as `COLOURS`, the second half tints."""
+    rounds, place = divmod(number, len(COLOURS))
+    red, green, blue = to_rgb(COLOURS[place])
+    tint = TINT * (rounds % 2)
+    return to_hex((red + tint * (1 - red), green + tint * (1 - green), blue + tint * (1 - blue)))
+
+
+def drawn(draw: Callable[[], Figure], format: Format) -> bytes:
+    """The content of the file of a figure that is drawn in our style."""
+    file = io.BytesIO()
+    with matplotlib.rc_context(STYLE):
+        draw().savefig(file, format=format, metadata=UNDATED[format])
+    return file.getvalue()
+
+
+def round_places(count: int, most: int) -> list[int]:
+    """The first and the last of so many places, and round ones between."""
+    step = next(s * 10**e for e in range(9) for s in (1, 2, 5) if count <= most * s * 10**e)
+    return [*(n for n in range(0, count - 1, step) if count - 1 - n > step / 2), count - 1]
+
+
+def shortened(name: str, most: int) -> str:
+    """A name of at most so many letters, its end kept: that is where siblings differ."""
+    return name if len(name) <= most else "\N{HORIZONTAL ELLIPSIS}" + name[1 - most :]
