@@ -116,6 +116,13 @@ def test_data_flow_starts_from_its_first_input(flow: Place) -> None:
         build.check_recipe(one, label)
 
 
+def test_inputs_that_are_deeper_than_any_path_have_room(flow: Place) -> None:
+    flow.job["space"]["max_hops"] = 2
+    layers = read_inventory(flow.folder / "models" / "json").layers
+    assert build.room(flowing(flow)) == Room(layers=2 * layers, hops=max(layers, 2))
+    assert layers > 1
+
+
 def test_weights_are_merged_where_no_layers_are_routed(place: Place) -> None:
     place.write()
     assert build.room(read_job(place.folder / "job.yaml")) is None

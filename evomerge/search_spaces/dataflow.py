@@ -123,7 +123,11 @@ class DataFlowSpace:
         *,
         counts: Mapping[str, int],
     ) -> None:
-        """`inputs`: the first one's embedding, head and ends are taken; `counts`: their layers."""
+        """`inputs`: the first one's embedding, head and ends are taken; `counts`: their layers.
+
+        Raises:
+            ConfigError: the longest path is shorter than its forced ends.
+        """
         self._config, self._inputs, self._counts = config, dict(inputs), counts
         self._own = next(iter(inputs))
         self._pool = Pool({name: counts[name] for name in inputs}, config.order, config.block)
@@ -136,6 +140,11 @@ class DataFlowSpace:
             max_hops=config.max_hops,
             jumps=config.jumps,
         )
+        if self._slots.max_hops < self._slots.least_hops:
+            raise ConfigError(
+                f"space.max_hops: {self._slots.max_hops} is less than the forced ends alone have,"
+                f" {self._slots.least_hops} layers; raise it, or set first or last to false"
+            )
         self._scales = scale_genes(config.scales, self._slots, config.scale_range, config.network)
 
     @property

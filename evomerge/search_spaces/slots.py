@@ -131,6 +131,8 @@ class Slots:
         size = len(pool.blocks)
         self.count = size * repetitions - (first + last if ends_take_slots else 0)
         ends = [pool.first] * first + [pool.last] * last
+        self.least_hops = sum(pool.blocks[place].size for place in ends)
+        """Of the forced ends alone."""
         offered = [slot % size for slot in range(self.count)]
         longest = sum(pool.blocks[place].size for place in (*ends, *offered))
         self.max_hops = min(max_hops or longest, longest)

@@ -132,6 +132,21 @@ def test_genes_that_do_not_matter_change_nothing(scales: str, limits: dict[str, 
         assert over.recipe(mixed) == over.recipe(genome)
 
 
+def test_a_longest_path_has_room_for_its_ends() -> None:
+    with pytest.raises(ConfigError, match=r"max_hops: 3 is less than .* 4 layers; raise it"):
+        space(6, block=2, max_hops=3)
+    assert space(6, block=2, max_hops=3, last=False).max_hops == 3
+
+
+def test_slots_that_are_passed_over_do_not_matter() -> None:
+    over = space(2, order="by_depth", repetitions=1, jumps={"least": 1}, last=False)
+    names = [gene.name for gene in over.genes]
+    assert names == ["run@1:b.0", "run@1:a.0", "run@1:b.1", "run@1:a.1"]
+    # The path begins with a.0; once b.1 runs, a.1, which is as deep, cannot.
+    assert over.active(("run", "run", "run", "run")) == (False, False, True, False)
+    assert over.active(("run", "run", "skip", "run")) == (False, False, True, True)
+
+
 def test_scales_matter_where_they_are_used() -> None:
     over = space(scales="pair")
     genome = draw(over, 1, 0.3)
