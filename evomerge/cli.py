@@ -25,6 +25,7 @@ from evomerge.evaluators.engines.config import EngineConfig
 from evomerge.evaluators.tasks import LmEvalConfig
 from evomerge.merging.operators import signatures
 from evomerge.optimizers.registry import BUILT_IN as OPTIMIZERS
+from evomerge.recipe.tree import KINDS
 from evomerge.recipe.yaml import read_mapping, read_recipe
 from evomerge.study.record import Study
 
@@ -50,7 +51,7 @@ def check(
 ) -> None:
     """Validate a job or a recipe without reading weights, and say what it would cost."""
     data = read_mapping(file)
-    if data.get("kind") in ("merge", "stack", "source"):
+    if data.get("kind") in KINDS:
         recipe = read_recipe(file)
         for warning in build.check_recipe(recipe, str(file)):
             console.warn(warning)

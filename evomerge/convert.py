@@ -16,7 +16,7 @@ from evomerge.merging.headers import Headers
 from evomerge.merging.names import layer_count, tensor_names
 from evomerge.recipe.digest import plain
 from evomerge.recipe.selector import Place
-from evomerge.recipe.tree import Recipe
+from evomerge.recipe.tree import KINDS, Recipe
 from evomerge.recipe.yaml import dump_recipe, parse_recipe, read_documents
 
 __all__ = ["convert", "to_mergekit"]
@@ -41,7 +41,7 @@ def convert(file: Path, *, dtype: str | None = None) -> tuple[str, list[str]]:
         if found.dtype:
             found.warnings.append(f"{file}: write the model with --dtype {found.dtype}")
         return dump_recipe(found.recipe), found.warnings
-    if last.get("kind") in ("merge", "stack", "source"):
+    if last.get("kind") in KINDS:
         recipe = parse_recipe(last, origin=str(file), folder=file.parent)
         with about(str(file)):
             return to_mergekit(recipe, dtype=dtype), []

@@ -129,6 +129,26 @@ def test_bad_recipes(place: Place) -> None:
     assert "no such file" in place.refuses("merge", "nothing.yaml", "--out", "merged")
 
 
+def test_a_recipe_of_segments_by_hand(place: Place) -> None:
+    size = sum(tensor.numel() for tensor in tiny_tensors(0).values())
+    recipe: dict[str, Any] = {
+        "kind": "segments",
+        "base": "a",
+        "inputs": {"a": {"model": "models/base"}, "b": {"model": "models/math"}},
+        "chromosomes": [{"where": {}, "ends": [9, size], "coefficients": {"b": [0.4, 1.0]}}],
+    }
+    path = place.folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    ended = place.run("check", "recipe.yaml", "--json")
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["recipe"] == "recipe.yaml"
+    assert "no coefficients by range" in place.refuses("convert", "recipe.yaml")
+    recipe["chromosomes"][0]["ends"][1] += 1
+    path.write_text(yaml.safe_dump(recipe))
+    said = f"chromosomes.0.ends: the last one is {size + 1}, and the weights that it selects are"
+    assert said in place.refuses("check", "recipe.yaml")
+
+
 def test_a_job_over_adapters(place: Place) -> None:
     base = {"model": "models/base"}
     folders = {"lora": "models/lora", "other": "models/other-lora"}

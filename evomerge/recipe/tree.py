@@ -21,6 +21,7 @@ from evomerge.recipe.tokenizer import TokenizerChoice
 from evomerge.recipe.value import Value
 
 __all__ = [
+    "KINDS",
     "Chromosome",
     "Hop",
     "Merge",
@@ -31,6 +32,9 @@ __all__ = [
     "Stack",
     "sources_of",
 ]
+
+KINDS = ("merge", "segments", "source", "stack")
+"""What a recipe's `kind` may be."""
 
 Parameter = float | int | bool | str
 

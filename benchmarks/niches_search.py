@@ -1,0 +1,205 @@
+"""Natural niches against their peers and CMA-ES on language models, at equal evaluations.
+
+    python benchmarks/niches_search.py [--seeds 1 2 3] [--candidates 60]
+
+The sources, examples and objective (all four tasks) of examples/niches.yaml. Members bred from the
+three specialists by natural niches, a genetic algorithm, CycleQD and random merging; and CMA-ES in
+parameter space, by both catalog entries that fit. Each is a study of its own (in
+runs/niches/candidates-N/seed-S, resumed if interrupted): choice on the validation split, one look
+at the holdout; what does not depend on the seed is scored once.
+
+Said of each, and defined alike for all:
+
+- *best*: the highest fitness on the search split, seeds aside;
+- *holdout*: the mean over tasks of the member that the validation split chose, with every task;
+- *forgetting*: what that member loses of a specialist's score at the specialist's own task on the
+  holdout, as a mean over the three; below 0 where it is better than the specialists;
+- *archive*: what the optimizer keeps at the end; where it keeps nothing, the best candidates, as
+  many as the example's archive holds. Seeds may be among them. Of it the *coverage*, the share of
+  search examples that some member solves, and the *entropy*, the mean over examples of the binary
+  entropy, in bits, of the share of members that solve one;
+- *tried*: the coverage of all that the optimizer asked for, seeds aside.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import yaml
+from dataflow_search import run
+from numpy.typing import NDArray
+from published import ROOT, write
+from scipy.special import entr
+
+from evomerge import build
+from evomerge.config import Job, read_job
+from evomerge.optimizers.base import needs_examples
+from evomerge.optimizers.cycle_qd import CycleQd
+from evomerge.optimizers.genetic_merge import GeneticMerge
+from evomerge.optimizers.natural_niches import NaturalNiches
+from evomerge.study.candidate import Candidate, ranked
+from evomerge.study.comparison import Comparison
+from evomerge.study.record import Study
+from evomerge.study.replay import CandidateScores, restore, without_scores
+
+HERE = ROOT / "runs" / "niches"
+OWN_TASKS = {"json": "evomerge_json", "math": "evomerge_math", "spell": "evomerge_spell"}
+METHODS: Mapping[str, tuple[str, str | None]] = {
+    "natural niches": ("natural_niches", None),
+    "genetic": ("genetic_merge", None),
+    "CycleQD": ("cycle_qd", None),
+    "random merging": ("random_merge", None),
+    "CMA-ES, task arithmetic": ("cma_es", "task_arithmetic"),
+    "CMA-ES, DARE-TIES": ("cma_es", "evollm"),
+}
+"""Optimizer, and catalog entry of parameter space where it is not the example's space; the last one
+is Akiba et al.'s own (2403.13187)."""
+SHARED = {"natural_niches": ("archive", "warm_up"), "genetic_merge": ("archive", "warm_up")}
+"""Options that come from the example."""
+
+
+def with_method(job: Job, name: str, seed: int, evaluations: int) -> Job:
+    """The example's job with another way to search."""
+    kind, entry = METHODS[name]
+    data = job.model_dump(mode="json")
+    options = {key: data["optimizer"][key] for key in SHARED.get(kind, ())}
+    data |= {
+        "name": name,
+        "seed": seed,
+        "optimizer": {"kind": kind, **options},
+        "budget": {"evaluations": evaluations},
+    }
+    if entry:
+        text = (ROOT / "search_spaces" / "parameter_space" / f"{entry}.yaml").read_text()
+        data["space"] = yaml.safe_load(text)
+    return Job.model_validate(data)
+
+
+def kept(job: Job, study: Study, size: int) -> list[Candidate]:
+    """The archive at the end: the optimizer is brought there again from the record."""
+    optimizer = build.optimizer(job, build.space(job))
+    candidates = study.candidates()
+
+    def scores(one: Candidate) -> CandidateScores:
+        return of(job, study, one) if needs_examples(optimizer) else without_scores(one)
+
+    restore(optimizer, candidates, scores)
+    match optimizer:
+        case NaturalNiches() | GeneticMerge():
+            ids = {member.id for member in optimizer.archive.members}
+        case CycleQd():
+            ids = {member.id for member in optimizer.elites.members}
+        case _:
+            return ranked([one for one in candidates if one.origin != "finalist"], size)
+    observed = [one for one in candidates if one.origin == "landmark" and one.fitness]
+    names = {-1 - place: one for place, one in enumerate(observed)}
+    names |= {one.question: one for one in candidates if one.question is not None}
+    return [names[id] for id in sorted(ids)]
+
+
+def asked(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """By the optimizer: warm starts are no merit of a method."""
+    return [one for one in candidates if one.origin == "optimizer" and one.fitness]
+
+
+def of(job: Job, study: Study, one: Candidate) -> CandidateScores:
+    report = study.load_report(one.digest, job.evaluator.digest(), "search")
+    assert report is not None
+    return build.objective(job).scores(report)
+
+
+def solved(job: Job, study: Study, some: Sequence[Candidate]) -> NDArray[np.float64]:
+    """(candidates, search examples): 0 or 1."""
+    return np.array([of(job, study, one)[0] for one in some])
+
+
+def coverage(rows: NDArray[np.float64]) -> float:
+    return float((rows > 0).any(axis=0).mean())
+
+
+def entropy(rows: NDArray[np.float64]) -> float:
+    shares = rows.mean(axis=0)
+    return float((entr(shares) + entr(1 - shares)).mean() / np.log(2))
+
+
+def breadth(job: Job, folder: Path, size: int) -> dict[str, Any]:
+    """What the archive and all that was tried know together."""
+    with Study.open(folder, write=False) as study:
+        archive = solved(job, study, kept(job, study, size))
+        tried = asked(study.candidates())
+        return {
+            "best_member_on_search": max(one.fitness[0] for one in tried if one.fitness),
+            "archive": len(archive),
+            "distinct_rows": len(np.unique(archive, axis=0)),
+            "coverage": coverage(archive),
+            "entropy": entropy(archive),
+            "coverage_tried": coverage(solved(job, study, tried)),
+        }
+
+
+def holdout(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The winner's mean over tasks, every baseline's, and what the winner forgot."""
+    tables = {table.task: table for table in Comparison.from_json(result["holdout"]).tables}
+    models = [row.model for row in next(iter(tables.values())).rows]
+    values = {
+        model: {
+            task: next(row.value for row in table.rows if row.model == model)
+            for task, table in tables.items()
+        }
+        for model in models
+    }
+    lost = {name: values[name][task] - values["evolved"][task] for name, task in OWN_TASKS.items()}
+    return {
+        "mean_over_tasks": {model: fmean(own.values()) for model, own in values.items()},
+        "tasks": values["evolved"],
+        "forgetting": fmean(lost.values()),
+        "forgetting_by_task": lost,
+    }
+
+
+def one_search(
+    job: Job, name: str, folder: Path, finished: list[Path], size: int
+) -> dict[str, Any]:
+    result = run(job, folder, finished)
+    return {**breadth(job, folder, size), **holdout(result), **result}
+
+
+def said(name: str, found: Mapping[str, Any]) -> str:
+    return (
+        f"{name}: best {found['best_member_on_search']:.3f}, holdout"
+        f" {found['mean_over_tasks']['evolved']:.3f}, forgetting {found['forgetting']:+.3f},"
+        f" coverage {found['coverage']:.3f} of {found['archive']} ({found['coverage_tried']:.3f} of"
+        f" all), entropy {found['entropy']:.3f}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--candidates", type=int, help="evaluations of each search")
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--job", type=Path, default=ROOT / "examples" / "niches.yaml")
+    given = parser.parse_args()
+    job = read_job(given.job)
+    count = given.candidates or job.budget.candidates or 0
+    size = job.model_dump(mode="json")["optimizer"]["archive"]
+    seeds: dict[str, dict[str, Any]] = {}
+    finished: list[Path] = []
+    for seed in given.seeds:
+        for name in given.methods:
+            one = with_method(job, name, seed, count)
+            place = name.lower().replace(",", "").replace(" ", "-")
+            folder = HERE / f"candidates-{count}" / f"seed-{seed}" / place
+            found = one_search(one, name, folder, finished, size)
+            print(f"seed {seed}, {said(name, found)}", flush=True)
+            seeds.setdefault(str(seed), {})[name] = found
+            write("niches_search", {"evaluations": count, "seeds": seeds})
+
+
+if __name__ == "__main__":
+    main()
