@@ -66,6 +66,8 @@ bench: model ## Measure what the README claims (minutes to hours; results in ben
 	$(PYTHON) benchmarks/flagship.py
 	$(PYTHON) benchmarks/dataflow.py
 	$(PYTHON) benchmarks/dataflow_search.py
+	$(PYTHON) benchmarks/niches.py
+	$(PYTHON) benchmarks/niches_search.py
 
 .PHONY: digits
 digits: install ## Run M2N2's published comparison on digits again (an hour on two cores)

@@ -12,6 +12,9 @@ import yaml
 import evomerge
 from evomerge.config import read_job
 from evomerge.evaluators.base import Report
+from evomerge.merging.inventory import read_inventory
+from evomerge.recipe.digest import digest
+from evomerge.recipe.yaml import read_recipe
 from evomerge.study.record import Study
 
 ROOT = Path(__file__).parents[1]
@@ -168,3 +171,42 @@ def test_a_search_over_data_flow_ends_in_a_model_that_answers(tmp_path: Path) ->
     )
     prompt = tokenizer("What is the capital of France?", return_tensors="pt")
     assert model.generate(**prompt, max_new_tokens=4, do_sample=False).shape[1] > 4
+
+
+@pytest.mark.slow
+def test_a_search_by_natural_niches_breeds_models(tmp_path: Path) -> None:
+    """All four tasks count; whatever was bred is a model of one pass over the seeds."""
+    job_file = small("niches.yaml", tmp_path, cluster={"kind": "in_process"})
+    data = yaml.safe_load(job_file.read_text())
+    for task in data["evaluator"]["tasks"].values():
+        task["weight"] = 1.0
+    data["evaluator"]["limits"] = {"search": 2, "validation": 1, "holdout": 1}
+    job_file.write_text(yaml.safe_dump(data))
+    out = tmp_path / "study"
+    comparison = evomerge.search(job_file, out)
+    assert [row.model for row in comparison.tables[0].rows] == [
+        "evolved",
+        "json",
+        "math",
+        "spell",
+        "uniform merge",
+        "task arithmetic",
+    ]
+    with Study.open(out, write=False) as record:
+        candidates = record.candidates()
+    assert [one.label for one in candidates[:4]] == [
+        "seed:json",
+        "seed:math",
+        "seed:spell",
+        "uniform",
+    ]
+    assert {one.state for one in candidates} == {"done"}
+    assert all(len(one.tasks) == 4 for one in candidates)
+    for bred in candidates[4:]:
+        assert bred.descent is not None
+        assert len(bred.descent.parents) == 2
+    evomerge.export(out, tmp_path / "model", candidate=candidates[-1].number)
+    recipe = read_recipe(tmp_path / "model" / "recipe.yaml")
+    assert digest(recipe) == candidates[-1].digest
+    whole = read_inventory(tmp_path / "model")
+    assert whole.parameters == 134_515_008
