@@ -34,18 +34,16 @@ import yaml
 from dataflow_search import run
 from numpy.typing import NDArray
 from published import ROOT, write
-from scipy.special import entr
 
 from evomerge import build
 from evomerge.config import Job, read_job
-from evomerge.optimizers.base import needs_examples
-from evomerge.optimizers.cycle_qd import CycleQd
-from evomerge.optimizers.genetic_merge import GeneticMerge
-from evomerge.optimizers.natural_niches import NaturalNiches
+from evomerge.optimizers.kept import KEEPERS
+from evomerge.pictures.archive import coverage, entropy
+from evomerge.study.archive import archive
 from evomerge.study.candidate import Candidate, ranked
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
-from evomerge.study.replay import CandidateScores, restore, without_scores
+from evomerge.study.replay import CandidateScores
 
 HERE = ROOT / "runs" / "niches"
 OWN_TASKS = {"json": "evomerge_json", "math": "evomerge_math", "spell": "evomerge_spell"}
@@ -81,25 +79,12 @@ def with_method(job: Job, name: str, seed: int, evaluations: int) -> Job:
 
 
 def kept(job: Job, study: Study, size: int) -> list[Candidate]:
-    """The archive at the end: the optimizer is brought there again from the record."""
-    optimizer = build.optimizer(job, build.space(job))
+    """The archive at the end."""
     candidates = study.candidates()
-
-    def scores(one: Candidate) -> CandidateScores:
-        return of(job, study, one) if needs_examples(optimizer) else without_scores(one)
-
-    restore(optimizer, candidates, scores)
-    match optimizer:
-        case NaturalNiches() | GeneticMerge():
-            ids = {member.id for member in optimizer.archive.members}
-        case CycleQd():
-            ids = {member.id for member in optimizer.elites.members}
-        case _:
-            return ranked([one for one in candidates if one.origin != "finalist"], size)
-    observed = [one for one in candidates if one.origin == "landmark" and one.fitness]
-    names = {-1 - place: one for place, one in enumerate(observed)}
-    names |= {one.question: one for one in candidates if one.question is not None}
-    return [names[id] for id in sorted(ids)]
+    if not isinstance(job.optimizer, KEEPERS):
+        return ranked([one for one in candidates if one.origin != "finalist"], size)
+    members = archive(candidates, job.optimizer, lambda one: of(job, study, one))
+    return [member.candidate for member in members]
 
 
 def asked(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -118,26 +103,17 @@ def solved(job: Job, study: Study, some: Sequence[Candidate]) -> NDArray[np.floa
     return np.array([of(job, study, one)[0] for one in some])
 
 
-def coverage(rows: NDArray[np.float64]) -> float:
-    return float((rows > 0).any(axis=0).mean())
-
-
-def entropy(rows: NDArray[np.float64]) -> float:
-    shares = rows.mean(axis=0)
-    return float((entr(shares) + entr(1 - shares)).mean() / np.log(2))
-
-
 def breadth(job: Job, folder: Path, size: int) -> dict[str, Any]:
     """What the archive and all that was tried know together."""
     with Study.open(folder, write=False) as study:
-        archive = solved(job, study, kept(job, study, size))
+        members = solved(job, study, kept(job, study, size))
         tried = asked(study.candidates())
         return {
             "best_member_on_search": max(one.fitness[0] for one in tried if one.fitness),
-            "archive": len(archive),
-            "distinct_rows": len(np.unique(archive, axis=0)),
-            "coverage": coverage(archive),
-            "entropy": entropy(archive),
+            "archive": len(members),
+            "distinct_rows": len(np.unique(members, axis=0)),
+            "coverage": coverage(members),
+            "entropy": entropy(members),
             "coverage_tried": coverage(solved(job, study, tried)),
         }
 
