@@ -142,7 +142,19 @@ def test_a_search_over_data_flow_ends_in_a_model_that_answers(tmp_path: Path) ->
         "scale_range": [0.9, 1.1],
         "start": {"other": 0.2},
     }
-    job_file = small("dataflow.yaml", tmp_path, space=space, warm_start={"landmarks": False})
+    job_file = small(
+        "dataflow.yaml",
+        tmp_path,
+        space=space,
+        warm_start={"landmarks": False},
+        budget={"candidates": 3},
+        select={"finalists": 1},
+    )
+    data = yaml.safe_load(job_file.read_text())
+    tasks = data["evaluator"]["tasks"]
+    data["evaluator"]["tasks"] = {"evomerge_json_math": tasks["evomerge_json_math"]}
+    data["evaluator"]["limits"] = {"search": 4, "validation": 2, "holdout": 2}
+    job_file.write_text(yaml.safe_dump(data))
     out = tmp_path / "study"
     comparison = evomerge.search(job_file, out)
     assert [row.model for row in comparison.tables[0].rows] == [
