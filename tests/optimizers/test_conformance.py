@@ -87,7 +87,7 @@ def subject(options: dict[str, Any], genes: tuple[Gene, ...], objectives: int = 
     config = configure(options, origin="test")
     # A local search; one that visits corners alone, of which the first are the best here; and those
     # that stay between two random points, of which the best may lie there or not.
-    gains = {name_of(IN_THREAD): 0.7, name_of(SOUP): 1.0, name_of(MERGES): 1.0, name_of(CYCLE): 1.0}
+    gains = {name_of(IN_THREAD): 0.9, name_of(SOUP): 1.0, name_of(MERGES): 1.0, name_of(CYCLE): 1.0}
 
     def build(problem: Problem) -> Any:
         return make(
