@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from evomerge.errors import CandidateError
 from evomerge.evaluators.engines.base import DataFlowEngine, Engine
 from evomerge.merging.headers import Headers
@@ -14,7 +16,7 @@ from evomerge.recipe.tree import Hop, Recipe, Stack
 __all__ = ["Merged", "Mount", "Routed", "stacked"]
 
 
-class Mount:
+class Mount(Protocol):
     """What a worker does with a recipe before it is evaluated."""
 
     def put(self, recipe: Recipe) -> int:
@@ -23,10 +25,9 @@ class Mount:
         Raises:
             CandidateError: the recipe's weights cannot be merged, or its path has no room.
         """
-        raise NotImplementedError
 
 
-class Merged(Mount):
+class Merged:
     """Every recipe is merged into the engine's weights."""
 
     def __init__(self, engine: Engine) -> None:
@@ -38,7 +39,7 @@ class Merged(Mount):
         return layer_count(recipe, self._headers)
 
 
-class Routed(Mount):
+class Routed:
     """A pool of layers is loaded once; while recipes share it, each is only another route.
 
     A recipe that is no stack is one that runs its own layers in order. Stacks of other inputs have

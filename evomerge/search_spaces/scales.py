@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Protocol, assert_never
 
@@ -83,13 +84,14 @@ class _Fixed:
         return {} if all(scale == 1 for scale in scales) else None
 
 
-class _Named:
+class _Named(ABC):
     """A gene for each step but the first, by a name that depends on where it comes from."""
 
     genes: tuple[FloatGene, ...]
 
+    @abstractmethod
     def _name(self, before: Step, step: Step) -> str:
-        raise NotImplementedError
+        """Of the gene that scales the input of `step` where `before` comes before it."""
 
     def _names(self, path: Sequence[Step]) -> list[str]:
         return [self._name(before, step) for before, step in itertools.pairwise(path)]
