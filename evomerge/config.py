@@ -32,7 +32,7 @@ __all__ = ["Budget", "Job", "Select", "WarmStart", "read_job"]
 
 
 class Budget(Value):
-    """When a search ends: at whichever comes first."""
+    """When a search ends: at whichever comes first, or when the optimizer asks nothing new."""
 
     candidates: Annotated[int, Field(ge=1)] | None = None
     """Candidates in all, the warm starts among them."""

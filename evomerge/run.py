@@ -139,13 +139,11 @@ class Search:
 
     def _evaluations(self) -> int:
         """Candidates that are or were evaluated."""
-        return sum(one.attempts > 0 or one.state == "running" for one in self._candidates.values())
+        return sum(map(_is_evaluated, self._candidates.values()))
 
     def _is_stale(self) -> bool:
         last = [self._candidates[number] for number in sorted(self._candidates)[-STALE:]]
-        return len(last) == STALE and not any(
-            one.attempts > 0 or one.state == "running" for one in last
-        )
+        return len(last) == STALE and not any(map(_is_evaluated, last))
 
     def _observe(self) -> bool:
         """Tell the optimizer the landmarks, in the order of their numbers, once all are back."""
@@ -211,6 +209,11 @@ class Search:
     def _remember(self, number: int) -> Candidate:
         self._candidates[number] = self._study.candidates()[number]
         return self._candidates[number]
+
+
+def _is_evaluated(candidate: Candidate) -> bool:
+    """Is or was: what had been scored before takes no attempt."""
+    return candidate.attempts > 0 or candidate.state == "running"
 
 
 @contextmanager
