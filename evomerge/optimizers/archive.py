@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 __all__ = ["Archive", "Array"]
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.floating]
 M = TypeVar("M")
 
 BLOCK = 16
@@ -50,13 +51,14 @@ class Archive(Generic[M]):
     ) -> None:
         self._size, self._alpha, self._capacity, self._shift = size, alpha, capacity, shift
         self._members: list[M] = []
-        self._rows = np.empty((0, 0))
+        dtype = np.dtype(np.float64 if shift else np.float32)
+        self._rows: Rows = np.empty((0, 0), dtype=dtype)
         self._sums = self._maxima = self._minima = self._rows
         """(blocks, examples): of the rows of a block."""
         self._strip = self._rows
         self._graded = np.zeros(size, dtype=bool)
         """(size,): which rows have scores other than 0 and 1."""
-        self._known: tuple[Array, Array, Array] | None = None
+        self._known: tuple[Rows, Rows, Rows] | None = None
         self.version = 0
         """How often its members have changed."""
 
@@ -67,8 +69,8 @@ class Archive(Generic[M]):
 
     @property
     def scores(self) -> Array:
-        """(members, examples), as they were told."""
-        return self._rows[: len(self._members)].copy()
+        """(members, examples), as they were told, to the precision that is kept."""
+        return self._rows[: len(self._members)].astype(np.float64)
 
     def __len__(self) -> int:
         return len(self._members)
@@ -83,25 +85,26 @@ class Archive(Generic[M]):
         """
         if not self._members:
             self._begin(len(scores))
+        row = scores.astype(self._rows.dtype)
         if len(self._members) < self._size:
             slot = len(self._members)
             self._members.append(member)
         else:
-            worth, _ = self._worth(scores)
+            worth, _ = self._worth(row)
             # Without what all would lose by a shift: it changes no comparison.
-            everyone = np.append(np.vecdot(self._rows, worth), np.vecdot(scores, worth))
+            everyone = np.append(np.vecdot(self._rows, worth), np.vecdot(row, worth))
             slot = int(everyone.argmin())
             if slot == self._size:
                 return None
             self._members[slot] = member
-        self._put(slot, scores)
+        self._put(slot, row)
         self.version += 1
         return slot
 
     def fitness(self) -> Array:
         """(members,): f, the shared fitness of each."""
         worth, floor, gross = self._standing()
-        found: Array = np.maximum(gross - np.vecdot(floor, worth), 0.0)
+        found: Array = np.maximum(gross - np.vecdot(floor, worth), 0.0).astype(np.float64)
         return found
 
     def attraction(self, slot: int) -> Array:
@@ -109,7 +112,7 @@ class Archive(Generic[M]):
         rows, own = self._rows[: len(self)], self._rows[slot]
         worth, _, gross = self._standing()
         # max(0, a - b) = a - min(a, b): exactly 0 where a row is nowhere above A's.
-        found: Array = np.maximum(gross - self._common(rows, own, worth), 0.0)
+        found: Array = np.maximum(gross - self._common(rows, own, worth), 0.0).astype(np.float64)
         found[slot] = 0.0
         return found
 
@@ -131,14 +134,14 @@ class Archive(Generic[M]):
         return _draw(odds, rng)
 
     def _begin(self, examples: int) -> None:
-        blocks = -(-self._size // BLOCK)
-        self._rows = np.zeros((self._size, examples))
-        self._sums = np.zeros((blocks, examples))
-        self._maxima = np.zeros((blocks, examples))
-        self._minima = np.zeros((blocks, examples))
-        self._strip = np.empty((STRIP, examples))
+        blocks, dtype = -(-self._size // BLOCK), self._rows.dtype
+        self._rows = np.zeros((self._size, examples), dtype)
+        self._sums = np.zeros((blocks, examples), dtype)
+        self._maxima = np.zeros((blocks, examples), dtype)
+        self._minima = np.zeros((blocks, examples), dtype)
+        self._strip = np.empty((STRIP, examples), dtype)
 
-    def _put(self, slot: int, scores: Array) -> None:
+    def _put(self, slot: int, scores: Rows) -> None:
         self._rows[slot] = scores
         self._graded[slot] = not np.isin(scores, (0.0, 1.0)).all()
         block = slot // BLOCK
@@ -148,26 +151,26 @@ class Archive(Generic[M]):
         rows.min(axis=0, out=self._minima[block])
         self._known = None
 
-    def _standing(self) -> tuple[Array, Array, Array]:
+    def _standing(self) -> tuple[Rows, Rows, Rows]:
         """What examples are worth, what counts as 0 there, and sum_j w_j s_ij of each member."""
         if self._known is None:
             worth, floor = self._worth()
             self._known = worth, floor, np.vecdot(self._rows[: len(self)], worth)
         return self._known
 
-    def _common(self, rows: Array, own: Array, worth: Array) -> Array:
+    def _common(self, rows: Rows, own: Rows, worth: Rows) -> Rows:
         """(members,): sum_j w_j min(s_ij, s_Aj)."""
         if not self._graded.any():
-            product: Array = np.vecdot(rows, own * worth)  # of 0 and 1 the lesser
+            product: Rows = np.vecdot(rows, own * worth)  # of 0 and 1 the lesser
             return product
-        found = np.empty(len(rows))
+        found = np.empty(len(rows), rows.dtype)
         for first in range(0, len(rows), STRIP):
             some = rows[first : first + STRIP]
             lesser = np.minimum(some, own, out=self._strip[: len(some)])
             np.vecdot(lesser, worth, out=found[first : first + STRIP])
         return found
 
-    def _worth(self, also: Array | None = None) -> tuple[Array, Array]:
+    def _worth(self, also: Rows | None = None) -> tuple[Rows, Rows]:
         """(examples,) each: c_j / z_j^alpha, and the score that counts as 0.
 
         Of the members and, if given, one more row.

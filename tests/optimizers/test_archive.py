@@ -46,10 +46,11 @@ def test_fitness_and_attraction_are_the_paper_formulas(
     rows = random_rows(kind, 37, 50)
     archive = filled(rows, alpha=alpha, capacity=capacity, shift=shift)
     expected = shared(rows, alpha, capacity, shift)
-    assert archive.fitness() == pytest.approx(expected.sum(1), rel=1e-12)
+    near = 1e-12 if shift else 1e-6  # float32 is kept where nothing is taken away
+    assert archive.fitness() == pytest.approx(expected.sum(1), rel=near)
     for a in (0, 17, 36):
         assert archive.attraction(a) == pytest.approx(
-            np.maximum(0.0, expected - expected[a]).sum(1), rel=1e-9, abs=1e-12
+            np.maximum(0.0, expected - expected[a]).sum(1), rel=10 * near, abs=near
         )
 
 
@@ -72,9 +73,9 @@ def test_a_long_history_is_that_of_the_released_code(kind: str, alpha: float, sh
         if worst < 19:
             kept[worst] = number, scores
         now = shared(np.array([row for _, row in kept]), alpha, True, shift)
-        assert worth == pytest.approx(now.sum(1), rel=1e-9)
+        assert worth == pytest.approx(now.sum(1), rel=1e-9 if shift else 1e-6)
     assert archive.members == tuple(number for number, _ in kept)
-    assert np.array_equal(archive.scores, np.array([row for _, row in kept]))
+    assert archive.scores == pytest.approx(np.array([row for _, row in kept]), rel=1e-6)
 
 
 def test_capacity_is_what_the_best_member_scores() -> None:
