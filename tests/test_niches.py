@@ -32,8 +32,8 @@ OPTIMIZERS = ["natural_niches", "genetic_merge", "map_elites", "cycle_qd", "rand
 
 
 def space() -> SegmentsSpace:
-    sources = {name: Source(model=f"/models/{name}") for name in NAMES}
-    config = parse(SegmentsSpaceConfig, {"kind": "segments"}, origin="space")
+    sources = {name: Source(model=f"/models/{name}") for name in ("base", *NAMES)}
+    config = parse(SegmentsSpaceConfig, {"kind": "segments", "base": "base"}, origin="space")
     return SegmentsSpace(config, sources, grids=(GRID,), measure=lambda: [Grams.of(VECTORS, GRID)])
 
 
@@ -57,8 +57,8 @@ def job(kind: str, **options: Any) -> dict[str, Any]:
     """What a job's file would say of such a search."""
     return {
         "name": "niches",
-        "sources": {name: {"model": f"/models/{name}"} for name in NAMES},
-        "space": {"kind": "segments"},
+        "sources": {name: {"model": f"/models/{name}"} for name in ("base", *NAMES)},
+        "space": {"kind": "segments", "base": "base"},
         "optimizer": {"kind": kind, **options},
         "evaluator": {
             "tasks": {name: {"metric": "acc", "weight": 1.0} for name in ("one", "two")},
@@ -100,6 +100,14 @@ def test_a_search_over_tables_in_two_sittings_is_the_same_search(tmp_path: Path,
     assert search(tmp_path / "pieces", kind, 40) == whole
     landmarks = len(space().landmarks())
     assert all(descent is not None and descent.parents for _, _, descent in whole[landmarks:])
+
+
+def test_what_cycle_qd_breeds_steps_along_singular_directions(tmp_path: Path) -> None:
+    bred = [genome for genome, _, descent in search(tmp_path / "s", "cycle_qd", 30) if descent]
+    tables = [Table.from_text(str(genome[0])) for genome in bred if not isinstance(genome, float)]
+    steps = [dict(table.noise) for table in tables]
+    assert all(steps), "every child takes a step"
+    assert any(len(own) > 1 for own in steps), "and inherits those of its parents"
 
 
 def test_niches_find_more_than_any_seed(tmp_path: Path) -> None:

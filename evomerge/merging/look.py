@@ -103,9 +103,10 @@ class TensorLook:
         return self._of(i, "ranks", lambda: _ranks(self.taus()[i]))
 
     def draws(self, i: int) -> Tensor:
-        index = torch.arange(self.size, dtype=torch.int32, device=self._device)
-        key = [index.new_tensor(one) for one in self.keys_of_draws()[i]]
-        return draw(index, *key).view(self.operands.shape)
+        return self._drawn(i, self.size).view(self.operands.shape)
+
+    def uniform(self, i: int, count: int) -> Tensor:
+        return (self._drawn(i, count).double() * 2.0**-32 + 0.5).float()
 
     def keys_of_draws(self) -> list[tuple[int, int]]:
         """A pair for each operand."""
@@ -193,6 +194,10 @@ class TensorLook:
     @cached_property
     def _taus(self) -> Sequence[Tensor]:
         return Wholes(self.operands)
+
+    def _drawn(self, i: int, count: int) -> Tensor:
+        index = torch.arange(count, dtype=torch.int32, device=self._device)
+        return draw(index, *(index.new_tensor(one) for one in self.keys_of_draws()[i]))
 
     @property
     def _device(self) -> torch.device:

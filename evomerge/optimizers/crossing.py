@@ -74,5 +74,14 @@ class Crossing(Protocol[M]):
     def blend(self, a: M, b: M, t: float) -> M:
         """(1 - t) A + t B, everywhere and whatever the configuration; t may lie outside [0, 1]."""
 
+    def toward(
+        self, member: M, expert: M, reach: float, number: int, rng: np.random.Generator
+    ) -> M:
+        """The member, moved by a random step towards the expert, at most by this share of it.
+
+        Where that can be told, each singular direction of the expert's change takes a step of its
+        own, drawn under this number, which no other child has.
+        """
+
     def mutate(self, member: M, rng: np.random.Generator) -> M:
         """With the configuration's noise."""

@@ -43,9 +43,9 @@ class CycleQdConfig(Value):
     """How two elites are drawn: better ones more often, or all alike."""
     spread: Annotated[float, Field(ge=0)] = 0.01
     """Standard deviation of the parents' weights around 1."""
-    pull: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """How far at most a child is moved towards the seed that is best at the quality task; 0: not at
-    all."""
+    mutation: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """How far at most a child is moved along the changes of the seed that is best at the quality
+    task, as a share of them; 0: not at all."""
 
 
 class CycleQd(SteadyState[object]):
@@ -53,9 +53,9 @@ class CycleQd(SteadyState[object]):
     behaviour the others'. Question i breeds from the grid of task i mod K.
 
     A child of two is (w1 A + w2 B) / (w1 + w2), w ~ N(1, spread^2): on task vectors and on weights
-    that is the same. It is then moved towards the quality task's expert by a random share. The
-    paper scales each singular direction of the expert's task vectors by a factor of its own; a
-    genome here keeps combinations of whole seeds, so all directions share one.
+    that is the same. It is then moved along the singular directions of the quality task's expert,
+    by a random share of each; on genes, and on tables whose space names no base to tell directions
+    from, towards the expert by one share.
 
     The recommendation is the paper's model at the end: the grids' champions, weighed by the softmax
     of their scores.
@@ -112,9 +112,9 @@ class Cycle(Generic[M]):
         chosen = rng.choice(len(elites), min(2, len(elites)), replace=False, p=odds / odds.sum())
         a, b = elites[int(chosen[0])].item, elites[int(chosen[-1])].item
         body = self._crossing.blend(a.body, b.body, self._share(rng))
-        if self._config.pull > 0:
+        if (reach := self._config.mutation) > 0:
             expert = max(self._seeds, key=lambda one: (one[1][task], -one[0].id))[0]
-            body = self._crossing.blend(body, expert.body, self._config.pull * rng.random())
+            body = self._crossing.toward(body, expert.body, reach, number, rng)
         return body, (a, b)
 
     def aggregate(self) -> M | None:

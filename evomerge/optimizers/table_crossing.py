@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from evomerge.errors import ConfigError
 from evomerge.optimizers.crossing import CrossingConfig
 from evomerge.recipe.genome import Genome
 from evomerge.recipe.grid import Grid
-from evomerge.recipe.segments import DECIMALS, Strand, Table, cross
+from evomerge.recipe.segments import DECIMALS, Strand, Table, blend, cross
 from evomerge.recipe.stock import Stock
 
 __all__ = ["TableCrossing"]
@@ -47,6 +49,11 @@ class TableCrossing:
         config = self._config
         if config.crossover == "none":
             return a
+        if a.noise or b.noise:
+            raise ConfigError(
+                "a member with steps along singular directions can only be bred on by cycle_qd;"
+                " leave it out of warm_start, or export it as a model and make that a seed"
+            )
         low, high = config.ratio
         splits, ratios = [], []
         for grid in self._stock.grids:
@@ -56,8 +63,22 @@ class TableCrossing:
         return cross(a, b, splits=splits, ratios=ratios, grams=grams, angle=config.angle)
 
     def blend(self, a: Table, b: Table, t: float) -> Table:
-        sizes = self._stock.sizes
-        return cross(a, b, splits=sizes, ratios=[t] * len(sizes), grams=None)
+        return blend(a, b, t)
+
+    def toward(
+        self, member: Table, expert: Table, reach: float, number: int, rng: np.random.Generator
+    ) -> Table:
+        """Along the singular directions of the seeds that make up the expert; where there is no
+        origin that they changed from, all directions share one step."""
+        origin = self._stock.origin
+        if origin is None:
+            return self.blend(member, expert, reach * rng.random())
+        steps = {
+            seed: round(reach * share, DECIMALS)
+            for seed, share in expert.shares().items()
+            if seed != origin
+        }
+        return member.stepped(number, steps)
 
     def mutate(self, member: Table, rng: np.random.Generator) -> Table:
         if self._config.mutation == 0:
@@ -68,7 +89,7 @@ class TableCrossing:
             Strand(one.ends, (one.coefficients + by).round(DECIMALS) + 0.0).joined()
             for one, by in zip(member.chromosomes, noise, strict=True)
         ]
-        return Table(member.seeds, tuple(strands))
+        return replace(member, chromosomes=tuple(strands))
 
     def _split(self, grid: Grid, rng: np.random.Generator) -> int:
         match self._config.split:

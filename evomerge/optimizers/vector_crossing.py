@@ -77,6 +77,12 @@ class VectorCrossing:
         child = np.where(floats, (1.0 - t) * first + t * second, first if t < 0.5 else second)
         return self._units.point(child)
 
+    def toward(
+        self, member: Array, expert: Array, reach: float, number: int, rng: np.random.Generator
+    ) -> Array:
+        """All genes take one step: they know nothing of directions."""
+        return self.blend(member, expert, reach * rng.random())
+
     def mutate(self, member: Array, rng: np.random.Generator) -> Array:
         sigma = self._config.mutation
         if sigma == 0:

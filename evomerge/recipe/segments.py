@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from evomerge.recipe.grid import Grams
 
-__all__ = ["Angle", "Strand", "Table", "cross"]
+__all__ = ["Angle", "Strand", "Table", "blend", "cross"]
 
 Angle = Literal["whole", "segment"]
 """Between which vectors spherical interpolation takes its angle: the whole chromosomes of both
@@ -32,6 +32,8 @@ as the paper writes."""
 DECIMALS = 9
 """Of a child's coefficients: a hundredth of what float32 tells apart. Rows that came to be the same
 are equal then, and are joined."""
+FAINT = 1e-6
+"""A share of noise that is left out: half a parent's is a grandparent's quarter, and so on."""
 PARALLEL = 1e-6
 """The sine of an angle up to which spherical interpolation is linear, as in the released code."""
 
@@ -93,8 +95,17 @@ class Table:
 
     seeds: tuple[str, ...]
     chromosomes: tuple[Strand, ...]
+    noise: tuple[tuple[str, float], ...] = ()
+    """(`seed~number`, share) by name: random steps along a seed's singular directions that are
+    added to the sum, each number its own (method `singular_noise`). CycleQD's mutation."""
 
     def __post_init__(self) -> None:
+        for name, share in self.noise:
+            seed, _, number = name.rpartition("~")
+            if seed not in self.seeds or not number.isdecimal() or not math.isfinite(share):
+                raise ValueError(f"noise is a share for a seed~number, got {name!r}: {share}")
+        if list(self.noise) != sorted(dict(self.noise).items()):
+            raise ValueError("noise stands by name, each once")
         if len(set(self.seeds)) != len(self.seeds) or not self.seeds:
             raise ValueError(f"a table needs seeds, each named once, got {list(self.seeds)}")
         if not self.chromosomes:
@@ -124,6 +135,18 @@ class Table:
         """Elements of each chromosome."""
         return tuple(one.size for one in self.chromosomes)
 
+    def shares(self) -> dict[str, float]:
+        """Seed -> its coefficient, averaged over all elements."""
+        lengths = [np.diff(one.ends, prepend=0) for one in self.chromosomes]
+        pairs = zip(lengths, self.chromosomes, strict=True)
+        sums = np.sum([length @ one.coefficients for length, one in pairs], axis=0)
+        return dict(zip(self.seeds, (sums / sum(self.sizes)).tolist(), strict=True))
+
+    def stepped(self, number: int, shares: Mapping[str, float]) -> Table:
+        """With steps of these sizes along seeds' singular directions, drawn under a new number."""
+        steps = [(f"{seed}~{number}", share) for seed, share in shares.items() if share]
+        return replace(self, noise=tuple(sorted([*self.noise, *steps])))
+
     def to_text(self) -> str:
         """Canonical JSON: one spelling for one table, which `from_text` reads back exactly.
 
@@ -133,7 +156,9 @@ class Table:
             {"coefficients": one.coefficients.T.tolist(), "ends": one.ends.tolist()}
             for one in self.chromosomes
         ]
-        plain = {"chromosomes": chromosomes, "seeds": list(self.seeds)}
+        plain: dict[str, Any] = {"chromosomes": chromosomes, "seeds": list(self.seeds)}
+        if self.noise:
+            plain["noise"] = dict(self.noise)
         return json.dumps(plain, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
 
     @classmethod
@@ -149,8 +174,9 @@ class Table:
                 Strand.of(one["ends"], list(zip(*one["coefficients"], strict=True)))
                 for one in plain["chromosomes"]
             ]
-            return cls(tuple(map(str, plain["seeds"])), tuple(chromosomes))
-        except (KeyError, TypeError, ValueError) as problem:
+            noise = tuple((name, float(share)) for name, share in plain.get("noise", {}).items())
+            return cls(tuple(map(str, plain["seeds"])), tuple(chromosomes), noise)
+        except (AttributeError, KeyError, TypeError, ValueError) as problem:
             raise ValueError(f"not a table of segments: {problem}") from None
 
 
@@ -175,8 +201,11 @@ def cross(
         grams: the seeds' Gram matrices, one a chromosome.
 
     Raises:
-        ValueError: the tables are of other seeds or sizes, or a split is out of range or no edge.
+        ValueError: the tables are of other seeds or sizes, a split is out of range or no edge, or
+            there is noise, which has no ranges.
     """
+    if a.noise or b.noise:
+        raise ValueError("steps along singular directions have no ranges that could be crossed")
     if (a.seeds, a.sizes) != (b.seeds, b.sizes):
         raise ValueError("only tables of the same seeds and sizes can be crossed")
     each = grams if grams is not None else [None] * len(a.chromosomes)
@@ -186,6 +215,18 @@ def cross(
         for (one, two), split, ratio, gram in zip(parents, splits, ratios, each, strict=True)
     ]
     return Table(a.seeds, tuple(children))
+
+
+def blend(a: Table, b: Table, t: float) -> Table:
+    """(1 - t) A + t B everywhere, noise included; t may lie outside [0, 1]. Raises as `cross`."""
+    shares: dict[str, float] = {}
+    for table, factor in ((a, 1.0 - t), (b, t)):
+        for name, share in table.noise:
+            shares[name] = shares.get(name, 0.0) + factor * share
+    noise = [(name, round(share, DECIMALS)) for name, share in sorted(shares.items())]
+    plain = [replace(table, noise=()) for table in (a, b)]
+    child = cross(*plain, splits=a.sizes, ratios=[t] * len(a.sizes), grams=None)
+    return replace(child, noise=tuple(one for one in noise if abs(one[1]) > FAINT))
 
 
 def _cross(

@@ -21,6 +21,8 @@ class Stock:
     measure: Callable[[], Sequence[Grams]]
     """Gives the seeds' Gram matrices, one `Grams` a chromosome: a pass over all weights, which who
     crosses linearly never asks for."""
+    origin: str | None = None
+    """What the seeds were fine-tuned from, a seed or not; None: nothing that the space names."""
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -197,11 +197,17 @@ class Segments(Value):
         return self
 
     def shares(self) -> dict[str, float]:
-        """Input -> its coefficient, averaged over all elements."""
+        """Input -> its coefficient, averaged over all elements.
+
+        An input that is itself a change of another input by a merge counts as that one.
+        """
         total = sum(one.ends[-1] for one in self.chromosomes)
-        return {
-            name: sum(one.sum_of(name) for one in self.chromosomes) / total for name in self.inputs
-        }
+        found: dict[str, float] = {}
+        for name, one in self.inputs.items():
+            base = one.base if isinstance(one, Merge) and one.base in self.inputs else None
+            share = sum(chromosome.sum_of(name) for chromosome in self.chromosomes) / total
+            found[base or name] = found.get(base or name, 0.0) + share
+        return found
 
 
 def _kind(data: Any) -> str:

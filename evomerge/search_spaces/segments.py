@@ -9,23 +9,27 @@ into a recipe.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field, field_validator
 
 from evomerge.errors import ConfigError, RecipeError, did_you_mean
 from evomerge.recipe.genome import Genome, TableGene
 from evomerge.recipe.grid import RESOLUTION, Grams, Grid
-from evomerge.recipe.segments import Strand, Table
+from evomerge.recipe.segments import DECIMALS, Strand, Table
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.stock import Stock
-from evomerge.recipe.tree import Chromosome, Recipe, Segments
+from evomerge.recipe.tree import Chromosome, Merge, Recipe, Rule, Segments
 from evomerge.recipe.value import Value
 
 __all__ = ["SegmentsSpace", "SegmentsSpaceConfig"]
 
 GENE = "table"
+NOISE = "~noise"
+"""The input that has the steps along singular directions: the base, changed by them."""
 
 
 class SegmentsSpaceConfig(Value):
@@ -94,7 +98,7 @@ class SegmentsSpace:
         seeds = config.chosen(sources, "space")
         self._where, self._base = config.chromosomes, config.donor(sources, "space")
         self._inputs = {**seeds, self._base: sources[self._base]}
-        self._stock = Stock(tuple(seeds), grids, measure)
+        self._stock = Stock(tuple(seeds), grids, measure, config.base)
 
     @property
     def genes(self) -> tuple[TableGene, ...]:
@@ -125,17 +129,32 @@ class SegmentsSpace:
             Chromosome(
                 where=where,
                 ends=tuple(strand.ends.tolist()),
-                coefficients={
-                    name: tuple(column)
-                    for name, column in zip(
-                        table.seeds, strand.coefficients.T.tolist(), strict=True
-                    )
-                    if any(column)
-                },
+                coefficients=self._coefficients(table, strand),
             )
             for where, strand in zip(self._where, table.chromosomes, strict=True)
         ]
-        return Segments(base=self._base, inputs=self._inputs, chromosomes=tuple(chromosomes))
+        inputs: dict[str, Recipe] = dict(self._inputs)
+        if table.noise:
+            inputs[NOISE] = self._noise(table)
+        return Segments(base=self._base, inputs=inputs, chromosomes=tuple(chromosomes))
+
+    def _coefficients(self, table: Table, strand: Strand) -> dict[str, tuple[float, ...]]:
+        """By input; of the noise, the base is taken away again."""
+        found = dict(zip(table.seeds, strand.coefficients.T, strict=True))
+        if table.noise:
+            found[NOISE] = np.ones(len(strand.ends))
+            found[self._base] = found.get(self._base, np.zeros(len(strand.ends))) - found[NOISE]
+        return {name: tuple(one.tolist()) for name, one in found.items() if one.any()}
+
+    def _noise(self, table: Table) -> Merge:
+        """The base with the steps."""
+        steps = {name: self._inputs[name.rpartition("~")[0]] for name, _ in table.noise}
+        return Merge(
+            method="singular_noise",
+            base=self._base,
+            inputs={self._base: self._inputs[self._base], **steps},
+            rules=(Rule(inputs={name: {"weight": share} for name, share in table.noise}),),
+        )
 
     def genome(self, recipe: Recipe) -> Genome:
         """The genome of a recipe that the space holds: the inverse of `recipe`.
@@ -145,6 +164,8 @@ class SegmentsSpace:
         """
         if not isinstance(recipe, Segments):
             raise RecipeError(f"it is a {recipe.kind}, and this space holds segments")
+        if noise := recipe.inputs.get(NOISE):
+            return self._genome_with_noise(recipe, noise)
         own = {"inputs": self._inputs, "base": self._base}
         for key, value in own.items():
             if getattr(recipe, key) != value:
@@ -172,6 +193,22 @@ class SegmentsSpace:
             strands.append(strand)
         return (Table(self._stock.seeds, tuple(strands)).to_text(),)
 
+    def _genome_with_noise(self, recipe: Segments, noise: Recipe) -> Genome:
+        rest = {
+            "inputs": {name: one for name, one in recipe.inputs.items() if name != NOISE},
+            "chromosomes": tuple(_without_noise(one, self._base) for one in recipe.chromosomes),
+        }
+        rule = noise.rules[-1] if isinstance(noise, Merge) else Rule()
+        steps = {name: float(one.get("weight", 0.0)) for name, one in rule.inputs.items()}
+        table = Table.from_text(str(self.genome(recipe.model_copy(update=rest))[0]))
+        try:
+            table = replace(table, noise=tuple(sorted(steps.items())))
+        except ValueError as problem:
+            raise RecipeError(str(problem)) from None
+        if self._noise(table) != noise:
+            raise RecipeError(f"its input {NOISE!r} is not what this space would make of it")
+        return (table.to_text(),)
+
     def active(self, genome: Genome) -> tuple[bool, ...]:
         """The one gene matters."""
         return (True,)
@@ -189,3 +226,14 @@ class SegmentsSpace:
     def samples(self) -> list[Recipe]:
         """The uniform merge: what is lawful for it is for all of the space."""
         return [self.recipe(self.landmarks()["uniform"])]
+
+
+def _without_noise(chromosome: Chromosome, base: str) -> Chromosome:
+    """Without the noise, and with what was taken from the base for it."""
+    nothing = (0.0,) * len(chromosome.ends)
+    columns = dict(chromosome.coefficients)
+    taken = np.array(columns.pop(NOISE, nothing))
+    own = (np.array(columns.pop(base, nothing)) + taken).round(DECIMALS)
+    if own.any():
+        columns[base] = tuple(own.tolist())
+    return chromosome.model_copy(update={"coefficients": columns})

@@ -92,6 +92,39 @@ def test_constant_coefficients_are_a_linear_merge_bit_for_bit(family: Family) ->
     assert all(torch.equal(found[name], wanted[name]) for name in wanted)
 
 
+def test_steps_along_singular_directions_are_added_to_the_sum(family: Family) -> None:
+    """As the space writes them: the base with the steps, less the base."""
+    size = flattened(family.math, [Selector()], "r")[0].size
+    noise = Merge(
+        method="singular_noise",
+        base="base",
+        inputs={"base": family.base, "math~4": family.math},
+        rules=(Rule(inputs={"math~4": {"weight": 0.5}}),),
+    )
+    recipe = Segments(
+        base="base",
+        inputs={"base": family.base, "json": family.json, "~noise": noise},
+        chromosomes=(
+            Chromosome(ends=(size,), coefficients={"json": (1,), "~noise": (1,), "base": (-1,)}),
+        ),
+    )
+    check_fit(recipe, origin="r")
+    moved = 0
+    for name, tensor in made(recipe).items():
+        base, math, json = (tiny_tensors(i)[name].double() for i in (0, 1, 2))
+        step = tensor.double() - json
+        if tensor.dim() < 2 or "embed" in name or "lm_head" in name:
+            assert step.abs().max() < 1e-6, name
+            continue
+        u, s, vt = torch.linalg.svd(math - base, full_matrices=False)
+        inside = u.mT @ step @ vt.mT
+        factors = inside.diagonal() / s
+        torch.testing.assert_close(inside, inside.diagonal().diag(), atol=2e-5, rtol=0)
+        assert bool(((factors > -1e-3) & (factors < 0.501)).all()), name
+        moved += 1
+    assert moved > 4
+
+
 def test_where_nothing_has_a_share_there_are_zeros(family: Family) -> None:
     size = flattened(family.math, [Selector()], "r")[0].size
     found = made(one(family, [9, size], math=[0.0, 1.0]))["model.embed_tokens.weight"].view(-1)

@@ -72,7 +72,7 @@ def test_a_child_is_a_mean_moved_towards_the_expert_of_the_task_whose_turn_it_is
         moves.append(np.mean(bodies))
         assert np.abs(bodies).max() < 0.03 + 0.025
     assert moves == pytest.approx([-0.0125, 0.0125], abs=0.002), "half of a tenth, on the mean"
-    still = cycle(pull=0.0, spread=0.0)
+    still = cycle(mutation=0.0, spread=0.0)
     add(still, 0, (0.9, 0.1), seed=True)
     add(still, 10, (0.1, 0.9), seed=True)
     assert still.child(0, np.random.default_rng(0))[0] == pytest.approx(middle)

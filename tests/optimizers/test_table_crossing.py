@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 
 from evomerge.errors import ConfigError
 from evomerge.optimizers.base import Answer, Optimizer, Question
+from evomerge.optimizers.crossing import CrossingConfig
 from evomerge.optimizers.registry import configure, make
+from evomerge.optimizers.table_crossing import TableCrossing
 from evomerge.optimizers.vector_crossing import angle_between, shares
 from evomerge.recipe.genome import Genome, TableGene
 from evomerge.recipe.grid import Grams, Grid
@@ -121,6 +124,27 @@ def test_a_child_has_the_weights_of_its_parents_crossed() -> None:
                 assert child[part] == pytest.approx(of_a * one[part] + of_b * two[part], abs=1e-6)
         checked += 1
     assert checked > 30
+
+
+def test_a_step_is_along_the_directions_of_what_makes_up_the_expert() -> None:
+    over = replace(stock(), origin=NAMES[0])
+    crossing, rng = TableCrossing(CrossingConfig(), over), np.random.default_rng(0)
+    first, second, *_ = crossing.seeds()
+    uniform = Table.constant(NAMES, SIZES, dict.fromkeys(NAMES, 1 / len(NAMES)))
+    assert dict(crossing.toward(first, second, 0.1, 5, rng).noise) == {f"{NAMES[1]}~5": 0.1}
+    assert crossing.toward(first, first, 0.1, 5, rng) == first, "the origin has no directions"
+    steps = dict(crossing.toward(first, uniform, 0.3, 6, rng).noise)
+    assert steps == pytest.approx({f"{name}~6": 0.3 / len(NAMES) for name in NAMES[1:]})
+    with pytest.raises(ConfigError, match="cycle_qd"):
+        crossing.cross(crossing.toward(first, second, 0.1, 5, rng), first, rng)
+
+
+def test_without_an_origin_a_step_goes_straight_to_the_expert() -> None:
+    crossing, rng = TableCrossing(CrossingConfig(), stock()), np.random.default_rng(0)
+    first, second, *_ = crossing.seeds()
+    moved = crossing.toward(first, second, 0.1, 5, rng)
+    assert not moved.noise
+    assert 0.0 < moved.shares()[NAMES[1]] < 0.1
 
 
 def test_gram_matrices_are_measured_only_where_angles_are_needed() -> None:

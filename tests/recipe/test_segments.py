@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from evomerge.recipe.grid import Grams, Grid
-from evomerge.recipe.segments import Angle, Strand, Table, cross
+from evomerge.recipe.segments import Angle, Strand, Table, blend, cross
 
 Vector = NDArray[np.float64]
 SEEDS = ("a", "b", "c", "d")
@@ -221,6 +221,41 @@ def test_only_tables_of_the_same_seeds_and_sizes_are_crossed() -> None:
     for other in (Table.seed(("a", "c"), [4], "a"), Table.seed(("a", "b"), [5], "a")):
         with pytest.raises(ValueError, match="same seeds and sizes"):
             cross(a, other, splits=[2], ratios=[0.5], grams=None)
+
+
+def test_blending_is_linear_in_everything() -> None:
+    a = Table(("x", "y"), (Strand.of([4, 9], [[1, 0], [0.5, 0.5]]),)).stepped(3, {"x": 0.1, "y": 0})
+    b = Table.constant(("x", "y"), [9], {"y": 1.0}).stepped(3, {"x": 0.3}).stepped(12, {"y": 0.2})
+    child = blend(a, b, 0.25)
+    assert child.chromosomes == (Strand.of([4, 9], [[0.75, 0.25], [0.375, 0.625]]),)
+    assert dict(child.noise) == pytest.approx({"x~3": 0.15, "y~12": 0.05})
+    assert Table.from_text(child.to_text()) == child
+    assert blend(a, a, 7.0) == a, "t may lie outside"
+    with pytest.raises(ValueError, match="no ranges"):
+        cross(a, b, splits=[4], ratios=[0.5], grams=None)
+
+
+def test_steps_too_small_to_tell_are_left_out() -> None:
+    plain = Table.constant(("x", "y"), [9], {"x": 1.0})
+    member = plain.stepped(0, {"x": 0.1})
+    for _ in range(16):
+        member = blend(member, plain, 0.5)
+    assert member.noise
+    assert not blend(member, plain, 0.5).noise
+
+
+def test_shares_are_means_over_elements() -> None:
+    strands = Strand.of([3, 10], [[1, 0], [0.2, 0.8]]), Strand.of([10], [[0, 1]])
+    assert Table(("x", "y"), strands).shares() == pytest.approx({"x": 0.22, "y": 0.78})
+
+
+@pytest.mark.parametrize("name", ["z~1", "x", "x~", "x~-1", "x~a"])
+def test_noise_is_of_a_seed_under_a_number(name: str) -> None:
+    strand = (Strand.of([2], [[1.0]]),)
+    with pytest.raises(ValueError, match="seed~number"):
+        Table(("x",), strand, ((name, 0.1),))
+    with pytest.raises(ValueError, match="by name"):
+        Table(("x",), strand, (("x~2", 0.1), ("x~1", 0.1)))
 
 
 @pytest.mark.parametrize("split", [-1, 5])

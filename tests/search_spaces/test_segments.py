@@ -14,7 +14,7 @@ from evomerge.recipe.genome import TableGene
 from evomerge.recipe.grid import Grams, Grid
 from evomerge.recipe.segments import Strand, Table, cross
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Chromosome, Segments
+from evomerge.recipe.tree import Chromosome, Merge, Rule, Segments
 from evomerge.recipe.value import parse
 from evomerge.recipe.yaml import read_mapping
 from evomerge.search_spaces.base import encode, named
@@ -89,6 +89,47 @@ def test_a_recipe_gives_its_genome_back() -> None:
     over = space()
     for genome in (*over.landmarks().values(), (member().to_text(),)):
         assert over.genome(over.recipe(genome)) == genome
+
+
+def test_noise_is_a_change_of_the_base_that_is_taken_off_again() -> None:
+    plain = member()
+    noisy = plain.stepped(7, {"math": 0.05, "json": 0.1})
+    over = space()
+    found = over.recipe((noisy.to_text(),))
+    change = found.inputs["~noise"]
+    assert isinstance(change, Merge)
+    assert (change.method, change.base) == ("singular_noise", "base")
+    assert dict(change.rules[0].inputs) == {"json~7": {"weight": 0.1}, "math~7": {"weight": 0.05}}
+    assert change.inputs["math~7"] == SOURCES["math"]
+    for one in found.chromosomes:
+        assert set(one.coefficients["~noise"]) == {1.0}
+        assert set(one.coefficients["base"]) == {-1.0}
+    assert over.genome(found) == (noisy.to_text(),)
+    assert found.shares() == pytest.approx(over.recipe((plain.to_text(),)).shares())
+
+
+def test_noise_where_the_base_is_a_seed() -> None:
+    over = space(seeds=["base", "math"])
+    table = Table.constant(("base", "math"), over.stock.sizes, {"base": 0.3, "math": 0.7})
+    text = table.stepped(1, {"math": 0.1}).to_text()
+    found = over.recipe((text,))
+    assert found.chromosomes[0].coefficients["base"] == pytest.approx((-0.7,))
+    assert over.genome(found) == (text,)
+
+
+def test_noise_of_another_kind_is_not_this_space_s() -> None:
+    over = space()
+    found = over.recipe((member().stepped(7, {"math": 0.05}).to_text(),))
+    change = found.inputs["~noise"]
+    assert isinstance(change, Merge)
+    for other in (
+        change.model_copy(update={"seed": 1}),
+        change.model_copy(update={"rules": (Rule(inputs={"x~1": {"weight": 1.0}}),)}),
+        SOURCES["math"],
+    ):
+        inputs = {**found.inputs, "~noise": other}
+        with pytest.raises(RecipeError, match="noise"):
+            over.genome(found.model_copy(update={"inputs": inputs}))
 
 
 def test_named_and_encode_leave_a_table_as_it_is() -> None:

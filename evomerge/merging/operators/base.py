@@ -177,6 +177,9 @@ class Look(Protocol):
     def draws(self, i: int) -> Tensor:
         """Task vector `i`'s random draws, int32, in the tensor's shape, as a kernel gets them."""
 
+    def uniform(self, i: int, count: int) -> Tensor:
+        """(count,) random numbers from 0 to 1 of task vector `i`, float32, seeded as its draws."""
+
     def limit(self, chance: Chance) -> int:
         """What a draw does not exceed with this probability."""
 

@@ -81,6 +81,7 @@ LINEAR_IN_SCALE = [
     Case("iso_c"),
     Case("iso_cts"),
     Case("opcm"),
+    Case("singular_noise"),
     Case("fisher"),
     Case("fisher", each={"floor": 0.0}, options={"power": 0.5, "normalize": False}),
     Case("regmean"),
