@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from reprlib import repr as short
 
 from evomerge.errors import RecordError
 from evomerge.optimizers.base import Answer, Optimizer, Scores
@@ -99,6 +100,7 @@ def _ask_again(optimizer: Optimizer, candidate: Candidate) -> None:
     for name, recorded, asked in zip(candidate.values, candidate.genome, genome, strict=True):
         if recorded != asked:
             raise RecordError(
-                f"candidate {candidate.number} was recorded with {recorded!r} for the gene "
-                f"{name!r} (as the optimizer sees it), but the optimizer asks {asked!r}; {_CURE}"
+                f"candidate {candidate.number} was recorded with {short(recorded)} for the gene "
+                f"{name!r} (as the optimizer sees it), but the optimizer asks {short(asked)};"
+                f" {_CURE}"
             )

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import numpy as np
 from brute_force import POINTS, brute_force
 from checks import checks
-from contestants import PRE_TRAINED, SCRATCH, SepCmaEs, optimizer
+from contestants import PRE_TRAINED, SCRATCH, CmaEs, FullCmaEs, SepCmaEs, optimizer
 from course import course, plain
 from digit_data import published_split
 from figures import draw
@@ -32,7 +32,8 @@ from published_seeds import published_pair
 __all__ = ["BRUTE_FORCE", "SEP_CMA_ES", "Run", "carry_out"]
 
 FOLDER = ROOT / "runs" / "digits"
-BRUTE_FORCE, SEP_CMA_ES = "brute-force SLERP", "separable CMA-ES"
+BRUTE_FORCE, SEP_CMA_ES, CMA_ES = "brute-force SLERP", "separable CMA-ES", "CMA-ES"
+COVARIANCES: dict[str, type[SepCmaEs | FullCmaEs]] = {SEP_CMA_ES: SepCmaEs, CMA_ES: FullCmaEs}
 ATTRACTION = ("M2N2", "M2N2 without attraction")
 Setting = Literal["pre-trained", "scratch"]
 
@@ -62,14 +63,13 @@ def carry_out(run: Run) -> dict[str, Any]:
         founders = one, other
     if run.method == BRUTE_FORCE:
         marks = brute_force(*founders, training, test)
-    elif run.method == SEP_CMA_ES:
-        marks = course(
-            SepCmaEs(run.seed), [], training, test, budget=run.budget, batch=SepCmaEs.POPULATION
-        )
+    elif run.method in COVARIANCES:
+        made = COVARIANCES[run.method](run.seed)
+        marks = course(made, [], training, test, budget=run.budget, batch=CmaEs.POPULATION)
     else:
         options = (PRE_TRAINED if run.setting == "pre-trained" else SCRATCH)[run.method]
-        made = optimizer(options, seed=run.seed, budget=run.budget)
-        marks = course(made, founders, training, test, budget=run.budget)
+        bred = optimizer(options, seed=run.seed, budget=run.budget)
+        marks = course(bred, founders, training, test, budget=run.budget)
     return {
         "setting": run.setting,
         "method": run.method,
@@ -150,9 +150,14 @@ def main() -> None:
     parser.add_argument("--scratch", type=int, default=50_000, help="passes from scratch")
     parser.add_argument("--pre-trained", type=int, default=10_000, help="passes from halves")
     parser.add_argument("--only", choices=["pre-trained", "scratch"], help="run these; no table")
+    parser.add_argument(
+        "--full", type=int, metavar="PASSES", help="CMA-ES with a full covariance, one seed (12 GB)"
+    )
     given = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     runs = all_runs(given.seeds, given.scratch, given.pre_trained)
+    if given.full:
+        runs.append(Run("scratch", CMA_ES, 0, given.full))
     if given.only:
         runs = [run for run in runs if run.setting == given.only]
     results: dict[Run, dict[str, Any]] = {}

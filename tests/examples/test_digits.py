@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import contestants
 import numpy as np
 import pytest
 from brute_force import brute_force
-from contestants import PRE_TRAINED, REACH, SCRATCH, STD, SepCmaEs, optimizer
+from contestants import PRE_TRAINED, REACH, SCRATCH, STD, FullCmaEs, SepCmaEs, optimizer
 from course import Mark, checkpoints, course, genome, weights
 from digit_data import Images, published_split
 from network import PARAMETERS, accuracy, initial, solved, trained
 from published_seeds import published_pair, threefry
+
+from evomerge.optimizers.base import Answer
 
 TRAINING, TEST = published_split()
 
@@ -123,6 +126,19 @@ def test_separable_cma_es_runs_by_generations() -> None:
     assert [mark.passes for mark in marks] == [20, 40, 60]
     assert marks[-1].entropy is None
     assert marks[-1].training > 0.12
+
+
+def test_cma_es_with_a_full_covariance_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On three weights: 19,210 take gigabytes."""
+    monkeypatch.setattr(contestants, "PARAMETERS", 3)
+    made = FullCmaEs(0)
+    for _ in range(40):
+        asked = made.ask(20)
+        assert len({question.id for question in asked}) == 20
+        points = np.array([question.genome for question in asked])
+        worth = -np.abs(points - 0.51).max(axis=1)
+        made.tell([Answer(q.id, (float(w),)) for q, w in zip(asked, worth, strict=True)])
+    assert float(worth.max()) > -1e-4
 
 
 def test_a_run_is_looked_at_where_the_checks_are() -> None:
