@@ -75,7 +75,10 @@ def show_study(study: Study, top: int) -> None:
 
 def _scores(best: Sequence[Candidate]) -> Table:
     tasks = list(dict.fromkeys(task for one in best for task in one.tasks))
-    table = Table("#", "origin", "fitness", *tasks, "cut off", title="best on the search split")
+    # In a narrow terminal the tasks' names give way, by folding: they often begin alike.
+    narrow = [Column(task, overflow="fold") for task in tasks]
+    wide = [Column(one, no_wrap=True) for one in ("#", "origin", "fitness", "cut off")]
+    table = Table(*wide[:3], *narrow, wide[3], title="best on the search split")
     for one in best:
         scores = [f"{one.tasks[task]:.3f}" if task in one.tasks else "-" for task in tasks]
         cut = f"{one.truncated:.1%}"

@@ -27,6 +27,25 @@ def failure(message: str) -> Outcome:
     return Failure(cause="candidate", message=message)
 
 
+def test_in_a_narrow_terminal_names_of_tasks_fold_and_nothing_is_cut(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["evomerge_json", "evomerge_json_math", "evomerge_math", "evomerge_spell"]
+    score = TaskScore(metric="exact", value=0.125, examples=(0.0, 0.25))
+    with Study.create(tmp_path / "study", name="small", job={}, genes=GENES) as study:
+        study.ask(origin="optimizer", genome=(0.5,) * 50, recipe=Source(model="m"), question=0)
+        scored = Report(split="search", tasks=dict.fromkeys(names, score))
+        study.tell(0, scored, (0.125,), worker="w")
+        tables.show_study(study, 1)
+    said = capsys.readouterr().out
+    head, _, row = said.partition("optimizer")
+    assert "0.1250" in row
+    assert "…" not in said
+    lines = [line.split("┃")[1:-1] for line in head.splitlines() if line.startswith("┃")]
+    columns = ["".join(map(str.strip, column)) for column in zip(*lines, strict=True)]
+    assert columns[3:7] == names
+
+
 def test_candidates_side_by_side_and_failures_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
