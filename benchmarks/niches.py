@@ -6,8 +6,8 @@ Seeds are the three specialists of examples/niches.yaml.
 
 - Gram matrices: seconds to measure them, a pass over the seeds;
 - memory: bytes of an archive's tables, as arrays and as the text that is recorded, against a
-  checkpoint for each member. The tables come from crossings of any two members, ten for each place
-  of the archive and at least 1000, each child in the place of a random one;
+  checkpoint for each member. The tables come from crossings of any two members, five for each place
+  of the archive and, below, ten and at least 1000, each child in the place of a random one;
 - question: milliseconds of one `ask` and one `tell` of natural niches at a full archive of such
   tables, with scores of so many examples, 0 and 1 or graded;
 - member: seconds to build, in this process, a member of lineage depth 1 (two seeds in two ranges),
@@ -72,12 +72,12 @@ def gram_matrices(job: Job, over: SegmentsSpace) -> None:
     measure(seeds, build.skeleton(job), [Selector()], RESOLUTION, Shelf(None))
 
 
-def bred(stock: Stock, size: int) -> list[Table]:
-    """An archive after many random crossings."""
+def bred(stock: Stock, size: int, crossings: int) -> list[Table]:
+    """An archive after so many random crossings."""
     crossing = TableCrossing(CrossingConfig(), stock)
     rng = np.random.default_rng(size)
     members = list(crossing.seeds())
-    for _ in range(max(LEAST_CROSSINGS, 10 * size)):
+    for _ in range(crossings):
         a, b = (members[int(i)] for i in rng.choice(len(members), 2, replace=False))
         child = crossing.cross(a, b, rng)
         if len(members) < size:
@@ -87,10 +87,11 @@ def bred(stock: Stock, size: int) -> list[Table]:
     return members
 
 
-def memory(members: Sequence[Table], checkpoint: int) -> dict[str, int]:
+def memory(members: Sequence[Table], crossings: int, checkpoint: int) -> dict[str, int]:
     strands = [one for table in members for one in table.chromosomes]
     return {
         "members": len(members),
+        "crossings": crossings,
         "ranges_median": int(statistics.median(len(one.ends) for one in strands)),
         "table_bytes": sum(one.ends.nbytes + one.coefficients.nbytes for one in strands),
         "text_bytes": sum(len(table.to_text()) for table in members),
@@ -239,8 +240,9 @@ def said(took: list[float]) -> str:
 
 def say_memory(row: dict[str, int]) -> None:
     print(
-        f"{row['members']} members: tables of {row['table_bytes'] / 1e6:.3f} MB,"
-        f" {row['text_bytes'] / 1e6:.3f} MB as text, {row['ranges_median']} ranges each;"
+        f"{row['members']} members, {row['crossings']} crossings:"
+        f" tables of {row['table_bytes'] / 1e6:.3f} MB, {row['text_bytes'] / 1e6:.3f} MB as text,"
+        f" {row['ranges_median']} ranges each;"
         f" checkpoints of {row['checkpoint_bytes'] / 1e9:.1f} GB"
     )
 
@@ -262,9 +264,10 @@ def main() -> None:
     checkpoint = sum(spec.size for spec in MergedWeights(uniform).specs())
     found["memory"], found["question_ms"] = [], []
     for size in SIZES:
-        members = bred(stock, size)
-        found["memory"].append(memory(members, checkpoint))
-        say_memory(found["memory"][-1])
+        for crossings in (5 * size, max(LEAST_CROSSINGS, 10 * size)):
+            members = bred(stock, size, crossings)
+            found["memory"].append(memory(members, crossings, checkpoint))
+            say_memory(found["memory"][-1])
         for graded in (False, True):
             took = question(over, members, given.examples, given.rounds, graded=graded)
             row = {"members": size, "examples": given.examples, "graded": graded, "ms": took}

@@ -34,7 +34,7 @@ __all__ = ["BRUTE_FORCE", "SEP_CMA_ES", "Run", "carry_out"]
 FOLDER = ROOT / "runs" / "digits"
 BRUTE_FORCE, SEP_CMA_ES, CMA_ES = "brute-force SLERP", "separable CMA-ES", "CMA-ES"
 COVARIANCES: dict[str, type[SepCmaEs | FullCmaEs]] = {SEP_CMA_ES: SepCmaEs, CMA_ES: FullCmaEs}
-ATTRACTION = ("M2N2", "M2N2 without attraction")
+ATTRACTION, CLOSE = ("M2N2", "M2N2 without attraction"), ("M2N2", SEP_CMA_ES)
 Setting = Literal["pre-trained", "scratch"]
 
 
@@ -95,16 +95,19 @@ def kept(run: Run) -> dict[str, Any]:
 
 
 def all_runs(seeds: int, scratch: int, pre_trained: int) -> list[Run]:
-    """Twice as many seeds where a gap is small: attraction's, from halves."""
+    """Twice as many seeds where a gap is small: attraction's from halves, and that between M2N2 and
+    separable CMA-ES from scratch."""
     found = []
     for seed in range(2 * seeds):
         found += [Run("pre-trained", method, seed, pre_trained) for method in ATTRACTION]
+        found += [Run("scratch", method, seed, scratch) for method in CLOSE]
     for seed in range(seeds):
         others = (method for method in PRE_TRAINED if method not in ATTRACTION)
         found += [Run("pre-trained", method, seed, pre_trained) for method in others]
         if seed == 0:  # it draws nothing at random
             found.append(Run("pre-trained", BRUTE_FORCE, seed, POINTS))
-        found += [Run("scratch", method, seed, scratch) for method in (*SCRATCH, SEP_CMA_ES)]
+        others = (method for method in SCRATCH if method not in CLOSE)
+        found += [Run("scratch", method, seed, scratch) for method in others]
     return found
 
 
