@@ -70,7 +70,7 @@ def test_the_lineage_is_that_of_the_best_or_of_the_one_asked_for(tmp_path: Path)
         assert shown["family"][-1].candidate.number == best.number
         assert shown["family"][0].candidate.origin == "landmark"
         assert shown["shares"].keys() == {one.candidate.number for one in shown["family"]}
-        assert shown["shares"][0] == {"chat": 1.0, "code": 0.0, "math": 0.0}
+        assert shown["shares"][0] == {"chat": 1.0, "code": 0.0, "math": 0.0, "base": 0.0}
         assert shown["sides"] == (
             "first parent, drawn by shared fitness",
             "second parent, drawn by attraction to the first",
