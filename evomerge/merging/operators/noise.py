@@ -37,9 +37,9 @@ def singular_noise(
     """The base, moved along each expert's singular directions, each by a random factor of its own.
 
     With tau_i = U diag(s) V^T the change is sum_i weight_i U diag(s * u_i) V^T, u_i ~ U[0, 1] for
-    each direction (section 3.3 by way of the released code, which adds to the child what the paper
-    writes in its place). Only matrices in the layers are moved. u_i is drawn from the recipe's
-    seed, the tensor and the input's name: the same expert under two names is moved twice.
+    each direction: CycleQD's mutation in the additive form of its released code. Only matrices in
+    the layers are moved. u_i is drawn from the recipe's seed, the tensor and the input's name: the
+    same expert under two names is moved twice.
     """
     change = look.base.new_zeros(look.shape)
     if len(look.shape) != 2 or look.place.component in ("embedding", "head"):
