@@ -28,12 +28,12 @@ from pathlib import Path
 
 from published import ROOT, write
 
-from evomerge.evaluators.engines.base import DataFlowEngine, Engine, Sampling
-from evomerge.evaluators.engines.config import EngineConfig
-from evomerge.evaluators.engines.start import start
+from evomerge.engines.base import DataFlowEngine, Engine, Sampling
+from evomerge.engines.config import EngineConfig
+from evomerge.engines.factory import start
 from evomerge.merging.checkpoint import write_checkpoint
 from evomerge.merging.weights import MergedWeights
-from evomerge.recipe.route import Room, Route, pooled
+from evomerge.recipe.layer_path import Room, Route, pooled
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Stack
 

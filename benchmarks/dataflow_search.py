@@ -24,17 +24,18 @@ from typing import Any
 
 from published import ROOT, write
 
-from evomerge import api, build
+from evomerge import api
 from evomerge.cluster.base import Executor
+from evomerge.commands.console import Terminal
 from evomerge.config import Job, read_job
-from evomerge.console import Terminal
 from evomerge.evaluators.base import Split
-from evomerge.making import export_recipe
 from evomerge.recipe.digest import digest, plain
 from evomerge.recipe.tree import Recipe, Stack
 from evomerge.recipe.yaml import read_recipe
+from evomerge.searching import plan
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
+from evomerge.writers import export_recipe
 
 HERE = ROOT / "runs" / "dataflow"
 HALF_SPACE: Mapping[str, Any] = {
@@ -57,7 +58,7 @@ class Sharing(Terminal):
 
     def started(self, job: Job, study: Study, executor: Executor) -> None:
         for other in self._finished:
-            names = [digest(recipe) for recipe in build.baselines(job).values()]
+            names = [digest(recipe) for recipe in plan.baselines(job).values()]
             share(other, study, job, names, "holdout")
         if self._begun is not None:
             with Study.open(self._begun, write=False) as half:

@@ -36,7 +36,7 @@ import torch
 import yaml
 from published import ROOT, write
 
-from evomerge.convert import to_mergekit
+from evomerge.interchange.convert import to_mergekit
 from evomerge.merging.bank import open_bank
 from evomerge.merging.checkpoint import write_checkpoint
 from evomerge.merging.weights import MergedWeights

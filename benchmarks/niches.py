@@ -33,22 +33,22 @@ import torch
 from published import ROOT, write
 from torch import Tensor
 
-from evomerge import build
 from evomerge.config import Job, read_job
-from evomerge.merging.flat import flat_of
+from evomerge.merging.disk_cache import Shelf
 from evomerge.merging.grams import measure
-from evomerge.merging.shelf import Shelf
 from evomerge.merging.weights import MergedWeights
+from evomerge.models.flat import flat_of
 from evomerge.optimizers.base import Answer
-from evomerge.optimizers.crossing import CrossingConfig
+from evomerge.optimizers.populations.crossing import CrossingConfig
+from evomerge.optimizers.populations.table_crossing import TableCrossing
 from evomerge.optimizers.registry import configure, make
-from evomerge.optimizers.table_crossing import TableCrossing
 from evomerge.recipe.grid import RESOLUTION
+from evomerge.recipe.seed_pool import Stock
 from evomerge.recipe.segments import PARALLEL, Table, cross
 from evomerge.recipe.selector import Selector
-from evomerge.recipe.stock import Stock
 from evomerge.recipe.tree import Recipe, Segments
 from evomerge.search_spaces.segments import SegmentsSpace
+from evomerge.searching import plan
 
 SIZES = (20, 200, 2000)
 LEAST_CROSSINGS = 1000
@@ -69,7 +69,7 @@ def seconds(work: Callable[[], object]) -> float:
 def gram_matrices(job: Job, over: SegmentsSpace) -> None:
     """Measure them anew, not those on disk."""
     seeds = [job.sources[name] for name in over.stock.seeds]
-    measure(seeds, build.skeleton(job), [Selector()], RESOLUTION, Shelf(None))
+    measure(seeds, plan.skeleton(job), [Selector()], RESOLUTION, Shelf(None))
 
 
 def bred(stock: Stock, size: int, crossings: int) -> list[Table]:
@@ -255,7 +255,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     job = read_job(ROOT / "examples" / "niches.yaml")
-    over = build.space(job)
+    over = plan.space(job)
     assert isinstance(over, SegmentsSpace)
     stock = over.stock
     found: dict[str, Any] = {"gram_matrices_s": seconds(lambda: gram_matrices(job, over))}

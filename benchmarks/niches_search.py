@@ -35,11 +35,11 @@ from dataflow_search import run
 from numpy.typing import NDArray
 from published import ROOT, write
 
-from evomerge import build
 from evomerge.config import Job, read_job
-from evomerge.optimizers.kept import KEEPERS
-from evomerge.pictures.archive import coverage, entropy
-from evomerge.study.archive import archive
+from evomerge.optimizers.populations.archive_replay import KEEPERS
+from evomerge.reports.archive import archive
+from evomerge.reports.pictures.archive import coverage, entropy
+from evomerge.searching import plan
 from evomerge.study.candidate import Candidate, ranked
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
@@ -95,7 +95,7 @@ def asked(candidates: Sequence[Candidate]) -> list[Candidate]:
 def of(job: Job, study: Study, one: Candidate) -> CandidateScores:
     report = study.load_report(one.digest, job.evaluator.digest(), "search")
     assert report is not None
-    return build.objective(job).scores(report)
+    return plan.objective(job).scores(report)
 
 
 def solved(job: Job, study: Study, some: Sequence[Candidate]) -> NDArray[np.float64]:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from evomerge.merging.inventory import INDEX
 from evomerge.merging.shards import TensorSpec, plan
+from evomerge.models.inventory import INDEX
 
 __all__ = ["llama", "write_sparse_model"]
 

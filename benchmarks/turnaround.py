@@ -29,9 +29,9 @@ from typing import Literal
 
 from published import ROOT, write
 
-from evomerge.evaluators.engines.base import Engine, Sampling
-from evomerge.evaluators.engines.config import EngineConfig
-from evomerge.evaluators.engines.start import start
+from evomerge.engines.base import Engine, Sampling
+from evomerge.engines.config import EngineConfig
+from evomerge.engines.factory import start
 from evomerge.merging.checkpoint import write_checkpoint
 from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.source import Source

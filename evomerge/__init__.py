@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evomerge.api import evaluate, resume, search
-    from evomerge.making import export, export_adapter, learn, measure, merge, merge_adapter, plot
     from evomerge.study.record import Study
+    from evomerge.writers import export, export_adapter, learn, measure, merge, merge_adapter, plot
 
 __all__ = [
     "Study",
@@ -41,7 +41,7 @@ _HOMES = {
     **dict.fromkeys(("evaluate", "resume", "search"), "evomerge.api"),
     **dict.fromkeys(
         ("export", "export_adapter", "learn", "measure", "merge", "merge_adapter", "plot"),
-        "evomerge.making",
+        "evomerge.writers",
     ),
 }
 

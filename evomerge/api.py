@@ -1,4 +1,4 @@
-"""The verbs that score something: search, resume, evaluate; `evomerge.making` has the others."""
+"""The verbs that score something: search, resume, evaluate; `evomerge.writers` has the others."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from evomerge import build
 from evomerge.cluster.base import Executor, Work
 from evomerge.cluster.config import ClusterConfig
 from evomerge.config import Job, read_job
+from evomerge.engines.config import EngineConfig
 from evomerge.errors import InfrastructureError, UserError
 from evomerge.evaluators.base import Failure, Report, Split
-from evomerge.evaluators.engines.config import EngineConfig
-from evomerge.evaluators.tasks import LmEvalConfig
-from evomerge.finals import Finals, Scorer, Winner
-from evomerge.merging.names import donor
+from evomerge.evaluators.lm_eval.config import LmEvalConfig
+from evomerge.models.outline import donor
 from evomerge.recipe.digest import plain
 from evomerge.recipe.tree import Recipe
 from evomerge.recipe.value import parse
-from evomerge.run import Progress, Search
+from evomerge.searching import plan
+from evomerge.searching.final_comparison import Finals, Scorer, Winner
+from evomerge.searching.loop import Progress, Search
 from evomerge.study.candidate import Candidate
-from evomerge.study.choice import recorded
 from evomerge.study.comparison import Comparison
 from evomerge.study.folder import StudyFolder
 from evomerge.study.record import Study
+from evomerge.study.select_recipe import recorded
 
 __all__ = [
     "Listener",
@@ -69,23 +69,23 @@ def search(
     listener, out = listener or Listener(), Path(out)
     if not isinstance(job, Job):
         origin, job = origin or str(job), read_job(Path(job))
-    for warning in build.check(job, origin):
+    for warning in plan.check(job, origin):
         listener.said(f"warning: {warning}")
     StudyFolder(out).check_new()
-    space = build.space(job)
+    space = plan.space(job)
     with (
         _executor(job) as executor,
         Study.create(
             out,
             name=job.name,
             job=job.model_dump(mode="json"),
-            objectives=build.objective(job).names,
+            objectives=plan.objective(job).names,
             genes=space.genes,
             storage_url=job.storage,
         ) as study,
     ):
         study.put("evaluator", job.evaluator.digest())
-        study.put("sources", build.fingerprints(job))
+        study.put("sources", plan.fingerprints(job))
         return _go_on(job, study, executor, listener)
 
 
@@ -100,7 +100,7 @@ def resume(folder: Path | str, listener: Listener | None = None) -> Comparison:
     listener = listener or Listener()
     with Study.open(folder, write=True) as study:
         job = job_of(study)
-        build.check(job)
+        plan.check(job)
         if study.get("evaluator") not in (None, job.evaluator.digest()):
             raise UserError(
                 f"{study.path}: the evaluator's tasks, data or packages have changed since the"
@@ -119,7 +119,7 @@ def job_of(study: Study) -> Job:
 def _check_sources(study: Study, job: Job) -> None:
     """The sources have the weights that they had when the study began."""
     before = study.get("sources") or {}
-    for name, now in build.fingerprints(job).items():
+    for name, now in plan.fingerprints(job).items():
         if before.get(name, now) != now:
             raise UserError(
                 f"{study.path}: the weights of the source {name!r} have changed since the study"
@@ -140,11 +140,11 @@ def evaluate(
     Raises:
         UserError: the recipe or the evaluator cannot be used.
     """
-    build.check_recipe(recipe, origin)
-    build.check_engine_fit(recipe, donor(recipe), origin=origin)
+    plan.check_recipe(recipe, origin)
+    plan.check_engine_fit(recipe, donor(recipe), origin=origin)
     here = ClusterConfig(kind="in_process", max_attempts=1)
-    room = build.room_for(recipe, origin)
-    executor = build.executor(here, engine, evaluator, donor(recipe), room)
+    room = plan.room_for(recipe, origin)
+    executor = plan.executor(here, engine, evaluator, donor(recipe), room)
     executor.submit(Work("model", recipe, split))
     outcome = executor.wait(0)[0].outcome
     if isinstance(outcome, Failure):
@@ -157,9 +157,9 @@ def evaluate(
 
 
 def _go_on(job: Job, study: Study, executor: Executor, listener: Listener) -> Comparison:
-    space = build.space(job)
-    objective, evaluator = build.objective(job), job.evaluator.digest()
-    optimizer = build.optimizer(job, space)
+    space = plan.space(job)
+    objective, evaluator = plan.objective(job), job.evaluator.digest()
+    optimizer = plan.optimizer(job, space)
     listener.started(job, study, executor)
     Search(
         study,
@@ -169,7 +169,7 @@ def _go_on(job: Job, study: Study, executor: Executor, listener: Listener) -> Co
         objective,
         evaluator=evaluator,
         budget=job.budget,
-        landmarks=build.landmarks(job),
+        landmarks=plan.landmarks(job),
         tell=listener.progressed,
     ).run()
     finals = Finals(Scorer(study, executor, evaluator, listener.said), objective)
@@ -185,7 +185,7 @@ def _go_on(job: Job, study: Study, executor: Executor, listener: Listener) -> Co
             "winner",
             {"label": best.label, "recipe": plain(best.recipe), "fitness": best.fitness},
         )
-    reports = finals.holdout(best, build.baselines(job))
+    reports = finals.holdout(best, plan.baselines(job))
     comparison = Comparison.of(reports, winner="evolved")
     study.put("comparison", comparison.to_json())
     listener.compared(comparison)
@@ -203,8 +203,8 @@ def _finalists(job: Job, study: Study) -> dict[str, Recipe]:
 
 @contextmanager
 def _executor(job: Job) -> Iterator[Executor]:
-    start_from, room = build.skeleton(job), build.room(job)
-    executor = build.executor(job.cluster, job.engine, job.evaluator, start_from, room)
+    start_from, room = plan.skeleton(job), plan.room(job)
+    executor = plan.executor(job.cluster, job.engine, job.evaluator, start_from, room)
     try:
         yield executor
     finally:

@@ -14,10 +14,10 @@ from pydantic import Discriminator, Field, model_validator
 
 from evomerge import catalog
 from evomerge.cluster.config import ClusterConfig
-from evomerge.evaluators import tasks
-from evomerge.evaluators.engines.config import EngineConfig
+from evomerge.engines.config import EngineConfig
+from evomerge.evaluators.lm_eval import config as tasks
+from evomerge.evaluators.lm_eval.config import LmEvalConfig
 from evomerge.evaluators.objective import ObjectiveConfig
-from evomerge.evaluators.tasks import LmEvalConfig
 from evomerge.optimizers.registry import OptimizerConfig
 from evomerge.recipe.digest import plain
 from evomerge.recipe.source import Source

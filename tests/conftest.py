@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from evomerge.merging.shelf import FOLDER
+from evomerge.merging.disk_cache import FOLDER
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from evomerge.cli import main
+from evomerge.commands.main import main
 from tests.merging.conftest import Family
 
 __all__ = ["TASK", "Ended", "Place"]

@@ -17,14 +17,14 @@ from evomerge.cluster.local import InProcess
 from evomerge.config import Budget
 from evomerge.evaluators.base import Failure, Outcome, Report, TaskScore
 from evomerge.evaluators.objective import Objective
-from evomerge.merging.operators import signatures
+from evomerge.operators import signatures
 from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.registry import configure, make
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
 from evomerge.recipe.value import Value, parse
-from evomerge.run import Search
 from evomerge.search_spaces.parameter import ParameterSpace, ParameterSpaceConfig
+from evomerge.searching.loop import Search
 from evomerge.study.record import Study
 
 BEST = {"json": 0.3, "math": 0.8}

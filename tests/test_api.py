@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 
 import evomerge
 from evomerge.errors import UserError
-from evomerge.study.choice import winner
 from evomerge.study.record import Study
+from evomerge.study.select_recipe import winner
 from tests.merging.loadable import Loadable, check_loads
 from tests.place import TASK
 

@@ -12,7 +12,7 @@ import yaml
 import evomerge
 from evomerge.config import read_job
 from evomerge.evaluators.base import Report
-from evomerge.merging.inventory import read_inventory
+from evomerge.models.inventory import read_inventory
 from evomerge.recipe.digest import digest
 from evomerge.recipe.yaml import read_recipe
 from evomerge.study.record import Study

@@ -20,8 +20,8 @@ from evomerge.recipe.segments import Table
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Segments
 from evomerge.recipe.value import parse
-from evomerge.run import Search
 from evomerge.search_spaces.segments import SegmentsSpace, SegmentsSpaceConfig
+from evomerge.searching.loop import Search
 from evomerge.study.record import Study
 
 NAMES, SIZE = ("chat", "code", "math"), 90

@@ -87,7 +87,7 @@ def test_a_wheel_tells_vllm_of_stacks(wheel_of_tree: Path) -> None:
     with ZipFile(wheel_of_tree) as archive:
         (name,) = [one for one in archive.namelist() if one.endswith("entry_points.txt")]
         points = archive.read(name).decode()
-    target = "evomerge = evomerge.evaluators.engines.vllm_plugin:register"
+    target = "evomerge = evomerge.engines.vllm_plugin:register"
     assert f"[vllm.general_plugins]\n{target}" in points
 
 

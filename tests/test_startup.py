@@ -20,7 +20,7 @@ DRAWING = {"matplotlib"}
 CODE = """
 import atexit, json, sys
 atexit.register(lambda: print(json.dumps(sorted(m for m in sys.modules if "." not in m))))
-from evomerge.cli import main
+from evomerge.commands.main import main
 sys.argv[0] = "evomerge"
 sys.argv[1:] and main()
 """

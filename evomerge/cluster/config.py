@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from evomerge.evaluators.engines.config import EngineConfig
-from evomerge.evaluators.tasks import LmEvalConfig
-from evomerge.recipe.route import Room
+from evomerge.engines.config import EngineConfig
+from evomerge.evaluators.lm_eval.config import LmEvalConfig
+from evomerge.recipe.layer_path import Room
 from evomerge.recipe.source import Source
 from evomerge.recipe.value import Value
 

@@ -21,10 +21,10 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from evomerge.cluster.base import Done, Performer, Work
 from evomerge.cluster.config import ClusterConfig
-from evomerge.cluster.target import load
 from evomerge.errors import ConfigError, InfrastructureError
 from evomerge.evaluators.base import Failure, Outcome
 from evomerge.recipe.value import Value
+from evomerge.target import load
 
 __all__ = ["RayExecutor"]
 

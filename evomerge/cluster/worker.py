@@ -7,13 +7,13 @@ from pathlib import Path
 
 from evomerge.cluster.base import Work
 from evomerge.cluster.config import WorkerConfig
-from evomerge.cluster.mount import Merged, Mount, Routed
+from evomerge.cluster.model_loader import Merged, Mount, Routed
+from evomerge.engines.base import Engine
+from evomerge.engines.factory import start
 from evomerge.errors import CandidateError, UserError
 from evomerge.evaluators.base import Evaluator, Failure, Outcome
-from evomerge.evaluators.engines.base import Engine
-from evomerge.evaluators.engines.start import start
-from evomerge.evaluators.harness import LmEvalEvaluator
-from evomerge.merging.sources import model_folder
+from evomerge.evaluators.lm_eval.evaluator import LmEvalEvaluator
+from evomerge.models.sources import model_folder
 
 __all__ = ["Worker"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, Protocol
 
-from evomerge.evaluators.engines.base import Engine
+from evomerge.engines.base import Engine
 from evomerge.recipe.value import Value
 
 __all__ = ["SPLITS", "Evaluator", "Failure", "Outcome", "Report", "Split", "TaskScore"]

@@ -10,11 +10,11 @@ from typing import Any
 from evomerge.errors import ConfigError, did_you_mean
 from evomerge.interchange.diagnosis import Diagnosis
 from evomerge.interchange.methods import METHODS, SCALED, Method
+from evomerge.interchange.parameter_resolution import Walk
 from evomerge.interchange.references import References
 from evomerge.interchange.rules import rules_of
 from evomerge.interchange.slices import Slice, Slices, Tensors
 from evomerge.interchange.tokenizers import read_tokenizer
-from evomerge.interchange.walk import Walk
 from evomerge.recipe.tokenizer import BASE, TokenizerChoice
 from evomerge.recipe.tree import Hop, Merge, Recipe, Stack
 

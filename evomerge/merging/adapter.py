@@ -15,8 +15,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from evomerge.errors import SourceError
-from evomerge.merging.adapter_inventory import WEIGHTS, read_adapter_inventory
 from evomerge.merging.finite import is_finite
+from evomerge.models.adapter_headers import WEIGHTS, read_adapter_inventory
 
 __all__ = ["LowRank", "Rows", "read_adapter"]
 

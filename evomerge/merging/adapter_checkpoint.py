@@ -13,14 +13,14 @@ from torch import Tensor
 
 from evomerge.errors import CandidateError, RecipeError
 from evomerge.merging.adapter import LowRank
-from evomerge.merging.adapter_fit import adapter_base
-from evomerge.merging.adapter_inventory import CONFIG, WEIGHTS
 from evomerge.merging.bank import open_bank
 from evomerge.merging.checkpoint import published
 from evomerge.merging.compose import change_of, truncated
 from evomerge.merging.finite import is_finite
-from evomerge.merging.names import tensor_names
-from evomerge.merging.operators import signatures
+from evomerge.models.adapter_compatibility import adapter_base
+from evomerge.models.adapter_headers import CONFIG, WEIGHTS
+from evomerge.models.outline import tensor_names
+from evomerge.operators import signatures
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe, sources_of
 from evomerge.recipe.yaml import dump_recipe

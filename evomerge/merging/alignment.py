@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from evomerge.merging.bank import Bank, VectorKey
-from evomerge.merging.inventory import Inventory
-from evomerge.merging.names import donor
 from evomerge.merging.node import Weights
-from evomerge.merging.token_rows import Row, token_rows
 from evomerge.merging.vectors import Vector
-from evomerge.merging.vocabulary import has_token_rows, inputs_of, output_of
+from evomerge.models.inventory import Inventory
+from evomerge.models.outline import donor
+from evomerge.models.token_rows import Row, token_rows
+from evomerge.models.vocabulary import has_token_rows, inputs_of, output_of
 from evomerge.recipe.digest import canonical_json, plain
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Segments, Stack

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from evomerge.errors import CandidateError, RecipeError
 from evomerge.merging.alignment import AlignedBank, alignment_of
-from evomerge.merging.architecture import in_layer, place
 from evomerge.merging.bank import Bank
 from evomerge.merging.finite import is_finite
 from evomerge.merging.node import Node, Weights
 from evomerge.merging.segments import Pieces
+from evomerge.models.architecture import in_layer, place
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Segments, Stack
 

@@ -19,14 +19,14 @@ from torch import Tensor
 from evomerge.errors import SourceError
 from evomerge.merging.adapter import LowRank, read_adapter
 from evomerge.merging.cache import Cache
+from evomerge.merging.device_cache import Residence
+from evomerge.merging.disk_cache import WORTH, Shelf, content
 from evomerge.merging.finite import is_finite
-from evomerge.merging.headers import Headers
-from evomerge.merging.inventory import Inventory
 from evomerge.merging.memory import give_back
-from evomerge.merging.residence import Residence
-from evomerge.merging.shelf import WORTH, Shelf, content
-from evomerge.merging.sources import adapter_folder, model_folder
 from evomerge.merging.vectors import Vector
+from evomerge.models.headers import Headers
+from evomerge.models.inventory import Inventory
+from evomerge.models.sources import adapter_folder, model_folder
 from evomerge.recipe.source import Source
 
 __all__ = ["Bank", "VectorKey", "open_bank"]

@@ -15,13 +15,13 @@ from torch import Tensor
 
 from evomerge.errors import UserError
 from evomerge.merging.bank import Bank, open_bank
-from evomerge.merging.form import Form
-from evomerge.merging.headers import Headers
-from evomerge.merging.names import donor, layer_count, layer_kinds
 from evomerge.merging.shards import plan, write_shards
-from evomerge.merging.sources import model_folder
-from evomerge.merging.vocabulary import TOKENIZER, Vocabulary, is_mapped, vocabulary_of
 from evomerge.merging.weights import MergedWeights
+from evomerge.models.headers import Headers
+from evomerge.models.layout import Form
+from evomerge.models.outline import donor, layer_count, layer_kinds
+from evomerge.models.sources import model_folder
+from evomerge.models.vocabulary import TOKENIZER, Vocabulary, is_mapped, vocabulary_of
 from evomerge.recipe.tree import Recipe, sources_of
 from evomerge.recipe.yaml import dump_recipe
 

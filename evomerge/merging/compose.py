@@ -19,9 +19,9 @@ from evomerge.merging.apply import weights_of
 from evomerge.merging.bank import Bank
 from evomerge.merging.linalg import singular_triples
 from evomerge.merging.node import Node
-from evomerge.merging.operators import operators
-from evomerge.merging.operators.base import Coefficients
 from evomerge.merging.vectors import require_finite
+from evomerge.operators import operators
+from evomerge.operators.base import Coefficients
 from evomerge.recipe.check import operands
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe

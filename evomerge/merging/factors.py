@@ -9,9 +9,9 @@ from torch import Tensor
 
 from evomerge.errors import RecipeError
 from evomerge.merging.adapter import LowRank
-from evomerge.merging.look import TensorLook
-from evomerge.merging.operators.base import Operator
+from evomerge.merging.context import TensorLook
 from evomerge.merging.vectors import Vector
+from evomerge.operators.base import Operator
 
 __all__ = ["merged_factors"]
 

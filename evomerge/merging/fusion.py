@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from evomerge.merging.draws import draw
-from evomerge.merging.operators.base import Kernel
+from evomerge.operators.base import Kernel
 
 __all__ = ["COMPILE", "Form", "Kind", "NumberKind", "compiled", "merge_range", "spent"]
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from evomerge.merging.bank import Bank
-from evomerge.merging.fingerprint import fingerprint
-from evomerge.merging.flat import Flat, flattened, grids
-from evomerge.merging.shelf import Shelf
+from evomerge.merging.disk_cache import Shelf
+from evomerge.models.fingerprint import fingerprint
+from evomerge.models.flat import Flat, flattened, grids
 from evomerge.recipe.grid import Grams, Grid
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source

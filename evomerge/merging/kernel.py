@@ -17,8 +17,8 @@ from torch import Tensor
 from evomerge.merging.draws import limit
 from evomerge.merging.fusion import Form, Kind, NumberKind, compiled, merge_range, spent
 from evomerge.merging.memory import empty
-from evomerge.merging.operators.base import Chance, Kernel, Plan
-from evomerge.merging.selection import BLOCK, Threshold
+from evomerge.operators.base import Chance, Kernel, Plan
+from evomerge.operators.selection import BLOCK, Threshold
 
 __all__ = ["run", "weighted_sum"]
 

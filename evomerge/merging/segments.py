@@ -14,12 +14,12 @@ from torch import Tensor
 
 from evomerge.errors import CandidateError
 from evomerge.merging.bank import Bank
-from evomerge.merging.flat import embedding_of, flat_of
 from evomerge.merging.fusion import Kind
 from evomerge.merging.kernel import run, weighted_sum
 from evomerge.merging.memory import empty
 from evomerge.merging.node import Weights
-from evomerge.merging.operators.base import Plan
+from evomerge.models.flat import embedding_of, flat_of
+from evomerge.operators.base import Plan
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Chromosome, Segments
 

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from evomerge.errors import CandidateError
 from evomerge.merging.dtypes import NAMES
-from evomerge.merging.inventory import INDEX, SINGLE, WIDTHS
+from evomerge.models.inventory import INDEX, SINGLE, WIDTHS
 
 __all__ = ["Shard", "TensorSpec", "plan", "write_shards"]
 

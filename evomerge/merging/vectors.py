@@ -14,8 +14,8 @@ from evomerge.errors import CandidateError
 from evomerge.merging.adapter import LowRank, Rows
 from evomerge.merging.fusion import Kind
 from evomerge.merging.memory import empty
-from evomerge.merging.operators.base import Coefficients
-from evomerge.merging.selection import BLOCK
+from evomerge.operators.base import Coefficients
+from evomerge.operators.selection import BLOCK
 
 __all__ = ["Operands", "Vector", "Wholes", "require_finite"]
 

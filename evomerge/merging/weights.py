@@ -10,13 +10,13 @@ from torch import Tensor
 
 from evomerge.errors import SourceError
 from evomerge.merging.apply import weights_of
-from evomerge.merging.architecture import in_layer
 from evomerge.merging.bank import open_bank
 from evomerge.merging.dtypes import DTYPES, FLOATS, NAMES
-from evomerge.merging.headers import Headers
-from evomerge.merging.names import donor, stem, tensor_names
 from evomerge.merging.shards import TensorSpec
-from evomerge.merging.vocabulary import has_token_rows, is_mapped, vocabulary_of
+from evomerge.models.architecture import in_layer
+from evomerge.models.headers import Headers
+from evomerge.models.outline import donor, stem, tensor_names
+from evomerge.models.vocabulary import has_token_rows, is_mapped, vocabulary_of
 from evomerge.recipe.tree import Recipe, sources_of
 
 __all__ = ["MergedWeights"]

@@ -1,6 +1,6 @@
 """The optimizer contract: ask for genomes, be told fitnesses.
 
-Laws, held to by the conformance suite (`evomerge.optimizers.conformance`):
+Laws, held to by the conformance suite (`evomerge.conformance.optimizers`):
 
 - *Batching is invisible.* `ask(k)` returns what k calls of `ask(1)` would. It may return fewer than
   asked, none included, when it must hear answers first (a generational optimizer at the end of a

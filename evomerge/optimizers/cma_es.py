@@ -13,11 +13,11 @@ import numpy as np
 from pydantic import Field
 
 from evomerge.optimizers.base import Answer, Fitness, Question, Scores
-from evomerge.optimizers.beginning import beginning, says_where
 from evomerge.optimizers.cma_run import Covariance, Discrete, Mode, Run
 from evomerge.optimizers.failure import worse_than
+from evomerge.optimizers.initial_distribution import beginning, says_where
 from evomerge.optimizers.problem import Problem
-from evomerge.optimizers.questions import Questions
+from evomerge.optimizers.proposals import Questions
 from evomerge.optimizers.restarts import RestartRule, Restarts, Start
 from evomerge.recipe.genome import Genome
 from evomerge.recipe.value import Value

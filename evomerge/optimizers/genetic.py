@@ -14,9 +14,9 @@ import numpy as np
 from pydantic import Field
 
 from evomerge.optimizers.base import Answer, Fitness, Question, Scores
-from evomerge.optimizers.beginning import sampled
+from evomerge.optimizers.initial_distribution import sampled
 from evomerge.optimizers.problem import Problem
-from evomerge.optimizers.questions import Questions
+from evomerge.optimizers.proposals import Questions
 from evomerge.recipe.genome import ChoiceGene, Genome, Scalar
 from evomerge.recipe.value import Value
 

@@ -10,7 +10,7 @@ import numpy as np
 from evomerge.errors import ConfigError
 from evomerge.optimizers.base import Answer, Fitness, Question, Scores
 from evomerge.optimizers.problem import Problem
-from evomerge.optimizers.questions import Questions
+from evomerge.optimizers.proposals import Questions
 from evomerge.recipe.genome import FloatGene, Genome
 from evomerge.recipe.value import Value
 

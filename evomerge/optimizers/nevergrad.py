@@ -21,7 +21,7 @@ from evomerge.optimizers.base import Answer, Fitness, Question, Scores
 from evomerge.optimizers.failure import worse_than
 from evomerge.optimizers.isolation import Isolation
 from evomerge.optimizers.problem import Problem
-from evomerge.optimizers.questions import Questions
+from evomerge.optimizers.proposals import Questions
 from evomerge.recipe.genome import ChoiceGene, Genome, Scalar
 from evomerge.recipe.value import Value
 

@@ -17,7 +17,7 @@ from evomerge.errors import ConfigError, did_you_mean
 from evomerge.optimizers.base import Answer, Fitness, Question, Scores
 from evomerge.optimizers.isolation import Isolation, quiet
 from evomerge.optimizers.problem import Problem
-from evomerge.optimizers.questions import Questions
+from evomerge.optimizers.proposals import Questions
 from evomerge.recipe.genome import ChoiceGene, Genome
 from evomerge.recipe.value import Value
 

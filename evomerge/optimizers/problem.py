@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from evomerge.errors import ConfigError
 from evomerge.recipe.genome import Gene, Genome, Scalar, TableGene
-from evomerge.recipe.stock import Stock
+from evomerge.recipe.seed_pool import Stock
 
 __all__ = ["Problem"]
 

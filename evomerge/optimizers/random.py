@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from evomerge.optimizers.base import Answer, Fitness, Question, Scores
-from evomerge.optimizers.beginning import sampled
+from evomerge.optimizers.initial_distribution import sampled
 from evomerge.optimizers.problem import Problem
-from evomerge.optimizers.questions import Questions
+from evomerge.optimizers.proposals import Questions
 from evomerge.recipe.genome import Genome
 from evomerge.recipe.value import Value
 

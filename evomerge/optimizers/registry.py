@@ -15,19 +15,19 @@ from pydantic import Discriminator, Field, Tag, field_validator
 from evomerge.errors import ConfigError, did_you_mean
 from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.cma_es import CmaEs, CmaEsConfig
-from evomerge.optimizers.cycle_qd import CycleQd, CycleQdConfig
 from evomerge.optimizers.genetic import Genetic, GeneticConfig
-from evomerge.optimizers.genetic_merge import GeneticMerge, GeneticMergeConfig
 from evomerge.optimizers.greedy_soup import GreedySoup, GreedySoupConfig
-from evomerge.optimizers.map_elites import MapElites, MapElitesConfig
-from evomerge.optimizers.natural_niches import NaturalNiches, NaturalNichesConfig
 from evomerge.optimizers.nevergrad import Nevergrad, NevergradConfig
 from evomerge.optimizers.optuna import Optuna, OptunaConfig
+from evomerge.optimizers.populations.cycle_qd import CycleQd, CycleQdConfig
+from evomerge.optimizers.populations.genetic_merge import GeneticMerge, GeneticMergeConfig
+from evomerge.optimizers.populations.map_elites import MapElites, MapElitesConfig
+from evomerge.optimizers.populations.natural_niches import NaturalNiches, NaturalNichesConfig
+from evomerge.optimizers.populations.random_merge import RandomMerge, RandomMergeConfig
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.random import RandomConfig, RandomSearch
-from evomerge.optimizers.random_merge import RandomMerge, RandomMergeConfig
 from evomerge.recipe.genome import Gene, Genome
-from evomerge.recipe.stock import Stock
+from evomerge.recipe.seed_pool import Stock
 from evomerge.recipe.value import Value, parse
 
 __all__ = ["BUILT_IN", "GROUP", "OptimizerConfig", "PluginConfig", "configure", "kinds", "make"]

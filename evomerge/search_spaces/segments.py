@@ -18,10 +18,10 @@ from pydantic import Field, field_validator
 from evomerge.errors import ConfigError, RecipeError, did_you_mean
 from evomerge.recipe.genome import Genome, TableGene
 from evomerge.recipe.grid import RESOLUTION, Grams, Grid
+from evomerge.recipe.seed_pool import Stock
 from evomerge.recipe.segments import DECIMALS, Strand, Table
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
-from evomerge.recipe.stock import Stock
 from evomerge.recipe.tree import Chromosome, Merge, Recipe, Rule, Segments
 from evomerge.recipe.value import Value
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import Report, Split
-from evomerge.study.publish import write_whole
+from evomerge.publish import write_whole
 
 __all__ = ["Examples"]
 

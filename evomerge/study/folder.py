@@ -20,9 +20,9 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from evomerge.errors import RecordError, UserError
+from evomerge.publish import PARTIAL, sync_folder, write_whole
 from evomerge.recipe.genome import Gene
 from evomerge.recipe.value import Value
-from evomerge.study.publish import PARTIAL, sync_folder, write_whole
 
 __all__ = ["Identity", "StudyFolder"]
 

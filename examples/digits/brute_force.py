@@ -8,7 +8,7 @@ from digit_data import Images
 from network import accuracy
 from numpy.typing import NDArray
 
-from evomerge.optimizers.vector_crossing import angle_between, shares
+from evomerge.optimizers.populations.vector_crossing import angle_between, shares
 
 __all__ = ["POINTS", "brute_force"]
 

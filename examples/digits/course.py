@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import entr
 
 from evomerge.optimizers.base import Answer, Optimizer, Scores
-from evomerge.optimizers.population import Member
+from evomerge.optimizers.populations.population import Member
 from evomerge.recipe.genome import Genome
 
 __all__ = ["Mark", "checkpoints", "course", "genome", "weights"]

@@ -23,7 +23,7 @@ from train import ADAPTERS
 from training_text import chat_prompt
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
-from evomerge.evaluators.extraction import json_text, number, text
+from evomerge.evaluators.lm_eval.extraction import json_text, number, text
 
 EXTRACT: dict[Skill, Callable[[str], str]] = {"math": number, "json": json_text, "spell": text}
 NEW_TOKENS = 48  # as in the tasks

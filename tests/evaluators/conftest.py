@@ -8,16 +8,14 @@ from typing import Any
 import pytest
 import torch
 
-from evomerge.evaluators.engines.base import Engine
-from evomerge.evaluators.engines.config import EngineConfig
-from evomerge.evaluators.engines.start import start
-from evomerge.recipe.route import Room
+from evomerge.engines.base import Engine
+from evomerge.engines.config import EngineConfig
+from evomerge.engines.factory import start
+from evomerge.recipe.layer_path import Room
 from tests.evaluators.stacks import ByHand
 from tests.evaluators.tiny import Reference, build
 
-pytest.register_assert_rewrite(
-    "tests.evaluators.engines.conformance", "tests.evaluators.engines.dataflow_conformance"
-)
+pytest.register_assert_rewrite("tests.engines.conformance", "tests.engines.dataflow_conformance")
 
 
 @dataclass(frozen=True)

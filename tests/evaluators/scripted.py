@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from evomerge.evaluators.engines.base import Generation, LogProb, Sampling, WeightSource
+from evomerge.engines.base import Generation, LogProb, Sampling, WeightSource
 
 __all__ = ["ScriptedEngine"]
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, AutoTokenizer
 
-from evomerge.recipe.route import Route
+from evomerge.recipe.layer_path import Route
 from evomerge.recipe.tree import Scaling
 
 __all__ = ["ByHand", "Pool", "build_family", "random_routes", "route_of", "spoken", "tiny_config"]

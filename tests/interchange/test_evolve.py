@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from evomerge.config import Job
-from evomerge.convert import convert
 from evomerge.errors import ConfigError
-from evomerge.merging.operators import signatures
+from evomerge.interchange.convert import convert
+from evomerge.operators import signatures
 from evomerge.recipe.tokenizer import TokenizerChoice
 from evomerge.recipe.value import parse
 from evomerge.search_spaces.parameter import ParameterSpace

@@ -18,8 +18,8 @@ from mergekit.options import MergeOptions
 from safetensors.torch import load_file
 from torch import Tensor
 
-from evomerge.convert import convert
 from evomerge.errors import ConfigError, RecipeError
+from evomerge.interchange.convert import convert
 from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.digest import digest
 from evomerge.recipe.tree import Merge, Recipe, Stack

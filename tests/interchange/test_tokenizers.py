@@ -17,8 +17,8 @@ from mergekit.options import MergeOptions
 from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
-from evomerge.convert import convert
 from evomerge.errors import ConfigError, RecipeError
+from evomerge.interchange.convert import convert
 from evomerge.merging.checkpoint import write_checkpoint
 from evomerge.recipe.tree import Merge, Recipe
 from evomerge.recipe.yaml import parse_recipe, read_recipe

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from evomerge.merging.fingerprint import fingerprint
+from evomerge.models.fingerprint import fingerprint
 from evomerge.recipe.source import Source
 
 HIDDEN, LAYERS, VOCABULARY = 8, 3, 16

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from evomerge.errors import CandidateError, SourceError
 from evomerge.merging.apply import weights_of
-from evomerge.merging.architecture import in_layer, place
 from evomerge.merging.bank import Bank
-from evomerge.merging.names import donor, tensor_names
 from evomerge.merging.weights import MergedWeights
+from evomerge.models.architecture import in_layer, place
+from evomerge.models.outline import donor, tensor_names
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Recipe, Rule, Stack, sources_of

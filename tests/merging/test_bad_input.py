@@ -15,11 +15,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from evomerge import making
+from evomerge import writers
 from evomerge.errors import CandidateError, EvomergeError, RecipeError, SourceError, UserError
 from evomerge.merging.checkpoint import published, write_checkpoint
-from evomerge.merging.inventory import INDEX
 from evomerge.merging.shards import plan, write_shards
+from evomerge.models.inventory import INDEX
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Rule, Stack
 from evomerge.recipe.yaml import dump_recipe
@@ -37,7 +37,7 @@ def linear(one: Source, two: Source, **weights: float) -> Merge:
 def refused(recipe: Merge | Source, out: Path, error: type[EvomergeError] = SourceError) -> str:
     """Merge what cannot be merged; what was said. Nothing may be left, under any name."""
     with pytest.raises(error) as raised:
-        making.merge(recipe, out / "model")
+        writers.merge(recipe, out / "model")
     assert not out.exists() or list(out.iterdir()) == []
     assert "\n" not in str(raised.value)
     return str(raised.value)
@@ -82,7 +82,7 @@ def test_a_tied_head_may_be_left_out_of_one(family: Family, tmp_path: Path) -> N
     tensors = tiny_tensors(4)
     tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].clone()
     saved = Source(model=str(write_model(tmp_path / "saved", tensors)))
-    making.merge(linear(family.math, saved), tmp_path / "out")
+    writers.merge(linear(family.math, saved), tmp_path / "out")
     assert "lm_head.weight" not in load_file(tmp_path / "out" / "model.safetensors")
 
 
@@ -155,7 +155,7 @@ def test_bfloat16_and_float32_together(family: Family, tmp_path: Path) -> None:
     exact = tiny_tensors(4, torch.float32)
     wide = Source(model=str(write_model(tmp_path / "wide", exact)))
     out = tmp_path / "out"
-    making.merge(linear(family.math, wide, a=1.0, b=3.0), out)
+    writers.merge(linear(family.math, wide, a=1.0, b=3.0), out)
     merged = load_file(out / "model.safetensors")
     for name, tensor in merged.items():
         mean = tiny_tensors(1)[name].float() * 0.25 + exact[name] * 0.75
@@ -177,7 +177,7 @@ def test_buffers_are_copied_from_the_base(family: Family, tmp_path: Path) -> Non
         inputs=sources,
         rules=(Rule(inputs={name: {"weight": 0.5} for name in ("a", "b")}),),
     )
-    making.merge(recipe, tmp_path / "out", dtype="float32")
+    writers.merge(recipe, tmp_path / "out", dtype="float32")
     merged = load_file(tmp_path / "out" / "model.safetensors")
     assert torch.equal(merged["model.layers.1.positions"], torch.arange(5) + (1 << 40))
     assert torch.equal(merged["model.mask"], torch.tensor([True, True]))
@@ -257,7 +257,7 @@ def test_a_disk_without_room(tmp_path: Path) -> None:
 def test_a_file_that_may_not_be_written(family: Family, tmp_path: Path) -> None:
     """The system's limit on a file's size stands in for a disk that fills up on the way."""
     (tmp_path / "recipe.yaml").write_text(dump_recipe(linear(family.math, family.json)))
-    code = "from evomerge.cli import main; main()"
+    code = "from evomerge.commands.main import main; main()"
     ended = subprocess.run(
         [sys.executable, "-c", code, "merge", "recipe.yaml", "--out", "out/model"],
         cwd=tmp_path,

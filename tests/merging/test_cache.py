@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from evomerge.merging.cache import Cache, nbytes
-from evomerge.merging.selection import Magnitudes
+from evomerge.operators.selection import Magnitudes
 
 
 def test_the_least_recently_used_goes_first() -> None:

@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 
 from evomerge.errors import SourceError, UserError
 from evomerge.merging.checkpoint import write_checkpoint
-from evomerge.merging.form import Form
-from evomerge.merging.inventory import read_inventory
 from evomerge.merging.weights import MergedWeights
-from evomerge.recipe.route import in_use
+from evomerge.models.inventory import read_inventory
+from evomerge.models.layout import Form
+from evomerge.recipe.layer_path import in_use
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Rule, Stack
 from evomerge.recipe.yaml import read_recipe

@@ -13,12 +13,12 @@ from evomerge.merging.adapter import LowRank
 from evomerge.merging.apply import weights_of
 from evomerge.merging.bank import Bank
 from evomerge.merging.compose import change_of, stacked, truncated
-from evomerge.merging.names import tensor_names
-from evomerge.merging.operators import signatures
+from evomerge.models.outline import tensor_names
+from evomerge.operators import signatures
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.tree import Merge, Recipe, Rule, sources_of
 from tests.merging.conftest import Family
-from tests.merging.operators.applied import close
+from tests.operators.applied import close
 
 Q1 = "model.layers.1.self_attn.q_proj.weight"
 UP0 = "model.layers.0.mlp.up_proj.weight"

@@ -11,10 +11,10 @@ import torch
 
 from evomerge.errors import SourceError
 from evomerge.merging import grams as measured
-from evomerge.merging.flat import flattened, grids
+from evomerge.merging.disk_cache import Shelf
 from evomerge.merging.grams import matrices, measure
-from evomerge.merging.shelf import Shelf
 from evomerge.merging.weights import MergedWeights
+from evomerge.models.flat import flattened, grids
 from evomerge.recipe.digest import plain
 from evomerge.recipe.grid import Grams
 from evomerge.recipe.segments import Angle, Table, cross

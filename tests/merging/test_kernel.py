@@ -14,10 +14,10 @@ from evomerge.merging import fusion, kernel
 from evomerge.merging.draws import keys
 from evomerge.merging.fusion import COMPILE, Kind
 from evomerge.merging.kernel import run, weighted_sum
-from evomerge.merging.operators import operators
-from evomerge.merging.operators.base import Chance, Plan
-from evomerge.merging.operators.selecting import _variance
-from evomerge.merging.selection import Threshold
+from evomerge.operators import operators
+from evomerge.operators.base import Chance, Plan
+from evomerge.operators.selecting import _variance
+from evomerge.operators.selection import Threshold
 
 SIZE = 3001
 

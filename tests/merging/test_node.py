@@ -12,9 +12,9 @@ from torch import Tensor
 from evomerge.merging import kernel, vectors
 from evomerge.merging.apply import weights_of
 from evomerge.merging.bank import Bank
-from evomerge.merging.names import tensor_names
-from evomerge.merging.operators import operators, signatures
 from evomerge.merging.weights import MergedWeights
+from evomerge.models.outline import tensor_names
+from evomerge.operators import operators, signatures
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Rule, sources_of
 from tests.merging.conftest import (
@@ -193,7 +193,7 @@ def test_row_by_row_on_adapters_and_vectors(family: Family) -> None:
 def test_a_second_candidate_finds_its_statistics_in_the_bank(
     family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from evomerge.merging import linalg, look
+    from evomerge.merging import context, linalg
 
     calls = []
 
@@ -201,7 +201,7 @@ def test_a_second_candidate_finds_its_statistics_in_the_bank(
         calls.append(tuple(matrix.shape))
         return linalg.singular_triples(matrix)
 
-    monkeypatch.setattr(look, "singular_triples", counted)
+    monkeypatch.setattr(context, "singular_triples", counted)
     recipe = merge(family, "tsvm")
     bank = Bank(dict.fromkeys(sources_of(recipe)))
     tensors(recipe, bank)

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from evomerge.errors import CandidateError, RecipeError, SourceError
 from evomerge.merging.checkpoint import write_checkpoint
-from evomerge.merging.fit import check_fit
-from evomerge.merging.flat import flattened
-from evomerge.merging.sources import model_folder
 from evomerge.merging.weights import MergedWeights
+from evomerge.models.compatibility import check_fit
+from evomerge.models.flat import flattened
+from evomerge.models.sources import model_folder
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Chromosome, Hop, Merge, Recipe, Rule, Segments, Stack

@@ -47,7 +47,7 @@ def family(folder: Path, specs: list[TensorSpec]) -> Path:
 
 
 def started(recipe: Path, out: Path) -> subprocess.Popen[str]:
-    code = "from evomerge.cli import main; main()"
+    code = "from evomerge.commands.main import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", code, "merge", str(recipe), "--out", str(out)],
         # A compiler takes what it takes, whatever is merged.

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from evomerge.conformance.optimizers import FLOATS, ONE, fitness_of
 from evomerge.errors import ConfigError
 from evomerge.optimizers.base import Answer, Question
 from evomerge.optimizers.cma_es import CmaEs, CmaEsConfig
-from evomerge.optimizers.conformance import FLOATS, ONE, fitness_of
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evomerge.optimizers.conformance import MIXED
+from evomerge.conformance.optimizers import MIXED
 from evomerge.optimizers.coordinates import from_cube, to_cube
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evomerge.conformance.optimizers import FLOATS
 from evomerge.errors import ConfigError
 from evomerge.optimizers.base import Answer, Question
-from evomerge.optimizers.conformance import FLOATS
 from evomerge.optimizers.genetic import Genetic, GeneticConfig
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome

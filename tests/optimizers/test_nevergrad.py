@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evomerge.conformance.optimizers import FLOATS, fitness_of
 from evomerge.errors import ConfigError
 from evomerge.optimizers.base import Answer
-from evomerge.optimizers.conformance import FLOATS, fitness_of
 from evomerge.optimizers.nevergrad import Nevergrad, NevergradConfig
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import FloatGene
@@ -116,7 +116,7 @@ def test_importing_it_draws_from_no_global_generator() -> None:
 import random, numpy as np
 random.seed(1); np.random.seed(int(__import__("sys").argv[1]))
 before = random.getstate(), np.random.get_state()[1].tobytes(), np.random.get_state()[2]
-from evomerge.optimizers.conformance import MIXED
+from evomerge.conformance.optimizers import MIXED
 from tests.optimizers.test_nevergrad import nevergrad, rounds
 a = [rounds(nevergrad(name, genes=MIXED), 15) for name in ("CMA", "DE", "MultiDiscrete", "SQP")]
 assert before == (random.getstate(), np.random.get_state()[1].tobytes(), np.random.get_state()[2])

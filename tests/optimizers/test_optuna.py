@@ -7,9 +7,9 @@ import numpy as np
 import optuna
 import pytest
 
+from evomerge.conformance.optimizers import FLOATS, LAWS, MIXED, Subject, fitness_of
 from evomerge.errors import ConfigError
 from evomerge.optimizers.base import Answer, Fitness, Optimizer
-from evomerge.optimizers.conformance import FLOATS, LAWS, MIXED, Subject, fitness_of
 from evomerge.optimizers.optuna import Optuna, OptunaConfig
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.registry import configure, make

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from evomerge.conformance.optimizers import FLOATS, MIXED
 from evomerge.errors import ConfigError
-from evomerge.optimizers.conformance import FLOATS, MIXED
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.registry import configure, make
 from evomerge.recipe.genome import TableGene

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from evomerge.conformance.optimizers import MIXED
 from evomerge.optimizers.base import Answer
-from evomerge.optimizers.conformance import MIXED
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.random import RandomConfig, RandomSearch
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene

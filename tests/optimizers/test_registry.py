@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from evomerge.conformance.optimizers import FLOATS
 from evomerge.errors import ConfigError
-from evomerge.optimizers.conformance import FLOATS
 from evomerge.optimizers.random import RandomConfig, RandomSearch
 from evomerge.optimizers.registry import OptimizerConfig, configure, kinds, make
 from evomerge.recipe.value import Value, parse

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evomerge.errors import RecipeError
-from evomerge.merging.operators import signatures
+from evomerge.operators import signatures
 from evomerge.recipe.check import check_methods, operands
 from evomerge.recipe.tree import Merge
 from evomerge.recipe.yaml import parse_recipe

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evomerge.errors import ConfigError, RecipeError
-from evomerge.merging.architecture import place
-from evomerge.merging.operators import signatures
+from evomerge.models.architecture import place
+from evomerge.operators import signatures
 from evomerge.recipe.check import check_methods
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome
 from evomerge.recipe.source import Source
@@ -184,7 +184,8 @@ def test_baselines_are_what_their_labels_say() -> None:
 
 def test_the_driver_starts_without_the_heavy_libraries() -> None:
     code = (
-        "import evomerge.build, evomerge.cli, sys; sys.exit(any(m in sys.modules for m in HEAVY))"
+        "import evomerge.searching.plan, evomerge.commands.main, sys;"
+        " sys.exit(any(m in sys.modules for m in HEAVY))"
     )
     code = code.replace("HEAVY", "('torch', 'vllm', 'lm_eval', 'ray')")
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,173 @@
+"""What a person sees while something runs: the live table of a search, bars, warnings."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from evomerge import api
+from evomerge.cluster.base import Executor
+from evomerge.commands.tables import clock, fitness_of, origin_of, out, show_comparison
+from evomerge.config import Job
+from evomerge.errors import UserError
+from evomerge.searching.loop import Progress
+from evomerge.study.comparison import Comparison
+from evomerge.study.record import Study
+
+__all__ = [
+    "Terminal",
+    "counting",
+    "emit",
+    "merging",
+    "warn",
+]
+
+err = Console(stderr=True, highlight=False)
+
+
+class Terminal(api.Listener):
+    """A search as it goes: a live table on a terminal, a line per candidate elsewhere."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._live: Live | None = None
+        self._where = ""
+        self._workers = 0
+        self._shown = -1
+        self._first: tuple[float, int] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+        began = not isinstance(error, UserError) and (self._folder / "study.json").exists()
+        if error is not None and began:
+            err.print(f"The record is in {self._folder}; evomerge resume {self._folder} goes on.")
+
+    def started(self, job: Job, study: Study, executor: Executor) -> None:
+        self._where, self._workers = executor.where, executor.slots
+        out.print(f"{job.name}: {len(study.genes)} genes, seed {job.seed}, study in {study.path}")
+        out.print(f"running on {self._where}", soft_wrap=True)
+        if out.is_terminal:
+            self._live = Live(console=out, refresh_per_second=4, transient=False)
+            self._live.start()
+
+    def progressed(self, progress: Progress) -> None:
+        if self._first is None:
+            self._first = (progress.seconds, _work(progress)[0])
+        if self._live is not None:
+            self._live.update(self._table(progress))
+        elif progress.done != self._shown:
+            self._shown = progress.done
+            out.print(self._line(progress))
+
+    def said(self, message: str) -> None:
+        self._stop()
+        out.print(message)
+
+    def compared(self, comparison: Comparison) -> None:
+        self._stop()
+        show_comparison(comparison)
+        hint = f"evomerge export {self._folder} --out MODEL writes the winner as a model."
+        out.print(hint, soft_wrap=True)
+
+    def _stop(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _line(self, at: Progress) -> str:
+        best = (
+            f"best {fitness_of(at.best)} (#{at.best.number})" if at.best else "nothing scored yet"
+        )
+        failed = f", {at.failed} failed" if at.failed else ""
+        time = f"{clock(at.seconds)}, {self._left(at)} left"
+        done = f"{at.done}/{at.total}" if at.total else f"{at.done}"
+        if at.evaluations is not None:
+            done = f"{at.evaluated}/{at.evaluations} evaluated, {done}"
+        return f"{done} candidates, {best}{failed}, {time}"
+
+    def _left(self, at: Progress) -> str:
+        """Time left at the pace of this sitting, or until the budget of seconds ends."""
+        done, total = _work(at)
+        seconds, before = self._first or (at.seconds, done)
+        ends = [max(at.limit_s - at.seconds, 0.0)] if at.limit_s is not None else []
+        if total is not None and done > before:
+            ends.append((at.seconds - seconds) / (done - before) * (total - done))
+        return clock(min(ends)) if ends else "?"
+
+    def _table(self, at: Progress) -> RenderableType:
+        table = Table.grid(padding=(0, 3))
+        table.add_column(style="bold")
+        table.add_column()
+        failed = f", {at.failed} failed" if at.failed else ""
+        of = f" of {at.total}" if at.total is not None else ""
+        table.add_row("candidates", f"{at.done}{of}{failed}")
+        if at.evaluations is not None:
+            table.add_row("evaluated", f"{at.evaluated} of {at.evaluations}")
+        if at.best:
+            table.add_row(
+                "best", f"{fitness_of(at.best)}  (#{at.best.number}, {origin_of(at.best)})"
+            )
+        table.add_row("workers", f"{at.running} of {self._workers} busy")
+        table.add_row("time", f"{clock(at.seconds)}, about {self._left(at)} left")
+        shares = [at.done / at.total] if at.total else []
+        shares += [at.evaluated / at.evaluations] if at.evaluations else []
+        shares += [at.seconds / at.limit_s] if at.limit_s else []
+        return Group(ProgressBar(total=1.0, completed=max(shares), width=60), table)
+
+
+def _work(at: Progress) -> tuple[int, int | None]:
+    """What the pace is of: (done, in all); evaluations where the budget counts them."""
+    if at.evaluations is not None:
+        return at.evaluated, at.evaluations
+    return at.done, at.total
+
+
+def warn(message: str) -> None:
+    err.print(f"warning: {message}")
+
+
+def emit(data: Mapping[str, Any], as_json: bool) -> None:
+    """Plain data as JSON or as lines of `key  value`."""
+    if as_json:
+        sys.stdout.write(json.dumps(data, indent=2) + "\n")
+        return
+    width = max(map(len, data))
+    for key, value in data.items():
+        shown = "yes" if value is True else f"{value:,}" if isinstance(value, int) else value
+        out.print(f"{key.replace('_', ' '):<{width}}  {shown}")
+
+
+@contextmanager
+def merging(folder: Path) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar over the tensors of a merge."""
+    with counting(f"merging into {folder}") as progress:
+        yield progress
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar over something that hears how much of it is done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Bar(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

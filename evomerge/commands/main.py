@@ -1,0 +1,233 @@
+"""The command line: a thin layer over `evomerge.api` and `evomerge.writers`.
+
+Exit codes: 0 done, 2 the input was wrong (one sentence on stderr), 130 interrupted, 1 anything
+else.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+import yaml
+
+from evomerge import api, catalog, writers
+from evomerge.commands import console, tables
+from evomerge.commands import writers as writing
+from evomerge.commands.arguments import AsJson, Catalog, Dtype, Folder, recipe_named
+from evomerge.config import Job, read_job
+from evomerge.engines.config import EngineConfig
+from evomerge.errors import ConfigError, EvomergeError, UserError, did_you_mean
+from evomerge.evaluators.base import Split
+from evomerge.evaluators.lm_eval import config as tasks
+from evomerge.evaluators.lm_eval.config import LmEvalConfig
+from evomerge.interchange import convert as conversion
+from evomerge.operators import signatures
+from evomerge.optimizers.registry import BUILT_IN as OPTIMIZERS
+from evomerge.recipe.tree import KINDS
+from evomerge.recipe.yaml import read_mapping, read_recipe
+from evomerge.searching import plan
+from evomerge.study.record import Study
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Search for the recipe that merges fine-tuned siblings of one model into a better one.",
+)
+
+Engine = Annotated[
+    Literal["auto", "transformers", "vllm"], typer.Option(help="What runs the model.")
+]
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="A job or a recipe.")],
+    catalog_folder: Catalog = None,
+    as_json: AsJson = False,
+) -> None:
+    """Validate a job or a recipe without reading weights, and say what it would cost."""
+    data = read_mapping(file)
+    if data.get("kind") in KINDS:
+        recipe = read_recipe(file)
+        for warning in plan.check_recipe(recipe, str(file)):
+            console.warn(warning)
+        console.emit({"recipe": str(file), "ok": True, **plan.recipe_cost(recipe)}, as_json)
+        return
+    job = read_job(file, catalog_folder=catalog_folder)
+    for warning in plan.check(job, str(file)):
+        console.warn(warning)
+    console.emit({"job": job.name, "ok": True, **plan.cost(job)}, as_json)
+
+
+@app.command()
+def search(
+    job: Annotated[Path, typer.Argument(metavar="JOB", help="The job's YAML file.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The study's folder; runs/NAME where left out.")
+    ] = None,
+    catalog_folder: Catalog = None,
+) -> None:
+    """Run a search here or on the cluster that the job names; Ctrl-C stops it cleanly."""
+    parsed = read_job(job, catalog_folder=catalog_folder)
+    folder = out or Path("runs") / parsed.name
+    with console.Terminal(folder) as terminal:
+        api.search(parsed, folder, terminal, origin=str(job))
+
+
+@app.command()
+def resume(folder: Folder) -> None:
+    """Go on with a study after anything: a finished candidate is not evaluated again."""
+    with console.Terminal(folder) as terminal:
+        api.resume(folder, terminal)
+
+
+@app.command()
+def show(
+    folder: Folder,
+    top: Annotated[int, typer.Option(min=1, help="How many candidates.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """The best candidates with their genes and scores, and the comparison on the holdout."""
+    with Study.open(folder, write=False) as study:
+        if as_json:
+            typer.echo(json.dumps(tables.study_as_data(study, top), indent=2))
+        else:
+            tables.show_study(study, top)
+
+
+for command in (
+    writing.export,
+    writing.merge,
+    writing.measure,
+    writing.learn,
+    writing.plot,
+):
+    app.command()(command)
+
+
+@app.command()
+def convert(
+    file: Annotated[Path, typer.Argument(help="Of mergekit, of mergekit-evolve, or a recipe.")],
+    out: Annotated[Path | None, typer.Option(help="The new file; printed where left out.")] = None,
+    dtype: Dtype = None,
+) -> None:
+    """mergekit's YAML to a recipe, mergekit-evolve's to a job, a recipe to mergekit's YAML."""
+    text, warnings = conversion.convert(file, dtype=dtype)
+    for warning in warnings:
+        console.warn(warning)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        writers.write_new(out, text)
+        typer.echo(str(out))
+
+
+@app.command()
+def evaluate(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL|RECIPE", help="A folder, a hub name or a recipe.")
+    ],
+    evaluator: Annotated[str, typer.Option(help="A catalog name or a YAML file.")],
+    split: Annotated[Split, typer.Option(help="Which examples.")] = "holdout",
+    engine: Engine = "auto",
+    catalog_folder: Catalog = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score one model or one recipe."""
+    report = api.evaluate(
+        recipe_named(model),
+        _evaluator(evaluator, catalog_folder),
+        split=split,
+        engine=EngineConfig(kind=engine),
+        origin=model,
+    )
+    if as_json:
+        typer.echo(report.model_dump_json(indent=2))
+    else:
+        tables.show_report(report, model)
+
+
+@app.command("catalog")
+def list_catalog(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A catalog (operators, evaluators, ...) or an entry of one."),
+    ] = None,
+    catalog_folder: Catalog = None,
+    as_json: AsJson = False,
+) -> None:
+    """List search spaces, evaluators, clusters, operators and optimizers, or print one entry."""
+    found = _catalogs(catalog_folder)
+    if name is None or name in found:
+        chosen = found if name is None else {name: found[name]}
+        if as_json:
+            typer.echo(json.dumps(chosen, indent=2))
+        else:
+            tables.show_catalog(chosen)
+        return
+    for kind in catalog.KINDS:
+        for entry, path in catalog.entries(kind, catalog=catalog_folder):
+            if entry == name:
+                typer.echo(f"# {kind}/{entry}\n{path.read_text(encoding='utf-8')}".rstrip())
+                return
+    if name in signatures():
+        tables.show_operator(signatures()[name], as_json)
+        return
+    if name in OPTIMIZERS:
+        typer.echo(json.dumps(OPTIMIZERS[name].model_json_schema(), indent=2))
+        return
+    everything = [*found, *(entry for entries in found.values() for entry in entries)]
+    raise ConfigError(f"the catalog has no {name!r}; {did_you_mean(name, everything)}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a job with everything written inline."""
+    typer.echo(json.dumps(Job.model_json_schema(), indent=2))
+
+
+def main() -> None:
+    """The console script: errors become one sentence and an exit code."""
+    try:
+        app()
+    except UserError as problem:
+        _leave(f"{problem}", 2)
+    except EvomergeError as problem:
+        _leave(f"{type(problem).__name__}: {problem}", 1)
+    except KeyboardInterrupt:
+        _leave("interrupted; what a search had finished is on record", 130)
+
+
+def _leave(message: str, code: int) -> None:
+    typer.echo(f"evomerge: {message}", err=True)
+    sys.exit(code)
+
+
+def _evaluator(name: str, catalog_folder: Path | None) -> LmEvalConfig:
+    path = catalog.find("evaluators", name, folder=Path.cwd(), catalog=catalog_folder)
+    return tasks.read(read_mapping(path), folder=path.parent, origin=str(path))
+
+
+def _catalogs(folder: Path | None) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for kind in catalog.KINDS:
+        found[kind] = {
+            name: _description(path) for name, path in catalog.entries(kind, catalog=folder)
+        }
+    found["operators"] = {name: one.summary for name, one in signatures().items()}
+    found["optimizers"] = {
+        name: (config.__doc__ or "").strip().splitlines()[0] for name, config in OPTIMIZERS.items()
+    }
+    return found
+
+
+def _description(path: Path) -> str:
+    data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return str(data.get("description", "")) if isinstance(data, dict) else ""

@@ -1,0 +1,246 @@
+"""What a person reads of a study, a report or a catalog: tables."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from evomerge.evaluators.base import Report
+from evomerge.recipe.path_text import path_text
+from evomerge.recipe.signature import Evolve, Signature
+from evomerge.recipe.tree import Segments, Stack
+from evomerge.study.candidate import Candidate
+from evomerge.study.comparison import Comparison
+from evomerge.study.record import Study
+from evomerge.study.select_recipe import recorded
+from evomerge.study.statistics import mean_interval
+
+__all__ = [
+    "clock",
+    "fitness_of",
+    "origin_of",
+    "out",
+    "show_catalog",
+    "show_comparison",
+    "show_operator",
+    "show_report",
+    "show_study",
+    "study_as_data",
+]
+
+SHOWN_GENES = 40
+SHOWN_FAILURES = 3
+
+out = Console(highlight=False)
+
+
+def show_study(study: Study, top: int) -> None:
+    """The best candidates with genes or paths, and the comparison where there is one."""
+    candidates = study.candidates()
+    failed = sum(one.state == "failed" for one in candidates)
+    unfinished = sum(one.state == "running" for one in candidates)
+    out.print(
+        f"{study.name}: {len(candidates)} candidates, {failed} failed, {unfinished} unfinished,"
+        f" {clock(study.seconds_spent)}"
+    )
+    failures = Counter(one.failure.message for one in candidates if one.failure)
+    for message, count in failures.most_common(SHOWN_FAILURES):
+        out.print(f"failed {count} time{'s' * (count > 1)}: {message}")
+    best = study.best(top)
+    out.print(_scores(best))
+    recipes = {one.number: recorded(one.recipe, study) for one in best}
+    stacks = {n: recipe for n, recipe in recipes.items() if isinstance(recipe, Stack)}
+    if stacks:
+        out.print(_paths(stacks))
+    sums = {n: recipe for n, recipe in recipes.items() if isinstance(recipe, Segments)}
+    if sums:
+        out.print(_shares(sums))
+    plain = [one for one in best if one.number not in stacks | sums]
+    if plain or not best:
+        out.print(_genes(plain))
+        if (hidden := len(study.genes) - SHOWN_GENES) > 0:
+            out.print(f"and {hidden} more genes, which --json has")
+    if chosen := study.get("winner"):
+        out.print(f"winner: {chosen['label']} ({chosen['fitness']:.3f} on the validation split)")
+    if data := study.get("comparison"):
+        show_comparison(Comparison.from_json(data))
+
+
+def _scores(best: Sequence[Candidate]) -> Table:
+    tasks = list(dict.fromkeys(task for one in best for task in one.tasks))
+    # In a narrow terminal the tasks' names give way, by folding: they often begin alike.
+    narrow = [Column(task, overflow="fold") for task in tasks]
+    wide = [Column(one, no_wrap=True) for one in ("#", "origin", "fitness", "cut off")]
+    table = Table(*wide[:3], *narrow, wide[3], title="best on the search split")
+    for one in best:
+        scores = [f"{one.tasks[task]:.3f}" if task in one.tasks else "-" for task in tasks]
+        cut = f"{one.truncated:.1%}"
+        table.add_row(str(one.number), origin_of(one), fitness_of(one), *scores, cut)
+    return table
+
+
+def _genes(best: Sequence[Candidate]) -> Table:
+    """A row for each gene, a column for each candidate: there may be hundreds of genes."""
+    table = Table("gene", *(f"#{one.number}" for one in best))
+    for name in list(best[0].values)[:SHOWN_GENES] if best else ():
+        table.add_row(name, *(_value(one.values[name]) for one in best))
+    return table
+
+
+def _paths(stacks: Mapping[int, Stack]) -> Table:
+    """Which layers run: genes that are steps of a path say little one by one."""
+    table = Table("#", "hops", Column("path", overflow="fold"), show_lines=True)
+    for number, stack in stacks.items():
+        table.add_row(str(number), str(len(stack.hops)), Text(path_text(stack)))
+    return table
+
+
+def _shares(sums: Mapping[int, Segments]) -> Table:
+    """How much of each input is in a sum whose coefficients change from range to range."""
+    names = list(dict.fromkeys(name for one in sums.values() for name in one.inputs))
+    table = Table("#", *names, "ranges", title="mean coefficients")
+    for number, one in sums.items():
+        shares, ranges = one.shares(), sum(len(part.ends) for part in one.chromosomes)
+        said = [f"{shares[name]:.3f}" if name in shares else "-" for name in names]
+        table.add_row(str(number), *said, str(ranges))
+    return table
+
+
+def study_as_data(study: Study, top: int) -> dict[str, Any]:
+    """What `show` says, for a program."""
+    return {
+        "name": study.name,
+        "candidates": len(study.candidates()),
+        "seconds": round(study.seconds_spent, 1),
+        "best": [
+            {
+                "number": one.number,
+                "origin": origin_of(one),
+                "fitness": one.fitness,
+                "tasks": dict(one.tasks),
+                "genes": dict(one.values),
+                "recipe": one.recipe,
+                "digest": one.digest,
+            }
+            for one in study.best(top)
+        ],
+        "winner": study.get("winner"),
+        "comparison": study.get("comparison"),
+    }
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """The holdout table: models x tasks with intervals, and differences from the winner."""
+    out.print(comparison.to_text(), soft_wrap=True)
+
+
+def show_report(report: Report, title: str) -> None:
+    """One model's scores with 95 % intervals."""
+    table = Table("task", "metric", report.split, "95 % interval", "examples", title=title)
+    for name, score in report.tasks.items():
+        interval = mean_interval(score.examples)
+        table.add_row(
+            name,
+            score.metric,
+            f"{score.value:.3f}",
+            f"{interval.low:.3f} to {interval.high:.3f}",
+            str(len(score.examples)),
+        )
+    out.print(table)
+    if report.truncated > 0:
+        out.print(f"{report.truncated:.1%} of the answers were cut off by the token limit")
+
+
+def show_catalog(kinds: Mapping[str, Mapping[str, str]]) -> None:
+    """Entries by kind, each with its first line."""
+    for kind, entries in kinds.items():
+        table = Table.grid(padding=(0, 2))
+        table.add_column(no_wrap=True)
+        for name, description in entries.items():
+            table.add_row(f"  {name}", description.strip().split("\n")[0])
+        out.print(f"[bold]{kind}[/bold]")
+        out.print(table)
+
+
+def show_operator(signature: Signature, as_json: bool) -> None:
+    """A merge method: what it does, what it takes, where it comes from."""
+    data = {
+        "name": signature.name,
+        "summary": signature.summary,
+        "citation": signature.citation,
+        "family": signature.family,
+        "combine": signature.combine,
+        "statistics": signature.statistics,
+        "inputs": {"least": signature.least, "most": signature.most},
+        "evolve": {name: list(span) for name, span in signature.evolve.items()},
+        "base": signature.base,
+        "options": signature.shared.model_json_schema().get("properties", {}),
+        "per_input": signature.each.model_json_schema().get("properties", {}),
+    }
+    if as_json:
+        sys.stdout.write(json.dumps(data, indent=2) + "\n")
+        return
+    out.print(f"[bold]{signature.name}[/bold]: {signature.summary}")
+    out.print(f"{signature.citation}; family {signature.family}, base: {signature.base}")
+    out.print(f"needs {_needs(signature)}")
+    table = Table("parameter", "of", "default", "worth evolving")
+    for owner, fields in (("all", signature.shared), ("each input", signature.each)):
+        for name, field in fields.model_fields.items():
+            key = field.alias or name
+            default = "required" if field.is_required() else str(field.default)
+            table.add_row(key, owner, default, _span(signature.evolve.get(key)))
+    out.print(table)
+
+
+def _needs(signature: Signature) -> str:
+    """What a recipe has to bring, in words."""
+    if signature.least == signature.most:
+        inputs = f"{signature.least} input(s)"
+    else:
+        inputs = f"{signature.least} input(s) or more"
+        if signature.most is not None:
+            inputs = f"{signature.least} to {signature.most} input(s)"
+    found = ["a base"] if signature.needs_base else []
+    found.append(inputs + (" beside it" if signature.needs_base else ""))
+    if signature.family == "adapter":
+        found.append("all of them LoRA adapters on the base")
+    if signature.statistics:
+        found.append(f"statistics of each: {signature.statistics} (docs/statistics.md)")
+    return ", ".join(found)
+
+
+def _span(evolve: Evolve | None) -> str:
+    if evolve is None:
+        return ""
+    low, high, *scale = evolve
+    return f"{low:g} to {high:g}{', log scale' if scale else ''}"
+
+
+def fitness_of(candidate: Candidate | None) -> str:
+    """Its fitness, an objective after the other."""
+    if candidate is None or candidate.fitness is None:
+        return "-"
+    return " ".join(f"{value:.4f}" for value in candidate.fitness)
+
+
+def origin_of(candidate: Candidate) -> str:
+    """Where it came from: a landmark's label, or who asked for it."""
+    return candidate.label or candidate.origin
+
+
+def _value(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.3f}"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as 1:23 or 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,224 @@
+"""The commands that make something: a model, an adapter, a recipe, statistics, a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+import yaml
+
+from evomerge import writers
+from evomerge.commands import console
+from evomerge.commands.arguments import Dtype, Folder, Trial, recipe_named
+from evomerge.errors import ConfigError
+from evomerge.measuring.settings import AdaMerging, ExpertMerging, Learning, Reading
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Merge
+from evomerge.recipe.value import parse
+from evomerge.recipe.yaml import dump_recipe, read_recipe
+from evomerge.reports.views import View
+
+__all__ = ["export", "learn", "measure", "merge", "plot"]
+
+Device = Annotated[
+    str, typer.Option(help="torch's name of the device; auto takes the first GPU, or the CPU.")
+]
+Rank = Annotated[
+    int | None,
+    typer.Option(min=1, help="Truncate an adapter to this rank; exact where left out."),
+]
+Seed = Annotated[int, typer.Option(help="Of what is drawn at random.")]
+
+_STACK = (
+    "stack: layers stored once, and code that runs the path; so is any stack written that scales."
+)
+
+
+def export(
+    folder: Folder,
+    out: Annotated[Path, typer.Option(help="The new model folder, or the recipe's file.")],
+    trial: Trial = None,
+    format: Annotated[
+        Literal["hf", "stack", "adapter", "recipe", "mergekit"],
+        typer.Option(help=f"What to write. {_STACK}"),
+    ] = "hf",
+    dtype: Dtype = None,
+    rank: Rank = None,
+) -> None:
+    """The winner (or any candidate) as a model folder with a card, as an adapter or a recipe."""
+    _check_rank(rank, format)
+    if format == "recipe":
+        label = writers.export_recipe(folder, out, candidate=trial)
+    elif format == "mergekit":
+        label = writers.export_mergekit(folder, out, candidate=trial, dtype=dtype)
+    elif format == "adapter":
+        with console.merging(out) as progress:
+            label = writers.export_adapter(
+                folder, out, candidate=trial, dtype=dtype, rank=rank, progress=progress
+            )
+    else:
+        with console.merging(out) as progress:
+            label = writers.export(
+                folder,
+                out,
+                candidate=trial,
+                dtype=dtype,
+                folded=format == "stack",
+                progress=progress,
+            )
+    typer.echo(f"{out}: {label}")
+
+
+def merge(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe's YAML file.")],
+    out: Annotated[Path, typer.Option(help="The new model folder, or the adapter's.")],
+    format: Annotated[
+        Literal["model", "stack", "adapter"],
+        typer.Option(
+            help=f"A whole model, or one LoRA adapter where adapters are merged. {_STACK}"
+        ),
+    ] = "model",
+    dtype: Dtype = None,
+    rank: Rank = None,
+) -> None:
+    """Build one recipe as a model folder, tensor by tensor, or as one LoRA adapter."""
+    _check_rank(rank, format)
+    with console.merging(out) as progress:
+        if format == "adapter":
+            warnings = writers.merge_adapter(recipe, out, dtype=dtype, rank=rank, progress=progress)
+        else:
+            warnings = writers.merge(
+                recipe, out, dtype=dtype, folded=format == "stack", progress=progress
+            )
+    for warning in warnings:
+        console.warn(warning)
+    typer.echo(str(out))
+
+
+def measure(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL|SOURCE", help="A folder, a hub name, a source's file.")
+    ],
+    out: Annotated[Path, typer.Option(help="The new folder of statistics.")],
+    text: Annotated[
+        Path | None, typer.Option(help="What the model is good at: plain text, or .jsonl.")
+    ] = None,
+    what: Annotated[str, typer.Option(help="Of fisher and gram, with a comma.")] = "fisher,gram",
+    second_moment: Annotated[
+        Path | None, typer.Option(help="Adam's exp_avg_sq by checkpoint name, safetensors.")
+    ] = None,
+    rank1: Annotated[
+        bool, typer.Option("--rank1", help="Keep row and column sums of second moments.")
+    ] = False,
+    adapter: Annotated[str | None, typer.Option(help="A LoRA adapter on the model.")] = None,
+    examples: Annotated[int, typer.Option(min=1, help="At most so many windows.")] = 256,
+    length: Annotated[int, typer.Option(min=2, help="Most tokens of a window.")] = 512,
+    labels: Annotated[
+        Literal["sampled", "observed"], typer.Option(help="Of the Fisher information.")
+    ] = "sampled",
+    device: Device = "auto",
+    seed: Seed = 0,
+) -> None:
+    """Measure what fisher, regmean, ota and ffg need of a model, into a folder of statistics."""
+    source = recipe_named(model)
+    if not isinstance(source, Source):
+        raise ConfigError(f"{model}: is no source; merge it first, and measure the model")
+    if adapter is not None:
+        local = str(Path(adapter).resolve()) if Path(adapter).exists() else adapter
+        source = source.model_copy(update={"adapter": local})
+    with console.counting(f"measuring into {out}") as progress:
+        warnings = writers.measure(
+            source,
+            out,
+            text=text,
+            what=[one.strip() for one in what.split(",") if one.strip()],
+            reading=Reading(
+                examples=examples, length=length, labels=labels, device=device, seed=seed
+            ),
+            second_moment=second_moment,
+            rank1=rank1,
+            progress=progress,
+        )
+    for warning in warnings:
+        console.warn(warning)
+    typer.echo(str(out))
+
+
+def learn(
+    recipe: Annotated[
+        Path, typer.Argument(metavar="RECIPE", help="Of method adamerging or expert_merging.")
+    ],
+    text: Annotated[
+        list[str], typer.Option(metavar="NAME=FILE", help="An expert's text; one for each expert.")
+    ],
+    out: Annotated[Path, typer.Option(help="The new folder: statistics and recipe.yaml.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="steps, batch, examples, length, rate, start, and for expert_merging gamma,"
+            " temperature, layers, budget (++), kappa.",
+        ),
+    ] = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+) -> None:
+    """Learn the coefficients of an adamerging or expert_merging recipe on unlabelled text."""
+    parsed = read_recipe(recipe)
+    kinds: dict[str, type[AdaMerging] | type[ExpertMerging]] = {
+        "adamerging": AdaMerging,
+        "expert_merging": ExpertMerging,
+    }
+    method = parsed.method if isinstance(parsed, Merge) else parsed.kind
+    if method not in kinds:
+        raise ConfigError(f"{recipe}: nothing to learn for {method!r}, only for {', '.join(kinds)}")
+    given = {key: yaml.safe_load(value) for key, value in _pairs(settings or [], "--set").items()}
+    learning: Learning = parse(
+        kinds[method], {**given, "device": device, "seed": seed}, origin="--set"
+    )
+    with console.counting(f"learning into {out}") as progress:
+        made = writers.learn(
+            recipe, _pairs(text, "--text"), out, settings=learning, progress=progress
+        )
+    typer.echo(dump_recipe(made), nl=False)
+
+
+def plot(
+    what: Annotated[
+        Path, typer.Argument(metavar="RECIPE|DIR", help="A recipe's file, or a study's folder.")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="The new picture; its name ends in .svg, .png or .pdf.")
+    ],
+    trial: Trial = None,
+    view: Annotated[
+        View | None,
+        typer.Option(
+            help="Of a study: the path of its winner (data flow); the archive, its members by"
+            " examples; the lineage of its best member. What suits it where left out."
+        ),
+    ] = None,
+) -> None:
+    """Draw a data-flow path hop by hop, or what a search by natural niches or its peers keeps."""
+    label = writers.plot(what, out, candidate=trial, view=view)
+    typer.echo(f"{out}: {label}")
+
+
+def _check_rank(rank: int | None, format: str) -> None:
+    if rank is not None and format != "adapter":
+        raise ConfigError(f"--rank is of an adapter's ranks, which --format {format} has not")
+
+
+def _pairs(given: list[str], option: str) -> dict[str, str]:
+    """`NAME=VALUE` as a mapping."""
+    found = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not (name and equals and value):
+            raise ConfigError(f"{option} {one}: expected NAME=VALUE")
+        if name in found:
+            raise ConfigError(f"{option}: {name!r} is given twice")
+        found[name] = value
+    return found

@@ -1,0 +1,66 @@
+"""One prompt being continued by the transformers engine, token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from evomerge.engines.base import Generation, Sampling
+from evomerge.engines.stopping import Stop, text_of
+
+__all__ = ["Continuation"]
+
+
+class Continuation:
+    """Takes tokens until a stop or the limit."""
+
+    def __init__(
+        self, index: int, prompt: Sequence[int], sampling: Sampling, stop: Stop, tokenizer: Any
+    ) -> None:
+        self.index, self.prompt, self.sampling = index, list(prompt), sampling
+        self.tokens: list[int] = []
+        self.done = False
+        self._stop, self._tokenizer = stop, tokenizer
+        self._stopped = False
+
+    @property
+    def length(self) -> int:
+        """Tokens it may come to, the prompt included."""
+        return len(self.prompt) + self.sampling.max_new_tokens
+
+    def add(self, token: int) -> None:
+        if self.done:
+            return
+        self.tokens.append(token)
+        self._stopped = token in self._stop.tokens or self._has_stop_string()
+        self.done = self._stopped or len(self.tokens) == self.sampling.max_new_tokens
+
+    def draw(self, logits: Tensor) -> int:
+        """A token from (vocabulary,) logits, by temperature, top_p and the sampling's seed."""
+        likely = (logits.float() / self.sampling.temperature).softmax(-1)
+        ranked, order = likely.sort(descending=True)
+        before = ranked.cumsum(-1) - ranked
+        nucleus = ranked.where(before < self.sampling.top_p, 0)
+        drawn = torch.multinomial(nucleus.cpu(), 1, generator=self._generator)
+        return int(order[drawn.to(order.device)])
+
+    def result(self) -> Generation:
+        text = text_of(self.tokens, self._stop, self._tokenizer)
+        return Generation(text, len(self.tokens), not self._stopped)
+
+    @cached_property
+    def _generator(self) -> torch.Generator:
+        return torch.Generator().manual_seed(self.sampling.seed)
+
+    def _has_stop_string(self) -> bool:
+        if not self._stop.strings:
+            return False
+        tail = self.tokens[-self._stop.window :]
+        text: str = self._tokenizer.decode(
+            tail, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return any(string in text for string in self._stop.strings)

@@ -1,0 +1,49 @@
+"""What every engine demands of a request or a route, in one sentence where it is not met."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from evomerge.engines.base import Sampling
+from evomerge.errors import CandidateError
+from evomerge.recipe.layer_path import Room, Route
+
+__all__ = ["check_generation", "check_route", "check_scoring"]
+
+
+def check_generation(
+    prompts: Sequence[Sequence[int]], samplings: Sequence[Sampling], max_length: int
+) -> None:
+    """Raises: ValueError: an empty prompt, nothing to generate, or more than `max_length`."""
+    for index, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True)):
+        if sampling.max_new_tokens < 1:
+            raise ValueError(f"prompt {index} asks for {sampling.max_new_tokens} new tokens")
+        _check(index, len(prompt), sampling.max_new_tokens, max_length)
+
+
+def check_scoring(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], max_length: int) -> None:
+    """Raises: ValueError: an empty context, or more than `max_length` tokens."""
+    for index, (context, continuation) in enumerate(pairs):
+        _check(index, len(context), len(continuation), max_length)
+
+
+def check_route(route: Route, room: Room) -> None:
+    """Raises: CandidateError: an empty route, too many hops, or a layer that the pool has not."""
+    hops = len(route.layers)
+    if not 1 <= hops <= room.hops:
+        raise CandidateError(f"the route has {hops} hops: the engine takes 1 to {room.hops}")
+    if len(route.scales) != hops:
+        raise CandidateError(f"the route has {hops} hops and {len(route.scales)} scales")
+    for hop, layer in enumerate(route.layers):
+        if not 0 <= layer < room.layers:
+            raise CandidateError(
+                f"hop {hop} of the route runs layer {layer}: the pool has 0 to {room.layers - 1}"
+            )
+
+
+def _check(index: int, prompt: int, rest: int, max_length: int) -> None:
+    if prompt < 1 or prompt + rest > max_length:
+        raise ValueError(
+            f"prompt {index} has {prompt} tokens, and {rest} come after it: the engine takes a "
+            f"prompt of at least one, and {max_length} in all"
+        )

@@ -1,0 +1,313 @@
+"""The engine that runs anywhere: a transformers model, its parameters overwritten in place."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM
+from transformers.utils import logging
+
+from evomerge.engines.attention import GROUPED
+from evomerge.engines.base import Generation, LogProb, Sampling, WeightSource
+from evomerge.engines.config import EngineConfig
+from evomerge.engines.continuation import Continuation
+from evomerge.engines.family import configuration, tokenizer
+from evomerge.engines.kv_cache import SlabCache
+from evomerge.engines.precision import precision
+from evomerge.engines.requests import check_generation, check_scoring
+from evomerge.engines.stopping import Stop, end_tokens, stop
+from evomerge.engines.weights import Inspection, checkpoint_shapes
+from evomerge.errors import CandidateError, SourceError
+
+__all__ = ["TransformersEngine"]
+
+_LOGITS = 2**28
+"""Most logits at a time: 1 GiB in float32."""
+
+
+class TransformersEngine:
+    """Batched generation and scoring over one model in memory.
+
+    Prompts are sorted by length, what all of them start with is computed once, sequences leave the
+    batch when they are done. After a `CandidateError` from `load` the weights are a mixture: only
+    another `load` makes the engine usable again.
+
+    Raises:
+        SourceError: the folder has no such model, or one whose layers do not all attend.
+    """
+
+    def __init__(self, config: EngineConfig, folder: Path) -> None:
+        shapes = self._shapes_of(folder)
+        self._device = _device(config.device)
+        trust = config.trust_remote_code
+        about = configuration(folder, trust_remote_code=trust)
+        _only_attention(about, folder)
+        self._tokenizer = tokenizer(folder, trust_remote_code=trust)
+        logging.disable_progress_bar()
+        self._model = self._model_of(
+            folder, about, precision(config, about, self._device.type), trust_remote_code=trust
+        )
+        self._model.to(self._device)
+        self._model.eval().requires_grad_(False)
+        if self._model.config._attn_implementation == "sdpa":
+            self._model.set_attn_implementation(GROUPED)
+        self._live = _live(self._model, shapes, folder)
+        self._shapes = shapes
+        self._max_length = config.max_length or int(about.max_position_embeddings)
+        self._rows = config.batch_size or (128 if self._device.type == "cpu" else 256)
+        self._cells = config.batch_tokens
+        self._ends = end_tokens(self._tokenizer, self._model.generation_config)
+        self._stops: dict[tuple[str, ...], Stop] = {}
+        slots = self._slots(about)
+        self._cache, self._prefix = SlabCache(slots), SlabCache(slots)
+        self._selects = "logits_to_keep" in inspect.signature(self._model.forward).parameters
+
+    @property
+    def tokenizer(self) -> Any:
+        return self._tokenizer
+
+    @property
+    def max_length(self) -> int:
+        return self._max_length
+
+    @torch.inference_mode()
+    def load(self, weights: WeightSource) -> None:
+        inspection = Inspection(
+            self._shapes, self._model.dtype, tied=self._model.config.tie_word_embeddings
+        )
+        for name, tensor in inspection.passed(weights.tensors(str(self._device))):
+            self._live[name].copy_(tensor)
+        inspection.settle()
+
+    @torch.inference_mode()
+    def generate(
+        self, prompts: Sequence[Sequence[int]], samplings: Sequence[Sampling]
+    ) -> list[Generation]:
+        check_generation(prompts, samplings, self._max_length)
+        tasks = [
+            Continuation(index, prompt, sampling, self._stop(sampling), self._tokenizer)
+            for index, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True))
+        ]
+        shared = self._start([task.prompt[:-1] for task in tasks])
+        tasks.sort(key=lambda task: (-len(task.prompt), -task.sampling.max_new_tokens, task.index))
+        for batch in _batches(tasks, self._rows, self._cells):
+            self._continue(batch, shared)
+        return [task.result() for task in sorted(tasks, key=lambda task: task.index)]
+
+    @torch.inference_mode()
+    def logprobs(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[LogProb]:
+        check_scoring(pairs, self._max_length)
+        scored = [_Pair(index, [*context], [*rest]) for index, (context, rest) in enumerate(pairs)]
+        shared = self._start([pair.context[:-1] for pair in scored])
+        scored.sort(key=lambda pair: (-pair.length, pair.index))
+        cells = min(self._cells, _LOGITS // self._model.config.get_text_config().vocab_size)
+        results: dict[int, LogProb] = {}
+        for batch in _batches(scored, self._rows, cells):
+            results |= self._score(batch, shared)
+        return [results[index] for index in range(len(pairs))]
+
+    def _shapes_of(self, folder: Path) -> dict[str, tuple[int, ...]]:
+        """Checkpoint name -> shape: what `load` will be given."""
+        return checkpoint_shapes(folder)
+
+    def _model_of(
+        self, folder: Path, about: Any, dtype: torch.dtype, *, trust_remote_code: bool
+    ) -> Any:
+        """The model in memory."""
+        return AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=trust_remote_code,
+            local_files_only=True,
+        )
+
+    def _slots(self, about: Any) -> int:
+        """How many layers fill a cache."""
+        return int(about.get_text_config(decoder=True).num_hidden_layers)
+
+    def close(self) -> None:
+        del self._model, self._live, self._cache, self._prefix
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _start(self, prompts: Sequence[Sequence[int]]) -> int:
+        """Run what all prompts start with, once; its length in tokens."""
+        same = itertools.takewhile(lambda column: len({*column}) == 1, zip(*prompts, strict=False))
+        shared = sum(1 for _ in same) if len(prompts) > 1 else 0
+        if shared:
+            self._prefix.begin(1, shared)
+            tokens = torch.tensor([prompts[0][:shared]])
+            self._run(self._model.base_model, self._prefix, tokens)
+        return shared
+
+    def _continue(self, batch: list[Continuation], shared: int) -> None:
+        """Left-padded prompts after the shared prefix, then one token at a time."""
+        width = max(len(task.prompt) for task in batch) - shared
+        capacity = shared + width + max(task.sampling.max_new_tokens for task in batch)
+        pads = torch.tensor([[shared + width - len(task.prompt)] for task in batch])
+        columns = torch.arange(capacity)
+        mask = ((columns < shared) | (columns >= shared + pads)).to(self._device)
+        positions = ((columns[shared:] - shared - pads).clamp(min=0) + shared).to(self._device)
+        tokens = torch.tensor(
+            [[0] * int(pad) + task.prompt[shared:] for pad, task in zip(pads, batch, strict=True)]
+        )
+        self._cache.begin(len(batch), capacity, self._prefix if shared else None)
+        if width > 1:  # without the output head: it is a fifth of a small model
+            self._run(self._model.base_model, self._cache, tokens[:, :-1], mask, positions)
+        newest = tokens[:, -1:]
+        while True:
+            logits = self._run(self._model, self._cache, newest, mask, positions).logits[:, -1]
+            for task, token in zip(batch, _choose(batch, logits), strict=True):
+                task.add(token)
+            going = [row for row, task in enumerate(batch) if not task.done]
+            if not going:
+                return
+            if len(going) <= len(batch) * 7 // 8:
+                rows = torch.tensor(going, device=self._device)
+                self._cache.keep(rows)
+                mask, positions = mask[rows], positions[rows]
+                batch = [batch[row] for row in going]
+            newest = torch.tensor([[task.tokens[-1]] for task in batch])
+
+    def _score(self, batch: list[_Pair], shared: int) -> dict[int, LogProb]:
+        """Right-padded: what is padded comes later, and causal attention does not see it."""
+        width = max(pair.length for pair in batch) - 1 - shared
+        first = min(len(pair.context) for pair in batch) - 1 - shared
+        if width == first:  # nothing but empty continuations
+            return {pair.index: LogProb(0.0, True) for pair in batch}
+        rows = [(pair.context + pair.rest)[shared:-1] for pair in batch]
+        tokens = torch.tensor([row + [0] * (width - len(row)) for row in rows])
+        self._cache.begin(len(batch), shared + width, self._prefix if shared else None)
+        last: dict[str, Any] = {"logits_to_keep": width - first} if self._selects else {}
+        logits = self._run(self._model, self._cache, tokens, **last).logits[:, first - width :]
+        results = {}
+        for row, pair in enumerate(batch):
+            at = len(pair.context) - 1 - shared - first
+            found = logits[row, at : at + len(pair.rest)].float()
+            said = torch.tensor(pair.rest, device=self._device)
+            own = found.gather(-1, said[:, None])[:, 0] - found.logsumexp(-1)
+            total = float(own.sum())
+            if not math.isfinite(total):
+                raise CandidateError("the model's output is not finite")
+            results[pair.index] = LogProb(total, bool((found.argmax(-1) == said).all()))
+        return results
+
+    def _stop(self, sampling: Sampling) -> Stop:
+        if sampling.stop not in self._stops:
+            self._stops[sampling.stop] = stop(sampling.stop, self._tokenizer, self._ends)
+        return self._stops[sampling.stop]
+
+    def _run(
+        self,
+        module: Any,
+        cache: SlabCache,
+        tokens: Tensor,
+        mask: Tensor | None = None,
+        positions: Tensor | None = None,
+        **options: Any,
+    ) -> Any:
+        """Run new tokens (batch, new) after those in the cache.
+
+        Of mask (batch, capacity) and positions (batch, capacity less the shared prefix), the parts
+        that the new tokens need are used.
+        """
+        seen = cache.get_seq_length()
+        end = seen + tokens.shape[1]
+        if mask is not None and positions is not None:
+            before = mask.shape[1] - positions.shape[1]
+            positions = positions[:, seen - before : end - before]
+            mask = mask[:, :end]
+        return module(
+            input_ids=tokens.to(self._device),
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            **options,
+        )
+
+
+class _Sized(Protocol):
+    @property
+    def length(self) -> int:
+        """Tokens in the cache."""
+
+
+S = TypeVar("S", bound=_Sized)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    index: int
+    context: list[int]
+    rest: list[int]
+
+    @property
+    def length(self) -> int:
+        return len(self.context) + len(self.rest)
+
+
+def _batches(items: Sequence[S], rows: int, cells: int) -> Iterator[list[S]]:
+    """Neighbours, as many as the limits on sequences and padded tokens allow, at least one."""
+    batch: list[S] = []
+    longest = 0
+    for item in items:
+        longest = max(longest, item.length)
+        if batch and (len(batch) == rows or (len(batch) + 1) * longest > cells):
+            yield batch
+            batch, longest = [], item.length
+        batch.append(item)
+    if batch:
+        yield batch
+
+
+def _choose(batch: Sequence[Continuation], logits: Tensor) -> list[int]:
+    """The next token of each row of (batch, vocabulary) logits.
+
+    Raises:
+        CandidateError: finite weights can still overflow on their way through the layers.
+    """
+    best, tokens = logits.max(dim=-1)
+    if not torch.isfinite(best).all():
+        raise CandidateError("the model's output is not finite")
+    chosen: list[int] = tokens.tolist()
+    for row, task in enumerate(batch):
+        if task.sampling.temperature > 0:
+            chosen[row] = task.draw(logits[row])
+    return chosen
+
+
+def _device(wanted: str) -> torch.device:
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(wanted)
+
+
+def _only_attention(about: Any, folder: Path) -> None:
+    for kind in getattr(about, "layer_types", None) or ():
+        if "attention" not in kind or "linear" in kind:
+            raise SourceError(f"{folder}: layers of type {kind!r} need the engine of kind vllm")
+
+
+def _live(model: Any, shapes: dict[str, tuple[int, ...]], folder: Path) -> dict[str, Tensor]:
+    """Checkpoint name -> live tensor; a checkpoint of the model's body leaves out its prefix."""
+    state = model.state_dict()
+    live = {}
+    for name in shapes:
+        spellings = [name, f"{model.base_model_prefix}.{name}"]
+        found = next((state[s] for s in spellings if s in state), None)
+        if found is None or tuple(found.shape) != shapes[name]:
+            raise SourceError(
+                f"{folder}: transformers keeps tensor {name} in another form; use engine.kind: vllm"
+            )
+        live[name] = found
+    return live

@@ -1,0 +1,72 @@
+"""The transformers engine over a pool of layers: a candidate is another path, no weight moves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import GenerationConfig
+from transformers.initialization import no_init_weights
+
+from evomerge.engines.config import EngineConfig
+from evomerge.engines.requests import check_route
+from evomerge.engines.stack_model import EvomergeStackForCausalLM, StackConfig, obstacle
+from evomerge.engines.transformers import TransformersEngine
+from evomerge.engines.weights import checkpoint_shapes, stretched
+from evomerge.errors import SourceError
+from evomerge.recipe.layer_path import Room, Route
+
+__all__ = ["TransformersDataFlow"]
+
+
+class TransformersDataFlow(TransformersEngine):
+    """Implements `DataFlowEngine` with the model class that an exported stack is loaded by.
+
+    A path of n hops costs what a model of n layers does; the cache of a slot that no hop uses is
+    never made. The weights are undefined before the first `load`.
+
+    Raises:
+        SourceError: as `TransformersEngine`, or layers of this family cannot be routed.
+    """
+
+    def __init__(self, config: EngineConfig, folder: Path, room: Room) -> None:
+        self._room = room
+        super().__init__(config, folder)
+        self._take(Route(layers=(0,), scales=(1.0,)))
+
+    @property
+    def room(self) -> Room:
+        return self._room
+
+    def route(self, route: Route) -> None:
+        check_route(route, self._room)
+        self._take(route)
+
+    def _take(self, route: Route) -> None:
+        self._model.follow(route.model_dump(mode="json"))
+        self._cache.use(len(route.layers))
+        self._prefix.use(len(route.layers))
+
+    def _shapes_of(self, folder: Path) -> dict[str, tuple[int, ...]]:
+        """The folder's, with as many layers as the pool has, each like the folder's first."""
+        return stretched(checkpoint_shapes(folder), self._room.layers)
+
+    def _model_of(
+        self, folder: Path, about: Any, dtype: torch.dtype, *, trust_remote_code: bool
+    ) -> Any:
+        family = about.model_type
+        if problem := obstacle(family, about):
+            raise SourceError(f"{folder}: {problem}")
+        keys = about.to_dict() | {"num_hidden_layers": self._room.layers}
+        del keys["model_type"]
+        keys.pop("layer_types", None)
+        with no_init_weights(), torch.device(self._device):
+            model = EvomergeStackForCausalLM._from_config(StackConfig(family, **keys), dtype=dtype)
+        model.tie_weights()
+        if (folder / "generation_config.json").exists():
+            model.generation_config = GenerationConfig.from_pretrained(folder)
+        return model
+
+    def _slots(self, about: Any) -> int:
+        return self._room.hops

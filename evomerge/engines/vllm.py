@@ -1,0 +1,163 @@
+"""The engine for clusters: vLLM, kept alive, its weights replaced in the workers that hold them."""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from transformers import GenerationConfig
+
+from evomerge.engines.base import Generation, LogProb, Sampling, WeightSource
+from evomerge.engines.config import EngineConfig
+from evomerge.engines.family import configuration
+from evomerge.engines.precision import precision
+from evomerge.engines.requests import check_generation, check_scoring
+from evomerge.engines.stopping import Stop, end_tokens, stop, text_of
+from evomerge.engines.vllm_plugin import register
+from evomerge.engines.weights import checkpoint_shapes
+from evomerge.errors import CandidateError, InfrastructureError
+
+__all__ = ["VllmEngine"]
+
+_ENVIRONMENT = {
+    # In this process: a worker's bank is then shared by its engine, and errors keep their class.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    # Engines on one machine would otherwise pin their threads to the same cores.
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+}
+
+_CPU_CACHE_GIB = 1.0
+"""Without a bound vLLM takes a share of all memory, which others on the machine need."""
+
+
+class VllmEngine:
+    """One `vllm.LLM`.
+
+    After a `CandidateError` from `load` the weights are a mixture: only another `load` makes the
+    engine usable again. A process may hold several engines but has to close them together: when
+    vLLM shuts one down, it takes away what the others communicate by.
+
+    Raises:
+        SourceError: the folder has no configuration or no safetensors checkpoint.
+    """
+
+    def __init__(self, config: EngineConfig, folder: Path) -> None:
+        checkpoint_shapes(folder)
+        for name, value in _ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        self._library = import_module("vllm")  # reads the environment when it is imported
+        register()
+        about = configuration(folder, trust_remote_code=config.trust_remote_code)
+        platform = import_module("vllm.platforms").current_platform
+        dtype = precision(config, about, platform.device_type)
+        self._llm: Any = self._library.LLM(
+            model=str(folder),
+            worker_extension_cls="evomerge.engines.vllm_worker.WeightReceiver",
+            dtype=str(dtype).removeprefix("torch."),
+            seed=0,
+            **_arguments(config, int(about.max_position_embeddings), on_cpu=platform.is_cpu()),
+        )
+        self._tokenizer: Any = self._llm.get_tokenizer()
+        self._max_length = int(self._llm.llm_engine.model_config.max_model_len) - 1
+        generation = self._llm.llm_engine.model_config.try_get_generation_config()
+        self._ends = end_tokens(self._tokenizer, GenerationConfig(**generation))
+
+    @property
+    def tokenizer(self) -> Any:
+        return self._tokenizer
+
+    @property
+    def max_length(self) -> int:
+        return self._max_length
+
+    def load(self, weights: WeightSource) -> None:
+        for fault in self._llm.collective_rpc("receive", args=(pickle.dumps(weights),)):
+            if fault:
+                raise CandidateError(fault)
+        self._forget()
+
+    def generate(
+        self, prompts: Sequence[Sequence[int]], samplings: Sequence[Sampling]
+    ) -> list[Generation]:
+        check_generation(prompts, samplings, self._max_length)
+        stops = [stop(sampling.stop, self._tokenizer, self._ends) for sampling in samplings]
+        parameters = [
+            self._library.SamplingParams(
+                temperature=sampling.temperature,
+                top_p=sampling.top_p if sampling.temperature > 0 else 1.0,
+                seed=sampling.seed,
+                max_tokens=sampling.max_new_tokens,
+                stop=list(ending.strings),
+                stop_token_ids=sorted(ending.tokens),
+                detokenize=bool(ending.strings),
+            )
+            for sampling, ending in zip(samplings, stops, strict=True)
+        ]
+        outputs = [request.outputs[0] for request in self._run(prompts, parameters)]
+        return [
+            self._generation(list(output.token_ids), ending, output.finish_reason)
+            for output, ending in zip(outputs, stops, strict=True)
+        ]
+
+    def logprobs(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[LogProb]:
+        check_scoring(pairs, self._max_length)
+        whole = [[*context, *continuation] for context, continuation in pairs]
+        parameters = self._library.SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0)
+        found = []
+        for (context, continuation), request in zip(
+            pairs, self._run(whole, parameters), strict=True
+        ):
+            said = [
+                candidates[token]
+                for candidates, token in zip(
+                    request.prompt_logprobs[len(context) :], continuation, strict=True
+                )
+            ]
+            total = math.fsum(one.logprob for one in said)
+            if not math.isfinite(total):
+                raise CandidateError("the model's output is not finite")
+            found.append(LogProb(total, all(one.rank == 1 for one in said)))
+        return found
+
+    def close(self) -> None:
+        self._llm.llm_engine.engine_core.shutdown()
+        del self._llm
+        import_module("vllm.distributed").cleanup_dist_env_and_memory()
+
+    def _forget(self) -> None:
+        if not self._llm.reset_prefix_cache():
+            raise InfrastructureError("vLLM's prefix cache is in use while the model changes")
+
+    def _run(self, prompts: Sequence[Sequence[int]], parameters: Any) -> list[Any]:
+        if not prompts:
+            return []
+        tokens = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
+        outputs: list[Any] = self._llm.generate(tokens, parameters, use_tqdm=False)
+        return outputs
+
+    def _generation(self, tokens: list[int], ending: Stop, reason: str) -> Generation:
+        text = text_of(tokens, ending, self._tokenizer)
+        return Generation(text, len(tokens), reason == "length")
+
+
+def _arguments(config: EngineConfig, limit: int, *, on_cpu: bool) -> dict[str, Any]:
+    """`vllm.LLM`'s arguments; one token more than `max_length`, since scoring generates one."""
+    cache_gib = config.kv_cache_gib or (_CPU_CACHE_GIB if on_cpu else None)
+    chosen = {
+        "load_format": "safetensors",
+        "tensor_parallel_size": config.tensor_parallel,
+        "gpu_memory_utilization": config.gpu_memory_utilization,
+        "enforce_eager": config.enforce_eager,
+        "trust_remote_code": config.trust_remote_code,
+        "max_model_len": min(config.max_length + 1, limit) if config.max_length else None,
+        "max_num_seqs": config.batch_size,
+        "kv_cache_memory_bytes": int(cache_gib * 2**30) if cache_gib else None,
+    }
+    given = {key: value for key, value in chosen.items() if value is not None}
+    return given | dict(config.vllm)

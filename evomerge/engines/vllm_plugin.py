@@ -1,0 +1,30 @@
+"""What vLLM is told of evomerge, in each of its processes (entry point `vllm.general_plugins`).
+
+So `vllm serve FOLDER` runs a stack that evomerge exported, and the workers of a live engine know
+the architecture.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from transformers import AutoConfig
+
+from evomerge.engines.stack_model import StackConfig
+
+__all__ = ["ARCHITECTURE", "register"]
+
+ARCHITECTURE = "EvomergeStackForCausalLM"
+
+
+def register() -> None:
+    """Make model and configuration known; a second call changes nothing.
+
+    The model is named, not imported: vLLM calls this whatever it serves, and before it has set up
+    a device.
+    """
+    registry = import_module("vllm").ModelRegistry
+    if ARCHITECTURE not in registry.get_supported_archs():
+        where = "evomerge.engines.vllm_stack"
+        registry.register_model(ARCHITECTURE, f"{where}:{ARCHITECTURE}")
+    AutoConfig.register(StackConfig.model_type, StackConfig, exist_ok=True)

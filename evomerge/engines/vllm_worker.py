@@ -1,0 +1,65 @@
+"""What runs in vLLM's worker processes: the receiver of new weights and new paths.
+
+vLLM mixes the class into its worker (`worker_extension_cls`), so it has no state and no `__init__`.
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+from evomerge.engines.base import WeightSource
+from evomerge.engines.weights import Inspection, checkpoint_shapes, stretched
+from evomerge.errors import CandidateError
+from evomerge.recipe.layer_path import Route
+
+__all__ = ["WeightReceiver"]
+
+
+class WeightReceiver:
+    """Loads a pickled weight source into the live model, in checkpoint names.
+
+    One class for all engines: vLLM's worker class keeps what was mixed into it, and takes no second
+    one with the same methods.
+    """
+
+    device: Any
+    model_runner: Any
+    model_config: Any
+
+    def receive(self, payload: bytes) -> str:
+        """The candidate's fault in one sentence; "" where it is loaded.
+
+        A string, since an exception of ours comes back from another process as a plain one.
+        """
+        source: WeightSource = pickle.loads(payload)
+        shapes = checkpoint_shapes(Path(self.model_config.model))
+        if hasattr(self.model_config.hf_config, "slots"):
+            shapes = stretched(shapes, self.model_config.hf_config.num_hidden_layers)
+        inspection = Inspection(
+            shapes,
+            self.model_config.dtype,
+            tied=bool(self.model_config.hf_text_config.tie_word_embeddings),
+        )
+        tensors = source.tensors(str(self.device))
+        self.model_runner.reload_weights(weights_iterator=inspection.passed(tensors))
+        _repack_tied_head(self.model_runner.get_model())
+        try:
+            inspection.settle()
+        except CandidateError as fault:
+            return str(fault)
+        return ""
+
+    def follow(self, payload: bytes) -> None:
+        """Take the path of a pickled route, which the engine has checked."""
+        route: Route = pickle.loads(payload)
+        self.model_runner.get_model().follow(route)
+
+
+def _repack_tied_head(model: Any) -> None:
+    """On a CPU the output head has a packed copy of its weights, and vLLM 0.32's reload forgets
+    that a tied head's come with the embedding: without this, it keeps the old ones."""
+    head = getattr(model, "lm_head", None)
+    if head is not None and getattr(model.config, "tie_word_embeddings", False):
+        head.quant_method.process_weights_after_loading(head)

@@ -1,0 +1,208 @@
+"""The lm-eval evaluator: benchmark tasks over a live engine, requests built once.
+
+Needs lm-eval, so it is imported by workers only; `tasks` has the configuration.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import random
+import shutil
+import tempfile
+import time
+import weakref
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from lm_eval.api.instance import Instance
+from lm_eval.api.metrics import mean
+from lm_eval.api.task import ConfigurableTask
+from lm_eval.tasks._yaml_loader import load_yaml
+
+from evomerge.engines.base import Engine
+from evomerge.errors import CandidateError, ConfigError, did_you_mean
+from evomerge.evaluators.base import Report, Split, TaskScore
+from evomerge.evaluators.lm_eval.config import Documents, LmEvalConfig, TaskChoice
+from evomerge.evaluators.lm_eval.filters import register_filters
+from evomerge.evaluators.lm_eval.language_model import EngineLM
+from evomerge.evaluators.lm_eval.task_files import TaskFile
+
+__all__ = ["LmEvalEvaluator"]
+
+_FEWSHOT_SEED = 1234
+"""lm-eval's default."""
+
+
+@dataclass(frozen=True)
+class _Exam:
+    """A task with its requests."""
+
+    name: str
+    choice: TaskChoice
+    task: Any
+
+    @property
+    def requests(self) -> list[Instance]:
+        return list(self.task.instances)
+
+
+class LmEvalEvaluator:
+    """Builds a split's requests at its first use and asks every candidate the same.
+
+    Data sets in local files are converted in a temporary folder that goes with the object; those of
+    the hub live in the Hugging Face cache.
+    """
+
+    def __init__(self, config: LmEvalConfig) -> None:
+        register_filters()
+        self._config = config
+        self._exams: dict[Split, list[_Exam]] = {}
+        self._lm: EngineLM | None = None
+        self._data = tempfile.mkdtemp(prefix="evomerge-tasks-")
+        weakref.finalize(self, shutil.rmtree, self._data, ignore_errors=True)
+
+    def evaluate(self, engine: Engine, split: Split) -> Report:
+        """Scores of what the engine holds.
+
+        Raises:
+            ConfigError: a task cannot be built as configured.
+            CandidateError: a score is not finite.
+        """
+        lm = self._language_model(engine)
+        if split not in self._exams:
+            self._exams[split] = self._build(lm, split)
+        exams = self._exams[split]
+        start = time.perf_counter()
+        lm.generations = lm.truncated = lm.generated_tokens = 0
+        lm.generating_s = 0.0
+        _ask(lm, [request for exam in exams for request in exam.requests])
+        tasks = {exam.name: _score(exam) for exam in exams}
+        return Report(
+            split=split,
+            tasks=tasks,
+            truncated=lm.truncated / max(lm.generations, 1),
+            seconds={"evaluate": time.perf_counter() - start},
+            costs=_costs(lm),
+        )
+
+    def _language_model(self, engine: Engine) -> EngineLM:
+        if self._lm is None or self._lm.engine is not engine:
+            self._lm = EngineLM(engine)
+            self._exams = {}  # another engine may have another tokenizer and chat template
+        return self._lm
+
+    def _build(self, lm: EngineLM, split: Split) -> list[_Exam]:
+        config = self._config
+        names = config.tasks_of(split)
+        if not names:
+            raise ConfigError(f"the evaluator has no documents for {split}; add them to its splits")
+        if config.chat_template and not lm.tokenizer.chat_template:
+            raise ConfigError("chat_template: the model's tokenizer has none; set it to false")
+        files = config.files()
+        return [self._exam(name, files[name], lm, split) for name in names]
+
+    def _exam(self, name: str, file: TaskFile, lm: EngineLM, split: Split) -> _Exam:
+        config, choice = self._config, self._config.tasks[name]
+        documents: Documents = getattr(config.splits_of(name), split)
+        with contextlib.redirect_stderr(io.StringIO()):  # progress bars
+            task = self._task(name, file, documents)
+            task.set_fewshot_seed(seed=_FEWSHOT_SEED)
+            task.build_all_requests(
+                samples=self._sample(name, split, documents, len(task.eval_docs)),
+                system_instruction=config.system_instruction,
+                apply_chat_template=config.chat_template,
+                fewshot_as_multiturn=config.chat_template,
+                chat_template=lm.apply_chat_template if config.chat_template else None,
+                tokenizer_name=lm.tokenizer_name,
+            )
+        known = [ensemble.name for ensemble in task._filters]
+        if choice.filter not in known:
+            nearest = did_you_mean(choice.filter, known)
+            raise ConfigError(f"task {name!r}: unknown filter {choice.filter!r}; {nearest}")
+        return _Exam(name, choice, task)
+
+    def _task(self, name: str, file: TaskFile, documents: Documents) -> ConfigurableTask:
+        keys = load_yaml(file.path, resolve_func=True)
+        if "class" in keys:
+            raise ConfigError(f"task {name!r} is written in Python; evomerge runs YAML tasks")
+        if keys.get("unsafe_code"):
+            raise ConfigError(f"task {name!r} runs the code that a model writes; evomerge does not")
+        keys = {key: value for key, value in keys.items() if key not in ("tag", "group")}
+        keys["test_split"] = documents.split
+        keys["num_fewshot"] = _first(self._config.num_fewshot, keys.get("num_fewshot"), 0)
+        if file.data_files:
+            places = {split: [str(p) for p in paths] for split, paths in file.data_files.items()}
+            keys["dataset_kwargs"] = keys["dataset_kwargs"] | {
+                "data_files": places,
+                "cache_dir": self._data,
+            }
+        return ConfigurableTask(config=keys)
+
+    def _sample(self, name: str, split: Split, documents: Documents, count: int) -> list[int]:
+        end = count if documents.end is None else documents.end
+        if end > count or documents.first >= count:
+            raise ConfigError(
+                f"task {name!r}: {split} wants documents {documents}, but there are {count}"
+            )
+        chosen = range(documents.first, end)
+        limit = self._config.limits.get(split)
+        if limit is None or limit >= len(chosen):
+            return list(chosen)
+        return sorted(random.Random(f"{self._config.seed} {name} {split}").sample(chosen, limit))
+
+
+def _costs(lm: EngineLM) -> dict[str, float]:
+    if not lm.generated_tokens:
+        return {}
+    return {"tokens_per_second": lm.generated_tokens / lm.generating_s}
+
+
+def _first(*values: int | None) -> int:
+    return next(value for value in values if value is not None)
+
+
+def _ask(lm: EngineLM, requests: list[Instance]) -> None:
+    """Put every request's responses in it, in place of those of the candidate before."""
+    by_kind: dict[str, list[Instance]] = defaultdict(list)
+    for request in requests:
+        request.resps, request.filtered_resps = [], {}
+        by_kind[request.request_type].extend([request] * (request.repeats or 1))
+    for kind, asked in by_kind.items():
+        responses = getattr(lm, kind)(asked, disable_tqdm=True)
+        for request, response in zip(asked, responses, strict=True):
+            request.resps.append(response)
+
+
+def _score(exam: _Exam) -> TaskScore:
+    task, metric = exam.task, exam.choice.metric
+    task.apply_filters()
+    by_document: dict[int, list[Instance]] = defaultdict(list)
+    for request in exam.requests:
+        by_document[request.doc_id].append(request)
+    found = []
+    for requests in by_document.values():
+        requests.sort(key=lambda request: request.idx)
+        answers = [request.filtered_resps[exam.choice.filter] for request in requests]
+        metrics = task.process_results(requests[0].doc, answers)
+        if metric not in metrics:
+            raise ConfigError(
+                f"task {exam.name!r}: unknown metric {metric!r}; {did_you_mean(metric, metrics)}"
+            )
+        found.append(metrics[metric])
+    aggregate = task.aggregation().get(metric, mean)
+    value = float(aggregate(found))
+    # Perplexities and the like give no number for one example; their aggregate of one does.
+    examples = tuple(
+        float(one if isinstance(one, int | float) else aggregate([one])) for one in found
+    )
+    if not all(map(math.isfinite, (value, *examples))):
+        raise CandidateError(f"task {exam.name!r}: {metric} is not finite")
+    return TaskScore(
+        metric=metric,
+        value=value,
+        examples=examples,
+        higher_is_better=task.higher_is_better().get(metric, True),
+    )

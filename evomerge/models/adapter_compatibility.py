@@ -1,0 +1,125 @@
+"""Laws of recipes over LoRA adapters, from headers alone: what a method on factors needs, and when
+a recipe's result is one adapter itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from evomerge.errors import RecipeError
+from evomerge.models.adapter_headers import read_adapter_inventory
+from evomerge.models.sources import adapter_folder, model_folder
+from evomerge.recipe.check import operands
+from evomerge.recipe.signature import Signature
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Merge, Recipe
+
+__all__ = ["adapter_base", "check_adapters"]
+
+
+def check_adapters(recipe: Recipe, methods: Mapping[str, Signature], *, origin: str) -> None:
+    """Every method on factors has a plain model as its base and adapters on it as its operands;
+    where factors are summed, they have one rank and one scale on each weight.
+
+    Raises:
+        RecipeError: in one sentence that starts with `origin` and names the input.
+        SourceError: an adapter cannot be read.
+    """
+    if isinstance(recipe, Source):
+        return
+    if isinstance(recipe, Merge) and methods[recipe.method].family == "adapter":
+        signature = methods[recipe.method]
+        needs = f"method {recipe.method!r} merges LoRA adapters on one model"
+        base = _plain(recipe, f"{origin}: {needs}")
+        for name in operands(recipe, signature):
+            one = recipe.inputs[name]
+            if not isinstance(one, Source):
+                raise RecipeError(f"{origin}: {needs}; {name!r} is a recipe")
+            _check_on(base, one, name, f"{origin}: {needs}")
+        if signature.combine == "factor":
+            _check_ranks(recipe, operands(recipe, signature), origin)
+    for name, child in recipe.inputs.items():
+        check_adapters(child, methods, origin=f"{origin}: inputs.{name}")
+
+
+def adapter_base(recipe: Recipe, methods: Mapping[str, Signature], *, origin: str) -> Source:
+    """The model that the recipe's result is one adapter on.
+
+    It is one for a merge with a model as its origin, adapters on it (or recipes that give one) as
+    its operands, and a method of the family *span* or *adapter*.
+
+    Raises:
+        RecipeError: it is not, and why.
+    """
+    lead = f"{origin}: the result is not one adapter"
+    if isinstance(recipe, Source):
+        raise RecipeError(f"{lead}: nothing is merged, the recipe is a source")
+    return _base_below(recipe, methods, lead)
+
+
+def _base_below(recipe: Recipe, methods: Mapping[str, Signature], lead: str) -> Source:
+    """The model that the recipe's result is an adapter on."""
+    if not isinstance(recipe, Merge):
+        raise RecipeError(
+            f"{lead}: a recipe of kind {recipe.kind!r} changes no weight by a low-rank product"
+        )
+    signature = methods[recipe.method]
+    if signature.base not in ("origin", "optional_origin"):
+        raise RecipeError(
+            f"{lead}: method {recipe.method!r} combines whole models, not changes of a base;"
+            " task_arithmetic sums changes"
+        )
+    if signature.family not in ("span", "adapter"):
+        raise RecipeError(
+            f"{lead}: method {recipe.method!r} (family {signature.family}) leaves no change of low"
+            " rank; write a model instead"
+        )
+    base = _plain(recipe, f"{lead}: that takes adapters on one model")
+    for name in operands(recipe, signature):
+        one = recipe.inputs[name]
+        if isinstance(one, Source):
+            _check_on(base, one, name, f"{lead}: that takes adapters on one model")
+            continue
+        inner = f"{lead}: inputs.{name}"
+        if model_folder(_base_below(one, methods, inner)) != model_folder(base):
+            raise RecipeError(f"{inner}: its base is another model than {model_folder(base)}")
+    return base
+
+
+def _plain(merge: Merge, lead: str) -> Source:
+    """The merge's base, which has to be a model as it is."""
+    if merge.base is None:
+        raise RecipeError(f"{lead}; name that model as 'base'")
+    base = merge.inputs[merge.base]
+    if not isinstance(base, Source):
+        raise RecipeError(f"{lead}; the base {merge.base!r} is a recipe")
+    if base.adapter is not None:
+        raise RecipeError(f"{lead}; the base {merge.base!r} has an adapter of its own")
+    return base
+
+
+def _check_on(base: Source, one: Source, name: str, lead: str) -> None:
+    if one.adapter is None:
+        raise RecipeError(f"{lead}; {name!r} has no adapter")
+    if model_folder(one) != model_folder(base):
+        raise RecipeError(
+            f"{lead}; {name!r} is an adapter on {model_folder(one)}, the base is"
+            f" {model_folder(base)}"
+        )
+
+
+def _check_ranks(merge: Merge, names: tuple[str, ...], origin: str) -> None:
+    seen: dict[str, tuple[str, int, float]] = {}
+    for name in names:
+        source = merge.inputs[name]
+        folder = adapter_folder(source) if isinstance(source, Source) else None
+        assert folder is not None, "checked before"
+        for weight, info in read_adapter_inventory(folder).changes.items():
+            first, rank, scale = seen.setdefault(weight, (name, info.rank, info.scale))
+            if (rank, scale) != (info.rank, info.scale):
+                raise RecipeError(
+                    f"{origin}: method {merge.method!r} sums factors, which takes one rank and one"
+                    f" scale (alpha / rank): on {weight} {first!r} has {rank} and {scale:g},"
+                    f" {name!r} has {info.rank} and {info.scale:g}; 'task_arithmetic' sums changes"
+                    " of any rank"
+                )

@@ -1,0 +1,251 @@
+"""Whether a recipe's sources fit each other and its rules, from headers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from evomerge.errors import RecipeError, SourceError, about
+from evomerge.models.architecture import place
+from evomerge.models.flat import flat_of
+from evomerge.models.inventory import Inventory, read_inventory
+from evomerge.models.outline import donor
+from evomerge.models.sources import adapter_folder, model_folder
+from evomerge.models.stacking import check_stackable
+from evomerge.models.statistics import Statistics
+from evomerge.models.token_rows import token_rows
+from evomerge.models.vocabulary import (
+    has_token_rows,
+    inputs_of,
+    is_mapped,
+    output_of,
+    read_vocabulary,
+    tokenizer_donor,
+    vocabulary_of,
+)
+from evomerge.operators import signatures
+from evomerge.recipe.check import operands
+from evomerge.recipe.selector import Selector
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Merge, Recipe, Segments, Stack, sources_of
+
+__all__ = ["check_engine_fit", "check_fit"]
+
+_SAME = (
+    "model_type",
+    "route",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "intermediate_size",
+    "tie_word_embeddings",
+)
+
+
+def check_fit(recipe: Recipe, *, origin: str) -> list[str]:
+    """Check shapes, vocabularies and layer ranges; the warnings worth telling are returned.
+
+    Raises:
+        SourceError: a source is missing, unsafe, or differs from its siblings where it may not; or
+            the statistics that a method needs are missing or another model's.
+        RecipeError: a rule or a hop names a layer that is not there.
+    """
+    inventories: dict[Source, Inventory] = {}
+    for source in dict.fromkeys(sources_of(recipe)):
+        inventories[source] = read_inventory(model_folder(source))
+        adapter = adapter_folder(source)
+        if adapter is not None and not (adapter / "adapter_model.safetensors").exists():
+            raise SourceError(
+                f"{adapter}: no adapter_model.safetensors; an adapter is a folder that peft saved"
+            )
+    _check_layers(recipe, inventories, origin)
+    _check_statistics(recipe)
+    _check_shapes(recipe, inventories, origin)
+    _check_ends(recipe, origin)
+    with about(origin):
+        _check_vocabularies(recipe, inventories)
+    donor = inventories[tokenizer_donor(recipe)]
+    return [
+        f"{other.folder} has another chat template than {donor.folder}, whose one is used"
+        for other in inventories.values()
+        if other.chat_template not in (donor.chat_template, None)
+    ]
+
+
+def check_engine_fit(recipe: Recipe, skeleton: Source, *, origin: str) -> None:
+    """A live engine has the skeleton's vocabulary, and every recipe merged into it must have it.
+
+    Raises:
+        RecipeError: the recipe maps its inputs to another one.
+    """
+    if not is_mapped(recipe):
+        return
+    own = read_vocabulary(read_inventory(model_folder(skeleton)))
+    found = vocabulary_of(recipe, lambda source: read_inventory(model_folder(source)))
+    if found.digest != own.digest:
+        raise RecipeError(
+            f"{origin}: the tokenizer is another than that of {own.folder}, which the live engine"
+            " has; take tokenizer: {source: base}, or build the model (evomerge merge) and evaluate"
+            " that"
+        )
+    if found.rows != own.rows:
+        raise RecipeError(
+            f"{origin}: the matrices get {found.rows} rows, the live engine has the {own.rows} of"
+            f" {own.folder}; set tokenizer.pad_to_multiple_of: {own.rows}"
+        )
+
+
+def _check_shapes(
+    recipe: Recipe, inventories: Mapping[Source, Inventory], origin: str
+) -> Inventory:
+    """Merged inputs are siblings, stacked ones have layers of one kind; the donor's inventory."""
+    if isinstance(recipe, Source):
+        return inventories[recipe]
+    first, *others = (_check_shapes(one, inventories, origin) for one in recipe.inputs.values())
+    if isinstance(recipe, Stack) and "route" in first.config:
+        raise SourceError(
+            f"{origin}: {first.folder} is a stack with a path of its own; stack the models that it"
+            " was made from, which its recipe.yaml names"
+        )
+    for other in others:
+        if first.folder == other.folder:
+            continue
+        if isinstance(recipe, Stack):
+            check_stackable(first, other, origin)
+        else:
+            _check_siblings(first, other, origin)
+    return inventories[donor(recipe)]
+
+
+def _check_siblings(first: Inventory, other: Inventory, origin: str) -> None:
+    for key in _SAME:
+        one, two = first.config.get(key), other.config.get(key)
+        if one != two:
+            raise SourceError(
+                f"{origin}: the parents differ in {key}: {first.folder} has {one},"
+                f" {other.folder} has {two}; only siblings of one architecture can be merged"
+            )
+    for name, info in first.tensors.items():
+        theirs = other.tensors.get(name)
+        if theirs is None:
+            raise SourceError(
+                f"{origin}: {other.folder} has no tensor {name!r}, {first.folder} has"
+            )
+        by_token = has_token_rows(name, info, first.vocabulary_size) and has_token_rows(
+            name, theirs, other.vocabulary_size
+        )
+        if theirs.shape[by_token:] != info.shape[by_token:]:
+            raise SourceError(
+                f"{origin}: {name} has shape {list(info.shape)} in {first.folder}"
+                f" and {list(theirs.shape)} in {other.folder}"
+            )
+    tied = bool(first.config.get("tie_word_embeddings"))
+    for name in sorted(other.tensors.keys() - first.tensors.keys()):
+        if not (tied and place(name).component == "head"):  # which some save and some do not
+            raise SourceError(
+                f"{origin}: {first.folder} has no tensor {name!r}, {other.folder} has"
+            )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What the rows of embedding and head mean, as far as it is known."""
+
+    folder: Path
+    size: int | None
+    tokens: str | None
+    """A digest of the token -> id table."""
+
+    def check_equals(self, other: _Rows) -> None:
+        differ = f"the parents {self.folder} and {other.folder} differ in vocabulary"
+        cure = "map them by token with tokenizer: {source: base} in the merge"
+        if self.size != other.size:
+            raise SourceError(f"{differ}: {self.size} and {other.size} rows; {cure}")
+        if None not in (self.tokens, other.tokens) and self.tokens != other.tokens:
+            raise SourceError(
+                f"{differ}: their embeddings' rows would not mean the same tokens; {cure}"
+            )
+
+
+def _check_vocabularies(recipe: Recipe, inventories: Mapping[Source, Inventory]) -> _Rows:
+    """The recipe's own vocabulary, once all below it have been checked."""
+    if isinstance(recipe, Source):
+        own = inventories[recipe]
+        return _Rows(own.folder, own.vocabulary_size, own.vocabulary)
+    found = {name: _check_vocabularies(one, inventories) for name, one in recipe.inputs.items()}
+    if isinstance(recipe, Merge) and recipe.tokenizer is not None:
+        known = inputs_of(recipe, inventories.__getitem__)
+        output = output_of(recipe, known)
+        token_rows(recipe, known, output)
+        return _Rows(output.folder, output.rows, output.digest)
+    if isinstance(recipe, Stack):  # tokens pass through no other input
+        found = {name: found[name] for name in (recipe.embedding, recipe.head)}
+    first, *others = found.values()
+    for one in others:
+        first.check_equals(one)
+    return next((one for one in found.values() if one.tokens is not None), first)
+
+
+def _check_layers(recipe: Recipe, inventories: dict[Source, Inventory], origin: str) -> int:
+    """The recipe's own number of layers, once every range below it has been checked."""
+    match recipe:
+        case Source():
+            return inventories[recipe].layers
+        case Merge():
+            counts = [_check_layers(one, inventories, origin) for one in recipe.inputs.values()]
+            for number, rule in enumerate(recipe.rules):
+                _check_range(rule.where, counts[0], f"{origin}: rules.{number}")
+            return counts[0]
+        case Segments():
+            counts = [_check_layers(one, inventories, origin) for one in recipe.inputs.values()]
+            for number, chromosome in enumerate(recipe.chromosomes):
+                _check_range(chromosome.where, counts[0], f"{origin}: chromosomes.{number}")
+            return counts[0]
+        case Stack():
+            layers = {n: _check_layers(r, inventories, origin) for n, r in recipe.inputs.items()}
+            for number, hop in enumerate(recipe.hops):
+                if hop.layer >= layers[hop.of]:
+                    raise RecipeError(
+                        f"{origin}: hops.{number}: layer {hop.layer} of {hop.of!r},"
+                        f" which has {layers[hop.of]} (0 to {layers[hop.of] - 1})"
+                    )
+            return len(recipe.hops)
+
+
+def _check_ends(recipe: Recipe, origin: str) -> None:
+    """Rows of segments cover their chromosomes to the last element."""
+    if isinstance(recipe, Source):
+        return
+    if isinstance(recipe, Segments):
+        for number, flat in enumerate(flat_of(recipe, origin)):
+            end = recipe.chromosomes[number].ends[-1]
+            if end != flat.size:
+                raise RecipeError(
+                    f"{origin}: chromosomes.{number}.ends: the last one is {end}, and the weights"
+                    f" that it selects are {flat.size}"
+                )
+    for name, child in recipe.inputs.items():
+        _check_ends(child, f"{origin}: inputs.{name}")
+
+
+def _check_range(where: Selector, layers: int, origin: str) -> None:
+    if where.layers and where.layers[1] > layers:
+        raise RecipeError(
+            f"{origin}.where.layers: {list(where.layers)} goes beyond the model's {layers} layers"
+        )
+
+
+def _check_statistics(recipe: Recipe) -> None:
+    """The statistics that methods need are there, and are the sources' own."""
+    if isinstance(recipe, Source):
+        return
+    signature = signatures().get(recipe.method) if isinstance(recipe, Merge) else None
+    if isinstance(recipe, Merge) and signature and signature.statistics:
+        for name in operands(recipe, signature):
+            source = recipe.inputs[name]
+            if isinstance(source, Source):
+                Statistics(source).check(signature.statistics)
+    for child in recipe.inputs.values():
+        _check_statistics(child)

@@ -1,0 +1,126 @@
+"""A model's weights as one vector, or as several: the order in which its elements are counted.
+
+Embedding, layers ascending, the rest (norms and head); in each of these the tensors by name, and in
+a tensor row after row. Buffers are not weights. A head that is tied to the embedding is that matrix
+once more, and does not count, whether it is stored or not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from evomerge.errors import RecipeError
+from evomerge.models.architecture import place
+from evomerge.models.headers import Headers
+from evomerge.models.outline import donor, layer_count, stem, tensor_names
+from evomerge.models.vocabulary import has_token_rows, is_mapped, vocabulary_of
+from evomerge.recipe.grid import Grid
+from evomerge.recipe.selector import Selector
+from evomerge.recipe.tree import Recipe, Segments
+
+__all__ = ["Flat", "embedding_of", "flat_of", "flattened", "grids"]
+
+_FLOATS = ("F64", "F32", "F16", "BF16")
+
+
+@dataclass(frozen=True)
+class Flat:
+    """One chromosome: its tensors as ranges of the vector."""
+
+    starts: Mapping[str, int]
+    """Checkpoint name -> the element position where the tensor begins, in the vector's order."""
+    size: int
+    """Elements of the vector."""
+    blocks: tuple[int, ...]
+    """Where the embedding, each layer and the rest begin, as far as the vector has them."""
+
+
+def flat_of(recipe: Segments, origin: str, headers: Headers | None = None) -> list[Flat]:
+    """The recipe's chromosomes; raises as `flattened`."""
+    where = [one.where for one in recipe.chromosomes]
+    return flattened(recipe.inputs[recipe.base], where, origin, headers)
+
+
+def flattened(
+    like: Recipe, where: Sequence[Selector], origin: str, headers: Headers | None = None
+) -> list[Flat]:
+    """The weights of a model like this one, each in the first chromosome that selects it.
+
+    Raises:
+        RecipeError: a chromosome is left without a tensor.
+    """
+    headers = headers or Headers()
+    sizes = _sizes(like, headers)
+    layers = layer_count(like, headers)
+    starts: list[dict[str, int]] = [{} for _ in where]
+    blocks: list[dict[int, int]] = [{} for _ in where]
+    ends = [0] * len(where)
+    for name in sorted(sizes, key=lambda name: (_block(name, layers), name)):
+        number = next(i for i, selector in enumerate(where) if selector.matches(place(name)))
+        starts[number][name] = ends[number]
+        blocks[number].setdefault(_block(name, layers), ends[number])
+        ends[number] += sizes[name]
+    for number, end in enumerate(ends):
+        if not end:
+            raise RecipeError(
+                f"{origin}: chromosomes.{number} selects no tensor; those before it may have taken"
+                " all"
+            )
+    return [
+        Flat(starts[i], end, tuple(sorted(set(blocks[i].values())))) for i, end in enumerate(ends)
+    ]
+
+
+def grids(
+    like: Recipe, where: Sequence[Selector], resolution: int, origin: str
+) -> tuple[Grid, ...]:
+    """Cells of each chromosome, cut where a block begins; raises as `flattened`."""
+    return tuple(
+        Grid.regular(flat.size, resolution=resolution, blocks=flat.blocks)
+        for flat in flattened(like, where, origin)
+    )
+
+
+def embedding_of(name: str, like: Recipe, headers: Headers) -> str | None:
+    """The embedding that a tied head is; None for every other tensor."""
+    at = place(name)
+    inventory = headers.inventory(donor(like))
+    if at.layer is not None or at.component != "head":
+        return None
+    if not inventory.config.get("tie_word_embeddings", False) or name not in inventory.tensors:
+        return None
+    shape = inventory.tensors[name].shape
+    for other, info in inventory.tensors.items():
+        there = place(other)
+        if (there.layer, there.component, info.shape) == (None, "embedding", shape):
+            return other
+    return None
+
+
+def _sizes(like: Recipe, headers: Headers) -> dict[str, int]:
+    """Weight -> its elements."""
+    mapped = is_mapped(like)
+    rows = vocabulary_of(like, headers.inventory).rows if mapped else 0
+    sizes = {}
+    for name in tensor_names(like, headers):
+        source, stored = stem(like, name)
+        inventory = headers.inventory(source)
+        info = inventory.tensors[stored]
+        if info.dtype not in _FLOATS or embedding_of(name, like, headers):
+            continue
+        shape = info.shape
+        if mapped and has_token_rows(stored, info, inventory.vocabulary_size):
+            shape = (rows, *shape[1:])
+        if size := math.prod(shape):
+            sizes[name] = size
+    return sizes
+
+
+def _block(name: str, layers: int) -> int:
+    """0 for the embedding, then the layers, then the rest."""
+    at = place(name)
+    if at.layer is not None:
+        return at.layer + 1
+    return 0 if at.component == "embedding" else layers + 1

@@ -1,0 +1,252 @@
+"""What was measured of a model, in a folder: one safetensors file a kind, and what they are of.
+
+| kind | tensors |
+|---|---|
+| `fisher` | a weight's name -> its diagonal Fisher information, of its shape |
+| `gram` | a linear layer's weight (m, n) -> X^T X over the rows of X, its inputs; (n, n) |
+| `second_moment` | Adam's `exp_avg_sq`: of the weight's shape, or `NAME.rows` and `NAME.columns` |
+| `coefficients` | learned coefficients of the task vector: one, or one for each piece of it |
+
+Of a second moment v of rank 1, rows and columns are the sums over the other axis:
+v = rows columns^T / sum(rows) (Shazeer & Stern, Adafactor, ICML 2018, section 3).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from evomerge.errors import SourceError, did_you_mean
+from evomerge.models.fingerprint import fingerprint
+from evomerge.models.inventory import Inventory, read_header, read_inventory
+from evomerge.models.sources import model_folder, statistics_folder
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Recipe
+from evomerge.recipe.value import Value, parse
+from evomerge.recipe.yaml import read_mapping
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from evomerge.merging.bank import Bank
+
+__all__ = [
+    "COLUMNS",
+    "DESCRIPTION",
+    "ROWS",
+    "Description",
+    "Statistics",
+    "check_values",
+    "described",
+    "entries",
+    "statistics_of",
+]
+
+DESCRIPTION = "statistics.json"
+ROWS, COLUMNS = ".rows", ".columns"
+_SQUARES = ("fisher", "second_moment")
+"""Kinds that are squares: never negative, and as small as 1e-20."""
+
+Shape = tuple[int, ...]
+
+
+class Description(Value):
+    """`statistics.json`."""
+
+    format: Literal[1] = 1
+    model: str
+    """What was measured, for people."""
+    fingerprint: str
+    """What was measured, for programs."""
+    measured: Mapping[str, Mapping[str, Any]]
+    """Kind -> how: examples, tokens, settings."""
+
+
+class Statistics:
+    """A source's folder of statistics; tensors are read when they are asked for."""
+
+    def __init__(self, source: Source) -> None:
+        """Raises: SourceError: there is no such folder, or it is of another model."""
+        folder = statistics_folder(source)
+        if folder is None:
+            raise SourceError(
+                f"{described(source)}: has no statistics; name their folder as 'statistics'"
+            )
+        self.folder = folder
+        self._source = source
+        self._good: set[tuple[str, str]] = set()
+        self._files: dict[str, Any] = {}
+        self._shapes: dict[str, Mapping[str, Shape]] = {}
+        self._norms: dict[str, float] = {}
+        path = folder / DESCRIPTION
+        about = parse(
+            Description, read_mapping(path, error=SourceError), origin=str(path), error=SourceError
+        )
+        own = fingerprint(source)
+        if about.fingerprint != own:
+            raise SourceError(
+                f"{folder}: these are statistics of {about.model} ({about.fingerprint}), not of"
+                f" {described(source)} ({own}); measure that one"
+            )
+
+    def check(self, kind: str) -> None:
+        """Whether there are statistics of this kind, from headers alone.
+
+        Raises:
+            SourceError: there are none, or one that does not fit the model.
+        """
+        self._entries(kind)
+
+    def has(self, kind: str, name: str) -> bool:
+        """Whether there are some of the tensor.
+
+        Raises:
+            SourceError: there are none of this kind at all.
+        """
+        known = self._entries(kind)
+        return name in known or (kind == "second_moment" and name + ROWS in known)
+
+    def tensor(self, kind: str, name: str) -> Tensor:
+        """Those of the tensor `name`, float32, not to be changed; of rank 1 written out.
+
+        Raises:
+            SourceError: there are none, or they are not finite or negative.
+        """
+        if not self.has(kind, name):
+            raise SourceError(f"{self.folder}: {kind} has no tensor {name!r}")
+        if name in self._entries(kind):
+            return self._read(kind, name)
+        rows, columns = self._read(kind, name + ROWS), self._read(kind, name + COLUMNS)
+        total = float(rows.double().sum())
+        # Divided first: the product of two sums of 1e-20 is below float32's least number.
+        return rows.div(total if total > 0 else 1.0).outer(columns)
+
+    def norm(self, kind: str) -> float:
+        """The 2-norm of all tensors together.
+
+        Raises:
+            SourceError: as `tensor`.
+        """
+        if kind not in self._norms:
+            names = dict.fromkeys(
+                entry.removesuffix(ROWS).removesuffix(COLUMNS) for entry in self._entries(kind)
+            )
+            self._norms[kind] = math.sqrt(
+                math.fsum(float(self.tensor(kind, name).double().square().sum()) for name in names)
+            )
+        return self._norms[kind]
+
+    @cached_property
+    def _inventory(self) -> Inventory:
+        return read_inventory(model_folder(self._source))
+
+    def _entries(self, kind: str) -> Mapping[str, Shape]:
+        """The file's tensors and shapes, each of which fits the model."""
+        if kind not in self._shapes:
+            path = self.folder / f"{kind}.safetensors"
+            if not path.exists():
+                raise SourceError(
+                    f"{self.folder}: no {path.name}, which the merge needs; evomerge measure and"
+                    " evomerge learn write such files"
+                )
+            self._shapes[kind] = entries(path, kind, self._inventory)
+        return self._shapes[kind]
+
+    def _read(self, kind: str, entry: str) -> Tensor:
+        path = self.folder / f"{kind}.safetensors"
+        if kind not in self._files:
+            from safetensors import safe_open  # here: a recipe is checked without tensors
+
+            self._files[kind] = safe_open(path, framework="pt", device="cpu")
+        tensor: Tensor = self._files[kind].get_tensor(entry).float()
+        if (kind, entry) not in self._good:
+            check_values(tensor, kind, entry, path)
+            self._good.add((kind, entry))
+        return tensor
+
+
+def entries(path: Path, kind: str, inventory: Inventory) -> dict[str, Shape]:
+    """The tensors and shapes of a file of statistics of this kind, by its header.
+
+    Raises:
+        SourceError: one of them does not fit the model.
+    """
+    header = read_header(path)
+    for entry, info in sorted(header.items()):
+        name = entry
+        if kind == "second_moment" and entry not in inventory.tensors:
+            name = entry.removesuffix(ROWS).removesuffix(COLUMNS)
+        if name not in inventory.tensors:
+            raise SourceError(
+                f"{path}: {entry!r} is no tensor of {inventory.folder};"
+                f" {did_you_mean(name, inventory.tensors)}"
+            )
+        if kind in _SQUARES and info["dtype"] == "F16":
+            raise SourceError(
+                f"{path}: {entry!r} is float16, in which numbers so small are 0; use float32 or"
+                " bfloat16"
+            )
+        if name != entry and not {name + ROWS, name + COLUMNS} <= set(header):
+            raise SourceError(f"{path}: {name!r} needs both {ROWS!r} and {COLUMNS!r}")
+        shape, found = inventory.tensors[name].shape, tuple(info["shape"])
+        law = _misfit(kind, entry.removeprefix(name), shape, found)
+        if law:
+            raise SourceError(
+                f"{path}: {entry!r} has shape {list(found)}, but the weight has {list(shape)}:"
+                f" {law}"
+            )
+    return {entry: tuple(info["shape"]) for entry, info in sorted(header.items())}
+
+
+def check_values(tensor: Tensor, kind: str, entry: str, path: Path) -> None:
+    """Raises: SourceError: not finite, or negative where the kind is a mean of squares."""
+    if not bool(tensor.isfinite().all()):
+        raise SourceError(f"{path}: the tensor {entry!r} is not finite")
+    squares = tensor.diagonal() if kind == "gram" else tensor
+    if kind != "coefficients" and bool((squares < 0).any()):
+        raise SourceError(
+            f"{path}: the tensor {entry!r} is negative somewhere, and a mean of squares cannot be"
+        )
+
+
+def statistics_of(recipe: Recipe, bank: Bank) -> Statistics:
+    """What was measured of an input: opened once a bank.
+
+    Raises:
+        SourceError: nothing was, or it is no source.
+    """
+    if not isinstance(recipe, Source):
+        raise SourceError("a recipe has no statistics; build and measure it first")
+    return bank.remember(("statistics", recipe), lambda: Statistics(recipe))
+
+
+def described(source: Source) -> str:
+    """The source as messages name it."""
+    return source.model + (f" with {source.adapter}" if source.adapter else "")
+
+
+def _misfit(kind: str, part: str, weight: Shape, found: Shape) -> str | None:
+    """The law that the shape breaks, if any."""
+    match kind:
+        case "gram":
+            if len(weight) != 2:
+                return "only a matrix has inputs"
+            return None if found == (weight[1], weight[1]) else "a Gram matrix is (n, n)"
+        case "coefficients":
+            return _misfit_of_pieces(math.prod(weight), found)
+    if not part:
+        return None if found == weight else "they are to be equal"
+    if len(weight) != 2:
+        return "only a matrix has rows and columns"
+    side = weight[0] if part == ROWS else weight[1]
+    return None if found == (side,) else f"{side} numbers are wanted"
+
+
+def _misfit_of_pieces(size: int, found: Shape) -> str | None:
+    if len(found) != 1 or not found[0]:
+        return "a list of coefficients is wanted"
+    used = math.ceil(size / math.ceil(size / found[0])) if size else 1
+    return None if used == found[0] else f"cut into equal pieces it uses {used} of them"

@@ -1,0 +1,248 @@
+"""A recipe's vocabulary: its tokens by string, read and joined without torch.
+
+The semantics are mergekit's (0.1.5): the output has as many rows as it has tokens, whatever padding
+the inputs have; a union keeps the base's ids, and what it lacks becomes added tokens.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from evomerge.errors import SourceError
+from evomerge.models.architecture import place
+from evomerge.models.inventory import Inventory, TensorInfo, vocabulary_digest
+from evomerge.recipe.source import Source
+from evomerge.recipe.tokenizer import BASE, UNION, TokenizerChoice
+from evomerge.recipe.tree import Merge, Recipe, Segments, Stack
+
+__all__ = [
+    "TOKENIZER",
+    "Vocabulary",
+    "has_token_rows",
+    "inputs_of",
+    "is_mapped",
+    "output_of",
+    "read_vocabulary",
+    "tokenizer_donor",
+    "vocabulary_of",
+]
+
+TOKENIZER = "tokenizer.json"
+_PLAIN = {
+    "single_word": False,
+    "lstrip": False,
+    "rstrip": False,
+    "normalized": True,
+    "special": False,
+}
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Tokens and the rows that they have in embedding and head."""
+
+    folder: Path
+    """The model folder whose tokenizer this is, or that it was made from."""
+    tokenizer: Mapping[str, Any]
+    """As tokenizer.json has it, without the added tokens that have no row."""
+    ids: Mapping[str, int]
+    """Token -> row, of the tokens that have one."""
+    rows: int
+    changed: bool = False
+    """Whether this is another tokenizer than the folder's file."""
+
+    @cached_property
+    def digest(self) -> str:
+        """Names the token -> id table."""
+        return vocabulary_digest(self.tokenizer)
+
+    @property
+    def added(self) -> dict[str, Mapping[str, Any]]:
+        """Added and special tokens, by id."""
+        tokens = sorted(self.tokenizer.get("added_tokens", ()), key=lambda one: int(one["id"]))
+        return {one["content"]: one for one in tokens}
+
+    def with_tokens(self, tokens: Mapping[str, Mapping[str, Any]]) -> Vocabulary:
+        """The same with added tokens, each with its settings; new ones get the next ids."""
+        added, ids = self.added, dict(self.ids)
+        for token, settings in tokens.items():
+            if token not in added:
+                added[token] = {**settings, "content": token, "id": ids.setdefault(token, len(ids))}
+        if len(added) == len(self.added):
+            return self
+        ordered = sorted(added.values(), key=lambda one: int(one["id"]))
+        tokenizer = {**self.tokenizer, "added_tokens": ordered}
+        return Vocabulary(self.folder, tokenizer, ids, self.rows, changed=True)
+
+    def padded(self, choice: TokenizerChoice) -> Vocabulary:
+        """The same with as many rows as the output has."""
+        rows = choice.rows(len(self.ids))
+        return Vocabulary(self.folder, self.tokenizer, self.ids, rows, self.changed)
+
+
+def has_token_rows(name: str, info: TensorInfo, rows: int | None) -> bool:
+    """Whether a tensor has a row for each token: embedding, head, and a head's bias."""
+    at = place(name)
+    outside = at.layer is None and at.component in ("embedding", "head")
+    return outside and ".wpe." not in f".{name}" and info.shape[:1] == (rows,)
+
+
+def is_mapped(recipe: Recipe) -> bool:
+    """Whether some merge of the recipe moves rows to another vocabulary."""
+    if isinstance(recipe, Source):
+        return False
+    own = isinstance(recipe, Merge) and recipe.tokenizer is not None
+    return own or any(is_mapped(one) for one in recipe.inputs.values())
+
+
+def tokenizer_donor(recipe: Recipe) -> Source:
+    """The source whose tokenizer, chat template and special tokens the result takes."""
+    match recipe:
+        case Source():
+            return recipe
+        case Merge():
+            return tokenizer_donor(recipe.inputs[_donor(recipe)])
+        case Stack():
+            return tokenizer_donor(recipe.inputs[recipe.embedding])
+        case Segments():
+            return tokenizer_donor(recipe.inputs[recipe.base])
+
+
+def vocabulary_of(recipe: Recipe, inventory: Callable[[Source], Inventory]) -> Vocabulary:
+    """The vocabulary of the recipe's model.
+
+    Raises:
+        SourceError: a source has no tokenizer.json, or one that cannot be mapped.
+    """
+    match recipe:
+        case Source():
+            return read_vocabulary(inventory(recipe))
+        case Stack():
+            return vocabulary_of(recipe.inputs[recipe.embedding], inventory)
+        case Segments():
+            return vocabulary_of(recipe.inputs[recipe.base], inventory)
+        case Merge():
+            if recipe.tokenizer is None:
+                return vocabulary_of(recipe.inputs[_donor(recipe)], inventory)
+            return output_of(recipe, inputs_of(recipe, inventory))
+
+
+def inputs_of(merge: Merge, inventory: Callable[[Source], Inventory]) -> dict[str, Vocabulary]:
+    """Input -> its vocabulary; raises as `vocabulary_of`."""
+    return {name: vocabulary_of(one, inventory) for name, one in merge.inputs.items()}
+
+
+def output_of(merge: Merge, known: Mapping[str, Vocabulary]) -> Vocabulary:
+    """What a merge with a tokenizer makes of its inputs' vocabularies.
+
+    Raises:
+        SourceError: the one to start from cannot be an output's.
+    """
+    assert merge.tokenizer is not None, "only such a merge joins vocabularies"
+    choice, donor = merge.tokenizer, _donor(merge)
+    output = known[donor]
+    _check_output(output)
+    if choice.source == UNION:
+        others = [known[name] for name in sorted(known) if name != donor]
+        output = output.with_tokens(_missing(output, others))
+    new = [token for token in choice.tokens or {} if token not in output.ids]
+    return output.with_tokens(dict.fromkeys(new, _PLAIN)).padded(choice)
+
+
+def read_vocabulary(inventory: Inventory) -> Vocabulary:
+    """A model folder's own vocabulary.
+
+    Raises:
+        SourceError: there is no tokenizer.json, or it does not tell all tokens.
+    """
+    path, rows = inventory.folder / TOKENIZER, inventory.vocabulary_size
+    if not path.exists():
+        raise SourceError(
+            f"{inventory.folder}: no {TOKENIZER}, from which vocabularies are mapped; save its"
+            " tokenizer again with transformers (AutoTokenizer, save_pretrained)"
+        )
+    if rows is None:
+        raise SourceError(f"{inventory.folder}/config.json: no key vocab_size")
+    for name, info in inventory.tensors.items():
+        at = place(name)
+        if at.layer is None and ".embed_tokens." in f".{name}" and info.shape[0] != rows:
+            raise SourceError(
+                f"{inventory.folder}: {name} has {info.shape[0]} rows, config.json says vocab_size"
+                f" {rows}"
+            )
+    tokenizer: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    added = tokenizer.get("added_tokens", [])
+    ids = dict(_ordinary(tokenizer)) | {one["content"]: int(one["id"]) for one in added}
+    for token in _declared(inventory.folder):
+        if token not in ids:
+            raise SourceError(
+                f"{path}: lacks the token {token!r} of tokenizer_config.json; save the tokenizer"
+                " again with transformers (AutoTokenizer, save_pretrained)"
+            )
+    kept = [one for one in added if int(one["id"]) < rows]
+    changed = len(kept) < len(added)
+    if changed:
+        tokenizer["added_tokens"] = kept
+    ids = {token: id for token, id in ids.items() if id < rows}
+    return Vocabulary(inventory.folder, tokenizer, ids, rows, changed)
+
+
+def _missing(start: Vocabulary, others: list[Vocabulary]) -> dict[str, Mapping[str, Any]]:
+    """What a union adds: ordinary tokens first, then added ones; the first settings win."""
+    added: dict[str, Mapping[str, Any]] = {}
+    for one in others:
+        for token, settings in one.added.items():
+            added.setdefault(token, settings)
+    ordinary = (
+        token
+        for one in others
+        for token in sorted(one.ids, key=lambda token: one.ids[token])
+        if token not in start.ids and token not in added
+    )
+    return dict.fromkeys(ordinary, _PLAIN) | added
+
+
+def _donor(merge: Merge) -> str:
+    """The input whose vocabulary the output's starts from."""
+    choice = merge.tokenizer.source if merge.tokenizer else BASE
+    return choice if choice not in (BASE, UNION) else merge.base or min(merge.inputs)
+
+
+def _check_output(vocabulary: Vocabulary) -> None:
+    """An output's ids are its rows: none is beyond the matrices, and none is left out."""
+    path = vocabulary.folder / TOKENIZER
+    for token, id in _ordinary(vocabulary.tokenizer):
+        if id >= vocabulary.rows and token not in vocabulary.ids:
+            raise SourceError(
+                f"{path}: the token {token!r} has id {id}, but the model has"
+                f" {vocabulary.rows} rows; take another tokenizer.source"
+            )
+    largest = max(vocabulary.ids.values(), default=-1)
+    if largest + 1 != len(vocabulary.ids):
+        raise SourceError(
+            f"{path}: the ids have gaps or repeat ({len(vocabulary.ids)} tokens, the largest id is"
+            f" {largest}); take another tokenizer.source"
+        )
+
+
+def _ordinary(tokenizer: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """The (token, id) pairs of the tokenizer's model; a Unigram model's ids are places."""
+    vocabulary = tokenizer.get("model", {}).get("vocab", {})
+    if isinstance(vocabulary, Mapping):
+        yield from ((str(token), int(id)) for token, id in vocabulary.items())
+    else:
+        yield from ((str(one[0]), id) for id, one in enumerate(vocabulary))
+
+
+def _declared(folder: Path) -> list[str]:
+    """Tokens that tokenizer_config.json adds."""
+    path = folder / "tokenizer_config.json"
+    if not path.exists():
+        return []
+    config = json.loads(path.read_text(encoding="utf-8"))
+    return [str(one["content"]) for one in config.get("added_tokens_decoder", {}).values()]

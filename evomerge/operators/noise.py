@@ -1,0 +1,51 @@
+"""Random steps along an expert's singular directions: CycleQD's mutation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from evomerge.operators.base import Look, operator
+from evomerge.operators.parameters import Nothing
+from evomerge.recipe.value import Value
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["singular_noise"]
+
+
+class Reach(Value):
+    weight: float = Field(0.1, allow_inf_nan=False)
+    """The largest factor; below 0 steps go the other way."""
+
+
+@operator(
+    "singular_noise",
+    family="matrix",
+    base="origin",
+    shared=Nothing,
+    each=Reach,
+    citation="Kuroki et al., CycleQD, ICLR 2025, arXiv 2410.14735",
+    evolve={"weight": (0.0, 0.3)},
+)
+def singular_noise(
+    taus: Sequence[Tensor], options: Nothing, each: Sequence[Reach], look: Look
+) -> Tensor:
+    """The base, moved along each expert's singular directions, each by a random factor of its own.
+
+    With tau_i = U diag(s) V^T the change is sum_i weight_i U diag(s * u_i) V^T, u_i ~ U[0, 1] for
+    each direction: CycleQD's mutation in the additive form of its released code. Only matrices in
+    the layers are moved. u_i is drawn from the recipe's seed, the tensor and the input's name: the
+    same expert under two names is moved twice.
+    """
+    change = look.base.new_zeros(look.shape)
+    if len(look.shape) != 2 or look.place.component in ("embedding", "head"):
+        return change
+    for i, one in enumerate(each):
+        if one.weight:
+            u, s, vt = look.svd(i, min(look.shape))
+            change += (u * (s * look.uniform(i, len(s)) * one.weight)) @ vt
+    return change

@@ -1,0 +1,169 @@
+"""Methods that cut changes by their size: breadcrumbs, NearSwap."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from evomerge.operators.base import Look, Plan, operator
+from evomerge.operators.masks import kept
+from evomerge.operators.parameters import Lambda, Nothing, WeightDensity, divisor
+from evomerge.operators.signs import EVERYTHING, agreeing, majority, total, trimmed
+from evomerge.recipe.signature import Evolve
+from evomerge.recipe.value import Value
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from evomerge.operators.selection import Threshold
+
+    Numbers = Mapping[str, Sequence[Tensor]]
+
+__all__ = ["breadcrumbs", "breadcrumbs_ties", "nearswap"]
+
+BREADCRUMBS = "Davari & Belilovsky, Model Breadcrumbs, ECCV 2024, arXiv 2312.06795"
+NOTHING_ABOVE = math.inf
+"""The limit of a cut above which there is nothing."""
+
+
+WORTH: dict[str, Evolve] = {
+    "weight": (0.0, 1.5),
+    "density": (0.05, 0.95),
+    "gamma": (0.0, 0.05),
+    "lambda": (0.1, 1.0),
+}
+
+
+class WeightDensityGamma(WeightDensity):
+    gamma: float = Field(0.01, ge=0.0, lt=1.0)
+    """Share of the largest changes that is dropped, as far as `density` still holds."""
+
+
+class BreadcrumbsOptions(Lambda):
+    normalize: bool = False
+    scope: Literal["tensor", "row"] = "tensor"
+    """Where shares are counted: in each tensor (mergekit) or in each row, the last axis (paper)."""
+
+
+def _plan(options: BreadcrumbsOptions, each: Sequence[WeightDensityGamma], look: Look) -> Plan:
+    weights = [one.weight for one in each]
+    numbers: dict[str, Sequence[float | Threshold]] = {
+        "weight": weights,
+        "factor": [options.lambda_ / (divisor(weights) if options.normalize else 1.0)],
+        "lambda": [options.lambda_],
+    }
+    if options.scope == "row":
+        taus = look.taus()
+        stays = [_stays_in_rows(tau, one) for tau, one in zip(taus, each, strict=True)]
+        return Plan(numbers=numbers, elements={"kept": stays}, switches=(True, options.normalize))
+    cuts = [_cuts(i, one, look) for i, one in enumerate(each)]
+    numbers |= {"lower": [lower for lower, _ in cuts], "upper": [upper for _, upper in cuts]}
+    return Plan(numbers=numbers, switches=(False, options.normalize))
+
+
+def _shares(one: WeightDensityGamma, size: int) -> tuple[int, int]:
+    """How many of `size` elements stay, and how many larger ones go."""
+    stay = max(1, int(one.density * size + 1e-6))
+    return stay, min(int(one.gamma * size + 1e-6), size - stay)
+
+
+def _cuts(
+    i: int, one: WeightDensityGamma, look: Look
+) -> tuple[float | Threshold, float | Threshold]:
+    stay, top = _shares(one, look.size)
+    lower = look.cut(i, (stay + top) / look.size) if stay + top < look.size else EVERYTHING
+    return lower, look.cut(i, top / look.size) if top else NOTHING_ABOVE
+
+
+def _stays_in_rows(tau: Tensor, one: WeightDensityGamma) -> Tensor:
+    """Boolean: what stays when every row is counted on its own; of equal ones the first stay."""
+    rows = tau.reshape(1, -1) if tau.ndim < 2 else tau
+    stay, top = _shares(one, rows.shape[-1])
+    ranks = rows.abs().argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
+    return ((ranks >= top) & (ranks < stay + top)).reshape(tau.shape)
+
+
+@operator(
+    "breadcrumbs",
+    family="elementwise",
+    base="origin",
+    shared=BreadcrumbsOptions,
+    each=WeightDensityGamma,
+    citation=BREADCRUMBS,
+    evolve=WORTH,
+    plan=_plan,
+)
+def breadcrumbs(taus: Sequence[Tensor], numbers: Numbers, by_rows: bool, normalize: bool) -> Tensor:
+    """Drop the largest and the smallest changes of each tensor, add the middle.
+
+    Of D elements the floor(gamma D) largest go, then the floor(density D) largest of the rest stay
+    (section 3). The original counts in rows; this counts in tensors, as mergekit does, unless
+    `scope` says `row`.
+    """
+    return total(_middle(taus, numbers, by_rows)) * numbers["factor"][0]
+
+
+@operator(
+    "breadcrumbs_ties",
+    family="elementwise",
+    base="origin",
+    shared=BreadcrumbsOptions,
+    each=WeightDensityGamma,
+    citation=f"{BREADCRUMBS}; Yadav et al. 2023",
+    evolve=WORTH,
+    plan=_plan,
+)
+def breadcrumbs_ties(
+    taus: Sequence[Tensor], numbers: Numbers, by_rows: bool, normalize: bool
+) -> Tensor:
+    """Drop the largest and the smallest changes, merge the middle where signs agree."""
+    parts = _middle(taus, numbers, by_rows)
+    weights = numbers["weight"] if normalize else None
+    return agreeing(parts, majority(parts), weights) * numbers["lambda"][0]
+
+
+def _middle(taus: Sequence[Tensor], numbers: Numbers, by_rows: bool) -> list[Tensor]:
+    if by_rows:
+        middle = [kept(tau, stays) for tau, stays in zip(taus, numbers["kept"], strict=True)]
+    else:
+        middle = [
+            kept(trimmed(tau, lower), tau.abs() <= upper)
+            for tau, lower, upper in zip(taus, numbers["lower"], numbers["upper"], strict=True)
+        ]
+    return [part * weight for part, weight in zip(middle, numbers["weight"], strict=True)]
+
+
+class NearswapOptions(Value):
+    t: float = Field(ge=0.0)
+    """The most that an element moves."""
+    relative: bool = False
+    """`t` in units of the root mean square of the tensor's change, instead of weight units."""
+
+
+def _nearswap_plan(options: NearswapOptions, each: Sequence[Nothing], look: Look) -> Plan:
+    size = look.norm(0, 2.0) / math.sqrt(look.size) if options.relative else 1.0
+    return Plan(numbers={"t": [options.t * size]})
+
+
+@operator(
+    "nearswap",
+    family="elementwise",
+    base="origin",
+    shared=NearswapOptions,
+    each=Nothing,
+    most=1,
+    citation="alchemonaut, QuartetAnemoi-70B (NearSwap); mergekit 0.1.5",
+    evolve={"t": (1e-6, 1e-2, "log")},
+    plan=_nearswap_plan,
+)
+def nearswap(taus: Sequence[Tensor], numbers: Numbers) -> Tensor:
+    """Move towards one other model, but no element by more than t.
+
+    th = th_0 + clip(th_1 - th_0, -t, t), which is what mergekit's formula comes to.
+    """
+    (tau,) = taus
+    most = numbers["t"][0]
+    return tau.minimum(most).maximum(-most)

@@ -1,0 +1,172 @@
+"""CycleQD: a grid of elites for each task, which take turns at asking for a better one.
+
+Kuroki, Nakamura, Akiba and Tang, "Agent Skill Acquisition for Large Language Models via CycleQD",
+ICLR 2025 (2410.14735), section 3.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Generic, Literal, TypeVar
+
+import numpy as np
+from pydantic import Field
+
+from evomerge.optimizers.populations.archive import Array
+from evomerge.optimizers.populations.crossing import Crossing, CrossingConfig
+from evomerge.optimizers.populations.crossings import crossing_of
+from evomerge.optimizers.populations.grid import Elite, Grid
+from evomerge.optimizers.populations.population import Member, Sheet
+from evomerge.optimizers.populations.steady import SteadyState
+from evomerge.optimizers.problem import Problem
+from evomerge.recipe.genome import Genome
+from evomerge.recipe.value import Value
+
+__all__ = ["CycleQd", "CycleQdConfig", "Cycle", "elite_odds"]
+
+M = TypeVar("M")
+
+LEAST_TOTAL = 0.1
+"""Weights of parents that add up to less are drawn again: the child would be thrown far out."""
+LOW, HIGH = 0.5, 0.8
+"""What the worst and the best elite in one respect count there when parents are drawn."""
+MARGIN = 0.15
+"""How far the cells reach beyond the weakest and the strongest seed, as a share of their scores."""
+
+
+class CycleQdConfig(Value):
+    """CycleQD (Kuroki et al. 2025): tasks take turns at being quality, the others are behaviour."""
+
+    kind: Literal["cycle_qd"] = "cycle_qd"
+    bins: Annotated[int, Field(ge=1)] = 15
+    """Cells along each of the other tasks' scores."""
+    draw: Literal["elite", "even"] = "elite"
+    """How two elites are drawn: better ones more often, or all alike."""
+    spread: Annotated[float, Field(ge=0)] = 0.01
+    """Standard deviation of the parents' weights around 1."""
+    mutation: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """How far at most a child is moved along the changes of the seed that is best at the quality
+    task, as a share of them; 0: not at all."""
+
+
+class CycleQd(SteadyState[object]):
+    """Every member is offered to every task's grid: there its quality is that task's score, its
+    behaviour the others'. Question i breeds from the grid of task i mod K.
+
+    A child of two is (w1 A + w2 B) / (w1 + w2), w ~ N(1, spread^2): on task vectors and on weights
+    that is the same. It is then moved along the singular directions of the quality task's expert,
+    by a random share of each; on genes, and on tables whose space names no base to tell directions
+    from, towards the expert by one share.
+
+    The recommendation is the paper's model at the end: the grids' champions, weighed by the softmax
+    of their scores.
+    """
+
+    def __init__(self, config: CycleQdConfig, problem: Problem) -> None:
+        problem.require_one_objective("cycle_qd")
+        crossing = crossing_of(CrossingConfig(), problem, "cycle_qd")
+        self.elites: Cycle[object] = Cycle(config, crossing)
+        super().__init__(problem, crossing, self.elites, warm_up=0, needs={"tasks"})
+        self._read = crossing.genome
+
+    def recommend(self) -> Genome | None:
+        body = self.elites.aggregate()
+        return None if body is None else self._read(body)
+
+
+class Cycle(Generic[M]):
+    """A grid a task, as one population."""
+
+    def __init__(self, config: CycleQdConfig, crossing: Crossing[M]) -> None:
+        self._config, self._crossing = config, crossing
+        self._grids: list[Grid[Member[M]]] = []
+        self._seeds: list[tuple[Member[M], Array]] = []
+        """With their scores (tasks,)."""
+        self._scores: dict[int, Array] = {}
+        """By id, of those that some grid holds."""
+        self.version = 0
+
+    @property
+    def members(self) -> tuple[Member[M], ...]:
+        """Each once, whichever grids hold it."""
+        every = {elite.item.id: elite.item for grid in self._grids for elite in grid.elites}
+        return tuple(every.values())
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def check(self, sheet: Sheet) -> None:
+        pass
+
+    def add(self, member: Member[M], sheet: Sheet, *, seed: bool) -> None:
+        if seed or not self._grids:
+            self._seeds.append((member, sheet.tasks))
+            self._lay_out()
+        self.version += self._offer(member, sheet.tasks)
+
+    def child(self, number: int, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:
+        task = number % len(self._grids)
+        elites = self._grids[task].elites
+        odds = np.ones(len(elites))
+        if self._config.draw == "elite":
+            odds = elite_odds(np.array([[one.quality, *one.behaviour] for one in elites]))
+        chosen = rng.choice(len(elites), min(2, len(elites)), replace=False, p=odds / odds.sum())
+        a, b = elites[int(chosen[0])].item, elites[int(chosen[-1])].item
+        body = self._crossing.blend(a.body, b.body, self._share(rng))
+        if (reach := self._config.mutation) > 0:
+            expert = max(self._seeds, key=lambda one: (one[1][task], -one[0].id))[0]
+            body = self._crossing.toward(body, expert.body, reach, number, rng)
+        return body, (a, b)
+
+    def aggregate(self) -> M | None:
+        """sum_k beta_k champion_k, beta = softmax of their scores; None if they are one."""
+        champions = [max(grid.elites, key=lambda one: one.quality) for grid in self._grids]
+        if len({one.item.id for one in champions}) < 2:
+            return None
+        qualities = np.array([one.quality for one in champions])
+        weights = np.exp(qualities - qualities.max()).tolist()
+        body, total = champions[0].item.body, weights[0]
+        for champion, weight in zip(champions[1:], weights[1:], strict=True):
+            total += weight
+            body = self._crossing.blend(body, champion.item.body, weight / total)
+        return body
+
+    def _share(self, rng: np.random.Generator) -> float:
+        """Of the second parent."""
+        while True:
+            first, second = 1.0 + self._config.spread * rng.standard_normal(2)
+            if abs(first + second) >= LEAST_TOTAL:
+                return float(second / (first + second))
+
+    def _lay_out(self) -> None:
+        """Cells from below the weakest to above the strongest seed; who was kept is kept again."""
+        kept = [(one, self._scores[one.id]) for one in self.members]
+        scores = np.array([tasks for _, tasks in self._seeds])
+        low = scores.min(axis=0) - MARGIN * np.abs(scores.min(axis=0))
+        high = scores.max(axis=0) + MARGIN * np.abs(scores.max(axis=0))
+        self._grids = [
+            Grid(np.delete(low, task).tolist(), np.delete(high, task).tolist(), self._config.bins)
+            for task in range(scores.shape[1])
+        ]
+        for member, tasks in kept:
+            self._offer(member, tasks)
+
+    def _offer(self, member: Member[M], tasks: Array) -> bool:
+        """Whether some grid holds it now."""
+        self._scores[member.id] = tasks
+        taken = [
+            grid.add(Elite(member, float(tasks[task]), np.delete(tasks, task)))
+            for task, grid in enumerate(self._grids)
+        ]
+        held = {one.id for one in self.members}
+        self._scores = {id: scores for id, scores in self._scores.items() if id in held}
+        return any(taken)
+
+
+def elite_odds(respects: Array) -> Array:
+    """(elites,): the product over respects (elites, respects) of 0.5 to 0.8, from the worst to the
+    best there; where all are equal they count the same.
+    """
+    low, high = respects.min(axis=0), respects.max(axis=0)
+    spread = np.where(high > low, high - low, 1.0)
+    found: Array = np.prod(LOW + (respects - low) / spread * (HIGH - LOW), axis=1)
+    return found

@@ -1,0 +1,59 @@
+"""A grid of elites: the best of each kind of behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from evomerge.optimizers.populations.archive import Array
+
+__all__ = ["Cell", "Elite", "Grid"]
+
+T = TypeVar("T")
+Cell = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Elite(Generic[T]):
+    """The best so far in its cell."""
+
+    item: T
+    quality: float
+    behaviour: Array
+
+
+class Grid(Generic[T]):
+    """Cells over behaviours, each range cut into `bins` equal ones that include their upper end.
+
+    What lies outside falls into the nearest cell. An elite is replaced by strictly better ones only
+    (Mouret and Clune 2015, "Illuminating search spaces by mapping elites", 1504.04909).
+    """
+
+    def __init__(self, low: Sequence[float], high: Sequence[float], bins: int) -> None:
+        self._inner = [
+            np.linspace(one, other, bins + 1)[1:-1] for one, other in zip(low, high, strict=True)
+        ]
+        self._elites: dict[Cell, Elite[T]] = {}
+
+    @property
+    def elites(self) -> list[Elite[T]]:
+        """In the order in which their cells were first reached."""
+        return list(self._elites.values())
+
+    def cell(self, behaviour: Array) -> Cell:
+        """Of a behaviour (dimensions,)."""
+        return tuple(
+            int(np.searchsorted(inner, value, side="left"))
+            for inner, value in zip(self._inner, behaviour.tolist(), strict=True)
+        )
+
+    def add(self, elite: Elite[T]) -> bool:
+        """Whether it now holds its cell."""
+        cell = self.cell(elite.behaviour)
+        if cell in self._elites and elite.quality <= self._elites[cell].quality:
+            return False
+        self._elites[cell] = elite
+        return True

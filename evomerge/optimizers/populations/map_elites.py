@@ -1,0 +1,92 @@
+"""MAP-Elites over task scores: the best member of each profile of skills."""
+
+from __future__ import annotations
+
+from typing import Annotated, Generic, Literal, TypeVar
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from evomerge.optimizers.populations.crossing import Crossing, CrossingConfig
+from evomerge.optimizers.populations.crossings import crossing_of
+from evomerge.optimizers.populations.grid import Elite, Grid
+from evomerge.optimizers.populations.population import Member, Sheet
+from evomerge.optimizers.populations.steady import SteadyState
+from evomerge.optimizers.problem import Problem
+
+__all__ = ["Elites", "MapElites", "MapElitesConfig"]
+
+M = TypeVar("M")
+
+
+class MapElitesConfig(CrossingConfig):
+    """MAP-Elites (Mouret & Clune 2015): the best member of each cell of task scores is kept."""
+
+    kind: Literal["map_elites"] = "map_elites"
+    bins: Annotated[int, Field(ge=1)] = 10
+    """Cells along each task's scores; 2508.16204 takes 10 for small networks and 4 for language
+    models."""
+    scores: tuple[float, float] = (0.0, 1.0)
+    """The range that is cut; what lies outside falls into the nearest cell."""
+    draw: Literal["even", "quality"] = "even"
+    """How two elites are drawn: all alike, or in proportion to their fitness, as the released code
+    of 2508.16204 does (a fitness below 0 counts as 0)."""
+    warm_up: Annotated[int, Field(ge=0)] = 0
+    """Random merges of the seeds that come first."""
+
+    @model_validator(mode="after")
+    def _range(self) -> MapElitesConfig:
+        if self.scores[0] >= self.scores[1]:
+            raise ValueError(f"scores: a range is [low, high], got {list(self.scores)}")
+        return self
+
+
+class MapElites(SteadyState[object]):
+    """The baseline of 2508.16204, sections 4.1 and 4.2: quality is the fitness, and behaviour the
+    tasks' scores.
+    """
+
+    def __init__(self, config: MapElitesConfig, problem: Problem) -> None:
+        problem.require_one_objective("map_elites")
+        crossing = crossing_of(config, problem, "map_elites")
+        self.elites: Elites[object] = Elites(config, crossing)
+        super().__init__(problem, crossing, self.elites, warm_up=config.warm_up, needs={"tasks"})
+
+
+class Elites(Generic[M]):
+    """A grid as a population."""
+
+    def __init__(self, config: MapElitesConfig, crossing: Crossing[M]) -> None:
+        self._config, self._crossing = config, crossing
+        self._grid: Grid[Member[M]] | None = None
+        self.version = 0
+
+    @property
+    def members(self) -> tuple[Member[M], ...]:
+        """One a cell."""
+        return tuple(elite.item for elite in self._grid.elites) if self._grid else ()
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def check(self, sheet: Sheet) -> None:
+        pass
+
+    def add(self, member: Member[M], sheet: Sheet, *, seed: bool) -> None:
+        if self._grid is None:
+            low, high = self._config.scores
+            tasks = len(sheet.tasks)
+            self._grid = Grid([low] * tasks, [high] * tasks, self._config.bins)
+        self.version += self._grid.add(Elite(member, sheet.fitness, sheet.tasks))
+
+    def child(self, number: int, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:
+        """Of two elites."""
+        assert self._grid is not None
+        elites = self._grid.elites
+        odds = np.ones(len(elites))
+        if self._config.draw == "quality":
+            worth = np.maximum([elite.quality for elite in elites], 0.0)
+            odds = worth if np.count_nonzero(worth) >= 2 else odds
+        chosen = rng.choice(len(elites), 2, replace=False, p=odds / odds.sum())
+        a, b = (elites[int(i)].item for i in chosen)
+        return self._crossing.mutate(self._crossing.cross(a.body, b.body, rng), rng), (a, b)

@@ -1,0 +1,105 @@
+"""Natural niches (M2N2): members mate at split points, share examples, and attract by what they
+know that the other does not.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import numpy as np
+from pydantic import Field
+
+from evomerge.optimizers.populations.archive import Archive
+from evomerge.optimizers.populations.crossing import Crossing, CrossingConfig
+from evomerge.optimizers.populations.crossings import crossing_of
+from evomerge.optimizers.populations.population import Member, Sheet
+from evomerge.optimizers.populations.steady import SteadyState
+from evomerge.optimizers.problem import Problem
+
+__all__ = ["NaturalNiches", "NaturalNichesConfig", "Niches", "niches"]
+
+M = TypeVar("M")
+
+
+class NaturalNichesConfig(CrossingConfig):
+    """M2N2 (Abrantes et al. 2025): an archive whose members compete for examples; steady-state."""
+
+    kind: Literal["natural_niches"] = "natural_niches"
+    archive: Annotated[int, Field(ge=2)] = 20
+    """Members; the paper takes 20 for small networks and 15 for language models."""
+    alpha: Annotated[float, Field(ge=0)] = 1.0
+    """Competition: 0 for none, 1 to share what an example is worth, above 1 to fight for it."""
+    attraction: bool = True
+    """Whether the second parent is drawn by what the first lacks; if not, by fitness as well."""
+    shift: bool = False
+    """Whether scores count from the worst that a member has on an example: for scores that may be
+    negative, or hardly differ."""
+    warm_up: Annotated[int, Field(ge=0)] = 0
+    """Random merges of the seeds that come before the archive breeds; the paper takes up to 50 with
+    language models."""
+
+
+class NaturalNiches(SteadyState[object]):
+    """Abrantes, Lange and Tang, "Competition and Attraction Improve Model Fusion" (2508.16204),
+    section 3, by way of the authors' released code (Apache-2.0, read, not copied).
+
+    Fitness plays no part: what counts are the scores of examples, each as much as another.
+    """
+
+    def __init__(self, config: NaturalNichesConfig, problem: Problem) -> None:
+        problem.require_one_objective("natural_niches")
+        crossing = crossing_of(config, problem, "natural_niches", holds=config.archive)
+        self.archive: Archive[Member[object]] = niches(config)
+        population = Niches(
+            self.archive, crossing, attraction=config.attraction, negative=config.shift
+        )
+        super().__init__(problem, crossing, population, warm_up=config.warm_up, needs={"examples"})
+
+
+def niches(config: NaturalNichesConfig) -> Archive[Any]:
+    """An empty archive."""
+    return Archive(config.archive, alpha=config.alpha, shift=config.shift)
+
+
+class Niches(Generic[M]):
+    """An archive as a population."""
+
+    def __init__(
+        self,
+        archive: Archive[Member[M]],
+        crossing: Crossing[M],
+        *,
+        attraction: bool,
+        negative: bool,
+    ) -> None:
+        """`negative`: whether scores may be."""
+        self._archive, self._crossing = archive, crossing
+        self._attraction, self._negative = attraction, negative
+
+    @property
+    def version(self) -> int:
+        return self._archive.version
+
+    def __len__(self) -> int:
+        return len(self._archive)
+
+    def check(self, sheet: Sheet) -> None:
+        lowest = float(sheet.examples.min())
+        if lowest < 0 and not self._negative:
+            raise ValueError(
+                f"an example's score is {lowest:g}, and members can share only what is at least 0;"
+                " take a metric that is, or set shift: true"
+            )
+
+    def add(self, member: Member[M], sheet: Sheet, *, seed: bool) -> None:
+        self._archive.add(member, sheet.examples)
+
+    def child(self, number: int, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:
+        """By attraction; without it both parents by fitness, perhaps the same one twice."""
+        first = self._archive.draw(rng)
+        if self._attraction:
+            second = self._archive.draw_partner(first, rng)
+        else:
+            second = self._archive.draw(rng)
+        a, b = self._archive[first], self._archive[second]
+        return self._crossing.mutate(self._crossing.cross(a.body, b.body, rng), rng), (a, b)

@@ -1,0 +1,56 @@
+"""The archive at the end of a search, by the record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evomerge.optimizers.populations.archive_replay import Keeper, Told, kept
+from evomerge.optimizers.populations.population import Sheet
+from evomerge.reports.lineage import by_id
+from evomerge.study.candidate import Candidate, events
+from evomerge.study.replay import CandidateScores
+
+__all__ = ["Standing", "archive"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A member, and where it stands among the others."""
+
+    candidate: Candidate
+    examples: tuple[float, ...]
+    """Its scores of examples, higher is better."""
+    worth: float
+    """What it counts by: its shared fitness where members share, else its own."""
+
+
+def archive(
+    candidates: Sequence[Candidate],
+    config: Keeper,
+    scores: Callable[[Candidate], CandidateScores],
+) -> list[Standing]:
+    """The members that the optimizer holds now, the worthiest first and of equals the older.
+
+    As `replay.restore` goes about it, landmarks come first and then what was told, in its order;
+    `scores` as there.
+    """
+    known = by_id(candidates)
+    ids = {one.number: id for id, one in known.items()}
+    arrived = [event.candidate for event in events(candidates) if event.kind == "tell"]
+    landmarks = [known[id] for id in sorted(known, reverse=True) if id < 0]
+    order = [*landmarks, *(one for one in arrived if one.origin == "optimizer" and one.fitness)]
+    sheets, told = {}, []
+    for one in order:
+        assert one.fitness is not None
+        examples, tasks = (np.array(own or ()) for own in scores(one))
+        id = ids[one.number]
+        sheets[id] = Sheet(one.fitness[0], examples, tasks)
+        told.append(Told(id, sheets[id], seed=one.descent is None or not one.descent.parents))
+    members = [
+        Standing(known[id], tuple(sheets[id].examples.tolist()), worth)
+        for id, worth in kept(config, told).items()
+    ]
+    return sorted(members, key=lambda one: (-one.worth, one.candidate.number))

@@ -1,0 +1,386 @@
+"""The verbs that make something: a model, an adapter, a recipe, statistics, a picture.
+
+Each writes to a place that is not there yet, whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from evomerge.errors import RecipeError, SourceError, UserError, about
+from evomerge.interchange.convert import to_mergekit
+from evomerge.measuring.settings import Learning, Reading
+from evomerge.models.adapter_compatibility import adapter_base
+from evomerge.models.headers import Headers
+from evomerge.models.layout import Form
+from evomerge.models.outline import layer_count
+from evomerge.models.stack_layout import form_of
+from evomerge.operators import signatures
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Merge, Recipe, Stack
+from evomerge.recipe.yaml import dump_recipe, read_recipe
+from evomerge.reports.card import card
+from evomerge.reports.views import View, archive_view, lineage_view, usual_view
+from evomerge.searching import plan
+from evomerge.study.comparison import Comparison
+from evomerge.study.record import Study
+from evomerge.study.select_recipe import chosen
+from evomerge.target import load
+
+__all__ = [
+    "export",
+    "export_adapter",
+    "export_mergekit",
+    "export_recipe",
+    "learn",
+    "measure",
+    "merge",
+    "merge_adapter",
+    "plot",
+    "write_new",
+]
+
+PICTURES = (".pdf", ".png", ".svg")
+PATH = "evomerge.reports.pictures.path:path_picture"
+
+
+def export(
+    folder: Path | str,
+    out: Path | str,
+    *,
+    candidate: int | None = None,
+    dtype: str | None = None,
+    folded: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> str:
+    """Build the winner, or a candidate by number, as a model folder; its label is returned.
+
+    A stack that scales is written folded, each layer once, with the code that runs the path; with
+    `folded` any stack is.
+
+    Raises:
+        UserError: `out` is not empty, there is no such candidate, or `folded` is for no stack.
+    """
+    with Study.open(folder, write=False) as study:
+        label, recipe = chosen(study, candidate)
+        form = form_of(recipe, folded=folded, origin=f"{study.path}: {label}")
+        text = _study_card(study, label, recipe, scored=candidate is None, folded=form is not None)
+    _write(recipe, form, Path(out), text, dtype, progress)
+    return label
+
+
+def export_adapter(
+    folder: Path | str,
+    out: Path | str,
+    *,
+    candidate: int | None = None,
+    dtype: str | None = None,
+    rank: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> str:
+    """The winner, or a candidate by number, as one LoRA adapter; its label is returned.
+
+    Exact in float32 unless `rank` truncates it.
+
+    Raises:
+        UserError: the result is not one adapter, `out` is not empty, or there is no such candidate.
+    """
+    with Study.open(folder, write=False) as study:
+        label, recipe = chosen(study, candidate)
+        base = adapter_base(recipe, signatures(), origin=f"{study.path}: {label}")
+        # The scores are those of the exact merge.
+        scored = candidate is None and rank is None
+        text = _study_card(study, label, recipe, scored=scored, adapter_on=base)
+    _write_adapter(recipe, Path(out), text, dtype, rank, progress)
+    return label
+
+
+def export_recipe(folder: Path | str, out: Path | str, *, candidate: int | None = None) -> str:
+    """The winner's recipe, or a candidate's, as a YAML file; its label is returned.
+
+    Raises:
+        UserError: `out` exists, or there is no such candidate.
+    """
+    with Study.open(folder, write=False) as study:
+        label, recipe = chosen(study, candidate)
+    write_new(Path(out), dump_recipe(recipe))
+    return label
+
+
+def export_mergekit(
+    folder: Path | str, out: Path | str, *, candidate: int | None = None, dtype: str | None = None
+) -> str:
+    """The winner's recipe, or a candidate's, as mergekit's YAML; its label is returned.
+
+    Raises:
+        UserError: `out` exists, there is no such candidate, or mergekit cannot be told the recipe.
+    """
+    with Study.open(folder, write=False) as study:
+        label, recipe = chosen(study, candidate)
+    with about(f"{folder}: {label}"):
+        write_new(Path(out), to_mergekit(recipe, dtype=dtype))
+    return label
+
+
+def merge(
+    recipe: Recipe | Path | str,
+    out: Path | str,
+    *,
+    dtype: str | None = None,
+    folded: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[str]:
+    """Build one recipe as a model folder; the warnings worth telling are returned.
+
+    A stack that scales is written folded, each layer once, with the code that runs the path; with
+    `folded` any stack is.
+
+    Raises:
+        UserError: the recipe cannot be built, or `out` is not empty; nothing is left behind.
+    """
+    out = Path(out)
+    recipe, origin = _read(recipe)
+    warnings = plan.check_recipe(recipe, origin)
+    form = form_of(recipe, folded=folded, origin=origin)
+    text = card(title=out.name, recipe=recipe, job=None, comparison=None, folded=form is not None)
+    _write(recipe, form, out, text, dtype, progress)
+    return warnings
+
+
+def merge_adapter(
+    recipe: Recipe | Path | str,
+    out: Path | str,
+    *,
+    dtype: str | None = None,
+    rank: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[str]:
+    """Build one recipe over adapters as one LoRA adapter; the warnings are returned.
+
+    Exact in float32 unless `rank` truncates it.
+
+    Raises:
+        UserError: the result is not one adapter, or `out` is not empty; nothing is left behind.
+    """
+    out = Path(out)
+    recipe, origin = _read(recipe)
+    warnings = plan.check_recipe(recipe, origin)
+    base = adapter_base(recipe, signatures(), origin=origin)
+    text = card(title=out.name, recipe=recipe, job=None, comparison=None, adapter_on=base)
+    _write_adapter(recipe, out, text, dtype, rank, progress)
+    return warnings
+
+
+def measure(
+    source: Source | Path | str,
+    out: Path | str,
+    *,
+    text: Path | str | None = None,
+    what: Sequence[str] = ("fisher", "gram"),
+    reading: Reading | None = None,
+    second_moment: Path | str | None = None,
+    rank1: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[str]:
+    """Write a folder of statistics of a model; the warnings worth telling are returned.
+
+    `what` is measured on `text`, plain or JSON lines; `second_moment` is a safetensors file of
+    Adam's `exp_avg_sq`, taken over whole, or with `rank1` as row and column sums.
+
+    Raises:
+        UserError: model, text or moments are unfit, or `out` exists; nothing is left behind.
+    """
+    found: list[str] = load("evomerge.measuring.measuring:measure")(
+        source if isinstance(source, Source) else Source(model=str(source)),
+        Path(out),
+        text=Path(text) if text is not None else None,
+        what=what,
+        reading=reading or Reading(),
+        second_moment=Path(second_moment) if second_moment is not None else None,
+        rank1=rank1,
+        progress=progress,
+    )
+    return found
+
+
+def learn(
+    recipe: Recipe | Path | str,
+    texts: Mapping[str, Path | str],
+    out: Path | str,
+    *,
+    settings: Learning,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Merge:
+    """Learn the coefficients of an `adamerging` or `expert_merging` recipe; the recipe with them.
+
+    `texts`: an unlabelled text for each expert, plain or JSON lines. `out` receives a folder of
+    statistics for each expert and `recipe.yaml`.
+
+    Raises:
+        UserError: recipe or texts are unfit, or `out` exists; nothing is left behind.
+    """
+    recipe, origin = _read(recipe)
+    made: Merge = load("evomerge.measuring.learning:learn")(
+        recipe,
+        {name: Path(text) for name, text in texts.items()},
+        Path(out),
+        settings=settings,
+        origin=origin,
+        progress=progress,
+    )
+    return made
+
+
+def plot(
+    what: Recipe | Path | str,
+    out: Path | str,
+    *,
+    candidate: int | None = None,
+    view: View | None = None,
+) -> str:
+    """A picture of a data-flow recipe, or of a study; the label of what is drawn is returned.
+
+    `what`: a recipe, its file, or a study's folder. The suffix of `out` says in which format.
+    `view`, of a study: the `path` of the winner or of a candidate; the `archive` of an optimizer
+    that keeps members; the `lineage` of its best member or of a candidate. None: what suits it.
+
+    Raises:
+        UserError: there is nothing of the kind to draw, or no such format, matplotlib is missing,
+            or `out` exists.
+        RecordError: the record lacks what the archive is drawn from.
+    """
+    out = Path(out)
+    if out.suffix not in PICTURES:
+        known = ", ".join(PICTURES)
+        raise UserError(f"{out}: a picture's name ends in one of {known}, not in {out.suffix!r}")
+    if isinstance(what, Path | str) and Path(what).is_dir():
+        with Study.open(what, write=False) as study:
+            target, label, shown = _seen(study, candidate, view or usual_view(study, candidate))
+    elif candidate is not None:
+        raise UserError(f"--trial is of a study, but {what} is no study's folder")
+    elif view not in (None, "path"):
+        raise UserError(f"--view {view} is of a study, but {what} is no study's folder")
+    else:
+        recipe, origin = _read(what)
+        label = Path(origin).stem
+        target, shown = PATH, _path(recipe, origin, label)
+    try:
+        draw = load(target)
+    except ModuleNotFoundError as problem:
+        library = str(problem.name).partition(".")[0]
+        raise UserError(
+            f"a picture needs {library}, which is not installed; `pip install evomerge[plots]`"
+        ) from None
+    write_new(out, draw(format=out.suffix[1:], **shown))
+    return label
+
+
+def write_new(out: Path, content: str | bytes) -> None:
+    """Write a file that is not there yet.
+
+    Raises:
+        UserError: it is.
+    """
+    if out.exists():
+        raise UserError(f"{out}: exists already; name a new file or remove it")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def _seen(study: Study, candidate: int | None, view: View) -> tuple[str, str, dict[str, Any]]:
+    """(what draws it, label, what that takes by name)."""
+    match view:
+        case "path":
+            label, recipe = chosen(study, candidate)
+            origin = f"{study.path}: {label}"
+            return PATH, label, _path(recipe, origin, f"{study.name}, {label}")
+        case "archive":
+            if candidate is not None:
+                raise UserError(
+                    "--trial is of a path or a lineage, and an archive has all members;"
+                    " leave it out, or say --view lineage"
+                )
+            return ("evomerge.reports.pictures.archive:archive_picture", *archive_view(study))
+        case "lineage":
+            return (
+                "evomerge.reports.pictures.lineage:lineage_picture",
+                *lineage_view(study, candidate),
+            )
+
+
+def _path(recipe: Recipe, origin: str, title: str) -> dict[str, Any]:
+    """What the picture of a path takes."""
+    if not isinstance(recipe, Stack):
+        raise RecipeError(
+            f"{origin}: a {recipe.kind} has no path to draw; only a stack has (data flow)"
+        )
+    return {"stack": recipe, "title": title, "depths": _depths(recipe, origin)}
+
+
+def _depths(stack: Stack, origin: str) -> dict[str, int] | None:
+    """How many layers each input has; None where the models are not at hand.
+
+    Raises:
+        RecipeError: they are, and the recipe asks for a layer that there is not, say.
+    """
+    headers = Headers()
+    try:
+        plan.check_recipe(stack, origin)
+        return {name: layer_count(one, headers) for name, one in stack.inputs.items()}
+    except SourceError:
+        return None
+
+
+def _read(recipe: Recipe | Path | str) -> tuple[Recipe, str]:
+    """(recipe, what messages call it)."""
+    if isinstance(recipe, Path | str):
+        return read_recipe(Path(recipe)), str(recipe)
+    return recipe, "recipe"
+
+
+def _write(
+    recipe: Recipe,
+    form: Form | None,
+    out: Path,
+    text: str,
+    dtype: str | None,
+    progress: Callable[[int, int], None],
+) -> None:
+    load("evomerge.merging.checkpoint:write_checkpoint")(
+        recipe, out, card=text, form=form, dtype=dtype, progress=progress
+    )
+
+
+def _write_adapter(
+    recipe: Recipe,
+    out: Path,
+    text: str,
+    dtype: str | None,
+    rank: int | None,
+    progress: Callable[[int, int], None],
+) -> None:
+    load("evomerge.merging.adapter_checkpoint:write_adapter")(
+        recipe, out, card=text, dtype=dtype, rank=rank, progress=progress
+    )
+
+
+def _study_card(
+    study: Study,
+    label: str,
+    recipe: Recipe,
+    *,
+    scored: bool,
+    adapter_on: Source | None = None,
+    folded: bool = False,
+) -> str:
+    comparison = study.get("comparison") if scored else None
+    return card(
+        title=f"{study.name}, {label}",
+        recipe=recipe,
+        job=study.job,
+        comparison=Comparison.from_json(comparison) if comparison else None,
+        adapter_on=adapter_on,
+        folded=folded,
+    )

@@ -1,0 +1,95 @@
+"""What a person sees while a search runs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from evomerge.commands import console
+from evomerge.searching.loop import Progress
+
+
+def progress(done: int, seconds: float, **more: float | None) -> Progress:
+    known = {"total": 10, "limit_s": None, "failed": 0, "running": 2, "best": None}
+    known |= {"evaluations": None, "evaluated": done} | more
+    return Progress(done=done, seconds=seconds, **known)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], io.StringIO]:
+    def replace(terminal: bool) -> io.StringIO:
+        written = io.StringIO()
+        made = Console(file=written, force_terminal=terminal, width=80, highlight=False)
+        monkeypatch.setattr(console, "out", made)
+        return written
+
+    return replace
+
+
+@pytest.mark.parametrize(
+    ("steps", "last"),
+    [
+        ([progress(0, 0)], "0/10 candidates, nothing scored yet, 0:00, ? left"),
+        # Two candidates took 20 s; eight are left.
+        ([progress(0, 0), progress(2, 20)], "2/10 candidates, nothing scored yet, 0:20, 1:20 left"),
+        # A study that is resumed at 100 s: the pace is that of this sitting.
+        (
+            [progress(5, 100), progress(6, 110)],
+            "6/10 candidates, nothing scored yet, 1:50, 0:40 left",
+        ),
+        (
+            [progress(3, 60, total=None, limit_s=100)],
+            "3 candidates, nothing scored yet, 1:00, 0:40 left",
+        ),
+        # Evaluations where they are counted: what was scored before took no time.
+        (
+            [
+                progress(0, 0, total=None, evaluations=10),
+                progress(50, 20, total=None, evaluations=10, evaluated=4),
+            ],
+            "4/10 evaluated, 50 candidates, nothing scored yet, 0:20, 0:30 left",
+        ),
+        # Whichever ends first.
+        (
+            [progress(0, 0, limit_s=50), progress(2, 20, limit_s=50, failed=1)],
+            "2/10 candidates, nothing scored yet, 1 failed, 0:20, 0:30 left",
+        ),
+    ],
+)
+def test_plain_lines_where_there_is_no_terminal(
+    steps: list[Progress], last: str, screen: Callable[[bool], io.StringIO], tmp_path: Path
+) -> None:
+    written = screen(False)
+    with console.Terminal(tmp_path) as terminal:
+        for step in steps:
+            terminal.progressed(step)
+            terminal.progressed(step)  # nothing new, so nothing is printed
+    lines = written.getvalue().splitlines()
+    assert len(lines) == len(steps)
+    assert lines[-1] == last
+
+
+@pytest.mark.parametrize("budget", [{}, {"total": None, "limit_s": 100.0}])
+def test_a_table_that_stays_in_place_on_a_terminal(
+    budget: dict[str, float | None], screen: Callable[[bool], io.StringIO], tmp_path: Path
+) -> None:
+    screen(True)
+    terminal = console.Terminal(tmp_path)
+    drawn = io.StringIO()
+    Console(file=drawn, width=80).print(terminal._table(progress(2, 20, **budget)))
+    assert "2 of 10" in drawn.getvalue() or budget
+    assert "2 of 0 busy" in drawn.getvalue()
+    assert "0:20" in drawn.getvalue()
+
+
+def test_what_was_interrupted_says_how_to_go_on(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "study.json").write_text("{}")
+    with pytest.raises(KeyboardInterrupt), console.Terminal(tmp_path):
+        raise KeyboardInterrupt
+    assert "evomerge resume" in capsys.readouterr().err

@@ -1,0 +1,270 @@
+"""Every built-in optimizer keeps the contract, and the suite notices those that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from evomerge.conformance.optimizers import FLOATS, LAWS, MIXED, ONE, LawBroken, Subject
+from evomerge.optimizers.base import Answer, Fitness, Question, Scores
+from evomerge.optimizers.problem import Problem
+from evomerge.optimizers.random import RandomConfig, RandomSearch
+from evomerge.optimizers.registry import configure, make
+from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
+
+BEGUN: tuple[Gene, ...] = (
+    ChoiceGene(name="method", choices=("linear", "ties", "slerp"), odds=(0.5, 0.2, 0.3)),
+    *(FloatGene(name=f"x{i}", low=0, high=2, start=1.4) for i in range(3)),
+    ChoiceGene(name="sign", choices=("sum", "count"), odds=(0.2, 0.8)),
+)
+"""Genes that say where a search begins."""
+
+SPACES: dict[str, tuple[Gene, ...]] = {
+    "floats": FLOATS,
+    "mixed": MIXED,
+    "one": ONE,
+    "begun": BEGUN,
+}
+
+GENERATIONAL: list[dict[str, Any]] = [
+    {"kind": "cma_es"},
+    {"kind": "cma_es", "restarts": "ipop"},
+    {"kind": "cma_es", "restarts": "bipop", "popsize": 4},
+    {"kind": "cma_es", "discrete": "integer"},
+    {"kind": "cma_es", "discrete": "margin"},
+    {"kind": "cma_es", "discrete": "margin", "covariance": "separable"},
+    {"kind": "cma_es", "discrete": "margin", "restarts": "bipop", "popsize": 4},
+    {"kind": "cma_es", "discrete": "margin", "conditional": True},
+]
+IN_THREAD: dict[str, Any] = {"kind": "nevergrad", "optimizer": "SQP"}
+SOUP: dict[str, Any] = {"kind": "greedy_soup"}
+ONE_SHOT: dict[str, Any] = {"kind": "nevergrad", "optimizer": "ScrHammersleySearch"}
+
+CYCLE: dict[str, Any] = {"kind": "cycle_qd"}
+NICHES: list[dict[str, Any]] = [
+    {"kind": "natural_niches", "mutation": 0.1},
+    {"kind": "natural_niches", "mutation": 0.1, "attraction": False, "split": "none"},
+    {"kind": "natural_niches", "mutation": 0.1, "crossover": "linear", "shift": True},
+    {"kind": "natural_niches", "mutation": 0.1, "crossover": "none", "warm_up": 9},
+    {"kind": "natural_niches", "mutation": 0.1, "angle": "segment", "alpha": 0.5, "archive": 4},
+    {"kind": "genetic_merge", "mutation": 0.1},
+    {"kind": "map_elites", "mutation": 0.1},
+    {"kind": "map_elites", "mutation": 0.1, "draw": "quality", "warm_up": 9},
+    CYCLE,
+]
+MERGES: dict[str, Any] = {"kind": "random_merge"}
+
+# Each with the space that it is always tried on; the others are for `slow`.
+OTHERS: list[tuple[dict[str, Any], str]] = [
+    ({"kind": "nevergrad", "optimizer": "OnePlusOne"}, "mixed"),
+    ({"kind": "nevergrad", "optimizer": "DE"}, "floats"),
+    ({"kind": "nevergrad", "optimizer": "TBPSA"}, "floats"),
+    ({"kind": "nevergrad", "optimizer": "CMA"}, "floats"),
+    ({"kind": "nevergrad", "optimizer": "NgIohTuned"}, "one"),
+    (IN_THREAD, "floats"),
+    (ONE_SHOT, "floats"),
+    ({"kind": "optuna", "sampler": "TPESampler"}, "mixed"),
+    ({"kind": "optuna", "sampler": "TPESampler", "options": {"constant_liar": True}}, "one"),
+    ({"kind": "optuna", "sampler": "NSGAIISampler", "options": {"population_size": 12}}, "mixed"),
+    ({"kind": "optuna", "sampler": "QMCSampler"}, "mixed"),
+    ({"kind": "optuna", "sampler": "RandomSampler"}, "one"),
+    ({"kind": "genetic"}, "mixed"),
+    ({"kind": "random"}, "mixed"),
+    *((options, "mixed") for options in NICHES),
+    (MERGES, "mixed"),
+]
+
+
+def active(genome: Genome) -> list[bool]:
+    """As if the second gene mattered only where the last one has its first value."""
+    return [i != 1 or genome[-1] == "sum" for i in range(len(genome))]
+
+
+def subject(options: dict[str, Any], genes: tuple[Gene, ...], objectives: int = 1) -> Subject:
+    config = configure(options, origin="test")
+    # A local search; one that visits corners alone, of which the first are the best here; and those
+    # that stay between two random points, of which the best may lie there or not.
+    gains = {name_of(IN_THREAD): 0.9, name_of(SOUP): 1.0, name_of(MERGES): 1.0, name_of(CYCLE): 1.0}
+
+    def build(problem: Problem) -> Any:
+        return make(
+            config,
+            problem.genes,
+            seed=problem.seed,
+            objectives=problem.objectives,
+            workers=problem.workers,
+            budget=problem.budget,
+            active=active,
+        )
+
+    return Subject(
+        make=build,
+        genes=genes,
+        objectives=objectives,
+        generational=options in GENERATIONAL,
+        seeded=options not in (IN_THREAD, ONE_SHOT),
+        gain=gains.get(name_of(options), 0.5),
+    )
+
+
+def name_of(options: dict[str, Any]) -> str:
+    return "-".join(str(value) for value in options.values())
+
+
+CASES = [
+    *((options, space, True) for options in GENERATIONAL for space in SPACES),
+    *((options, space, space == always) for options, always in OTHERS for space in SPACES),
+    (SOUP, "floats", True),  # it takes weights alone, and more than one
+]
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize(
+    ("options", "space"),
+    [
+        pytest.param(
+            options,
+            space,
+            id=f"{name_of(options)}-{space}",
+            marks=() if always else pytest.mark.slow,
+        )
+        for options, space, always in CASES
+    ],
+)
+def test_built_in(options: dict[str, Any], space: str, law: str) -> None:
+    LAWS[law](subject(options, SPACES[space]))
+
+
+TWO_OBJECTIVES: list[dict[str, Any]] = [
+    {"kind": "nevergrad", "optimizer": "DE"},
+    {"kind": "nevergrad", "optimizer": "CMA"},
+    {"kind": "optuna", "sampler": "NSGAIISampler", "options": {"population_size": 12}},
+    {"kind": "random"},
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("options", TWO_OBJECTIVES, ids=name_of)
+def test_two_objectives(options: dict[str, Any], law: str) -> None:
+    LAWS[law](subject(options, FLOATS, objectives=2))
+
+
+class Same(RandomSearch):
+    """Keeps the contract; those below break one law of it each."""
+
+
+class RepeatsItself(Same):
+    def ask(self, limit: int) -> list[Question]:
+        first, *rest = super().ask(limit)
+        return [first, *(Question(q.id, first.genome) for q in rest)]
+
+
+class LeavesTheBox(Same):
+    def ask(self, limit: int) -> list[Question]:
+        shifted = [tuple(float(x) + 0.2 for x in q.genome) for q in super().ask(limit)]
+        return [Question(i, genome) for i, genome in enumerate(shifted)]
+
+
+class DrawsFromGlobals(Same):
+    def ask(self, limit: int) -> list[Question]:
+        return [Question(q.id, (np.random.rand(), *q.genome[1:])) for q in super().ask(limit)]
+
+
+class Stalls(Same):
+    def ask(self, limit: int) -> list[Question]:
+        return super().ask(limit) if self._questions.asked < 50 else []
+
+
+class TakesAnything(Same):
+    def tell(self, answers: Sequence[Answer]) -> None:
+        pass
+
+    def observe(
+        self,
+        genome: Genome,
+        fitness: Fitness,
+        examples: Scores | None = None,
+        tasks: Scores | None = None,
+    ) -> None:
+        pass
+
+
+class TellsByHalves(Same):
+    def tell(self, answers: Sequence[Answer]) -> None:
+        for answer in answers:
+            super().tell([answer])
+
+
+class RemembersOrder(Same):
+    """Generations of 20, whose seed is the order in which the answers to the last one came."""
+
+    order = 0
+
+    def ask(self, limit: int) -> list[Question]:
+        limit = min(limit, 20 - self._questions.asked % 20)
+        return [
+            Question(q.id, ((hash((self.order, q.id)) % 1009) / 1009, *q.genome[1:]))
+            for q in super().ask(limit)
+        ]
+
+    def tell(self, answers: Sequence[Answer]) -> None:
+        super().tell(answers)
+        for answer in answers:
+            self.order = hash((self.order, answer.id))
+
+
+class DrawsWhenRecommending(Same):
+    def recommend(self) -> Genome | None:
+        self._questions.ask([])
+        self._questions.asked += 1
+        return None
+
+
+class RecommendsTheTried(Same):
+    def recommend(self) -> Genome | None:
+        return self._genome(0)
+
+
+class DiesOfFailures(Same):
+    def tell(self, answers: Sequence[Answer]) -> None:
+        super().tell(answers)
+        for answer in answers:
+            if answer.fitness is None:
+                raise RuntimeError("no fitness")
+
+
+@pytest.mark.parametrize(
+    ("broken", "law"),
+    [
+        (RepeatsItself, "batching_is_invisible"),
+        (LeavesTheBox, "genomes_are_valid"),
+        (DrawsFromGlobals, "replays"),
+        (DrawsFromGlobals, "globals_are_untouched"),
+        (Stalls, "goes_on_beyond_its_budget"),
+        (TakesAnything, "bad_tells_change_nothing"),
+        (TakesAnything, "observes_before_asking"),
+        (TellsByHalves, "bad_tells_change_nothing"),
+        (RemembersOrder, "order_of_arrival_is_invisible"),
+        (DrawsWhenRecommending, "replays"),
+        (RecommendsTheTried, "recommends_a_genome"),
+        (DiesOfFailures, "failures_are_not_fatal"),
+    ],
+)
+def test_the_suite_notices(broken: type[RandomSearch], law: str) -> None:
+    def build(problem: Problem) -> RandomSearch:
+        return broken(RandomConfig(), problem)
+
+    with pytest.raises((LawBroken, RuntimeError, ValueError)):
+        LAWS[law](Subject(make=build, generational=True))
+
+
+def test_the_suite_notices_a_search_that_learns_nothing() -> None:
+    def build(problem: Problem) -> RandomSearch:
+        return RandomSearch(RandomConfig(), problem)
+
+    with pytest.raises(LawBroken, match="factor"):
+        LAWS["improves"](Subject(make=build, gain=0.02))

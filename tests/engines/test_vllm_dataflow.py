@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import evomerge
+from evomerge.engines.base import DataFlowEngine, Engine, Sampling
+from evomerge.engines.config import EngineConfig
+from evomerge.engines.vllm_dataflow import VllmDataFlow
+from evomerge.errors import SourceError
+from evomerge.recipe.layer_path import Room
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Hop, Stack
+from tests.engines.conformance import PROMPTS, EngineConformance
+from tests.engines.dataflow_conformance import OWN, ROOM, DataFlowConformance, agrees
+from tests.evaluators.conftest import Siblings
+from tests.evaluators.stacks import ByHand, Pool, build_family, route_of, spoken
+from tests.evaluators.tiny import Edited, encode
+
+Start = Callable[..., Any]
+
+
+def starts_vllm(test: Any) -> Any:
+    """vLLM and what it imports warn at import and at start."""
+    for mark in (pytest.mark.vllm, pytest.mark.slow, pytest.mark.filterwarnings("default")):
+        test = mark(test)
+    return test
+
+
+@pytest.fixture(scope="module")
+def one_model(siblings: Siblings, start_vllm: Start) -> Any:
+    """A pool of one model's layers, and the path through them in order."""
+    engine = start_vllm(siblings.one, Room(layers=2, hops=3))
+    engine.route(OWN)
+    return engine
+
+
+@pytest.fixture(scope="module")
+def two_models(siblings: Siblings, start_vllm: Start) -> Any:
+    return start_vllm(siblings.one, ROOM)
+
+
+@starts_vllm
+class TestAsAnyEngine(EngineConformance):
+    @pytest.fixture
+    def engine(self, one_model: DataFlowEngine) -> Engine:
+        return one_model
+
+
+@starts_vllm
+class TestDataFlow(DataFlowConformance):
+    random_paths = 24
+
+    @pytest.fixture
+    def engine(self, two_models: DataFlowEngine) -> DataFlowEngine:
+        return two_models
+
+    def test_the_identity_path_is_the_stock_model(
+        self, engine: DataFlowEngine, vllm_engine: Engine, siblings: Siblings
+    ) -> None:
+        engine.route(OWN)
+        vllm_engine.load(Edited(siblings.one))
+        prompts = encode(engine.tokenizer, *PROMPTS)
+        samplings = [Sampling(max_new_tokens=24)] * len(prompts)
+        assert engine.generate(prompts, samplings) == vllm_engine.generate(prompts, samplings)
+        pairs = [(prompt, [5, 6, 7]) for prompt in prompts]
+        for one, other in zip(engine.logprobs(pairs), vllm_engine.logprobs(pairs), strict=True):
+            assert one.total == pytest.approx(other.total, abs=1e-4)
+
+
+@starts_vllm
+def test_the_identity_path_is_the_stock_model_in_bfloat16(
+    siblings: Siblings, start_vllm: Start
+) -> None:
+    pairs = [([1, 2, 3, 4], [5, 6, 7]), ([9] * 30, [8, 2])]
+    stock = start_vllm(siblings.one, dtype="bfloat16")
+    engine = start_vllm(siblings.one, Room(layers=2, hops=2), dtype="bfloat16")
+    engine.load(Edited(siblings.one))
+    engine.route(OWN)
+    for one, other in zip(stock.logprobs(pairs), engine.logprobs(pairs), strict=True):
+        assert one.total == pytest.approx(other.total, rel=0.01)
+
+
+@starts_vllm
+@pytest.mark.parametrize(
+    ("family", "keys"),
+    [
+        ("gemma", {"hidden_activation": "gelu_pytorch_tanh"}),
+        ("mistral", {}),
+        ("qwen2", {}),
+        ("qwen3", {}),
+    ],
+)
+def test_families(
+    family: str, keys: dict[str, Any], siblings: Siblings, start_vllm: Start, tmp_path: Path
+) -> None:
+    folders = [
+        build_family(tmp_path / str(seed), family, like=siblings.one, seed=seed, **keys)
+        for seed in (3, 4)
+    ]
+    by_hand = ByHand(folders)
+    engine = start_vllm(folders[0], Room(layers=6, hops=5))
+    engine.load(Pool(folders))
+    agrees(engine, by_hand, route_of((0, 1, 2)))
+    agrees(engine, by_hand, route_of((0, 3, 3, 2, 5), (1, 0.8, 1, 1.2, 0.9)))
+    agrees(engine, by_hand, route_of((3, 5, 1), (0.9, 0.8, 1.3), "mlp_output"))
+
+
+@starts_vllm
+def test_an_exported_stack_is_a_model_like_any_other(
+    siblings: Siblings, start_vllm: Start, tmp_path: Path
+) -> None:
+    route = route_of((1, 0, 0, 1), (1, 0.8, 1, 1.1))
+    hops = [Hop(of="a", layer=n, scale=s) for n, s in zip(route.layers, route.scales, strict=True)]
+    inputs = {"a": Source(model=str(siblings.one))}
+    evomerge.merge(Stack(inputs=inputs, embedding="a", head="a", hops=(*hops,)), tmp_path / "m")
+    by_hand = ByHand([siblings.one])
+    engine = start_vllm(tmp_path / "m")
+    context, rest = encode(engine.tokenizer, *PROMPTS[:2])
+    (score,) = engine.logprobs([(context, rest)])
+    assert score.total == pytest.approx(by_hand.logprob(route, context, rest), abs=5e-4)
+    (found,) = engine.generate([context], [Sampling(max_new_tokens=9)])
+    assert found.text == spoken(by_hand.continuation(route, context, 9), engine.tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("keys", "law"),
+    [
+        ({"model_type": "phi3", "pad_token_id": None}, "phi3"),
+        ({"model_type": "mistral", "sliding_window": 64}, "sliding windows"),
+        ({"model_type": "gemma2"}, "gemma2"),
+    ],
+)
+def test_what_cannot_be_stacked_is_refused_before_anything_starts(
+    keys: dict[str, Any], law: str, siblings: Siblings, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(siblings.one, tmp_path / "model")
+    about = json.loads((folder / "config.json").read_text()) | keys
+    (folder / "config.json").write_text(json.dumps(about))
+    with pytest.raises(SourceError, match=law):
+        VllmDataFlow(EngineConfig(kind="vllm"), folder, Room(layers=4, hops=4))

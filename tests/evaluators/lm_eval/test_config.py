@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evomerge.errors import ConfigError
+from evomerge.evaluators.lm_eval.config import Documents, LmEvalConfig, read
+from tests.evaluators.task_folder import choice_task, evaluator, sum_task, write_task
+
+SUMS = {"sums": {"metric": "exact_match", "filter": "answer", "weight": 1.0}}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "tasks").mkdir()
+    sum_task(tmp_path / "tasks")
+    choice_task(tmp_path / "tasks")
+    return tmp_path
+
+
+def load(folder: Path, data: Any) -> LmEvalConfig:
+    return read(data, folder=folder, origin="job.yaml")
+
+
+def refusal(folder: Path, data: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(folder, data)
+    message = str(caught.value)
+    assert message.startswith("job.yaml: ")
+    assert "\n" not in message
+    return message
+
+
+def test_reads_and_resolves(folder: Path) -> None:
+    config = load(folder, evaluator(SUMS | {"colours": {"metric": "acc"}}))
+    assert config.include_path == str(folder / "tasks")
+    assert config.weights == {"sums": 1.0}
+    assert config.tasks_of("search") == ["sums"]
+    assert config.tasks_of("holdout") == ["sums", "colours"]
+    assert config.splits_of("sums").search == Documents(split="search")
+
+
+def test_crosses_processes_and_files(folder: Path) -> None:
+    config = load(folder, evaluator(SUMS))
+    assert pickle.loads(pickle.dumps(config)) == config
+    again = load(Path("/"), json.loads(json.dumps(config.model_dump(mode="json"))))
+    assert again == config
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"task": SUMS}, "unknown key 'task'; did you mean 'tasks'?"),
+        ({"tasks": {}}, "at least one task needs a weight > 0"),
+        ({"tasks": {"sums": {"metric": "exact_match"}}}, "at least one task needs a weight > 0"),
+        (
+            {"tasks": {"sums": {"metric": "exact_match", "weight": -1}}},
+            "weight: input should be gr",
+        ),
+        (
+            {"tasks": {"sums": {"metric": "exact_match", "weight": float("nan")}}},
+            "tasks.sums.weight: input should be a finite number",
+        ),
+        (
+            {"tasks": {"sum": {"metric": "acc", "weight": 1}}},
+            "unknown task 'sum'; did you mean 'sums'",
+        ),
+        (
+            {"tasks": {"sums": {"metric": "exact", "filter": "answer", "weight": 1}}},
+            "task 'sums': unknown metric 'exact'; did you mean 'exact_match'?",
+        ),
+        (
+            {"tasks": {"sums": {"metric": "exact_match", "filter": "anser", "weight": 1}}},
+            "task 'sums': unknown filter 'anser'; did you mean 'answer'?",
+        ),
+        (
+            {"splits": {"search": "serch", "holdout": "holdout"}},
+            "task 'sums': unknown search split 'serch'; did you mean 'search'?",
+        ),
+        ({"splits": {"search": "search"}}, "the key 'splits.holdout' is missing"),
+        ({"splits": None}, "task 'sums' has no splits"),
+        ({"include_path": "task"}, "is not a folder"),
+        ({"limits": {"search": 0}}, "limits.search: input should be greater than or equal to 1"),
+    ],
+)
+def test_refuses_in_one_sentence(folder: Path, change: dict[str, Any], sentence: str) -> None:
+    assert sentence in refusal(folder, evaluator(SUMS) | change)
+
+
+@pytest.mark.parametrize(
+    ("search", "holdout", "overlap"),
+    [
+        ("holdout", "holdout", True),
+        ({"split": "holdout", "end": 3}, {"split": "holdout", "first": 3}, False),
+        ({"split": "holdout", "end": 4}, {"split": "holdout", "first": 3}, True),
+        ({"split": "holdout", "first": 2, "end": 4}, "holdout", True),
+        ({"split": "holdout", "first": 4}, {"split": "holdout", "first": 1, "end": 4}, False),
+        ({"split": "search", "end": 4}, {"split": "holdout", "end": 4}, False),
+    ],
+)
+def test_search_and_holdout_share_no_document(
+    folder: Path, search: Any, holdout: Any, overlap: bool
+) -> None:
+    data = evaluator(SUMS, splits={"search": search, "holdout": holdout})
+    if overlap:
+        assert "search" in refusal(folder, data)
+        assert "overlap" in refusal(folder, data)
+    else:
+        load(folder, data)
+
+
+def test_validation_may_not_meet_the_holdout(folder: Path) -> None:
+    splits = {"search": "search", "validation": "holdout", "holdout": "holdout"}
+    assert "validation (all of 'holdout') and holdout" in refusal(
+        folder, evaluator(SUMS, splits=splits)
+    )
+
+
+def test_equal_rows_in_two_splits_are_named(folder: Path) -> None:
+    files = {split: folder / f"tasks/data/sums/{split}.jsonl" for split in ("search", "holdout")}
+    lines = files["search"].read_text().splitlines()
+    shuffled = json.dumps(dict(reversed(json.loads(lines[1]).items())))
+    with files["holdout"].open("a") as holdout:
+        holdout.write(shuffled + "\n")
+    message = refusal(folder, evaluator(SUMS))
+    assert "holdout.jsonl:7 (holdout) equals search.jsonl:2 (search)" in message
+
+
+def test_equal_rows_in_two_ranges_of_a_split_are_named(folder: Path) -> None:
+    rows = [{"q": str(n % 4), "a": "1"} for n in range(6)]
+    keys = {"doc_to_text": "{{q}}", "doc_to_target": "{{a}}", "output_type": "generate_until"}
+    write_task(folder / "tasks", "one", {"all": rows}, **keys)
+    tasks = {"one": {"metric": "exact_match", "weight": 1}}
+    ranges = {"search": {"split": "all", "end": 4}, "holdout": {"split": "all", "first": 4}}
+    message = refusal(folder, evaluator(tasks, splits=ranges))
+    assert "all.jsonl:5 (holdout) equals all.jsonl:1 (search)" in message
+
+
+def test_a_row_may_stand_twice_in_one_split(folder: Path) -> None:
+    file = folder / "tasks/data/sums/search.jsonl"
+    file.write_text(file.read_text() * 2)
+    load(folder, evaluator(SUMS))
+
+
+def test_a_benchmarks_test_split_is_no_search_split(folder: Path) -> None:
+    hub = {"doc_to_text": "{{q}}", "dataset_path": "somebody/benchmark", "dataset_kwargs": None}
+    write_task(folder / "tasks", "hub", {}, **hub)
+    tasks = {"hub": {"metric": "exact_match", "weight": 1}}
+    data = evaluator(tasks, splits={"search": "test", "holdout": "train"})
+    assert "allow_test_split" in refusal(folder, data)
+    load(folder, data | {"allow_test_split": True})
+
+
+@pytest.mark.parametrize(
+    ("keys", "shots", "leaks"),
+    [
+        ({}, 2, True),
+        ({"fewshot_split": "holdout"}, 2, True),
+        ({"fewshot_split": "holdout"}, 0, False),
+        ({"fewshot_split": "validation"}, 2, False),
+        ({"fewshot_split": "holdout", "num_fewshot": 1}, None, True),
+        ({"fewshot_config": {"samples": [{"question": "1 + 1?", "answer": "2"}]}}, 1, False),
+    ],
+)
+def test_few_shot_examples_do_not_come_from_the_holdout(
+    folder: Path, keys: dict[str, Any], shots: int | None, leaks: bool
+) -> None:
+    sum_task(folder / "tasks", **keys)
+    data = evaluator(SUMS, num_fewshot=shots)
+    if leaks:
+        assert "few-shot examples would come from" in refusal(folder, data)
+    else:
+        load(folder, data)
+
+
+@pytest.mark.slow
+def test_lm_evals_own_catalog() -> None:
+    tasks = {"gsm8k": {"metric": "exact_match", "filter": "flexible-extract", "weight": 1}}
+    splits = {"search": {"split": "train", "end": 100}, "holdout": "test"}
+    data = evaluator(tasks, include_path=None, splits=splits)
+    load(Path(), data)
+    data["tasks"] = {"gsm8q": tasks["gsm8k"]}
+    assert "unknown task 'gsm8q'; did you mean 'gsm8k'?" in refusal(Path(), data)
+
+
+def test_digest_covers_what_a_score_depends_on(folder: Path, tmp_path_factory: Any) -> None:
+    digests = [load(folder, evaluator(SUMS)).digest()]
+    assert load(folder, evaluator(SUMS, description="said differently")).digest() == digests[0]
+    moved = tmp_path_factory.mktemp("moved") / "elsewhere"
+    folder.rename(moved)
+    assert load(moved, evaluator(SUMS)).digest() == digests[0]
+
+    digests.append(load(moved, evaluator(SUMS, limits={"search": 3})).digest())
+    data = moved / "tasks/data/sums/validation.jsonl"
+    data.write_text(data.read_text().replace("What is", "How much is"))
+    digests.append(load(moved, evaluator(SUMS)).digest())
+    task = moved / "tasks/sums.yaml"
+    task.write_text(task.read_text().replace("max_gen_toks: 6", "max_gen_toks: 7"))
+    digests.append(load(moved, evaluator(SUMS)).digest())
+    other = moved / "tasks/colours.yaml"
+    other.write_text(other.read_text() + "num_fewshot: 1\n")
+    assert load(moved, evaluator(SUMS)).digest() == digests[-1]
+    assert len({*digests}) == 4
+
+
+def test_included_keys_and_functions_are_part_of_a_task(folder: Path) -> None:
+    tasks = folder / "tasks"
+    (tasks / "base").write_text((tasks / "sums.yaml").read_text())
+    (tasks / "words.py").write_text("def clean(docs):\n    return docs\n")
+    (tasks / "more.yaml").write_text(
+        "include: base\ntask: more\nprocess_docs: !function words.clean\n"
+    )
+    data = evaluator({"more": SUMS["sums"]})
+    before = load(folder, data).digest()
+    (tasks / "words.py").write_text("def clean(docs):\n    return docs.select([0])\n")
+    assert load(folder, data).digest() != before
+
+
+def test_the_driver_needs_neither_torch_nor_lm_eval() -> None:
+    code = (
+        "import sys, evomerge.evaluators.lm_eval.config, evomerge.engines.config, "
+        "evomerge.engines.factory\n"
+        "sys.exit(bool({'torch', 'lm_eval', 'vllm', 'transformers'} & sys.modules.keys()))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

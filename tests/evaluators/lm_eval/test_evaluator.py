@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from transformers import AutoTokenizer
+
+from evomerge.engines.base import Engine, LogProb
+from evomerge.errors import CandidateError, ConfigError
+from evomerge.evaluators.base import Report
+from evomerge.evaluators.lm_eval.config import read
+from evomerge.evaluators.lm_eval.evaluator import LmEvalEvaluator
+from tests.evaluators.conftest import Siblings
+from tests.evaluators.scripted import ScriptedEngine
+from tests.evaluators.task_folder import (
+    SPLITS,
+    choice_task,
+    evaluator,
+    rolling_task,
+    sum_task,
+    write_task,
+)
+from tests.evaluators.tiny import Edited, Reference, encode
+
+SUMS = {"sums": {"metric": "exact_match", "filter": "answer", "weight": 1.0}}
+
+
+@pytest.fixture(scope="module")
+def tokenizer(siblings: Siblings) -> Any:
+    return AutoTokenizer.from_pretrained(siblings.one)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "tasks").mkdir()
+    sum_task(tmp_path / "tasks")
+    return tmp_path
+
+
+def build(folder: Path, data: dict[str, Any]) -> LmEvalEvaluator:
+    return LmEvalEvaluator(read(data, folder=folder, origin="evaluator.yaml"))
+
+
+def add(prompt: str) -> str:
+    """Right, except about sums from 21 on, and cut off in the middle of one."""
+    a, b = (int(number) for number in re.findall(r"\d+", prompt)[-2:])
+    if a == 12:
+        return ""
+    return f"{a} + {b} = {a + b + (a > 21)}.0"
+
+
+def test_scores_example_by_example(folder: Path, tokenizer: Any) -> None:
+    engine = ScriptedEngine(tokenizer, add)
+    suite = build(folder, evaluator(SUMS))
+    report = suite.evaluate(engine, "holdout")
+    assert list(report.tasks["sums"].examples) == [1, 1, 0, 0, 0, 0]
+    assert report.tasks["sums"].value == pytest.approx(1 / 3)
+    assert report.tasks["sums"].higher_is_better
+    assert report.truncated == 0
+    assert report.seconds["evaluate"] > 0
+    assert engine.prompts[0] == "What is 20 + 1?"
+    assert engine.samplings[0].max_new_tokens == 6
+    assert engine.samplings[0].stop == ("\n\n",)
+
+    report = suite.evaluate(engine, "validation")
+    assert list(report.tasks["sums"].examples) == [1, 1, 0, 1, 1, 1]
+    assert report.truncated == pytest.approx(1 / 6)
+
+
+def test_asks_the_same_again(folder: Path, tokenizer: Any) -> None:
+    engine = ScriptedEngine(tokenizer, add)
+    suite = build(folder, evaluator(SUMS))
+    first, second = (suite.evaluate(engine, "search") for _ in range(2))
+    assert first.tasks == second.tasks
+    assert engine.prompts[:6] == engine.prompts[6:]
+
+
+def test_search_asks_only_what_counts(folder: Path, tokenizer: Any) -> None:
+    sum_task(folder / "tasks", "more")
+    suite = build(folder, evaluator(SUMS | {"more": {**SUMS["sums"], "weight": 0.0}}))
+    engine = ScriptedEngine(tokenizer, add)
+    assert suite.evaluate(engine, "search").tasks.keys() == {"sums"}
+    assert suite.evaluate(engine, "holdout").tasks.keys() == {"sums", "more"}
+
+
+def test_ranges_and_limits_choose_documents(folder: Path, tokenizer: Any) -> None:
+    splits = {
+        "search": {"split": "holdout", "first": 1, "end": 5},
+        "holdout": {"split": "holdout", "first": 5},
+    }
+
+    def asked(split: Any, **keys: Any) -> list[str]:
+        engine = ScriptedEngine(tokenizer, add)
+        build(folder, evaluator(SUMS, splits=splits, **keys)).evaluate(engine, split)
+        return [prompt.split()[2] for prompt in engine.prompts]
+
+    assert asked("search") == ["21", "22", "23", "24"]
+    assert asked("holdout") == ["25"]
+    assert asked("search", limits={"search": 9}) == ["21", "22", "23", "24"]
+    samples = {tuple(asked("search", limits={"search": 2}, seed=seed)) for seed in range(8)}
+    assert len(samples) > 1
+    assert all(sample == tuple(sorted(sample)) for sample in samples)
+    assert all(len({*sample} & {"21", "22", "23", "24"}) == 2 for sample in samples)
+    assert asked("search", limits={"search": 2}) == asked("search", limits={"search": 2})
+
+    splits["search"]["end"], splits["holdout"]["first"] = 5, 9
+    with pytest.raises(ConfigError, match="but there are 6"):
+        asked("holdout")
+
+
+def test_chat_template_system_and_examples(folder: Path, tokenizer: Any) -> None:
+    sum_task(folder / "tasks", fewshot_split="validation")
+    engine = ScriptedEngine(tokenizer, add)
+    suite = build(
+        folder,
+        evaluator(SUMS, chat_template=True, system_instruction="Be brief.", num_fewshot=1),
+    )
+    suite.evaluate(engine, "search")
+    expected = (
+        r"<\|im_start\|>system\nBe brief\.<\|im_end\|>\n"
+        r"<\|im_start\|>user\nWhat is 1\d \+ \d\?<\|im_end\|>\n"
+        r"<\|im_start\|>assistant\n1\d<\|im_end\|>\n"
+        r"<\|im_start\|>user\nWhat is 0 \+ 1\?<\|im_end\|>\n<\|im_start\|>assistant\n"
+    )
+    assert re.fullmatch(expected, engine.prompts[0])
+
+
+def test_long_prompts_lose_their_beginning(folder: Path, tokenizer: Any) -> None:
+    engine = ScriptedEngine(tokenizer, lambda _: "1")
+    engine.max_length = 6 + 9
+    build(folder, evaluator(SUMS)).evaluate(engine, "search")
+    assert engine.prompts[0] == "is 0 + 1?"
+    engine.max_length = 6
+    with pytest.raises(ConfigError, match="generates 6 tokens, but the engine takes 6"):
+        build(folder, evaluator(SUMS)).evaluate(engine, "search")
+
+
+def test_repeats_differ_by_seed(folder: Path, tokenizer: Any) -> None:
+    sum_task(
+        folder / "tasks",
+        repeats=3,
+        generation={"do_sample": True, "temperature": 0.7, "max_new_tokens": 5},
+    )
+    engine = ScriptedEngine(tokenizer, add)
+    build(folder, evaluator(SUMS)).evaluate(engine, "search")
+    assert [sampling.seed for sampling in engine.samplings[:6]] == [0, 1, 2, 0, 1, 2]
+    assert engine.samplings[0].temperature == 0.7
+    assert engine.samplings[0].max_new_tokens == 5
+
+
+def test_what_engines_lack_is_refused(folder: Path, tokenizer: Any) -> None:
+    sum_task(folder / "tasks", generation={"num_beams": 4, "until": []})
+    with pytest.raises(ConfigError, match="generation_kwargs has 'num_beams'"):
+        build(folder, evaluator(SUMS)).evaluate(ScriptedEngine(tokenizer), "search")
+
+
+def test_a_score_that_is_not_finite_is_the_candidates_fault(folder: Path, tokenizer: Any) -> None:
+    rolling_task(folder / "tasks")
+    engine = ScriptedEngine(tokenizer)
+    engine.score = LogProb(-math.inf, False)
+    tasks = {"prose": {"metric": "bits_per_byte", "weight": 1}}
+    with pytest.raises(CandidateError, match="'prose': bits_per_byte is not finite"):
+        build(folder, evaluator(tasks)).evaluate(engine, "search")
+
+
+def test_the_shipped_tasks_are_solved_by_who_knows_the_answers(tokenizer: Any) -> None:
+    folder = Path(__file__).parents[3] / "evaluators" / "json_math"
+    rows = [
+        (path.parent.name, json.loads(line))
+        for path in sorted((folder / "data").rglob("*.jsonl"))
+        for line in path.read_text().splitlines()
+    ]
+    answers = {
+        row["question"]: row["answer"] if kind in ("math", "spell") else json.dumps(row)
+        for kind, row in rows
+    }
+
+    def know(prompt: str) -> str:
+        return str(answers[prompt.split("<|im_start|>user\n")[1].split("<|im_end|>")[0]])
+
+    data = yaml.safe_load((folder / "evaluator.yaml").read_text())
+    data["limits"] = dict.fromkeys(SPLITS, 40)
+    suite = build(folder, data)
+    for split in SPLITS:
+        report = suite.evaluate(ScriptedEngine(tokenizer, know), split)  # type: ignore[arg-type]
+        assert {score.value for score in report.tasks.values()} == {1.0}
+        ignorant = suite.evaluate(ScriptedEngine(tokenizer, lambda _: "none"), split)  # type: ignore[arg-type]
+        assert {score.value for score in ignorant.tasks.values()} == {0.0}
+
+
+@pytest.fixture
+def real(tmp_path: Path, references: tuple[Reference, Reference]) -> LmEvalEvaluator:
+    """One task of each kind; of the generated answers every other is right."""
+    tasks = tmp_path / "tasks"
+    tasks.mkdir()
+    choice_task(tasks)
+    rolling_task(tasks)
+    rows = {}
+    for split in SPLITS:
+        prompts = [f"{split} {'word ' * n}{n}" for n in range(6)]
+        said = [
+            references[0].text(references[0].continuation(tokens, 8))
+            for tokens in encode(references[0].tokenizer, *prompts)
+        ]
+        rows[split] = [
+            {"prompt": prompt, "answer": " ".join(text.split()) if n % 2 else "no", "n": n}
+            for n, (prompt, text) in enumerate(zip(prompts, said, strict=True))
+        ]
+    write_task(
+        tasks,
+        "echo",
+        rows,
+        output_type="generate_until",
+        doc_to_text="{{prompt}}",
+        doc_to_target="{{answer}}",
+        generation_kwargs={"do_sample": False, "max_gen_toks": 8, "until": ["\n\n"]},
+        filter_list=[
+            {
+                "name": "answer",
+                "filter": [{"function": "evomerge_text"}, {"function": "take_first"}],
+            }
+        ],
+        metric_list=[{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
+    )
+    counted = {
+        "echo": {"metric": "exact_match", "filter": "answer", "weight": 1.0},
+        "colours": {"metric": "acc_norm", "weight": 1.0},
+        "prose": {"metric": "bits_per_byte", "weight": 1.0},
+    }
+    return build(tmp_path, evaluator(counted))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_scores_are_lm_evals_own(
+    real: LmEvalEvaluator,
+    transformers_engine: Engine,
+    siblings: Siblings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from lm_eval import simple_evaluate
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
+
+    monkeypatch.chdir(tmp_path / "tasks")  # lm-eval looks there for relative data files
+    transformers_engine.load(Edited(siblings.one))
+    ours = real.evaluate(transformers_engine, "holdout")
+    theirs = simple_evaluate(
+        model=HFLM(pretrained=str(siblings.one), dtype="float32", device="cpu", batch_size=4),
+        tasks=["echo", "colours", "prose"],
+        task_manager=TaskManager(include_path=str(tmp_path / "tasks"), include_defaults=False),
+        log_samples=True,
+        bootstrap_iters=0,
+    )
+    for task, filter_, metric in (
+        ("echo", "answer", "exact_match"),
+        ("colours", "none", "acc_norm"),
+        ("prose", "none", "bits_per_byte"),
+    ):
+        score = ours.tasks[task]
+        assert score.value == pytest.approx(
+            theirs["results"][task][f"{metric},{filter_}"], abs=1e-5
+        )
+        if metric != "bits_per_byte":
+            samples = sorted(theirs["samples"][task], key=lambda sample: sample["doc_id"])
+            assert score.examples == tuple(sample[metric] for sample in samples)
+    assert sum(ours.tasks["echo"].examples) == 3
+    assert not ours.tasks["prose"].higher_is_better
+    assert len(ours.tasks["prose"].examples) == 4
+
+
+def test_candidates_do_not_see_each_other(
+    real: LmEvalEvaluator, transformers_engine: Engine, siblings: Siblings
+) -> None:
+    reports = []
+    for folder in (siblings.one, siblings.other, siblings.one):
+        transformers_engine.load(Edited(folder))
+        reports.append(real.evaluate(transformers_engine, "holdout"))
+    assert reports[0].tasks == reports[2].tasks
+    assert reports[0].tasks != reports[1].tasks
+
+
+@pytest.mark.vllm
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_both_engines_give_the_same_report(
+    real: LmEvalEvaluator, vllm_engine: Engine, transformers_engine: Engine, siblings: Siblings
+) -> None:
+    for folder in siblings:
+        reports: list[Report] = []
+        for engine in (transformers_engine, vllm_engine):
+            engine.load(Edited(folder))
+            reports.append(real.evaluate(engine, "holdout"))
+        for name, score in reports[0].tasks.items():
+            assert reports[1].tasks[name].value == pytest.approx(score.value, abs=1e-4)
+            assert reports[1].tasks[name].examples == pytest.approx(score.examples, abs=1e-3)
+        assert reports[0].truncated == reports[1].truncated

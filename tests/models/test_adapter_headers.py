@@ -1,0 +1,48 @@
+"""What an adapter's headers say, and adapters that are refused by them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from evomerge.errors import SourceError
+from evomerge.models.adapter_headers import FactorInfo, read_adapter_inventory
+from tests.merging.conftest import write_adapter
+
+Q = "model.layers.1.self_attn.q_proj"
+
+
+def test_ranks_and_scales_by_weight(tmp_path: Path) -> None:
+    factors = {
+        Q: (torch.ones(2, 8), torch.ones(6, 2)),
+        "other": (torch.ones(4, 8), torch.ones(3, 4)),
+    }
+    patterns = {"q_proj": 6}
+    folder = write_adapter(tmp_path / "a", factors, alpha_pattern=patterns, lora_alpha=4)
+    found = read_adapter_inventory(folder).changes
+    assert list(found) == [f"{Q}.weight", "other.weight"]
+    keys = (f"base_model.model.{Q}.lora_A.weight", f"base_model.model.{Q}.lora_B.weight")
+    assert found[f"{Q}.weight"] == FactorInfo(*keys, rank=2, scale=3.0, shape=(6, 8))
+    assert found["other.weight"].scale == 1.0
+
+
+def test_factors_that_do_not_fit(tmp_path: Path) -> None:
+    odd = {Q: (torch.ones(2, 8), torch.ones(6, 3))}
+    with pytest.raises(SourceError, match=f"the factors of '{Q}' do not fit each other"):
+        read_adapter_inventory(write_adapter(tmp_path / "odd", odd))
+    convolution = {Q: (torch.ones(2, 8, 3, 3), torch.ones(6, 2, 1, 1))}
+    with pytest.raises(SourceError, match="do not fit each other"):
+        read_adapter_inventory(write_adapter(tmp_path / "convolution", convolution))
+
+
+def test_a_configuration_without_alpha(tmp_path: Path) -> None:
+    factors = {Q: (torch.ones(2, 8), torch.ones(6, 2))}
+    with pytest.raises(SourceError, match="lora_alpha is None, not a number"):
+        read_adapter_inventory(write_adapter(tmp_path / "a", factors, lora_alpha=None))
+
+
+def test_a_folder_that_is_no_adapter(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"no adapter_config\.json"):
+        read_adapter_inventory(tmp_path)

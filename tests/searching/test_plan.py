@@ -1,0 +1,341 @@
+"""From a job to what it names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from evomerge import api
+from evomerge.config import Job, read_job
+from evomerge.engines.config import EngineConfig
+from evomerge.engines.weights import checkpoint_shapes
+from evomerge.errors import UserError
+from evomerge.merging.weights import MergedWeights
+from evomerge.models.flat import flattened
+from evomerge.models.inventory import read_inventory
+from evomerge.recipe.digest import plain
+from evomerge.recipe.layer_path import Room
+from evomerge.recipe.segments import Table, cross
+from evomerge.recipe.selector import Selector
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Hop, Merge, Stack
+from evomerge.search_spaces.base import named
+from evomerge.search_spaces.segments import SegmentsSpace
+from evomerge.searching import plan
+from tests.commands.test_main import Place
+from tests.merging.conftest import tiny_tensors, write_model
+from tests.merging.dialects import Dialects
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path / "here")
+
+
+def recipe(place: Place, **weights: float) -> dict[str, Any]:
+    models = place.folder / "models"
+    return {
+        "kind": "merge",
+        "method": "ties",
+        "base": "base",
+        "inputs": {name: {"model": str(models / name)} for name in ("base", "json", "math")},
+        "rules": [{"where": {}} | {n: {"weight": w, "density": 0.5} for n, w in weights.items()}],
+    }
+
+
+def test_known_recipes_are_tried_first_whether_in_a_file_or_written_out(place: Place) -> None:
+    (place.folder / "best.yaml").write_text(yaml.safe_dump(recipe(place, json=0.5, math=0.75)))
+    place.job["warm_start"] = {
+        "landmarks": False,
+        "recipes": ["best.yaml", recipe(place, json=0.25, math=1.0)],
+        "genomes": [{"json.weight": 1, "math.weight": 0, "json.density": 1, "math.density": 1}],
+    }
+    place.write()
+    job = read_job(place.folder / "job.yaml")
+    marks = {label: named(plan.space(job), g) for label, g in plan.landmarks(job).items()}
+    assert list(marks) == ["genome:0", "recipe:0", "recipe:1"]
+    assert marks["recipe:0"]["math.weight"] == pytest.approx(0.75)
+    assert marks["recipe:1"]["json.weight"] == pytest.approx(0.25)
+    again = type(job).model_validate_json(json.dumps(job.model_dump(mode="json")))
+    assert again == job
+
+
+def test_the_winner_is_compared_with_every_parent_and_the_plain_merges(place: Place) -> None:
+    place.write()
+    job = read_job(place.folder / "job.yaml")
+    found = plan.baselines(job)
+    assert list(found) == ["json", "math", "uniform merge", "task arithmetic"]
+    assert isinstance(found["json"], Source)
+    place.job["space"]["parents"] = ["math"]
+    place.write()
+    found = plan.baselines(read_job(place.folder / "job.yaml"))
+    assert list(found) == ["math", "uniform merge", "task arithmetic"]
+
+
+@pytest.fixture
+def flow(place: Place) -> Place:
+    """A job over data flow: from json, through math, and through a recipe over both."""
+    place.job["space"] = {"kind": "dataflow", "inputs": ["json", "math"], "repetitions": 2}
+    place.job["optimizer"] = {"kind": "random"}
+    return place
+
+
+def flowing(place: Place) -> Job:
+    place.write()
+    job = read_job(place.folder / "job.yaml")
+    assert plan.check(job) == []
+    return job
+
+
+def test_data_flow_starts_from_its_first_input(flow: Place) -> None:
+    job = flowing(flow)
+    layers = read_inventory(flow.folder / "models" / "json").layers
+    assert plan.skeleton(job) == job.sources["json"]
+    assert plan.room(job) == Room(layers=2 * layers, hops=4 * layers + 2)
+    assert len(plan.space(job).genes) == 4 * layers
+    assert plan.cost(job)["genes"] == 4 * layers
+    assert list(plan.landmarks(job)) == [
+        "input:json",
+        "input:math",
+        "halves:json+math",
+        "halves:math+json",
+    ]
+    assert list(plan.baselines(job)) == [
+        "json",
+        "math",
+        "uniform merge",
+        "halves, json below math",
+        "halves, math below json",
+    ]
+    for label, one in plan.baselines(job).items():
+        plan.check_recipe(one, label)
+
+
+def test_inputs_that_are_deeper_than_any_path_have_room(flow: Place) -> None:
+    flow.job["space"]["max_hops"] = 2
+    layers = read_inventory(flow.folder / "models" / "json").layers
+    assert plan.room(flowing(flow)) == Room(layers=2 * layers, hops=max(layers, 2))
+    assert layers > 1
+
+
+def test_weights_are_merged_where_no_layers_are_routed(place: Place) -> None:
+    place.write()
+    assert plan.room(read_job(place.folder / "job.yaml")) is None
+
+
+def test_data_flow_over_a_recipe_in_a_file_or_written_out(flow: Place) -> None:
+    (flow.folder / "best.yaml").write_text(yaml.safe_dump(recipe(flow, json=0.5, math=0.75)))
+    flow.job["space"] |= {
+        "inputs": ["file", "here", "math"],
+        "recipes": {"file": "best.yaml", "here": recipe(flow, json=1.0, math=0.25)},
+    }
+    job = flowing(flow)
+    assert plan.skeleton(job).model == str(flow.folder / "models" / "base")
+    one = plan.space(job).recipe(plan.landmarks(job)["input:here"])
+    assert isinstance(one, Stack)
+    assert isinstance(one.inputs["file"], Merge)
+    again = type(job).model_validate_json(json.dumps(job.model_dump(mode="json")))
+    assert again == job
+
+
+def test_a_recipe_needs_room_for_the_layers_that_run(flow: Place) -> None:
+    hops = (Hop(of="a", layer=0), Hop(of="a", layer=1), Hop(of="a", layer=0))
+    source = Source(model=str(flow.folder / "models" / "json"))
+    one = Stack(inputs={"a": source}, embedding="a", head="a", hops=hops)
+    assert plan.room_for(one, "r.yaml") == Room(layers=2, hops=3)
+    assert plan.room_for(source, "r.yaml") is None
+
+
+def test_an_optimizer_that_cannot_do_the_search_is_refused_before_it_begins(flow: Place) -> None:
+    flow.job["objective"] = {"also": ["layers"]}
+    flow.job["optimizer"] = {"kind": "cma_es"}
+    assert "this search has 2" in said(flow)
+    flow.job["optimizer"] = {"kind": "optuna", "sampler": "NSGAIISampler"}
+    assert plan.objective(flowing(flow)).names == ("fitness", "layers")
+
+
+@pytest.mark.parametrize(
+    ("config", "law"),
+    [
+        ({"model_type": "gpt2"}, "cannot be routed, only of gemma, llama"),
+        ({"rope_theta": 12.5}, "the stack's inputs differ in rotary settings"),
+        ({"num_attention_heads": 1}, "the stack's inputs differ in num_attention_heads"),
+    ],
+)
+def test_models_whose_layers_cannot_be_routed_are_refused(
+    flow: Place, config: dict[str, Any], law: str
+) -> None:
+    names = ("json", "math") if "model_type" in config else ("math",)
+    for name in names:
+        path = flow.folder / "models" / name / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | config))
+    assert law in said(flow)
+
+
+@pytest.fixture
+def tongues(place: Place) -> Place:
+    """The job over models whose vocabularies differ."""
+    Dialects(place.folder / "dialects")
+    names = ("base", "a", "b")
+    place.job["sources"] = {name: {"model": f"dialects/{name}"} for name in names}
+    return place
+
+
+def said(place: Place) -> str:
+    place.write()
+    with pytest.raises(UserError) as caught:
+        plan.check(read_job(place.folder / "job.yaml"), "job.yaml")
+    assert str(caught.value).startswith("job.yaml: ")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_vocabularies_that_differ_are_refused_with_a_way_out(tongues: Place) -> None:
+    assert "map them by token with tokenizer: {source: base}" in said(tongues)
+
+
+def test_a_search_maps_its_parents_to_the_bases_vocabulary(tongues: Place) -> None:
+    tongues.job["space"]["tokenizer"] = "base"
+    tongues.write()
+    job = read_job(tongues.folder / "job.yaml")
+    warnings = plan.check(job)
+    assert all("another chat template" in warning for warning in warnings)
+    over = plan.space(job)
+    shapes = checkpoint_shapes(tongues.folder / "dialects" / "base")
+    candidates = {"middle": over.recipe(tuple(0.5 for _ in over.genes))} | plan.baselines(job)
+    assert list(candidates) == ["middle", "a", "b", "uniform merge", "task arithmetic"]
+    for label, recipe in candidates.items():
+        assert isinstance(recipe, Merge)
+        plan.check_recipe(recipe, label)
+        plan.check_engine_fit(recipe, plan.skeleton(job), origin=label)
+        found = {n: tuple(t.shape) for n, t in MergedWeights(recipe).tensors()}
+        assert found == shapes, label
+    for genome in over.landmarks().values():
+        assert over.genome(over.recipe(genome)) == pytest.approx(genome)
+
+
+def test_a_live_engine_has_one_vocabulary(tongues: Place) -> None:
+    tongues.job["space"]["tokenizer"] = "union"
+    assert "the tokenizer is another than that of" in said(tongues)
+    tongues.job["space"]["tokenizer"] = {"source": "base", "pad_to_multiple_of": 8}
+    assert "get 16 rows, the live engine has the 11 of" in said(tongues)
+    tongues.job["space"] |= {"base": "a", "tokenizer": "base"}
+    message = said(tongues)
+    assert "may not be called" in message
+    tongues.job["sources"]["origin"] = tongues.job["sources"].pop("base")
+    message = said(tongues)
+    assert message.endswith("set tokenizer.pad_to_multiple_of: 17")
+    tongues.job["space"]["tokenizer"] = {"source": "base", "pad_to_multiple_of": 17}
+    tongues.write()
+    plan.check(read_job(tongues.folder / "job.yaml"))
+    tongues.job["space"]["tokenizer"] = "uion"
+    assert "space.tokenizer.source: 'uion' is not an input; did you mean 'union'" in said(tongues)
+
+
+def test_a_recipe_of_another_vocabulary_is_built_before_it_is_scored(tongues: Place) -> None:
+    tongues.job["space"]["tokenizer"] = "base"
+    tongues.write()
+    job = read_job(tongues.folder / "job.yaml")
+    over = plan.space(job)
+    recipe = over.recipe(tuple(0.5 for _ in over.genes))
+    other = Merge.model_validate({**recipe.model_dump(mode="json"), "tokenizer": "union"})
+    with pytest.raises(UserError, match=r"build the model \(evomerge merge\)"):
+        api.evaluate(other, job.evaluator, split="holdout", engine=EngineConfig())
+
+
+@pytest.fixture
+def niches(place: Place) -> Place:
+    """A job over tables of two seeds."""
+    place.job["space"] = {"kind": "segments", "base": "base", "resolution": 50}
+    place.job["optimizer"] = {"kind": "random"}  # which nothing here asks
+    return place
+
+
+def test_a_space_of_tables_over_the_seeds(niches: Place) -> None:
+    niches.write()
+    job = read_job(niches.folder / "job.yaml")
+    over = plan.space(job)
+    assert isinstance(over, SegmentsSpace)
+    assert list(plan.landmarks(job)) == ["seed:json", "seed:math", "uniform"]
+    assert plan.skeleton(job) == job.sources["base"]
+    assert plan.room(job) is None
+    assert list(plan.baselines(job)) == ["json", "math", "uniform merge", "task arithmetic"]
+    stock = over.stock
+    assert stock.seeds == ("json", "math")
+    assert len(stock.grids[0].edges) > 50
+    a, b = (Table.seed(stock.seeds, stock.sizes, name) for name in stock.seeds)
+    split = stock.grids[0].edges[20]
+    child = cross(a, b, splits=[split], ratios=[0.25], grams=stock.grams)
+    found = dict(MergedWeights(over.recipe((child.to_text(),)), "float32").tensors())
+    (flat,) = flattened(job.sources["math"], [Selector()], "r")
+    vectors = [
+        np.concatenate([stored[name].double().numpy().ravel() for name in flat.starts])
+        for stored in (tiny_tensors(2), tiny_tensors(1))
+    ]
+    norms = np.linalg.norm(vectors[0]) * np.linalg.norm(vectors[1])
+    omega = np.arccos(vectors[0] @ vectors[1] / norms)
+    t = np.where(np.arange(flat.size) < split, 0.25, 0.75)
+    expected = (np.sin((1 - t) * omega) * vectors[0] + np.sin(t * omega) * vectors[1]) / np.sin(
+        omega
+    )
+    got = np.concatenate([found[name].double().numpy().ravel() for name in flat.starts])
+    np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("space", "law"),
+    [
+        ({"seeds": ["math"]}, r"space.seeds: members are bred from at least two seeds, got 1"),
+        ({"seeds": ["math", "jsom"]}, r"space.seeds: 'jsom' is not .*; did you mean 'json'\?"),
+        ({"chromosomes": [{"name": "bias"}, {}]}, r"space: chromosomes.0 selects no tensor"),
+    ],
+)
+def test_seeds_that_cannot_be_crossed(niches: Place, space: dict[str, Any], law: str) -> None:
+    niches.job["space"] |= space
+    niches.write()
+    with pytest.raises(UserError, match=law):
+        plan.check(read_job(niches.folder / "job.yaml"))
+
+
+def test_seeds_of_different_shapes_are_refused(niches: Place) -> None:
+    odd = niches.folder / "models" / "odd"
+    wide = {name: torch.cat([one, one]) for name, one in tiny_tensors(7).items()}
+    write_model(odd, wide)
+    niches.job["sources"]["odd"] = {"model": "models/odd"}
+    niches.write()
+    with pytest.raises(UserError) as caught:
+        plan.check_recipe(plan.space(read_job(niches.folder / "job.yaml")).samples()[0], "job.yaml")
+    assert "has shape" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_optimizer_that_cannot_cross_refuses_a_space_of_tables(niches: Place) -> None:
+    niches.job["optimizer"] = {"kind": "cma_es"}
+    niches.write()
+    with pytest.raises(UserError, match="cma_es moves numbers and choices"):
+        plan.check(read_job(niches.folder / "job.yaml"))
+
+
+def test_known_tables_and_their_recipes_are_tried_first(niches: Place) -> None:
+    niches.write()
+    over = plan.space(read_job(niches.folder / "job.yaml"))
+    assert isinstance(over, SegmentsSpace)
+    genome = over.landmarks()["uniform"]
+    niches.job["warm_start"] = {
+        "landmarks": False,
+        "genomes": [{"table": genome[0]}],
+        "recipes": [plain(over.recipe(genome))],
+    }
+    niches.write()
+    job = read_job(niches.folder / "job.yaml")
+    assert plan.landmarks(job) == {"genome:0": genome, "recipe:0": genome}
+    niches.job["warm_start"]["genomes"] = [{"table": "{}"}]
+    niches.write()
+    with pytest.raises(UserError, match=r"warm_start.genomes.0: not a table"):
+        plan.landmarks(read_job(niches.folder / "job.yaml"))
