@@ -28,9 +28,10 @@ from pathlib import Path
 
 from published import ROOT, write
 
-from evomerge.engines.base import DataFlowEngine, Engine, Sampling
+from evomerge.engines.base import DataFlowEngine, Engine
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.factory import start
+from evomerge.evaluators.live_model import Sampling
 from evomerge.merging.checkpoint import write_checkpoint
 from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.layer_path import Room, Route, pooled

@@ -29,9 +29,10 @@ from typing import Literal
 
 from published import ROOT, write
 
-from evomerge.engines.base import Engine, Sampling
+from evomerge.engines.base import Engine
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.factory import start
+from evomerge.evaluators.live_model import Sampling
 from evomerge.merging.checkpoint import write_checkpoint
 from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.source import Source

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
 
+from evomerge.evaluators.live_model import LiveModel
 from evomerge.recipe.layer_path import Room, Route
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["DataFlowEngine", "Engine", "Generation", "LogProb", "Sampling", "WeightSource"]
+__all__ = ["DataFlowEngine", "Engine", "WeightSource"]
 
 
 class WeightSource(Protocol):
@@ -25,44 +25,8 @@ class WeightSource(Protocol):
         """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """How to continue a prompt. Greedy unless a temperature is given."""
-
-    max_new_tokens: int
-    stop: tuple[str, ...] = ()
-    temperature: float = 0.0
-    top_p: float = 1.0
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Generation:
-    """A continuation without the stop string; `truncated` where the token limit cut it off."""
-
-    text: str
-    tokens: int
-    truncated: bool
-
-
-@dataclass(frozen=True)
-class LogProb:
-    """Sum of a continuation's token log-probabilities (nats), and whether greedy would say it."""
-
-    total: float
-    greedy: bool
-
-
-class Engine(Protocol):
-    """One live model runtime. Weights are swapped in place; prompts are token ids."""
-
-    @property
-    def tokenizer(self) -> Any:
-        """The Hugging Face tokenizer of the model family (with its chat template)."""
-
-    @property
-    def max_length(self) -> int:
-        """Most tokens, prompt and continuation together."""
+class Engine(LiveModel, Protocol):
+    """One live model runtime, whose weights are swapped in place."""
 
     def load(self, weights: WeightSource) -> None:
         """Replace every weight and forget every cache that the old ones filled.
@@ -70,14 +34,6 @@ class Engine(Protocol):
         Raises:
             CandidateError: a tensor is not finite or does not fit.
         """
-
-    def generate(
-        self, prompts: Sequence[Sequence[int]], samplings: Sequence[Sampling]
-    ) -> list[Generation]:
-        """Continue each prompt by its own sampling; answers in the order of the prompts."""
-
-    def logprobs(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[LogProb]:
-        """Score each (context, continuation); a context holds at least one token."""
 
     def close(self) -> None:
         """Free the runtime; the engine may not be used again."""

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from evomerge.engines.base import Generation, Sampling
 from evomerge.engines.stopping import Stop, text_of
+from evomerge.evaluators.live_model import Generation, Sampling
 
 __all__ = ["Continuation"]
 

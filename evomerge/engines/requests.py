@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evomerge.engines.base import Sampling
 from evomerge.errors import CandidateError
+from evomerge.evaluators.live_model import Sampling
 from evomerge.recipe.layer_path import Room, Route
 
 __all__ = ["check_generation", "check_route", "check_scoring"]

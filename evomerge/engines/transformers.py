@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
 from evomerge.engines.attention import GROUPED
-from evomerge.engines.base import Generation, LogProb, Sampling, WeightSource
+from evomerge.engines.base import WeightSource
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.continuation import Continuation
 from evomerge.engines.family import configuration, tokenizer
@@ -26,6 +26,7 @@ from evomerge.engines.requests import check_generation, check_scoring
 from evomerge.engines.stopping import Stop, end_tokens, stop
 from evomerge.engines.weights import Inspection, checkpoint_shapes
 from evomerge.errors import CandidateError, SourceError
+from evomerge.evaluators.live_model import Generation, LogProb, Sampling
 
 __all__ = ["TransformersEngine"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from transformers import GenerationConfig
 
-from evomerge.engines.base import Generation, LogProb, Sampling, WeightSource
+from evomerge.engines.base import WeightSource
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.family import configuration
 from evomerge.engines.precision import precision
@@ -21,6 +21,7 @@ from evomerge.engines.stopping import Stop, end_tokens, stop, text_of
 from evomerge.engines.vllm_plugin import register
 from evomerge.engines.weights import checkpoint_shapes
 from evomerge.errors import CandidateError, InfrastructureError
+from evomerge.evaluators.live_model import Generation, LogProb, Sampling
 
 __all__ = ["VllmEngine"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, Protocol
 
-from evomerge.engines.base import Engine
+from evomerge.evaluators.live_model import LiveModel
 from evomerge.recipe.value import Value
 
 __all__ = ["SPLITS", "Evaluator", "Failure", "Outcome", "Report", "Split", "TaskScore"]
@@ -49,7 +49,7 @@ Outcome = Report | Failure
 class Evaluator(Protocol):
     """Scores whatever model the engine holds at the moment; owns the requests, built once."""
 
-    def evaluate(self, engine: Engine, split: Split) -> Report:
+    def evaluate(self, engine: LiveModel, split: Split) -> Report:
         """Run the split's examples.
 
         On `holdout`, every task; on the others, which choose, those that the objective weighs.

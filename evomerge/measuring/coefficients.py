@@ -10,10 +10,10 @@ from torch import Tensor
 
 from evomerge.measuring.hooks import GradientHooks
 from evomerge.measuring.live import Live
-from evomerge.merging.adapter import LowRank
 from evomerge.merging.bank import Bank
 from evomerge.merging.vectors import Vector
 from evomerge.operators.learned import pieces
+from evomerge.operators.low_rank import LowRank
 from evomerge.recipe.source import Source
 
 __all__ = ["Coefficients"]

@@ -19,11 +19,11 @@ from evomerge.measuring.live import Live, open_live
 from evomerge.measuring.objectives import deviation, entropy, imitation
 from evomerge.measuring.settings import AdaMerging, ExpertMerging, Learning
 from evomerge.measuring.text import windows
-from evomerge.merging.adapter import LowRank
 from evomerge.merging.bank import Bank
 from evomerge.merging.checkpoint import published
 from evomerge.models.architecture import place
 from evomerge.models.compatibility import check_fit
+from evomerge.operators.low_rank import LowRank
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe
 from evomerge.recipe.yaml import dump_recipe

@@ -8,8 +8,9 @@ from safetensors import safe_open
 from torch import Tensor
 
 from evomerge.errors import SourceError
+from evomerge.merging.statistics import check_values
 from evomerge.models.inventory import Inventory
-from evomerge.models.statistics import COLUMNS, ROWS, check_values, entries
+from evomerge.models.statistics import COLUMNS, ROWS, entries
 
 __all__ = ["read_moments"]
 

@@ -12,7 +12,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from evomerge.errors import CandidateError, RecipeError
-from evomerge.merging.adapter import LowRank
 from evomerge.merging.bank import open_bank
 from evomerge.merging.checkpoint import published
 from evomerge.merging.compose import change_of, truncated
@@ -21,6 +20,7 @@ from evomerge.models.adapter_compatibility import adapter_base
 from evomerge.models.adapter_headers import CONFIG, WEIGHTS
 from evomerge.models.outline import tensor_names
 from evomerge.operators import signatures
+from evomerge.operators.low_rank import LowRank
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe, sources_of
 from evomerge.recipe.yaml import dump_recipe

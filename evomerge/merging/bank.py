@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from evomerge.errors import SourceError
-from evomerge.merging.adapter import LowRank, read_adapter
+from evomerge.merging.adapter import read_adapter
 from evomerge.merging.cache import Cache
 from evomerge.merging.device_cache import Residence
 from evomerge.merging.disk_cache import WORTH, Shelf, content
@@ -27,6 +27,7 @@ from evomerge.merging.vectors import Vector
 from evomerge.models.headers import Headers
 from evomerge.models.inventory import Inventory
 from evomerge.models.sources import adapter_folder, model_folder
+from evomerge.operators.low_rank import LowRank
 from evomerge.recipe.source import Source
 
 __all__ = ["Bank", "VectorKey", "open_bank"]

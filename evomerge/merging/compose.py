@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from evomerge.merging.adapter import LowRank
 from evomerge.merging.apply import weights_of
 from evomerge.merging.bank import Bank
 from evomerge.merging.linalg import singular_triples
@@ -22,6 +21,7 @@ from evomerge.merging.node import Node
 from evomerge.merging.vectors import require_finite
 from evomerge.operators import operators
 from evomerge.operators.base import Coefficients
+from evomerge.operators.low_rank import LowRank
 from evomerge.recipe.check import operands
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe

@@ -15,9 +15,9 @@ from torch import Tensor
 from evomerge.merging.bank import Bank, VectorKey
 from evomerge.merging.draws import draw, keys, limit
 from evomerge.merging.linalg import singular_triples
+from evomerge.merging.statistics import Statistics
 from evomerge.merging.vectors import Operands, Wholes
 from evomerge.models.architecture import place
-from evomerge.models.statistics import Statistics
 from evomerge.operators.base import Chance, Gram, Scope, Score
 from evomerge.operators.selection import Magnitudes, Threshold, count, global_thresholds
 from evomerge.recipe.selector import Place

@@ -8,10 +8,10 @@ from typing import Any
 from torch import Tensor
 
 from evomerge.errors import RecipeError
-from evomerge.merging.adapter import LowRank
 from evomerge.merging.context import TensorLook
 from evomerge.merging.vectors import Vector
 from evomerge.operators.base import Operator
+from evomerge.operators.low_rank import LowRank
 
 __all__ = ["merged_factors"]
 

@@ -13,18 +13,18 @@ import torch
 from torch import Tensor
 
 from evomerge.errors import CandidateError, RecipeError
-from evomerge.merging.adapter import LowRank
 from evomerge.merging.bank import Bank, VectorKey
 from evomerge.merging.context import TensorLook
 from evomerge.merging.factors import merged_factors
 from evomerge.merging.finite import is_finite
 from evomerge.merging.kernel import run, weighted_sum
+from evomerge.merging.statistics import statistics_of
 from evomerge.merging.vectors import Operands, Vector, require_finite
 from evomerge.models.architecture import place
 from evomerge.models.outline import layer_count, tensor_names
-from evomerge.models.statistics import statistics_of
 from evomerge.operators import operators
 from evomerge.operators.base import Coefficients, Operator, Plan
+from evomerge.operators.low_rank import LowRank
 from evomerge.recipe.check import operands
 from evomerge.recipe.digest import digest
 from evomerge.recipe.source import Source

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from evomerge.errors import CandidateError
-from evomerge.merging.adapter import LowRank, Rows
 from evomerge.merging.fusion import Kind
 from evomerge.merging.memory import empty
 from evomerge.operators.base import Coefficients
+from evomerge.operators.low_rank import LowRank, Rows
 from evomerge.operators.selection import BLOCK
 
 __all__ = ["Operands", "Vector", "Wholes", "require_finite"]

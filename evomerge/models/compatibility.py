@@ -13,7 +13,7 @@ from evomerge.models.inventory import Inventory, read_inventory
 from evomerge.models.outline import donor
 from evomerge.models.sources import adapter_folder, model_folder
 from evomerge.models.stacking import check_stackable
-from evomerge.models.statistics import Statistics
+from evomerge.models.statistics import StatisticsFolder
 from evomerge.models.token_rows import token_rows
 from evomerge.models.vocabulary import (
     has_token_rows,
@@ -246,6 +246,6 @@ def _check_statistics(recipe: Recipe) -> None:
         for name in operands(recipe, signature):
             source = recipe.inputs[name]
             if isinstance(source, Source):
-                Statistics(source).check(signature.statistics)
+                StatisticsFolder(source).check(signature.statistics)
     for child in recipe.inputs.values():
         _check_statistics(child)

@@ -17,32 +17,24 @@ import math
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from evomerge.errors import SourceError, did_you_mean
 from evomerge.models.fingerprint import fingerprint
 from evomerge.models.inventory import Inventory, read_header, read_inventory
 from evomerge.models.sources import model_folder, statistics_folder
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Recipe
 from evomerge.recipe.value import Value, parse
 from evomerge.recipe.yaml import read_mapping
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from evomerge.merging.bank import Bank
 
 __all__ = [
     "COLUMNS",
     "DESCRIPTION",
     "ROWS",
     "Description",
-    "Statistics",
-    "check_values",
+    "StatisticsFolder",
     "described",
     "entries",
-    "statistics_of",
 ]
 
 DESCRIPTION = "statistics.json"
@@ -65,8 +57,8 @@ class Description(Value):
     """Kind -> how: examples, tokens, settings."""
 
 
-class Statistics:
-    """A source's folder of statistics; tensors are read when they are asked for."""
+class StatisticsFolder:
+    """A source's folder of statistics, checked by what its files' headers say."""
 
     def __init__(self, source: Source) -> None:
         """Raises: SourceError: there is no such folder, or it is of another model."""
@@ -77,10 +69,7 @@ class Statistics:
             )
         self.folder = folder
         self._source = source
-        self._good: set[tuple[str, str]] = set()
-        self._files: dict[str, Any] = {}
         self._shapes: dict[str, Mapping[str, Shape]] = {}
-        self._norms: dict[str, float] = {}
         path = folder / DESCRIPTION
         about = parse(
             Description, read_mapping(path, error=SourceError), origin=str(path), error=SourceError
@@ -109,36 +98,6 @@ class Statistics:
         known = self._entries(kind)
         return name in known or (kind == "second_moment" and name + ROWS in known)
 
-    def tensor(self, kind: str, name: str) -> Tensor:
-        """Those of the tensor `name`, float32, not to be changed; of rank 1 written out.
-
-        Raises:
-            SourceError: there are none, or they are not finite or negative.
-        """
-        if not self.has(kind, name):
-            raise SourceError(f"{self.folder}: {kind} has no tensor {name!r}")
-        if name in self._entries(kind):
-            return self._read(kind, name)
-        rows, columns = self._read(kind, name + ROWS), self._read(kind, name + COLUMNS)
-        total = float(rows.double().sum())
-        # Divided first: the product of two sums of 1e-20 is below float32's least number.
-        return rows.div(total if total > 0 else 1.0).outer(columns)
-
-    def norm(self, kind: str) -> float:
-        """The 2-norm of all tensors together.
-
-        Raises:
-            SourceError: as `tensor`.
-        """
-        if kind not in self._norms:
-            names = dict.fromkeys(
-                entry.removesuffix(ROWS).removesuffix(COLUMNS) for entry in self._entries(kind)
-            )
-            self._norms[kind] = math.sqrt(
-                math.fsum(float(self.tensor(kind, name).double().square().sum()) for name in names)
-            )
-        return self._norms[kind]
-
     @cached_property
     def _inventory(self) -> Inventory:
         return read_inventory(model_folder(self._source))
@@ -154,18 +113,6 @@ class Statistics:
                 )
             self._shapes[kind] = entries(path, kind, self._inventory)
         return self._shapes[kind]
-
-    def _read(self, kind: str, entry: str) -> Tensor:
-        path = self.folder / f"{kind}.safetensors"
-        if kind not in self._files:
-            from safetensors import safe_open  # here: a recipe is checked without tensors
-
-            self._files[kind] = safe_open(path, framework="pt", device="cpu")
-        tensor: Tensor = self._files[kind].get_tensor(entry).float()
-        if (kind, entry) not in self._good:
-            check_values(tensor, kind, entry, path)
-            self._good.add((kind, entry))
-        return tensor
 
 
 def entries(path: Path, kind: str, inventory: Inventory) -> dict[str, Shape]:
@@ -199,28 +146,6 @@ def entries(path: Path, kind: str, inventory: Inventory) -> dict[str, Shape]:
                 f" {law}"
             )
     return {entry: tuple(info["shape"]) for entry, info in sorted(header.items())}
-
-
-def check_values(tensor: Tensor, kind: str, entry: str, path: Path) -> None:
-    """Raises: SourceError: not finite, or negative where the kind is a mean of squares."""
-    if not bool(tensor.isfinite().all()):
-        raise SourceError(f"{path}: the tensor {entry!r} is not finite")
-    squares = tensor.diagonal() if kind == "gram" else tensor
-    if kind != "coefficients" and bool((squares < 0).any()):
-        raise SourceError(
-            f"{path}: the tensor {entry!r} is negative somewhere, and a mean of squares cannot be"
-        )
-
-
-def statistics_of(recipe: Recipe, bank: Bank) -> Statistics:
-    """What was measured of an input: opened once a bank.
-
-    Raises:
-        SourceError: nothing was, or it is no source.
-    """
-    if not isinstance(recipe, Source):
-        raise SourceError("a recipe has no statistics; build and measure it first")
-    return bank.remember(("statistics", recipe), lambda: Statistics(recipe))
 
 
 def described(source: Source) -> str:

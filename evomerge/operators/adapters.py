@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from evomerge.merging.adapter import LowRank
+    from evomerge.operators.low_rank import LowRank
 
 __all__ = ["lora_lego", "lorahub", "mwa_factors"]
 

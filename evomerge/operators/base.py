@@ -35,7 +35,7 @@ from evomerge.recipe.value import Value
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from evomerge.merging.adapter import LowRank
+    from evomerge.operators.low_rank import LowRank
     from evomerge.operators.selection import Threshold
 
 __all__ = [

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from evomerge.engines.base import Engine, Sampling
+from evomerge.engines.base import Engine
 from evomerge.errors import CandidateError
+from evomerge.evaluators.live_model import Sampling
 from tests.evaluators.conftest import Siblings
 from tests.evaluators.tiny import EDITED, Edited, Reference, encode
 

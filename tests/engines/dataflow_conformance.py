@@ -9,8 +9,9 @@ from typing import ClassVar
 
 import pytest
 
-from evomerge.engines.base import DataFlowEngine, Sampling
+from evomerge.engines.base import DataFlowEngine
 from evomerge.errors import CandidateError
+from evomerge.evaluators.live_model import Sampling
 from evomerge.recipe.layer_path import Room, Route
 from evomerge.recipe.tree import Scaling
 from tests.engines.conformance import PROMPTS

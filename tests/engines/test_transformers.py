@@ -7,10 +7,11 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from evomerge.engines.base import Engine, Sampling
+from evomerge.engines.base import Engine
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.transformers import TransformersEngine
 from evomerge.errors import CandidateError, SourceError
+from evomerge.evaluators.live_model import Sampling
 from tests.engines.conformance import PROMPTS, EngineConformance
 from tests.evaluators.conftest import Siblings
 from tests.evaluators.tiny import Edited, Reference, encode

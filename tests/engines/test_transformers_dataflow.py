@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import torch
 
-from evomerge.engines.base import DataFlowEngine, Sampling
+from evomerge.engines.base import DataFlowEngine
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.factory import start
 from evomerge.engines.stack_model import FAMILIES
 from evomerge.engines.transformers_dataflow import TransformersDataFlow
 from evomerge.errors import SourceError
+from evomerge.evaluators.live_model import Sampling
 from evomerge.recipe.layer_path import Room
 from tests.engines.dataflow_conformance import OWN, ROOM, DataFlowConformance
 from tests.evaluators.conftest import Siblings

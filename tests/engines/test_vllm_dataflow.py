@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 import evomerge
-from evomerge.engines.base import DataFlowEngine, Engine, Sampling
+from evomerge.engines.base import DataFlowEngine, Engine
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.vllm_dataflow import VllmDataFlow
 from evomerge.errors import SourceError
+from evomerge.evaluators.live_model import Sampling
 from evomerge.recipe.layer_path import Room
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Stack

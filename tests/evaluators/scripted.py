@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from evomerge.engines.base import Generation, LogProb, Sampling, WeightSource
+from evomerge.engines.base import WeightSource
+from evomerge.evaluators.live_model import Generation, LogProb, Sampling
 
 __all__ = ["ScriptedEngine"]
 

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from evomerge.errors import SourceError, UserError
 from evomerge.measuring.measuring import measure
 from evomerge.measuring.settings import Reading
+from evomerge.merging.statistics import Statistics
 from evomerge.merging.weights import MergedWeights
-from evomerge.models.statistics import Statistics
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
 from tests.measuring.conftest import QUERY, Trained

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evomerge.errors import CandidateError
-from evomerge.merging.adapter import LowRank
 from evomerge.merging.apply import weights_of
 from evomerge.merging.bank import Bank
 from evomerge.merging.compose import change_of, stacked, truncated
 from evomerge.models.outline import tensor_names
 from evomerge.operators import signatures
+from evomerge.operators.low_rank import LowRank
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.tree import Merge, Recipe, Rule, sources_of
 from tests.merging.conftest import Family

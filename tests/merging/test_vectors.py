@@ -8,8 +8,8 @@ import torch
 
 from evomerge.errors import CandidateError
 from evomerge.merging import vectors
-from evomerge.merging.adapter import LowRank
 from evomerge.merging.vectors import Operands, Wholes, require_finite
+from evomerge.operators.low_rank import LowRank
 
 DRAWS = torch.Generator().manual_seed(0)
 BASE = torch.randn(7, 5, generator=DRAWS).bfloat16()

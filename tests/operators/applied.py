@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evomerge.merging.adapter import LowRank
 from evomerge.merging.bank import Bank
 from evomerge.merging.context import TensorLook
 from evomerge.merging.draws import limit
@@ -19,6 +18,7 @@ from evomerge.merging.kernel import run, weighted_sum
 from evomerge.merging.vectors import Operands, require_finite
 from evomerge.operators import operators
 from evomerge.operators.base import Chance, Operator, Plan
+from evomerge.operators.low_rank import LowRank
 from evomerge.operators.selection import Threshold
 
 UP = "model.layers.0.mlp.up_proj.weight"

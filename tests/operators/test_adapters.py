@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from evomerge.errors import RecipeError
-from evomerge.merging.adapter import LowRank
 from evomerge.merging.bank import Bank
 from evomerge.merging.context import TensorLook
 from evomerge.merging.vectors import Operands
 from evomerge.operators import operators
+from evomerge.operators.low_rank import LowRank
 from tests.operators.applied import UP, Given, applied, close, weights
 
 Each = Sequence[Mapping[str, Any]]

@@ -22,9 +22,9 @@ from lm_eval.api.metrics import mean
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks._yaml_loader import load_yaml
 
-from evomerge.engines.base import Engine
 from evomerge.errors import CandidateError, ConfigError, did_you_mean
 from evomerge.evaluators.base import Report, Split, TaskScore
+from evomerge.evaluators.live_model import LiveModel
 from evomerge.evaluators.lm_eval.config import Documents, LmEvalConfig, TaskChoice
 from evomerge.evaluators.lm_eval.filters import register_filters
 from evomerge.evaluators.lm_eval.language_model import EngineLM
@@ -64,7 +64,7 @@ class LmEvalEvaluator:
         self._data = tempfile.mkdtemp(prefix="evomerge-tasks-")
         weakref.finalize(self, shutil.rmtree, self._data, ignore_errors=True)
 
-    def evaluate(self, engine: Engine, split: Split) -> Report:
+    def evaluate(self, engine: LiveModel, split: Split) -> Report:
         """Scores of what the engine holds.
 
         Raises:
@@ -88,7 +88,7 @@ class LmEvalEvaluator:
             costs=_costs(lm),
         )
 
-    def _language_model(self, engine: Engine) -> EngineLM:
+    def _language_model(self, engine: LiveModel) -> EngineLM:
         if self._lm is None or self._lm.engine is not engine:
             self._lm = EngineLM(engine)
             self._exams = {}  # another engine may have another tokenizer and chat template

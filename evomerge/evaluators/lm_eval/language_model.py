@@ -12,8 +12,8 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import TemplateLM
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
-from evomerge.engines.base import Engine, Sampling
 from evomerge.errors import ConfigError
+from evomerge.evaluators.live_model import LiveModel, Sampling
 
 __all__ = ["EngineLM", "sampling_of"]
 
@@ -29,7 +29,7 @@ class EngineLM(TemplateLM):
     in the life of the object, since every candidate is asked the same.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: LiveModel) -> None:
         super().__init__()
         self.engine = engine
         self.tokenizer = engine.tokenizer

@@ -10,9 +10,10 @@ import pytest
 import yaml
 from transformers import AutoTokenizer
 
-from evomerge.engines.base import Engine, LogProb
+from evomerge.engines.base import Engine
 from evomerge.errors import CandidateError, ConfigError
 from evomerge.evaluators.base import Report
+from evomerge.evaluators.live_model import LogProb
 from evomerge.evaluators.lm_eval.config import read
 from evomerge.evaluators.lm_eval.evaluator import LmEvalEvaluator
 from tests.evaluators.conftest import Siblings

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from evomerge.errors import SourceError
 from evomerge.merging.bank import Bank
+from evomerge.merging.statistics import Statistics, statistics_of
 from evomerge.models.compatibility import check_fit
-from evomerge.models.statistics import Statistics, statistics_of
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
 from tests.merging.conftest import Family, drawn_statistics, tiny_tensors, write_statistics
