@@ -30,11 +30,11 @@ from published import ROOT, write
 
 from evomerge.engines.base import DataFlowEngine, Engine
 from evomerge.engines.config import EngineConfig
-from evomerge.engines.factory import start
+from evomerge.engines.factory import start_engine
 from evomerge.evaluators.live_model import Sampling
 from evomerge.merging.checkpoint import write_checkpoint
 from evomerge.merging.weights import MergedWeights
-from evomerge.recipe.layer_path import Room, Route, pooled
+from evomerge.recipe.layer_path import Capacity, LayerPath, pooled
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Stack
 
@@ -64,7 +64,7 @@ def candidate(number: int) -> Stack:
     return Stack(inputs=INPUTS, embedding="base", head="base", hops=hops)
 
 
-def route_of(number: int) -> Route:
+def route_of(number: int) -> LayerPath:
     return pooled(candidate(number), dict.fromkeys(INPUTS, LAYERS))[1]
 
 
@@ -96,7 +96,7 @@ def first_request(engine: Engine) -> None:
 
 
 def run_here(folder: Path) -> None:
-    engine = start(SETTINGS, folder)
+    engine = start_engine(SETTINGS, folder)
     first_request(engine)
     engine.close()
 
@@ -110,7 +110,7 @@ def change(live: DataFlowEngine) -> dict[str, list[float]]:
     rows: dict[str, list[float]] = {"route": [], "evaluation": []}
     for number in range(CANDIDATES):
         path = route_of(number)
-        rows["route"].append(seconds(lambda path=path: live.route(path)))  # type: ignore[misc]
+        rows["route"].append(seconds(lambda path=path: live.layer_path(path)))  # type: ignore[misc]
         if number % 25 == 0:
             rows["evaluation"].append(seconds(lambda: evaluation(live)))
     return rows
@@ -137,7 +137,7 @@ def speed(
     own = tuple(range(LAYERS))
     paths = {
         "stock model": None,
-        "path, identity": Route(layers=own, scales=(1.0,) * LAYERS),
+        "path, identity": LayerPath(layers=own, scales=(1.0,) * LAYERS),
         "path, mixed": mixed,
         "path, mixed, scaled": mixed.model_copy(update={"scales": (1.01,) * LAYERS}),
     }
@@ -146,7 +146,7 @@ def speed(
         for name, path in paths.items():
             engine: Engine = stock
             if path:
-                live.route(path)
+                live.layer_path(path)
                 engine = live
             began = time.perf_counter()
             tokens = work(engine)
@@ -188,8 +188,8 @@ def main() -> None:
         run_here(given.run)
         return
     pool, _ = pooled(candidate(0), dict.fromkeys(INPUTS, LAYERS))
-    stock = start(SETTINGS, MODEL)
-    live = start(SETTINGS, MODEL, Room(layers=2 * LAYERS, hops=2 * LAYERS))
+    stock = start_engine(SETTINGS, MODEL)
+    live = start_engine(SETTINGS, MODEL, Capacity(layers=2 * LAYERS, hops=2 * LAYERS))
     live.load(MergedWeights(pool))
     rates = {
         "batch": speed(stock, live, evaluation, given.rounds),

@@ -26,7 +26,7 @@ from typing import Any
 from paths import Needs, Networks, Space
 from published import ROOT, write
 
-from evomerge.optimizers.base import Answer
+from evomerge.optimizers.base import Result
 from evomerge.optimizers.registry import configure, make
 from evomerge.recipe.genome import Genome
 
@@ -126,14 +126,14 @@ def one_run(problem: str, method: Mapping[str, Any], seed: int, budget: int) -> 
     for stop in (b for b in BUDGETS if b <= budget):
         while asked < stop:
             began = time.perf_counter()
-            questions = optimizer.ask(min(WORKERS, stop - asked))
+            proposals = optimizer.ask(min(WORKERS, stop - asked))
             inside += time.perf_counter() - began
-            shares = task.right([space.path(q.genome) for q in questions], search)
-            pairs = list(zip(questions, shares.tolist(), strict=True))
+            shares = task.right([space.path(q.genome) for q in proposals], search)
+            pairs = list(zip(proposals, shares.tolist(), strict=True))
             began = time.perf_counter()
-            optimizer.tell([Answer(q.id, (share,)) for q, share in pairs])
+            optimizer.tell([Result(q.id, (share,)) for q, share in pairs])
             inside += time.perf_counter() - began
-            asked += len(questions)
+            asked += len(proposals)
             best = sorted([*best, *((-share, q.id, q.genome) for q, share in pairs)])[:3]
         finalists = [genome for _, _, genome in best]
         if (centre := optimizer.recommend()) is not None:

@@ -34,17 +34,17 @@ from published import ROOT, write
 from torch import Tensor
 
 from evomerge.config import Job, read_job
-from evomerge.merging.disk_cache import Shelf
+from evomerge.merging.disk_cache import DiskCache
 from evomerge.merging.grams import measure
 from evomerge.merging.weights import MergedWeights
 from evomerge.models.flat import flat_of
-from evomerge.optimizers.base import Answer
+from evomerge.optimizers.base import Result
 from evomerge.optimizers.populations.crossing import CrossingConfig
-from evomerge.optimizers.populations.table_crossing import TableCrossing
+from evomerge.optimizers.populations.table_crossing import CoefficientsCrossing
 from evomerge.optimizers.registry import configure, make
 from evomerge.recipe.grid import RESOLUTION
-from evomerge.recipe.seed_pool import Stock
-from evomerge.recipe.segments import PARALLEL, Table, cross
+from evomerge.recipe.seed_pool import SeedPool
+from evomerge.recipe.segments import PARALLEL, PiecewiseCoefficients, cross
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.tree import Recipe, Segments
 from evomerge.search_spaces.segments import SegmentsSpace
@@ -68,13 +68,13 @@ def seconds(work: Callable[[], object]) -> float:
 
 def gram_matrices(job: Job, over: SegmentsSpace) -> None:
     """Measure them anew, not those on disk."""
-    seeds = [job.sources[name] for name in over.stock.seeds]
-    measure(seeds, plan.skeleton(job), [Selector()], RESOLUTION, Shelf(None))
+    seeds = [job.sources[name] for name in over.seed_pool.seeds]
+    measure(seeds, plan.skeleton(job), [Selector()], RESOLUTION, DiskCache(None))
 
 
-def bred(stock: Stock, size: int, crossings: int) -> list[Table]:
+def bred(seed_pool: SeedPool, size: int, crossings: int) -> list[PiecewiseCoefficients]:
     """An archive after so many random crossings."""
-    crossing = TableCrossing(CrossingConfig(), stock)
+    crossing = CoefficientsCrossing(CrossingConfig(), seed_pool)
     rng = np.random.default_rng(size)
     members = list(crossing.seeds())
     for _ in range(crossings):
@@ -87,7 +87,9 @@ def bred(stock: Stock, size: int, crossings: int) -> list[Table]:
     return members
 
 
-def memory(members: Sequence[Table], crossings: int, checkpoint: int) -> dict[str, int]:
+def memory(
+    members: Sequence[PiecewiseCoefficients], crossings: int, checkpoint: int
+) -> dict[str, int]:
     strands = [one for table in members for one in table.chromosomes]
     return {
         "members": len(members),
@@ -99,19 +101,29 @@ def memory(members: Sequence[Table], crossings: int, checkpoint: int) -> dict[st
     }
 
 
-def question(
-    over: SegmentsSpace, members: Sequence[Table], examples: int, rounds: int, *, graded: bool
+def proposal(
+    over: SegmentsSpace,
+    members: Sequence[PiecewiseCoefficients],
+    examples: int,
+    rounds: int,
+    *,
+    graded: bool,
 ) -> list[float]:
     """Milliseconds of each ask with its tell."""
     rng = np.random.default_rng(0)
     options = {"kind": "natural_niches", "archive": len(members)}
-    niches = make(configure(options, origin="archive"), over.genes, seed=0, stock=over.stock)
+    niches = make(
+        configure(options, origin="archive"), over.genes, seed=0, seed_pool=over.seed_pool
+    )
 
     def scores() -> tuple[float, ...]:
         drawn = rng.random(examples)
         return tuple((drawn if graded else np.round(drawn)).tolist())
 
-    seeds = [Table.seed(over.stock.seeds, over.stock.sizes, name) for name in over.stock.seeds]
+    seeds = [
+        PiecewiseCoefficients.seed(over.seed_pool.seeds, over.seed_pool.sizes, name)
+        for name in over.seed_pool.seeds
+    ]
     for table in [*seeds, *members[len(seeds) :]]:
         niches.observe((table.to_text(),), (0.5,), scores())
     found = []
@@ -119,30 +131,33 @@ def question(
         told = scores()
         began = time.perf_counter()
         (one,) = niches.ask(1)
-        niches.tell([Answer(one.id, (0.5,), told)])
+        niches.tell([Result(one.id, (0.5,), told)])
         if number:  # the first one looks for seeds that nobody has tried
             found.append(1000 * (time.perf_counter() - began))
     return found
 
 
-def lineage(stock: Stock, depth: int) -> list[Step]:
+def lineage(seed_pool: SeedPool, depth: int) -> list[Step]:
     rng = np.random.default_rng(5)
     return [
         (
-            int(rng.integers(1, len(stock.seeds)) if not number else rng.integers(3)),
-            stock.grids[0].below(int(rng.integers(stock.grids[0].size))),
+            int(rng.integers(1, len(seed_pool.seeds)) if not number else rng.integers(3)),
+            seed_pool.grids[0].below(int(rng.integers(seed_pool.grids[0].size))),
             float(rng.random()),
         )
         for number in range(depth)
     ]
 
 
-def descendant(stock: Stock, steps: Sequence[Step]) -> Table:
+def descendant(seed_pool: SeedPool, steps: Sequence[Step]) -> PiecewiseCoefficients:
     """Of the first seed."""
-    seeds = [Table.seed(stock.seeds, stock.sizes, name) for name in stock.seeds]
+    seeds = [
+        PiecewiseCoefficients.seed(seed_pool.seeds, seed_pool.sizes, name)
+        for name in seed_pool.seeds
+    ]
     member = seeds[0]
     for mate, split, ratio in steps:
-        member = cross(member, seeds[mate], splits=[split], ratios=[ratio], grams=stock.grams)
+        member = cross(member, seeds[mate], splits=[split], ratios=[ratio], grams=seed_pool.grams)
     return member
 
 
@@ -222,7 +237,7 @@ def distance(one: Tensor, other: Tensor) -> float:
 def compare(over: SegmentsSpace, deep: Segments, steps: Sequence[Step]) -> dict[str, Any]:
     """The lineage by way of whole vectors, and how far each way's weights are from float64's."""
     landmarks = over.landmarks()
-    seeds = [vector(over.recipe(landmarks[f"seed:{name}"])) for name in over.stock.seeds]
+    seeds = [vector(over.recipe(landmarks[f"seed:{name}"])) for name in over.seed_pool.seeds]
     exact, took = step_by_step(seeds, steps, torch.float64)
     rows: dict[str, dict[str, Any]] = {"float64": {"seconds": took, "distance": 0.0}}
     for name in ("float32", "bfloat16"):
@@ -257,28 +272,28 @@ def main() -> None:
     job = read_job(ROOT / "examples" / "niches.yaml")
     over = plan.space(job)
     assert isinstance(over, SegmentsSpace)
-    stock = over.stock
+    seed_pool = over.seed_pool
     found: dict[str, Any] = {"gram_matrices_s": seconds(lambda: gram_matrices(job, over))}
-    print(f"Gram matrices of {len(stock.seeds)} seeds: {found['gram_matrices_s']:.1f} s")
+    print(f"Gram matrices of {len(seed_pool.seeds)} seeds: {found['gram_matrices_s']:.1f} s")
     uniform = over.recipe(over.landmarks()["uniform"])
     checkpoint = sum(spec.size for spec in MergedWeights(uniform).specs())
     found["memory"], found["question_ms"] = [], []
     for size in SIZES:
         for crossings in (5 * size, max(LEAST_CROSSINGS, 10 * size)):
-            members = bred(stock, size, crossings)
+            members = bred(seed_pool, size, crossings)
             found["memory"].append(memory(members, crossings, checkpoint))
             say_memory(found["memory"][-1])
         for graded in (False, True):
-            took = question(over, members, given.examples, given.rounds, graded=graded)
+            took = proposal(over, members, given.examples, given.rounds, graded=graded)
             row = {"members": size, "examples": given.examples, "graded": graded, "ms": took}
             found["question_ms"].append(row)
             kind = "graded" if graded else "0 and 1"
             print(f"{size} members, {kind}: {statistics.median(took):.2f} ms an ask and a tell")
 
-    steps = lineage(stock, given.depth)
-    deep = over.recipe((descendant(stock, steps).to_text(),))
+    steps = lineage(seed_pool, given.depth)
+    deep = over.recipe((descendant(seed_pool, steps).to_text(),))
     recipes = {
-        "depth 1": over.recipe((descendant(stock, steps[:1]).to_text(),)),
+        "depth 1": over.recipe((descendant(seed_pool, steps[:1]).to_text(),)),
         "three seeds, one range": uniform,
         f"depth {given.depth}": deep,
     }

@@ -31,7 +31,7 @@ from published import ROOT, write
 
 from evomerge.engines.base import Engine
 from evomerge.engines.config import EngineConfig
-from evomerge.engines.factory import start
+from evomerge.engines.factory import start_engine
 from evomerge.evaluators.live_model import Sampling
 from evomerge.merging.checkpoint import write_checkpoint
 from evomerge.merging.weights import MergedWeights
@@ -72,7 +72,7 @@ def timed(work: Callable[[int], None], repeats: int) -> list[float]:
 
 
 def in_place(kind: Literal["transformers", "vllm"], repeats: int) -> list[float]:
-    engine = start(eager(kind), MODEL)
+    engine = start_engine(eager(kind), MODEL)
 
     def one(number: int) -> None:
         engine.load(MergedWeights(recipe(number)))
@@ -95,7 +95,7 @@ def disk(run: Callable[[Path], None], repeats: int) -> list[float]:
 
 
 def run_here(folder: Path) -> None:
-    engine = start(eager("vllm"), folder)
+    engine = start_engine(eager("vllm"), folder)
     first_request(engine)
     engine.close()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from evomerge.cluster.base import Executor, Work
+from evomerge.cluster.base import Executor, Task
 from evomerge.cluster.config import ClusterConfig
 from evomerge.config import Job, read_job
 from evomerge.engines.config import EngineConfig
@@ -141,11 +141,11 @@ def evaluate(
         UserError: the recipe or the evaluator cannot be used.
     """
     plan.check_recipe(recipe, origin)
-    plan.check_engine_fit(recipe, donor(recipe), origin=origin)
+    plan.check_engine_compatibility(recipe, donor(recipe), origin=origin)
     here = ClusterConfig(kind="in_process", max_attempts=1)
-    room = plan.room_for(recipe, origin)
-    executor = plan.executor(here, engine, evaluator, donor(recipe), room)
-    executor.submit(Work("model", recipe, split))
+    capacity = plan.capacity_for(recipe, origin)
+    executor = plan.executor(here, engine, evaluator, donor(recipe), capacity)
+    executor.submit(Task("model", recipe, split))
     outcome = executor.wait(0)[0].outcome
     if isinstance(outcome, Failure):
         raise (
@@ -203,8 +203,8 @@ def _finalists(job: Job, study: Study) -> dict[str, Recipe]:
 
 @contextmanager
 def _executor(job: Job) -> Iterator[Executor]:
-    start_from, room = plan.skeleton(job), plan.room(job)
-    executor = plan.executor(job.cluster, job.engine, job.evaluator, start_from, room)
+    start_from, capacity = plan.skeleton(job), plan.capacity(job)
+    executor = plan.executor(job.cluster, job.engine, job.evaluator, start_from, capacity)
     try:
         yield executor
     finally:

@@ -14,9 +14,9 @@ from evomerge.interchange.convert import to_mergekit
 from evomerge.measuring.settings import Learning, Reading
 from evomerge.models.adapter_compatibility import adapter_base
 from evomerge.models.headers import Headers
-from evomerge.models.layout import Form
+from evomerge.models.layout import Layout
 from evomerge.models.outline import layer_count
-from evomerge.models.stack_layout import form_of
+from evomerge.models.stack_layout import layout_of
 from evomerge.operators import signatures
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Stack
@@ -65,9 +65,11 @@ def export(
     """
     with Study.open(folder, write=False) as study:
         label, recipe = chosen(study, candidate)
-        form = form_of(recipe, folded=folded, origin=f"{study.path}: {label}")
-        text = _study_card(study, label, recipe, scored=candidate is None, folded=form is not None)
-    _write(recipe, form, Path(out), text, dtype, progress)
+        layout = layout_of(recipe, folded=folded, origin=f"{study.path}: {label}")
+        text = _study_card(
+            study, label, recipe, scored=candidate is None, folded=layout is not None
+        )
+    _write(recipe, layout, Path(out), text, dtype, progress)
     return label
 
 
@@ -143,9 +145,9 @@ def merge(
     out = Path(out)
     recipe, origin = _read(recipe)
     warnings = plan.check_recipe(recipe, origin)
-    form = form_of(recipe, folded=folded, origin=origin)
-    text = card(title=out.name, recipe=recipe, job=None, comparison=None, folded=form is not None)
-    _write(recipe, form, out, text, dtype, progress)
+    layout = layout_of(recipe, folded=folded, origin=origin)
+    text = card(title=out.name, recipe=recipe, job=None, comparison=None, folded=layout is not None)
+    _write(recipe, layout, out, text, dtype, progress)
     return warnings
 
 
@@ -342,14 +344,14 @@ def _read(recipe: Recipe | Path | str) -> tuple[Recipe, str]:
 
 def _write(
     recipe: Recipe,
-    form: Form | None,
+    layout: Layout | None,
     out: Path,
     text: str,
     dtype: str | None,
     progress: Callable[[int, int], None],
 ) -> None:
     load("evomerge.merging.checkpoint:write_checkpoint")(
-        recipe, out, card=text, form=form, dtype=dtype, progress=progress
+        recipe, out, card=text, layout=layout, dtype=dtype, progress=progress
     )
 
 

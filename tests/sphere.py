@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from evomerge.cluster.base import Executor, Work
+from evomerge.cluster.base import Executor, Task
 from evomerge.cluster.config import ClusterConfig
 from evomerge.cluster.local import InProcess
 from evomerge.config import Budget
@@ -38,26 +38,26 @@ class Sphere(Value):
     examples: bool = True
 
 
-class Performer:
+class Worker:
     """Scores a recipe by the distance of its weights from `BEST`; weights above 0.98 fail."""
 
     def __init__(self, config: Sphere) -> None:
         self._config = config
 
-    def perform(self, work: Work) -> Outcome:
+    def perform(self, task: Task) -> Outcome:
         time.sleep(self._config.seconds)
         if self._config.notes:
             with Path(self._config.notes).open("a") as file:
-                file.write(f"{work.id}\n")
-        assert isinstance(work.recipe, Merge)
-        weights = {name: float(one["weight"]) for name, one in work.recipe.rules[0].inputs.items()}
+                file.write(f"{task.id}\n")
+        assert isinstance(task.recipe, Merge)
+        weights = {name: float(one["weight"]) for name, one in task.recipe.rules[0].inputs.items()}
         if max(weights.values()) > 0.98:
             return Failure(cause="candidate", message="too heavy")
         distance = sum((weights[name] - BEST[name]) ** 2 for name in BEST)
         each = tuple(1 - abs(weights[name] - BEST[name]) for name in BEST)
         examples = each if self._config.examples else ()
         score = TaskScore(metric="closeness", value=1 - distance, examples=examples)
-        return Report(split=work.split, tasks={"sphere": score})
+        return Report(split=task.split, tasks={"sphere": score})
 
 
 def make_space() -> ParameterSpace:
@@ -80,7 +80,7 @@ def make_optimizer(kind: str, seed: int = 5, **options: Any) -> Optimizer:
 
 def make_executor(kind: str, config: Sphere) -> Executor:
     if kind == "in_process":
-        return InProcess(partial(Performer, config))
+        return InProcess(partial(Worker, config))
     from evomerge.cluster.ray import RayExecutor
 
     return RayExecutor(ClusterConfig(workers=2, dashboard=False), "tests.sphere:Performer", config)

@@ -119,8 +119,8 @@ def test_the_exported_model_loads_and_answers(study: Path, tmp_path: Path) -> No
     prompt = tokenizer.apply_chat_template(
         chat, add_generation_prompt=True, return_tensors="pt", return_dict=True
     )
-    answer = model.generate(**prompt, max_new_tokens=8, do_sample=False)
-    assert tokenizer.decode(answer[0, prompt["input_ids"].shape[1] :]).strip()
+    result = model.generate(**prompt, max_new_tokens=8, do_sample=False)
+    assert tokenizer.decode(result[0, prompt["input_ids"].shape[1] :]).strip()
     card = (tmp_path / "model" / "README.md").read_text()
     assert "evomerge" in card
     assert json.loads((tmp_path / "model" / "config.json").read_text())["num_hidden_layers"] == 30
@@ -215,8 +215,8 @@ def test_a_search_by_natural_niches_breeds_models(tmp_path: Path) -> None:
     assert {one.state for one in candidates} == {"done"}
     assert all(len(one.tasks) == 4 for one in candidates)
     for bred in candidates[4:]:
-        assert bred.descent is not None
-        assert len(bred.descent.parents) == 2
+        assert bred.parentage is not None
+        assert len(bred.parentage.parents) == 2
     evomerge.export(out, tmp_path / "model", candidate=candidates[-1].number)
     recipe = read_recipe(tmp_path / "model" / "recipe.yaml")
     assert digest(recipe) == candidates[-1].digest

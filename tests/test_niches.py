@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evomerge.cluster.base import Work
+from evomerge.cluster.base import Task
 from evomerge.cluster.local import InProcess
 from evomerge.config import Budget
 from evomerge.evaluators.base import Outcome, Report, TaskScore
 from evomerge.evaluators.objective import Objective
 from evomerge.optimizers.registry import configure, make
 from evomerge.recipe.grid import Grams, Grid
-from evomerge.recipe.segments import Table
+from evomerge.recipe.segments import PiecewiseCoefficients
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Segments
 from evomerge.recipe.value import parse
@@ -37,20 +37,20 @@ def space() -> SegmentsSpace:
     return SegmentsSpace(config, sources, grids=(GRID,), measure=lambda: [Grams.of(VECTORS, GRID)])
 
 
-class Performer:
+class Worker:
     """Two tasks of 45 examples, each solved where a weight of the member is large enough."""
 
-    def perform(self, work: Work) -> Outcome:
-        assert isinstance(work.recipe, Segments)
-        (table,) = space().genome(work.recipe)
-        (strand,) = Table.from_text(str(table)).chromosomes
+    def perform(self, task: Task) -> Outcome:
+        assert isinstance(task.recipe, Segments)
+        (table,) = space().genome(task.recipe)
+        (strand,) = PiecewiseCoefficients.from_text(str(table)).chromosomes
         weights = (strand.at(np.arange(1, SIZE + 1)) * VECTORS.T).sum(axis=1)
         solved = (weights > 0.3).astype(float)
         tasks = {
             name: TaskScore(metric="acc", value=float(own.mean()), examples=tuple(own.tolist()))
             for name, own in (("one", solved[:45]), ("two", solved[45:]))
         }
-        return Report(split=work.split, tasks=tasks)
+        return Report(split=task.split, tasks=tasks)
 
 
 def job(kind: str, **options: Any) -> dict[str, Any]:
@@ -71,7 +71,10 @@ def job(kind: str, **options: Any) -> dict[str, Any]:
 def search(folder: Path, kind: str, candidates: int, **options: Any) -> list[Any]:
     over = space()
     optimizer = make(
-        configure({"kind": kind, **options}, origin="t"), over.genes, seed=2, stock=over.stock
+        configure({"kind": kind, **options}, origin="t"),
+        over.genes,
+        seed=2,
+        seed_pool=over.seed_pool,
     )
     known = (folder / "study.json").exists()
     with (
@@ -84,13 +87,13 @@ def search(folder: Path, kind: str, candidates: int, **options: Any) -> list[Any
             study,
             over,
             optimizer,
-            InProcess(partial(Performer)),
+            InProcess(partial(Worker)),
             Objective({"one": 1.0, "two": 1.0}),
             evaluator=EVALUATOR,
             budget=Budget(candidates=candidates),
             landmarks=over.landmarks(),
         ).run()
-        return [(one.genome, one.fitness, one.descent) for one in study.candidates()]
+        return [(one.genome, one.fitness, one.parentage) for one in study.candidates()]
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
@@ -99,12 +102,16 @@ def test_a_search_over_tables_in_two_sittings_is_the_same_search(tmp_path: Path,
     search(tmp_path / "pieces", kind, 17)
     assert search(tmp_path / "pieces", kind, 40) == whole
     landmarks = len(space().landmarks())
-    assert all(descent is not None and descent.parents for _, _, descent in whole[landmarks:])
+    assert all(parentage is not None and parentage.parents for _, _, parentage in whole[landmarks:])
 
 
 def test_what_cycle_qd_breeds_steps_along_singular_directions(tmp_path: Path) -> None:
-    bred = [genome for genome, _, descent in search(tmp_path / "s", "cycle_qd", 30) if descent]
-    tables = [Table.from_text(str(genome[0])) for genome in bred if not isinstance(genome, float)]
+    bred = [genome for genome, _, parentage in search(tmp_path / "s", "cycle_qd", 30) if parentage]
+    tables = [
+        PiecewiseCoefficients.from_text(str(genome[0]))
+        for genome in bred
+        if not isinstance(genome, float)
+    ]
     steps = [dict(table.noise) for table in tables]
     assert all(steps), "every child takes a step"
     assert any(len(own) > 1 for own in steps), "and inherits those of its parents"

@@ -13,11 +13,11 @@ from typing import Protocol
 from evomerge.evaluators.base import Outcome, Split
 from evomerge.recipe.tree import Recipe
 
-__all__ = ["Done", "Executor", "Performer", "Work"]
+__all__ = ["TaskResult", "Executor", "Worker", "Task"]
 
 
 @dataclass(frozen=True)
-class Work:
+class Task:
     """One recipe to be scored on one split."""
 
     id: str
@@ -26,7 +26,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Done:
+class TaskResult:
     """What became of a piece of work, where, and at which attempt."""
 
     id: str
@@ -35,10 +35,10 @@ class Done:
     attempts: int
 
 
-class Performer(Protocol):
+class Worker(Protocol):
     """What an executor runs: made once where it lives, then called for each piece of work."""
 
-    def perform(self, work: Work) -> Outcome:
+    def perform(self, task: Task) -> Outcome:
         """The outcome; an exception means that the surroundings failed, not the candidate."""
 
 
@@ -53,10 +53,10 @@ class Executor(Protocol):
     def where(self) -> str:
         """For a person: what runs here and where to watch it."""
 
-    def submit(self, work: Work) -> None:
+    def submit(self, task: Task) -> None:
         """Queue a piece of work; its id must not be under way."""
 
-    def wait(self, timeout_s: float) -> Sequence[Done]:
+    def wait(self, timeout_s: float) -> Sequence[TaskResult]:
         """What has finished since the last call; waits for the first at most `timeout_s`.
 
         Raises:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from evomerge.engines.config import EngineConfig
 from evomerge.evaluators.lm_eval.config import LmEvalConfig
-from evomerge.recipe.layer_path import Room
+from evomerge.recipe.layer_path import Capacity
 from evomerge.recipe.source import Source
 from evomerge.recipe.value import Value
 
@@ -44,5 +44,5 @@ class WorkerConfig(Value):
     """The source whose folder the engine starts from: its configuration and tokenizer are used."""
     engine: EngineConfig
     evaluator: LmEvalConfig
-    room: Room | None = None
+    capacity: Capacity | None = None
     """For engines that route layers; None: weights are merged into the engine."""

@@ -13,13 +13,13 @@ from evomerge.recipe.digest import digest
 from evomerge.recipe.layer_path import in_use, pooled
 from evomerge.recipe.tree import Hop, Recipe, Stack
 
-__all__ = ["Merged", "Mount", "Routed", "stacked"]
+__all__ = ["MergeLoader", "ModelLoader", "PathLoader", "stacked"]
 
 
-class Mount(Protocol):
+class ModelLoader(Protocol):
     """What a worker does with a recipe before it is evaluated."""
 
-    def put(self, recipe: Recipe) -> int:
+    def load(self, recipe: Recipe) -> int:
         """Make the engine run the recipe; how many layers it runs for a token.
 
         Raises:
@@ -27,19 +27,19 @@ class Mount(Protocol):
         """
 
 
-class Merged:
+class MergeLoader:
     """Every recipe is merged into the engine's weights."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._headers = Headers()
 
-    def put(self, recipe: Recipe) -> int:
+    def load(self, recipe: Recipe) -> int:
         self._engine.load(MergedWeights(recipe))
         return layer_count(recipe, self._headers)
 
 
-class Routed:
+class PathLoader:
     """A pool of layers is loaded once; while recipes share it, each is only another route.
 
     A recipe that is no stack is one that runs its own layers in order. Stacks of other inputs have
@@ -52,27 +52,27 @@ class Routed:
         self._loaded: str | None = None
         """Digest of the pool in the engine; None while that is a mixture."""
 
-    def put(self, recipe: Recipe) -> int:
+    def load(self, recipe: Recipe) -> int:
         stack = stacked(recipe, self._headers)
         counts = {name: layer_count(one, self._headers) for name, one in stack.inputs.items()}
-        room = self._engine.room
-        whole, route = pooled(stack, counts)
-        if len(whole.hops) > room.layers:
-            whole, route = in_use(stack)
-        if len(whole.hops) > room.layers:
+        capacity = self._engine.capacity
+        whole, layer_path = pooled(stack, counts)
+        if len(whole.hops) > capacity.layers:
+            whole, layer_path = in_use(stack)
+        if len(whole.hops) > capacity.layers:
             raise CandidateError(
                 f"the path runs {len(whole.hops)} different layers, and the engine has room for"
-                f" {room.layers}"
+                f" {capacity.layers}"
             )
-        spare = (whole.hops[0],) * (room.layers - len(whole.hops))  # never on the route
+        spare = (whole.hops[0],) * (capacity.layers - len(whole.hops))  # never on the route
         pool = whole.model_copy(update={"hops": (*whole.hops, *spare)})
         name = digest(pool)
         if name != self._loaded:
             self._loaded = None
             self._engine.load(MergedWeights(pool))
             self._loaded = name
-        self._engine.route(route)
-        return len(route.layers)
+        self._engine.layer_path(layer_path)
+        return len(layer_path.layers)
 
 
 def stacked(recipe: Recipe, headers: Headers) -> Stack:

@@ -19,7 +19,7 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
-from evomerge.cluster.base import Done, Performer, Work
+from evomerge.cluster.base import Task, TaskResult, Worker
 from evomerge.cluster.config import ClusterConfig
 from evomerge.errors import ConfigError, InfrastructureError
 from evomerge.evaluators.base import Failure, Outcome
@@ -45,10 +45,10 @@ class EvomergeWorker:
     """
 
     def __init__(self, target: str, config: Value) -> None:
-        self._performer: Performer = load(target)(config)
+        self._performer: Worker = load(target)(config)
 
-    def perform(self, work: Work) -> Outcome:
-        return self._performer.perform(work)
+    def perform(self, task: Task) -> Outcome:
+        return self._performer.perform(task)
 
     def place(self) -> str:
         return f"{ray.util.get_node_ip_address()} pid {os.getpid()}"
@@ -63,7 +63,7 @@ class _Slot:
     """Reference to where it runs; resolved once it has come up."""
     where: str = "starting"
     proved: bool = False
-    work: Work | None = None
+    task: Task | None = None
     attempt: int = 0
     since: float = 0.0
     result: Any = None
@@ -85,7 +85,7 @@ class RayExecutor:
         self._target, self._config = target, config
         self._owns_ray = not ray.is_initialized()
         self._url = _connect(cluster) if self._owns_ray else ""
-        self._queue: deque[tuple[Work, int]] = deque()
+        self._queue: deque[tuple[Task, int]] = deque()
         self._deaths = 0
         self._slots = [self._start() for _ in range(_workers(cluster))]
 
@@ -101,12 +101,12 @@ class RayExecutor:
             board += " (it asks for a token: ray get-auth-token)"
         return f"{self.slots} Ray worker(s){board}"
 
-    def submit(self, work: Work) -> None:
-        self._queue.append((work, 1))
+    def submit(self, task: Task) -> None:
+        self._queue.append((task, 1))
         self._dispatch()
 
-    def wait(self, timeout_s: float) -> list[Done]:
-        busy = {slot.result: slot for slot in self._slots if slot.work is not None}
+    def wait(self, timeout_s: float) -> list[TaskResult]:
+        busy = {slot.result: slot for slot in self._slots if slot.task is not None}
         if not busy:
             return []
         ready, _ = ray.wait(list(busy), num_returns=1, timeout=timeout_s)
@@ -135,34 +135,34 @@ class RayExecutor:
 
     def _dispatch(self) -> None:
         for slot in self._slots:
-            if slot.work is None and self._queue:
-                slot.work, slot.attempt = self._queue.popleft()
+            if slot.task is None and self._queue:
+                slot.task, slot.attempt = self._queue.popleft()
                 slot.since = time.monotonic()
-                slot.result = slot.actor.perform.options(name=_title(slot.work)).remote(slot.work)
+                slot.result = slot.actor.perform.options(name=_title(slot.task)).remote(slot.task)
 
-    def _finish(self, slot: _Slot) -> Done | None:
+    def _finish(self, slot: _Slot) -> TaskResult | None:
         """The finished work of a slot; None where it died and the work goes round again."""
-        work, attempt = _busy(slot), slot.attempt
+        task, attempt = _busy(slot), slot.attempt
         try:
             outcome: Outcome = ray.get(slot.result)
             if not slot.proved:
                 slot.where, slot.proved = ray.get(slot.place), True
         except (RayActorError, RayTaskError, RayError) as problem:
-            return self._replace(slot, work, attempt, _reason(problem))
-        slot.work = None
+            return self._replace(slot, task, attempt, _reason(problem))
+        slot.task = None
         self._deaths = 0
-        return Done(work.id, outcome, slot.where, attempt)
+        return TaskResult(task.id, outcome, slot.where, attempt)
 
-    def _expire(self, slot: _Slot) -> Done | None:
+    def _expire(self, slot: _Slot) -> TaskResult | None:
         limit = self._cluster.candidate_timeout_s
-        if limit is None or slot.work is None or time.monotonic() - slot.since < limit:
+        if limit is None or slot.task is None or time.monotonic() - slot.since < limit:
             return None
-        return self._replace(slot, slot.work, slot.attempt, f"took longer than {limit:g} s")
+        return self._replace(slot, slot.task, slot.attempt, f"took longer than {limit:g} s")
 
-    def _replace(self, slot: _Slot, work: Work, attempt: int, reason: str) -> Done | None:
+    def _replace(self, slot: _Slot, task: Task, attempt: int, reason: str) -> TaskResult | None:
         """Put a new worker in the slot; the work goes to the head of the queue if it may."""
         where, proved = slot.where, slot.proved
-        log.warning("worker %s failed at %s (attempt %d): %s", where, work.id, attempt, reason)
+        log.warning("worker %s failed at %s (attempt %d): %s", where, task.id, attempt, reason)
         self._deaths += not proved
         if self._deaths >= STARTS:
             raise InfrastructureError(f"the workers do not come up; the last one said: {reason}")
@@ -174,11 +174,11 @@ class RayExecutor:
             "starting",
             False,
         )
-        slot.work = None
+        slot.task = None
         if attempt < self._cluster.max_attempts:
-            self._queue.appendleft((work, attempt + 1))
+            self._queue.appendleft((task, attempt + 1))
             return None
-        return Done(work.id, Failure(cause="infrastructure", message=reason), where, attempt)
+        return TaskResult(task.id, Failure(cause="infrastructure", message=reason), where, attempt)
 
 
 def _connect(cluster: ClusterConfig) -> str:
@@ -222,15 +222,15 @@ def _workers(cluster: ClusterConfig) -> int:
     return cluster.workers or max(fits, 1)
 
 
-def _title(work: Work) -> str:
+def _title(task: Task) -> str:
     """What the dashboard calls the task: "search 12", or the start of a recipe's digest."""
-    return f"{work.split} {work.id[:12]}"
+    return f"{task.split} {task.id[:12]}"
 
 
-def _busy(slot: _Slot) -> Work:
-    if slot.work is None:
+def _busy(slot: _Slot) -> Task:
+    if slot.task is None:
         raise InfrastructureError("an idle worker cannot finish anything")
-    return slot.work
+    return slot.task
 
 
 def _reason(problem: Exception) -> str:

@@ -18,12 +18,12 @@ from evomerge import errors
 from evomerge.errors import InfrastructureError, UserError
 from evomerge.target import load
 
-__all__ = ["apart"]
+__all__ = ["call_in_subprocess"]
 
 _REFUSED = 2
 
 
-def apart(target: str, argument: Any) -> Any:
+def call_in_subprocess(target: str, argument: Any) -> Any:
     """What the function `package.module:function` gives for the argument, both plain data.
 
     Raises:

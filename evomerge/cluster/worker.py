@@ -5,35 +5,35 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from evomerge.cluster.base import Work
+from evomerge.cluster.base import Task
 from evomerge.cluster.config import WorkerConfig
-from evomerge.cluster.model_loader import Merged, Mount, Routed
+from evomerge.cluster.model_loader import MergeLoader, ModelLoader, PathLoader
 from evomerge.engines.base import Engine
-from evomerge.engines.factory import start
+from evomerge.engines.factory import start_engine
 from evomerge.errors import CandidateError, UserError
 from evomerge.evaluators.base import Evaluator, Failure, Outcome
 from evomerge.evaluators.lm_eval.evaluator import LmEvalEvaluator
 from evomerge.models.sources import model_folder
 
-__all__ = ["Worker"]
+__all__ = ["ModelWorker"]
 
 
-class Worker:
+class ModelWorker:
     """Performs work: merge into the live engine, or route its layers, then evaluate."""
 
     def __init__(self, config: WorkerConfig) -> None:
         folder: Path = model_folder(config.skeleton)
         self._engine: Engine
-        self._mount: Mount
-        if config.room is None:
-            self._engine = start(config.engine, folder)
-            self._mount = Merged(self._engine)
+        self._loader: ModelLoader
+        if config.capacity is None:
+            self._engine = start_engine(config.engine, folder)
+            self._loader = MergeLoader(self._engine)
         else:
-            self._engine = flow = start(config.engine, folder, config.room)
-            self._mount = Routed(flow)
+            self._engine = flow = start_engine(config.engine, folder, config.capacity)
+            self._loader = PathLoader(flow)
         self._evaluator: Evaluator = LmEvalEvaluator(config.evaluator)
 
-    def perform(self, work: Work) -> Outcome:
+    def perform(self, task: Task) -> Outcome:
         """The report with its timings, or a failure where the candidate is at fault.
 
         Raises:
@@ -41,9 +41,9 @@ class Worker:
         """
         began = time.perf_counter()
         try:
-            layers = self._mount.put(work.recipe)
+            layers = self._loader.load(task.recipe)
             loaded = time.perf_counter()
-            report = self._evaluator.evaluate(self._engine, work.split)
+            report = self._evaluator.evaluate(self._engine, task.split)
         except (CandidateError, UserError) as problem:
             return Failure(cause="candidate", message=str(problem))
         ended = time.perf_counter()

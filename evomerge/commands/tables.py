@@ -14,7 +14,7 @@ from rich.text import Text
 
 from evomerge.evaluators.base import Report
 from evomerge.recipe.path_text import path_text
-from evomerge.recipe.signature import Evolve, Signature
+from evomerge.recipe.signature import SearchRange, Signature
 from evomerge.recipe.tree import Segments, Stack
 from evomerge.study.candidate import Candidate
 from evomerge.study.comparison import Comparison
@@ -179,7 +179,7 @@ def show_operator(signature: Signature, as_json: bool) -> None:
         "combine": signature.combine,
         "statistics": signature.statistics,
         "inputs": {"least": signature.least, "most": signature.most},
-        "evolve": {name: list(span) for name, span in signature.evolve.items()},
+        "evolve": {name: list(span) for name, span in signature.search_ranges.items()},
         "base": signature.base,
         "options": signature.shared.model_json_schema().get("properties", {}),
         "per_input": signature.each.model_json_schema().get("properties", {}),
@@ -195,7 +195,7 @@ def show_operator(signature: Signature, as_json: bool) -> None:
         for name, field in fields.model_fields.items():
             key = field.alias or name
             default = "required" if field.is_required() else str(field.default)
-            table.add_row(key, owner, default, _span(signature.evolve.get(key)))
+            table.add_row(key, owner, default, _span(signature.search_ranges.get(key)))
     out.print(table)
 
 
@@ -216,10 +216,10 @@ def _needs(signature: Signature) -> str:
     return ", ".join(found)
 
 
-def _span(evolve: Evolve | None) -> str:
-    if evolve is None:
+def _span(search_ranges: SearchRange | None) -> str:
+    if search_ranges is None:
         return ""
-    low, high, *scale = evolve
+    low, high, *scale = search_ranges
     return f"{low:g} to {high:g}{', log scale' if scale else ''}"
 
 

@@ -22,10 +22,10 @@ import numpy as np
 
 from evomerge.errors import EvomergeError
 from evomerge.optimizers.base import (
-    Answer,
     Fitness,
     Optimizer,
-    Question,
+    Proposal,
+    Result,
     Scores,
     needs_examples,
 )
@@ -77,12 +77,12 @@ class Subject:
             )
         )
 
-    def fitness(self, question: Question) -> Fitness:
-        return fitness_of(question.genome, self.objectives)
+    def fitness(self, proposal: Proposal) -> Fitness:
+        return fitness_of(proposal.genome, self.objectives)
 
-    def answer(self, question: Question) -> Answer:
+    def result(self, proposal: Proposal) -> Result:
         """With all that an optimizer may need."""
-        return Answer(question.id, self.fitness(question), *scores_of(question.genome))
+        return Result(proposal.id, self.fitness(proposal), *scores_of(proposal.genome))
 
 
 def fitness_of(genome: Genome, objectives: int = 1) -> Fitness:
@@ -108,10 +108,10 @@ def scores_of(genome: Genome) -> tuple[Scores, Scores]:
 
 def genomes_are_valid(subject: Subject) -> None:
     """Every genome has a value of the right kind and range for each gene; ids count up from 0."""
-    questions = _search(subject, subject.new())
-    _require([q.id for q in questions] == list(range(len(questions))), "ids count up from 0")
-    for question in questions:
-        _check_genome(subject.genes, question.genome)
+    proposals = _search(subject, subject.new())
+    _require([q.id for q in proposals] == list(range(len(proposals))), "ids count up from 0")
+    for proposal in proposals:
+        _check_genome(subject.genes, proposal.genome)
 
 
 def batching_is_invisible(subject: Subject) -> None:
@@ -123,7 +123,7 @@ def batching_is_invisible(subject: Subject) -> None:
         _require(0 < len(batch) <= limit, f"ask({limit}) gave {len(batch)} with nothing open")
         _require(batch == singles, f"ask({limit}) and {limit} times ask(1) differ")
         for optimizer in (together, one_by_one):
-            optimizer.tell([subject.answer(q) for q in batch])
+            optimizer.tell([subject.result(q) for q in batch])
 
 
 def replays(subject: Subject) -> None:
@@ -137,7 +137,7 @@ def replays(subject: Subject) -> None:
 
     def disturb(optimizer: Optimizer) -> None:
         optimizer.recommend()
-        other.tell([subject.answer(q) for q in other.ask(2)])
+        other.tell([subject.result(q) for q in other.ask(2)])
 
     disturbed = _search(subject, subject.new(), disorder=1, failing=7, between=disturb)
     _require(alone == disturbed, "a replay asks the same questions")
@@ -159,9 +159,9 @@ def bad_tells_change_nothing(subject: Subject) -> None:
     """
     spared, abused = subject.new(), subject.new()
     for round_ in range(4):
-        questions = abused.ask(3)
-        _require(questions == spared.ask(3), f"round {round_}: a refused tell left a trace")
-        good = [subject.answer(q) for q in questions]
+        proposals = abused.ask(3)
+        _require(proposals == spared.ask(3), f"round {round_}: a refused tell left a trace")
+        good = [subject.result(q) for q in proposals]
         first, rest, width = good[0], good[1:], subject.objectives
         wrong = [(1.0,) * (width + 1), (), (math.nan,) * width, (math.inf,) * width]
         for bad in (
@@ -194,8 +194,8 @@ def goes_on_beyond_its_budget(subject: Subject) -> None:
 
 def improves(subject: Subject) -> None:
     """After `budget` questions the best is clearly better than the first ten were."""
-    questions = _search(subject, subject.new())[: subject.budget]
-    losses = [-sum(subject.fitness(q)) for q in questions]
+    proposals = _search(subject, subject.new())[: subject.budget]
+    losses = [-sum(subject.fitness(q)) for q in proposals]
     before, best = sorted(losses[:10])[5], min(losses)
     _require(
         best <= subject.gain * before,
@@ -244,11 +244,11 @@ def recommends_a_genome(subject: Subject) -> None:
     """A recommendation, if any, is a genome of the space, and no candidate that was tried."""
     optimizer = subject.new()
     optimizer.recommend()
-    questions = _search(subject, optimizer, limit=60)
+    proposals = _search(subject, optimizer, limit=60)
     genome = optimizer.recommend()
     if genome is not None:
         _check_genome(subject.genes, genome)
-        _require(genome not in [q.genome for q in questions], "a recommendation is new")
+        _require(genome not in [q.genome for q in proposals], "a recommendation is new")
 
 
 LAWS: Mapping[str, Callable[[Subject], None]] = {
@@ -278,15 +278,15 @@ def _search(
     disorder: int | None = None,
     failing: int | None = None,
     between: Callable[[Optimizer], None] = lambda optimizer: None,
-) -> list[Question]:
+) -> list[Proposal]:
     """At least `limit` questions (by default the budget), all told; every `failing`-th fails.
 
     With `disorder`, they are asked in uneven batches and told by pieces in random order.
     """
     limit = limit or subject.budget
     rng = random.Random(disorder)
-    asked: list[Question] = []
-    open_: list[Question] = []
+    asked: list[Proposal] = []
+    open_: list[Proposal] = []
     while len(asked) < limit or open_:
         batch = []
         if len(asked) < limit:
@@ -304,33 +304,33 @@ def _search(
     return asked
 
 
-def _generations(subject: Subject, disorder: int) -> list[Question]:
+def _generations(subject: Subject, disorder: int) -> list[Proposal]:
     """Questions asked until there are no more, then told one by one in random order; thrice 20."""
     rng = random.Random(disorder)
     optimizer = subject.new()
-    asked: list[Question] = []
+    asked: list[Proposal] = []
     while len(asked) < subject.budget // 2:
         batch = optimizer.ask(20)
         _require(bool(batch), "with everything told it has at least one question")
         asked += batch
-        for question in rng.sample(batch, len(batch)):
-            optimizer.tell([_answer(subject, question, failing=8)])
+        for proposal in rng.sample(batch, len(batch)):
+            optimizer.tell([_answer(subject, proposal, failing=8)])
     return asked
 
 
-def _answer(subject: Subject, question: Question, failing: int | None) -> Answer:
-    failed = failing is not None and question.id % failing == failing - 1
-    return Answer(question.id, None) if failed else subject.answer(question)
+def _answer(subject: Subject, proposal: Proposal, failing: int | None) -> Result:
+    failed = failing is not None and proposal.id % failing == failing - 1
+    return Result(proposal.id, None) if failed else subject.result(proposal)
 
 
-def _without_scores(answer: Answer) -> list[Answer]:
+def _without_scores(result: Result) -> list[Result]:
     """The same answer with scores that say too little."""
-    examples, tasks = answer.examples or (), answer.tasks or ()
+    examples, tasks = result.examples or (), result.tasks or ()
     return [
-        replace(answer, examples=None, tasks=None),
-        replace(answer, examples=(), tasks=()),
-        replace(answer, examples=(*examples, 1.0), tasks=(*tasks, 1.0)),
-        replace(answer, examples=(math.nan, *examples[1:]), tasks=(math.nan, *tasks[1:])),
+        replace(result, examples=None, tasks=None),
+        replace(result, examples=(), tasks=()),
+        replace(result, examples=(*examples, 1.0), tasks=(*tasks, 1.0)),
+        replace(result, examples=(math.nan, *examples[1:]), tasks=(math.nan, *tasks[1:])),
     ]
 
 

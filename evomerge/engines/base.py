@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from evomerge.evaluators.live_model import LiveModel
-from evomerge.recipe.layer_path import Room, Route
+from evomerge.recipe.layer_path import Capacity, LayerPath
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,10 +47,10 @@ class DataFlowEngine(Engine, Protocol):
     """
 
     @property
-    def room(self) -> Room:
+    def capacity(self) -> Capacity:
         """Layers in the pool, and most hops of a route."""
 
-    def route(self, route: Route) -> None:
+    def layer_path(self, layer_path: LayerPath) -> None:
         """Take another path from now on, and forget every cache that the old one filled.
 
         Raises:

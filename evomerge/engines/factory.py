@@ -10,9 +10,9 @@ from typing import Any, overload
 from evomerge.engines.base import DataFlowEngine, Engine
 from evomerge.engines.config import EngineConfig
 from evomerge.errors import ConfigError
-from evomerge.recipe.layer_path import Room
+from evomerge.recipe.layer_path import Capacity
 
-__all__ = ["start"]
+__all__ = ["start_engine"]
 
 _ENGINES = {"transformers": "transformers:TransformersEngine", "vllm": "vllm:VllmEngine"}
 _DATA_FLOW = {
@@ -22,10 +22,10 @@ _DATA_FLOW = {
 
 
 @overload
-def start(config: EngineConfig, folder: Path) -> Engine: ...
+def start_engine(config: EngineConfig, folder: Path) -> Engine: ...
 @overload
-def start(config: EngineConfig, folder: Path, room: Room) -> DataFlowEngine: ...
-def start(config: EngineConfig, folder: Path, room: Room | None = None) -> Engine:
+def start_engine(config: EngineConfig, folder: Path, capacity: Capacity) -> DataFlowEngine: ...
+def start_engine(config: EngineConfig, folder: Path, capacity: Capacity | None = None) -> Engine:
     """A live engine with the model of `folder`: its configuration, tokenizer and weights.
 
     `room`: for data flow. The folder then only gives configuration and tokenizer, and a model of
@@ -36,10 +36,10 @@ def start(config: EngineConfig, folder: Path, room: Room | None = None) -> Engin
         SourceError: the folder holds no model that the engine can run.
     """
     kind = _kind(config)
-    if room is None:
+    if capacity is None:
         engine: Engine = _class(_ENGINES[kind])(config, folder)
         return engine
-    stack: DataFlowEngine = _class(_DATA_FLOW[kind])(config, folder, room)
+    stack: DataFlowEngine = _class(_DATA_FLOW[kind])(config, folder, capacity)
     return stack
 
 

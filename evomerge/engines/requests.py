@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from evomerge.errors import CandidateError
 from evomerge.evaluators.live_model import Sampling
-from evomerge.recipe.layer_path import Room, Route
+from evomerge.recipe.layer_path import Capacity, LayerPath
 
 __all__ = ["check_generation", "check_route", "check_scoring"]
 
@@ -27,17 +27,17 @@ def check_scoring(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], max_leng
         _check(index, len(context), len(continuation), max_length)
 
 
-def check_route(route: Route, room: Room) -> None:
+def check_route(layer_path: LayerPath, capacity: Capacity) -> None:
     """Raises: CandidateError: an empty route, too many hops, or a layer that the pool has not."""
-    hops = len(route.layers)
-    if not 1 <= hops <= room.hops:
-        raise CandidateError(f"the route has {hops} hops: the engine takes 1 to {room.hops}")
-    if len(route.scales) != hops:
-        raise CandidateError(f"the route has {hops} hops and {len(route.scales)} scales")
-    for hop, layer in enumerate(route.layers):
-        if not 0 <= layer < room.layers:
+    hops = len(layer_path.layers)
+    if not 1 <= hops <= capacity.hops:
+        raise CandidateError(f"the route has {hops} hops: the engine takes 1 to {capacity.hops}")
+    if len(layer_path.scales) != hops:
+        raise CandidateError(f"the route has {hops} hops and {len(layer_path.scales)} scales")
+    for hop, layer in enumerate(layer_path.layers):
+        if not 0 <= layer < capacity.layers:
             raise CandidateError(
-                f"hop {hop} of the route runs layer {layer}: the pool has 0 to {room.layers - 1}"
+                f"hop {hop} of the path runs layer {layer}: the pool has 0 to {capacity.layers - 1}"
             )
 
 

@@ -15,7 +15,7 @@ from evomerge.engines.stack_model import EvomergeStackForCausalLM, StackConfig, 
 from evomerge.engines.transformers import TransformersEngine
 from evomerge.engines.weights import checkpoint_shapes, stretched
 from evomerge.errors import SourceError
-from evomerge.recipe.layer_path import Room, Route
+from evomerge.recipe.layer_path import Capacity, LayerPath
 
 __all__ = ["TransformersDataFlow"]
 
@@ -30,23 +30,23 @@ class TransformersDataFlow(TransformersEngine):
         SourceError: as `TransformersEngine`, or layers of this family cannot be routed.
     """
 
-    def __init__(self, config: EngineConfig, folder: Path, room: Room) -> None:
-        self._room = room
+    def __init__(self, config: EngineConfig, folder: Path, capacity: Capacity) -> None:
+        self._room = capacity
         super().__init__(config, folder)
-        self._take(Route(layers=(0,), scales=(1.0,)))
+        self._take(LayerPath(layers=(0,), scales=(1.0,)))
 
     @property
-    def room(self) -> Room:
+    def capacity(self) -> Capacity:
         return self._room
 
-    def route(self, route: Route) -> None:
-        check_route(route, self._room)
-        self._take(route)
+    def layer_path(self, layer_path: LayerPath) -> None:
+        check_route(layer_path, self._room)
+        self._take(layer_path)
 
-    def _take(self, route: Route) -> None:
-        self._model.follow(route.model_dump(mode="json"))
-        self._cache.use(len(route.layers))
-        self._prefix.use(len(route.layers))
+    def _take(self, layer_path: LayerPath) -> None:
+        self._model.follow(layer_path.model_dump(mode="json"))
+        self._cache.use(len(layer_path.layers))
+        self._prefix.use(len(layer_path.layers))
 
     def _shapes_of(self, folder: Path) -> dict[str, tuple[int, ...]]:
         """The folder's, with as many layers as the pool has, each like the folder's first."""

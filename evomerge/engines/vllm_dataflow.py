@@ -13,7 +13,7 @@ from evomerge.engines.stack_model import obstacle
 from evomerge.engines.vllm import VllmEngine
 from evomerge.engines.vllm_plugin import ARCHITECTURE
 from evomerge.errors import SourceError
-from evomerge.recipe.layer_path import Room, Route
+from evomerge.recipe.layer_path import Capacity, LayerPath
 
 __all__ = ["VllmDataFlow"]
 
@@ -27,32 +27,32 @@ class VllmDataFlow(VllmEngine):
         SourceError: the folder holds no checkpoint, or a model that cannot be routed.
     """
 
-    def __init__(self, config: EngineConfig, folder: Path, room: Room) -> None:
+    def __init__(self, config: EngineConfig, folder: Path, capacity: Capacity) -> None:
         about = configuration(folder, trust_remote_code=config.trust_remote_code)
         if problem := obstacle(about.model_type, about):
             raise SourceError(f"{folder}: {problem}")
-        super().__init__(_for_stacks(config, about, room), folder)
-        self._room = room
+        super().__init__(_for_stacks(config, about, capacity), folder)
+        self._room = capacity
 
     @property
-    def room(self) -> Room:
+    def capacity(self) -> Capacity:
         return self._room
 
-    def route(self, route: Route) -> None:
-        check_route(route, self._room)
-        self._llm.collective_rpc("follow", args=(pickle.dumps(route),))
+    def layer_path(self, layer_path: LayerPath) -> None:
+        check_route(layer_path, self._room)
+        self._llm.collective_rpc("follow", args=(pickle.dumps(layer_path),))
         self._forget()
 
 
-def _for_stacks(config: EngineConfig, about: Any, room: Room) -> EngineConfig:
+def _for_stacks(config: EngineConfig, about: Any, capacity: Capacity) -> EngineConfig:
     """Weights come by `load`: those that vLLM begins with are made up."""
     overrides: dict[str, Any] = {
         **config.vllm.get("hf_overrides", {}),
         "architectures": [ARCHITECTURE],
-        "num_hidden_layers": room.layers,
-        "slots": room.hops,
+        "num_hidden_layers": capacity.layers,
+        "slots": capacity.hops,
     }
     if getattr(about, "layer_types", None):
-        overrides["layer_types"] = ["full_attention"] * room.layers
+        overrides["layer_types"] = ["full_attention"] * capacity.layers
     own = {"load_format": "dummy", "hf_overrides": overrides}
     return config.model_copy(update={"enforce_eager": True, "vllm": {**config.vllm, **own}})

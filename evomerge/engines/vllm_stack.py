@@ -19,7 +19,7 @@ from vllm.model_executor.layers.attention import Attention
 from evomerge.engines.requests import check_route
 from evomerge.engines.stack_model import obstacle
 from evomerge.errors import SourceError
-from evomerge.recipe.layer_path import Room, Route
+from evomerge.recipe.layer_path import Capacity, LayerPath
 
 __all__ = ["EvomergeStackForCausalLM"]
 
@@ -45,20 +45,24 @@ class EvomergeStackForCausalLM(nn.Module):
         self.decoder = _decoder(family)(vllm_config=vllm_config, prefix=prefix)
         pool = _Pool(self.decoder.model.layers)
         self.decoder.model.layers = pool
-        route = _first_route(self.config)
-        room = Room(layers=len(pool), hops=getattr(self.config, "slots", len(route.layers)))
-        check_route(route, room)
-        self.slots = _slots(pool, room.hops, vllm_config)
-        self.follow(route)
+        layer_path = _first_route(self.config)
+        capacity = Capacity(
+            layers=len(pool), hops=getattr(self.config, "slots", len(layer_path.layers))
+        )
+        check_route(layer_path, capacity)
+        self.slots = _slots(pool, capacity.hops, vllm_config)
+        self.follow(layer_path)
 
-    def follow(self, route: Route) -> None:
+    def follow(self, layer_path: LayerPath) -> None:
         """Take another path: from the next forward pass on, whatever caches hold is of the old."""
         body = self.decoder.model
         body.layers.path = [
-            _hop(body.layers[layer], slot, scale, whole=route.scaling == "stream")
-            for layer, scale, slot in zip(route.layers, route.scales, self.slots, strict=False)
+            _hop(body.layers[layer], slot, scale, whole=layer_path.scaling == "stream")
+            for layer, scale, slot in zip(
+                layer_path.layers, layer_path.scales, self.slots, strict=False
+            )
         ]
-        body.start_layer, body.end_layer = 0, len(route.layers)
+        body.start_layer, body.end_layer = 0, len(layer_path.layers)
 
     @property
     def lm_head(self) -> nn.Module:
@@ -155,6 +159,6 @@ def _decoder(family: str) -> Any:
     return getattr(module, f"{family.capitalize()}ForCausalLM")
 
 
-def _first_route(config: Any) -> Route:
+def _first_route(config: Any) -> LayerPath:
     given = getattr(config, "route", None)
-    return Route(**given) if given else Route(layers=(0,), scales=(1.0,))
+    return LayerPath(**given) if given else LayerPath(layers=(0,), scales=(1.0,))

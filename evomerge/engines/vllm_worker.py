@@ -12,7 +12,7 @@ from typing import Any
 from evomerge.engines.base import WeightSource
 from evomerge.engines.weights import Inspection, checkpoint_shapes, stretched
 from evomerge.errors import CandidateError
-from evomerge.recipe.layer_path import Route
+from evomerge.recipe.layer_path import LayerPath
 
 __all__ = ["WeightReceiver"]
 
@@ -53,8 +53,8 @@ class WeightReceiver:
 
     def follow(self, payload: bytes) -> None:
         """Take the path of a pickled route, which the engine has checked."""
-        route: Route = pickle.loads(payload)
-        self.model_runner.get_model().follow(route)
+        layer_path: LayerPath = pickle.loads(payload)
+        self.model_runner.get_model().follow(layer_path)
 
 
 def _repack_tied_head(model: Any) -> None:

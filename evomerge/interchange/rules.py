@@ -12,7 +12,7 @@ from evomerge.recipe.digest import canonical_json
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.tree import Rule
 
-__all__ = ["Block", "TensorParameters", "blocks", "outside", "rules_of"]
+__all__ = ["RuleBlock", "TensorParameters", "blocks", "outside", "rules_of"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class TensorParameters:
 
 
 @dataclass(frozen=True)
-class Block:
+class RuleBlock:
     """A run of layers in which every kind of tensor has the same parameters."""
 
     layers: tuple[int, int]
@@ -61,7 +61,7 @@ def outside(tensors: Sequence[TensorParameters]) -> tuple[Rule, ...]:
     return tuple(one.rule(Selector(name=one.kind)) for one in tensors if one.layer is None)
 
 
-def blocks(tensors: Sequence[TensorParameters]) -> Iterator[Block]:
+def blocks(tensors: Sequence[TensorParameters]) -> Iterator[RuleBlock]:
     """The layers in their order, in as few blocks as there are."""
     layers: dict[int, list[TensorParameters]] = {}
     for one in tensors:
@@ -70,7 +70,7 @@ def blocks(tensors: Sequence[TensorParameters]) -> Iterator[Block]:
     ordered = sorted(layers.items())
     for _, run in groupby(ordered, lambda item: [(one.kind, one.key) for one in item[1]]):
         members = list(run)
-        yield Block((members[0][0], members[-1][0] + 1), tuple(_of_layer(members[0][1])))
+        yield RuleBlock((members[0][0], members[-1][0] + 1), tuple(_of_layer(members[0][1])))
 
 
 def _of_layer(tensors: Sequence[TensorParameters]) -> Iterator[Rule]:

@@ -12,10 +12,10 @@ from torch.utils.hooks import RemovableHandle
 from evomerge.measuring.hooks import Hooks
 from evomerge.measuring.live import Live
 
-__all__ = ["Grams"]
+__all__ = ["GramHooks"]
 
 
-class Grams(Hooks):
+class GramHooks(Hooks):
     """G = X^T X over the number of rows of X, a row for each token that a layer saw.
 
     Of every `torch.nn.Linear` but a head that is tied to the embedding.

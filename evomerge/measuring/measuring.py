@@ -11,7 +11,7 @@ import torch
 from evomerge.errors import UserError, did_you_mean
 from evomerge.measuring.fisher import Fisher
 from evomerge.measuring.folder import Measured, write_statistics
-from evomerge.measuring.gram import Grams
+from evomerge.measuring.gram import GramHooks
 from evomerge.measuring.live import open_live
 from evomerge.measuring.moments import read_moments
 from evomerge.measuring.settings import Reading
@@ -83,7 +83,7 @@ def _on_text(
         if "fisher" in what:
             fisher = stack.enter_context(Fisher(live, reading.labels, reading.seed))
         if "gram" in what:
-            grams = stack.enter_context(Grams(live))
+            grams = stack.enter_context(GramHooks(live))
         for number, tokens in enumerate(examples, start=1):
             with torch.set_grad_enabled(fisher is not None):
                 logits, _ = live.run(tokens)

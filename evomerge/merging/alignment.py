@@ -154,13 +154,13 @@ class AlignedBank(Bank):
             return self._plain.vector(source, base, name)
         return None if source == base else self.weights(source, name)
 
-    def shelved(
+    def cached_on_disk(
         self, what: Hashable, of: Sequence[VectorKey], compute: Callable[[], tuple[Tensor, ...]]
     ) -> tuple[Tensor, ...]:
         """As the plain bank's; on disk are only statistics of rows as they are in the files."""
         if any(self._is_aligned(source, name) for name, source, _ in of):
             return self.remember((what, *of), compute)
-        return self._plain.shelved(what, of, compute)
+        return self._plain.cached_on_disk(what, of, compute)
 
     def remember(self, key: Hashable, compute: Callable[[], T]) -> T:
         """As the plain bank, under keys that no other alignment has."""

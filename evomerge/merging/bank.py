@@ -19,8 +19,8 @@ from torch import Tensor
 from evomerge.errors import SourceError
 from evomerge.merging.adapter import read_adapter
 from evomerge.merging.cache import Cache
-from evomerge.merging.device_cache import Residence
-from evomerge.merging.disk_cache import WORTH, Shelf, content
+from evomerge.merging.device_cache import DeviceCache
+from evomerge.merging.disk_cache import WORTH, DiskCache, content
 from evomerge.merging.finite import is_finite
 from evomerge.merging.memory import give_back
 from evomerge.merging.vectors import Vector
@@ -46,13 +46,13 @@ class Bank(Headers):
         sources: Iterable[Source],
         *,
         device: str = "cpu",
-        shelf: Shelf | None = None,
+        disk_cache: DiskCache | None = None,
         cache: Cache | None = None,
     ) -> None:
         """`device`: where tensors are merged, as torch names it."""
         super().__init__()
-        self._residence = Residence(torch.device(device))
-        self._shelf = shelf or Shelf.of_user()
+        self._device_cache = DeviceCache(torch.device(device))
+        self._disk_cache = disk_cache or DiskCache.of_user()
         self._cache = cache or Cache()
         self._contents: dict[tuple[str, str], str] = {}
         self._files: dict[tuple[str, str], Any] = {}
@@ -76,7 +76,7 @@ class Bank(Headers):
     @property
     def device(self) -> torch.device:
         """Where the tensors are."""
-        return self._residence.device
+        return self._device_cache.device
 
     def tensor(self, source: Source, name: str) -> Tensor:
         """A new float32 tensor that the caller may change in place."""
@@ -112,7 +112,7 @@ class Bank(Headers):
         """What `compute` gives, kept under `key` unless that is None."""
         return self._cache.get(key, compute)
 
-    def shelved(
+    def cached_on_disk(
         self, what: Hashable, of: Sequence[VectorKey], compute: Callable[[], tuple[Tensor, ...]]
     ) -> tuple[Tensor, ...]:
         """Tensors that `compute` finds in vectors: kept, and on disk where it is worth it."""
@@ -122,7 +122,9 @@ class Bank(Headers):
         def found() -> tuple[Tensor, ...]:
             if not large:
                 return compute()
-            return self._shelf.get(what, [self._content(one) for one in of], self.device, compute)
+            return self._disk_cache.get(
+                what, [self._content(one) for one in of], self.device, compute
+            )
 
         return self._cache.get((what, *of), found)
 
@@ -158,7 +160,7 @@ class Bank(Headers):
 
     def _stored(self, source: Source, name: str) -> Tensor:
         tensor = self._mapped(source, name)
-        return self._residence.placed((str(model_folder(source)), name), tensor)
+        return self._device_cache.placed((str(model_folder(source)), name), tensor)
 
     def _mapped(self, source: Source, name: str) -> Tensor:
         inventory = self.inventory(source)

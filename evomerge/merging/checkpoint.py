@@ -18,7 +18,7 @@ from evomerge.merging.bank import Bank, open_bank
 from evomerge.merging.shards import plan, write_shards
 from evomerge.merging.weights import MergedWeights
 from evomerge.models.headers import Headers
-from evomerge.models.layout import Form
+from evomerge.models.layout import Layout
 from evomerge.models.outline import donor, layer_count, layer_kinds
 from evomerge.models.sources import model_folder
 from evomerge.models.vocabulary import TOKENIZER, Vocabulary, is_mapped, vocabulary_of
@@ -49,7 +49,7 @@ def write_checkpoint(
     out: Path,
     *,
     card: str,
-    form: Form | None = None,
+    layout: Layout | None = None,
     dtype: str | None = None,
     shard_bytes: int = SHARD_BYTES,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -65,8 +65,8 @@ def write_checkpoint(
         UserError: `out` exists and is not an empty folder, or cannot hold the model.
         SourceError, CandidateError: as `MergedWeights.tensors`; nothing is left behind.
     """
-    form = form or Form(recipe, {}, {})
-    stored = form.stored
+    layout = layout or Layout(recipe, {}, {})
+    stored = layout.stored
     bank = open_bank(tuple(dict.fromkeys(sources_of(stored))))
     weights = MergedWeights(stored, dtype)
     specs = weights.specs(bank)
@@ -85,9 +85,9 @@ def write_checkpoint(
             _copy(_COMPANIONS, origin, folder)
         if "auto_map" in known:  # to classes in files of the folder
             _copy((path.name for path in origin.glob("*.py")), origin, folder)
-        for name, text in form.files.items():
+        for name, text in layout.files.items():
             (folder / name).write_text(text, encoding="utf-8")
-        _write_config(config | {**form.config}, origin, folder, dtype)
+        _write_config(config | {**layout.config}, origin, folder, dtype)
         (folder / "README.md").write_text(card, encoding="utf-8")
         (folder / "recipe.yaml").write_text(dump_recipe(recipe), encoding="utf-8")
 

@@ -18,17 +18,17 @@ from evomerge.merging.linalg import singular_triples
 from evomerge.merging.statistics import Statistics
 from evomerge.merging.vectors import Operands, Wholes
 from evomerge.models.architecture import place
-from evomerge.operators.base import Chance, Gram, Scope, Score
+from evomerge.operators.base import Bernoulli, Gram, Scope, Score
 from evomerge.operators.selection import Magnitudes, Threshold, count, global_thresholds
 from evomerge.recipe.selector import Place
 
-__all__ = ["TensorLook"]
+__all__ = ["BankContext"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TensorLook:
+class BankContext:
     """Implements `Look` for one tensor of one merge."""
 
     bank: Bank
@@ -67,10 +67,10 @@ class TensorLook:
         return self.survey()
 
     def gram(self) -> Gram:
-        return self.once("gram", lambda: _gram(self.taus()))
+        return self.memoise("gram", lambda: _gram(self.taus()))
 
     def row_gram(self) -> Gram:
-        return self.once("row_gram", lambda: _row_gram(self.taus()))
+        return self.memoise("row_gram", lambda: _row_gram(self.taus()))
 
     def norm(self, i: int, p: float) -> float:
         return self._of(i, ("norm", p), lambda: _norm(self.taus()[i], p))
@@ -78,14 +78,14 @@ class TensorLook:
     def taus(self) -> Sequence[Tensor]:
         return self._taus
 
-    def once(self, what: Hashable, compute: Callable[[], T]) -> T:
+    def memoise(self, what: Hashable, compute: Callable[[], T]) -> T:
         key = None if None in self.keys else (what, *self.keys)
         return self.bank.remember(key, compute)
 
-    def once_on_disk(
+    def memoise_on_disk(
         self, what: Hashable, compute: Callable[[], tuple[Tensor, ...]]
     ) -> tuple[Tensor, ...]:
-        return self._shelved(what, self.keys, compute)
+        return self._cached_on_disk(what, self.keys, compute)
 
     def cut(self, i: int, density: float, scope: Scope = "tensor") -> Threshold:
         if scope == "tensor":
@@ -112,7 +112,7 @@ class TensorLook:
         """A pair for each operand."""
         return [keys(self.seed, self.tensor, name) for name in self.names]
 
-    def limit(self, chance: Chance) -> int:
+    def limit(self, chance: Bernoulli) -> int:
         return limit(chance.keep)
 
     def svd(self, i: int, rank: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -120,7 +120,7 @@ class TensorLook:
             u, s, vt = singular_triples(self.taus()[i])
             return u[:, :rank].clone(), s[:rank].clone(), vt[:rank].clone()
 
-        u, s, vt = self._shelved(("svd", rank), [self.keys[i]], leading)
+        u, s, vt = self._cached_on_disk(("svd", rank), [self.keys[i]], leading)
         return u, s, vt
 
     def decompose(self, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -166,7 +166,9 @@ class TensorLook:
 
     def _table(self, i: int) -> Magnitudes:
         """Serves any density, and is kept where it is small."""
-        values, up_to = self._shelved("magnitudes", [self.keys[i]], lambda: self._magnitudes(i))
+        values, up_to = self._cached_on_disk(
+            "magnitudes", [self.keys[i]], lambda: self._magnitudes(i)
+        )
         if len(values):
             return Magnitudes(values.cpu().numpy(), up_to.cpu().numpy())
         return Magnitudes.of(self.taus()[i])
@@ -182,14 +184,16 @@ class TensorLook:
         key = None if self.keys[i] is None else (what, self.keys[i])
         return self.bank.remember(key, compute)
 
-    def _shelved(
+    def _cached_on_disk(
         self,
         what: Hashable,
         of: Sequence[VectorKey | None],
         compute: Callable[[], tuple[Tensor, ...]],
     ) -> tuple[Tensor, ...]:
         known = [key for key in of if key is not None]
-        return self.bank.shelved(what, known, compute) if len(known) == len(of) else compute()
+        return (
+            self.bank.cached_on_disk(what, known, compute) if len(known) == len(of) else compute()
+        )
 
     @cached_property
     def _taus(self) -> Sequence[Tensor]:

@@ -7,13 +7,13 @@ from collections.abc import Hashable
 import torch
 from torch import Tensor
 
-__all__ = ["Residence"]
+__all__ = ["DeviceCache"]
 
 RESERVE = 2 << 30
 """Bytes of an accelerator's memory that are left to what a merge takes in between."""
 
 
-class Residence:
+class DeviceCache:
     """Tensors on a device: kept there as far as they fit, else sent again from pinned memory."""
 
     def __init__(self, device: torch.device, room: int | None = None) -> None:

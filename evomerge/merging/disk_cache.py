@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-__all__ = ["FOLDER", "Shelf", "content"]
+__all__ = ["FOLDER", "DiskCache", "content"]
 
 FOLDER = "EVOMERGE_STATISTICS"
 """Environment variable: the folder; empty for none. `evomerge/statistics` in the user's cache
@@ -29,14 +29,14 @@ SPARE = 0.1
 """Share of the disk that stays free."""
 
 
-class Shelf:
+class DiskCache:
     """Tuples of tensors by name."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
     @classmethod
-    def of_user(cls) -> Shelf:
+    def of_user(cls) -> DiskCache:
         """Where the environment says."""
         given = os.environ.get(FOLDER)
         if given is not None:

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from evomerge.errors import RecipeError
-from evomerge.merging.context import TensorLook
+from evomerge.merging.context import BankContext
 from evomerge.merging.vectors import Vector
 from evomerge.operators.base import Operator
 from evomerge.operators.low_rank import LowRank
@@ -22,14 +22,14 @@ def merged_factors(
     shape: Sequence[int],
     options: Any,
     each: Sequence[Any],
-    look: TensorLook,
+    context: BankContext,
 ) -> LowRank | None:
     """The change by an operator of the family *adapter*; None where no operand makes one.
 
     Raises:
         RecipeError: an operand is not an adapter on the base; or as the operator.
     """
-    for name, vector in zip(look.names, vectors, strict=True):
+    for name, vector in zip(context.names, vectors, strict=True):
         if isinstance(vector, Tensor):
             raise RecipeError(
                 f"method {operator.signature.name!r} merges LoRA adapters on the base, and"
@@ -39,5 +39,5 @@ def merged_factors(
         return None
     height, width = shape
     factors = [vector or LowRank.nothing(height, width) for vector in vectors]
-    change: LowRank = operator.function(factors, options, each, look)
+    change: LowRank = operator.function(factors, options, each, context)
     return change

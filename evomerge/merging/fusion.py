@@ -16,7 +16,7 @@ from torch import Tensor
 from evomerge.merging.draws import draw
 from evomerge.operators.base import Kernel
 
-__all__ = ["COMPILE", "Form", "Kind", "NumberKind", "compiled", "merge_range", "spent"]
+__all__ = ["COMPILE", "Specialization", "Kind", "NumberKind", "compiled", "merge_range", "spent"]
 
 COMPILE = "EVOMERGE_COMPILE"
 """Environment variable: 0 never compiles, 1 compiles at once; otherwise what is hot is compiled."""
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Form:
+class Specialization:
     """Everything that compiled code depends on: what is computed, not with which numbers."""
 
     kernel: Kernel
@@ -43,14 +43,14 @@ class Form:
     elements: tuple[tuple[str, int], ...]
     random: bool
 
-    def uncut(self) -> Form:
+    def uncut(self) -> Specialization:
         """For a range in which no cut ends: each is one limit, a float."""
         numbers = [(n, "float" if kind == "cut" else kind, many) for n, kind, many in self.numbers]
         return replace(self, numbers=tuple(numbers))
 
 
 def merge_range(
-    form: Form,
+    specialization: Specialization,
     origin: Tensor | None,
     vectors: Sequence[Tensor],
     elements: Sequence[Tensor],
@@ -67,22 +67,22 @@ def merge_range(
     """
     base = None if origin is None else origin.float()
     stored = iter(vectors)
-    taus = [_tau(kind, stored, base) for kind in form.kinds]
+    taus = [_tau(kind, stored, base) for kind in specialization.kinds]
     index: Tensor | None = None
-    if form.random or any(kind == "cut" for _, kind, _ in form.numbers):
+    if specialization.random or any(kind == "cut" for _, kind, _ in specialization.numbers):
         index = torch.arange(out.numel(), dtype=torch.int32, device=out.device)
     some_floats, some_integers, some_elements = _Pack(floats), _Pack(integers), iter(elements)
     numbers: dict[str, list[Tensor]] = {}
-    for name, kind, many in form.numbers:
+    for name, kind, many in specialization.numbers:
         numbers[name] = [_number(kind, some_floats, some_integers, index) for _ in range(many)]
-    for name, many in form.elements:
+    for name, many in specialization.elements:
         numbers[name] = [next(some_elements) for _ in range(many)]
-    if form.random:
+    if specialization.random:
         keys = [(some_integers.take(), some_integers.take()) for _ in taus]
         assert index is not None, "draws count elements"
         place = index + some_integers.take()
         numbers["draws"] = [draw(place, first, second) for first, second in keys]
-    change = form.kernel(taus, numbers, *form.switches)
+    change = specialization.kernel(taus, numbers, *specialization.switches)
     merged = (change if base is None else base + change).to(out.dtype)
     out.copy_(merged)
     return merged.float().abs().amax()
@@ -119,24 +119,24 @@ def _tau(kind: Kind, stored: Iterator[Tensor], base: Tensor | None) -> Tensor:
     return weights if base is None or kind == "change" else weights - base
 
 
-def compiled(form: Form, device: torch.device) -> Callable[..., Tensor] | None:
+def compiled(specialization: Specialization, device: torch.device) -> Callable[..., Tensor] | None:
     """`merge_range` of this form, compiled; None as long as it runs eagerly.
 
     On an accelerator, where an eager pass is many kernels, there is nothing to wait for.
     """
-    return _heat(form).code(waits=device.type == "cpu")
+    return _heat(specialization).code(waits=device.type == "cpu")
 
 
-def spent(form: Form, seconds: float) -> None:
+def spent(specialization: Specialization, seconds: float) -> None:
     """Count the time that a form took eagerly."""
-    _heat(form).spent(seconds)
+    _heat(specialization).spent(seconds)
 
 
 class _Heat:
     """The time that a form has taken, and its compiled code once that is enough."""
 
-    def __init__(self, form: Form) -> None:
-        self._form = form
+    def __init__(self, specialization: Specialization) -> None:
+        self._form = specialization
         limits = {"0": math.inf, "1": 0.0}
         self._left_s = limits.get(os.environ.get(COMPILE, ""), HOT_S)
         self._never = math.isinf(self._left_s)
@@ -151,14 +151,16 @@ class _Heat:
         return self._code
 
     def _compiled(self) -> Callable[..., Tensor]:
-        form = self._form
+        specialization = self._form
 
         def specialised(*operands: Any) -> Tensor:
-            return merge_range(form, *operands)
+            return merge_range(specialization, *operands)
 
         # A code object of its own: what is compiled is kept, and counted, by code object.
         code = specialised.__code__
-        specialised.__code__ = code.replace(co_name=getattr(form.kernel, "__name__", "kernel"))
+        specialised.__code__ = code.replace(
+            co_name=getattr(specialization.kernel, "__name__", "kernel")
+        )
         fused = torch.compile(specialised, dynamic=True, fullgraph=True)
 
         def first(*operands: Any) -> Tensor:
@@ -175,5 +177,5 @@ class _Heat:
 
 
 @cache
-def _heat(form: Form) -> _Heat:
-    return _Heat(form)
+def _heat(specialization: Specialization) -> _Heat:
+    return _Heat(specialization)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from evomerge.merging.bank import Bank
-from evomerge.merging.disk_cache import Shelf
+from evomerge.merging.disk_cache import DiskCache
 from evomerge.models.fingerprint import fingerprint
 from evomerge.models.flat import Flat, flattened, grids
 from evomerge.recipe.grid import Grams, Grid
@@ -31,7 +31,7 @@ def measure(
     like: Source,
     where: Sequence[Selector],
     resolution: int,
-    shelf: Shelf | None = None,
+    disk_cache: DiskCache | None = None,
 ) -> list[Grams]:
     """Each chromosome's Gram matrices of the seeds, summed in float64 over the weights as stored.
 
@@ -49,7 +49,7 @@ def measure(
     cells = grids(like, where, resolution, "chromosomes")
     edges = [list(grid.edges) for grid in cells]
     what = ("grams of segments", [one.model_dump_json() for one in where], edges)
-    found = (shelf or Shelf.of_user()).get(
+    found = (disk_cache or DiskCache.of_user()).get(
         repr(what),
         [fingerprint(seed) for seed in seeds],
         torch.device("cpu"),

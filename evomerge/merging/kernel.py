@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from evomerge.merging.draws import limit
-from evomerge.merging.fusion import Form, Kind, NumberKind, compiled, merge_range, spent
+from evomerge.merging.fusion import Kind, NumberKind, Specialization, compiled, merge_range, spent
 from evomerge.merging.memory import empty
-from evomerge.operators.base import Chance, Kernel, Plan
+from evomerge.operators.base import Bernoulli, Kernel, Plan
 from evomerge.operators.selection import BLOCK, Threshold
 
 __all__ = ["run", "weighted_sum"]
@@ -60,7 +60,7 @@ def run(
     if not size:
         return out, 0.0
     packed = _Packed(plan, keys)
-    form = Form(
+    specialization = Specialization(
         kernel=kernel,
         switches=plan.switches,
         kinds=tuple([kind for kind, _ in vectors]),
@@ -74,13 +74,13 @@ def run(
     operands = [tensor.view(-1) for tensor in there]
     elements = [tensor.reshape(-1) for many in plan.elements.values() for tensor in many]
     # Compilers treat a size of 1 on its own.
-    fused = compiled(form, like.device) if size > 1 else None
+    fused = compiled(specialization, like.device) if size > 1 else None
     began = perf_counter()
     largest = []
     for start, end in _ranges(size, LARGEST_RANGE) if fused else packed.uncut(size, like.device):
         floats, integers = packed.at(start, like.device, cut=fused is not None)
         part = slice(start, end)
-        merge = fused or partial(merge_range, form.uncut())
+        merge = fused or partial(merge_range, specialization.uncut())
         if end - start == size:
             largest.append(merge(base, operands, elements, floats, integers, flat))
             continue
@@ -95,7 +95,7 @@ def run(
             )
         )
     if not fused:
-        spent(form, perf_counter() - began)
+        spent(specialization, perf_counter() - began)
     return out, float(largest[0] if len(largest) == 1 else torch.stack(largest).amax())
 
 
@@ -104,7 +104,7 @@ class _Packed:
 
     def __init__(self, plan: Plan, keys: Sequence[tuple[int, int]]) -> None:
         self.names: list[tuple[str, NumberKind, int]] = []
-        self._numbers: list[float | Threshold | Chance] = []
+        self._numbers: list[float | Threshold | Bernoulli] = []
         self._keys = [key for pair in keys for key in pair] if plan.random else []
         for name, many in plan.numbers.items():
             kind = _kind(many)
@@ -125,7 +125,7 @@ class _Packed:
                     integers.append(min(max(one.end - start, 0), LARGEST_RANGE))
                 case Threshold():
                     floats.append(one.below if start < one.end else one.value)
-                case Chance():
+                case Bernoulli():
                     integers.append(limit(one.keep))
                 case _:
                     floats.append(one)
@@ -150,15 +150,15 @@ def _ranges(size: int, most: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + most, size)
 
 
-def _kind(numbers: Sequence[float | Threshold | Chance]) -> NumberKind:
+def _kind(numbers: Sequence[float | Threshold | Bernoulli]) -> NumberKind:
     for one in numbers:
         if isinstance(one, Threshold):
             return "cut"
-        if isinstance(one, Chance):
+        if isinstance(one, Bernoulli):
             return "chance"
     return "float"
 
 
-def _as_cut(one: float | Threshold | Chance) -> Threshold | Chance:
+def _as_cut(one: float | Threshold | Bernoulli) -> Threshold | Bernoulli:
     """A number among thresholds: one limit for all elements."""
-    return one if isinstance(one, Threshold | Chance) else Threshold(one, 0)
+    return one if isinstance(one, Threshold | Bernoulli) else Threshold(one, 0)

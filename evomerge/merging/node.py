@@ -14,7 +14,7 @@ from torch import Tensor
 
 from evomerge.errors import CandidateError, RecipeError
 from evomerge.merging.bank import Bank, VectorKey
-from evomerge.merging.context import TensorLook
+from evomerge.merging.context import BankContext
 from evomerge.merging.factors import merged_factors
 from evomerge.merging.finite import is_finite
 from evomerge.merging.kernel import run, weighted_sum
@@ -57,9 +57,9 @@ class Node:
         """The merged tensor, rounded once; the caller's to change."""
         found = self._operands(name)
         options, each = self._parameters(name)
-        look = self._look(name, found, self._survey)
+        context = self._look(name, found, self._survey)
         if self._operator.signature.family == "span":
-            merged, finite = self._summed(found, options, each, look, dtype)
+            merged, finite = self._summed(found, options, each, context, dtype)
         elif found.origin is None and self._operator.signature.base == "origin":
             raise RecipeError(f"method {self.merge.method!r} needs a base")
         elif found.unchanged:
@@ -68,9 +68,9 @@ class Node:
             merged = Operands(found.origin, [self.factors(name)]).summed([1.0], dtype)
             finite = is_finite(merged)
         elif self._operator.plan is not None:
-            merged, finite = self._planned(found, options, each, look, dtype)
+            merged, finite = self._planned(found, options, each, context, dtype)
         else:
-            change: Tensor = self._operator.function(look.taus(), options, each, look)
+            change: Tensor = self._operator.function(context.taus(), options, each, context)
             merged = (change if found.origin is None else change + found.base()).to(dtype)
             finite = is_finite(merged)
         if not finite:
@@ -80,25 +80,25 @@ class Node:
     def coefficients(self, name: str) -> Coefficients:
         """What a span method multiplies the operands by."""
         options, each = self._parameters(name)
-        look = self._look(name, self._operands(name), self._survey)
-        found: Coefficients = self._operator.function(options, each, look)
+        context = self._look(name, self._operands(name), self._survey)
+        found: Coefficients = self._operator.function(options, each, context)
         return found
 
     def factors(self, name: str) -> LowRank | None:
         """The change that a method on adapters makes; None where no adapter changes the tensor."""
         found, (options, each) = self._operands(name), self._parameters(name)
-        look = self._look(name, found, self._survey)
-        return merged_factors(self._operator, found.vectors, found.shape, options, each, look)
+        context = self._look(name, found, self._survey)
+        return merged_factors(self._operator, found.vectors, found.shape, options, each, context)
 
     def _summed(
         self,
         found: Operands,
         options: Any,
         each: Sequence[Any],
-        look: TensorLook,
+        context: BankContext,
         dtype: torch.dtype,
     ) -> tuple[Tensor, bool]:
-        coefficients = self._operator.function(options, each, look)
+        coefficients = self._operator.function(options, each, context)
         require_finite(coefficients)
         if np.ndim(coefficients) == 2:  # row by row
             merged = found.summed_by_rows(coefficients).to(dtype)
@@ -120,13 +120,18 @@ class Node:
         found: Operands,
         options: Any,
         each: Sequence[Any],
-        look: TensorLook,
+        context: BankContext,
         dtype: torch.dtype,
     ) -> tuple[Tensor, bool]:
         assert self._operator.plan is not None
-        plan = self._operator.plan(options, each, look)
+        plan = self._operator.plan(options, each, context)
         merged, largest = run(
-            self._operator.function, plan, found.origin, found.kinds(), dtype, look.keys_of_draws()
+            self._operator.function,
+            plan,
+            found.origin,
+            found.kinds(),
+            dtype,
+            context.keys_of_draws(),
         )
         return merged, math.isfinite(largest)
 
@@ -198,8 +203,8 @@ class Node:
 
     def _look(
         self, name: str, found: Operands, survey: Callable[[], Sequence[Mapping[str, float]]]
-    ) -> TensorLook:
-        return TensorLook(
+    ) -> BankContext:
+        return BankContext(
             bank=self.bank,
             tensor=name,
             names=self._names,
@@ -237,8 +242,8 @@ class Node:
             for name in tensor_names(self.merge, self.bank):
                 assert survey is not None
                 options, each = self._parameters(name)
-                look = self._look(name, self._operands(name), lambda: done)
-                for key, value in survey(look.taus(), options, each, look).items():
+                context = self._look(name, self._operands(name), lambda: done)
+                for key, value in survey(context.taus(), options, each, context).items():
                     totals[key] = totals.get(key, 0.0) + value
             done.append(totals)
         return done

@@ -15,7 +15,7 @@ from evomerge.merging.dtypes import DTYPES, FLOATS, NAMES
 from evomerge.merging.shards import TensorSpec
 from evomerge.models.architecture import in_layer
 from evomerge.models.headers import Headers
-from evomerge.models.outline import donor, stem, tensor_names
+from evomerge.models.outline import donor, source_of_tensor, tensor_names
 from evomerge.models.vocabulary import has_token_rows, is_mapped, vocabulary_of
 from evomerge.recipe.tree import Recipe, sources_of
 
@@ -48,7 +48,7 @@ class MergedWeights:
         for spec in self.specs(bank):
             name = spec.name
             if spec.dtype not in FLOATS:
-                yield name, bank.copy(*stem(self.recipe, name))
+                yield name, bank.copy(*source_of_tensor(self.recipe, name))
                 continue
             yield name, weights(name, DTYPES[spec.dtype])
 
@@ -64,7 +64,7 @@ class MergedWeights:
         rows = vocabulary_of(self.recipe, headers.inventory).rows if mapped else 0
         found = []
         for name in tensor_names(self.recipe, headers):
-            source, stored = stem(self.recipe, name)
+            source, stored = source_of_tensor(self.recipe, name)
             inventory = headers.inventory(source)
             if stored not in inventory.tensors:
                 raise SourceError(f"{inventory.folder}: has no tensor {stored!r}")

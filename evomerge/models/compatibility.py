@@ -30,7 +30,7 @@ from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Segments, Stack, sources_of
 
-__all__ = ["check_engine_fit", "check_fit"]
+__all__ = ["check_engine_compatibility", "check_compatibility"]
 
 _SAME = (
     "model_type",
@@ -44,7 +44,7 @@ _SAME = (
 )
 
 
-def check_fit(recipe: Recipe, *, origin: str) -> list[str]:
+def check_compatibility(recipe: Recipe, *, origin: str) -> list[str]:
     """Check shapes, vocabularies and layer ranges; the warnings worth telling are returned.
 
     Raises:
@@ -74,7 +74,7 @@ def check_fit(recipe: Recipe, *, origin: str) -> list[str]:
     ]
 
 
-def check_engine_fit(recipe: Recipe, skeleton: Source, *, origin: str) -> None:
+def check_engine_compatibility(recipe: Recipe, skeleton: Source, *, origin: str) -> None:
     """A live engine has the skeleton's vocabulary, and every recipe merged into it must have it.
 
     Raises:

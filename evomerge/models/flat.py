@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from evomerge.errors import RecipeError
 from evomerge.models.architecture import place
 from evomerge.models.headers import Headers
-from evomerge.models.outline import donor, layer_count, stem, tensor_names
+from evomerge.models.outline import donor, layer_count, source_of_tensor, tensor_names
 from evomerge.models.vocabulary import has_token_rows, is_mapped, vocabulary_of
 from evomerge.recipe.grid import Grid
 from evomerge.recipe.selector import Selector
@@ -105,7 +105,7 @@ def _sizes(like: Recipe, headers: Headers) -> dict[str, int]:
     rows = vocabulary_of(like, headers.inventory).rows if mapped else 0
     sizes = {}
     for name in tensor_names(like, headers):
-        source, stored = stem(like, name)
+        source, stored = source_of_tensor(like, name)
         inventory = headers.inventory(source)
         info = inventory.tensors[stored]
         if info.dtype not in _FLOATS or embedding_of(name, like, headers):

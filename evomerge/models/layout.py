@@ -8,11 +8,11 @@ from typing import Any
 
 from evomerge.recipe.tree import Recipe
 
-__all__ = ["Form"]
+__all__ = ["Layout"]
 
 
 @dataclass(frozen=True)
-class Form:
+class Layout:
     """What to write instead of the recipe's own tensors under the donor's configuration."""
 
     stored: Recipe

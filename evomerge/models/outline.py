@@ -9,7 +9,7 @@ from evomerge.models.headers import Headers
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Segments, Stack
 
-__all__ = ["donor", "layer_count", "layer_kinds", "stem", "tensor_names"]
+__all__ = ["donor", "layer_count", "layer_kinds", "source_of_tensor", "tensor_names"]
 
 
 def donor(recipe: Recipe) -> Source:
@@ -40,7 +40,7 @@ def tensor_names(recipe: Recipe, headers: Headers) -> Iterator[str]:
                 yield from (in_layer(name, number) for name in names if place(name).layer == 0)
 
 
-def stem(recipe: Recipe, name: str) -> tuple[Source, str]:
+def source_of_tensor(recipe: Recipe, name: str) -> tuple[Source, str]:
     """The source's tensor that one of the result's takes its shape from, and is where it is copied.
 
     The donor's of the same name; in a stack's layers that of the hop's own model.
@@ -49,14 +49,14 @@ def stem(recipe: Recipe, name: str) -> tuple[Source, str]:
         case Source():
             return recipe, name
         case Merge() | Segments():
-            return stem(recipe.inputs[recipe.base or min(recipe.inputs)], name)
+            return source_of_tensor(recipe.inputs[recipe.base or min(recipe.inputs)], name)
         case Stack():
             at = place(name)
             if at.layer is None:
                 of = recipe.embedding if at.component == "embedding" else recipe.head
-                return stem(recipe.inputs[of], name)
+                return source_of_tensor(recipe.inputs[of], name)
             hop = recipe.hops[at.layer]
-            return stem(recipe.inputs[hop.of], in_layer(name, hop.layer))
+            return source_of_tensor(recipe.inputs[hop.of], in_layer(name, hop.layer))
 
 
 def layer_count(recipe: Recipe, headers: Headers) -> int:

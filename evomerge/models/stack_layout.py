@@ -7,19 +7,19 @@ from typing import Any
 
 from evomerge.errors import RecipeError, about
 from evomerge.models.headers import Headers
-from evomerge.models.layout import Form
+from evomerge.models.layout import Layout
 from evomerge.models.outline import donor
 from evomerge.models.stacking import check_routable, is_plain
 from evomerge.recipe.layer_path import in_use
 from evomerge.recipe.tree import Recipe, Stack
 
-__all__ = ["form_of"]
+__all__ = ["layout_of"]
 
 _MODULE = "modeling_evomerge_stack"
 _MODEL = "EvomergeStackForCausalLM"
 
 
-def form_of(recipe: Recipe, *, folded: bool, origin: str) -> Form | None:
+def layout_of(recipe: Recipe, *, folded: bool, origin: str) -> Layout | None:
     """How a recipe's model is written; None: as a plain checkpoint.
 
     `folded`: store a stack's layers once even where a plain checkpoint could repeat them.
@@ -38,7 +38,7 @@ def form_of(recipe: Recipe, *, folded: bool, origin: str) -> Form | None:
         return None
     with about(origin):
         check_routable(recipe)
-    pool, route = in_use(recipe)
+    pool, layer_path = in_use(recipe)
     config: dict[str, Any] = {
         "model_type": "evomerge_stack",
         "architectures": [_MODEL],
@@ -47,8 +47,8 @@ def form_of(recipe: Recipe, *, folded: bool, origin: str) -> Form | None:
             "AutoModelForCausalLM": f"{_MODULE}.{_MODEL}",
         },
         "family": Headers().inventory(donor(recipe)).config["model_type"],
-        "route": route.model_dump(mode="json"),
+        "route": layer_path.model_dump(mode="json"),
     }
     # The engine for data flow runs the same class: what is served is what was scored.
     code = files("evomerge.engines").joinpath("stack_model.py")
-    return Form(pool, config, {f"{_MODULE}.py": code.read_text(encoding="utf-8")})
+    return Layout(pool, config, {f"{_MODULE}.py": code.read_text(encoding="utf-8")})

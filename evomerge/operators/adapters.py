@@ -15,7 +15,7 @@ from pydantic import Field
 
 from evomerge.errors import RecipeError
 from evomerge.operators.averaging import Metric, MwaOptions, mwa
-from evomerge.operators.base import Look, operator
+from evomerge.operators.base import TensorContext, operator
 from evomerge.operators.kmeans import kmeans
 from evomerge.operators.parameters import Nothing, Weight
 from evomerge.recipe.value import Value
@@ -43,11 +43,11 @@ CANCELLED = 1e-6
     shared=Nothing,
     each=Weight,
     citation="Huang et al., LoraHub, COLM 2024, arXiv 2307.13269",
-    evolve={"weight": (-1.5, 1.5)},
+    search_ranges={"weight": (-1.5, 1.5)},
     combine="factor",
 )
 def lorahub(
-    factors: Sequence[LowRank], options: Nothing, each: Sequence[Weight], look: Look
+    factors: Sequence[LowRank], options: Nothing, each: Sequence[Weight], context: TensorContext
 ) -> LowRank:
     """Sum the factors of the adapters, each A and each B by the same weight (LoraHub).
 
@@ -59,7 +59,7 @@ def lorahub(
     Raises:
         RecipeError: ranks or scales differ, or frozen sparse projections (FlyLoRA) do.
     """
-    return _summed(factors, [one.weight for one in each], look)
+    return _summed(factors, [one.weight for one in each], context)
 
 
 @operator(
@@ -69,11 +69,11 @@ def lorahub(
     shared=MwaOptions,
     each=Metric,
     citation="in the spirit of Yu & Choi, Metrics-weighted averaging, 2025, arXiv 2504.18580",
-    evolve={"power": (0.0, 16.0)},
+    search_ranges={"power": (0.0, 16.0)},
     combine="factor",
 )
 def mwa_factors(
-    factors: Sequence[LowRank], options: MwaOptions, each: Sequence[Metric], look: Look
+    factors: Sequence[LowRank], options: MwaOptions, each: Sequence[Metric], context: TensorContext
 ) -> LowRank:
     """Mean of the factors of one run's checkpoints, weighted by a metric of each.
 
@@ -85,27 +85,31 @@ def mwa_factors(
         RecipeError: ranks or scales differ, or frozen sparse projections (FlyLoRA) do: the adapters
             are not of one run.
     """
-    return _summed(factors, mwa(options, each, look), look)
+    return _summed(factors, mwa(options, each, context), context)
 
 
-def _summed(factors: Sequence[LowRank], weights: Sequence[float], look: Look) -> LowRank:
+def _summed(
+    factors: Sequence[LowRank], weights: Sequence[float], context: TensorContext
+) -> LowRank:
     """Both factors summed by the weights; what has rank 0 is left out."""
-    given = [(f, w, n) for f, w, n in zip(factors, weights, look.names, strict=True) if f.rank]
+    given = [(f, w, n) for f, w, n in zip(factors, weights, context.names, strict=True) if f.rank]
     (first, _, name), *others = given
     for one, _, other in others:
         if (one.rank, one.scale) != (first.rank, first.scale):
             raise RecipeError(
-                f"{look.place.name}: {name!r} has rank {first.rank} and scale {first.scale:g},"
+                f"{context.place.name}: {name!r} has rank {first.rank} and scale {first.scale:g},"
                 f" {other!r} rank {one.rank} and scale {one.scale:g}; factors can only be summed"
                 " where both are the same, changes (task_arithmetic) always"
             )
-    _refuse_different_projections([(f.a, n) for f, _, n in given], look)
+    _refuse_different_projections([(f.a, n) for f, _, n in given], context)
     a = sum((one.a * weight for one, weight, _ in given), first.a.new_zeros(()))
     b = sum((one.b * weight for one, weight, _ in given), first.b.new_zeros(()))
     return type(first)(a, b, first.scale)
 
 
-def _refuse_different_projections(projections: Sequence[tuple[Tensor, str]], look: Look) -> None:
+def _refuse_different_projections(
+    projections: Sequence[tuple[Tensor, str]], context: TensorContext
+) -> None:
     """FlyLoRA (arXiv 2510.08396) freezes A as a sparse random projection, and no key of its
     adapters' configuration says so: it is known by the zeros in A. Where each adapter has drawn its
     own, the product of the averaged factors is not near the average of the products (a relative
@@ -117,7 +121,8 @@ def _refuse_different_projections(projections: Sequence[tuple[Tensor, str]], loo
         zeros = float((a == 0).float().mean())
         if SPARSE < zeros < 1.0 and not all(torch.equal(a, other) for other, _ in projections):
             raise RecipeError(
-                f"{look.place.name}: {zeros:.0%} of the A of {name!r} are exact zeros, so it is a"
+                f"{context.place.name}: {zeros:.0%} of the A of {name!r} are exact zeros, so it is"
+                " a"
                 " frozen sparse projection (FlyLoRA), and the other adapters' A differ from it:"
                 " their factors share no space and cannot be summed; sum the changes"
                 " (task_arithmetic)"
@@ -151,14 +156,14 @@ class LegoWeight(Value):
     shared=LoraLegoOptions,
     each=LegoWeight,
     citation="Zhao et al., Merging LoRAs like playing LEGO, ICLR 2025, arXiv 2409.16167",
-    evolve={"weight": (0.3, 1.5), "k": (2.0, 32.0, "log")},
+    search_ranges={"weight": (0.3, 1.5), "k": (2.0, 32.0, "log")},
     combine="cluster",
 )
 def lora_lego(
     factors: Sequence[LowRank],
     options: LoraLegoOptions,
     each: Sequence[LegoWeight],
-    look: Look,
+    context: TensorContext,
 ) -> LowRank:
     """Cluster the ranks of all adapters; the clusters' means are the ranks of the result.
 
@@ -190,7 +195,7 @@ def lora_lego(
     mean_rank = sum(ranks) / len(ranks)
     # Half upwards: Python's `round` would take 2.5 to 2 and 3.5 to 4.
     k = math.floor((options.k if options.k is not None else mean_rank) + 0.5)
-    labels = torch.from_numpy(kmeans(_gram(pool, width, options.feature), k, _seed(look)))
+    labels = torch.from_numpy(kmeans(_gram(pool, width, options.feature), k, _seed(context)))
     share = torch.nn.functional.one_hot(labels).to(pool.dtype).T
     share = share / share.sum(1, keepdim=True)
     means = share @ pool
@@ -217,7 +222,7 @@ def _gram(pool: Tensor, width: int, feature: Literal["unit", "raw"]) -> NDArray[
     return gram
 
 
-def _seed(look: Look) -> int:
+def _seed(context: TensorContext) -> int:
     """One for each (recipe seed, tensor name)."""
-    key = hashlib.sha256(f"{look.seed}\0{look.place.name}".encode()).digest()
+    key = hashlib.sha256(f"{context.seed}\0{context.place.name}".encode()).digest()
     return int.from_bytes(key[:8], "little")

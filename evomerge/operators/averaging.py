@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from evomerge.operators.base import Look, operator
+from evomerge.operators.base import TensorContext, operator
 from evomerge.operators.parameters import Lambda, Nothing, Weight, divided, normalized
 from evomerge.recipe.value import Value
 
@@ -28,9 +28,9 @@ class LinearOptions(Value):
     shared=LinearOptions,
     each=Weight,
     citation=SOUPS,
-    evolve={"weight": (0.0, 1.0)},
+    search_ranges={"weight": (0.0, 1.0)},
 )
-def linear(options: LinearOptions, each: Sequence[Weight], look: Look) -> list[float]:
+def linear(options: LinearOptions, each: Sequence[Weight], context: TensorContext) -> list[float]:
     """Weighted mean of the weights (model soup).
 
     th = sum_i w_i th_i, divided by sum_i w_i if `normalize`.
@@ -43,7 +43,7 @@ def linear(options: LinearOptions, each: Sequence[Weight], look: Look) -> list[f
 
 
 @operator("uniform_soup", family="span", base="none", shared=Nothing, each=Nothing, citation=SOUPS)
-def uniform_soup(options: Nothing, each: Sequence[Nothing], look: Look) -> list[float]:
+def uniform_soup(options: Nothing, each: Sequence[Nothing], context: TensorContext) -> list[float]:
     """Plain mean of the weights (uniform soup, section 2)."""
     return [1.0 / len(each)] * len(each)
 
@@ -59,10 +59,10 @@ class TaskArithmeticOptions(Lambda):
     shared=TaskArithmeticOptions,
     each=Weight,
     citation=EDITING,
-    evolve={"weight": (-0.5, 1.5), "lambda": (0.1, 1.5)},
+    search_ranges={"weight": (-0.5, 1.5), "lambda": (0.1, 1.5)},
 )
 def task_arithmetic(
-    options: TaskArithmeticOptions, each: Sequence[Weight], look: Look
+    options: TaskArithmeticOptions, each: Sequence[Weight], context: TensorContext
 ) -> list[float]:
     """Scaled task vectors added to the base.
 
@@ -85,9 +85,9 @@ class NegateOptions(Value):
     shared=NegateOptions,
     each=Nothing,
     citation=EDITING,
-    evolve={"lambda": (0.0, 1.5)},
+    search_ranges={"lambda": (0.0, 1.5)},
 )
-def negate(options: NegateOptions, each: Sequence[Nothing], look: Look) -> list[float]:
+def negate(options: NegateOptions, each: Sequence[Nothing], context: TensorContext) -> list[float]:
     """Forget what the inputs were trained on: their task vectors, subtracted.
 
     th = th_0 - lambda * sum_i (th_i - th_0). The base has to be the checkpoint from which the
@@ -117,9 +117,9 @@ class Metric(Value):
     shared=MwaOptions,
     each=Metric,
     citation="in the spirit of Yu & Choi, Metrics-weighted averaging, 2025, arXiv 2504.18580",
-    evolve={"power": (0.0, 16.0)},
+    search_ranges={"power": (0.0, 16.0)},
 )
-def mwa(options: MwaOptions, each: Sequence[Metric], look: Look) -> list[float]:
+def mwa(options: MwaOptions, each: Sequence[Metric], context: TensorContext) -> list[float]:
     """Mean of checkpoints weighted by a metric of each: its loss, its step or its score.
 
     a_i = m_i^p / sum_j m_j^p with m_i the metric, or 1 over it where lower is better. The formula

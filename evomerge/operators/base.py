@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evomerge.recipe.selector import Place
-from evomerge.recipe.signature import BaseRole, Combine, Evolve, Family, Signature
+from evomerge.recipe.signature import BaseRole, Combine, Family, SearchRange, Signature
 from evomerge.recipe.value import Value
 
 if TYPE_CHECKING:
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
 __all__ = [
     "REGISTRY",
     "Adapter",
-    "Chance",
+    "Bernoulli",
     "Coefficients",
     "Dense",
     "Gram",
     "Kernel",
-    "Look",
+    "TensorContext",
     "Operator",
     "Plan",
     "Scope",
@@ -69,7 +69,7 @@ Scope = Literal["tensor", "global"]
 
 
 @dataclass(frozen=True)
-class Chance:
+class Bernoulli:
     """A probability: a draw is below its limit in that share of the elements."""
 
     keep: float
@@ -79,7 +79,7 @@ class Chance:
 class Plan:
     """What an elementwise kernel needs of one tensor beside its elements."""
 
-    numbers: Mapping[str, Sequence[float | Threshold | Chance]] = field(default_factory=dict)
+    numbers: Mapping[str, Sequence[float | Threshold | Bernoulli]] = field(default_factory=dict)
     """By name, one an operand or as many as the kernel takes; it sees tensors without axes. A
     threshold becomes the largest magnitude that is cut off here, a chance the limit of the draws.
     Other numbers for another tensor or candidate do not have the kernel compiled again."""
@@ -104,7 +104,7 @@ class Score(Protocol):
         """In the shape of `tau`; `statistic(kind)` is the input's own for this tensor."""
 
 
-class Look(Protocol):
+class TensorContext(Protocol):
     """What an operator may ask about one tensor and its vectors, beyond their elements."""
 
     @property
@@ -157,10 +157,10 @@ class Look(Protocol):
     def taus(self) -> Sequence[Tensor]:
         """The task vectors, float32, in the tensor's shape; not to be changed."""
 
-    def once(self, what: Hashable, compute: Callable[[], T]) -> T:
+    def memoise(self, what: Hashable, compute: Callable[[], T]) -> T:
         """What `compute` finds in the vectors, kept by the bank under `what` and the vectors."""
 
-    def once_on_disk(
+    def memoise_on_disk(
         self, what: Hashable, compute: Callable[[], tuple[Tensor, ...]]
     ) -> tuple[Tensor, ...]:
         """The same for tensors that took long to find: also kept on disk, by content."""
@@ -180,7 +180,7 @@ class Look(Protocol):
     def uniform(self, i: int, count: int) -> Tensor:
         """(count,) random numbers from 0 to 1 of task vector `i`, float32, seeded as its draws."""
 
-    def limit(self, chance: Chance) -> int:
+    def limit(self, chance: Bernoulli) -> int:
         """What a draw does not exceed with this probability."""
 
     def svd(self, i: int, rank: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -207,16 +207,16 @@ class Look(Protocol):
         one; but never of a score of 0."""
 
 
-Span = Callable[[Any, Sequence[Any], Look], Coefficients]
-Planner = Callable[[Any, Sequence[Any], Look], Plan]
+Span = Callable[[Any, Sequence[Any], TensorContext], Coefficients]
+Planner = Callable[[Any, Sequence[Any], TensorContext], Plan]
 Kernel = Callable[..., "Tensor"]
 """(taus, numbers, *switches) -> the change of the base, in plain tensor arithmetic by element.
 
 `numbers` holds the plan's numbers and elements by name, and `draws` where the plan is random. No
 fused multiply-add (`add_(alpha=...)`, `addcmul`): compiled code rounds after the product, too."""
-Dense = Callable[[Sequence["Tensor"], Any, Sequence[Any], Look], "Tensor"]
-Adapter = Callable[[Sequence["LowRank"], Any, Sequence[Any], Look], "LowRank"]
-Survey = Callable[[Sequence["Tensor"], Any, Sequence[Any], Look], Mapping[str, float]]
+Dense = Callable[[Sequence["Tensor"], Any, Sequence[Any], TensorContext], "Tensor"]
+Adapter = Callable[[Sequence["LowRank"], Any, Sequence[Any], TensorContext], "LowRank"]
+Survey = Callable[[Sequence["Tensor"], Any, Sequence[Any], TensorContext], Mapping[str, float]]
 """Numbers of one tensor that are added up over the model; round r sees those of 0 to r - 1."""
 
 
@@ -247,7 +247,7 @@ def operator(
     citation: str,
     least: int = 1,
     most: int | None = None,
-    evolve: Mapping[str, Evolve] | None = None,
+    search_ranges: Mapping[str, SearchRange] | None = None,
     survey: Survey | None = None,
     rounds: Callable[[int], int] = lambda operands: 1,
     plan: Planner | None = None,
@@ -270,7 +270,7 @@ def operator(
             each=each,
             least=least,
             most=most,
-            evolve=evolve or {},
+            search_ranges=search_ranges or {},
             combine=combine,
             statistics=statistics,
         )

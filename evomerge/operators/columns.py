@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from evomerge.operators.base import Look, operator
+from evomerge.operators.base import TensorContext, operator
 from evomerge.operators.parameters import Lambda, Nothing
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ class WidenOptions(Lambda):
     shared=WidenOptions,
     each=Nothing,
     citation="Yu et al., WIDEN, 2024, arXiv 2408.03092",
-    evolve={"ratio": (0.5, 2.0), "calibration": (0.3, 1.2), "lambda": (0.5, 1.5)},
+    search_ranges={"ratio": (0.5, 2.0), "calibration": (0.3, 1.2), "lambda": (0.5, 1.5)},
 )
 def widen(
-    taus: Sequence[Tensor], options: WidenOptions, each: Sequence[Nothing], look: Look
+    taus: Sequence[Tensor], options: WidenOptions, each: Sequence[Nothing], context: TensorContext
 ) -> Tensor:
     """Add in full the columns that an expert changed much, a share of the others.
 
@@ -45,8 +45,8 @@ def widen(
     if taus[0].ndim != 2:
         weights = _weights([tau.abs() for tau in taus], options)
         return _weighted(taus, weights) * options.lambda_
-    axis = 1 if look.place.component in ("embedding", "head") else 0
-    base = look.base
+    axis = 1 if context.place.component in ("embedding", "head") else 0
+    base = context.base
     before = base.norm(dim=axis)
     lengths, turns = [], []
     for tau in taus:

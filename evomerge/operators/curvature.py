@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from evomerge.operators.base import Look, Scope, operator
+from evomerge.operators.base import Scope, TensorContext, operator
 from evomerge.operators.parameters import Lambda, normalized
 from evomerge.recipe.value import Value
 
@@ -45,11 +45,14 @@ class FisherWeight(Value):
     shared=FisherOptions,
     each=FisherWeight,
     citation="Matena & Raffel, Fisher-weighted averaging, NeurIPS 2022, arXiv 2111.09832",
-    evolve={"weight": (0.0, 1.0), "power": (0.25, 1.0), "floor": (1e-3, 1.0, "log")},
+    search_ranges={"weight": (0.0, 1.0), "power": (0.25, 1.0), "floor": (1e-3, 1.0, "log")},
     statistics="fisher",
 )
 def fisher(
-    taus: Sequence[Tensor], options: FisherOptions, each: Sequence[FisherWeight], look: Look
+    taus: Sequence[Tensor],
+    options: FisherOptions,
+    each: Sequence[FisherWeight],
+    context: TensorContext,
 ) -> Tensor:
     """Average each parameter with its diagonal Fisher information as weight.
 
@@ -64,9 +67,9 @@ def fisher(
     weights = normalized([one.weight for one in each])
     information = []
     for i, (tau, one, weight) in enumerate(zip(taus, each, weights, strict=True)):
-        found = _measured("fisher", i, tau, look)
+        found = _measured("fisher", i, tau, context)
         found = found.clamp(min=one.floor * float(found.mean()))
-        norm = look.statistic_norm(i, "fisher") if options.normalize else 1.0
+        norm = context.statistic_norm(i, "fisher") if options.normalize else 1.0
         information.append((found / (norm or 1.0)).pow_(options.power).mul_(weight))
     return _precise(taus, information, weights)
 
@@ -115,7 +118,7 @@ class OtaWeight(Graft):
     shared=OtaOptions,
     each=OtaWeight,
     citation=OTA,
-    evolve={
+    search_ranges={
         "weight": (0.1, 10.0, "log"),
         "density": (0.05, 1.0),
         "power": (0.25, 1.0),
@@ -124,7 +127,7 @@ class OtaWeight(Graft):
     statistics="second_moment",
 )
 def ota(
-    taus: Sequence[Tensor], options: OtaOptions, each: Sequence[OtaWeight], look: Look
+    taus: Sequence[Tensor], options: OtaOptions, each: Sequence[OtaWeight], context: TensorContext
 ) -> Tensor:
     """Weigh changes by the curvature that Adam's second moments show, those that matter alone.
 
@@ -139,13 +142,13 @@ def ota(
     shares = normalized([one.weight for one in each])
     weights, masks = [], []
     for i, (tau, one) in enumerate(zip(taus, each, strict=True)):
-        moment = _measured("second_moment", i, tau, look)
+        moment = _measured("second_moment", i, tau, context)
         weight = _kept(moment, options.moments).pow(options.power)
         mean = float(weight.mean())
         if options.normalize and mean > 0:
             weight, mean = weight / mean, 1.0
         weight = (weight + options.epsilon * mean).mul_(shares[i])
-        mask = _grafted(i, tau, one, options, look)
+        mask = _grafted(i, tau, one, options, context)
         weights.append(weight if mask is None else weight * mask)
         masks.append(mask)
     return _precise(taus, weights, shares, masks).mul_(options.lambda_)
@@ -175,11 +178,11 @@ class FfgWeight(Graft):
     shared=FfgOptions,
     each=FfgWeight,
     citation=OTA,
-    evolve={"weight": (0.0, 1.5), "density": (0.05, 1.0), "lambda": (0.5, 1.5)},
+    search_ranges={"weight": (0.0, 1.5), "density": (0.05, 1.0), "lambda": (0.5, 1.5)},
     statistics="second_moment",
 )
 def ffg(
-    taus: Sequence[Tensor], options: FfgOptions, each: Sequence[FfgWeight], look: Look
+    taus: Sequence[Tensor], options: FfgOptions, each: Sequence[FfgWeight], context: TensorContext
 ) -> Tensor:
     """Graft the changes of highest curvature-weighted size onto the base (Fast Fisher Grafting).
 
@@ -193,7 +196,7 @@ def ffg(
     weights = normalized(given) if options.normalize else given
     merged = taus[0].new_zeros(taus[0].shape)
     for i, (tau, one) in enumerate(zip(taus, each, strict=True)):
-        mask = _grafted(i, tau, one, options, look)
+        mask = _grafted(i, tau, one, options, context)
         merged.add_(tau if mask is None else tau * mask, alpha=weights[i])
     return merged.mul_(options.lambda_)
 
@@ -210,20 +213,22 @@ class Saliency:
         return _kept(statistic("second_moment"), self.moments).sqrt().mul_(tau.abs())
 
 
-def _grafted(i: int, tau: Tensor, graft: Graft, options: Curvature, look: Look) -> Tensor | None:
+def _grafted(
+    i: int, tau: Tensor, graft: Graft, options: Curvature, context: TensorContext
+) -> Tensor | None:
     """The mask of task vector `i`; None for all of it."""
     saliency = Saliency(options.moments)
     if graft.rho is not None:
-        return saliency(tau, partial(look.statistic, i)) >= math.sqrt(graft.rho)
+        return saliency(tau, partial(context.statistic, i)) >= math.sqrt(graft.rho)
     if graft.density >= 1:
         return None
-    return look.keep_best(i, graft.density, saliency, options.scope)
+    return context.keep_best(i, graft.density, saliency, options.scope)
 
 
-def _measured(kind: str, i: int, tau: Tensor, look: Look) -> Tensor:
+def _measured(kind: str, i: int, tau: Tensor, context: TensorContext) -> Tensor:
     """The statistics of task vector `i`; zeros for one that was neither changed nor measured."""
-    if look.has_statistic(i, kind) or bool(tau.any()):
-        return look.statistic(i, kind)
+    if context.has_statistic(i, kind) or bool(tau.any()):
+        return context.statistic(i, kind)
     return tau.new_zeros(tau.shape)
 
 

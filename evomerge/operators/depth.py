@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from evomerge.operators.base import Look, operator
+from evomerge.operators.base import TensorContext, operator
 from evomerge.operators.parameters import Nothing
 from evomerge.recipe.value import Value
 
@@ -32,19 +32,19 @@ class LinesOptions(Value):
     each=Nothing,
     most=1,
     citation="Wang et al., LiNeS, ICLR 2025, arXiv 2410.17146",
-    evolve={"alpha": (0.0, 1.0), "beta": (0.0, 1.5)},
+    search_ranges={"alpha": (0.0, 1.0), "beta": (0.0, 1.5)},
 )
-def lines(options: LinesOptions, each: Sequence[Nothing], look: Look) -> list[float]:
+def lines(options: LinesOptions, each: Sequence[Nothing], context: TensorContext) -> list[float]:
     """Scale one model's change of the base linearly with depth: shallow layers stay near the base.
 
     Layer l of L gets alpha + beta * l / (L - 1) (equation 1). The input is usually a recipe of its
     own, so that this follows any other method. Outside the layers the released code gives alpha to
     all; here the head and the final norm, which sit at the deep end, go with the last layer.
     """
-    layer = look.place.layer
+    layer = context.place.layer
     if layer is not None:
-        depth = layer / (look.layers - 1) if look.layers > 1 else 1.0
+        depth = layer / (context.layers - 1) if context.layers > 1 else 1.0
         return [options.alpha + options.beta * depth]
-    if look.place.component == "embedding":
+    if context.place.component == "embedding":
         return [options.alpha if options.embedding is None else options.embedding]
     return [options.alpha + options.beta if options.head is None else options.head]

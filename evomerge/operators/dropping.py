@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from evomerge.operators.base import Chance, Look, Plan, operator
+from evomerge.operators.base import Bernoulli, Plan, TensorContext, operator
 from evomerge.operators.masks import kept
 from evomerge.operators.parameters import Lambda, WeightDensity, divisor
 from evomerge.operators.signs import agreeing, majority, total
@@ -51,13 +51,13 @@ class WeightDensityEpsilon(WeightDensity):
         return self
 
 
-def _dare_plan(options: DropOptions, each: Sequence[WeightDensity], look: Look) -> Plan:
+def _dare_plan(options: DropOptions, each: Sequence[WeightDensity], context: TensorContext) -> Plan:
     """E[m o tau / density] = tau (DARE, equation 2): `scale` is weight and rescaling together."""
     weights = [one.weight for one in each]
-    factors = [_rescaling(i, one, options.rescale, look) for i, one in enumerate(each)]
+    factors = [_rescaling(i, one, options.rescale, context) for i, one in enumerate(each)]
     return Plan(
         numbers={
-            "keep": [Chance(one.density) for one in each],
+            "keep": [Bernoulli(one.density) for one in each],
             "scale": [weight * factor for weight, factor in zip(weights, factors, strict=True)],
             "weight": weights,
             "factor": [options.lambda_ / (divisor(weights) if options.normalize else 1.0)],
@@ -68,7 +68,7 @@ def _dare_plan(options: DropOptions, each: Sequence[WeightDensity], look: Look) 
     )
 
 
-def _rescaling(i: int, one: WeightDensity, rescale: Rescale, look: Look) -> float:
+def _rescaling(i: int, one: WeightDensity, rescale: Rescale, context: TensorContext) -> float:
     if one.density >= 1:
         return 1.0
     match rescale:
@@ -77,12 +77,14 @@ def _rescaling(i: int, one: WeightDensity, rescale: Rescale, look: Look) -> floa
         case "none":
             return 1.0
         case "l1":
-            keep = Chance(one.density)
+            keep = Bernoulli(one.density)
 
             def left() -> float:
-                return _l1(kept(look.taus()[i], look.draws(i) <= look.limit(keep)))
+                return _l1(kept(context.taus()[i], context.draws(i) <= context.limit(keep)))
 
-            return _ratio(look.norm(i, 1.0), look.once(("kept", i, one.density, look.seed), left))
+            return _ratio(
+                context.norm(i, 1.0), context.memoise(("kept", i, one.density, context.seed), left)
+            )
 
 
 def _l1(tensor: Tensor) -> float:
@@ -100,7 +102,7 @@ def _ratio(before: float, after: float) -> float:
     shared=DropOptions,
     each=WeightDensity,
     citation=DARE,
-    evolve={"weight": (0.0, 1.5), "density": (0.1, 1.0)},
+    search_ranges={"weight": (0.0, 1.5), "density": (0.1, 1.0)},
     plan=_dare_plan,
 )
 def dare_linear(taus: Sequence[Tensor], numbers: Numbers, normalize: bool) -> Tensor:
@@ -115,7 +117,7 @@ def dare_linear(taus: Sequence[Tensor], numbers: Numbers, normalize: bool) -> Te
     shared=DropOptions,
     each=WeightDensity,
     citation=f"{DARE}; Yadav et al. 2023",
-    evolve={"weight": (0.0, 1.5), "density": (0.1, 1.0)},
+    search_ranges={"weight": (0.0, 1.5), "density": (0.1, 1.0)},
     plan=_dare_plan,
 )
 def dare_ties(taus: Sequence[Tensor], numbers: Numbers, normalize: bool) -> Tensor:
@@ -138,15 +140,17 @@ def _elected(parts: Sequence[Tensor], numbers: Numbers, normalize: bool) -> Tens
 
 
 def _della_plan(
-    options: DellaOptions | DropOptions, each: Sequence[WeightDensityEpsilon], look: Look
+    options: DellaOptions | DropOptions,
+    each: Sequence[WeightDensityEpsilon],
+    context: TensorContext,
 ) -> Plan:
     """keep = floor + slope * rank within the row (DELLA, section 3.1)."""
-    width = look.shape[-1] if look.shape else 1
+    width = context.shape[-1] if context.shape else 1
     weights = [one.weight for one in each]
-    ranks = [look.ranks(i) for i in range(len(each))]
+    ranks = [context.ranks(i) for i in range(len(each))]
     ladders = [_ladder(one, width) for one in each]
     factors = [
-        _della_rescaling(i, one, ladders[i], ranks[i], look) if options.rescale == "l1" else 1.0
+        _della_rescaling(i, one, ladders[i], ranks[i], context) if options.rescale == "l1" else 1.0
         for i, one in enumerate(each)
     ]
     return Plan(
@@ -172,15 +176,19 @@ def _ladder(one: WeightDensityEpsilon, width: int) -> tuple[float, float]:
 
 
 def _della_rescaling(
-    i: int, one: WeightDensityEpsilon, ladder: tuple[float, float], ranks: Tensor, look: Look
+    i: int,
+    one: WeightDensityEpsilon,
+    ladder: tuple[float, float],
+    ranks: Tensor,
+    context: TensorContext,
 ) -> float:
     def left() -> float:
-        tau = look.taus()[i]
+        tau = context.taus()[i]
         floor, slope = (tau.new_tensor(value) for value in ladder)
-        return _l1(kept(tau, _uniform(look.draws(i)) < ranks.to(tau.dtype) * slope + floor))
+        return _l1(kept(tau, _uniform(context.draws(i)) < ranks.to(tau.dtype) * slope + floor))
 
-    asked = ("kept by rank", i, one.density, one.epsilon, look.seed)
-    return _ratio(look.norm(i, 1.0), look.once(asked, left))
+    asked = ("kept by rank", i, one.density, one.epsilon, context.seed)
+    return _ratio(context.norm(i, 1.0), context.memoise(asked, left))
 
 
 @operator(
@@ -190,7 +198,7 @@ def _della_rescaling(
     shared=DellaOptions,
     each=WeightDensityEpsilon,
     citation=DELLA,
-    evolve={"weight": (0.1, 2.0), "density": (0.2, 0.8), "lambda": (0.5, 1.5)},
+    search_ranges={"weight": (0.1, 2.0), "density": (0.2, 0.8), "lambda": (0.5, 1.5)},
     plan=_della_plan,
 )
 def della(taus: Sequence[Tensor], numbers: Numbers, normalize: bool, inverse_keep: bool) -> Tensor:
@@ -210,7 +218,7 @@ def della(taus: Sequence[Tensor], numbers: Numbers, normalize: bool, inverse_kee
     shared=DropOptions,
     each=WeightDensityEpsilon,
     citation=DELLA,
-    evolve={"weight": (0.0, 1.5), "density": (0.2, 0.8), "lambda": (0.5, 1.5)},
+    search_ranges={"weight": (0.0, 1.5), "density": (0.2, 0.8), "lambda": (0.5, 1.5)},
     plan=_della_plan,
 )
 def della_linear(

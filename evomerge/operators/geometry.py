@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from evomerge.operators.base import Coefficients, Gram, Look, operator
+from evomerge.operators.base import Coefficients, Gram, TensorContext, operator
 from evomerge.operators.parameters import Nothing, divided
 from evomerge.recipe.value import Value
 
@@ -31,9 +31,11 @@ class ModelStockOptions(Value):
     each=Nothing,
     least=2,
     citation="Jang, Yun & Han, Model Stock, ECCV 2024, arXiv 2403.19522",
-    evolve={"kappa": (0.5, 2.0)},
+    search_ranges={"kappa": (0.5, 2.0)},
 )
-def model_stock(options: ModelStockOptions, each: Sequence[Nothing], look: Look) -> Coefficients:
+def model_stock(
+    options: ModelStockOptions, each: Sequence[Nothing], context: TensorContext
+) -> Coefficients:
     """The experts' mean, pulled back to the base as far as they disagree.
 
     t = T c / (1 + (T - 1) c) with c the mean cosine between task vectors (equation 5 for T = 2;
@@ -41,9 +43,9 @@ def model_stock(options: ModelStockOptions, each: Sequence[Nothing], look: Look)
     expert. th = th_0 + t * mean_i tau_i.
     """
     if options.scope == "row":
-        rows = [_stock(gram, options.kappa) for gram in look.row_gram()]
+        rows = [_stock(gram, options.kappa) for gram in context.row_gram()]
         return np.tile(np.array(rows), (len(each), 1)) / len(each)
-    return [_stock(look.gram(), options.kappa) / len(each)] * len(each)
+    return [_stock(context.gram(), options.kappa) / len(each)] * len(each)
 
 
 def _stock(gram: Gram, kappa: float) -> float:
@@ -69,15 +71,15 @@ class VarmOptions(Value):
     shared=VarmOptions,
     each=Nothing,
     citation="Wan et al., FuseChat v1 (VaRM), 2024, arXiv 2402.16107",
-    evolve={"kappa": (-1.0, 2.0)},
+    search_ranges={"kappa": (-1.0, 2.0)},
 )
-def varm(options: VarmOptions, each: Sequence[Nothing], look: Look) -> list[float]:
+def varm(options: VarmOptions, each: Sequence[Nothing], context: TensorContext) -> list[float]:
     """Each expert weighted by how much fine-tuning moved the tensor (variation ratio).
 
     a_i = e_i / sum_j e_j with e_i the mean square of tau_i. The formula, not the released script,
     whose weights come out equal.
     """
-    return _shares(np.diag(look.gram()), options.kappa)
+    return _shares(np.diag(context.gram()), options.kappa)
 
 
 class DeltaWeightedOptions(Value):
@@ -94,10 +96,10 @@ class DeltaWeightedOptions(Value):
     shared=DeltaWeightedOptions,
     each=Nothing,
     citation="in the spirit of Zhang et al., CoDiEmb, 2025, arXiv 2508.11442",
-    evolve={"kappa": (-2.0, 3.0)},
+    search_ranges={"kappa": (-2.0, 3.0)},
 )
 def delta_weighted(
-    options: DeltaWeightedOptions, each: Sequence[Nothing], look: Look
+    options: DeltaWeightedOptions, each: Sequence[Nothing], context: TensorContext
 ) -> list[float]:
     """Each checkpoint weighted by a norm of its change of the tensor (delta-guided fusion).
 
@@ -105,7 +107,7 @@ def delta_weighted(
     Nest it to fuse the checkpoints of each training run first. The formula is evomerge's: the
     paper's could not be read.
     """
-    norms = np.array([look.norm(i, float(options.q)) for i in range(len(each))])
+    norms = np.array([context.norm(i, float(options.q)) for i in range(len(each))])
     return _shares(norms, options.kappa)
 
 

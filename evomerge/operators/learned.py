@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from evomerge.operators.base import Look, operator
+from evomerge.operators.base import TensorContext, operator
 from evomerge.operators.parameters import Lambda
 from evomerge.recipe.value import Value
 
@@ -29,18 +29,18 @@ class Factor(Value):
     shared=Lambda,
     each=Factor,
     citation="Yang et al., AdaMerging, ICLR 2024, arXiv 2310.02575",
-    evolve={"weight": (0.5, 1.5), "lambda": (0.5, 1.5)},
+    search_ranges={"weight": (0.5, 1.5), "lambda": (0.5, 1.5)},
     statistics="coefficients",
 )
 def adamerging(
-    taus: Sequence[Tensor], options: Lambda, each: Sequence[Factor], look: Look
+    taus: Sequence[Tensor], options: Lambda, each: Sequence[Factor], context: TensorContext
 ) -> Tensor:
     """Task vectors scaled by coefficients learned for confident answers, one a tensor and expert.
 
     th = th_0 + lambda * sum_i w_i clip(l_i, 0, 1) tau_i (equation 4) with the l_i that
     `evomerge learn` found: they minimise the entropy of the merged model's predictions.
     """
-    return _scaled(taus, options, each, look, highest=1.0)
+    return _scaled(taus, options, each, context, highest=1.0)
 
 
 @operator(
@@ -50,32 +50,32 @@ def adamerging(
     shared=Lambda,
     each=Factor,
     citation="Zhang et al., Expert Merging, 2025, arXiv 2509.25712",
-    evolve={"weight": (0.5, 1.5), "lambda": (0.5, 1.5)},
+    search_ranges={"weight": (0.5, 1.5), "lambda": (0.5, 1.5)},
     statistics="coefficients",
 )
 def expert_merging(
-    taus: Sequence[Tensor], options: Lambda, each: Sequence[Factor], look: Look
+    taus: Sequence[Tensor], options: Lambda, each: Sequence[Factor], context: TensorContext
 ) -> Tensor:
     """Task vectors scaled by coefficients learned to answer as each expert does on its own inputs.
 
     th = th_0 + lambda * sum_i w_i a_i tau_i with the a_i that `evomerge learn` found: one a tensor,
     or (Expert Merging++) one for each of several consecutive pieces of a tensor.
     """
-    return _scaled(taus, options, each, look, highest=None)
+    return _scaled(taus, options, each, context, highest=None)
 
 
 def _scaled(
     taus: Sequence[Tensor],
     options: Lambda,
     each: Sequence[Factor],
-    look: Look,
+    context: TensorContext,
     highest: float | None,
 ) -> Tensor:
     merged = taus[0].new_zeros(taus[0].shape)
     for i, (tau, one) in enumerate(zip(taus, each, strict=True)):
         if not bool(tau.any()):
             continue
-        learned = look.statistic(i, "coefficients")
+        learned = context.statistic(i, "coefficients")
         if highest is not None:
             learned = learned.clamp(0.0, highest)
         coefficients = (learned * (one.weight * options.lambda_)).tolist()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from evomerge.operators.base import Look, operator
+from evomerge.operators.base import TensorContext, operator
 from evomerge.operators.parameters import Nothing
 from evomerge.recipe.value import Value
 
@@ -29,10 +29,10 @@ class Reach(Value):
     shared=Nothing,
     each=Reach,
     citation="Kuroki et al., CycleQD, ICLR 2025, arXiv 2410.14735",
-    evolve={"weight": (0.0, 0.3)},
+    search_ranges={"weight": (0.0, 0.3)},
 )
 def singular_noise(
-    taus: Sequence[Tensor], options: Nothing, each: Sequence[Reach], look: Look
+    taus: Sequence[Tensor], options: Nothing, each: Sequence[Reach], context: TensorContext
 ) -> Tensor:
     """The base, moved along each expert's singular directions, each by a random factor of its own.
 
@@ -41,11 +41,11 @@ def singular_noise(
     the layers are moved. u_i is drawn from the recipe's seed, the tensor and the input's name: the
     same expert under two names is moved twice.
     """
-    change = look.base.new_zeros(look.shape)
-    if len(look.shape) != 2 or look.place.component in ("embedding", "head"):
+    change = context.base.new_zeros(context.shape)
+    if len(context.shape) != 2 or context.place.component in ("embedding", "head"):
         return change
     for i, one in enumerate(each):
         if one.weight:
-            u, s, vt = look.svd(i, min(look.shape))
-            change += (u * (s * look.uniform(i, len(s)) * one.weight)) @ vt
+            u, s, vt = context.svd(i, min(context.shape))
+            change += (u * (s * context.uniform(i, len(s)) * one.weight)) @ vt
     return change

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from evomerge.errors import CandidateError
-from evomerge.operators.base import Look, operator
+from evomerge.operators.base import TensorContext, operator
 from evomerge.operators.parameters import normalized
 from evomerge.recipe.value import Value
 
@@ -37,11 +37,14 @@ class RegmeanWeight(Value):
     shared=RegmeanOptions,
     each=RegmeanWeight,
     citation="Jin et al., Dataless knowledge fusion (RegMean), ICLR 2023, arXiv 2212.09849",
-    evolve={"weight": (0.1, 2.0), "alpha": (0.0, 0.99), "ridge": (1e-6, 1e-2, "log")},
+    search_ranges={"weight": (0.1, 2.0), "alpha": (0.0, 0.99), "ridge": (1e-6, 1e-2, "log")},
     statistics="gram",
 )
 def regmean(
-    taus: Sequence[Tensor], options: RegmeanOptions, each: Sequence[RegmeanWeight], look: Look
+    taus: Sequence[Tensor],
+    options: RegmeanOptions,
+    each: Sequence[RegmeanWeight],
+    context: TensorContext,
 ) -> Tensor:
     """Solve each linear layer for the outputs of all experts on their own inputs; average the rest.
 
@@ -57,14 +60,14 @@ def regmean(
     mean = taus[0].new_zeros(taus[0].shape)
     for tau, weight in zip(taus, weights, strict=True):
         mean.add_(tau, alpha=weight)
-    if not any(look.has_statistic(i, "gram") for i in range(len(taus))):
+    if not any(context.has_statistic(i, "gram") for i in range(len(taus))):
         return mean
     # In float64: the condition number of activations' Gram matrices is often above 1e7.
     size = taus[0].shape[1]
     gram = taus[0].new_zeros((size, size), dtype=mean.double().dtype)
     wanted = gram.new_zeros(mean.shape)
     for i, (tau, weight) in enumerate(zip(taus, weights, strict=True)):
-        own = look.statistic(i, "gram").to(gram, copy=True)
+        own = context.statistic(i, "gram").to(gram, copy=True)
         diagonal = own.diagonal().clone()
         own.mul_(options.alpha * weight).diagonal().copy_(diagonal * weight)
         gram += own
@@ -72,16 +75,17 @@ def regmean(
     pull = options.ridge * (float(gram.diagonal().mean()) or 1.0)
     gram.diagonal().add_(pull)
     wanted.add_(mean.double(), alpha=pull)
-    return _solved(gram, wanted, look).to(mean.dtype)
+    return _solved(gram, wanted, context).to(mean.dtype)
 
 
-def _solved(gram: Tensor, wanted: Tensor, look: Look) -> Tensor:
+def _solved(gram: Tensor, wanted: Tensor, context: TensorContext) -> Tensor:
     """W with W gram = wanted; gram is symmetric."""
     from torch.linalg import cholesky_ex
 
     factor, failed = cholesky_ex(gram)
     if int(failed):
         raise CandidateError(
-            f"regmean: the inputs of {look.place.name} leave its weights undetermined; raise ridge"
+            f"regmean: the inputs of {context.place.name} leave its weights undetermined;"
+            " raise ridge"
         )
     return wanted.T.cholesky_solve(factor).T.contiguous()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from evomerge.operators.base import Look, Plan, operator
+from evomerge.operators.base import Plan, TensorContext, operator
 from evomerge.operators.masks import kept
 from evomerge.operators.parameters import Lambda, Nothing, divided
 from evomerge.operators.signs import EVERYTHING, agreeing, majority, total
@@ -31,24 +31,24 @@ class SceOptions(Lambda):
     weighs the experts (the authors' code)."""
 
 
-def _sce_plan(options: SceOptions, each: Sequence[Nothing], look: Look) -> Plan:
+def _sce_plan(options: SceOptions, each: Sequence[Nothing], context: TensorContext) -> Plan:
     share = 1.0 if len(each) == 1 else options.select_topk
-    cut, energies = look.once(("sce", share), lambda: _selection(look, share))
+    cut, energies = context.memoise(("sce", share), lambda: _selection(context, share))
     return Plan(
         numbers={"cut": [cut], "share": divided(energies), "lambda": [options.lambda_]},
         switches=(options.select_scope, share < 1),
     )
 
 
-def _selection(look: Look, share: float) -> tuple[float | Threshold, list[float]]:
+def _selection(context: TensorContext, share: float) -> tuple[float | Threshold, list[float]]:
     """The cut between the positions of largest variance and the rest, and the energies there."""
-    taus = look.taus()
+    taus = context.taus()
     cut: float | Threshold = EVERYTHING
     if share < 1:
         variance = _variance(taus)
         differing = int((variance > 0).sum())
         if differing:
-            found = look.threshold(variance, max(1, int(share * differing + 1e-6)))
+            found = context.threshold(variance, max(1, int(share * differing + 1e-6)))
             cut, taus = found, [kept(tau, found.mask(variance)) for tau in taus]
     return cut, [float(tau.double().square().sum()) for tau in taus]
 
@@ -66,7 +66,7 @@ def _variance(taus: Sequence[Tensor]) -> Tensor:
     shared=SceOptions,
     each=Nothing,
     citation="Wan et al., FuseChat (SCE), 2024, arXiv 2408.07990",
-    evolve={"select_topk": (0.05, 1.0), "lambda": (0.5, 1.5)},
+    search_ranges={"select_topk": (0.05, 1.0), "lambda": (0.5, 1.5)},
     plan=_sce_plan,
 )
 def sce(
@@ -112,10 +112,10 @@ class PcbWeight(Value):
     each=PcbWeight,
     least=2,
     citation="Du et al., Parameter Competition Balancing, NeurIPS 2024, arXiv 2410.02396",
-    evolve={"ratio": (0.02, 0.5, "log"), "weight": (0.5, 2.0)},
+    search_ranges={"ratio": (0.02, 0.5, "log"), "weight": (0.5, 2.0)},
 )
 def pcb(
-    taus: Sequence[Tensor], options: PcbOptions, each: Sequence[PcbWeight], look: Look
+    taus: Sequence[Tensor], options: PcbOptions, each: Sequence[PcbWeight], context: TensorContext
 ) -> Tensor:
     """Score elements by their size and by agreement with the other experts, keep the best.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from evomerge.errors import CandidateError, did_you_mean
-from evomerge.operators.base import Look, Plan, Scope, operator
+from evomerge.operators.base import Plan, Scope, TensorContext, operator
 from evomerge.operators.masks import kept, nonzero, signed
 from evomerge.operators.parameters import Lambda, Nothing, WeightDensity
 from evomerge.recipe.value import Value
@@ -36,9 +36,9 @@ class TiesOptions(Lambda):
     sign: Election = "mass"
 
 
-def _ties_plan(options: TiesOptions, each: Sequence[WeightDensity], look: Look) -> Plan:
+def _ties_plan(options: TiesOptions, each: Sequence[WeightDensity], context: TensorContext) -> Plan:
     cuts: list[float | Cut] = [
-        EVERYTHING if one.density >= 1 else look.cut(i, one.density, options.scope)
+        EVERYTHING if one.density >= 1 else context.cut(i, one.density, options.scope)
         for i, one in enumerate(each)
     ]
     return Plan(
@@ -58,7 +58,7 @@ def _ties_plan(options: TiesOptions, each: Sequence[WeightDensity], look: Look) 
     shared=TiesOptions,
     each=WeightDensity,
     citation="Yadav et al., TIES-Merging, NeurIPS 2023, arXiv 2306.01708",
-    evolve={"weight": (0.1, 2.0), "density": (0.05, 1.0), "lambda": (0.3, 2.0)},
+    search_ranges={"weight": (0.1, 2.0), "density": (0.05, 1.0), "lambda": (0.3, 2.0)},
     plan=_ties_plan,
 )
 def ties(taus: Sequence[Tensor], numbers: Numbers, normalize: bool, sign: Election) -> Tensor:
@@ -120,9 +120,11 @@ class Threshold(Value):
     """The paper's lambda_t: how much of the rest's change an expert's own has to exceed."""
 
 
-def _consensus_plan(options: ConsensusOptions, each: Sequence[Threshold], look: Look) -> Plan:
+def _consensus_plan(
+    options: ConsensusOptions, each: Sequence[Threshold], context: TensorContext
+) -> Plan:
     cuts: list[float | Cut] = [
-        look.cut(i, 0.2) if options.merged == "ties" else EVERYTHING for i in range(len(each))
+        context.cut(i, 0.2) if options.merged == "ties" else EVERYTHING for i in range(len(each))
     ]
     return Plan(
         numbers={
@@ -143,7 +145,7 @@ def _consensus_plan(options: ConsensusOptions, each: Sequence[Threshold], look: 
     each=Threshold,
     least=2,
     citation="Wang et al., Localizing task information (TALL masks), ICML 2024, arXiv 2405.07813",
-    evolve={"threshold": (0.1, 1.0), "lambda": (0.1, 1.0)},
+    search_ranges={"threshold": (0.1, 1.0), "lambda": (0.1, 1.0)},
     plan=_consensus_plan,
 )
 def consensus(
@@ -172,12 +174,12 @@ class EmrOptions(Lambda):
 
 
 def _emr_sizes(
-    taus: Sequence[Tensor], options: EmrOptions, each: Sequence[Nothing], look: Look
+    taus: Sequence[Tensor], options: EmrOptions, each: Sequence[Nothing], context: TensorContext
 ) -> Mapping[str, float]:
     """Over the model: the sums of |tau_i| and of |M_i o u|, whose ratio is the scale of i."""
     if options.restore is None:
         return {}
-    tau = taus[_position(options.restore, look)]
+    tau = taus[_position(options.restore, context)]
     unified = _unified(taus)
     return {
         "own": float(tau.abs().double().sum()),
@@ -185,12 +187,12 @@ def _emr_sizes(
     }
 
 
-def _emr_plan(options: EmrOptions, each: Sequence[Nothing], look: Look) -> Plan:
+def _emr_plan(options: EmrOptions, each: Sequence[Nothing], context: TensorContext) -> Plan:
     scale, restored = options.lambda_, None
     if options.restore is not None:
-        sizes = look.surveyed[0]
+        sizes = context.surveyed[0]
         scale *= sizes["own"] / sizes["unified"] if sizes["unified"] > 0 else 0.0
-        restored = _position(options.restore, look)
+        restored = _position(options.restore, context)
     return Plan(numbers={"scale": [scale]}, switches=(restored,))
 
 
@@ -203,7 +205,7 @@ def _emr_plan(options: EmrOptions, each: Sequence[Nothing], look: Look) -> Plan:
     least=2,
     citation="Huang et al., EMR-Merging, NeurIPS 2024, arXiv 2405.17461",
     survey=_emr_sizes,
-    evolve={"lambda": (0.2, 1.0)},
+    search_ranges={"lambda": (0.2, 1.0)},
     plan=_emr_plan,
 )
 def emr(taus: Sequence[Tensor], numbers: Numbers, restored: int | None) -> Tensor:
@@ -227,7 +229,7 @@ def _unified(taus: Sequence[Tensor]) -> Tensor:
     return signed(largest, positive)
 
 
-def _position(name: str, look: Look) -> int:
-    if name not in look.names:
-        raise CandidateError(f"emr: restore names {name!r}; {did_you_mean(name, look.names)}")
-    return list(look.names).index(name)
+def _position(name: str, context: TensorContext) -> int:
+    if name not in context.names:
+        raise CandidateError(f"emr: restore names {name!r}; {did_you_mean(name, context.names)}")
+    return list(context.names).index(name)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from evomerge.operators.base import Look, operator
+from evomerge.operators.base import TensorContext, operator
 from evomerge.operators.parameters import Lambda, Nothing, divided
 from evomerge.operators.signs import total
 from evomerge.recipe.value import Value
@@ -51,29 +51,31 @@ class TsvmOptions(SpectralOptions):
     shared=TsvmOptions,
     each=Scale,
     citation=TSV,
-    evolve={"lambda": (0.3, 2.0), "weight": (0.3, 1.5)},
+    search_ranges={"lambda": (0.3, 2.0), "weight": (0.3, 1.5)},
 )
-def tsvm(taus: Sequence[Tensor], options: TsvmOptions, each: Sequence[Scale], look: Look) -> Tensor:
+def tsvm(
+    taus: Sequence[Tensor], options: TsvmOptions, each: Sequence[Scale], context: TensorContext
+) -> Tensor:
     """Keep each expert's top singular directions, made orthogonal to the others'.
 
     With U, S, V the kept triples of all experts side by side: polar(U) diag(S) polar(V)^T
     (section 4, equations 5 to 7).
     """
-    if not _decomposed(options, look):
+    if not _decomposed(options, context):
         scaled = [tau * one.weight for tau, one in zip(taus, each, strict=True)]
         return total(scaled) * (options.lambda_ / len(taus))
-    rank = _rank(look, options.keep or 1.0 / len(each))
+    rank = _rank(context, options.keep or 1.0 / len(each))
     # A negative factor turns the directions on one side round. Rank and signs decide the
     # directions, the weights only how long they are, so a search decomposes once.
     signs = tuple(math.copysign(1.0, one.weight) for one in each)
 
     def directions() -> tuple[Tensor, ...]:
-        triples = [look.svd(i, rank) for i in range(len(each))]
+        triples = [context.svd(i, rank) for i in range(len(each))]
         turned = [(u * sign, s, vt) for sign, (u, s, vt) in zip(signs, triples, strict=True)]
         owners = [s.new_full(s.shape, i) for i, (_, s, _) in enumerate(triples)]
-        return *_orthogonal(turned, look), *_joined([owners])
+        return *_orthogonal(turned, context), *_joined([owners])
 
-    u, s, vt, owners = look.once_on_disk(("tsvm", rank, signs), directions)
+    u, s, vt, owners = context.memoise_on_disk(("tsvm", rank, signs), directions)
     weights = s.new_tensor([abs(one.weight) * options.lambda_ for one in each])
     return (u * (s * weights[owners.long()])) @ vt
 
@@ -90,9 +92,9 @@ class ResmOptions(SpectralOptions):
 
 
 def _resm_density(
-    taus: Sequence[Tensor], options: ResmOptions, each: Sequence[Nothing], look: Look
+    taus: Sequence[Tensor], options: ResmOptions, each: Sequence[Nothing], context: TensorContext
 ) -> Mapping[str, float]:
-    if not _decomposed(options, look):
+    if not _decomposed(options, context):
         return {}
     return {"density": _density(_reweighted(taus, options), options.floor), "matrices": 1.0}
 
@@ -105,10 +107,15 @@ def _resm_density(
     each=Nothing,
     citation="inspired by Yang et al., 3H (RESM), 2025, arXiv 2502.06876",
     survey=_resm_density,
-    evolve={"kappa": (0.0, 2.0), "gamma": (-1.0, 2.0), "z": (1.5, 4.0), "lambda": (0.3, 2.0)},
+    search_ranges={
+        "kappa": (0.0, 2.0),
+        "gamma": (-1.0, 2.0),
+        "z": (1.5, 4.0),
+        "lambda": (0.3, 2.0),
+    },
 )
 def resm(
-    taus: Sequence[Tensor], options: ResmOptions, each: Sequence[Nothing], look: Look
+    taus: Sequence[Tensor], options: ResmOptions, each: Sequence[Nothing], context: TensorContext
 ) -> Tensor:
     """TSV-M with experts weighted by their outliers and ranks by density (RESM-inspired).
 
@@ -116,19 +123,19 @@ def resm(
     k = (r / T) (d / mean d)^gamma with d the share of elements above `floor` of the largest. The
     formulas are evomerge's: the paper's could not be read.
     """
-    if not _decomposed(options, look):
+    if not _decomposed(options, context):
         return total(taus) * (options.lambda_ / len(taus))
     weighted = _reweighted(taus, options)
-    found = look.surveyed[0]
+    found = context.surveyed[0]
     mean = found["density"] / found["matrices"]
     relative = _density(weighted, options.floor) / mean if mean > 0 else 1.0
     share = relative**options.gamma / len(taus) if relative > 0 else 0.0
-    rank = _rank(look, min(share, 1.0))
+    rank = _rank(context, min(share, 1.0))
 
     def directions() -> Triples:
-        return _orthogonal([_leading(look.decompose(tau), rank) for tau in weighted], look)
+        return _orthogonal([_leading(context.decompose(tau), rank) for tau in weighted], context)
 
-    u, s, vt = look.once(("resm", options.z, options.kappa, rank), directions)
+    u, s, vt = context.memoise(("resm", options.z, options.kappa, rank), directions)
     return (u * s) @ vt * options.lambda_
 
 
@@ -161,19 +168,21 @@ class IsoOptions(SpectralOptions):
     shared=IsoOptions,
     each=Scale,
     citation=ISO,
-    evolve={"lambda": (0.3, 2.5), "flatten": (0.0, 1.0)},
+    search_ranges={"lambda": (0.3, 2.5), "flatten": (0.0, 1.0)},
 )
-def iso_c(taus: Sequence[Tensor], options: IsoOptions, each: Sequence[Scale], look: Look) -> Tensor:
+def iso_c(
+    taus: Sequence[Tensor], options: IsoOptions, each: Sequence[Scale], context: TensorContext
+) -> Tensor:
     """Sum the changes, then make their singular values equal, so that no expert dominates.
 
     sum_i tau_i = U S V^T becomes mean(S) U V^T (Iso-C, equation 6). A `flatten` b below 1, which is
     evomerge's, takes S^(1 - b) at the same sum.
     """
     summed = total([tau * one.weight for tau, one in zip(taus, each, strict=True)])
-    if not _decomposed(options, look):
+    if not _decomposed(options, context):
         return summed * (options.lambda_ / len(taus))
     weights = tuple(one.weight for one in each)
-    u, s, vt = look.once(("iso_c", weights), lambda: look.decompose(summed))
+    u, s, vt = context.memoise(("iso_c", weights), lambda: context.decompose(summed))
     if not len(s):
         return summed
     flat = s ** (1.0 - options.flatten)
@@ -192,10 +201,10 @@ class IsoCtsOptions(SpectralOptions):
     shared=IsoCtsOptions,
     each=Scale,
     citation=ISO,
-    evolve={"lambda": (0.3, 2.5), "common": (0.5, 1.0)},
+    search_ranges={"lambda": (0.3, 2.5), "common": (0.5, 1.0)},
 )
 def iso_cts(
-    taus: Sequence[Tensor], options: IsoCtsOptions, each: Sequence[Scale], look: Look
+    taus: Sequence[Tensor], options: IsoCtsOptions, each: Sequence[Scale], context: TensorContext
 ) -> Tensor:
     """Iso-C whose weakest common directions give way to directions of each expert's own.
 
@@ -204,32 +213,35 @@ def iso_cts(
     """
     scaled = [tau * one.weight for tau, one in zip(taus, each, strict=True)]
     summed = total(scaled)
-    if not _decomposed(options, look):
+    if not _decomposed(options, context):
         return summed * (options.lambda_ / len(taus))
     asked = ("iso_cts", options.common, *(one.weight for one in each))
-    return look.once(asked, lambda: _flattened(summed, scaled, options, look)) * options.lambda_
+    return (
+        context.memoise(asked, lambda: _flattened(summed, scaled, options, context))
+        * options.lambda_
+    )
 
 
 def _flattened(
-    summed: Tensor, scaled: Sequence[Tensor], options: IsoCtsOptions, look: Look
+    summed: Tensor, scaled: Sequence[Tensor], options: IsoCtsOptions, context: TensorContext
 ) -> Tensor:
     """Common directions and the experts' own, orthogonal, of equal singular values."""
     size = min(summed.shape)
     own = round((size - int(size * options.common)) / len(scaled))
-    common = _leading(look.decompose(summed), size - own * len(scaled))
+    common = _leading(context.decompose(summed), size - own * len(scaled))
     triples = []
     for tau in scaled if own else []:
         rest = tau - common[0] @ (common[0].mT @ tau)
         # What the projection leaves of a change that lay inside is rounding noise.
         if float(rest.norm()) > 1e-6 * float(tau.norm()):
-            triples.append(_leading(look.decompose(rest), own))
+            triples.append(_leading(context.decompose(rest), own))
     triples.append(common)
     values = [s for _, s, _ in triples]
     count = sum(len(s) for s in values)
     if not count:
         return summed
     mean = sum(float(s.sum()) for s in values) / count
-    u, s, vt = _orthogonal(triples, look)
+    u, s, vt = _orthogonal(triples, context)
     return (u * s.new_full(s.shape, mean)) @ vt
 
 
@@ -244,12 +256,12 @@ class Order(Scale):
 
 
 def _opcm_norms(
-    taus: Sequence[Tensor], options: OpcmOptions, each: Sequence[Order], look: Look
+    taus: Sequence[Tensor], options: OpcmOptions, each: Sequence[Order], context: TensorContext
 ) -> Mapping[str, float]:
     """Round 0: |tau_i|^2 of all; every round t: |Raw_{t + 2}|^2."""
-    done = len(look.surveyed)
-    ordered = _in_order(taus, each, look)
-    found = {"raw": float(_opcm_raw(ordered, options, look, done + 2).double().square().sum())}
+    done = len(context.surveyed)
+    ordered = _in_order(taus, each, context)
+    found = {"raw": float(_opcm_raw(ordered, options, context, done + 2).double().square().sum())}
     if done == 0:
         squares = [float(tau.double().square().sum()) for tau in ordered]
         found |= {f"tau{i}": square for i, square in enumerate(squares)}
@@ -266,9 +278,11 @@ def _opcm_norms(
     citation="Tang et al., Merging models on the fly (OPCM), 2025, arXiv 2501.09522",
     survey=_opcm_norms,
     rounds=lambda operands: operands - 1,
-    evolve={"alpha": (0.2, 0.95), "weight": (0.5, 1.5)},
+    search_ranges={"alpha": (0.2, 0.95), "weight": (0.5, 1.5)},
 )
-def opcm(taus: Sequence[Tensor], options: OpcmOptions, each: Sequence[Order], look: Look) -> Tensor:
+def opcm(
+    taus: Sequence[Tensor], options: OpcmOptions, each: Sequence[Order], context: TensorContext
+) -> Tensor:
     """Merge experts one after another, each without what lies in the directions merged already.
 
     Raw_t = lambda_{t-1} Delta_{t-1} + P(tau_t) and Delta_t = Raw_t / lambda_t, with lambda_t such
@@ -276,35 +290,39 @@ def opcm(taus: Sequence[Tensor], options: OpcmOptions, each: Sequence[Order], lo
     removes the leading block, of the directions that hold a share alpha of Delta's singular values,
     and the diagonal. At alpha = 1 the block is everything (in the released code it is empty).
     """
-    ordered = _in_order(taus, each, look)
-    raw = _opcm_raw(ordered, options, look, len(ordered))
-    return raw * (options.lambda_ / _opcm_lambda(look, len(ordered)))
+    ordered = _in_order(taus, each, context)
+    raw = _opcm_raw(ordered, options, context, len(ordered))
+    return raw * (options.lambda_ / _opcm_lambda(context, len(ordered)))
 
 
-def _in_order(taus: Sequence[Tensor], each: Sequence[Order], look: Look) -> list[Tensor]:
-    ranked = sorted(range(len(taus)), key=lambda i: (each[i].order, look.names[i]))
+def _in_order(
+    taus: Sequence[Tensor], each: Sequence[Order], context: TensorContext
+) -> list[Tensor]:
+    ranked = sorted(range(len(taus)), key=lambda i: (each[i].order, context.names[i]))
     return [taus[i] * each[i].weight for i in ranked]
 
 
-def _opcm_raw(taus: Sequence[Tensor], options: OpcmOptions, look: Look, upto: int) -> Tensor:
+def _opcm_raw(
+    taus: Sequence[Tensor], options: OpcmOptions, context: TensorContext, upto: int
+) -> Tensor:
     """Raw_t for t = `upto`, counted from 1."""
     raw = taus[0]
     for t in range(2, upto + 1):
-        before = _opcm_lambda(look, t - 1)
+        before = _opcm_lambda(context, t - 1)
         added = taus[t - 1]
-        if _decomposed(options, look):
-            added = _projected(added, look.decompose(raw / before), options.alpha)
+        if _decomposed(options, context):
+            added = _projected(added, context.decompose(raw / before), options.alpha)
         raw = raw + added
     return raw
 
 
-def _opcm_lambda(look: Look, t: int) -> float:
+def _opcm_lambda(context: TensorContext, t: int) -> float:
     """lambda_t of the whole model; lambda_1 is 1."""
     if t == 1:
         return 1.0
-    norms = [math.sqrt(look.surveyed[0][f"tau{i}"]) for i in range(t)]
+    norms = [math.sqrt(context.surveyed[0][f"tau{i}"]) for i in range(t)]
     mean = sum(norms) / t
-    return math.sqrt(look.surveyed[t - 2]["raw"]) / mean if mean > 0 else 1.0
+    return math.sqrt(context.surveyed[t - 2]["raw"]) / mean if mean > 0 else 1.0
 
 
 def _projected(tau: Tensor, merged: Triples, alpha: float) -> Tensor:
@@ -319,13 +337,13 @@ def _projected(tau: Tensor, merged: Triples, alpha: float) -> Tensor:
     return tau - u @ removed @ vt
 
 
-def _decomposed(options: SpectralOptions, look: Look) -> bool:
-    outside = look.place.component in ("embedding", "head")
-    return len(look.shape) == 2 and (options.embeddings or not outside)
+def _decomposed(options: SpectralOptions, context: TensorContext) -> bool:
+    outside = context.place.component in ("embedding", "head")
+    return len(context.shape) == 2 and (options.embeddings or not outside)
 
 
-def _rank(look: Look, share: float) -> int:
-    return max(1, int(min(look.shape) * share + 1e-6))
+def _rank(context: TensorContext, share: float) -> int:
+    return max(1, int(min(context.shape) * share + 1e-6))
 
 
 def _leading(triples: Triples, rank: int) -> Triples:
@@ -333,10 +351,10 @@ def _leading(triples: Triples, rank: int) -> Triples:
     return u[:, :rank], s[:rank], vt[:rank]
 
 
-def _orthogonal(triples: Sequence[Triples], look: Look) -> Triples:
+def _orthogonal(triples: Sequence[Triples], context: TensorContext) -> Triples:
     """(polar(U), S, polar(V)^T) of all triples side by side; empty ones where there are none."""
     u, s, vt = _joined(list(zip(*triples, strict=True)))
-    return (_polar(u, look), s, _polar(vt, look)) if len(s) else (u, s, vt)
+    return (_polar(u, context), s, _polar(vt, context)) if len(s) else (u, s, vt)
 
 
 def _joined(parts: Sequence[Sequence[Tensor]]) -> list[Tensor]:
@@ -346,7 +364,7 @@ def _joined(parts: Sequence[Sequence[Tensor]]) -> list[Tensor]:
     return [cat(list(one), dim=-1 if i == 0 else 0) for i, one in enumerate(parts)]
 
 
-def _polar(matrix: Tensor, look: Look) -> Tensor:
+def _polar(matrix: Tensor, context: TensorContext) -> Tensor:
     """The nearest matrix with orthonormal rows or columns."""
-    u, _, vt = look.decompose(matrix)
+    u, _, vt = context.decompose(matrix)
     return u @ vt

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from evomerge.operators.base import Coefficients, Gram, Look, operator
+from evomerge.operators.base import Coefficients, Gram, TensorContext, operator
 from evomerge.operators.parameters import Lambda, Nothing, Weight, divided, normalized
 from evomerge.recipe.value import Value
 
@@ -33,15 +33,15 @@ class SlerpOptions(Value):
     each=Nothing,
     most=1,
     citation="Shoemake, SIGGRAPH 1985; threshold as in mergekit 0.1.5",
-    evolve={"t": (0.0, 1.0)},
+    search_ranges={"t": (0.0, 1.0)},
 )
-def slerp(options: SlerpOptions, each: Sequence[Nothing], look: Look) -> list[float]:
+def slerp(options: SlerpOptions, each: Sequence[Nothing], context: TensorContext) -> list[float]:
     """Spherical interpolation from the base (t = 0) to one other model (t = 1).
 
     The factors multiply the vectors as they are, not normalised. Nearly parallel tensors
     (|cos| > 0.9995) are interpolated linearly; siblings of one base often are: see `nuslerp`.
     """
-    return _arc(look.gram(), options.t, parallel=0.9995)
+    return _arc(context.gram(), options.t, parallel=0.9995)
 
 
 class NuslerpOptions(Lambda):
@@ -58,9 +58,11 @@ class NuslerpOptions(Lambda):
     least=2,
     most=2,
     citation="Shoemake, SIGGRAPH 1985; mergekit 0.1.5 `nuslerp`",
-    evolve={"weight": (0.0, 1.0), "lambda": (0.5, 1.5)},
+    search_ranges={"weight": (0.0, 1.0), "lambda": (0.5, 1.5)},
 )
-def nuslerp(options: NuslerpOptions, each: Sequence[Weight], look: Look) -> Coefficients:
+def nuslerp(
+    options: NuslerpOptions, each: Sequence[Weight], context: TensorContext
+) -> Coefficients:
     """Spherical interpolation of two models, of their task vectors where a base is given.
 
     t = w_2 / (w_1 + w_2), one half where the weights cancel; linear only where sin(angle) < 1e-8.
@@ -70,8 +72,8 @@ def nuslerp(options: NuslerpOptions, each: Sequence[Weight], look: Look) -> Coef
     t = second / total if abs(total) > 1e-6 * max(abs(first), abs(second), 1.0) else 0.5
     parallel = math.cos(math.asin(PARALLEL_SINE))
     if options.scope == "tensor":
-        return [options.lambda_ * c for c in _arc(look.gram(), t, parallel=parallel)]
-    rows = [_arc(gram, t, parallel=parallel) for gram in look.row_gram()]
+        return [options.lambda_ * c for c in _arc(context.gram(), t, parallel=parallel)]
+    rows = [_arc(gram, t, parallel=parallel) for gram in context.row_gram()]
     return options.lambda_ * np.array(rows).T
 
 
@@ -87,9 +89,11 @@ class MultislerpOptions(Value):
     each=Weight,
     least=2,
     citation="C. Goddard, multislerp; mergekit 0.1.5",
-    evolve={"weight": (0.0, 1.0)},
+    search_ranges={"weight": (0.0, 1.0)},
 )
-def multislerp(options: MultislerpOptions, each: Sequence[Weight], look: Look) -> Coefficients:
+def multislerp(
+    options: MultislerpOptions, each: Sequence[Weight], context: TensorContext
+) -> Coefficients:
     """Mean direction times mean length, of the models or of their task vectors.
 
     u_i = x_i / |x_i|, m = sum_i w_i u_i, th = (m / |m|) * sum_i w_i |x_i|. The tangent step of
@@ -98,7 +102,7 @@ def multislerp(options: MultislerpOptions, each: Sequence[Weight], look: Look) -
     """
     given = [one.weight for one in each]
     weights = np.array(normalized(given) if options.normalize else given)
-    lengths, cosines = _directions(look.gram())
+    lengths, cosines = _directions(context.gram())
     size = math.sqrt(max(float(weights @ cosines @ weights), 0.0))
     if size <= 1e-8 * float(np.abs(weights).sum()):
         return weights
@@ -123,16 +127,18 @@ class KarcherWeight(Value):
     each=KarcherWeight,
     least=2,
     citation="mergekit 0.1.5 `karcher`; Riemannian mean, arXiv 2603.04972",
-    evolve={"weight": (0.0, 1.0)},
+    search_ranges={"weight": (0.0, 1.0)},
 )
-def karcher(options: KarcherOptions, each: Sequence[KarcherWeight], look: Look) -> Coefficients:
+def karcher(
+    options: KarcherOptions, each: Sequence[KarcherWeight], context: TensorContext
+) -> Coefficients:
     """Riemannian mean of the directions on the sphere, times the mean length.
 
     x moves by the weighted mean of the logarithms log_x(u_i) until a step is below `tolerance`;
     weights are relative. Where a direction is nearly opposite to x, `multislerp`'s mean stands in.
     """
     weights = np.array(divided([one.weight for one in each]))
-    lengths, cosines = _directions(look.gram())
+    lengths, cosines = _directions(context.gram())
     there = lengths > 0
     share = np.where(there, weights, 0.0)
     start = _unit(share, cosines)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from evomerge.operators.base import Look, Plan, operator
+from evomerge.operators.base import Plan, TensorContext, operator
 from evomerge.operators.masks import kept
 from evomerge.operators.parameters import Lambda, Nothing, WeightDensity, divisor
 from evomerge.operators.signs import EVERYTHING, agreeing, majority, total, trimmed
-from evomerge.recipe.signature import Evolve
+from evomerge.recipe.signature import SearchRange
 from evomerge.recipe.value import Value
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ NOTHING_ABOVE = math.inf
 """The limit of a cut above which there is nothing."""
 
 
-WORTH: dict[str, Evolve] = {
+WORTH: dict[str, SearchRange] = {
     "weight": (0.0, 1.5),
     "density": (0.05, 0.95),
     "gamma": (0.0, 0.05),
@@ -48,7 +48,9 @@ class BreadcrumbsOptions(Lambda):
     """Where shares are counted: in each tensor (mergekit) or in each row, the last axis (paper)."""
 
 
-def _plan(options: BreadcrumbsOptions, each: Sequence[WeightDensityGamma], look: Look) -> Plan:
+def _plan(
+    options: BreadcrumbsOptions, each: Sequence[WeightDensityGamma], context: TensorContext
+) -> Plan:
     weights = [one.weight for one in each]
     numbers: dict[str, Sequence[float | Threshold]] = {
         "weight": weights,
@@ -56,10 +58,10 @@ def _plan(options: BreadcrumbsOptions, each: Sequence[WeightDensityGamma], look:
         "lambda": [options.lambda_],
     }
     if options.scope == "row":
-        taus = look.taus()
+        taus = context.taus()
         stays = [_stays_in_rows(tau, one) for tau, one in zip(taus, each, strict=True)]
         return Plan(numbers=numbers, elements={"kept": stays}, switches=(True, options.normalize))
-    cuts = [_cuts(i, one, look) for i, one in enumerate(each)]
+    cuts = [_cuts(i, one, context) for i, one in enumerate(each)]
     numbers |= {"lower": [lower for lower, _ in cuts], "upper": [upper for _, upper in cuts]}
     return Plan(numbers=numbers, switches=(False, options.normalize))
 
@@ -71,11 +73,11 @@ def _shares(one: WeightDensityGamma, size: int) -> tuple[int, int]:
 
 
 def _cuts(
-    i: int, one: WeightDensityGamma, look: Look
+    i: int, one: WeightDensityGamma, context: TensorContext
 ) -> tuple[float | Threshold, float | Threshold]:
-    stay, top = _shares(one, look.size)
-    lower = look.cut(i, (stay + top) / look.size) if stay + top < look.size else EVERYTHING
-    return lower, look.cut(i, top / look.size) if top else NOTHING_ABOVE
+    stay, top = _shares(one, context.size)
+    lower = context.cut(i, (stay + top) / context.size) if stay + top < context.size else EVERYTHING
+    return lower, context.cut(i, top / context.size) if top else NOTHING_ABOVE
 
 
 def _stays_in_rows(tau: Tensor, one: WeightDensityGamma) -> Tensor:
@@ -93,7 +95,7 @@ def _stays_in_rows(tau: Tensor, one: WeightDensityGamma) -> Tensor:
     shared=BreadcrumbsOptions,
     each=WeightDensityGamma,
     citation=BREADCRUMBS,
-    evolve=WORTH,
+    search_ranges=WORTH,
     plan=_plan,
 )
 def breadcrumbs(taus: Sequence[Tensor], numbers: Numbers, by_rows: bool, normalize: bool) -> Tensor:
@@ -113,7 +115,7 @@ def breadcrumbs(taus: Sequence[Tensor], numbers: Numbers, by_rows: bool, normali
     shared=BreadcrumbsOptions,
     each=WeightDensityGamma,
     citation=f"{BREADCRUMBS}; Yadav et al. 2023",
-    evolve=WORTH,
+    search_ranges=WORTH,
     plan=_plan,
 )
 def breadcrumbs_ties(
@@ -143,8 +145,10 @@ class NearswapOptions(Value):
     """`t` in units of the root mean square of the tensor's change, instead of weight units."""
 
 
-def _nearswap_plan(options: NearswapOptions, each: Sequence[Nothing], look: Look) -> Plan:
-    size = look.norm(0, 2.0) / math.sqrt(look.size) if options.relative else 1.0
+def _nearswap_plan(
+    options: NearswapOptions, each: Sequence[Nothing], context: TensorContext
+) -> Plan:
+    size = context.norm(0, 2.0) / math.sqrt(context.size) if options.relative else 1.0
     return Plan(numbers={"t": [options.t * size]})
 
 
@@ -156,7 +160,7 @@ def _nearswap_plan(options: NearswapOptions, each: Sequence[Nothing], look: Look
     each=Nothing,
     most=1,
     citation="alchemonaut, QuartetAnemoi-70B (NearSwap); mergekit 0.1.5",
-    evolve={"t": (1e-6, 1e-2, "log")},
+    search_ranges={"t": (1e-6, 1e-2, "log")},
     plan=_nearswap_plan,
 )
 def nearswap(taus: Sequence[Tensor], numbers: Numbers) -> Tensor:

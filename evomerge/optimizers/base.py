@@ -23,7 +23,7 @@ from typing import Protocol
 
 from evomerge.recipe.genome import Genome
 
-__all__ = ["Answer", "Descent", "Fitness", "Optimizer", "Question", "Scores", "needs_examples"]
+__all__ = ["Result", "Parentage", "Fitness", "Optimizer", "Proposal", "Scores", "needs_examples"]
 
 Fitness = tuple[float, ...]
 """One number or several; each is maximised."""
@@ -33,7 +33,7 @@ name, and a task's examples as the evaluator has them. Higher is better."""
 
 
 @dataclass(frozen=True)
-class Descent:
+class Parentage:
     """Whence a question comes, where an optimizer crosses members that it keeps."""
 
     version: int
@@ -43,16 +43,16 @@ class Descent:
 
 
 @dataclass(frozen=True)
-class Question:
+class Proposal:
     """A genome to be tried. Ids count up from 0 in the order of asking."""
 
     id: int
     genome: Genome
-    descent: Descent | None = None
+    parentage: Parentage | None = None
 
 
 @dataclass(frozen=True)
-class Answer:
+class Result:
     """What became of a question; `fitness` is None where the candidate failed.
 
     The scores that the fitness was made of come with it for optimizers that `needs_examples`, and
@@ -68,10 +68,10 @@ class Answer:
 class Optimizer(Protocol):
     """Ask and tell; see the laws above."""
 
-    def ask(self, limit: int) -> list[Question]:
+    def ask(self, limit: int) -> list[Proposal]:
         """At most `limit` new questions (limit >= 1)."""
 
-    def tell(self, answers: Sequence[Answer]) -> None:
+    def tell(self, results: Sequence[Result]) -> None:
         """Answers to questions asked and not yet told.
 
         Raises:

@@ -12,12 +12,12 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from evomerge.optimizers.base import Answer, Fitness, Question, Scores
+from evomerge.optimizers.base import Fitness, Proposal, Result, Scores
 from evomerge.optimizers.cma_run import Covariance, Discrete, Mode, Run
 from evomerge.optimizers.failure import worse_than
-from evomerge.optimizers.initial_distribution import beginning, says_where
+from evomerge.optimizers.initial_distribution import initial_distribution, says_where
 from evomerge.optimizers.problem import Problem
-from evomerge.optimizers.proposals import Questions
+from evomerge.optimizers.proposals import Proposals
 from evomerge.optimizers.restarts import RestartRule, Restarts, Start
 from evomerge.recipe.genome import Genome
 from evomerge.recipe.value import Value
@@ -70,12 +70,12 @@ class CmaEs:
         self._genes = problem.scalars("cma_es")
         self._active = problem.active if config.conditional else None
         self._mode = Mode(discrete=config.discrete, covariance=config.covariance)
-        self._questions = Questions(problem)
+        self._questions = Proposals(problem)
         self._rng = np.random.default_rng(problem.seed)
         popsize = config.popsize or 4 + int(3 * np.log(len(problem.genes)))
         # pycma fails in one dimension sooner or later: a single gene has an idle companion.
         mean = np.full(max(len(problem.genes), 2), config.mean)
-        mean[: len(problem.genes)] = beginning(self._genes, config.mean, config.sigma)
+        mean[: len(problem.genes)] = initial_distribution(self._genes, config.mean, config.sigma)
         settled = np.zeros(len(mean), dtype=bool)
         settled[: len(problem.genes)] = says_where(self._genes)
         self._start = Start(mean, config.sigma, popsize)
@@ -90,7 +90,7 @@ class CmaEs:
         self._best_is_of_this_run = False
         self._centre: Genome | None = None
 
-    def ask(self, limit: int) -> list[Question]:
+    def ask(self, limit: int) -> list[Proposal]:
         if not self._waiting and not self._questions.open:
             self._sample_generation()
         first = len(self._genomes) - self._waiting
@@ -99,10 +99,10 @@ class CmaEs:
         self._tried.update(handed)
         return self._questions.ask(handed)
 
-    def tell(self, answers: Sequence[Answer]) -> None:
-        self._questions.close(answers)
-        for answer in answers:
-            self._fitness[answer.id] = answer.fitness[0] if answer.fitness else None
+    def tell(self, results: Sequence[Result]) -> None:
+        self._questions.close(results)
+        for result in results:
+            self._fitness[result.id] = result.fitness[0] if result.fitness else None
         if self._fitness and not self._waiting and not self._questions.open:
             self._update()
 

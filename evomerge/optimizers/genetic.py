@@ -13,10 +13,10 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from evomerge.optimizers.base import Answer, Fitness, Question, Scores
-from evomerge.optimizers.initial_distribution import sampled
+from evomerge.optimizers.base import Fitness, Proposal, Result, Scores
+from evomerge.optimizers.initial_distribution import sample_initial
 from evomerge.optimizers.problem import Problem
-from evomerge.optimizers.proposals import Questions
+from evomerge.optimizers.proposals import Proposals
 from evomerge.recipe.genome import ChoiceGene, Genome, Scalar
 from evomerge.recipe.value import Value
 
@@ -53,24 +53,24 @@ class Genetic:
         self._config = config
         self._problem = problem
         self._genes = problem.scalars("genetic")
-        self._questions = Questions(problem)
+        self._questions = Proposals(problem)
         self._asked: dict[int, Genome] = {}
         self._members: list[tuple[float, int, Genome]] = []
         """(-fitness, -age, genome), best first; observations are older than any question."""
         self._observed = 0
 
-    def ask(self, limit: int) -> list[Question]:
+    def ask(self, limit: int) -> list[Proposal]:
         first = self._questions.asked
-        questions = self._questions.ask(self._genome(i) for i in range(first, first + limit))
-        self._asked |= {question.id: question.genome for question in questions}
-        return questions
+        proposals = self._questions.ask(self._genome(i) for i in range(first, first + limit))
+        self._asked |= {proposal.id: proposal.genome for proposal in proposals}
+        return proposals
 
-    def tell(self, answers: Sequence[Answer]) -> None:
-        self._questions.close(answers)
-        for answer in answers:
-            genome = self._asked.pop(answer.id)
-            if answer.fitness is not None:
-                self._join(answer.fitness[0], answer.id, genome)
+    def tell(self, results: Sequence[Result]) -> None:
+        self._questions.close(results)
+        for result in results:
+            genome = self._asked.pop(result.id)
+            if result.fitness is not None:
+                self._join(result.fitness[0], result.id, genome)
 
     def observe(
         self,
@@ -95,7 +95,7 @@ class Genetic:
         stream = np.random.SeedSequence(self._problem.seed, spawn_key=(i,))
         rng = np.random.default_rng(stream)
         if not self._members or i < self._config.population - self._observed:
-            return sampled(self._genes, self._config.sigma, rng)
+            return sample_initial(self._genes, self._config.sigma, rng)
         child = self._parent(rng)
         if rng.random() < self._config.crossover:
             other, mask = self._parent(rng), rng.random(len(child)) < 0.5

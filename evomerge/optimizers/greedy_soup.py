@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from evomerge.errors import ConfigError
-from evomerge.optimizers.base import Answer, Fitness, Question, Scores
+from evomerge.optimizers.base import Fitness, Proposal, Result, Scores
 from evomerge.optimizers.problem import Problem
-from evomerge.optimizers.proposals import Questions
+from evomerge.optimizers.proposals import Proposals
 from evomerge.recipe.genome import FloatGene, Genome
 from evomerge.recipe.value import Value
 
@@ -43,7 +43,7 @@ class GreedySoup:
                     f" the gene {gene.name!r} is none, take the space parameter_space/soup"
                 )
         self._problem = problem
-        self._questions = Questions(problem)
+        self._questions = Proposals(problem)
         self._known: dict[Genome, float] = {}
         self._cooking = self._cook()
         self._batch: list[Genome] = next(self._cooking)
@@ -51,14 +51,14 @@ class GreedySoup:
         """Id of the batch's first question."""
         self._scores: dict[int, float | None] = {}
 
-    def ask(self, limit: int) -> list[Question]:
+    def ask(self, limit: int) -> list[Proposal]:
         place = self._questions.asked - self._first
         return self._questions.ask(self._batch[place : place + limit])
 
-    def tell(self, answers: Sequence[Answer]) -> None:
-        self._questions.close(answers)
-        for answer in answers:
-            self._scores[answer.id] = None if answer.fitness is None else answer.fitness[0]
+    def tell(self, results: Sequence[Result]) -> None:
+        self._questions.close(results)
+        for result in results:
+            self._scores[result.id] = None if result.fitness is None else result.fitness[0]
         ids = range(self._first, self._first + len(self._batch))
         if all(id in self._scores for id in ids):
             scores = [self._scores.pop(id) for id in ids]

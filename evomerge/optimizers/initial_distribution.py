@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from evomerge.recipe.genome import ChoiceGene, Genome, Scalar
 
-__all__ = ["beginning", "sampled", "says_where"]
+__all__ = ["initial_distribution", "sample_initial", "says_where"]
 
 
-def beginning(genes: Sequence[Scalar], mean: float, sigma: float) -> NDArray[np.float64]:
+def initial_distribution(genes: Sequence[Scalar], mean: float, sigma: float) -> NDArray[np.float64]:
     """(genes,): `mean`, but a float's start, and where N(., sigma^2) gives a choice its odds.
 
     Exactly so for two choices, x > 0.5 being the second. The intervals of more lie in a row, and
@@ -27,7 +27,7 @@ def says_where(genes: Sequence[Scalar]) -> NDArray[np.bool_]:
     return np.array([(g.odds if isinstance(g, ChoiceGene) else g.start) is not None for g in genes])
 
 
-def sampled(genes: Sequence[Scalar], sigma: float, rng: np.random.Generator) -> Genome:
+def sample_initial(genes: Sequence[Scalar], sigma: float, rng: np.random.Generator) -> Genome:
     """Independent values: of a choice by its odds, of a float normal around its start.
 
     Without odds or a start uniform.

@@ -17,11 +17,11 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from evomerge.errors import ConfigError, did_you_mean
-from evomerge.optimizers.base import Answer, Fitness, Question, Scores
+from evomerge.optimizers.base import Fitness, Proposal, Result, Scores
 from evomerge.optimizers.failure import worse_than
 from evomerge.optimizers.isolation import Isolation
 from evomerge.optimizers.problem import Problem
-from evomerge.optimizers.proposals import Questions
+from evomerge.optimizers.proposals import Proposals
 from evomerge.recipe.genome import ChoiceGene, Genome, Scalar
 from evomerge.recipe.value import Value
 
@@ -69,7 +69,7 @@ class Nevergrad:
             )
         self._kind = registry[config.optimizer]
         self._problem, self._genes = problem, problem.scalars("nevergrad")
-        self._questions = Questions(problem)
+        self._questions = Proposals(problem)
         self._isolation = Isolation(problem.seed)
         self._limit = 1 if self._kind.no_parallelization else problem.workers
         try:
@@ -81,28 +81,28 @@ class Nevergrad:
             ) from error
         self._asked: dict[int, tuple[Any, Any]] = {}
         """Open questions: the optimizer that asked, and its candidate."""
-        self._untold: list[Answer] = []
+        self._untold: list[Result] = []
         self._tried: set[Genome] = set()
         self._extremes: list[tuple[float, float]] | None = None
         """Worst and best fitness so far, for each objective."""
 
-    def ask(self, limit: int) -> list[Question]:
-        questions: list[Question] = []
-        while len(questions) < limit and self._questions.open < self._limit:
+    def ask(self, limit: int) -> list[Proposal]:
+        proposals: list[Proposal] = []
+        while len(proposals) < limit and self._questions.open < self._limit:
             with self._isolation():
                 candidate = _daemonic(self._next)
             if candidate is None:
                 break
-            questions += self._questions.ask([self._genome(candidate)])
-            self._asked[questions[-1].id] = self._optimizer, candidate
-            self._tried.add(questions[-1].genome)
-        return questions
+            proposals += self._questions.ask([self._genome(candidate)])
+            self._asked[proposals[-1].id] = self._optimizer, candidate
+            self._tried.add(proposals[-1].genome)
+        return proposals
 
-    def tell(self, answers: Sequence[Answer]) -> None:
+    def tell(self, results: Sequence[Result]) -> None:
         # Nevergrad is told when it is asked next: some of its optimizers think in a thread between
         # a tell and an ask, and only so does all that they draw come from this optimizer's room.
-        self._questions.close(answers)
-        self._untold += answers
+        self._questions.close(results)
+        self._untold += results
 
     def observe(
         self,

@@ -14,10 +14,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from evomerge.errors import ConfigError, did_you_mean
-from evomerge.optimizers.base import Answer, Fitness, Question, Scores
+from evomerge.optimizers.base import Fitness, Proposal, Result, Scores
 from evomerge.optimizers.isolation import Isolation, quiet
 from evomerge.optimizers.problem import Problem
-from evomerge.optimizers.proposals import Questions
+from evomerge.optimizers.proposals import Proposals
 from evomerge.recipe.genome import ChoiceGene, Genome
 from evomerge.recipe.value import Value
 
@@ -49,7 +49,7 @@ class Optuna:
         with quiet():
             self._optuna: Any = importlib.import_module("optuna")
         self._problem = problem
-        self._questions = Questions(problem)
+        self._questions = Proposals(problem)
         self._isolation = Isolation(problem.seed)
         self._observed = 0
         self._distributions = {
@@ -72,22 +72,22 @@ class Optuna:
                 f"optuna's {config.sampler} does not fit this search: {error}"
             ) from error
 
-    def ask(self, limit: int) -> list[Question]:
+    def ask(self, limit: int) -> list[Proposal]:
         with self._isolation():
             trials = [self._search.ask(self._distributions) for _ in range(limit)]
         genes = self._problem.genes
         params = [trial.params for trial in trials]
         return self._questions.ask(tuple(found[gene.name] for gene in genes) for found in params)
 
-    def tell(self, answers: Sequence[Answer]) -> None:
-        self._questions.close(answers)
+    def tell(self, results: Sequence[Result]) -> None:
+        self._questions.close(results)
         failed = self._optuna.trial.TrialState.FAIL
         with self._isolation():
-            for answer in answers:
-                if answer.fitness is None:
-                    self._search.tell(answer.id + self._observed, state=failed)
+            for result in results:
+                if result.fitness is None:
+                    self._search.tell(result.id + self._observed, state=failed)
                 else:
-                    self._search.tell(answer.id + self._observed, answer.fitness)
+                    self._search.tell(result.id + self._observed, result.fitness)
 
     def observe(
         self,

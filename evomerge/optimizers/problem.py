@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from evomerge.errors import ConfigError
-from evomerge.recipe.genome import Gene, Genome, Scalar, TableGene
-from evomerge.recipe.seed_pool import Stock
+from evomerge.recipe.genome import CoefficientsGene, Gene, Genome, Scalar
+from evomerge.recipe.seed_pool import SeedPool
 
 __all__ = ["Problem"]
 
@@ -28,7 +28,7 @@ class Problem:
     workers: int = 1
     budget: int | None = None
     active: Callable[[Genome], Sequence[bool]] | None = None
-    stock: Stock | None = None
+    seed_pool: SeedPool | None = None
 
     def __post_init__(self) -> None:
         if not self.genes:
@@ -57,7 +57,7 @@ class Problem:
         Raises:
             ConfigError: the search is over tables of coefficients, which have to be crossed.
         """
-        found = tuple(gene for gene in self.genes if not isinstance(gene, TableGene))
+        found = tuple(gene for gene in self.genes if not isinstance(gene, CoefficientsGene))
         if len(found) < len(self.genes):
             raise ConfigError(
                 f"{optimizer} moves numbers and choices, and this space holds members that are"

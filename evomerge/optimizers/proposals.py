@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from evomerge.optimizers.base import Answer, Descent, Fitness, Question
+from evomerge.optimizers.base import Fitness, Parentage, Proposal, Result
 from evomerge.optimizers.problem import Problem
-from evomerge.recipe.genome import ChoiceGene, Genome, TableGene
+from evomerge.recipe.genome import ChoiceGene, CoefficientsGene, Genome
 
-__all__ = ["Questions"]
+__all__ = ["Proposals"]
 
 
-class Questions:
+class Proposals:
     """Which questions are open; the contract's laws on ids and fitnesses, in one place.
 
     Every check precedes every change, so that an optimizer which calls `close` (`check_observed`)
@@ -30,30 +30,32 @@ class Questions:
         """How many were asked and not told."""
         return len(self._open)
 
-    def ask(self, genomes: Iterable[Genome], descent: Descent | None = None) -> list[Question]:
+    def ask(self, genomes: Iterable[Genome], parentage: Parentage | None = None) -> list[Proposal]:
         """Number the genomes and open them."""
-        questions = [Question(self.asked + i, genome, descent) for i, genome in enumerate(genomes)]
-        self.asked += len(questions)
-        self._open.update(question.id for question in questions)
-        return questions
+        proposals = [
+            Proposal(self.asked + i, genome, parentage) for i, genome in enumerate(genomes)
+        ]
+        self.asked += len(proposals)
+        self._open.update(proposal.id for proposal in proposals)
+        return proposals
 
-    def close(self, answers: Sequence[Answer]) -> None:
+    def close(self, results: Sequence[Result]) -> None:
         """Check all answers, then close their questions.
 
         Raises:
             ValueError: as `Optimizer.tell`.
         """
         seen: set[int] = set()
-        for answer in answers:
-            if answer.id in seen:
-                raise ValueError(f"question {answer.id} is answered twice in one call")
-            if answer.id not in self._open:
-                known = 0 <= answer.id < self.asked
+        for result in results:
+            if result.id in seen:
+                raise ValueError(f"question {result.id} is answered twice in one call")
+            if result.id not in self._open:
+                known = 0 <= result.id < self.asked
                 why = "was told already" if known else f"was never asked ({self.asked} were)"
-                raise ValueError(f"question {answer.id} {why}")
-            if answer.fitness is not None:
-                self._check_fitness(f"question {answer.id}", answer.fitness)
-            seen.add(answer.id)
+                raise ValueError(f"question {result.id} {why}")
+            if result.fitness is not None:
+                self._check_fitness(f"question {result.id}", result.fitness)
+            seen.add(result.id)
         self._open -= seen
 
     def check_observed(self, genome: Genome, fitness: Fitness) -> None:
@@ -71,7 +73,7 @@ class Questions:
             if isinstance(gene, ChoiceGene):
                 if value not in gene.choices:
                     raise ValueError(f"gene {gene.name!r} is one of {gene.choices}, got {value!r}")
-            elif isinstance(gene, TableGene):
+            elif isinstance(gene, CoefficientsGene):
                 if not isinstance(value, str):
                     raise ValueError(f"gene {gene.name!r} is the text of a table, got {value!r}")
             elif isinstance(value, str) or not 0 <= value <= 1:

@@ -7,10 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from evomerge.optimizers.base import Answer, Fitness, Question, Scores
-from evomerge.optimizers.initial_distribution import sampled
+from evomerge.optimizers.base import Fitness, Proposal, Result, Scores
+from evomerge.optimizers.initial_distribution import sample_initial
 from evomerge.optimizers.problem import Problem
-from evomerge.optimizers.proposals import Questions
+from evomerge.optimizers.proposals import Proposals
 from evomerge.recipe.genome import Genome
 from evomerge.recipe.value import Value
 
@@ -33,14 +33,14 @@ class RandomSearch:
     def __init__(self, config: RandomConfig, problem: Problem) -> None:
         self._problem = problem
         self._genes = problem.scalars("random")
-        self._questions = Questions(problem)
+        self._questions = Proposals(problem)
 
-    def ask(self, limit: int) -> list[Question]:
+    def ask(self, limit: int) -> list[Proposal]:
         first = self._questions.asked
         return self._questions.ask(self._genome(i) for i in range(first, first + limit))
 
-    def tell(self, answers: Sequence[Answer]) -> None:
-        self._questions.close(answers)
+    def tell(self, results: Sequence[Result]) -> None:
+        self._questions.close(results)
 
     def observe(
         self,
@@ -56,4 +56,4 @@ class RandomSearch:
 
     def _genome(self, i: int) -> Genome:
         stream = np.random.SeedSequence(self._problem.seed, spawn_key=(i,))
-        return sampled(self._genes, SIGMA, np.random.default_rng(stream))
+        return sample_initial(self._genes, SIGMA, np.random.default_rng(stream))

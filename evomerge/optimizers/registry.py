@@ -27,7 +27,7 @@ from evomerge.optimizers.populations.random_merge import RandomMerge, RandomMerg
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.random import RandomConfig, RandomSearch
 from evomerge.recipe.genome import Gene, Genome
-from evomerge.recipe.seed_pool import Stock
+from evomerge.recipe.seed_pool import SeedPool
 from evomerge.recipe.value import Value, parse
 
 __all__ = ["BUILT_IN", "GROUP", "OptimizerConfig", "PluginConfig", "configure", "kinds", "make"]
@@ -111,7 +111,7 @@ def make(
     workers: int = 1,
     budget: int | None = None,
     active: Callable[[Genome], Sequence[bool]] | None = None,
-    stock: Stock | None = None,
+    seed_pool: SeedPool | None = None,
 ) -> Optimizer:
     """Build the optimizer; its library is imported now.
 
@@ -125,7 +125,7 @@ def make(
         workers=workers,
         budget=budget,
         active=active,
-        stock=stock,
+        seed_pool=seed_pool,
     )
     match config:
         case CmaEsConfig():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-__all__ = ["ChoiceGene", "FloatGene", "Gene", "Genome", "Scalar", "TableGene"]
+__all__ = ["ChoiceGene", "FloatGene", "Gene", "Genome", "Scalar", "CoefficientsGene"]
 
 Genome = tuple[float | str, ...]
 """One entry a gene, in the space's order: a float in [0, 1], the category of a choice, or the text
@@ -72,7 +72,7 @@ class ChoiceGene:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableGene:
+class CoefficientsGene:
     """A combination of seeds: the text of a `Table` (`evomerge.recipe.segments`).
 
     It is no number and no choice: such genes are only known from seeds, and made by crossing.
@@ -89,4 +89,4 @@ class TableGene:
 Scalar = FloatGene | ChoiceGene
 """A gene that can be drawn or moved by itself."""
 
-Gene = FloatGene | ChoiceGene | TableGene
+Gene = FloatGene | ChoiceGene | CoefficientsGene

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from evomerge.recipe.tree import Hop, Scaling, Stack
 from evomerge.recipe.value import Value
 
-__all__ = ["Room", "Route", "in_use", "pooled"]
+__all__ = ["Capacity", "LayerPath", "in_use", "pooled"]
 
 
-class Room(Value):
+class Capacity(Value):
     """What an engine for data flow has room for."""
 
     layers: int
@@ -23,7 +23,7 @@ class Room(Value):
     """In a route: each has a key-value cache of its own."""
 
 
-class Route(Value):
+class LayerPath(Value):
     """Which layer of a pool runs at each hop, and what multiplies its input."""
 
     layers: tuple[int, ...]
@@ -32,7 +32,7 @@ class Route(Value):
     scaling: Scaling = "stream"
 
 
-def pooled(stack: Stack, counts: Mapping[str, int]) -> tuple[Stack, Route]:
+def pooled(stack: Stack, counts: Mapping[str, int]) -> tuple[Stack, LayerPath]:
     """(pool, route): a stack of all layers of all inputs, one after another, and the path in it.
 
     `counts`: how many layers each input has. Stacks that differ in their paths only share a pool.
@@ -42,18 +42,18 @@ def pooled(stack: Stack, counts: Mapping[str, int]) -> tuple[Stack, Route]:
     return _routed(stack, hops)
 
 
-def in_use(stack: Stack) -> tuple[Stack, Route]:
+def in_use(stack: Stack) -> tuple[Stack, LayerPath]:
     """(pool, route) with only those layers in the pool that run, each once, as they come first."""
     seen = dict.fromkeys(Hop(of=hop.of, layer=hop.layer) for hop in stack.hops)
     return _routed(stack, tuple(seen))
 
 
-def _routed(stack: Stack, hops: tuple[Hop, ...]) -> tuple[Stack, Route]:
+def _routed(stack: Stack, hops: tuple[Hop, ...]) -> tuple[Stack, LayerPath]:
     at = {(hop.of, hop.layer): place for place, hop in enumerate(hops)}
     pool = stack.model_copy(update={"hops": hops, "scaling": "stream"})
-    route = Route(
+    layer_path = LayerPath(
         layers=tuple(at[hop.of, hop.layer] for hop in stack.hops),
         scales=tuple(hop.scale for hop in stack.hops),
         scaling=stack.scaling,
     )
-    return pool, route
+    return pool, layer_path

@@ -8,11 +8,11 @@ from functools import cached_property
 
 from evomerge.recipe.grid import Grams, Grid
 
-__all__ = ["Stock"]
+__all__ = ["SeedPool"]
 
 
 @dataclass(frozen=True)
-class Stock:
+class SeedPool:
     """The seeds' names, the grid of each chromosome and, once asked for, the Gram matrices."""
 
     seeds: tuple[str, ...]

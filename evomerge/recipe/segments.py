@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from evomerge.recipe.grid import Grams
 
-__all__ = ["Angle", "Strand", "Table", "blend", "cross"]
+__all__ = ["Angle", "ChromosomeSegments", "PiecewiseCoefficients", "blend", "cross"]
 
 Angle = Literal["whole", "segment"]
 """Between which vectors spherical interpolation takes its angle: the whole chromosomes of both
@@ -39,7 +39,7 @@ PARALLEL = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Strand:
+class ChromosomeSegments:
     """A member's share in one chromosome: ranges that cover it, each with seeds' coefficients."""
 
     ends: NDArray[np.int64]
@@ -59,7 +59,7 @@ class Strand:
         self.ends.flags.writeable = self.coefficients.flags.writeable = False
 
     @classmethod
-    def of(cls, ends: Sequence[int], coefficients: Sequence[Sequence[float]]) -> Strand:
+    def of(cls, ends: Sequence[int], coefficients: Sequence[Sequence[float]]) -> ChromosomeSegments:
         """From plain numbers."""
         return cls(np.array(ends, dtype=np.int64), np.array(coefficients, dtype=np.float64))
 
@@ -72,15 +72,15 @@ class Strand:
         """(ranges, seeds): the coefficients that hold in finer ranges, by where those end."""
         return self.coefficients[np.searchsorted(self.ends, ends)]
 
-    def joined(self) -> Strand:
+    def joined(self) -> ChromosomeSegments:
         """The same with equal neighbours as one row."""
         last = np.ones(len(self.ends), dtype=bool)
         last[:-1] = (self.coefficients[1:] != self.coefficients[:-1]).any(axis=1)
-        return Strand(self.ends[last], self.coefficients[last])
+        return ChromosomeSegments(self.ends[last], self.coefficients[last])
 
     def __eq__(self, other: object) -> bool:
         return (
-            isinstance(other, Strand)
+            isinstance(other, ChromosomeSegments)
             and np.array_equal(self.ends, other.ends)
             and np.array_equal(self.coefficients, other.coefficients)
         )
@@ -90,11 +90,11 @@ class Strand:
 
 
 @dataclass(frozen=True)
-class Table:
+class PiecewiseCoefficients:
     """A member of an archive: a combination of the seeds, chromosome by chromosome."""
 
     seeds: tuple[str, ...]
-    chromosomes: tuple[Strand, ...]
+    chromosomes: tuple[ChromosomeSegments, ...]
     noise: tuple[tuple[str, float], ...] = ()
     """(`seed~number`, share) by name: random steps along a seed's singular directions that are
     added to the sum, each number its own (method `singular_noise`). CycleQD's mutation."""
@@ -120,13 +120,13 @@ class Table:
     @classmethod
     def constant(
         cls, seeds: Sequence[str], sizes: Iterable[int], coefficients: Mapping[str, float]
-    ) -> Table:
+    ) -> PiecewiseCoefficients:
         """The same combination everywhere; `sizes`: elements of each chromosome."""
         row = [float(coefficients.get(name, 0.0)) for name in seeds]
-        return cls(tuple(seeds), tuple(Strand.of([size], [row]) for size in sizes))
+        return cls(tuple(seeds), tuple(ChromosomeSegments.of([size], [row]) for size in sizes))
 
     @classmethod
-    def seed(cls, seeds: Sequence[str], sizes: Iterable[int], name: str) -> Table:
+    def seed(cls, seeds: Sequence[str], sizes: Iterable[int], name: str) -> PiecewiseCoefficients:
         """One of the seeds itself."""
         return cls.constant(seeds, sizes, {name: 1.0})
 
@@ -142,7 +142,7 @@ class Table:
         sums = np.sum([length @ one.coefficients for length, one in pairs], axis=0)
         return dict(zip(self.seeds, (sums / sum(self.sizes)).tolist(), strict=True))
 
-    def stepped(self, number: int, shares: Mapping[str, float]) -> Table:
+    def stepped(self, number: int, shares: Mapping[str, float]) -> PiecewiseCoefficients:
         """With steps of these sizes along seeds' singular directions, drawn under a new number."""
         steps = [(f"{seed}~{number}", share) for seed, share in shares.items() if share]
         return replace(self, noise=tuple(sorted([*self.noise, *steps])))
@@ -162,7 +162,7 @@ class Table:
         return json.dumps(plain, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
 
     @classmethod
-    def from_text(cls, text: str) -> Table:
+    def from_text(cls, text: str) -> PiecewiseCoefficients:
         """Read what `to_text` wrote.
 
         Raises:
@@ -171,7 +171,7 @@ class Table:
         try:
             plain: Any = json.loads(text)
             chromosomes = [
-                Strand.of(one["ends"], list(zip(*one["coefficients"], strict=True)))
+                ChromosomeSegments.of(one["ends"], list(zip(*one["coefficients"], strict=True)))
                 for one in plain["chromosomes"]
             ]
             noise = tuple((name, float(share)) for name, share in plain.get("noise", {}).items())
@@ -181,14 +181,14 @@ class Table:
 
 
 def cross(
-    a: Table,
-    b: Table,
+    a: PiecewiseCoefficients,
+    b: PiecewiseCoefficients,
     *,
     splits: Sequence[int],
     ratios: Sequence[float],
     grams: Sequence[Grams] | None,
     angle: Angle = "whole",
-) -> Table:
+) -> PiecewiseCoefficients:
     """The child f_w(A, B) below the split and f_{1-w}(A, B) from it on, chromosome by chromosome.
 
     f_t is A at t = 0 and B at t = 1: spherical interpolation with `grams`, linear without. A split
@@ -214,10 +214,10 @@ def cross(
         _cross(one, two, split, ratio, gram, angle)
         for (one, two), split, ratio, gram in zip(parents, splits, ratios, each, strict=True)
     ]
-    return Table(a.seeds, tuple(children))
+    return PiecewiseCoefficients(a.seeds, tuple(children))
 
 
-def blend(a: Table, b: Table, t: float) -> Table:
+def blend(a: PiecewiseCoefficients, b: PiecewiseCoefficients, t: float) -> PiecewiseCoefficients:
     """(1 - t) A + t B everywhere, noise included; t may lie outside [0, 1]. Raises as `cross`."""
     shares: dict[str, float] = {}
     for table, factor in ((a, 1.0 - t), (b, t)):
@@ -230,8 +230,13 @@ def blend(a: Table, b: Table, t: float) -> Table:
 
 
 def _cross(
-    a: Strand, b: Strand, split: int, ratio: float, gram: Grams | None, angle: Angle
-) -> Strand:
+    a: ChromosomeSegments,
+    b: ChromosomeSegments,
+    split: int,
+    ratio: float,
+    gram: Grams | None,
+    angle: Angle,
+) -> ChromosomeSegments:
     if not 0 <= split <= a.size:
         raise ValueError(f"a split lies between 0 and the size {a.size}, got {split}")
     ends = np.unique(np.concatenate([a.ends, b.ends, [split or a.size]]))
@@ -248,7 +253,7 @@ def _cross(
                 of_first[part] = np.sin((1.0 - t[part]) * omega) / np.sin(omega)
                 of_second[part] = np.sin(t[part] * omega) / np.sin(omega)
     child = of_first[:, None] * first + of_second[:, None] * second
-    return Strand(ends, child.round(DECIMALS) + 0.0).joined()  # + 0.0: no minus zero
+    return ChromosomeSegments(ends, child.round(DECIMALS) + 0.0).joined()  # + 0.0: no minus zero
 
 
 def _omega(

@@ -8,7 +8,7 @@ from typing import Literal
 
 from evomerge.recipe.value import Value
 
-__all__ = ["BaseRole", "Combine", "Evolve", "Family", "Signature"]
+__all__ = ["BaseRole", "Combine", "SearchRange", "Family", "Signature"]
 
 Family = Literal["span", "elementwise", "matrix", "adapter", "statistics"]
 BaseRole = Literal["origin", "optional_origin", "anchor", "none"]
@@ -19,7 +19,7 @@ Combine = Literal["delta", "factor", "cluster"]
 """What of a low-rank change a method combines: the products B A (as if they were dense), the
 factors A and B apart from each other, or their ranks in clusters."""
 
-Evolve = tuple[float, float] | tuple[float, float, Literal["log"]]
+SearchRange = tuple[float, float] | tuple[float, float, Literal["log"]]
 """A range worth searching; `log` where the magnitude is what counts."""
 
 
@@ -39,7 +39,7 @@ class Signature:
     least: int = 1
     """Fewest operands, the base not counted."""
     most: int | None = None
-    evolve: Mapping[str, Evolve] = field(default_factory=dict)
+    search_ranges: Mapping[str, SearchRange] = field(default_factory=dict)
     """Parameter -> the range that a search should have where the user gives none."""
     combine: Combine = "delta"
     statistics: str | None = None

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from evomerge.optimizers.populations.archive_replay import Keeper, Told, kept
-from evomerge.optimizers.populations.population import Sheet
+from evomerge.optimizers.populations.population import MemberScores
 from evomerge.reports.lineage import by_id
 from evomerge.study.candidate import Candidate, events
 from evomerge.study.replay import CandidateScores
 
-__all__ = ["Standing", "archive"]
+__all__ = ["RankedMember", "archive"]
 
 
 @dataclass(frozen=True)
-class Standing:
+class RankedMember:
     """A member, and where it stands among the others."""
 
     candidate: Candidate
@@ -31,7 +31,7 @@ def archive(
     candidates: Sequence[Candidate],
     config: Keeper,
     scores: Callable[[Candidate], CandidateScores],
-) -> list[Standing]:
+) -> list[RankedMember]:
     """The members that the optimizer holds now, the worthiest first and of equals the older.
 
     As `replay.restore` goes about it, landmarks come first and then what was told, in its order;
@@ -47,10 +47,10 @@ def archive(
         assert one.fitness is not None
         examples, tasks = (np.array(own or ()) for own in scores(one))
         id = ids[one.number]
-        sheets[id] = Sheet(one.fitness[0], examples, tasks)
-        told.append(Told(id, sheets[id], seed=one.descent is None or not one.descent.parents))
+        sheets[id] = MemberScores(one.fitness[0], examples, tasks)
+        told.append(Told(id, sheets[id], seed=one.parentage is None or not one.parentage.parents))
     members = [
-        Standing(known[id], tuple(sheets[id].examples.tolist()), worth)
+        RankedMember(known[id], tuple(sheets[id].examples.tolist()), worth)
         for id, worth in kept(config, told).items()
     ]
     return sorted(members, key=lambda one: (-one.worth, one.candidate.number))

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from evomerge.study.candidate import Candidate
 
-__all__ = ["Kin", "by_id", "lineage"]
+__all__ = ["Ancestor", "by_id", "lineage"]
 
 
 @dataclass(frozen=True)
-class Kin:
+class Ancestor:
     """One of a family."""
 
     candidate: Candidate
@@ -28,14 +28,14 @@ def by_id(candidates: Sequence[Candidate]) -> dict[int, Candidate]:
     landmarks = [one for one in candidates if one.origin == "landmark" and one.fitness is not None]
     landmarks.sort(key=lambda one: one.number)
     found = {-1 - k: one for k, one in enumerate(landmarks)}
-    return found | {one.question: one for one in candidates if one.question is not None}
+    return found | {one.proposal: one for one in candidates if one.proposal is not None}
 
 
-def lineage(candidates: Sequence[Candidate], number: int) -> list[Kin]:
+def lineage(candidates: Sequence[Candidate], number: int) -> list[Ancestor]:
     """A candidate and all that it descends from, in the order of asking, so that it is the last."""
     known = by_id(candidates)
     parents = {
-        one.number: tuple(known[id] for id in one.descent.parents) if one.descent else ()
+        one.number: tuple(known[id] for id in one.parentage.parents) if one.parentage else ()
         for one in candidates
     }
     family, new = {number}, [number]
@@ -50,5 +50,5 @@ def lineage(candidates: Sequence[Candidate], number: int) -> list[Kin]:
             own = parents[one.number]
             steps = [generations[parent.number] for parent in own]
             generations[one.number] = 1 + max(steps) if steps else 0
-            found.append(Kin(one, own, generations[one.number]))
+            found.append(Ancestor(one, own, generations[one.number]))
     return found

@@ -98,7 +98,7 @@ def lineage_view(study: Study, number: int | None) -> tuple[str, dict[str, Any]]
     """
     candidates = study.candidates()
     config = _job(study).optimizer
-    if not isinstance(config, BREEDERS) and not any(one.descent for one in candidates):
+    if not isinstance(config, BREEDERS) and not any(one.parentage for one in candidates):
         raise UserError(
             f"{study.path}: the optimizer {config.kind} crosses no candidates, so that there is no"
             f" lineage to draw; {_BREEDERS} do, and random_merge"
@@ -169,8 +169,8 @@ def _warm_up(config: OptimizerConfig, candidates: Sequence[Candidate]) -> frozen
     """The numbers of the merges that came before the archive bred: both parents at random."""
     count = getattr(config, "warm_up", 0)
     bred = sorted(
-        (one.question, one.number)
+        (one.proposal, one.number)
         for one in candidates
-        if one.question is not None and one.descent is not None and one.descent.parents
+        if one.proposal is not None and one.parentage is not None and one.parentage.parents
     )
     return frozenset(number for _, number in bred[:count])

@@ -272,9 +272,9 @@ def _ranges(
         }
     found = {}
     for name in config.genes:
-        spans = [method.evolve[name] for method in methods if name in method.evolve]
+        spans = [method.search_ranges[name] for method in methods if name in method.search_ranges]
         if not spans:
-            known = sorted({key for method in methods for key in method.evolve})
+            known = sorted({key for method in methods for key in method.search_ranges})
             raise ConfigError(
                 f"{origin}.genes: {', '.join(config.methods)} recommends no range for {name!r};"
                 f" give one, as in {{{name}: [0, 1]}}; {did_you_mean(name, known)}"

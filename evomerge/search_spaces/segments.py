@@ -16,10 +16,10 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from evomerge.errors import ConfigError, RecipeError, did_you_mean
-from evomerge.recipe.genome import Genome, TableGene
+from evomerge.recipe.genome import CoefficientsGene, Genome
 from evomerge.recipe.grid import RESOLUTION, Grams, Grid
-from evomerge.recipe.seed_pool import Stock
-from evomerge.recipe.segments import DECIMALS, Strand, Table
+from evomerge.recipe.seed_pool import SeedPool
+from evomerge.recipe.segments import DECIMALS, ChromosomeSegments, PiecewiseCoefficients
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Chromosome, Merge, Recipe, Rule, Segments
@@ -98,15 +98,15 @@ class SegmentsSpace:
         seeds = config.chosen(sources, "space")
         self._where, self._base = config.chromosomes, config.donor(sources, "space")
         self._inputs = {**seeds, self._base: sources[self._base]}
-        self._stock = Stock(tuple(seeds), grids, measure, config.base)
+        self._stock = SeedPool(tuple(seeds), grids, measure, config.base)
 
     @property
-    def genes(self) -> tuple[TableGene, ...]:
+    def genes(self) -> tuple[CoefficientsGene, ...]:
         """The table alone."""
-        return (TableGene(name=GENE, seeds=self._stock.seeds),)
+        return (CoefficientsGene(name=GENE, seeds=self._stock.seeds),)
 
     @property
-    def stock(self) -> Stock:
+    def seed_pool(self) -> SeedPool:
         """What members are crossed over."""
         return self._stock
 
@@ -117,7 +117,7 @@ class SegmentsSpace:
             RecipeError: it is no table over these seeds.
         """
         try:
-            table = Table.from_text(str(genome[0]))
+            table = PiecewiseCoefficients.from_text(str(genome[0]))
         except ValueError as problem:
             raise RecipeError(str(problem)) from None
         if (table.seeds, table.sizes) != (self._stock.seeds, self._stock.sizes):
@@ -138,7 +138,9 @@ class SegmentsSpace:
             inputs[NOISE] = self._noise(table)
         return Segments(base=self._base, inputs=inputs, chromosomes=tuple(chromosomes))
 
-    def _coefficients(self, table: Table, strand: Strand) -> dict[str, tuple[float, ...]]:
+    def _coefficients(
+        self, table: PiecewiseCoefficients, strand: ChromosomeSegments
+    ) -> dict[str, tuple[float, ...]]:
         """By input; of the noise, the base is taken away again."""
         found = dict(zip(table.seeds, strand.coefficients.T, strict=True))
         if table.noise:
@@ -146,7 +148,7 @@ class SegmentsSpace:
             found[self._base] = found.get(self._base, np.zeros(len(strand.ends))) - found[NOISE]
         return {name: tuple(one.tolist()) for name, one in found.items() if one.any()}
 
-    def _noise(self, table: Table) -> Merge:
+    def _noise(self, table: PiecewiseCoefficients) -> Merge:
         """The base with the steps."""
         steps = {name: self._inputs[name.rpartition("~")[0]] for name, _ in table.noise}
         return Merge(
@@ -181,7 +183,7 @@ class SegmentsSpace:
                 raise RecipeError(f"chromosome {number} has coefficients of {extra[0]!r}, no seed")
             none = (0.0,) * len(one.ends)
             columns = [one.coefficients.get(name, none) for name in self._stock.seeds]
-            strand = Strand.of(one.ends, list(zip(*columns, strict=True))).joined()
+            strand = ChromosomeSegments.of(one.ends, list(zip(*columns, strict=True))).joined()
             try:
                 grid.indices(strand.ends)
             except ValueError as problem:
@@ -191,7 +193,7 @@ class SegmentsSpace:
                     f"chromosome {number} ends at {strand.size}, and there are {grid.size} elements"
                 )
             strands.append(strand)
-        return (Table(self._stock.seeds, tuple(strands)).to_text(),)
+        return (PiecewiseCoefficients(self._stock.seeds, tuple(strands)).to_text(),)
 
     def _genome_with_noise(self, recipe: Segments, noise: Recipe) -> Genome:
         rest = {
@@ -200,7 +202,7 @@ class SegmentsSpace:
         }
         rule = noise.rules[-1] if isinstance(noise, Merge) else Rule()
         steps = {name: float(one.get("weight", 0.0)) for name, one in rule.inputs.items()}
-        table = Table.from_text(str(self.genome(recipe.model_copy(update=rest))[0]))
+        table = PiecewiseCoefficients.from_text(str(self.genome(recipe.model_copy(update=rest))[0]))
         try:
             table = replace(table, noise=tuple(sorted(steps.items())))
         except ValueError as problem:
@@ -217,10 +219,11 @@ class SegmentsSpace:
         """Each seed, from which everything is bred, and the uniform merge of all."""
         seeds, sizes = self._stock.seeds, self._stock.sizes
         found: dict[str, Genome] = {
-            f"seed:{name}": (Table.seed(seeds, sizes, name).to_text(),) for name in seeds
+            f"seed:{name}": (PiecewiseCoefficients.seed(seeds, sizes, name).to_text(),)
+            for name in seeds
         }
         equal = dict.fromkeys(seeds, 1 / len(seeds))
-        found["uniform"] = (Table.constant(seeds, sizes, equal).to_text(),)
+        found["uniform"] = (PiecewiseCoefficients.constant(seeds, sizes, equal).to_text(),)
         return found
 
     def samples(self) -> list[Recipe]:

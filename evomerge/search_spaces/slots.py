@@ -23,7 +23,7 @@ each depth the first input's comes last, so that going upward it runs where no o
 
 
 @dataclass(frozen=True)
-class Block:
+class LayerBlock:
     """Layers [first, end) of an input, which run together."""
 
     of: str
@@ -58,7 +58,7 @@ class Jumps(Value):
             raise ValueError(f"needs least <= most, got {self.least} and {self.most}")
         return self
 
-    def allow(self, here: Block, there: Block) -> bool:
+    def allow(self, here: LayerBlock, there: LayerBlock) -> bool:
         """From the last layer of one block to the first of the next."""
         if not self.between and here.of != there.of:
             return False
@@ -83,7 +83,7 @@ class Pool:
     def __init__(self, counts: Mapping[str, int], order: Order, block: int = 1) -> None:
         """`counts`: input -> how many layers it has, the first input first."""
         blocks = [
-            Block(name, first, min(first + block, count))
+            LayerBlock(name, first, min(first + block, count))
             for name, count in counts.items()
             for first in range(0, count, block)
         ]
@@ -91,7 +91,7 @@ class Pool:
             first, *others = counts
             rank = {name: number for number, name in enumerate([*others, first])}
             blocks.sort(key=lambda one: (one.first / counts[one.of], rank[one.of]))
-        self.blocks: tuple[Block, ...] = tuple(blocks)
+        self.blocks: tuple[LayerBlock, ...] = tuple(blocks)
         self._at = {(one.of, one.first): place for place, one in enumerate(blocks)}
         own = [place for place, one in enumerate(blocks) if one.of == next(iter(counts))]
         self.first, self.last = own[0], own[-1]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from evomerge.cluster.base import Executor, Work
+from evomerge.cluster.base import Executor, Task
 from evomerge.errors import InfrastructureError
 from evomerge.evaluators.base import Failure, Outcome, Report, Split
 from evomerge.evaluators.objective import Objective
@@ -54,7 +54,7 @@ class Scorer:
                 missing[name] = recipes[label]
         said = -1
         for name, recipe in missing.items():
-            self.executor.submit(Work(name, recipe, split))
+            self.executor.submit(Task(name, recipe, split))
         left = len(missing)
         while left:
             if left != said:

@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from evomerge.cluster.base import Executor, Work
+from evomerge.cluster.base import Executor, Task
 from evomerge.config import Budget
 from evomerge.errors import CandidateError, RecordError, UserError
 from evomerge.evaluators.base import Failure, Outcome, Report
 from evomerge.evaluators.objective import Objective
-from evomerge.optimizers.base import Answer, Fitness, Optimizer, Question, needs_examples
+from evomerge.optimizers.base import Fitness, Optimizer, Proposal, Result, needs_examples
 from evomerge.recipe.genome import Genome
 from evomerge.search_spaces.base import SearchSpace
 from evomerge.study.candidate import Candidate
@@ -124,8 +124,8 @@ class Search:
             return self._ask(genome, label=label)
         if not self._observed and not self._observe():
             return None
-        for question in self._optimizer.ask(1):
-            return self._ask(question.genome, question=question)
+        for proposal in self._optimizer.ask(1):
+            return self._ask(proposal.genome, proposal=proposal)
         return None
 
     def _spent(self) -> bool:
@@ -157,15 +157,15 @@ class Search:
         return True
 
     def _ask(
-        self, genome: Genome, *, label: str | None = None, question: Question | None = None
+        self, genome: Genome, *, label: str | None = None, proposal: Proposal | None = None
     ) -> Candidate:
         number = self._study.ask(
-            origin="landmark" if question is None else "optimizer",
+            origin="landmark" if proposal is None else "optimizer",
             genome=genome,
             recipe=self._space.recipe(genome),
             label=label,
-            question=None if question is None else question.id,
-            descent=None if question is None else question.descent,
+            proposal=None if proposal is None else proposal.id,
+            parentage=None if proposal is None else proposal.parentage,
         )
         return self._remember(number)
 
@@ -174,9 +174,9 @@ class Search:
         if known := self._study.load_report(candidate.digest, self._evaluator, "search"):
             self._finish(candidate, known, "cache", 0)
             return
-        work = Work(str(candidate.number), self._space.recipe(candidate.genome), "search")
-        self._running[work.id] = candidate
-        self._executor.submit(work)
+        task = Task(str(candidate.number), self._space.recipe(candidate.genome), "search")
+        self._running[task.id] = candidate
+        self._executor.submit(task)
 
     def _finish(self, candidate: Candidate, outcome: Outcome, worker: str, attempts: int) -> None:
         """Record the outcome, then tell the optimizer."""
@@ -188,10 +188,10 @@ class Search:
                 outcome = Failure(cause="candidate", message=str(problem))
         self._study.tell(candidate.number, outcome, fitness, worker=worker, attempts=attempts)
         candidate = self._remember(candidate.number)
-        if candidate.question is not None:
+        if candidate.proposal is not None:
             with _refusal_named(candidate):
-                answer = Answer(candidate.question, fitness, *self._scores(candidate))
-                self._optimizer.tell([answer])
+                result = Result(candidate.proposal, fitness, *self._scores(candidate))
+                self._optimizer.tell([result])
 
     def _scores(self, candidate: Candidate) -> CandidateScores:
         """A candidate's scores, read from the record, if the optimizer needs them."""

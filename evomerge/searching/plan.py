@@ -8,17 +8,17 @@ from typing import assert_never
 
 import numpy as np
 
-from evomerge.cluster.base import Executor, Performer
+from evomerge.cluster.base import Executor, Worker
 from evomerge.cluster.config import ClusterConfig, WorkerConfig
 from evomerge.cluster.local import InProcess
-from evomerge.cluster.subprocess_call import apart
+from evomerge.cluster.subprocess_call import call_in_subprocess
 from evomerge.config import Job
 from evomerge.engines.config import EngineConfig
 from evomerge.errors import ConfigError, about, did_you_mean
 from evomerge.evaluators.lm_eval.config import LmEvalConfig
 from evomerge.evaluators.objective import Objective
 from evomerge.models.adapter_compatibility import check_adapters
-from evomerge.models.compatibility import check_engine_fit, check_fit
+from evomerge.models.compatibility import check_compatibility, check_engine_compatibility
 from evomerge.models.fingerprint import fingerprint
 from evomerge.models.flat import grids
 from evomerge.models.headers import Headers
@@ -33,7 +33,7 @@ from evomerge.recipe.check import check_methods
 from evomerge.recipe.digest import plain
 from evomerge.recipe.genome import ChoiceGene, Genome
 from evomerge.recipe.grid import Grams
-from evomerge.recipe.layer_path import Room, in_use
+from evomerge.recipe.layer_path import Capacity, in_use
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe, Stack, sources_of
 from evomerge.search_spaces import baselines as reference
@@ -46,7 +46,7 @@ from evomerge.target import load
 __all__ = [
     "baselines",
     "check",
-    "check_engine_fit",
+    "check_engine_compatibility",
     "check_recipe",
     "cost",
     "executor",
@@ -55,8 +55,8 @@ __all__ = [
     "objective",
     "optimizer",
     "recipe_cost",
-    "room",
-    "room_for",
+    "capacity",
+    "capacity_for",
     "skeleton",
     "space",
 ]
@@ -84,7 +84,7 @@ def check(job: Job, origin: str | None = None) -> list[str]:
         warnings: dict[str, None] = {}
         for recipe in over.samples():
             warnings |= dict.fromkeys(check_recipe(recipe, origin or job.name))
-            check_engine_fit(recipe, skeleton(job), origin=origin or job.name)
+            check_engine_compatibility(recipe, skeleton(job), origin=origin or job.name)
             if isinstance(recipe, Stack):
                 check_routable(recipe)
         return list(warnings)
@@ -95,7 +95,7 @@ def check_recipe(recipe: Recipe, origin: str) -> list[str]:
     with about(origin):
         check_methods(recipe, signatures(), origin=origin)
         check_adapters(recipe, signatures(), origin=origin)
-        return check_fit(recipe, origin=origin)
+        return check_compatibility(recipe, origin=origin)
 
 
 def cost(job: Job) -> dict[str, float | int]:
@@ -103,7 +103,7 @@ def cost(job: Job) -> dict[str, float | int]:
     inventories = [read_inventory(model_folder(source)) for source in job.sources.values()]
     folders = {one.folder: one for one in inventories}
     first = read_inventory(model_folder(skeleton(job)))
-    wanted = room(job)
+    wanted = capacity(job)
     # The engine's weights, the parents that are mapped, and what a merge holds of its own.
     live = 3 * first.size if wanted is None else 2 * first.size * wanted.layers // first.layers
     return {
@@ -159,16 +159,16 @@ def skeleton(job: Job) -> Source:
             assert_never(job.space)
 
 
-def room(job: Job) -> Room | None:
+def capacity(job: Job) -> Capacity | None:
     """What an engine needs room for where layers are routed; None where weights are merged."""
     if not isinstance(job.space, DataFlowSpaceConfig):
         return None
     counts = _counts(job.space.chosen(job.sources, "space"))
     hops = max(_data_flow(job.space, job).max_hops, *counts.values())
-    return Room(layers=sum(counts.values()), hops=hops)
+    return Capacity(layers=sum(counts.values()), hops=hops)
 
 
-def room_for(recipe: Recipe, origin: str) -> Room | None:
+def capacity_for(recipe: Recipe, origin: str) -> Capacity | None:
     """What an engine needs room for to run this recipe; None where its weights are merged.
 
     Raises:
@@ -178,8 +178,8 @@ def room_for(recipe: Recipe, origin: str) -> Room | None:
         return None
     with about(origin):
         check_routable(recipe)
-    pool, route = in_use(recipe)
-    return Room(layers=len(pool.hops), hops=len(route.layers))
+    pool, layer_path = in_use(recipe)
+    return Capacity(layers=len(pool.hops), hops=len(layer_path.layers))
 
 
 def _data_flow(config: DataFlowSpaceConfig, job: Job) -> DataFlowSpace:
@@ -198,7 +198,7 @@ def _segments(config: SegmentsSpaceConfig, job: Job) -> SegmentsSpace:
     }
 
     def measure() -> list[Grams]:
-        found = apart(GRAMS, request)
+        found = call_in_subprocess(GRAMS, request)
         return [Grams(grid, np.array(one)) for grid, one in zip(cells, found, strict=True)]
 
     return SegmentsSpace(config, job.sources, grids=cells, measure=measure)
@@ -219,7 +219,7 @@ def optimizer(job: Job, over: SearchSpace) -> Optimizer:
         budget=job.budget.candidates or job.budget.evaluations,
         workers=job.cluster.workers or 1,
         active=over.active,
-        stock=over.stock if isinstance(over, SegmentsSpace) else None,
+        seed_pool=over.seed_pool if isinstance(over, SegmentsSpace) else None,
     )
 
 
@@ -277,16 +277,18 @@ def executor(
     engine: EngineConfig,
     evaluator: LmEvalConfig,
     start_from: Source,
-    room: Room | None = None,
+    capacity: Capacity | None = None,
 ) -> Executor:
     """Where candidates are performed; with a `room`, by engines that route layers.
 
     Raises:
         ConfigError: the cluster is not there or is too small.
     """
-    config = WorkerConfig(skeleton=start_from, engine=engine, evaluator=evaluator, room=room)
+    config = WorkerConfig(
+        skeleton=start_from, engine=engine, evaluator=evaluator, capacity=capacity
+    )
     if cluster.kind == "in_process":
-        make_worker: Callable[[], Performer] = partial(load(WORKER), config)
+        make_worker: Callable[[], Worker] = partial(load(WORKER), config)
         return InProcess(make_worker, max_attempts=cluster.max_attempts)
     made: Executor = load(RAY)(cluster, WORKER, config)
     return made

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import Failure
-from evomerge.optimizers.base import Descent, Fitness
+from evomerge.optimizers.base import Fitness, Parentage
 from evomerge.recipe.genome import Genome
 
 __all__ = ["ORIGINS", "Candidate", "Event", "Origin", "State", "events", "ranked"]
@@ -27,7 +27,7 @@ class Candidate:
     number: int
     origin: Origin
     label: str | None
-    question: int | None
+    proposal: int | None
     """The optimizer's id of the question; None unless the optimizer asked."""
     genome: Genome
     values: Mapping[str, float | str]
@@ -38,7 +38,7 @@ class Candidate:
     """Place among all asks and tells of the study, from 0."""
     asked_s: float
     """Seconds of searching until then, over all sittings."""
-    descent: Descent | None = None
+    parentage: Parentage | None = None
     """Whence the question came, where the optimizer said so."""
 
     state: State = "running"

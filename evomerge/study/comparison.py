@@ -13,7 +13,7 @@ from evomerge.evaluators.base import Report, Split, TaskScore
 from evomerge.recipe.value import Value
 from evomerge.study.statistics import Difference, Interval, holm, mean_interval, paired_difference
 
-__all__ = ["Comparison", "Row", "Table"]
+__all__ = ["Comparison", "Row", "ComparisonTable"]
 
 
 class Row(Value):
@@ -30,7 +30,7 @@ class Row(Value):
     """`ahead.p`, corrected by Holm's method over the models of this table."""
 
 
-class Table(Value):
+class ComparisonTable(Value):
     """One task: the winner's row first, then the others in the order given."""
 
     task: str
@@ -51,7 +51,7 @@ class Comparison(Value):
 
     split: Split
     winner: str
-    tables: tuple[Table, ...]
+    tables: tuple[ComparisonTable, ...]
     truncated: Mapping[str, float] = Field(default_factory=dict)
     """Model -> share of its answers that the token limit cut off, where that is not 0."""
 
@@ -105,7 +105,7 @@ class Comparison(Value):
         shares = ", ".join(f"{model} {share:.1%}" for model, share in self.truncated.items())
         return [f"answers cut off by the token limit: {shares}"]
 
-    def title(self, table: Table) -> str:
+    def title(self, table: ComparisonTable) -> str:
         """What a table is about, in one line."""
         better = "" if table.higher_is_better else " (lower is better)"
         tests = {row.ahead.test for row in table.rows if row.ahead}
@@ -118,7 +118,7 @@ def _shape(report: Report) -> tuple[Split, dict[str, tuple[str, int]]]:
     return report.split, tasks
 
 
-def _table(task: str, scores: Mapping[str, TaskScore]) -> Table:
+def _table(task: str, scores: Mapping[str, TaskScore]) -> ComparisonTable:
     (_, best), *others = scores.items()
     ahead = {model: _ahead(best, score) for model, score in others}
     found = {model: one.p for model, one in ahead.items() if one}
@@ -133,7 +133,7 @@ def _table(task: str, scores: Mapping[str, TaskScore]) -> Table:
         )
         for model, score in scores.items()
     ]
-    return Table(
+    return ComparisonTable(
         task=task,
         metric=best.metric,
         higher_is_better=best.higher_is_better,
@@ -166,7 +166,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (row.model, f"{row.value:.3f}", interval, f"{row.ahead.mean:+.3f}", ahead, p)
 
 
-def _aligned(table: Table) -> str:
+def _aligned(table: ComparisonTable) -> str:
     rows = table.to_rows()
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)

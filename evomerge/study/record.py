@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import Outcome, Report, Split
-from evomerge.optimizers.base import Descent, Fitness
+from evomerge.optimizers.base import Fitness, Parentage
 from evomerge.recipe.digest import digest, plain
 from evomerge.recipe.genome import Gene, Genome
 from evomerge.recipe.tree import Recipe
@@ -162,8 +162,8 @@ class Study:
         genome: Genome,
         recipe: Recipe,
         label: str | None = None,
-        question: int | None = None,
-        descent: Descent | None = None,
+        proposal: int | None = None,
+        parentage: Parentage | None = None,
     ) -> int:
         """Record a candidate before it is submitted; its number.
 
@@ -175,19 +175,19 @@ class Study:
             ValueError: the genome does not fit the genes, or a question is missing or too much.
         """
         self._check_writing()
-        if (question is None) == (origin == "optimizer"):
-            raise ValueError(f"origin {origin!r} and question {question} do not go together")
+        if (proposal is None) == (origin == "optimizer"):
+            raise ValueError(f"origin {origin!r} and question {proposal} do not go together")
         trial = asked_trial(
             self.genes,
             genome,
             origin=origin,
             label=label,
-            question=question,
+            proposal=proposal,
             recipe=plain(recipe),
             digest=digest(recipe),
             asked=self._next,
             asked_s=self.seconds_spent,
-            descent=descent,
+            parentage=parentage,
         )
         trial_id = self._storage.create_new_trial(self._id, template_trial=trial)
         self._next += 1

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from reprlib import repr as short
 
 from evomerge.errors import RecordError
-from evomerge.optimizers.base import Answer, Optimizer, Scores
+from evomerge.optimizers.base import Optimizer, Result, Scores
 from evomerge.study.candidate import Candidate, Event, events
 
 __all__ = ["CandidateScores", "restore", "without_scores"]
@@ -46,10 +46,10 @@ def restore(
             case "optimizer", "ask":
                 _ask_again(optimizer, candidate)
             case "optimizer", "tell":
-                assert candidate.question is not None
+                assert candidate.proposal is not None
                 with _refusal_named(candidate):
-                    answer = Answer(candidate.question, candidate.fitness, *scores(candidate))
-                    optimizer.tell([answer])
+                    result = Result(candidate.proposal, candidate.fitness, *scores(candidate))
+                    optimizer.tell([result])
 
 
 _CURE = "resume with the job, seed and package versions that the study was made with"
@@ -80,18 +80,18 @@ def _refusal_named(candidate: Candidate) -> Iterator[None]:
 
 
 def _ask_again(optimizer: Optimizer, candidate: Candidate) -> None:
-    questions = optimizer.ask(1)
-    if not questions:
+    proposals = optimizer.ask(1)
+    if not proposals:
         raise RecordError(
-            f"candidate {candidate.number} was recorded as question {candidate.question}, but the "
+            f"candidate {candidate.number} was recorded as question {candidate.proposal}, but the "
             f"optimizer has no question now; {_CURE}"
         )
-    if questions[0].id != candidate.question:
+    if proposals[0].id != candidate.proposal:
         raise RecordError(
-            f"candidate {candidate.number} was recorded as question {candidate.question}, but the "
-            f"optimizer asks question {questions[0].id}; {_CURE}"
+            f"candidate {candidate.number} was recorded as question {candidate.proposal}, but the "
+            f"optimizer asks question {proposals[0].id}; {_CURE}"
         )
-    genome = questions[0].genome
+    genome = proposals[0].genome
     if len(genome) != len(candidate.genome):
         raise RecordError(
             f"candidate {candidate.number} was recorded with {len(candidate.genome)} genes, but "

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import Failure, Outcome, Report
-from evomerge.optimizers.base import Descent
-from evomerge.recipe.genome import ChoiceGene, Gene, Genome, Scalar, TableGene
+from evomerge.optimizers.base import Parentage
+from evomerge.recipe.genome import ChoiceGene, CoefficientsGene, Gene, Genome, Scalar
 from evomerge.study.candidate import Candidate, Origin, State
 
 if TYPE_CHECKING:
@@ -37,29 +37,29 @@ def asked_trial(
     *,
     origin: Origin,
     label: str | None,
-    question: int | None,
+    proposal: int | None,
     recipe: Mapping[str, Any],
     digest: str,
     asked: int,
     asked_s: float,
-    descent: Descent | None = None,
+    parentage: Parentage | None = None,
 ) -> FrozenTrial:
     """The running trial of a candidate that was just asked."""
     from optuna.trial import TrialState, create_trial
 
     plain = [entry if isinstance(entry, str) else float(entry) for entry in genome]
     pairs = zip(genes, plain, strict=True)
-    scalars = [(gene, entry) for gene, entry in pairs if not isinstance(gene, TableGene)]
+    scalars = [(gene, entry) for gene, entry in pairs if not isinstance(gene, CoefficientsGene)]
     attributes = {
         "origin": origin,
         "label": label,
-        "question": question,
+        "question": proposal,
         "asked": asked,
         "asked_s": round(asked_s, 3),
         "digest": digest,
         "genome": plain,
         "recipe": recipe,
-        "descent": descent and {"version": descent.version, "parents": list(descent.parents)},
+        "descent": parentage and {"version": parentage.version, "parents": list(parentage.parents)},
     }
     return create_trial(
         state=TrialState.RUNNING,
@@ -114,17 +114,17 @@ def to_candidate(genes: Sequence[Gene], trial: FrozenTrial) -> Candidate:
         number=trial.number,
         origin=attributes["origin"],
         label=attributes.get("label"),
-        question=attributes.get("question"),
+        proposal=attributes.get("question"),
         genome=tuple(attributes["genome"]),
         values={
-            gene.name: entry if isinstance(gene, TableGene) else trial.params[gene.name]
+            gene.name: entry if isinstance(gene, CoefficientsGene) else trial.params[gene.name]
             for gene, entry in zip(genes, attributes["genome"], strict=True)
         },
         recipe=attributes["recipe"],
         digest=attributes["digest"],
         asked=attributes["asked"],
         asked_s=attributes["asked_s"],
-        descent=_descent(attributes.get("descent")),
+        parentage=_descent(attributes.get("descent")),
         state=state,
         fitness=tuple(trial.values) if state == "done" else None,
         tasks=_scores(attributes) if state == "done" else {},
@@ -138,8 +138,8 @@ def to_candidate(genes: Sequence[Gene], trial: FrozenTrial) -> Candidate:
     )
 
 
-def _descent(recorded: Mapping[str, Any] | None) -> Descent | None:
-    return None if recorded is None else Descent(recorded["version"], tuple(recorded["parents"]))
+def _descent(recorded: Mapping[str, Any] | None) -> Parentage | None:
+    return None if recorded is None else Parentage(recorded["version"], tuple(recorded["parents"]))
 
 
 def _scores(attributes: Mapping[str, Any]) -> dict[str, float]:

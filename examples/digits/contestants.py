@@ -10,7 +10,7 @@ import cmaes
 import numpy as np
 from network import PARAMETERS
 
-from evomerge.optimizers.base import Answer, Fitness, Optimizer, Question, Scores
+from evomerge.optimizers.base import Fitness, Optimizer, Proposal, Result, Scores
 from evomerge.optimizers.registry import configure, make
 from evomerge.recipe.genome import FloatGene, Genome
 
@@ -79,15 +79,15 @@ class CmaEs:
         self._points: dict[int, Any] = {}
         self._asked = 0
 
-    def ask(self, limit: int) -> list[Question]:
-        questions = []
+    def ask(self, limit: int) -> list[Proposal]:
+        proposals = []
         for point in self._sample()[:limit]:
             self._points[self._asked] = point
-            questions.append(Question(self._asked, tuple(point.tolist())))
+            proposals.append(Proposal(self._asked, tuple(point.tolist())))
             self._asked += 1
-        return questions
+        return proposals
 
-    def tell(self, answers: Sequence[Answer]) -> None:
+    def tell(self, answers: Sequence[Result]) -> None:
         self._learn([(self._points.pop(one.id), -one.fitness[0]) for one in answers if one.fitness])
 
     def observe(

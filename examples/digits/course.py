@@ -14,7 +14,7 @@ from network import PARAMETERS, accuracy, solved
 from numpy.typing import NDArray
 from scipy.special import entr
 
-from evomerge.optimizers.base import Answer, Optimizer, Scores
+from evomerge.optimizers.base import Optimizer, Result, Scores
 from evomerge.optimizers.populations.population import Member
 from evomerge.recipe.genome import Genome
 
@@ -87,7 +87,7 @@ def course(
         shares = found.mean(axis=1)
         optimizer.tell(
             [
-                Answer(question.id, (float(share),), *_scores(row, training))
+                Result(question.id, (float(share),), *_scores(row, training))
                 for question, share, row in zip(questions, shares, found, strict=True)
             ]
         )

@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from evomerge.cluster.base import Work
+from evomerge.cluster.base import Task
 from evomerge.evaluators.base import Failure, Outcome, Report, TaskScore
 from evomerge.recipe.source import Source
 from evomerge.recipe.value import Value
@@ -27,10 +27,10 @@ class Scripted:
     def __init__(self, script: Script) -> None:
         self._folder = Path(script.folder)
 
-    def perform(self, work: Work) -> Outcome:
-        assert isinstance(work.recipe, Source)
-        what = work.recipe.model
-        tries = self._mark(work.id)
+    def perform(self, task: Task) -> Outcome:
+        assert isinstance(task.recipe, Source)
+        what = task.recipe.model
+        tries = self._mark(task.id)
         match what:
             case "failure":
                 return Failure(cause="candidate", message="not finite")
@@ -44,7 +44,7 @@ class Scripted:
                 time.sleep(60)
         value = float(what) if what[0].isdigit() else 1.0
         score = TaskScore(metric="m", value=value, examples=(value,))
-        return Report(split=work.split, tasks={"t": score})
+        return Report(split=task.split, tasks={"t": score})
 
     def _mark(self, id_: str) -> int:
         """Note that a candidate was begun; how often it has been by now."""
@@ -59,5 +59,5 @@ class BrokenStart:
     def __init__(self, script: Script) -> None:
         raise ValueError("no such engine")
 
-    def perform(self, work: Work) -> Outcome:
+    def perform(self, task: Task) -> Outcome:
         raise AssertionError

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from evomerge.cluster.base import Done, Executor, Work
+from evomerge.cluster.base import Executor, Task, TaskResult
 from evomerge.cluster.config import ClusterConfig
 from evomerge.cluster.local import InProcess
 from evomerge.errors import ConfigError, InfrastructureError
@@ -23,11 +23,11 @@ from tests.cluster.performers import Script, Scripted
 TARGET = "tests.cluster.performers:Scripted"
 
 
-def collect(executor: Executor, *whats: str, patience_s: float = 60) -> dict[str, Done]:
+def collect(executor: Executor, *whats: str, patience_s: float = 60) -> dict[str, TaskResult]:
     """Submit one piece of work per word and wait for all of them."""
     for i, what in enumerate(whats):
-        executor.submit(Work(f"{i}-{what.replace(' ', '-')}", Source(model=what), "search"))
-    found: dict[str, Done] = {}
+        executor.submit(Task(f"{i}-{what.replace(' ', '-')}", Source(model=what), "search"))
+    found: dict[str, TaskResult] = {}
     end = time.monotonic() + patience_s
     while len(found) < len(whats) and time.monotonic() < end:
         for done in executor.wait(1.0):
@@ -82,8 +82,8 @@ def test_in_process_outcomes(tmp_path: Path) -> None:
 
 
 def test_work_crosses_processes_as_configuration() -> None:
-    work = Work("1", Source(model="x", adapter="y"), "search")
-    assert pickle.loads(pickle.dumps(work)) == work
+    task = Task("1", Source(model="x", adapter="y"), "search")
+    assert pickle.loads(pickle.dumps(task)) == task
 
 
 @pytest.mark.ray

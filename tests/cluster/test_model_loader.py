@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from evomerge.cluster.model_loader import Routed, stacked
+from evomerge.cluster.model_loader import PathLoader, stacked
 from evomerge.engines.base import DataFlowEngine, WeightSource
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.transformers import TransformersEngine
@@ -17,7 +17,7 @@ from evomerge.engines.transformers_dataflow import TransformersDataFlow
 from evomerge.errors import CandidateError, SourceError
 from evomerge.merging.weights import MergedWeights
 from evomerge.models.headers import Headers
-from evomerge.recipe.layer_path import Room
+from evomerge.recipe.layer_path import Capacity
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Recipe, Rule, Stack
 from tests.evaluators import tiny
@@ -46,7 +46,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Recipe]:
 
 @pytest.fixture
 def engine(sources: dict[str, Recipe]) -> Iterator[Counting]:
-    live = Counting(EngineConfig(dtype="float32"), folder(sources["a"]), Room(layers=4, hops=6))
+    live = Counting(EngineConfig(dtype="float32"), folder(sources["a"]), Capacity(layers=4, hops=6))
     yield live
     live.close()
 
@@ -75,9 +75,9 @@ def alone(recipe: Recipe, like: Recipe) -> list[float]:
 
 
 def test_paths_over_one_pool_load_it_once(engine: Counting, sources: dict[str, Recipe]) -> None:
-    mount = Routed(engine)
-    assert mount.put(stack(sources, ("a", 0), ("b", 1), ("b", 1))) == 3
-    assert mount.put(stack(sources, ("b", 1), ("a", 0))) == 2
+    loader = PathLoader(engine)
+    assert loader.load(stack(sources, ("a", 0), ("b", 1), ("b", 1))) == 3
+    assert loader.load(stack(sources, ("b", 1), ("a", 0))) == 2
     assert engine.loads == 1
     expected = alone(stack(sources, ("b", 1), ("a", 0)), sources["a"])
     assert totals(engine) == pytest.approx(expected, abs=1e-4)
@@ -86,15 +86,15 @@ def test_paths_over_one_pool_load_it_once(engine: Counting, sources: dict[str, R
 def test_a_model_without_a_path_runs_its_own_layers(
     engine: Counting, sources: dict[str, Recipe]
 ) -> None:
-    mount = Routed(engine)
+    loader = PathLoader(engine)
     mean = Merge(method="linear", inputs=sources, rules=(Rule(),))
     mean = mean.model_copy(
         update={"rules": (Rule(inputs={"a": {"weight": 0.5}, "b": {"weight": 0.5}}),)}
     )
     for recipe in (sources["b"], mean):
-        assert mount.put(recipe) == 2
+        assert loader.load(recipe) == 2
         assert totals(engine) == pytest.approx(alone(recipe, sources["a"]), abs=1e-4)
-    mount.put(stack(sources, ("a", 0), ("a", 1)))
+    loader.load(stack(sources, ("a", 0), ("a", 1)))
     assert totals(engine) == pytest.approx(alone(sources["a"], sources["a"]), abs=1e-4)
     assert engine.loads == 3
 
@@ -104,17 +104,17 @@ def test_of_a_pool_that_is_too_large_only_what_runs_is_loaded(
 ) -> None:
     three = sources | {"c": Source(model=str(tiny.build(tmp_path / "c", seed=2)))}
     path = (("c", 1), ("a", 0), ("c", 1))
-    assert Routed(engine).put(stack(three, *path)) == 3
+    assert PathLoader(engine).load(stack(three, *path)) == 3
     with pytest.raises(CandidateError, match="runs 5 different layers, and the engine has room"):
-        Routed(engine).put(stack(three, *path, ("b", 0), ("b", 1), ("a", 1)))
+        PathLoader(engine).load(stack(three, *path, ("b", 0), ("b", 1), ("a", 1)))
 
 
 def test_after_a_fault_the_pool_is_loaded_again(
     engine: Counting, sources: dict[str, Recipe], tmp_path: Path
 ) -> None:
-    mount = Routed(engine)
+    loader = PathLoader(engine)
     path = (("a", 0), ("b", 0))
-    mount.put(stack(sources, *path))
+    loader.load(stack(sources, *path))
     before = totals(engine)
     bad = tiny.build(tmp_path / "bad", seed=3)
     tensors = load_file(bad / "model.safetensors")
@@ -123,8 +123,8 @@ def test_after_a_fault_the_pool_is_loaded_again(
     save_file(tensors, bad / "model.safetensors")
     broken = sources | {"b": Source(model=str(bad))}
     with pytest.raises(SourceError, match="not finite"):
-        mount.put(stack(broken, *path))
-    mount.put(stack(sources, *path))
+        loader.load(stack(broken, *path))
+    loader.load(stack(sources, *path))
     assert totals(engine) == before
 
 

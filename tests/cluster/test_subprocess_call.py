@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evomerge.cluster.subprocess_call import apart
+from evomerge.cluster.subprocess_call import call_in_subprocess
 from evomerge.errors import InfrastructureError, SourceError
 
 HERE = "tests.cluster.test_subprocess_call"
@@ -28,7 +28,7 @@ def break_down(argument: Any) -> Any:
 
 
 def test_the_answer_comes_from_another_process(capfd: pytest.CaptureFixture[str]) -> None:
-    found = apart(f"{HERE}:about_me", {"numbers": [0.1, 1e-300], "text": "é\n"})
+    found = call_in_subprocess(f"{HERE}:about_me", {"numbers": [0.1, 1e-300], "text": "é\n"})
     assert found["argument"] == {"numbers": [0.1, 1e-300], "text": "é\n"}
     assert found["pid"] != os.getpid()
     assert not found["pytest"]
@@ -38,9 +38,9 @@ def test_the_answer_comes_from_another_process(capfd: pytest.CaptureFixture[str]
 
 def test_what_is_wrong_with_the_input_is_the_same_error_here() -> None:
     with pytest.raises(SourceError, match=r"^/models/x: no such model folder$"):
-        apart(f"{HERE}:refuse", "/models/x")
+        call_in_subprocess(f"{HERE}:refuse", "/models/x")
 
 
 def test_a_process_that_ends_without_an_answer_is_said_so() -> None:
     with pytest.raises(InfrastructureError, match=r"break_down ended with code 9"):
-        apart(f"{HERE}:break_down", None)
+        call_in_subprocess(f"{HERE}:break_down", None)

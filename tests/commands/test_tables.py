@@ -9,7 +9,7 @@ import pytest
 from evomerge.commands import tables
 from evomerge.evaluators.base import Failure, Outcome, Report, TaskScore
 from evomerge.operators import signatures
-from evomerge.recipe.genome import FloatGene, TableGene
+from evomerge.recipe.genome import CoefficientsGene, FloatGene
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Chromosome, Hop, Segments, Stack
@@ -33,7 +33,7 @@ def test_in_a_narrow_terminal_names_of_tasks_fold_and_nothing_is_cut(
     names = ["evomerge_json", "evomerge_json_math", "evomerge_math", "evomerge_spell"]
     score = TaskScore(metric="exact", value=0.125, examples=(0.0, 0.25))
     with Study.create(tmp_path / "study", name="small", job={}, genes=GENES) as study:
-        study.ask(origin="optimizer", genome=(0.5,) * 50, recipe=Source(model="m"), question=0)
+        study.ask(origin="optimizer", genome=(0.5,) * 50, recipe=Source(model="m"), proposal=0)
         scored = Report(split="search", tasks=dict.fromkeys(names, score))
         study.tell(0, scored, (0.125,), worker="w")
         tables.show_study(study, 1)
@@ -59,7 +59,7 @@ def test_candidates_side_by_side_and_failures_counted(
                 origin="optimizer",
                 genome=(number / 10,) * len(GENES),
                 recipe=Source(model="m"),
-                question=number,
+                proposal=number,
             )
             fitness = None if isinstance(outcome, Failure) else (outcome.tasks["sums"].value,)
             study.tell(number, outcome, fitness, worker="w")
@@ -121,7 +121,7 @@ def test_sums_by_range_say_how_much_of_each_input_is_in_them(
         inputs={"a": Source(model="/a"), "b": Source(model="/b")},
         chromosomes=(mixed, rest),
     )
-    gene = TableGene(name="table", seeds=("a", "b"))
+    gene = CoefficientsGene(name="table", seeds=("a", "b"))
     with Study.create(tmp_path / "study", name="small", job={}, genes=[gene]) as study:
         study.ask(origin="landmark", genome=("a long text",), recipe=recipe)
         study.tell(0, report(0.5), (0.5,), worker="w")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from evomerge.conformance.optimizers import FLOATS, LAWS, MIXED, ONE, LawBroken, Subject
-from evomerge.optimizers.base import Answer, Fitness, Question, Scores
+from evomerge.optimizers.base import Fitness, Proposal, Result, Scores
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.random import RandomConfig, RandomSearch
 from evomerge.optimizers.registry import configure, make
@@ -158,29 +158,29 @@ class Same(RandomSearch):
 
 
 class RepeatsItself(Same):
-    def ask(self, limit: int) -> list[Question]:
+    def ask(self, limit: int) -> list[Proposal]:
         first, *rest = super().ask(limit)
-        return [first, *(Question(q.id, first.genome) for q in rest)]
+        return [first, *(Proposal(q.id, first.genome) for q in rest)]
 
 
 class LeavesTheBox(Same):
-    def ask(self, limit: int) -> list[Question]:
+    def ask(self, limit: int) -> list[Proposal]:
         shifted = [tuple(float(x) + 0.2 for x in q.genome) for q in super().ask(limit)]
-        return [Question(i, genome) for i, genome in enumerate(shifted)]
+        return [Proposal(i, genome) for i, genome in enumerate(shifted)]
 
 
 class DrawsFromGlobals(Same):
-    def ask(self, limit: int) -> list[Question]:
-        return [Question(q.id, (np.random.rand(), *q.genome[1:])) for q in super().ask(limit)]
+    def ask(self, limit: int) -> list[Proposal]:
+        return [Proposal(q.id, (np.random.rand(), *q.genome[1:])) for q in super().ask(limit)]
 
 
 class Stalls(Same):
-    def ask(self, limit: int) -> list[Question]:
+    def ask(self, limit: int) -> list[Proposal]:
         return super().ask(limit) if self._questions.asked < 50 else []
 
 
 class TakesAnything(Same):
-    def tell(self, answers: Sequence[Answer]) -> None:
+    def tell(self, results: Sequence[Result]) -> None:
         pass
 
     def observe(
@@ -194,9 +194,9 @@ class TakesAnything(Same):
 
 
 class TellsByHalves(Same):
-    def tell(self, answers: Sequence[Answer]) -> None:
-        for answer in answers:
-            super().tell([answer])
+    def tell(self, results: Sequence[Result]) -> None:
+        for result in results:
+            super().tell([result])
 
 
 class RemembersOrder(Same):
@@ -204,17 +204,17 @@ class RemembersOrder(Same):
 
     order = 0
 
-    def ask(self, limit: int) -> list[Question]:
+    def ask(self, limit: int) -> list[Proposal]:
         limit = min(limit, 20 - self._questions.asked % 20)
         return [
-            Question(q.id, ((hash((self.order, q.id)) % 1009) / 1009, *q.genome[1:]))
+            Proposal(q.id, ((hash((self.order, q.id)) % 1009) / 1009, *q.genome[1:]))
             for q in super().ask(limit)
         ]
 
-    def tell(self, answers: Sequence[Answer]) -> None:
-        super().tell(answers)
-        for answer in answers:
-            self.order = hash((self.order, answer.id))
+    def tell(self, results: Sequence[Result]) -> None:
+        super().tell(results)
+        for result in results:
+            self.order = hash((self.order, result.id))
 
 
 class DrawsWhenRecommending(Same):
@@ -230,10 +230,10 @@ class RecommendsTheTried(Same):
 
 
 class DiesOfFailures(Same):
-    def tell(self, answers: Sequence[Answer]) -> None:
-        super().tell(answers)
-        for answer in answers:
-            if answer.fitness is None:
+    def tell(self, results: Sequence[Result]) -> None:
+        super().tell(results)
+        for result in results:
+            if result.fitness is None:
                 raise RuntimeError("no fitness")
 
 

@@ -10,12 +10,12 @@ import torch
 
 from evomerge.engines.base import DataFlowEngine
 from evomerge.engines.config import EngineConfig
-from evomerge.engines.factory import start
+from evomerge.engines.factory import start_engine
 from evomerge.engines.stack_model import FAMILIES
 from evomerge.engines.transformers_dataflow import TransformersDataFlow
 from evomerge.errors import SourceError
 from evomerge.evaluators.live_model import Sampling
-from evomerge.recipe.layer_path import Room
+from evomerge.recipe.layer_path import Capacity
 from tests.engines.dataflow_conformance import OWN, ROOM, DataFlowConformance
 from tests.evaluators.conftest import Siblings
 from tests.evaluators.stacks import ByHand, Pool, build_family, random_routes
@@ -25,7 +25,7 @@ CPU = EngineConfig(kind="transformers", device="cpu", dtype="float32")
 
 @pytest.fixture(scope="module")
 def engine(siblings: Siblings) -> Iterator[DataFlowEngine]:
-    engine = start(CPU, siblings.one, ROOM)
+    engine = start_engine(CPU, siblings.one, ROOM)
     yield engine
     engine.close()
 
@@ -54,13 +54,15 @@ def test_every_family(family: str, tied: bool, tmp_path: Path, siblings: Sibling
         )
         for seed in (1, 2)
     ]
-    engine = TransformersDataFlow(CPU, folders[0], Room(layers=6, hops=9))
+    engine = TransformersDataFlow(CPU, folders[0], Capacity(layers=6, hops=9))
     engine.load(Pool(folders))
     by_hand = ByHand(folders)
-    for route in random_routes(6, layers=6, most=9):
-        engine.route(route)
+    for layer_path in random_routes(6, layers=6, most=9):
+        engine.layer_path(layer_path)
         (score,) = engine.logprobs([([3, 4, 5], [6, 7])])
-        assert score.total == pytest.approx(by_hand.logprob(route, [3, 4, 5], [6, 7]), abs=5e-4)
+        assert score.total == pytest.approx(
+            by_hand.logprob(layer_path, [3, 4, 5], [6, 7]), abs=5e-4
+        )
 
 
 @pytest.mark.parametrize(
@@ -80,14 +82,14 @@ def test_other_families_are_refused(
 ) -> None:
     folder = build_family(tmp_path, family, like=siblings.one, seed=1, **keys)
     with pytest.raises(SourceError, match=said):
-        TransformersDataFlow(CPU, folder, Room(layers=2, hops=2))
+        TransformersDataFlow(CPU, folder, Capacity(layers=2, hops=2))
 
 
 def test_slots_that_no_hop_uses_take_no_memory(siblings: Siblings) -> None:
     """What the cache holds follows the path, and not the room."""
-    engine = TransformersDataFlow(CPU, siblings.one, Room(layers=4, hops=10_000))
+    engine = TransformersDataFlow(CPU, siblings.one, Capacity(layers=4, hops=10_000))
     engine.load(Pool(list(siblings)))
-    engine.route(OWN)
+    engine.layer_path(OWN)
     began = time.perf_counter()
     engine.generate([[3, 4, 5]] * 2, [Sampling(max_new_tokens=2)] * 2)
     assert time.perf_counter() - began < 1

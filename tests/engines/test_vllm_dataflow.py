@@ -14,7 +14,7 @@ from evomerge.engines.config import EngineConfig
 from evomerge.engines.vllm_dataflow import VllmDataFlow
 from evomerge.errors import SourceError
 from evomerge.evaluators.live_model import Sampling
-from evomerge.recipe.layer_path import Room
+from evomerge.recipe.layer_path import Capacity
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Stack
 from tests.engines.conformance import PROMPTS, EngineConformance
@@ -36,8 +36,8 @@ def starts_vllm(test: Any) -> Any:
 @pytest.fixture(scope="module")
 def one_model(siblings: Siblings, start_vllm: Start) -> Any:
     """A pool of one model's layers, and the path through them in order."""
-    engine = start_vllm(siblings.one, Room(layers=2, hops=3))
-    engine.route(OWN)
+    engine = start_vllm(siblings.one, Capacity(layers=2, hops=3))
+    engine.layer_path(OWN)
     return engine
 
 
@@ -64,7 +64,7 @@ class TestDataFlow(DataFlowConformance):
     def test_the_identity_path_is_the_stock_model(
         self, engine: DataFlowEngine, vllm_engine: Engine, siblings: Siblings
     ) -> None:
-        engine.route(OWN)
+        engine.layer_path(OWN)
         vllm_engine.load(Edited(siblings.one))
         prompts = encode(engine.tokenizer, *PROMPTS)
         samplings = [Sampling(max_new_tokens=24)] * len(prompts)
@@ -80,9 +80,9 @@ def test_the_identity_path_is_the_stock_model_in_bfloat16(
 ) -> None:
     pairs = [([1, 2, 3, 4], [5, 6, 7]), ([9] * 30, [8, 2])]
     stock = start_vllm(siblings.one, dtype="bfloat16")
-    engine = start_vllm(siblings.one, Room(layers=2, hops=2), dtype="bfloat16")
+    engine = start_vllm(siblings.one, Capacity(layers=2, hops=2), dtype="bfloat16")
     engine.load(Edited(siblings.one))
-    engine.route(OWN)
+    engine.layer_path(OWN)
     for one, other in zip(stock.logprobs(pairs), engine.logprobs(pairs), strict=True):
         assert one.total == pytest.approx(other.total, rel=0.01)
 
@@ -105,7 +105,7 @@ def test_families(
         for seed in (3, 4)
     ]
     by_hand = ByHand(folders)
-    engine = start_vllm(folders[0], Room(layers=6, hops=5))
+    engine = start_vllm(folders[0], Capacity(layers=6, hops=5))
     engine.load(Pool(folders))
     agrees(engine, by_hand, route_of((0, 1, 2)))
     agrees(engine, by_hand, route_of((0, 3, 3, 2, 5), (1, 0.8, 1, 1.2, 0.9)))
@@ -116,17 +116,20 @@ def test_families(
 def test_an_exported_stack_is_a_model_like_any_other(
     siblings: Siblings, start_vllm: Start, tmp_path: Path
 ) -> None:
-    route = route_of((1, 0, 0, 1), (1, 0.8, 1, 1.1))
-    hops = [Hop(of="a", layer=n, scale=s) for n, s in zip(route.layers, route.scales, strict=True)]
+    layer_path = route_of((1, 0, 0, 1), (1, 0.8, 1, 1.1))
+    hops = [
+        Hop(of="a", layer=n, scale=s)
+        for n, s in zip(layer_path.layers, layer_path.scales, strict=True)
+    ]
     inputs = {"a": Source(model=str(siblings.one))}
     evomerge.merge(Stack(inputs=inputs, embedding="a", head="a", hops=(*hops,)), tmp_path / "m")
     by_hand = ByHand([siblings.one])
     engine = start_vllm(tmp_path / "m")
     context, rest = encode(engine.tokenizer, *PROMPTS[:2])
     (score,) = engine.logprobs([(context, rest)])
-    assert score.total == pytest.approx(by_hand.logprob(route, context, rest), abs=5e-4)
+    assert score.total == pytest.approx(by_hand.logprob(layer_path, context, rest), abs=5e-4)
     (found,) = engine.generate([context], [Sampling(max_new_tokens=9)])
-    assert found.text == spoken(by_hand.continuation(route, context, 9), engine.tokenizer)
+    assert found.text == spoken(by_hand.continuation(layer_path, context, 9), engine.tokenizer)
 
 
 @pytest.mark.parametrize(
@@ -144,4 +147,4 @@ def test_what_cannot_be_stacked_is_refused_before_anything_starts(
     about = json.loads((folder / "config.json").read_text()) | keys
     (folder / "config.json").write_text(json.dumps(about))
     with pytest.raises(SourceError, match=law):
-        VllmDataFlow(EngineConfig(kind="vllm"), folder, Room(layers=4, hops=4))
+        VllmDataFlow(EngineConfig(kind="vllm"), folder, Capacity(layers=4, hops=4))

@@ -10,8 +10,8 @@ import torch
 
 from evomerge.engines.base import Engine
 from evomerge.engines.config import EngineConfig
-from evomerge.engines.factory import start
-from evomerge.recipe.layer_path import Room
+from evomerge.engines.factory import start_engine
+from evomerge.recipe.layer_path import Capacity
 from tests.evaluators.stacks import ByHand
 from tests.evaluators.tiny import Reference, build
 
@@ -54,7 +54,7 @@ def by_hand(siblings: Siblings) -> ByHand:
 @pytest.fixture(scope="session")
 def transformers_engine(siblings: Siblings) -> Iterator[Engine]:
     config = EngineConfig(kind="transformers", device="cpu", dtype="float32")
-    engine = start(config, siblings.one)
+    engine = start_engine(config, siblings.one)
     yield engine
     engine.close()
 
@@ -65,11 +65,11 @@ def start_vllm() -> Iterator[Callable[..., Any]]:
     pytest.importorskip("vllm", reason="vLLM is optional")
     engines: list[Engine] = []
 
-    def started(folder: Path, *room: Room, dtype: Any = "float32") -> Engine:
+    def started(folder: Path, *capacity: Capacity, dtype: Any = "float32") -> Engine:
         config = EngineConfig(
             kind="vllm", dtype=dtype, enforce_eager=True, batch_size=8, kv_cache_gib=0.1
         )
-        engines.append(start(config, folder, *room))
+        engines.append(start_engine(config, folder, *capacity))
         return engines[-1]
 
     yield started

@@ -12,13 +12,13 @@ __all__ = ["ScriptedEngine"]
 
 
 class ScriptedEngine:
-    def __init__(self, tokenizer: Any, answer: Callable[[str], str] = str) -> None:
+    def __init__(self, tokenizer: Any, result: Callable[[str], str] = str) -> None:
         self.tokenizer = tokenizer
         self.max_length = 2000
         self.prompts: list[str] = []
         self.samplings: list[Sampling] = []
         self.score = LogProb(-1.0, False)
-        self._answer = answer
+        self._answer = result
 
     def load(self, weights: WeightSource) -> None:
         raise NotImplementedError
@@ -30,8 +30,8 @@ class ScriptedEngine:
         asked = [str(self.tokenizer.decode(prompt)) for prompt in prompts]
         self.prompts += asked
         self.samplings += samplings
-        answers = [self._answer(prompt) for prompt in asked]
-        return [Generation(answer, len(answer), not answer) for answer in answers]
+        results = [self._answer(prompt) for prompt in asked]
+        return [Generation(result, len(result), not result) for result in results]
 
     def logprobs(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[LogProb]:
         return [self.score for _ in pairs]

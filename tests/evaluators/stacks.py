@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, AutoTokenizer
 
-from evomerge.recipe.layer_path import Route
+from evomerge.recipe.layer_path import LayerPath
 from evomerge.recipe.tree import Scaling
 
 __all__ = ["ByHand", "Pool", "build_family", "random_routes", "route_of", "spoken", "tiny_config"]
@@ -53,12 +53,12 @@ def build_family(folder: Path, family: str, *, like: Path, seed: int, **keys: An
 
 def route_of(
     layers: Sequence[int], scales: Sequence[float] = (), scaling: Scaling = "stream"
-) -> Route:
+) -> LayerPath:
     """A route; without scales every one is 1."""
-    return Route(layers=(*layers,), scales=(*scales,) or (1.0,) * len(layers), scaling=scaling)
+    return LayerPath(layers=(*layers,), scales=(*scales,) or (1.0,) * len(layers), scaling=scaling)
 
 
-def random_routes(count: int, *, layers: int, most: int, seed: int = 0) -> list[Route]:
+def random_routes(count: int, *, layers: int, most: int, seed: int = 0) -> list[LayerPath]:
     """Paths of every kind: short and long, with repeats, scaled in either way or not at all."""
     draws = random.Random(seed)
     routes = []
@@ -105,15 +105,15 @@ class ByHand:
         self.layers: list[Any] = [layer for model in self.models for layer in model.model.layers]
 
     @torch.no_grad()
-    def logits(self, route: Route, tokens: Tensor) -> Tensor:
+    def logits(self, layer_path: LayerPath, tokens: Tensor) -> Tensor:
         """Of all tokens (batch, length), without a cache."""
         body = self.models[0].model
         embedded = body.embed_tokens(tokens)
         places = body.rotary_emb(embedded, torch.arange(tokens.shape[1])[None])
         before, added = torch.zeros_like(embedded), embedded
-        for number, scale in zip(route.layers, route.scales, strict=True):
+        for number, scale in zip(layer_path.layers, layer_path.scales, strict=True):
             layer = self.layers[number]
-            whole = route.scaling == "stream"
+            whole = layer_path.scaling == "stream"
             stream = (before + added) * scale if whole else before + added * scale
             attended = layer.self_attn(
                 hidden_states=layer.input_layernorm(stream),
@@ -124,18 +124,20 @@ class ByHand:
             added = layer.mlp(layer.post_attention_layernorm(before))
         return self.models[0].lm_head(body.norm(before + added))
 
-    def logprob(self, route: Route, context: Sequence[int], continuation: Sequence[int]) -> float:
+    def logprob(
+        self, layer_path: LayerPath, context: Sequence[int], continuation: Sequence[int]
+    ) -> float:
         whole = torch.tensor([[*context, *continuation]])
-        likely = self.logits(route, whole)[0].log_softmax(-1)
+        likely = self.logits(layer_path, whole)[0].log_softmax(-1)
         at = range(len(context) - 1, whole.shape[1] - 1)
         return sum(float(likely[i, whole[0, i + 1]]) for i in at)
 
-    def continuation(self, route: Route, prompt: Sequence[int], new: int) -> list[int]:
+    def continuation(self, layer_path: LayerPath, prompt: Sequence[int], new: int) -> list[int]:
         """Greedy tokens, all computed anew for each; no end token ends them."""
-        return self.continuations(route, [prompt], new)[0]
+        return self.continuations(layer_path, [prompt], new)[0]
 
     def continuations(
-        self, route: Route, prompts: Sequence[Sequence[int]], new: int
+        self, layer_path: LayerPath, prompts: Sequence[Sequence[int]], new: int
     ) -> list[list[int]]:
         """Of several prompts at once: what pads a shorter one comes later, and is not seen."""
         found: list[list[int]] = [[] for _ in prompts]
@@ -143,7 +145,7 @@ class ByHand:
             rows = [[*prompt, *said] for prompt, said in zip(prompts, found, strict=True)]
             width = max(map(len, rows))
             padded = torch.tensor([row + [0] * (width - len(row)) for row in rows])
-            best = self.logits(route, padded).argmax(-1)
+            best = self.logits(layer_path, padded).argmax(-1)
             for row, said, likely in zip(rows, found, best, strict=True):
                 said.append(int(likely[len(row) - 1]))
         return found

@@ -14,7 +14,7 @@ from digit_data import Images, published_split
 from network import PARAMETERS, accuracy, initial, solved, trained
 from published_seeds import published_pair, threefry
 
-from evomerge.optimizers.base import Answer
+from evomerge.optimizers.base import Result
 
 TRAINING, TEST = published_split()
 
@@ -137,7 +137,7 @@ def test_cma_es_with_a_full_covariance_learns(monkeypatch: pytest.MonkeyPatch) -
         assert len({question.id for question in asked}) == 20
         points = np.array([question.genome for question in asked])
         worth = -np.abs(points - 0.51).max(axis=1)
-        made.tell([Answer(q.id, (float(w),)) for q, w in zip(asked, worth, strict=True)])
+        made.tell([Result(q.id, (float(w),)) for q, w in zip(asked, worth, strict=True)])
     assert float(worth.max()) > -1e-4
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from evomerge.measuring.gram import Grams
+from evomerge.measuring.gram import GramHooks
 from evomerge.measuring.live import Live
 
 QUERY = "model.layers.0.self_attn.q_proj.weight"
@@ -15,7 +15,7 @@ QUERY = "model.layers.0.self_attn.q_proj.weight"
 @torch.no_grad()
 def test_the_first_layers_inputs_are_those_of_its_norm(live: Live) -> None:
     examples = [[5, 9, 2, 77], [5, 60, 61]]
-    with Grams(live) as grams:
+    with GramHooks(live) as grams:
         for tokens in examples:
             live.run(tokens)
     live.run([1, 2])  # heard no more
@@ -29,7 +29,7 @@ def test_the_first_layers_inputs_are_those_of_its_norm(live: Live) -> None:
 def test_every_linear_layer_but_the_tied_head_has_one(live: Live) -> None:
     embedding = live.parameters["model.embed_tokens.weight"]
     stored_twice = replace(live, parameters={**live.parameters, "lm_head.weight": embedding})
-    with Grams(stored_twice) as grams, torch.no_grad():
+    with GramHooks(stored_twice) as grams, torch.no_grad():
         live.run([1, 2, 3])
     found = grams.tensors()
     wanted = [name for name, p in live.parameters.items() if p.ndim == 2 and "layers" in name]

@@ -13,7 +13,7 @@ from evomerge.errors import SourceError, UserError
 from evomerge.merging.checkpoint import write_checkpoint
 from evomerge.merging.weights import MergedWeights
 from evomerge.models.inventory import read_inventory
-from evomerge.models.layout import Form
+from evomerge.models.layout import Layout
 from evomerge.recipe.layer_path import in_use
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Rule, Stack
@@ -102,8 +102,8 @@ def test_a_form_says_what_is_written_instead(family: Family, tmp_path: Path) -> 
     hops = tuple(Hop(of="a", layer=layer, scale=0.5) for layer in (0, 1, 1))
     stack = Stack(inputs={"a": family.base}, embedding="a", head="a", hops=hops)
     stored, _ = in_use(stack)
-    form = Form(stored, {"model_type": "other", "answer": 42}, {"code.py": "x = 1"})
-    write_checkpoint(stack, tmp_path / "m", card="", form=form)
+    layout = Layout(stored, {"model_type": "other", "answer": 42}, {"code.py": "x = 1"})
+    write_checkpoint(stack, tmp_path / "m", card="", layout=layout)
     config = json.loads((tmp_path / "m" / "config.json").read_text())
     assert (config["model_type"], config["answer"], config["num_hidden_layers"]) == ("other", 42, 2)
     assert (tmp_path / "m" / "code.py").read_text() == "x = 1"

@@ -7,23 +7,23 @@ import torch
 
 from evomerge.merging.apply import weights_of
 from evomerge.merging.bank import Bank
-from evomerge.merging.device_cache import Residence
+from evomerge.merging.device_cache import DeviceCache
 from evomerge.recipe.tree import Merge, Rule
 from tests.merging.conftest import Family
 
 
 def test_on_the_cpu_a_tensor_stays_as_it_is_mapped() -> None:
     tensor = torch.ones(3)
-    assert Residence(torch.device("cpu")).placed("a", tensor) is tensor
+    assert DeviceCache(torch.device("cpu")).placed("a", tensor) is tensor
 
 
 def test_elsewhere_it_is_kept_while_there_is_room() -> None:
-    residence = Residence(torch.device("meta"), room=100)
+    device_cache = DeviceCache(torch.device("meta"), room=100)
     first, second = torch.ones(20), torch.ones(10)
-    assert residence.placed("a", first).device.type == "meta"
-    assert residence.placed("a", first) is residence.placed("a", first)
-    assert residence.placed("b", second) is not residence.placed("b", second)
-    assert residence.placed("c", torch.ones(5)) is residence.placed("c", torch.ones(5))
+    assert device_cache.placed("a", first).device.type == "meta"
+    assert device_cache.placed("a", first) is device_cache.placed("a", first)
+    assert device_cache.placed("b", second) is not device_cache.placed("b", second)
+    assert device_cache.placed("c", torch.ones(5)) is device_cache.placed("c", torch.ones(5))
 
 
 @pytest.mark.gpu

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from evomerge.merging import bank as banks
 from evomerge.merging.bank import Bank
-from evomerge.merging.disk_cache import FOLDER, Shelf, content
+from evomerge.merging.disk_cache import FOLDER, DiskCache, content
 from evomerge.recipe.source import Source
 from tests.merging.conftest import Family
 
@@ -32,22 +32,22 @@ class Counted:
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     compute = Counted()
     for _ in range(2):  # another process has another shelf
-        first, second = Shelf(tmp_path).get("svd", ["a", "b"], CPU, compute)
+        first, second = DiskCache(tmp_path).get("svd", ["a", "b"], CPU, compute)
         assert torch.equal(first, torch.arange(3.0))
         assert second.dtype == torch.int64
     assert compute.times == 1
     for what, of in (("svd", ["b", "a"]), (("svd", 2), ["a", "b"]), ("svd", ["a"])):
-        Shelf(tmp_path).get(what, of, CPU, compute)
+        DiskCache(tmp_path).get(what, of, CPU, compute)
     assert compute.times == 4
 
 
 def test_a_broken_file_is_computed_anew(tmp_path: Path) -> None:
     compute = Counted()
-    Shelf(tmp_path).get("svd", ["a"], CPU, compute)
+    DiskCache(tmp_path).get("svd", ["a"], CPU, compute)
     (file,) = tmp_path.rglob("*.safetensors")
     file.write_bytes(file.read_bytes()[:20])
-    Shelf(tmp_path).get("svd", ["a"], CPU, compute)
-    Shelf(tmp_path).get("svd", ["a"], CPU, compute)
+    DiskCache(tmp_path).get("svd", ["a"], CPU, compute)
+    DiskCache(tmp_path).get("svd", ["a"], CPU, compute)
     assert compute.times == 2
 
 
@@ -55,7 +55,7 @@ def test_a_folder_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     compute = Counted()
     for _ in range(2):
-        Shelf(tmp_path / "file" / "below").get("svd", ["a"], CPU, compute)
+        DiskCache(tmp_path / "file" / "below").get("svd", ["a"], CPU, compute)
     assert compute.times == 2
 
 
@@ -64,22 +64,22 @@ def test_nothing_half_written_is_left(tmp_path: Path, monkeypatch: pytest.Monkey
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("evomerge.merging.disk_cache.save_file", full)
-    Shelf(tmp_path).get("svd", ["a"], CPU, Counted())
+    DiskCache(tmp_path).get("svd", ["a"], CPU, Counted())
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(FOLDER, str(tmp_path / "here"))
-    Shelf.of_user().get("svd", ["a"], CPU, Counted())
+    DiskCache.of_user().get("svd", ["a"], CPU, Counted())
     assert len(list((tmp_path / "here").rglob("*.safetensors"))) == 1
     monkeypatch.setenv(FOLDER, "")
     compute = Counted()
     for _ in range(2):
-        Shelf.of_user().get("svd", ["a"], CPU, compute)
+        DiskCache.of_user().get("svd", ["a"], CPU, compute)
     assert compute.times == 2
     monkeypatch.delenv(FOLDER)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    Shelf.of_user().get("svd", ["a"], CPU, Counted())
+    DiskCache.of_user().get("svd", ["a"], CPU, Counted())
     assert (tmp_path / "cache" / "evomerge" / "statistics").is_dir()
 
 
@@ -98,8 +98,10 @@ def test_a_bank_finds_what_another_left_and_not_that_of_other_weights(
     compute = Counted()
 
     def ask(source: Source, base: Source | None) -> None:
-        one = Bank([family.base, family.math, family.json, family.lora], shelf=Shelf(tmp_path))
-        one.shelved("magnitudes", [(NAME, source, base)], compute)
+        one = Bank(
+            [family.base, family.math, family.json, family.lora], disk_cache=DiskCache(tmp_path)
+        )
+        one.cached_on_disk("magnitudes", [(NAME, source, base)], compute)
 
     ask(family.math, family.base)
     ask(family.math, family.base)
@@ -110,6 +112,6 @@ def test_a_bank_finds_what_another_left_and_not_that_of_other_weights(
 
 
 def test_small_tensors_are_not_worth_a_file(family: Family, tmp_path: Path) -> None:
-    one = Bank([family.base, family.math], shelf=Shelf(tmp_path / "shelf"))
-    one.shelved("magnitudes", [(NAME, family.math, family.base)], Counted())
+    one = Bank([family.base, family.math], disk_cache=DiskCache(tmp_path / "shelf"))
+    one.cached_on_disk("magnitudes", [(NAME, family.math, family.base)], Counted())
     assert not (tmp_path / "shelf").exists()

@@ -11,13 +11,13 @@ import torch
 
 from evomerge.errors import SourceError
 from evomerge.merging import grams as measured
-from evomerge.merging.disk_cache import Shelf
+from evomerge.merging.disk_cache import DiskCache
 from evomerge.merging.grams import matrices, measure
 from evomerge.merging.weights import MergedWeights
 from evomerge.models.flat import flattened, grids
 from evomerge.recipe.digest import plain
 from evomerge.recipe.grid import Grams
-from evomerge.recipe.segments import Angle, Table, cross
+from evomerge.recipe.segments import Angle, PiecewiseCoefficients, cross
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Chromosome, Segments
@@ -49,34 +49,34 @@ def test_cells_hold_the_inner_products_of_their_elements(
     monkeypatch.setattr(measured, "PIECE", piece)
     monkeypatch.setattr(measured, "FORGET_BYTES", 100)
     seeds = [family.math, family.json, family.lora]
-    found = measure(seeds, family.math, WHERE, resolution, Shelf(None))
+    found = measure(seeds, family.math, WHERE, resolution, DiskCache(None))
     for one, other in zip(found, expected(family, resolution), strict=True):
         assert one.grid == other.grid
         np.testing.assert_allclose(one.matrices, other.matrices, rtol=1e-6, atol=1e-12)
 
 
 def test_they_are_kept_until_a_seed_changes(family: Family, tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path / "shelf")
+    disk_cache = DiskCache(tmp_path / "shelf")
     seeds = [family.math, family.json]
 
     def kept() -> list[Path]:
         return sorted((tmp_path / "shelf").rglob("*.safetensors"))
 
-    first = measure(seeds, family.math, WHERE, 10, shelf)
+    first = measure(seeds, family.math, WHERE, 10, disk_cache)
     (path,) = kept()
     written = path.stat().st_mtime_ns
-    again = measure(seeds, family.math, WHERE, 10, shelf)
+    again = measure(seeds, family.math, WHERE, 10, disk_cache)
     assert kept() == [path]
     assert path.stat().st_mtime_ns == written
     for one, two in zip(first, again, strict=True):
         np.testing.assert_array_equal(one.matrices, two.matrices)
-    measure(seeds, family.math, [Selector()], 10, shelf)
-    measure(seeds, family.math, WHERE, 11, shelf)
-    measure(seeds[::-1], family.math, WHERE, 10, shelf)
+    measure(seeds, family.math, [Selector()], 10, disk_cache)
+    measure(seeds, family.math, WHERE, 11, disk_cache)
+    measure(seeds[::-1], family.math, WHERE, 10, disk_cache)
     assert len(kept()) == 4
     other = {name: one + 1 for name, one in tiny_tensors(2).items()}
     changed = Source(model=str(write_model(tmp_path / "changed", other)))
-    found = measure([family.math, changed], family.math, WHERE, 10, shelf)
+    found = measure([family.math, changed], family.math, WHERE, 10, disk_cache)
     assert len(kept()) == 5
     assert not np.array_equal(found[0].matrices, first[0].matrices)
 
@@ -97,7 +97,7 @@ def test_plain_data_says_the_same(family: Family) -> None:
         "where": [one.model_dump(mode="json") for one in WHERE],
         "resolution": 20,
     }
-    found = measure([family.math, family.json], family.math, WHERE, 20, Shelf(None))
+    found = measure([family.math, family.json], family.math, WHERE, 20, DiskCache(None))
     for one, other in zip(matrices(request), found, strict=True):
         np.testing.assert_array_equal(np.array(one), other.matrices)
 
@@ -107,7 +107,7 @@ def test_a_seed_that_is_not_finite_is_refused(family: Family, tmp_path: Path) ->
     tensors["model.norm.weight"][3] = torch.inf
     wrong = Source(model=str(write_model(tmp_path / "wrong", tensors)))
     with pytest.raises(SourceError, match=r"model.norm.weight' is not finite"):
-        measure([family.math, wrong], family.math, WHERE, 10, Shelf(None))
+        measure([family.math, wrong], family.math, WHERE, 10, DiskCache(None))
 
 
 @pytest.mark.parametrize("angle", ["whole", "segment"])
@@ -116,10 +116,10 @@ def test_a_member_of_depth_50_is_what_merging_step_by_step_gives(
 ) -> None:
     """Real files, two chromosomes; each step of the reference merges whole float64 vectors."""
     seeds = [family.math, family.json, family.base]
-    grams = measure(seeds, family.math, WHERE, 200, Shelf(None))
+    grams = measure(seeds, family.math, WHERE, 200, DiskCache(None))
     flats = flattened(family.math, WHERE, "r")
     names, sizes = ("math", "json", "base"), [flat.size for flat in flats]
-    tables = [Table.seed(names, sizes, name) for name in names]
+    tables = [PiecewiseCoefficients.seed(names, sizes, name) for name in names]
     vectors = [
         [flat_vector(tiny_tensors(seed), list(flat.starts)) for flat in flats] for seed in (1, 2, 0)
     ]

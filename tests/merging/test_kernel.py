@@ -15,7 +15,7 @@ from evomerge.merging.draws import keys
 from evomerge.merging.fusion import COMPILE, Kind
 from evomerge.merging.kernel import run, weighted_sum
 from evomerge.operators import operators
-from evomerge.operators.base import Chance, Plan
+from evomerge.operators.base import Bernoulli, Plan
 from evomerge.operators.selecting import _variance
 from evomerge.operators.selection import Threshold
 
@@ -40,7 +40,7 @@ TAUS = [(expert.float() - BASE.float()) for expert in EXPERTS]
 CUTS = [Threshold.of(tau, density) for tau, density in zip(TAUS, (0.2, 0.4, 0.7), strict=True)]
 TOPS = [Threshold.of(tau, 0.02) for tau in TAUS]
 WEIGHTS = {"weight": [0.5, -0.25, 1.5], "lambda": [0.7], "factor": [0.7]}
-DROPS = {"keep": [Chance(0.3), Chance(1.0), Chance(0.6)], "scale": [1.0, 2.0, -0.5]}
+DROPS = {"keep": [Bernoulli(0.3), Bernoulli(1.0), Bernoulli(0.6)], "scale": [1.0, 2.0, -0.5]}
 RANKS = [drawn(seed, SIZE).argsort().to(torch.int16) for seed in (4, 5, 6)]
 LADDER = {"floor": [0.1, 0.2, 0.3], "slope": [1e-4, 2e-4, 1e-4], "scale": [1.0, 0.5, 2.0]}
 PLANS: dict[str, Plan] = {

@@ -13,7 +13,7 @@ from torch import Tensor
 from evomerge.errors import SourceError
 from evomerge.merging.bank import Bank
 from evomerge.merging.statistics import Statistics, statistics_of
-from evomerge.models.compatibility import check_fit
+from evomerge.models.compatibility import check_compatibility
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
 from tests.merging.conftest import Family, drawn_statistics, tiny_tensors, write_statistics
@@ -121,9 +121,9 @@ def test_a_check_finds_what_is_missing_before_a_weight_is_read(family: Family) -
     }
     recipe = Merge(method="regmean", inputs=sources)
     with pytest.raises(SourceError, match=r"b: no gram\.safetensors"):
-        check_fit(recipe, origin="r")
+        check_compatibility(recipe, origin="r")
     save_file(grams, family.folder / "b" / "gram.safetensors")
-    assert check_fit(recipe, origin="r") == []
+    assert check_compatibility(recipe, origin="r") == []
 
 
 def test_a_copy_of_the_model_is_the_model(family: Family, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from evomerge.errors import RecipeError, SourceError, UserError
 from evomerge.merging.bank import Bank
-from evomerge.models.compatibility import check_fit
+from evomerge.models.compatibility import check_compatibility
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tokenizer import TokenizerChoice
@@ -27,13 +27,13 @@ def pair(one: Source, two: Source) -> Merge:
 
 def said(recipe: Recipe, kind: type[UserError] = SourceError) -> str:
     with pytest.raises(kind) as caught:
-        check_fit(recipe, origin="r.yaml")
+        check_compatibility(recipe, origin="r.yaml")
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 def test_siblings_fit(family: Family) -> None:
-    assert check_fit(pair(family.math, family.lora), origin="r") == []
+    assert check_compatibility(pair(family.math, family.lora), origin="r") == []
 
 
 def test_another_vocabulary(family: Family) -> None:
@@ -54,10 +54,10 @@ def test_vocabularies_that_a_merge_maps(family: Family) -> None:
     inputs: dict[str, Recipe] = {"base": family.base, "m": more}
     union = TokenizerChoice(source="union")
     mapped = Merge(method="linear", base="base", inputs=inputs, tokenizer=union)
-    assert check_fit(mapped, origin="r") == []
-    assert check_fit(pair(mapped, family.math), origin="r") == []  # 16 tokens, the same
+    assert check_compatibility(mapped, origin="r") == []
+    assert check_compatibility(pair(mapped, family.math), origin="r") == []  # 16 tokens, the same
     wider = mapped.model_copy(update={"tokenizer": TokenizerChoice(source="m")})
-    assert "differ in vocabulary" not in str(check_fit(wider, origin="r"))
+    assert "differ in vocabulary" not in str(check_compatibility(wider, origin="r"))
     padded = TokenizerChoice(source="union", pad_to_multiple_of=10)
     odd = mapped.model_copy(update={"tokenizer": padded})
     assert "differ in vocabulary: 20 and 16 rows" in said(pair(odd, family.math))
@@ -83,7 +83,7 @@ def test_another_shape_and_a_missing_tensor(family: Family) -> None:
 
 def test_another_chat_template_is_a_warning(family: Family) -> None:
     (Path(family.math.model) / "tokenizer_config.json").write_text('{"chat_template": "other"}')
-    (warning,) = check_fit(pair(family.base, family.math), origin="r")
+    (warning,) = check_compatibility(pair(family.base, family.math), origin="r")
     assert "another chat template" in warning
 
 

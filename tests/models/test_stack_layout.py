@@ -16,13 +16,13 @@ from transformers import AutoModelForCausalLM
 
 import evomerge
 from evomerge.engines.config import EngineConfig
-from evomerge.engines.factory import start
+from evomerge.engines.factory import start_engine
 from evomerge.engines.family import configuration
 from evomerge.engines.stack_model import FAMILIES, obstacle
 from evomerge.errors import RecipeError, SourceError
 from evomerge.merging.weights import MergedWeights
 from evomerge.models.stacking import ROUTABLE, check_routable
-from evomerge.recipe.layer_path import Room, Route, pooled
+from evomerge.recipe.layer_path import Capacity, LayerPath, pooled
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Rule, Stack
 from evomerge.recipe.yaml import read_recipe
@@ -81,24 +81,24 @@ def siblings(tmp_path_factory: pytest.TempPathFactory) -> Siblings:
     return Siblings(build(root / "one", seed=1), build(root / "other", seed=2))
 
 
-def stack_of(siblings: Siblings, route: Route) -> Stack:
+def stack_of(siblings: Siblings, layer_path: LayerPath) -> Stack:
     """Layers 0 and 1 are the first sibling's, 2 and 3 the second's."""
     inputs = {"a": Source(model=str(siblings.one)), "b": Source(model=str(siblings.other))}
     hops = tuple(
         Hop(of="ab"[layer // 2], layer=layer % 2, scale=scale)
-        for layer, scale in zip(route.layers, route.scales, strict=True)
+        for layer, scale in zip(layer_path.layers, layer_path.scales, strict=True)
     )
-    return Stack(inputs=inputs, embedding="a", head="a", hops=hops, scaling=route.scaling)
+    return Stack(inputs=inputs, embedding="a", head="a", hops=hops, scaling=layer_path.scaling)
 
 
 def logprob(folder: Path) -> float:
     """What the engine says of the model in a folder."""
-    (score,) = start(CPU, folder).logprobs([(CONTEXT, REST)])
+    (score,) = start_engine(CPU, folder).logprobs([(CONTEXT, REST)])
     return score.total
 
 
-SCALED = Route(layers=(0, 3, 3, 1), scales=(1.0, 1.2, 0.9, 1.0))
-REPEATED = Route(layers=(0, 3, 3, 1), scales=(1.0, 1.0, 1.0, 1.0))
+SCALED = LayerPath(layers=(0, 3, 3, 1), scales=(1.0, 1.2, 0.9, 1.0))
+REPEATED = LayerPath(layers=(0, 3, 3, 1), scales=(1.0, 1.0, 1.0, 1.0))
 
 
 def test_each_layer_is_stored_once(siblings: Siblings, tmp_path: Path) -> None:
@@ -124,9 +124,9 @@ def test_fifty_paths_by_hand_in_the_engine_and_where_evomerge_is_not(
     siblings: Siblings, tmp_path: Path
 ) -> None:
     routes = random_routes(50, layers=4, most=7, seed=5)
-    stacks = [stack_of(siblings, route) for route in routes]
+    stacks = [stack_of(siblings, layer_path) for layer_path in routes]
     by_hand = ByHand(list(siblings))
-    engine = start(CPU, siblings.one, Room(layers=4, hops=7))
+    engine = start_engine(CPU, siblings.one, Capacity(layers=4, hops=7))
     engine.load(MergedWeights(pooled(stacks[0], {"a": 2, "b": 2})[0]))
     folders = [tmp_path / str(number) for number in range(50)]
     for stack, folder in zip(stacks, folders, strict=True):
@@ -134,13 +134,13 @@ def test_fifty_paths_by_hand_in_the_engine_and_where_evomerge_is_not(
     refused, found = strangers(*folders)
     assert "trust_remote_code=True" in refused, "nothing else may be loaded in its place"
     assert len(found) == 50
-    for route, stack, one in zip(routes, stacks, found, strict=True):
-        expected = by_hand.logprob(route, CONTEXT, REST)
-        engine.route(pooled(stack, {"a": 2, "b": 2})[1])
+    for layer_path, stack, one in zip(routes, stacks, found, strict=True):
+        expected = by_hand.logprob(layer_path, CONTEXT, REST)
+        engine.layer_path(pooled(stack, {"a": 2, "b": 2})[1])
         (score,) = engine.logprobs([(CONTEXT, REST)])
-        assert score.total == pytest.approx(expected, abs=2e-4), route
-        assert one["total"] == pytest.approx(expected, abs=2e-4), route
-        assert one["same"], route
+        assert score.total == pytest.approx(expected, abs=2e-4), layer_path
+        assert one["total"] == pytest.approx(expected, abs=2e-4), layer_path
+        assert one["same"], layer_path
         assert one["class"] == "EvomergeStackForCausalLM"
 
 
@@ -152,9 +152,15 @@ def test_every_family(family: str, tied: bool, siblings: Siblings, tmp_path: Pat
         build_family(folder, family, like=siblings.one, seed=seed, tie_word_embeddings=tied)
     inputs = {name: Source(model=str(tmp_path / name)) for name in ("1", "2")}
     places = (("1", 2), ("2", 0), ("1", 2), ("2", 1), ("1", 0))
-    route = Route(layers=(2, 3, 2, 4, 0), scales=(1.1, 0.8, 1.0, 1.0, 1.2), scaling="mlp_output")
-    hops = [Hop(of=of, layer=n, scale=s) for (of, n), s in zip(places, route.scales, strict=True)]
-    stack = Stack(inputs=inputs, embedding="1", head="1", hops=tuple(hops), scaling=route.scaling)
+    layer_path = LayerPath(
+        layers=(2, 3, 2, 4, 0), scales=(1.1, 0.8, 1.0, 1.0, 1.2), scaling="mlp_output"
+    )
+    hops = [
+        Hop(of=of, layer=n, scale=s) for (of, n), s in zip(places, layer_path.scales, strict=True)
+    ]
+    stack = Stack(
+        inputs=inputs, embedding="1", head="1", hops=tuple(hops), scaling=layer_path.scaling
+    )
     evomerge.merge(stack, tmp_path / "folded")
     plain = stack.model_copy(update={"hops": tuple(Hop(of=of, layer=n) for of, n in places)})
     evomerge.merge(plain, tmp_path / "plain")
@@ -163,9 +169,9 @@ def test_every_family(family: str, tied: bool, siblings: Siblings, tmp_path: Pat
     folded = AutoModelForCausalLM.from_pretrained(tmp_path / "folded", trust_remote_code=True)
     repeated = AutoModelForCausalLM.from_pretrained(tmp_path / "plain")
     with torch.no_grad():
-        torch.testing.assert_close(folded(tokens).logits, by_hand.logits(route, tokens))
-        route = route.model_copy(update={"scales": (1.0,) * 5})
-        torch.testing.assert_close(repeated(tokens).logits, by_hand.logits(route, tokens))
+        torch.testing.assert_close(folded(tokens).logits, by_hand.logits(layer_path, tokens))
+        layer_path = layer_path.model_copy(update={"scales": (1.0,) * 5})
+        torch.testing.assert_close(repeated(tokens).logits, by_hand.logits(layer_path, tokens))
     assert repeated.config.num_hidden_layers == 5
 
 
@@ -200,8 +206,8 @@ def test_over_merged_models(siblings: Siblings, tmp_path: Path) -> None:
     stack = Stack(inputs=inputs, embedding="m", head="m", hops=hops)
     evomerge.merge(merged, tmp_path / "merged")
     evomerge.merge(stack, tmp_path / "m")
-    route = Route(layers=(0, 3, 1), scales=(1.0, 0.9, 1.0))
-    expected = ByHand([tmp_path / "merged", siblings.other]).logprob(route, CONTEXT, REST)
+    layer_path = LayerPath(layers=(0, 3, 1), scales=(1.0, 0.9, 1.0))
+    expected = ByHand([tmp_path / "merged", siblings.other]).logprob(layer_path, CONTEXT, REST)
     assert logprob(tmp_path / "m") == pytest.approx(expected, abs=2e-4)
 
 

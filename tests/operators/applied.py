@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from evomerge.merging.bank import Bank
-from evomerge.merging.context import TensorLook
+from evomerge.merging.context import BankContext
 from evomerge.merging.draws import limit
 from evomerge.merging.fusion import Kind
 from evomerge.merging.kernel import run, weighted_sum
 from evomerge.merging.vectors import Operands, require_finite
 from evomerge.operators import operators
-from evomerge.operators.base import Chance, Operator, Plan
+from evomerge.operators.base import Bernoulli, Operator, Plan
 from evomerge.operators.low_rank import LowRank
 from evomerge.operators.selection import Threshold
 
@@ -29,7 +29,7 @@ Rows = Sequence[Any] | Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskedLook(TensorLook):
+class MaskedLook(BankContext):
     """The engine's look, but with given masks in place of random ones."""
 
     masks: Mapping[int, Sequence[int]]
@@ -86,7 +86,7 @@ def applied(
     shared = signature.shared.model_validate(options)
     own = [signature.each.model_validate(one) for one in each or [{}] * count]
     origin = torch.zeros_like(rows[0]) if base is None else torch.as_tensor(base).float()
-    look = MaskedLook(
+    context = MaskedLook(
         bank=Bank([]),
         tensor=tensor,
         names=names[:count],
@@ -102,20 +102,20 @@ def applied(
     rounds: list[Mapping[str, float]] = []
     if operator.survey:
         for _ in range(operator.rounds(count)):
-            asked = replace(look, survey=rounds.copy)
+            asked = replace(context, survey=rounds.copy)
             rounds.append(operator.survey(rows, shared, own, asked))
-        look = replace(look, survey=lambda: rounds)
+        context = replace(context, survey=lambda: rounds)
     if signature.family == "span":
-        coefficients = operator.function(shared, own, look)
+        coefficients = operator.function(shared, own, context)
         require_finite(coefficients)
         result = _summed(rows, coefficients)
     elif operator.plan is not None:
-        result = _planned(operator, operator.plan(shared, own, look), rows, look)
+        result = _planned(operator, operator.plan(shared, own, context), rows, context)
     elif signature.family == "adapter":
         changes = [_low_rank(row) for row in rows]
-        result = operator.function(changes, shared, own, look).dense().reshape(rows[0].shape)
+        result = operator.function(changes, shared, own, context).dense().reshape(rows[0].shape)
     else:
-        result = operator.function(rows, shared, own, look)
+        result = operator.function(rows, shared, own, context)
     assert all(torch.equal(one, old) for one, old in zip(rows, before, strict=True)), "not pure"
     return result
 
@@ -138,21 +138,21 @@ def _summed(rows: Sequence[Tensor], coefficients: Any) -> Tensor:
     return run(weighted_sum, plan, zeros, [("change", row) for row in rows], torch.float32)[0]
 
 
-def _planned(operator: Operator, plan: Plan, rows: Sequence[Tensor], look: MaskedLook) -> Tensor:
+def _planned(operator: Operator, plan: Plan, rows: Sequence[Tensor], context: MaskedLook) -> Tensor:
     """By the engine; where masks are given, the kernel alone, which the engine gives its draws."""
-    if not look.masks:
+    if not context.masks:
         zeros = torch.zeros_like(rows[0])
         kinds: list[tuple[Kind, Tensor | None]] = [("change", row) for row in rows]
-        keys = look.keys_of_draws()
+        keys = context.keys_of_draws()
         return run(operator.function, plan, zeros, kinds, torch.float32, keys)[0]
     numbers: dict[str, list[Tensor]] = {name: list(many) for name, many in plan.elements.items()}
     for name, many in plan.numbers.items():
         numbers[name] = [
-            torch.tensor(limit(one.keep)) if isinstance(one, Chance) else torch.tensor(one)
+            torch.tensor(limit(one.keep)) if isinstance(one, Bernoulli) else torch.tensor(one)
             for one in many
             if not isinstance(one, Threshold)
         ]
-    numbers["draws"] = [look.draws(i) for i in range(len(rows))]
+    numbers["draws"] = [context.draws(i) for i in range(len(rows))]
     result: Tensor = operator.function(rows, numbers, *plan.switches)
     return result
 

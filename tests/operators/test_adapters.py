@@ -11,7 +11,7 @@ from torch import Tensor
 
 from evomerge.errors import RecipeError
 from evomerge.merging.bank import Bank
-from evomerge.merging.context import TensorLook
+from evomerge.merging.context import BankContext
 from evomerge.merging.vectors import Operands
 from evomerge.operators import operators
 from evomerge.operators.low_rank import LowRank
@@ -29,7 +29,7 @@ def merged(
     method: str, factors: Sequence[LowRank], each: Each, *, seed: int = 0, **options: Any
 ) -> LowRank:
     operator = operators()[method]
-    look = TensorLook(
+    context = BankContext(
         bank=Bank([]),
         tensor=UP,
         names="abcdefgh"[: len(factors)],
@@ -43,7 +43,7 @@ def merged(
     )
     own = [operator.signature.each.model_validate(one) for one in each]
     shared = operator.signature.shared.model_validate(options)
-    found: LowRank = operator.function(factors, shared, own, look)
+    found: LowRank = operator.function(factors, shared, own, context)
     return found
 
 

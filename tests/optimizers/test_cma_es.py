@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from evomerge.conformance.optimizers import FLOATS, ONE, fitness_of
 from evomerge.errors import ConfigError
-from evomerge.optimizers.base import Answer, Question
+from evomerge.optimizers.base import Proposal, Result
 from evomerge.optimizers.cma_es import CmaEs, CmaEsConfig
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
@@ -20,10 +20,10 @@ def cma_es(genes: int = 6, seed: int = 7, **options: Any) -> CmaEs:
     return CmaEs(CmaEsConfig(**options), Problem(genes=space, seed=seed))
 
 
-def generation(optimizer: CmaEs) -> list[Question]:
-    questions = optimizer.ask(10_000)
-    optimizer.tell([Answer(q.id, fitness_of(q.genome)) for q in questions])
-    return questions
+def generation(optimizer: CmaEs) -> list[Proposal]:
+    proposals = optimizer.ask(10_000)
+    optimizer.tell([Result(q.id, fitness_of(q.genome)) for q in proposals])
+    return proposals
 
 
 @pytest.mark.parametrize(("genes", "popsize"), [(1, 4), (2, 6), (6, 9), (60, 16), (300, 21)])
@@ -46,21 +46,21 @@ def test_sigma_and_mean_are_options() -> None:
 
 def test_nothing_is_asked_before_the_generation_is_told() -> None:
     optimizer = cma_es()
-    questions = optimizer.ask(4) + optimizer.ask(100)
-    assert len(questions) == 9
+    proposals = optimizer.ask(4) + optimizer.ask(100)
+    assert len(proposals) == 9
     assert optimizer.ask(1) == []
-    optimizer.tell([Answer(q.id, (0.0,)) for q in questions[1:]])
+    optimizer.tell([Result(q.id, (0.0,)) for q in proposals[1:]])
     assert optimizer.ask(1) == []
-    optimizer.tell([Answer(0, None)])
+    optimizer.tell([Result(0, None)])
     assert [q.id for q in optimizer.ask(1)] == [9]
 
 
 def test_an_early_answer_waits_for_the_rest_of_the_generation() -> None:
     optimizer = cma_es()
     for i in range(9):
-        (question,) = optimizer.ask(1)
-        assert question.id == i
-        optimizer.tell([Answer(i, fitness_of(question.genome))])
+        (proposal,) = optimizer.ask(1)
+        assert proposal.id == i
+        optimizer.tell([Result(i, fitness_of(proposal.genome))])
     whole = cma_es()
     generation(whole)
     assert optimizer.ask(9) == whole.ask(9)
@@ -69,8 +69,8 @@ def test_an_early_answer_waits_for_the_rest_of_the_generation() -> None:
 def test_finds_an_optimum_on_the_face_of_the_box() -> None:
     optimizer = cma_es()
     for _ in range(80):
-        questions = optimizer.ask(100)
-        optimizer.tell([Answer(q.id, (sum(map(float, q.genome)),)) for q in questions])
+        proposals = optimizer.ask(100)
+        optimizer.tell([Result(q.id, (sum(map(float, q.genome)),)) for q in proposals])
     mean = optimizer.recommend()
     assert mean is not None
     assert min(map(float, mean)) > 0.99
@@ -82,14 +82,14 @@ def test_a_failure_is_the_worst_of_its_generation() -> None:
     for scale, offset in ((1.0, 0.0), (1e-3, 40.0), (1e4, -7.0)):
         optimizer, asked = cma_es(), []
         for _ in range(10):
-            questions = optimizer.ask(100)
-            asked += questions
+            proposals = optimizer.ask(100)
+            asked += proposals
             optimizer.tell(
                 [
-                    Answer(q.id, None)
+                    Result(q.id, None)
                     if q.id % 4 == 1
-                    else Answer(q.id, (scale * fitness_of(q.genome)[0] + offset,))
-                    for q in questions
+                    else Result(q.id, (scale * fitness_of(q.genome)[0] + offset,))
+                    for q in proposals
                 ]
             )
         runs.append(asked)
@@ -101,10 +101,10 @@ def test_the_best_observation_is_asked_first_as_it_is() -> None:
     uniform, worse = (1 / 3,) * 6, (0.4,) * 6
     optimizer.observe(uniform, (0.7,))
     optimizer.observe(worse, (0.6,))
-    questions = optimizer.ask(100)
-    assert len(questions) == 9
-    assert questions[0].genome == uniform
-    assert worse not in [q.genome for q in questions]
+    proposals = optimizer.ask(100)
+    assert len(proposals) == 9
+    assert proposals[0].genome == uniform
+    assert worse not in [q.genome for q in proposals]
 
 
 def test_an_observation_out_of_reach_gives_a_direction() -> None:
@@ -127,7 +127,7 @@ def test_recommends_the_mean_of_the_run_with_the_best() -> None:
 
 def test_recommends_nothing_while_all_fail() -> None:
     optimizer = cma_es()
-    optimizer.tell([Answer(q.id, None) for q in optimizer.ask(100)])
+    optimizer.tell([Result(q.id, None) for q in optimizer.ask(100)])
     assert optimizer.recommend() is None
 
 
@@ -150,9 +150,9 @@ def test_a_spent_run_starts_over(genes: int) -> None:
 def sizes_on_a_plateau(**options: Any) -> list[int]:
     optimizer, sizes = cma_es(**options), []
     for _ in range(6):
-        questions = optimizer.ask(10_000)
-        sizes.append(len(questions))
-        optimizer.tell([Answer(q.id, (0.0,)) for q in questions])
+        proposals = optimizer.ask(10_000)
+        sizes.append(len(proposals))
+        optimizer.tell([Result(q.id, (0.0,)) for q in proposals])
     return sizes
 
 
@@ -186,7 +186,7 @@ def test_one_objective_only() -> None:
     optimizer = CmaEs(CmaEsConfig(), Problem(genes=ONE, seed=0))
     optimizer.ask(1)
     with pytest.raises(ValueError, match="has 2 numbers, 1 expected"):
-        optimizer.tell([Answer(0, (1.0, 2.0))])
+        optimizer.tell([Result(0, (1.0, 2.0))])
 
 
 def path(slots: int = 40, on: float = 0.9, off: float = 0.1) -> tuple[Gene, ...]:
@@ -226,9 +226,9 @@ def test_an_observation_with_choices_comes_out_as_it_is(options: dict[str, Any])
     optimizer = CmaEs(CmaEsConfig(**options), Problem(genes=genes, seed=3))
     other = ("skip",) * 20 + ("run",) * 20 + (0.9,) * 40
     optimizer.observe(other, (0.5,))
-    questions = optimizer.ask(100)
-    assert questions[0].genome == other
-    optimizer.tell([Answer(q.id, (float(q.id == 0),)) for q in questions])
+    proposals = optimizer.ask(100)
+    assert proposals[0].genome == other
+    optimizer.tell([Result(q.id, (float(q.id == 0),)) for q in proposals])
     later = [q.genome for q in optimizer.ask(100)]
 
     def agreement(genomes: list[Genome]) -> float:
@@ -236,7 +236,7 @@ def test_an_observation_with_choices_comes_out_as_it_is(options: dict[str, Any])
             np.mean([[a == b for a, b in zip(g[:40], other[:40], strict=True)] for g in genomes])
         )
 
-    assert agreement(later) > agreement([q.genome for q in questions[1:]]) + 0.05
+    assert agreement(later) > agreement([q.genome for q in proposals[1:]]) + 0.05
 
 
 @pytest.mark.parametrize("options", MODES)
@@ -248,8 +248,8 @@ def test_what_recommends_itself_has_the_most_probable_choices(options: dict[str,
         return sum((value == "run") == (i % 2 == 1) for i, value in enumerate(genome[:16]))
 
     for _ in range(40):
-        questions = optimizer.ask(100)
-        optimizer.tell([Answer(q.id, (float(right(q.genome)),)) for q in questions])
+        proposals = optimizer.ask(100)
+        optimizer.tell([Result(q.id, (float(right(q.genome)),)) for q in proposals])
     centre = optimizer.recommend()
     assert centre is not None
     assert right(centre) >= 14
@@ -268,10 +268,10 @@ def scales_after(conditional: bool, seed: int) -> NDArray[np.float64]:
     problem = Problem(genes=path(10, on=0.9, off=0.001), seed=seed, active=active)
     optimizer = CmaEs(CmaEsConfig(discrete="margin", conditional=conditional), problem)
     for _ in range(60):
-        questions = optimizer.ask(100)
+        proposals = optimizer.ask(100)
         optimizer.tell(
             [
-                Answer(
+                Result(
                     q.id,
                     (
                         sum(
@@ -281,7 +281,7 @@ def scales_after(conditional: bool, seed: int) -> NDArray[np.float64]:
                         ),
                     ),
                 )
-                for q in questions
+                for q in proposals
             ]
         )
     centre = optimizer.recommend()

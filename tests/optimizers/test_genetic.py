@@ -8,7 +8,7 @@ import pytest
 
 from evomerge.conformance.optimizers import FLOATS
 from evomerge.errors import ConfigError
-from evomerge.optimizers.base import Answer, Question
+from evomerge.optimizers.base import Proposal, Result
 from evomerge.optimizers.genetic import Genetic, GeneticConfig
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
@@ -33,12 +33,12 @@ def genetic(genes: tuple[Gene, ...] = PATH, active: Any = None, **options: Any) 
 
 
 def search(
-    optimizer: Genetic, fitness: Callable[[Genome], float], questions: int
-) -> list[Question]:
-    asked: list[Question] = []
-    while len(asked) < questions:
+    optimizer: Genetic, fitness: Callable[[Genome], float], proposals: int
+) -> list[Proposal]:
+    asked: list[Proposal] = []
+    while len(asked) < proposals:
         batch = optimizer.ask(3)
-        optimizer.tell([Answer(q.id, (fitness(q.genome),)) for q in batch])
+        optimizer.tell([Result(q.id, (fitness(q.genome),)) for q in batch])
         asked += batch
     return asked
 
@@ -65,7 +65,7 @@ def test_a_child_differs_from_its_parents_in_a_few_genes() -> None:
     optimizer = genetic(crossover=0, population=4)
     optimizer.observe(("run",) * SLOTS, (1.0,))
     for q in optimizer.ask(3):
-        optimizer.tell([Answer(q.id, None)])
+        optimizer.tell([Result(q.id, None)])
     changes = [SLOTS - sum(used(q.genome)) for q in optimizer.ask(1000)]
     assert min(changes) == 1
     assert 0.5 < np.mean(np.array(changes) == 1) < 0.75, "by 1 / k^2"
@@ -89,7 +89,7 @@ def test_what_does_not_matter_does_not_mutate() -> None:
     optimizer = genetic(SCALED, active, crossover=0, population=2)
     parent = ("run",) * 10 + ("skip",) * 20 + (0.5,) * SLOTS
     optimizer.observe(parent, (1.0,))
-    optimizer.tell([Answer(q.id, None) for q in optimizer.ask(1)])
+    optimizer.tell([Result(q.id, None) for q in optimizer.ask(1)])
     scales = np.array([q.genome[SLOTS:] for q in optimizer.ask(500)], dtype=float)
     assert (scales[:, :10] != 0.5).any(0).all()
     assert (scales[:, 10:] == 0.5).all()
@@ -98,11 +98,11 @@ def test_what_does_not_matter_does_not_mutate() -> None:
 def test_the_best_are_the_parents_and_the_newer_of_equals() -> None:
     optimizer = genetic(crossover=0, population=2)
     fitness = {0: 0.0, 1: 1.0, 2: 1.0, 3: 0.5}
-    questions = optimizer.ask(4)
-    optimizer.tell([Answer(q.id, (fitness[q.id],)) for q in questions])
+    proposals = optimizer.ask(4)
+    optimizer.tell([Result(q.id, (fitness[q.id],)) for q in proposals])
     assert [member[2] for member in optimizer._members] == [
-        questions[2].genome,
-        questions[1].genome,
+        proposals[2].genome,
+        proposals[1].genome,
     ]
 
 
@@ -118,7 +118,7 @@ def test_of_more_choices_any_other_comes_next() -> None:
     genes = (ChoiceGene(name="method", choices=("linear", "ties", "slerp")),) * 2
     optimizer = genetic(genes, crossover=0, population=4)
     optimizer.observe(("ties", "ties"), (1.0,))
-    optimizer.tell([Answer(q.id, None) for q in optimizer.ask(3)])
+    optimizer.tell([Result(q.id, None) for q in optimizer.ask(3)])
     found = [q.genome for q in optimizer.ask(200)]
     assert {g[0] for g in found} == {"linear", "ties", "slerp"}
     assert ("ties", "ties") not in found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from evomerge.errors import ConfigError
-from evomerge.optimizers.base import Answer, Question
+from evomerge.optimizers.base import Proposal, Result
 from evomerge.optimizers.greedy_soup import GreedySoup, GreedySoupConfig
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
@@ -22,15 +22,15 @@ def members(genome: Genome) -> str:
     return "".join(name for name, weight in zip(NAMES, genome, strict=True) if weight == 1.0)
 
 
-def answer(optimizer: GreedySoup, questions: list[Question], **scores: float | None) -> None:
-    found = [(question.id, scores[members(question.genome)]) for question in questions]
-    optimizer.tell([Answer(id, None if one is None else (one,)) for id, one in found])
+def result(optimizer: GreedySoup, proposals: list[Proposal], **scores: float | None) -> None:
+    found = [(proposal.id, scores[members(proposal.genome)]) for proposal in proposals]
+    optimizer.tell([Result(id, None if one is None else (one,)) for id, one in found])
 
 
 def step(optimizer: GreedySoup, score: float | None) -> str:
-    (question,) = optimizer.ask(5)
-    answer(optimizer, [question], **{members(question.genome): score})
-    return members(question.genome)
+    (proposal,) = optimizer.ask(5)
+    result(optimizer, [proposal], **{members(proposal.genome): score})
+    return members(proposal.genome)
 
 
 def test_each_alone_then_best_first_and_what_helps_stays() -> None:
@@ -38,7 +38,7 @@ def test_each_alone_then_best_first_and_what_helps_stays() -> None:
     first = optimizer.ask(10)
     assert [members(one.genome) for one in first] == ["a", "b", "c", "d"]
     assert optimizer.ask(1) == []
-    answer(optimizer, first, a=0.1, b=0.4, c=0.3, d=0.2)
+    result(optimizer, first, a=0.1, b=0.4, c=0.3, d=0.2)
     assert step(optimizer, 0.5) == "bc"  # better: c stays
     assert step(optimizer, 0.5) == "bcd"  # no better: d goes
     assert step(optimizer, 0.6) == "abc"
@@ -48,13 +48,13 @@ def test_each_alone_then_best_first_and_what_helps_stays() -> None:
 
 def test_equal_scores_are_taken_in_order_and_failures_left_out() -> None:
     optimizer = soup()
-    answer(optimizer, optimizer.ask(4), a=None, b=0.2, c=0.2, d=0.1)
+    result(optimizer, optimizer.ask(4), a=None, b=0.2, c=0.2, d=0.1)
     assert [step(optimizer, 0.0) for _ in range(2)] == ["bc", "bd"]
 
 
 def test_if_all_fail_alone_it_goes_on() -> None:
     optimizer = soup()
-    answer(optimizer, optimizer.ask(4), a=None, b=None, c=None, d=None)
+    result(optimizer, optimizer.ask(4), a=None, b=None, c=None, d=None)
     assert len(step(optimizer, 0.5)) == 1
 
 
@@ -64,18 +64,18 @@ def test_what_is_known_is_not_asked() -> None:
         genome = tuple(float(i == j) for j in range(4))
         assert members(genome) == name
         optimizer.observe(genome, (0.1 * i,))
-    (question,) = optimizer.ask(10)
-    assert members(question.genome) == "d"
-    answer(optimizer, [question], d=0.15)
+    (proposal,) = optimizer.ask(10)
+    assert members(proposal.genome) == "d"
+    result(optimizer, [proposal], d=0.15)
     assert step(optimizer, 0.0) == "cd"
 
 
 def test_the_last_one_is_not_taken_out() -> None:
     optimizer = soup(FloatGene(name="x", low=0.0, high=1.0))
     for _ in range(5):
-        (question,) = optimizer.ask(2)
-        assert question.genome == (1.0,)
-        optimizer.tell([Answer(question.id, (0.5,))])
+        (proposal,) = optimizer.ask(2)
+        assert proposal.genome == (1.0,)
+        optimizer.tell([Result(proposal.id, (0.5,))])
 
 
 @pytest.mark.parametrize(

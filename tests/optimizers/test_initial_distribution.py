@@ -3,7 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evomerge.optimizers.initial_distribution import beginning, sampled, says_where
+from evomerge.optimizers.initial_distribution import (
+    initial_distribution,
+    sample_initial,
+    says_where,
+)
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene
 
 GENES: tuple[Gene, ...] = (
@@ -17,7 +21,7 @@ GENES: tuple[Gene, ...] = (
 
 
 def test_each_gene_begins_where_it_says() -> None:
-    mean = beginning(GENES, 0.4, 1 / 6)
+    mean = initial_distribution(GENES, 0.4, 1 / 6)
     assert mean[:4] == pytest.approx([0.4, 0.75, 0.5, 0.4])
     assert mean[5] == pytest.approx((0.1 + 3 * 0.1 + 5 * 0.8) / 6)
     assert list(says_where(GENES)) == [False, True, True, False, True, True]
@@ -26,14 +30,14 @@ def test_each_gene_begins_where_it_says() -> None:
 @pytest.mark.parametrize("sigma", [1 / 6, 1 / 3])
 def test_two_choices_have_their_odds(sigma: float) -> None:
     """Whatever the width."""
-    mean = beginning(GENES, 0.5, sigma)[4]
+    mean = initial_distribution(GENES, 0.5, sigma)[4]
     samples = np.random.default_rng(0).normal(mean, sigma, 100_000)
     assert np.mean(samples > 0.5) == pytest.approx(0.977, abs=0.002)
 
 
 def test_samples_follow_odds_and_starts() -> None:
     rng = np.random.default_rng(0)
-    genomes = [sampled(GENES, 0.1, rng) for _ in range(4000)]
+    genomes = [sample_initial(GENES, 0.1, rng) for _ in range(4000)]
     columns = list(zip(*genomes, strict=True))
     assert np.mean(columns[0]) == pytest.approx(0.5, abs=0.02)
     assert np.std(columns[0]) == pytest.approx(12**-0.5, abs=0.01)

@@ -10,7 +10,7 @@ import pytest
 
 from evomerge.conformance.optimizers import FLOATS, fitness_of
 from evomerge.errors import ConfigError
-from evomerge.optimizers.base import Answer
+from evomerge.optimizers.base import Result
 from evomerge.optimizers.nevergrad import Nevergrad, NevergradConfig
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import FloatGene
@@ -26,9 +26,9 @@ def nevergrad(name: str, **changes: Any) -> Nevergrad:
 def rounds(optimizer: Nevergrad, n: int) -> list[Any]:
     asked = []
     for _ in range(n):
-        questions = optimizer.ask(100)
-        asked += [q.genome for q in questions]
-        optimizer.tell([Answer(q.id, fitness_of(q.genome)) for q in questions])
+        proposals = optimizer.ask(100)
+        asked += [q.genome for q in proposals]
+        optimizer.tell([Result(q.id, fitness_of(q.genome)) for q in proposals])
     return asked
 
 
@@ -48,7 +48,7 @@ def test_one_that_works_in_sequence_has_one_open() -> None:
     optimizer = nevergrad("SQP")
     assert len(optimizer.ask(5)) == 1
     assert optimizer.ask(5) == []
-    optimizer.tell([Answer(0, (0.0,))])
+    optimizer.tell([Result(0, (0.0,))])
     assert [q.id for q in optimizer.ask(5)] == [1]
 
 
@@ -56,10 +56,10 @@ def test_a_failure_is_never_the_best() -> None:
     """Not before any success either, when no scale is known: fitness is negative here."""
     optimizer = nevergrad("OnePlusOne", workers=1)
     for i in range(40):
-        (question,) = optimizer.ask(1)
+        (proposal,) = optimizer.ask(1)
         failed = i < 3 or i % 3 == 0
-        worth = fitness_of(question.genome)[0] - 50
-        optimizer.tell([Answer(i, None if failed else (worth,))])
+        worth = fitness_of(proposal.genome)[0] - 50
+        optimizer.tell([Result(i, None if failed else (worth,))])
         if i < 3:
             assert optimizer.recommend() is None
     best = optimizer._optimizer.current_bests["minimum"]
@@ -99,8 +99,8 @@ def test_three_hundred_genes_are_one_array() -> None:
 
 def test_begins_at_starts() -> None:
     genes = (FloatGene(name="scale", low=0.5, high=1.5, start=0.75), FLOATS[0])
-    (question,) = nevergrad("OnePlusOne", genes=genes).ask(1)
-    assert question.genome == (0.25, 0.5)
+    (proposal,) = nevergrad("OnePlusOne", genes=genes).ask(1)
+    assert proposal.genome == (0.25, 0.5)
 
 
 def test_the_first_samples_fill_the_box() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from evomerge.conformance.optimizers import FLOATS, LAWS, MIXED, Subject, fitness_of
 from evomerge.errors import ConfigError
-from evomerge.optimizers.base import Answer, Fitness, Optimizer
+from evomerge.optimizers.base import Fitness, Optimizer, Result
 from evomerge.optimizers.optuna import Optuna, OptunaConfig
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.registry import configure, make
@@ -44,7 +44,7 @@ def test_options_reach_the_sampler() -> None:
         optimizer = sampler("TPESampler", {"n_startup_trials": 2}, genes=FLOATS)
         for _ in range(2):
             (q,) = optimizer.ask(1)
-            optimizer.tell([Answer(q.id, (sign * fitness_of(q.genome)[0],))])
+            optimizer.tell([Result(q.id, (sign * fitness_of(q.genome)[0],))])
         return optimizer.ask(1)
 
     assert third(1) != third(-1)
@@ -56,16 +56,16 @@ def test_more_is_better() -> None:
     for _ in range(80):
         (q,) = optimizer.ask(1)
         losses.append(-fitness_of(q.genome)[0])
-        optimizer.tell([Answer(q.id, (-losses[-1],))])
+        optimizer.tell([Result(q.id, (-losses[-1],))])
     assert np.mean(losses[60:]) < np.mean(losses[:10]) / 3
 
 
 def test_observations_and_failures_are_trials_of_its_study() -> None:
     optimizer = sampler("TPESampler")
     optimizer.observe(("ties", 0.1, 0.2, 0.3, "sum"), (0.5,))
-    questions = optimizer.ask(2)
-    assert [q.id for q in questions] == [0, 1]
-    optimizer.tell([Answer(1, None), Answer(0, (0.25,))])
+    proposals = optimizer.ask(2)
+    assert [q.id for q in proposals] == [0, 1]
+    optimizer.tell([Result(1, None), Result(0, (0.25,))])
     states = [trial.state.name for trial in optimizer._search.trials]
     assert states == ["COMPLETE", "COMPLETE", "FAIL"]
     assert optimizer._search.best_trial.params["x1"] == 0.2
@@ -81,14 +81,14 @@ def accuracy_and_shortness(genome: Genome) -> Fitness:
     return worth, -float(sum(runs))
 
 
-def front(optimizer: Optimizer, questions: int) -> list[Fitness]:
+def front(optimizer: Optimizer, proposals: int) -> list[Fitness]:
     """Fitnesses of which no other is better in both."""
     found: list[Fitness] = []
-    while len(found) < questions:
+    while len(found) < proposals:
         batch = optimizer.ask(8)
-        answers = [Answer(q.id, accuracy_and_shortness(q.genome)) for q in batch]
-        optimizer.tell(answers)
-        found += [answer.fitness for answer in answers if answer.fitness]
+        results = [Result(q.id, accuracy_and_shortness(q.genome)) for q in batch]
+        optimizer.tell(results)
+        found += [result.fitness for result in results if result.fitness]
     return [a for a in found if not any(b[0] >= a[0] and b[1] >= a[1] and b != a for b in found)]
 
 
@@ -154,7 +154,7 @@ def test_optunas_own_cma_es() -> None:
     for _ in range(120):
         (q,) = optimizer.ask(1)
         losses.append(-fitness_of(q.genome)[0])
-        optimizer.tell([Answer(q.id, (-losses[-1],))])
+        optimizer.tell([Result(q.id, (-losses[-1],))])
     assert np.mean(losses[100:]) < np.mean(losses[:10]) / 3
 
 

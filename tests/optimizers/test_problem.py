@@ -8,9 +8,9 @@ from evomerge.conformance.optimizers import FLOATS, MIXED
 from evomerge.errors import ConfigError
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.registry import configure, make
-from evomerge.recipe.genome import TableGene
+from evomerge.recipe.genome import CoefficientsGene
 
-TABLE = TableGene(name="table", seeds=("a", "b"))
+TABLE = CoefficientsGene(name="table", seeds=("a", "b"))
 
 
 def test_numbers_and_choices_are_scalars() -> None:

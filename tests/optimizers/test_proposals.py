@@ -6,46 +6,46 @@ import pytest
 
 from evomerge.conformance.optimizers import MIXED
 from evomerge.errors import ConfigError
-from evomerge.optimizers.base import Answer
+from evomerge.optimizers.base import Result
 from evomerge.optimizers.problem import Problem
-from evomerge.optimizers.proposals import Questions
-from evomerge.recipe.genome import TableGene
+from evomerge.optimizers.proposals import Proposals
+from evomerge.recipe.genome import CoefficientsGene
 
 GENOME = ("ties", 0.1, 0.2, 0.3, "sum")
 
 
-def questions(objectives: int = 1) -> Questions:
-    return Questions(Problem(genes=MIXED, seed=0, objectives=objectives))
+def proposals(objectives: int = 1) -> Proposals:
+    return Proposals(Problem(genes=MIXED, seed=0, objectives=objectives))
 
 
 def test_ids_count_up_and_close_once() -> None:
-    ledger = questions()
+    ledger = proposals()
     assert [q.id for q in ledger.ask([GENOME] * 2) + ledger.ask([GENOME])] == [0, 1, 2]
-    ledger.close([Answer(2, (1.0,)), Answer(0, None)])
+    ledger.close([Result(2, (1.0,)), Result(0, None)])
     assert ledger.open == 1
     with pytest.raises(ValueError, match="question 2 was told already"):
-        ledger.close([Answer(1, (1.0,)), Answer(2, (1.0,))])
+        ledger.close([Result(1, (1.0,)), Result(2, (1.0,))])
     assert ledger.open == 1
-    ledger.close([Answer(1, (1.0,))])
+    ledger.close([Result(1, (1.0,))])
 
 
 @pytest.mark.parametrize(
-    ("answers", "law"),
+    ("results", "law"),
     [
-        ([Answer(0, (1.0,)), Answer(0, (1.0,))], "question 0 is answered twice"),
-        ([Answer(5, (1.0,))], r"question 5 was never asked \(1 were\)"),
-        ([Answer(-1, None)], "question -1 was never asked"),
-        ([Answer(0, (1.0, 2.0))], "has 2 numbers, 1 expected"),
-        ([Answer(0, ())], "has 0 numbers, 1 expected"),
-        ([Answer(0, (math.inf,))], "question 0 is not finite"),
-        ([Answer(0, (math.nan,))], "question 0 is not finite"),
+        ([Result(0, (1.0,)), Result(0, (1.0,))], "question 0 is answered twice"),
+        ([Result(5, (1.0,))], r"question 5 was never asked \(1 were\)"),
+        ([Result(-1, None)], "question -1 was never asked"),
+        ([Result(0, (1.0, 2.0))], "has 2 numbers, 1 expected"),
+        ([Result(0, ())], "has 0 numbers, 1 expected"),
+        ([Result(0, (math.inf,))], "question 0 is not finite"),
+        ([Result(0, (math.nan,))], "question 0 is not finite"),
     ],
 )
-def test_refused_answers(answers: list[Answer], law: str) -> None:
-    ledger = questions()
+def test_refused_answers(results: list[Result], law: str) -> None:
+    ledger = proposals()
     ledger.ask([GENOME])
     with pytest.raises(ValueError, match=law):
-        ledger.close(answers)
+        ledger.close(results)
     assert ledger.open == 1
 
 
@@ -61,18 +61,18 @@ def test_refused_answers(answers: list[Answer], law: str) -> None:
 )
 def test_refused_observations(genome: tuple[float | str, ...], law: str) -> None:
     with pytest.raises(ValueError, match=law):
-        questions().check_observed(genome, (1.0,))
+        proposals().check_observed(genome, (1.0,))
 
 
 def test_a_table_is_observed_as_text() -> None:
-    ledger = Questions(Problem(genes=(TableGene(name="t", seeds=("a", "b")),), seed=0))
+    ledger = Proposals(Problem(genes=(CoefficientsGene(name="t", seeds=("a", "b")),), seed=0))
     ledger.check_observed(("{}",), (1.0,))
     with pytest.raises(ValueError, match=r"gene 't' is the text of a table, got 0.5"):
         ledger.check_observed((0.5,), (1.0,))
 
 
 def test_observations_come_first() -> None:
-    ledger = questions()
+    ledger = proposals()
     ledger.check_observed(GENOME, (1.0,))
     ledger.ask([GENOME])
     with pytest.raises(ValueError, match="observe before the first ask; 1 questions were asked"):

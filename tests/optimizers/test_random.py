@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from evomerge.conformance.optimizers import MIXED
-from evomerge.optimizers.base import Answer
+from evomerge.optimizers.base import Result
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.random import RandomConfig, RandomSearch
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene
@@ -12,9 +12,9 @@ PROBLEM = Problem(genes=MIXED, seed=11)
 def test_answers_do_not_matter() -> None:
     told, silent = RandomSearch(RandomConfig(), PROBLEM), RandomSearch(RandomConfig(), PROBLEM)
     for _ in range(5):
-        questions = told.ask(3)
-        told.tell([Answer(q.id, (float(q.id),)) for q in questions])
-        assert silent.ask(3) == questions
+        proposals = told.ask(3)
+        told.tell([Result(q.id, (float(q.id),)) for q in proposals])
+        assert silent.ask(3) == proposals
 
 
 def test_uniform() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evomerge.recipe.genome import ChoiceGene, FloatGene, TableGene
+from evomerge.recipe.genome import ChoiceGene, CoefficientsGene, FloatGene
 
 
 @given(st.floats(0, 1), st.booleans())
@@ -40,4 +40,4 @@ def test_other_laws() -> None:
 
 def test_a_table_needs_seeds_to_cross() -> None:
     with pytest.raises(ValueError, match="at least two seeds"):
-        TableGene(name="t", seeds=("a",))
+        CoefficientsGene(name="t", seeds=("a",))

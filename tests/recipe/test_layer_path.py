@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evomerge.recipe.layer_path import Route, in_use, pooled
+from evomerge.recipe.layer_path import LayerPath, in_use, pooled
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Stack
 
@@ -25,11 +25,11 @@ def places(pool: Stack) -> list[tuple[str, int]]:
 
 
 def test_a_pool_holds_all_layers_and_says_nothing_of_the_path() -> None:
-    pool, route = pooled(STACK, {"a": 2, "b": 3})
+    pool, layer_path = pooled(STACK, {"a": 2, "b": 3})
     assert places(pool) == [("a", 0), ("a", 1), ("b", 0), ("b", 1), ("b", 2)]
     assert (pool.embedding, pool.head, pool.scaling) == ("b", "a", "stream")
     assert all(hop.scale == 1 for hop in pool.hops)
-    assert route == Route(layers=(3, 0, 3), scales=(1.0, 0.5, 2.0), scaling="mlp_output")
+    assert layer_path == LayerPath(layers=(3, 0, 3), scales=(1.0, 0.5, 2.0), scaling="mlp_output")
 
 
 def test_stacks_that_differ_in_their_paths_share_a_pool() -> None:
@@ -39,6 +39,6 @@ def test_stacks_that_differ_in_their_paths_share_a_pool() -> None:
 
 
 def test_layers_in_use_stand_once_as_they_come_first() -> None:
-    pool, route = in_use(STACK)
+    pool, layer_path = in_use(STACK)
     assert places(pool) == [("b", 1), ("a", 0)]
-    assert route == Route(layers=(0, 1, 0), scales=(1.0, 0.5, 2.0), scaling="mlp_output")
+    assert layer_path == LayerPath(layers=(0, 1, 0), scales=(1.0, 0.5, 2.0), scaling="mlp_output")

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from evomerge.recipe.grid import Grams, Grid
-from evomerge.recipe.segments import Angle, Strand, Table, blend, cross
+from evomerge.recipe.segments import Angle, ChromosomeSegments, PiecewiseCoefficients, blend, cross
 
 Vector = NDArray[np.float64]
 SEEDS = ("a", "b", "c", "d")
 
 
-def weights(strand: Strand, seeds: Vector) -> Vector:
+def weights(strand: ChromosomeSegments, seeds: Vector) -> Vector:
     """The vector that a strand stands for; `seeds`: (seeds, size)."""
     parts, start = [], 0
     for end, row in zip(strand.ends, strand.coefficients, strict=True):
@@ -66,7 +66,7 @@ def test_a_lineage_of_any_depth_has_the_weights_of_merging_step_by_step(
     seeds, grid, rng = world
     names = SEEDS[: len(seeds)]
     grams = [Grams.of(seeds, grid)] if angle else None
-    tables = [Table.seed(names, [grid.size], name) for name in names]
+    tables = [PiecewiseCoefficients.seed(names, [grid.size], name) for name in names]
     vectors = list(seeds)
     for _ in range(depth):
         # The youngest is always a parent: the lineage is as deep as it is long.
@@ -88,27 +88,27 @@ def test_a_lineage_of_any_depth_has_the_weights_of_merging_step_by_step(
         found = weights(table.chromosomes[0], seeds)
         assert np.linalg.norm(found - vector) <= 1e-6 * np.linalg.norm(vector)
         assert len(table.chromosomes[0].ends) <= len(grid.edges) - 1
-        assert Table.from_text(table.to_text()) == table
+        assert PiecewiseCoefficients.from_text(table.to_text()) == table
 
 
 def test_the_ends_of_interpolation_are_the_parents() -> None:
     seeds = np.random.default_rng(3).normal(size=(2, 12))
     grams = [Grams.of(seeds, Grid.regular(12))]
-    a, b = (Table.seed(("a", "b"), [12], name) for name in ("a", "b"))
+    a, b = (PiecewiseCoefficients.seed(("a", "b"), [12], name) for name in ("a", "b"))
 
-    def child(split: int, ratio: float) -> Table:
+    def child(split: int, ratio: float) -> PiecewiseCoefficients:
         return cross(a, b, splits=[split], ratios=[ratio], grams=grams)
 
     assert child(12, 0.0) == child(0, 1.0) == a
     assert child(12, 1.0) == child(0, 0.0) == b
-    assert child(5, 0.0).chromosomes == (Strand.of([5, 12], [[1, 0], [0, 1]]),)
-    assert child(5, 1.0).chromosomes == (Strand.of([5, 12], [[0, 1], [1, 0]]),)
+    assert child(5, 0.0).chromosomes == (ChromosomeSegments.of([5, 12], [[1, 0], [0, 1]]),)
+    assert child(5, 1.0).chromosomes == (ChromosomeSegments.of([5, 12], [[0, 1], [1, 0]]),)
     assert cross(a, a, splits=[5], ratios=[0.3], grams=grams) == a
 
 
 def test_spherical_interpolation_of_orthogonal_seeds_by_hand() -> None:
     seeds = np.array([[1.0, 0.0, 2.0, 0.0], [0.0, 1.0, 0.0, 2.0]])
-    a, b = (Table.seed(("a", "b"), [4], name) for name in ("a", "b"))
+    a, b = (PiecewiseCoefficients.seed(("a", "b"), [4], name) for name in ("a", "b"))
     found = cross(a, b, splits=[2], ratios=[1 / 3], grams=[Grams.of(seeds, Grid.regular(4))])
     half, more = math.sin(math.pi / 6), math.sin(math.pi / 3)
     np.testing.assert_allclose(found.chromosomes[0].coefficients, [[more, half], [half, more]])
@@ -116,7 +116,7 @@ def test_spherical_interpolation_of_orthogonal_seeds_by_hand() -> None:
 
 def test_each_part_may_have_an_angle_of_its_own() -> None:
     seeds = np.array([[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 1.0, 0.0]])  # orthogonal, then the same
-    a, b = (Table.seed(("a", "b"), [4], name) for name in ("a", "b"))
+    a, b = (PiecewiseCoefficients.seed(("a", "b"), [4], name) for name in ("a", "b"))
     grams = [Grams.of(seeds, Grid.regular(4))]
     own = cross(a, b, splits=[2], ratios=[0.25], grams=grams, angle="segment").chromosomes[0]
     one = cross(a, b, splits=[2], ratios=[0.25], grams=grams, angle="whole").chromosomes[0]
@@ -132,29 +132,31 @@ def test_each_part_may_have_an_angle_of_its_own() -> None:
 
 
 def test_vectors_of_nothing_are_interpolated_linearly() -> None:
-    a, b = (Table.seed(("a", "b"), [2], name) for name in ("a", "b"))
+    a, b = (PiecewiseCoefficients.seed(("a", "b"), [2], name) for name in ("a", "b"))
     grams = [Grams.of(np.zeros((2, 2)), Grid.regular(2))]
     found = cross(a, b, splits=[2], ratios=[0.25], grams=grams)
-    assert found.chromosomes == (Strand.of([2], [[0.75, 0.25]]),)
+    assert found.chromosomes == (ChromosomeSegments.of([2], [[0.75, 0.25]]),)
 
 
 def test_chromosomes_are_crossed_each_by_itself() -> None:
-    a, b = (Table.seed(("a", "b"), [4, 6], name) for name in ("a", "b"))
+    a, b = (PiecewiseCoefficients.seed(("a", "b"), [4, 6], name) for name in ("a", "b"))
     found = cross(a, b, splits=[2, 6], ratios=[0.0, 0.5], grams=None)
     assert found.chromosomes == (
-        Strand.of([2, 4], [[1, 0], [0, 1]]),
-        Strand.of([6], [[0.5, 0.5]]),
+        ChromosomeSegments.of([2, 4], [[1, 0], [0, 1]]),
+        ChromosomeSegments.of([6], [[0.5, 0.5]]),
     )
 
 
 def test_neighbours_that_coincide_are_joined() -> None:
-    rows = Strand.of([1, 2, 3, 4], [[1, 0], [1, 0], [0.9, 0.1], [1, 0]])
-    assert rows.joined() == Strand.of([2, 3, 4], [[1, 0], [0.9, 0.1], [1, 0]])
+    rows = ChromosomeSegments.of([1, 2, 3, 4], [[1, 0], [1, 0], [0.9, 0.1], [1, 0]])
+    assert rows.joined() == ChromosomeSegments.of([2, 3, 4], [[1, 0], [0.9, 0.1], [1, 0]])
 
 
 def test_a_child_whose_sides_came_to_be_the_same_has_one_row() -> None:
-    a = Table(("a", "b"), (Strand.of([2, 4], [[0.5, 0.5 + 1e-8], [0.5, 0.5]]),))
-    b = Table.constant(("a", "b"), [4], {"a": 0.5, "b": 0.5})
+    a = PiecewiseCoefficients(
+        ("a", "b"), (ChromosomeSegments.of([2, 4], [[0.5, 0.5 + 1e-8], [0.5, 0.5]]),)
+    )
+    b = PiecewiseCoefficients.constant(("a", "b"), [4], {"a": 0.5, "b": 0.5})
     apart = cross(a, b, splits=[4], ratios=[0.5], grams=None)
     same = cross(a, b, splits=[4], ratios=[0.99], grams=None)
     assert [len(one.chromosomes[0].ends) for one in (apart, same)] == [2, 1]
@@ -166,7 +168,7 @@ def test_the_table_of_a_long_search_stays_small() -> None:
     seeds = rng.normal(size=1 << 12) + 0.3 * rng.normal(size=(2, 1 << 12))
     grid = Grid.regular(1 << 12)
     grams = [Grams.of(seeds, grid)]
-    archive = [Table.seed(("a", "b"), [grid.size], name) for name in ("a", "b")]
+    archive = [PiecewiseCoefficients.seed(("a", "b"), [grid.size], name) for name in ("a", "b")]
     for _ in range(1000):
         one, two = rng.integers(len(archive), size=2)
         split, ratio = grid.below(int(rng.integers(grid.size))), float(rng.random())
@@ -194,22 +196,28 @@ def test_the_table_of_a_long_search_stays_small() -> None:
 )
 def test_laws_of_a_table(seeds: Any, ends: Any, coefficients: Any, law: str) -> None:
     with pytest.raises(ValueError, match=law):
-        Table(seeds, (Strand.of(ends, coefficients),))
+        PiecewiseCoefficients(seeds, (ChromosomeSegments.of(ends, coefficients),))
 
 
 def test_a_table_has_a_chromosome() -> None:
     with pytest.raises(ValueError, match="needs a chromosome"):
-        Table(("a",), ())
+        PiecewiseCoefficients(("a",), ())
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"chromosomes":[1],"seeds":["a"]}', "null"])
 def test_other_text_is_no_table(text: str) -> None:
     with pytest.raises(ValueError, match="not a table"):
-        Table.from_text(text)
+        PiecewiseCoefficients.from_text(text)
 
 
 def test_text_is_canonical() -> None:
-    table = Table(("b", "a"), (Strand.of([3, 5], [[1, 0.1], [0, 1]]), Strand.of([2], [[0.5, 0.5]])))
+    table = PiecewiseCoefficients(
+        ("b", "a"),
+        (
+            ChromosomeSegments.of([3, 5], [[1, 0.1], [0, 1]]),
+            ChromosomeSegments.of([2], [[0.5, 0.5]]),
+        ),
+    )
     assert table.to_text() == (
         '{"chromosomes":[{"coefficients":[[1.0,0.0],[0.1,1.0]],"ends":[3,5]},'
         '{"coefficients":[[0.5],[0.5]],"ends":[2]}],"seeds":["b","a"]}'
@@ -217,26 +225,35 @@ def test_text_is_canonical() -> None:
 
 
 def test_only_tables_of_the_same_seeds_and_sizes_are_crossed() -> None:
-    a = Table.seed(("a", "b"), [4], "a")
-    for other in (Table.seed(("a", "c"), [4], "a"), Table.seed(("a", "b"), [5], "a")):
+    a = PiecewiseCoefficients.seed(("a", "b"), [4], "a")
+    for other in (
+        PiecewiseCoefficients.seed(("a", "c"), [4], "a"),
+        PiecewiseCoefficients.seed(("a", "b"), [5], "a"),
+    ):
         with pytest.raises(ValueError, match="same seeds and sizes"):
             cross(a, other, splits=[2], ratios=[0.5], grams=None)
 
 
 def test_blending_is_linear_in_everything() -> None:
-    a = Table(("x", "y"), (Strand.of([4, 9], [[1, 0], [0.5, 0.5]]),)).stepped(3, {"x": 0.1, "y": 0})
-    b = Table.constant(("x", "y"), [9], {"y": 1.0}).stepped(3, {"x": 0.3}).stepped(12, {"y": 0.2})
+    a = PiecewiseCoefficients(
+        ("x", "y"), (ChromosomeSegments.of([4, 9], [[1, 0], [0.5, 0.5]]),)
+    ).stepped(3, {"x": 0.1, "y": 0})
+    b = (
+        PiecewiseCoefficients.constant(("x", "y"), [9], {"y": 1.0})
+        .stepped(3, {"x": 0.3})
+        .stepped(12, {"y": 0.2})
+    )
     child = blend(a, b, 0.25)
-    assert child.chromosomes == (Strand.of([4, 9], [[0.75, 0.25], [0.375, 0.625]]),)
+    assert child.chromosomes == (ChromosomeSegments.of([4, 9], [[0.75, 0.25], [0.375, 0.625]]),)
     assert dict(child.noise) == pytest.approx({"x~3": 0.15, "y~12": 0.05})
-    assert Table.from_text(child.to_text()) == child
+    assert PiecewiseCoefficients.from_text(child.to_text()) == child
     assert blend(a, a, 7.0) == a, "t may lie outside"
     with pytest.raises(ValueError, match="no ranges"):
         cross(a, b, splits=[4], ratios=[0.5], grams=None)
 
 
 def test_steps_too_small_to_tell_are_left_out() -> None:
-    plain = Table.constant(("x", "y"), [9], {"x": 1.0})
+    plain = PiecewiseCoefficients.constant(("x", "y"), [9], {"x": 1.0})
     member = plain.stepped(0, {"x": 0.1})
     for _ in range(16):
         member = blend(member, plain, 0.5)
@@ -245,21 +262,26 @@ def test_steps_too_small_to_tell_are_left_out() -> None:
 
 
 def test_shares_are_means_over_elements() -> None:
-    strands = Strand.of([3, 10], [[1, 0], [0.2, 0.8]]), Strand.of([10], [[0, 1]])
-    assert Table(("x", "y"), strands).shares() == pytest.approx({"x": 0.22, "y": 0.78})
+    strands = (
+        ChromosomeSegments.of([3, 10], [[1, 0], [0.2, 0.8]]),
+        ChromosomeSegments.of([10], [[0, 1]]),
+    )
+    assert PiecewiseCoefficients(("x", "y"), strands).shares() == pytest.approx(
+        {"x": 0.22, "y": 0.78}
+    )
 
 
 @pytest.mark.parametrize("name", ["z~1", "x", "x~", "x~-1", "x~a"])
 def test_noise_is_of_a_seed_under_a_number(name: str) -> None:
-    strand = (Strand.of([2], [[1.0]]),)
+    strand = (ChromosomeSegments.of([2], [[1.0]]),)
     with pytest.raises(ValueError, match="seed~number"):
-        Table(("x",), strand, ((name, 0.1),))
+        PiecewiseCoefficients(("x",), strand, ((name, 0.1),))
     with pytest.raises(ValueError, match="by name"):
-        Table(("x",), strand, (("x~2", 0.1), ("x~1", 0.1)))
+        PiecewiseCoefficients(("x",), strand, (("x~2", 0.1), ("x~1", 0.1)))
 
 
 @pytest.mark.parametrize("split", [-1, 5])
 def test_a_split_lies_in_the_chromosome(split: int) -> None:
-    a = Table.seed(("a", "b"), [4], "a")
+    a = PiecewiseCoefficients.seed(("a", "b"), [4], "a")
     with pytest.raises(ValueError, match="between 0 and the size 4"):
         cross(a, a, splits=[split], ratios=[0.5], grams=None)

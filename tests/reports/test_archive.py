@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evomerge.conformance.optimizers import FLOATS, fitness_of, scores_of
-from evomerge.optimizers.base import Answer, Fitness, Question
+from evomerge.optimizers.base import Fitness, Proposal, Result
 from evomerge.optimizers.registry import configure, make
 from evomerge.recipe.genome import Genome
 from evomerge.reports.archive import archive
@@ -39,30 +39,30 @@ class Search:
             genome, fitness = self.candidates[one].genome, self.candidates[one].fitness
             if fitness is not None:
                 self.optimizer.observe(genome, fitness, *scores_of(genome))
-        under_way: dict[int, Question] = {}
+        under_way: dict[int, Proposal] = {}
         while len(self.candidates) < 70:
             while len(under_way) < 4 and (batch := self.optimizer.ask(1)):
                 under_way[self.ask("optimizer", batch[0].genome, batch[0])] = batch[0]
             number = self._rng.choice(sorted(under_way))
-            question = under_way.pop(number)
-            fitness = None if question.id % 9 == 8 else fitness_of(question.genome)
+            proposal = under_way.pop(number)
+            fitness = None if proposal.id % 9 == 8 else fitness_of(proposal.genome)
             self.tell(number, fitness)
-            self.optimizer.tell([Answer(question.id, fitness, *scores_of(question.genome))])
+            self.optimizer.tell([Result(proposal.id, fitness, *scores_of(proposal.genome))])
 
-    def ask(self, origin: Origin, genome: Genome, question: Question | None = None) -> int:
+    def ask(self, origin: Origin, genome: Genome, proposal: Proposal | None = None) -> int:
         number = len(self.candidates)
         one = Candidate(
             number=number,
             origin=origin,
             label=None,
-            question=None if question is None else question.id,
+            proposal=None if proposal is None else proposal.id,
             genome=genome,
             values={gene.name: value for gene, value in zip(FLOATS, genome, strict=True)},
             recipe={},
             digest=f"{number}",
             asked=self._next,
             asked_s=0.0,
-            descent=None if question is None else question.descent,
+            parentage=None if proposal is None else proposal.parentage,
         )
         self.candidates.append(one)
         self._next += 1
@@ -83,7 +83,7 @@ def test_it_is_the_optimizers_own(config: dict[str, Any], landmarks: int) -> Non
         members = archive(search.candidates, made, lambda one: scores_of(one.genome))
         kept = getattr(search.optimizer, "archive", None) or search.optimizer.elites
         ids = {-1 - k: (0, 2)[k] for k in range(2)} if landmarks else {}
-        ids |= {one.question: one.number for one in search.candidates if one.question is not None}
+        ids |= {one.proposal: one.number for one in search.candidates if one.proposal is not None}
         expected = {ids[member.id] for member in kept.members}
         assert {one.candidate.number for one in members} == expected
         assert len(members) == len(kept.members)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from evomerge.evaluators.base import Failure
-from evomerge.optimizers.base import Descent
+from evomerge.optimizers.base import Parentage
 from evomerge.reports.lineage import by_id, lineage
 from evomerge.study.candidate import Candidate
 
@@ -17,14 +17,14 @@ def candidate(number: int, *parents: int, **facts: Any) -> Candidate:
             "number": number,
             "origin": "optimizer",
             "label": None,
-            "question": number - 3,
+            "proposal": number - 3,
             "genome": (0.5,),
             "values": {"g": 0.5},
             "recipe": {},
             "digest": f"{number}",
             "asked": number,
             "asked_s": 0.0,
-            "descent": Descent(0, parents),
+            "parentage": Parentage(0, parents),
             "fitness": (0.5,),
             "state": "done",
             **facts,
@@ -33,7 +33,7 @@ def candidate(number: int, *parents: int, **facts: Any) -> Candidate:
 
 
 def landmark(number: int, **facts: Any) -> Candidate:
-    own = {"origin": "landmark", "label": f"seed:{number}", "question": None, "descent": None}
+    own = {"origin": "landmark", "label": f"seed:{number}", "proposal": None, "parentage": None}
     return candidate(number, **{**own, **facts})
 
 
@@ -54,7 +54,7 @@ CANDIDATES = [
 
 def test_optimizers_count_landmarks_that_were_scored_and_others_by_question() -> None:
     known = {id: one.number for id, one in by_id(CANDIDATES).items()}
-    assert known == {-1: 0, -2: 2, **{question: question + 3 for question in range(6)}}
+    assert known == {-1: 0, -2: 2, **{proposal: proposal + 3 for proposal in range(6)}}
 
 
 def test_a_family_goes_back_to_the_seeds_in_the_order_of_asking() -> None:

@@ -35,7 +35,7 @@ def test_the_archive_is_what_a_replayed_optimizer_holds(tmp_path: Path, kind: st
     with study(tmp_path / "s", kind, **options) as made:
         label, shown = archive_view(made)
         config, over = configure(made.job["optimizer"], origin="t"), space()
-        optimizer: Any = make(config, over.genes, seed=2, stock=over.stock)
+        optimizer: Any = make(config, over.genes, seed=2, seed_pool=over.seed_pool)
         objective = Objective({"one": 1.0, "two": 1.0})
 
         def scores(one: Any) -> Any:

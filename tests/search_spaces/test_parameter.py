@@ -287,12 +287,14 @@ def test_a_gene_for_which_nothing_is_recommended_needs_a_range() -> None:
         space(genes=["weigth"])
 
 
-@pytest.mark.parametrize("method", [name for name, one in signatures().items() if one.evolve])
+@pytest.mark.parametrize(
+    "method", [name for name, one in signatures().items() if one.search_ranges]
+)
 def test_every_recommended_range_is_one_that_the_method_takes(method: str) -> None:
     if "mwa" in method:  # whose metrics are measured, and have to be in the recipe
         return
     signature = signatures()[method]
     parents = ["json", "math"][: signature.most or 2]
-    over = space(method=method, parents=parents, genes=list(signature.evolve))
+    over = space(method=method, parents=parents, genes=list(signature.search_ranges))
     for unit in (0.0, 0.5, 1.0):
         check_methods(over.recipe(genome(over, unit)), signatures(), origin="r")

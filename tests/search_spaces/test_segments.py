@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from evomerge.errors import ConfigError, RecipeError
-from evomerge.recipe.genome import TableGene
+from evomerge.recipe.genome import CoefficientsGene
 from evomerge.recipe.grid import Grams, Grid
-from evomerge.recipe.segments import Strand, Table, cross
+from evomerge.recipe.segments import ChromosomeSegments, PiecewiseCoefficients, cross
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Chromosome, Merge, Rule, Segments
 from evomerge.recipe.value import parse
@@ -48,23 +48,29 @@ def test_the_catalog_s_spaces(entry: str, count: int) -> None:
     assert list(found.chosen(SOURCES, entry)) == list(SOURCES)
 
 
-def member() -> Table:
+def member() -> PiecewiseCoefficients:
     """A descendant of all three seeds."""
     over = space()
-    a, b, c = (Table.from_text(str(over.landmarks()[f"seed:{n}"][0])) for n in over.stock.seeds)
-    child = cross(a, b, splits=[4, 6], ratios=[0.2, 0.9], grams=over.stock.grams)
-    return cross(child, c, splits=[0, 3], ratios=[0.4, 0.5], grams=over.stock.grams)
+    a, b, c = (
+        PiecewiseCoefficients.from_text(str(over.landmarks()[f"seed:{n}"][0]))
+        for n in over.seed_pool.seeds
+    )
+    child = cross(a, b, splits=[4, 6], ratios=[0.2, 0.9], grams=over.seed_pool.grams)
+    return cross(child, c, splits=[0, 3], ratios=[0.4, 0.5], grams=over.seed_pool.grams)
 
 
 def test_the_gene_is_a_table_over_the_seeds() -> None:
-    assert space().genes == (TableGene(name="table", seeds=("math", "json", "code")),)
+    assert space().genes == (CoefficientsGene(name="table", seeds=("math", "json", "code")),)
     assert space(base=None, seeds=["json", "base"]).genes[0].seeds == ("json", "base")
 
 
 def test_a_recipe_has_the_tables_coefficients_by_seed() -> None:
-    table = Table(
+    table = PiecewiseCoefficients(
         ("math", "json", "code"),
-        (Strand.of([4, 10], [[1, 0, 0], [0.5, 0, 0.5]]), Strand.of([9], [[0, 1, 0]])),
+        (
+            ChromosomeSegments.of([4, 10], [[1, 0, 0], [0.5, 0, 0.5]]),
+            ChromosomeSegments.of([9], [[0, 1, 0]]),
+        ),
     )
     found = space().recipe((table.to_text(),))
     assert found.base == "base"
@@ -110,7 +116,9 @@ def test_noise_is_a_change_of_the_base_that_is_taken_off_again() -> None:
 
 def test_noise_where_the_base_is_a_seed() -> None:
     over = space(seeds=["base", "math"])
-    table = Table.constant(("base", "math"), over.stock.sizes, {"base": 0.3, "math": 0.7})
+    table = PiecewiseCoefficients.constant(
+        ("base", "math"), over.seed_pool.sizes, {"base": 0.3, "math": 0.7}
+    )
     text = table.stepped(1, {"math": 0.1}).to_text()
     found = over.recipe((text,))
     assert found.chromosomes[0].coefficients["base"] == pytest.approx((-0.7,))
@@ -143,7 +151,8 @@ def test_landmarks_are_the_seeds_and_their_mean() -> None:
     assert list(over.landmarks()) == ["seed:math", "seed:json", "seed:code", "uniform"]
     uniform = over.recipe(over.landmarks()["uniform"])
     assert all(
-        one.coefficients == dict.fromkeys(over.stock.seeds, (1 / 3,)) for one in uniform.chromosomes
+        one.coefficients == dict.fromkeys(over.seed_pool.seeds, (1 / 3,))
+        for one in uniform.chromosomes
     )
     assert over.samples() == [uniform]
     assert over.active(over.landmarks()["uniform"]) == (True,)
@@ -161,7 +170,7 @@ def test_what_is_measured_is_measured_when_it_is_asked_for_and_once() -> None:
     )
     over.recipe(over.landmarks()["uniform"])
     assert not calls
-    assert over.stock.grams is over.stock.grams
+    assert over.seed_pool.grams is over.seed_pool.grams
     assert calls == [1]
 
 
@@ -190,7 +199,7 @@ def test_other_text_is_no_genome(text: str) -> None:
 
 def test_tables_of_other_seeds_or_sizes_are_no_genomes() -> None:
     for seeds, sizes in ((("math", "json"), [10, 9]), (("math", "json", "code"), [9, 9])):
-        table = Table.seed(seeds, sizes, "math")
+        table = PiecewiseCoefficients.seed(seeds, sizes, "math")
         with pytest.raises(RecipeError, match=r"is none over math, json, code"):
             space().recipe((table.to_text(),))
 

@@ -16,21 +16,21 @@ from typing import Any
 
 import pytest
 
-from evomerge.cluster.base import Done, Executor
+from evomerge.cluster.base import Executor, TaskResult
 from evomerge.cluster.local import InProcess
 from evomerge.errors import RecordError, UserError
 from evomerge.evaluators.base import Failure, Report
-from evomerge.optimizers.base import Answer, Fitness, Question, Scores
+from evomerge.optimizers.base import Fitness, Proposal, Result, Scores
 from evomerge.recipe.genome import Genome
 from evomerge.searching import loop
 from evomerge.study.record import Study
-from tests.sphere import Performer, Sphere, make_executor, make_optimizer, search
+from tests.sphere import Sphere, Worker, make_executor, make_optimizer, search
 
 ROOT = Path(__file__).parents[2]
 
 
 def in_process(**config: Any) -> Executor:
-    return InProcess(partial(Performer, Sphere(**config)))
+    return InProcess(partial(Worker, Sphere(**config)))
 
 
 def found(folder: Path) -> list[Any]:
@@ -60,12 +60,12 @@ class Repeating:
         self._genomes = genomes
         self._asked = 0
 
-    def ask(self, limit: int) -> list[Question]:
+    def ask(self, limit: int) -> list[Proposal]:
         self._asked += 1
         turn = (self._asked - 1) % len(self._genomes)
-        return [Question(self._asked - 1, self._genomes[turn])]
+        return [Proposal(self._asked - 1, self._genomes[turn])]
 
-    def tell(self, answers: Sequence[Answer]) -> None:
+    def tell(self, results: Sequence[Result]) -> None:
         pass
 
     def observe(
@@ -120,11 +120,11 @@ def test_outcomes_are_on_record_before_the_optimizer_hears_of_them(tmp_path: Pat
 
         ask, observe, recommend = optimizer.ask, optimizer.observe, optimizer.recommend
 
-        def tell(self, answers: Any) -> None:
+        def tell(self, results: Any) -> None:
             with Study.open(tmp_path / "s", write=False) as study:
-                told = {c.question: c.state for c in study.candidates() if c.question is not None}
-            heard.append([told[answer.id] for answer in answers])
-            optimizer.tell(answers)
+                told = {c.proposal: c.state for c in study.candidates() if c.proposal is not None}
+            heard.append([told[result.id] for result in results])
+            optimizer.tell(results)
 
     search(tmp_path / "s", candidates=12, executor=in_process(), optimizer=Overheard()).close()
     assert heard
@@ -138,14 +138,14 @@ def test_arrival_order_does_not_change_a_generational_search(tmp_path: Path) -> 
         slots, where = 4, "shuffled"
 
         def __init__(self) -> None:
-            self._inner, self._rng, self._done = in_process(), random.Random(3), list[Done]()
+            self._inner, self._rng, self._done = in_process(), random.Random(3), list[TaskResult]()
             self._queued = 0
 
-        def submit(self, work: Any) -> None:
-            self._inner.submit(work)
+        def submit(self, task: Any) -> None:
+            self._inner.submit(task)
             self._queued += 1
 
-        def wait(self, timeout_s: float) -> list[Done]:
+        def wait(self, timeout_s: float) -> list[TaskResult]:
             while self._queued:
                 self._done += self._inner.wait(0)
                 self._queued -= 1
@@ -192,9 +192,9 @@ def test_niches_resume_from_the_scores_on_record(tmp_path: Path) -> None:
         best, asked = study.best(1)[0], study.candidates()
     assert best.values["json.weight"] == pytest.approx(0.3, abs=0.1)
     children = [one for one in asked if one.origin == "optimizer"]
-    assert all(one.descent is not None for one in children)
-    assert {one.descent.version for one in children if one.descent} > {1, 5}
-    assert all(one.descent is None for one in asked if one.origin == "landmark")
+    assert all(one.parentage is not None for one in children)
+    assert {one.parentage.version for one in children if one.parentage} > {1, 5}
+    assert all(one.parentage is None for one in asked if one.origin == "landmark")
 
 
 def test_niches_refuse_a_record_without_scores(tmp_path: Path) -> None:

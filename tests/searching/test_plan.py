@@ -20,8 +20,8 @@ from evomerge.merging.weights import MergedWeights
 from evomerge.models.flat import flattened
 from evomerge.models.inventory import read_inventory
 from evomerge.recipe.digest import plain
-from evomerge.recipe.layer_path import Room
-from evomerge.recipe.segments import Table, cross
+from evomerge.recipe.layer_path import Capacity
+from evomerge.recipe.segments import PiecewiseCoefficients, cross
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Stack
@@ -97,7 +97,7 @@ def test_data_flow_starts_from_its_first_input(flow: Place) -> None:
     job = flowing(flow)
     layers = read_inventory(flow.folder / "models" / "json").layers
     assert plan.skeleton(job) == job.sources["json"]
-    assert plan.room(job) == Room(layers=2 * layers, hops=4 * layers + 2)
+    assert plan.capacity(job) == Capacity(layers=2 * layers, hops=4 * layers + 2)
     assert len(plan.space(job).genes) == 4 * layers
     assert plan.cost(job)["genes"] == 4 * layers
     assert list(plan.landmarks(job)) == [
@@ -120,13 +120,13 @@ def test_data_flow_starts_from_its_first_input(flow: Place) -> None:
 def test_inputs_that_are_deeper_than_any_path_have_room(flow: Place) -> None:
     flow.job["space"]["max_hops"] = 2
     layers = read_inventory(flow.folder / "models" / "json").layers
-    assert plan.room(flowing(flow)) == Room(layers=2 * layers, hops=max(layers, 2))
+    assert plan.capacity(flowing(flow)) == Capacity(layers=2 * layers, hops=max(layers, 2))
     assert layers > 1
 
 
 def test_weights_are_merged_where_no_layers_are_routed(place: Place) -> None:
     place.write()
-    assert plan.room(read_job(place.folder / "job.yaml")) is None
+    assert plan.capacity(read_job(place.folder / "job.yaml")) is None
 
 
 def test_data_flow_over_a_recipe_in_a_file_or_written_out(flow: Place) -> None:
@@ -148,8 +148,8 @@ def test_a_recipe_needs_room_for_the_layers_that_run(flow: Place) -> None:
     hops = (Hop(of="a", layer=0), Hop(of="a", layer=1), Hop(of="a", layer=0))
     source = Source(model=str(flow.folder / "models" / "json"))
     one = Stack(inputs={"a": source}, embedding="a", head="a", hops=hops)
-    assert plan.room_for(one, "r.yaml") == Room(layers=2, hops=3)
-    assert plan.room_for(source, "r.yaml") is None
+    assert plan.capacity_for(one, "r.yaml") == Capacity(layers=2, hops=3)
+    assert plan.capacity_for(source, "r.yaml") is None
 
 
 def test_an_optimizer_that_cannot_do_the_search_is_refused_before_it_begins(flow: Place) -> None:
@@ -213,7 +213,7 @@ def test_a_search_maps_its_parents_to_the_bases_vocabulary(tongues: Place) -> No
     for label, recipe in candidates.items():
         assert isinstance(recipe, Merge)
         plan.check_recipe(recipe, label)
-        plan.check_engine_fit(recipe, plan.skeleton(job), origin=label)
+        plan.check_engine_compatibility(recipe, plan.skeleton(job), origin=label)
         found = {n: tuple(t.shape) for n, t in MergedWeights(recipe).tensors()}
         assert found == shapes, label
     for genome in over.landmarks().values():
@@ -264,14 +264,17 @@ def test_a_space_of_tables_over_the_seeds(niches: Place) -> None:
     assert isinstance(over, SegmentsSpace)
     assert list(plan.landmarks(job)) == ["seed:json", "seed:math", "uniform"]
     assert plan.skeleton(job) == job.sources["base"]
-    assert plan.room(job) is None
+    assert plan.capacity(job) is None
     assert list(plan.baselines(job)) == ["json", "math", "uniform merge", "task arithmetic"]
-    stock = over.stock
-    assert stock.seeds == ("json", "math")
-    assert len(stock.grids[0].edges) > 50
-    a, b = (Table.seed(stock.seeds, stock.sizes, name) for name in stock.seeds)
-    split = stock.grids[0].edges[20]
-    child = cross(a, b, splits=[split], ratios=[0.25], grams=stock.grams)
+    seed_pool = over.seed_pool
+    assert seed_pool.seeds == ("json", "math")
+    assert len(seed_pool.grids[0].edges) > 50
+    a, b = (
+        PiecewiseCoefficients.seed(seed_pool.seeds, seed_pool.sizes, name)
+        for name in seed_pool.seeds
+    )
+    split = seed_pool.grids[0].edges[20]
+    child = cross(a, b, splits=[split], ratios=[0.25], grams=seed_pool.grams)
     found = dict(MergedWeights(over.recipe((child.to_text(),)), "float32").tensors())
     (flat,) = flattened(job.sources["math"], [Selector()], "r")
     vectors = [

@@ -55,6 +55,6 @@ def report() -> Report:
 @pytest.fixture
 def ask(study: Study, genome: Genome, recipe: Merge) -> Callable[[int], int]:
     """Record the optimizer's question of that id."""
-    return lambda question: study.ask(
-        origin="optimizer", genome=genome, recipe=recipe, question=question
+    return lambda proposal: study.ask(
+        origin="optimizer", genome=genome, recipe=recipe, proposal=proposal
     )

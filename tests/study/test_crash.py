@@ -35,7 +35,7 @@ def search(folder: Path, returned: Path) -> None:
         number = len(study.candidates())
         study.ask(
             origin="optimizer",
-            question=number,
+            proposal=number,
             genome=(number / 1000, 0.5),
             recipe=Source(model=str(number)),
         )
@@ -55,7 +55,7 @@ def check(study: Study, finished: set[int]) -> None:
     assert finished <= done
     # At most the tell in flight had been committed without its caller hearing of it.
     assert len(done - finished) <= 1
-    assert [candidate.question for candidate in candidates] == list(range(len(candidates)))
+    assert [candidate.proposal for candidate in candidates] == list(range(len(candidates)))
     study.events()
     for candidate in candidates:
         assert candidate.genome == (candidate.number / 1000, 0.5)
@@ -132,7 +132,7 @@ def test_cut_off_anywhere(tmp_path: Path) -> None:
         empty = (folder / "journal.log").stat().st_size
         for number in range(2):
             study.ask(
-                origin="optimizer", question=number, genome=(0.1, 0.5), recipe=Source(model="a")
+                origin="optimizer", proposal=number, genome=(0.1, 0.5), recipe=Source(model="a")
             )
         study.tell(1, report_of(1), (0.001,), worker="w1")
     whole = (folder / "journal.log").read_bytes()

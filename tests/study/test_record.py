@@ -80,7 +80,7 @@ def test_a_question_goes_with_the_optimizer_only(
     with pytest.raises(ValueError, match="do not go together"):
         study.ask(origin="optimizer", genome=genome, recipe=recipe)
     with pytest.raises(ValueError, match="do not go together"):
-        study.ask(origin="landmark", question=0, genome=genome, recipe=recipe)
+        study.ask(origin="landmark", proposal=0, genome=genome, recipe=recipe)
     with pytest.raises(ValueError, match="zip"):
         study.ask(origin="landmark", genome=genome[:2], recipe=recipe)
     assert study.candidates() == []
@@ -205,8 +205,8 @@ def test_a_database_keeps_the_same_record(
     with Study.create(
         tmp_path / "one", name="one", job={}, genes=genes, storage_url=url, objectives=("x", "y")
     ) as study:
-        for question in range(2):
-            study.ask(origin="optimizer", question=question, genome=(0.1, 1 / 3), recipe=recipe)
+        for proposal in range(2):
+            study.ask(origin="optimizer", proposal=proposal, genome=(0.1, 1 / 3), recipe=recipe)
         study.tell(1, report, (0.5, 0.25), worker="w1")
         study.put("key", [1])
     with Study.open(tmp_path / "one", write=True) as again:
@@ -230,8 +230,8 @@ def test_a_study_that_the_database_refuses_leaves_no_folder(tmp_path: Path) -> N
 
 
 def test_optuna_opens_it_as_any_study(study: Study, folder: Path, ask: Ask, report: Report) -> None:
-    for question, fitness in enumerate((0.25, 0.75)):
-        study.tell(ask(question), report, (fitness,), worker="w1")
+    for proposal, fitness in enumerate((0.25, 0.75)):
+        study.tell(ask(proposal), report, (fitness,), worker="w1")
     storage = optuna.storages.JournalStorage(
         optuna.storages.journal.JournalFileBackend(str(folder / "journal.log"))
     )

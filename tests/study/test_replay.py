@@ -10,7 +10,7 @@ import pytest
 
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import Failure, Report
-from evomerge.optimizers.base import Answer, Fitness, Optimizer, Question, Scores
+from evomerge.optimizers.base import Fitness, Optimizer, Proposal, Result, Scores
 from evomerge.optimizers.registry import configure, make
 from evomerge.recipe.genome import FloatGene, Genome
 from evomerge.recipe.source import Source
@@ -27,23 +27,23 @@ class Generational:
     def __init__(self, seed: int = 3) -> None:
         self._mean = (0.5, 0.5, 0.5)
         self._random = random.Random(seed)
-        self._questions: list[Question] = []
+        self._questions: list[Proposal] = []
         self._told: dict[int, Fitness | None] = {}
 
-    def ask(self, limit: int) -> list[Question]:
-        new: list[Question] = []
+    def ask(self, limit: int) -> list[Proposal]:
+        new: list[Proposal] = []
         while len(new) < limit and not self._waits():
             genome = tuple(x + self._random.uniform(-0.1, 0.1) for x in self._mean)
-            new.append(Question(len(self._questions), genome))
+            new.append(Proposal(len(self._questions), genome))
             self._questions.append(new[-1])
         return new
 
-    def tell(self, answers: Sequence[Answer]) -> None:
-        for answer in answers:
-            if answer.id in self._told or answer.id >= len(self._questions):
-                raise ValueError(f"question {answer.id} is not open")
-            self._check(answer.fitness)
-            self._told[answer.id] = answer.fitness
+    def tell(self, results: Sequence[Result]) -> None:
+        for result in results:
+            if result.id in self._told or result.id >= len(self._questions):
+                raise ValueError(f"question {result.id} is not open")
+            self._check(result.fitness)
+            self._told[result.id] = result.fitness
         if len(self._questions) % 4 == 0 and not self._waits():
             scored = [one for one in sorted(self._told.items()) if one[1] is not None]
             best = max(scored, key=lambda one: one[1] or ())[0] if scored else 0
@@ -96,19 +96,19 @@ def drive(optimizer: Optimizer, study: Study, report: Report, *, tells: int, see
         while len(study.unfinished()) < 3 and (asked := optimizer.ask(1)):
             study.ask(
                 origin="optimizer",
-                question=asked[0].id,
+                proposal=asked[0].id,
                 genome=asked[0].genome,
                 recipe=Source(model="m"),
             )
         one = chance.choice(study.unfinished())
-        assert one.question is not None
+        assert one.proposal is not None
         if chance.random() < 0.2:
             study.tell(one.number, Failure(cause="candidate", message="no"), None, worker="w")
-            optimizer.tell([Answer(one.question, None)])
+            optimizer.tell([Result(one.proposal, None)])
         else:
             fitness = (-sum((float(x) - 0.7) ** 2 for x in one.genome),)
             study.tell(one.number, report, fitness, worker="w")
-            optimizer.tell([Answer(one.question, fitness)])
+            optimizer.tell([Result(one.proposal, fitness)])
 
 
 def warm_up(optimizer: Optimizer, study: Study, report: Report) -> None:

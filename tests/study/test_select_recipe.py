@@ -20,8 +20,8 @@ def test_the_best_so_far_stands_for_the_winner_until_there_is_one(
 ) -> None:
     with pytest.raises(UserError, match="no candidate has been scored yet"):
         winner(study)
-    for question, fitness in enumerate((0.2, 0.7, 0.5)):
-        study.tell(ask(question), report, (fitness,), worker="w")
+    for proposal, fitness in enumerate((0.2, 0.7, 0.5)):
+        study.tell(ask(proposal), report, (fitness,), worker="w")
     assert chosen(study)[0] == winner(study)[0] == "candidate 1"
     assert winner(study)[1].kind == "merge"
     study.put(

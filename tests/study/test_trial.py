@@ -6,8 +6,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import Failure, Report
-from evomerge.optimizers.base import Descent
-from evomerge.recipe.genome import ChoiceGene, FloatGene, TableGene
+from evomerge.optimizers.base import Parentage
+from evomerge.recipe.genome import ChoiceGene, CoefficientsGene, FloatGene
 from evomerge.study.trial import asked_trial, outcome_attributes, to_candidate
 
 GENES = (
@@ -16,18 +16,18 @@ GENES = (
 )
 
 
-def asked(unit: float, descent: Descent | None = None) -> FrozenTrial:
+def asked(unit: float, parentage: Parentage | None = None) -> FrozenTrial:
     return asked_trial(
         GENES,
         (unit, "ties"),
         origin="landmark",
         label="uniform",
-        question=None,
+        proposal=None,
         recipe={"kind": "source"},
         digest="d",
         asked=0,
         asked_s=1.23456,
-        descent=descent,
+        parentage=parentage,
     )
 
 
@@ -44,21 +44,21 @@ def test_a_candidate_comes_back_exactly() -> None:
     candidate = to_candidate(GENES, asked(1 / 3))
     assert candidate.genome == (1 / 3, "ties")
     assert list(candidate.values) == ["rate", "method"]
-    assert (candidate.origin, candidate.label, candidate.question) == ("landmark", "uniform", None)
+    assert (candidate.origin, candidate.label, candidate.proposal) == ("landmark", "uniform", None)
     assert (candidate.asked, candidate.asked_s, candidate.state) == (0, 1.235, "running")
 
 
 def test_whence_a_question_comes_is_on_record_where_it_was_said() -> None:
-    assert to_candidate(GENES, asked(0.5)).descent is None
+    assert to_candidate(GENES, asked(0.5)).parentage is None
     assert "descent" not in asked(0.5).user_attrs
-    descent = Descent(version=12, parents=(-1, 7))
-    assert to_candidate(GENES, asked(0.5, descent)).descent == descent
+    parentage = Parentage(version=12, parents=(-1, 7))
+    assert to_candidate(GENES, asked(0.5, parentage)).parentage == parentage
 
 
 def test_a_table_stands_in_the_genome_and_is_no_parameter() -> None:
-    genes = (TableGene(name="table", seeds=("a", "b")), GENES[0])
+    genes = (CoefficientsGene(name="table", seeds=("a", "b")), GENES[0])
     trial = asked_trial(
-        genes, ("{...}", 0.0), origin="landmark", label=None, question=None, recipe={},
+        genes, ("{...}", 0.0), origin="landmark", label=None, proposal=None, recipe={},
         digest="", asked=0, asked_s=0.0,
     )  # fmt: skip
     assert trial.params == {"rate": pytest.approx(0.1)}
@@ -74,7 +74,7 @@ def test_the_ends_of_a_logarithmic_gene_stay_inside(low: float) -> None:
         gene = FloatGene(name="g", low=low, high=high, log=True)
         for unit in (0.0, 1.0):
             trial = asked_trial(
-                [gene], (unit,), origin="landmark", label=None, question=None, recipe={},
+                [gene], (unit,), origin="landmark", label=None, proposal=None, recipe={},
                 digest="", asked=0, asked_s=0.0,
             )  # fmt: skip
             assert low <= trial.params["g"] <= high

@@ -16,7 +16,7 @@ from evomerge.optimizers.populations.cycle_qd import Cycle, CycleQdConfig
 from evomerge.optimizers.populations.genetic_merge import GeneticMergeConfig, crowd
 from evomerge.optimizers.populations.map_elites import Elites, MapElitesConfig
 from evomerge.optimizers.populations.natural_niches import NaturalNichesConfig, niches
-from evomerge.optimizers.populations.population import Member, Sheet
+from evomerge.optimizers.populations.population import Member, MemberScores
 from evomerge.optimizers.populations.vector_crossing import VectorCrossing
 from evomerge.recipe.genome import FloatGene
 
@@ -36,7 +36,7 @@ class Told:
 
     id: int
     """Of its question; -1 - k for the k-th observation."""
-    sheet: Sheet
+    member_scores: MemberScores
     seed: bool
     """Whether the search began with it: it was observed, or asked without parents."""
 
@@ -57,7 +57,7 @@ def kept(config: Keeper, told: Iterable[Told]) -> dict[int, float]:
 
 def _archived(archive: Archive[int], told: Iterable[Told]) -> dict[int, float]:
     for one in told:
-        archive.add(one.id, one.sheet.examples)
+        archive.add(one.id, one.member_scores.examples)
     if not archive:
         return {}
     return dict(zip(archive.members, archive.fitness().tolist(), strict=True))
@@ -66,6 +66,6 @@ def _archived(archive: Archive[int], told: Iterable[Told]) -> dict[int, float]:
 def _elite(elites: Elites[Array] | Cycle[Array], told: Iterable[Told]) -> dict[int, float]:
     worth = {}
     for one in told:
-        elites.add(Member(one.id, BODY), one.sheet, seed=one.seed)
-        worth[one.id] = one.sheet.fitness
+        elites.add(Member(one.id, BODY), one.member_scores, seed=one.seed)
+        worth[one.id] = one.member_scores.fitness
     return {member.id: worth[member.id] for member in elites.members}

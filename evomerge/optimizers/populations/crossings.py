@@ -6,7 +6,7 @@ from typing import Any
 
 from evomerge.errors import ConfigError
 from evomerge.optimizers.populations.crossing import Crossing, CrossingConfig
-from evomerge.optimizers.populations.table_crossing import TableCrossing
+from evomerge.optimizers.populations.table_crossing import CoefficientsCrossing
 from evomerge.optimizers.populations.vector_crossing import VectorCrossing
 from evomerge.optimizers.problem import Problem
 
@@ -22,9 +22,9 @@ def crossing_of(
     Raises:
         ConfigError: the space cannot be crossed as configured, or has more seeds than `holds`.
     """
-    if problem.stock is None:
+    if problem.seed_pool is None:
         return VectorCrossing(config, problem.scalars(optimizer))
-    seeds = problem.stock.seeds
+    seeds = problem.seed_pool.seeds
     if holds is not None and holds < len(seeds):
         raise ConfigError(
             f"{optimizer}: an archive of {holds} is smaller than the {len(seeds)} seeds"
@@ -35,4 +35,4 @@ def crossing_of(
             f"{optimizer}: chromosomes are for genes with names, and the genome is a table here;"
             " say space.chromosomes instead"
         )
-    return TableCrossing(config, problem.stock)
+    return CoefficientsCrossing(config, problem.seed_pool)

@@ -14,8 +14,8 @@ from pydantic import Field
 from evomerge.optimizers.populations.archive import Array
 from evomerge.optimizers.populations.crossing import Crossing, CrossingConfig
 from evomerge.optimizers.populations.crossings import crossing_of
-from evomerge.optimizers.populations.grid import Elite, Grid
-from evomerge.optimizers.populations.population import Member, Sheet
+from evomerge.optimizers.populations.grid import Elite, EliteGrid
+from evomerge.optimizers.populations.population import Member, MemberScores
 from evomerge.optimizers.populations.steady import SteadyState
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import Genome
@@ -78,7 +78,7 @@ class Cycle(Generic[M]):
 
     def __init__(self, config: CycleQdConfig, crossing: Crossing[M]) -> None:
         self._config, self._crossing = config, crossing
-        self._grids: list[Grid[Member[M]]] = []
+        self._grids: list[EliteGrid[Member[M]]] = []
         self._seeds: list[tuple[Member[M], Array]] = []
         """With their scores (tasks,)."""
         self._scores: dict[int, Array] = {}
@@ -94,14 +94,14 @@ class Cycle(Generic[M]):
     def __len__(self) -> int:
         return len(self.members)
 
-    def check(self, sheet: Sheet) -> None:
+    def check(self, member_scores: MemberScores) -> None:
         pass
 
-    def add(self, member: Member[M], sheet: Sheet, *, seed: bool) -> None:
+    def add(self, member: Member[M], member_scores: MemberScores, *, seed: bool) -> None:
         if seed or not self._grids:
-            self._seeds.append((member, sheet.tasks))
+            self._seeds.append((member, member_scores.tasks))
             self._lay_out()
-        self.version += self._offer(member, sheet.tasks)
+        self.version += self._offer(member, member_scores.tasks)
 
     def child(self, number: int, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:
         task = number % len(self._grids)
@@ -144,7 +144,9 @@ class Cycle(Generic[M]):
         low = scores.min(axis=0) - MARGIN * np.abs(scores.min(axis=0))
         high = scores.max(axis=0) + MARGIN * np.abs(scores.max(axis=0))
         self._grids = [
-            Grid(np.delete(low, task).tolist(), np.delete(high, task).tolist(), self._config.bins)
+            EliteGrid(
+                np.delete(low, task).tolist(), np.delete(high, task).tolist(), self._config.bins
+            )
             for task in range(scores.shape[1])
         ]
         for member, tasks in kept:

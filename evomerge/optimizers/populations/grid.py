@@ -10,7 +10,7 @@ import numpy as np
 
 from evomerge.optimizers.populations.archive import Array
 
-__all__ = ["Cell", "Elite", "Grid"]
+__all__ = ["Cell", "Elite", "EliteGrid"]
 
 T = TypeVar("T")
 Cell = tuple[int, ...]
@@ -25,7 +25,7 @@ class Elite(Generic[T]):
     behaviour: Array
 
 
-class Grid(Generic[T]):
+class EliteGrid(Generic[T]):
     """Cells over behaviours, each range cut into `bins` equal ones that include their upper end.
 
     What lies outside falls into the nearest cell. An elite is replaced by strictly better ones only

@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 
 from evomerge.optimizers.populations.crossing import Crossing, CrossingConfig
 from evomerge.optimizers.populations.crossings import crossing_of
-from evomerge.optimizers.populations.grid import Elite, Grid
-from evomerge.optimizers.populations.population import Member, Sheet
+from evomerge.optimizers.populations.grid import Elite, EliteGrid
+from evomerge.optimizers.populations.population import Member, MemberScores
 from evomerge.optimizers.populations.steady import SteadyState
 from evomerge.optimizers.problem import Problem
 
@@ -58,7 +58,7 @@ class Elites(Generic[M]):
 
     def __init__(self, config: MapElitesConfig, crossing: Crossing[M]) -> None:
         self._config, self._crossing = config, crossing
-        self._grid: Grid[Member[M]] | None = None
+        self._grid: EliteGrid[Member[M]] | None = None
         self.version = 0
 
     @property
@@ -69,15 +69,15 @@ class Elites(Generic[M]):
     def __len__(self) -> int:
         return len(self.members)
 
-    def check(self, sheet: Sheet) -> None:
+    def check(self, member_scores: MemberScores) -> None:
         pass
 
-    def add(self, member: Member[M], sheet: Sheet, *, seed: bool) -> None:
+    def add(self, member: Member[M], member_scores: MemberScores, *, seed: bool) -> None:
         if self._grid is None:
             low, high = self._config.scores
-            tasks = len(sheet.tasks)
-            self._grid = Grid([low] * tasks, [high] * tasks, self._config.bins)
-        self.version += self._grid.add(Elite(member, sheet.fitness, sheet.tasks))
+            tasks = len(member_scores.tasks)
+            self._grid = EliteGrid([low] * tasks, [high] * tasks, self._config.bins)
+        self.version += self._grid.add(Elite(member, member_scores.fitness, member_scores.tasks))
 
     def child(self, number: int, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:
         """Of two elites."""

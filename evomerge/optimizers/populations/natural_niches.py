@@ -12,7 +12,7 @@ from pydantic import Field
 from evomerge.optimizers.populations.archive import Archive
 from evomerge.optimizers.populations.crossing import Crossing, CrossingConfig
 from evomerge.optimizers.populations.crossings import crossing_of
-from evomerge.optimizers.populations.population import Member, Sheet
+from evomerge.optimizers.populations.population import Member, MemberScores
 from evomerge.optimizers.populations.steady import SteadyState
 from evomerge.optimizers.problem import Problem
 
@@ -83,16 +83,16 @@ class Niches(Generic[M]):
     def __len__(self) -> int:
         return len(self._archive)
 
-    def check(self, sheet: Sheet) -> None:
-        lowest = float(sheet.examples.min())
+    def check(self, member_scores: MemberScores) -> None:
+        lowest = float(member_scores.examples.min())
         if lowest < 0 and not self._negative:
             raise ValueError(
                 f"an example's score is {lowest:g}, and members can share only what is at least 0;"
                 " take a metric that is, or set shift: true"
             )
 
-    def add(self, member: Member[M], sheet: Sheet, *, seed: bool) -> None:
-        self._archive.add(member, sheet.examples)
+    def add(self, member: Member[M], member_scores: MemberScores, *, seed: bool) -> None:
+        self._archive.add(member, member_scores.examples)
 
     def child(self, number: int, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:
         """By attraction; without it both parents by fitness, perhaps the same one twice."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from evomerge.optimizers.populations.archive import Array
 
-__all__ = ["Member", "Population", "Sheet"]
+__all__ = ["Member", "Population", "MemberScores"]
 
 M = TypeVar("M")
 
@@ -24,7 +24,7 @@ class Member(Generic[M]):
 
 
 @dataclass(frozen=True)
-class Sheet:
+class MemberScores:
     """All that is known of a member's worth; higher is better throughout."""
 
     fitness: float
@@ -44,10 +44,10 @@ class Population(Protocol[M]):
     def __len__(self) -> int:
         """How many may be drawn as parents."""
 
-    def check(self, sheet: Sheet) -> None:
+    def check(self, member_scores: MemberScores) -> None:
         """Raises: ValueError: it cannot be compared with the others by this sheet."""
 
-    def add(self, member: Member[M], sheet: Sheet, *, seed: bool) -> None:
+    def add(self, member: Member[M], member_scores: MemberScores, *, seed: bool) -> None:
         """Let a member in if it deserves it; a `seed` is one that the search began with."""
 
     def child(self, number: int, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from evomerge.optimizers.populations.crossing import CrossingConfig
 from evomerge.optimizers.populations.crossings import crossing_of
-from evomerge.optimizers.populations.population import Member, Sheet
+from evomerge.optimizers.populations.population import Member, MemberScores
 from evomerge.optimizers.populations.steady import SteadyState
 from evomerge.optimizers.problem import Problem
 
@@ -39,10 +39,10 @@ class Nobody(Generic[M]):
     def __len__(self) -> int:
         return 0
 
-    def check(self, sheet: Sheet) -> None:
+    def check(self, member_scores: MemberScores) -> None:
         pass
 
-    def add(self, member: Member[M], sheet: Sheet, *, seed: bool) -> None:
+    def add(self, member: Member[M], member_scores: MemberScores, *, seed: bool) -> None:
         pass
 
     def child(self, number: int, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:

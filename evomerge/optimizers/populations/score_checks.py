@@ -7,16 +7,16 @@ from typing import Literal
 
 import numpy as np
 
-from evomerge.optimizers.base import Answer, Scores
+from evomerge.optimizers.base import Result, Scores
 from evomerge.optimizers.populations.archive import Array
-from evomerge.optimizers.populations.population import Sheet
+from evomerge.optimizers.populations.population import MemberScores
 
-__all__ = ["Kind", "Sheets"]
+__all__ = ["Kind", "ScoreChecks"]
 
 Kind = Literal["examples", "tasks"]
 
 
-class Sheets:
+class ScoreChecks:
     """Reads answers into sheets; all sheets of a search have the same examples and tasks."""
 
     def __init__(self, needs: Collection[Kind]) -> None:
@@ -24,24 +24,26 @@ class Sheets:
         self._needs = needs
         self._sizes: dict[str, int] = {}
 
-    def read(self, answers: Sequence[tuple[str, Answer]]) -> list[Sheet | None]:
+    def read(self, results: Sequence[tuple[str, Result]]) -> list[MemberScores | None]:
         """The sheet of each answer, None of a failure; each comes with what messages call it.
 
         Raises:
             ValueError: scores are missing, not finite, or of another length than before.
         """
         sizes = dict(self._sizes)
-        return [_sheet(of, answer, self._needs, sizes) for of, answer in answers]
+        return [_sheet(of, result, self._needs, sizes) for of, result in results]
 
-    def keep(self, sheet: Sheet) -> None:
+    def keep(self, member_scores: MemberScores) -> None:
         """What comes later is to be like this one, which was told."""
-        for kind, scores in (("examples", sheet.examples), ("tasks", sheet.tasks)):
+        for kind, scores in (("examples", member_scores.examples), ("tasks", member_scores.tasks)):
             if len(scores):
                 self._sizes[kind] = len(scores)
 
 
-def _sheet(of: str, answer: Answer, needs: Collection[Kind], sizes: dict[str, int]) -> Sheet | None:
-    if not answer.fitness:
+def _sheet(
+    of: str, result: Result, needs: Collection[Kind], sizes: dict[str, int]
+) -> MemberScores | None:
+    if not result.fitness:
         return None
 
     def read(kind: Kind, scores: Scores | None) -> Array:
@@ -57,4 +59,6 @@ def _sheet(of: str, answer: Answer, needs: Collection[Kind], sizes: dict[str, in
             raise ValueError(f"a score of {of}'s {kind} is not finite")
         return found
 
-    return Sheet(answer.fitness[0], read("examples", answer.examples), read("tasks", answer.tasks))
+    return MemberScores(
+        result.fitness[0], read("examples", result.examples), read("tasks", result.tasks)
+    )

@@ -12,12 +12,12 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from evomerge.optimizers.base import Answer, Descent, Fitness, Question, Scores
+from evomerge.optimizers.base import Fitness, Parentage, Proposal, Result, Scores
 from evomerge.optimizers.populations.crossing import Crossing
 from evomerge.optimizers.populations.population import Member, Population
-from evomerge.optimizers.populations.score_checks import Kind, Sheets
+from evomerge.optimizers.populations.score_checks import Kind, ScoreChecks
 from evomerge.optimizers.problem import Problem
-from evomerge.optimizers.proposals import Questions
+from evomerge.optimizers.proposals import Proposals
 from evomerge.recipe.genome import Genome
 
 __all__ = ["SteadyState"]
@@ -51,8 +51,8 @@ class SteadyState(Generic[M]):
         self._seed = problem.seed
         self._crossing, self._population = crossing, population
         self._warm_up = warm_up
-        self._questions = Questions(problem)
-        self._sheets = Sheets(needs)
+        self._questions = Proposals(problem)
+        self._sheets = ScoreChecks(needs)
         self._observed = 0
         self._seeds: dict[int, Member[M]] = {}
         """By id; one that failed is no longer among them."""
@@ -61,31 +61,31 @@ class SteadyState(Generic[M]):
         self._asked: dict[int, Member[M]] = {}
         """What is being tried."""
 
-    def ask(self, limit: int) -> list[Question]:
-        found: list[Question] = []
+    def ask(self, limit: int) -> list[Proposal]:
+        found: list[Proposal] = []
         while len(found) < limit and (bred := self._next()):
             body, parents = bred
-            descent = Descent(self._population.version, tuple(one.id for one in parents))
-            (question,) = self._questions.ask([self._crossing.genome(body)], descent)
-            self._asked[question.id] = Member(question.id, body)
+            parentage = Parentage(self._population.version, tuple(one.id for one in parents))
+            (proposal,) = self._questions.ask([self._crossing.genome(body)], parentage)
+            self._asked[proposal.id] = Member(proposal.id, body)
             if not parents:
-                self._seeds[question.id] = self._asked[question.id]
-            found.append(question)
+                self._seeds[proposal.id] = self._asked[proposal.id]
+            found.append(proposal)
         return found
 
-    def tell(self, answers: Sequence[Answer]) -> None:
-        sheets = self._sheets.read([(f"question {one.id}", one) for one in answers])
-        for sheet in sheets:
-            if sheet is not None:
-                self._population.check(sheet)
-        self._questions.close(answers)
-        for answer, sheet in zip(answers, sheets, strict=True):
-            member = self._asked.pop(answer.id)
-            if sheet is None:
-                self._seeds.pop(answer.id, None)
+    def tell(self, results: Sequence[Result]) -> None:
+        score_checks = self._sheets.read([(f"question {one.id}", one) for one in results])
+        for member_scores in score_checks:
+            if member_scores is not None:
+                self._population.check(member_scores)
+        self._questions.close(results)
+        for result, member_scores in zip(results, score_checks, strict=True):
+            member = self._asked.pop(result.id)
+            if member_scores is None:
+                self._seeds.pop(result.id, None)
             else:
-                self._sheets.keep(sheet)
-                self._population.add(member, sheet, seed=member.id in self._seeds)
+                self._sheets.keep(member_scores)
+                self._population.add(member, member_scores, seed=member.id in self._seeds)
 
     def observe(
         self,
@@ -95,15 +95,15 @@ class SteadyState(Generic[M]):
         tasks: Scores | None = None,
     ) -> None:
         self._questions.check_observed(genome, fitness)
-        answer = Answer(-1 - self._observed, fitness, examples, tasks)
-        (sheet,) = self._sheets.read([("an observation", answer)])
-        assert sheet is not None
-        self._population.check(sheet)
-        member = Member(answer.id, self._crossing.read(genome))
+        result = Result(-1 - self._observed, fitness, examples, tasks)
+        (member_scores,) = self._sheets.read([("an observation", result)])
+        assert member_scores is not None
+        self._population.check(member_scores)
+        member = Member(result.id, self._crossing.read(genome))
         self._observed += 1
         self._seeds[member.id] = member
-        self._sheets.keep(sheet)
-        self._population.add(member, sheet, seed=True)
+        self._sheets.keep(member_scores)
+        self._population.add(member, member_scores, seed=True)
 
     def recommend(self) -> Genome | None:
         return None

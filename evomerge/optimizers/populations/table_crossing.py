@@ -11,13 +11,19 @@ from evomerge.errors import ConfigError
 from evomerge.optimizers.populations.crossing import CrossingConfig
 from evomerge.recipe.genome import Genome
 from evomerge.recipe.grid import Grid
-from evomerge.recipe.seed_pool import Stock
-from evomerge.recipe.segments import DECIMALS, Strand, Table, blend, cross
+from evomerge.recipe.seed_pool import SeedPool
+from evomerge.recipe.segments import (
+    DECIMALS,
+    ChromosomeSegments,
+    PiecewiseCoefficients,
+    blend,
+    cross,
+)
 
-__all__ = ["TableCrossing"]
+__all__ = ["CoefficientsCrossing"]
 
 
-class TableCrossing:
+class CoefficientsCrossing:
     """A member is a `Table`; angles come from the stock's Gram matrices, measured at first need.
 
     Splits lie where a cell of the stock's grid begins, or anywhere if nothing needs an angle. Noise
@@ -25,27 +31,34 @@ class TableCrossing:
     each seed's coefficients throughout a chromosome instead.
     """
 
-    def __init__(self, config: CrossingConfig, stock: Stock) -> None:
-        self._config, self._stock = config, stock
+    def __init__(self, config: CrossingConfig, seed_pool: SeedPool) -> None:
+        self._config, self._stock = config, seed_pool
 
-    def read(self, genome: Genome) -> Table:
-        return Table.from_text(str(genome[0]))
+    def read(self, genome: Genome) -> PiecewiseCoefficients:
+        return PiecewiseCoefficients.from_text(str(genome[0]))
 
-    def genome(self, member: Table) -> Genome:
+    def genome(self, member: PiecewiseCoefficients) -> Genome:
         return (member.to_text(),)
 
-    def seeds(self) -> Sequence[Table]:
-        stock = self._stock
-        return [Table.seed(stock.seeds, stock.sizes, name) for name in stock.seeds]
+    def seeds(self) -> Sequence[PiecewiseCoefficients]:
+        seed_pool = self._stock
+        return [
+            PiecewiseCoefficients.seed(seed_pool.seeds, seed_pool.sizes, name)
+            for name in seed_pool.seeds
+        ]
 
-    def founder(self, rng: np.random.Generator) -> Table:
+    def founder(self, rng: np.random.Generator) -> PiecewiseCoefficients:
         """Shares of all seeds that add up to 1, chromosome by chromosome, drawn evenly."""
         seeds = self._stock.seeds
         drawn = rng.dirichlet(np.ones(len(seeds)), len(self._stock.sizes)).round(DECIMALS)
         pairs = zip(self._stock.sizes, drawn.tolist(), strict=True)
-        return Table(seeds, tuple(Strand.of([size], [row]) for size, row in pairs))
+        return PiecewiseCoefficients(
+            seeds, tuple(ChromosomeSegments.of([size], [row]) for size, row in pairs)
+        )
 
-    def cross(self, a: Table, b: Table, rng: np.random.Generator) -> Table:
+    def cross(
+        self, a: PiecewiseCoefficients, b: PiecewiseCoefficients, rng: np.random.Generator
+    ) -> PiecewiseCoefficients:
         config = self._config
         if config.crossover == "none":
             return a
@@ -62,12 +75,19 @@ class TableCrossing:
         grams = self._stock.grams if config.crossover == "slerp" else None
         return cross(a, b, splits=splits, ratios=ratios, grams=grams, angle=config.angle)
 
-    def blend(self, a: Table, b: Table, t: float) -> Table:
+    def blend(
+        self, a: PiecewiseCoefficients, b: PiecewiseCoefficients, t: float
+    ) -> PiecewiseCoefficients:
         return blend(a, b, t)
 
     def toward(
-        self, member: Table, expert: Table, reach: float, number: int, rng: np.random.Generator
-    ) -> Table:
+        self,
+        member: PiecewiseCoefficients,
+        expert: PiecewiseCoefficients,
+        reach: float,
+        number: int,
+        rng: np.random.Generator,
+    ) -> PiecewiseCoefficients:
         """Along the singular directions of the seeds that make up the expert; where there is no
         origin that they changed from, all directions share one step."""
         origin = self._stock.origin
@@ -80,13 +100,15 @@ class TableCrossing:
         }
         return member.stepped(number, steps)
 
-    def mutate(self, member: Table, rng: np.random.Generator) -> Table:
+    def mutate(
+        self, member: PiecewiseCoefficients, rng: np.random.Generator
+    ) -> PiecewiseCoefficients:
         if self._config.mutation == 0:
             return member
         shape = len(member.chromosomes), len(member.seeds)
         noise = self._config.mutation * rng.standard_normal(shape)
         strands = [
-            Strand(one.ends, (one.coefficients + by).round(DECIMALS) + 0.0).joined()
+            ChromosomeSegments(one.ends, (one.coefficients + by).round(DECIMALS) + 0.0).joined()
             for one, by in zip(member.chromosomes, noise, strict=True)
         ]
         return replace(member, chromosomes=tuple(strands))

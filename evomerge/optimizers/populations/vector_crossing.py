@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from evomerge.errors import ConfigError
 from evomerge.optimizers.coordinates import from_cube, to_cube
-from evomerge.optimizers.initial_distribution import sampled
+from evomerge.optimizers.initial_distribution import sample_initial
 from evomerge.optimizers.populations.crossing import CrossingConfig
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome, Scalar
 
@@ -56,7 +56,7 @@ class VectorCrossing:
 
     def founder(self, rng: np.random.Generator) -> Array:
         """Drawn where the genes say that a search begins, evenly if they do not."""
-        return self.read(sampled(self._genes, SPREAD, rng))
+        return self.read(sample_initial(self._genes, SPREAD, rng))
 
     def cross(self, a: Array, b: Array, rng: np.random.Generator) -> Array:
         if self._config.crossover == "none":

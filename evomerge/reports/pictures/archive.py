@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from evomerge.reports.archive import Standing
+from evomerge.reports.archive import RankedMember
 from evomerge.reports.pictures.style import COLOURS, INK, PALE, WIDTH, Format, drawn, shortened
 
 __all__ = ["archive_figure", "archive_picture", "coverage", "entropy", "order"]
@@ -42,7 +42,7 @@ TITLES = 96.0
 
 
 def archive_picture(
-    members: Sequence[Standing],
+    members: Sequence[RankedMember],
     tasks: Mapping[str, int],
     format: Format,
     *,
@@ -54,7 +54,7 @@ def archive_picture(
 
 
 def archive_figure(
-    members: Sequence[Standing], tasks: Mapping[str, int], *, title: str, worth: str
+    members: Sequence[RankedMember], tasks: Mapping[str, int], *, title: str, worth: str
 ) -> Figure:
     """A matrix of members x examples, below it how many solve each, beside it what members count.
 
@@ -127,7 +127,7 @@ def _own(scores: Array, tasks: Mapping[str, int]) -> dict[str, Array]:
 
 def _draw_matrix(
     axes: Axes,
-    members: Sequence[Standing],
+    members: Sequence[RankedMember],
     scores: Array,
     tasks: Mapping[str, int],
     places: Mapping[str, tuple[float, float]],

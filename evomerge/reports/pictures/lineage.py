@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, PathPatch, Rectangle
 from matplotlib.path import Path
 
-from evomerge.reports.lineage import Kin
+from evomerge.reports.lineage import Ancestor
 from evomerge.reports.pictures.style import INK, PALE, WIDTH, Format, colour, drawn, shortened
 
 __all__ = ["lineage_figure", "lineage_picture"]
@@ -43,7 +43,7 @@ FADING = 0.8
 
 
 def lineage_picture(
-    family: Sequence[Kin],
+    family: Sequence[Ancestor],
     shares: Mapping[int, Mapping[str, float]],
     format: Format,
     *,
@@ -58,7 +58,7 @@ def lineage_picture(
 
 
 def lineage_figure(
-    family: Sequence[Kin],
+    family: Sequence[Ancestor],
     shares: Mapping[int, Mapping[str, float]],
     *,
     title: str,
@@ -99,7 +99,7 @@ def _colours(shares: Mapping[int, Mapping[str, float]]) -> dict[str, str]:
 
 def _draw_arcs(
     axes: Axes,
-    family: Sequence[Kin],
+    family: Sequence[Ancestor],
     places: Mapping[int, float],
     random: Set[int],
     row: float,
@@ -142,7 +142,7 @@ def _draw_arcs(
             )
 
 
-def _distances(family: Sequence[Kin]) -> dict[int, int]:
+def _distances(family: Sequence[Ancestor]) -> dict[int, int]:
     """Candidate -> steps to the youngest, on the shortest way."""
     found = {family[-1].candidate.number: 0}
     for one in reversed(family):
@@ -154,7 +154,7 @@ def _distances(family: Sequence[Kin]) -> dict[int, int]:
 
 def _draw_row(
     axes: Axes,
-    one: Kin,
+    one: Ancestor,
     at: float,
     shares: Mapping[str, float],
     colours: Mapping[str, str],
@@ -195,7 +195,7 @@ def _draw_row(
 
 def _explain(
     axes: Axes,
-    family: Sequence[Kin],
+    family: Sequence[Ancestor],
     colours: Mapping[str, str],
     sides: tuple[str, str],
     random: Set[int],

@@ -9,7 +9,7 @@ import pytest
 
 from evomerge.optimizers.populations.crossing import CrossingConfig
 from evomerge.optimizers.populations.cycle_qd import Cycle, CycleQdConfig, elite_odds
-from evomerge.optimizers.populations.population import Member, Sheet
+from evomerge.optimizers.populations.population import Member, MemberScores
 from evomerge.optimizers.populations.vector_crossing import VectorCrossing
 from evomerge.recipe.genome import FloatGene
 
@@ -22,7 +22,9 @@ def cycle(**options: Any) -> Cycle[Any]:
 def add(kept: Cycle[Any], id: int, tasks: tuple[float, ...], seed: bool = False) -> None:
     body = np.array([0.1, 0.2, 0.3]) + 0.05 * id
     kept.add(
-        Member(id, body), Sheet(float(np.mean(tasks)), np.empty(0), np.array(tasks)), seed=seed
+        Member(id, body),
+        MemberScores(float(np.mean(tasks)), np.empty(0), np.array(tasks)),
+        seed=seed,
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from evomerge.errors import ConfigError
 from evomerge.optimizers.populations.crossing import CrossingConfig
 from evomerge.optimizers.populations.map_elites import Elites, MapElitesConfig
-from evomerge.optimizers.populations.population import Member, Sheet
+from evomerge.optimizers.populations.population import Member, MemberScores
 from evomerge.optimizers.populations.vector_crossing import VectorCrossing
 from evomerge.recipe.genome import FloatGene
 from evomerge.recipe.value import parse
@@ -21,8 +21,8 @@ def elites(**options: Any) -> Elites[Any]:
 
 
 def add(kept: Elites[Any], id: int, quality: float, *tasks: float) -> None:
-    sheet = Sheet(quality, np.empty(0), np.array(tasks))
-    kept.add(Member(id, np.full(4, id / 10)), sheet, seed=False)
+    member_scores = MemberScores(quality, np.empty(0), np.array(tasks))
+    kept.add(Member(id, np.full(4, id / 10)), member_scores, seed=False)
 
 
 def test_one_member_a_cell_of_task_scores() -> None:

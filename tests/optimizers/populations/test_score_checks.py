@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from evomerge.optimizers.base import Answer
-from evomerge.optimizers.populations.score_checks import Sheets
+from evomerge.optimizers.base import Result
+from evomerge.optimizers.populations.score_checks import ScoreChecks
 
 
-def answer(examples: Any = None, tasks: Any = None, fitness: Any = (0.5,)) -> tuple[str, Answer]:
-    return "question 4", Answer(4, fitness, examples, tasks)
+def result(examples: Any = None, tasks: Any = None, fitness: Any = (0.5,)) -> tuple[str, Result]:
+    return "question 4", Result(4, fitness, examples, tasks)
 
 
 def test_what_is_needed_is_read_and_the_rest_may_come_along() -> None:
-    sheets = Sheets({"examples"})
-    first, failed, both = sheets.read(
-        [answer((1.0, 0.0)), answer(fitness=None), answer((0.0, 0.5), (0.25,))]
+    score_checks = ScoreChecks({"examples"})
+    first, failed, both = score_checks.read(
+        [result((1.0, 0.0)), result(fitness=None), result((0.0, 0.5), (0.25,))]
     )
     assert failed is None
     assert first is not None
@@ -28,28 +28,28 @@ def test_what_is_needed_is_read_and_the_rest_may_come_along() -> None:
 @pytest.mark.parametrize("missing", [None, ()])
 def test_what_is_missing_is_named(missing: Any) -> None:
     with pytest.raises(ValueError, match="question 4 came without scores of its tasks"):
-        Sheets({"tasks"}).read([answer((1.0,), missing)])
+        ScoreChecks({"tasks"}).read([result((1.0,), missing)])
 
 
 def test_all_have_the_same_examples_whether_told_before_or_together() -> None:
     law = "question 4 has scores of 3 examples, before it was 2"
-    sheets = Sheets({"examples"})
+    score_checks = ScoreChecks({"examples"})
     with pytest.raises(ValueError, match=law):
-        sheets.read([answer((1.0, 0.0)), answer((1.0, 0.0, 1.0))])
-    (told,) = sheets.read([answer((1.0, 0.0))])
+        score_checks.read([result((1.0, 0.0)), result((1.0, 0.0, 1.0))])
+    (told,) = score_checks.read([result((1.0, 0.0))])
     assert told is not None
-    sheets.keep(told)
+    score_checks.keep(told)
     with pytest.raises(ValueError, match=law):
-        sheets.read([answer((1.0, 0.0, 1.0))])
+        score_checks.read([result((1.0, 0.0, 1.0))])
 
 
 def test_reading_alone_leaves_no_trace() -> None:
-    sheets = Sheets({"examples"})
-    sheets.read([answer((1.0, 0.0))])
-    assert sheets.read([answer((1.0,))])
+    score_checks = ScoreChecks({"examples"})
+    score_checks.read([result((1.0, 0.0))])
+    assert score_checks.read([result((1.0,))])
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf])
 def test_scores_are_finite(wrong: float) -> None:
     with pytest.raises(ValueError, match="a score of question 4's examples is not finite"):
-        Sheets({"examples"}).read([answer((1.0, wrong))])
+        ScoreChecks({"examples"}).read([result((1.0, wrong))])

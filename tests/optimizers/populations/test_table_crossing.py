@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from evomerge.errors import ConfigError
-from evomerge.optimizers.base import Answer, Optimizer, Question
+from evomerge.optimizers.base import Optimizer, Proposal, Result
 from evomerge.optimizers.populations.crossing import CrossingConfig
-from evomerge.optimizers.populations.table_crossing import TableCrossing
+from evomerge.optimizers.populations.table_crossing import CoefficientsCrossing
 from evomerge.optimizers.populations.vector_crossing import angle_between, shares
 from evomerge.optimizers.registry import configure, make
-from evomerge.recipe.genome import Genome, TableGene
+from evomerge.recipe.genome import CoefficientsGene, Genome
 from evomerge.recipe.grid import Grams, Grid
-from evomerge.recipe.seed_pool import Stock
-from evomerge.recipe.segments import Table
+from evomerge.recipe.seed_pool import SeedPool
+from evomerge.recipe.segments import PiecewiseCoefficients
 
 NAMES, SIZES = ("chat", "code", "math"), (60, 36)
 RNG = np.random.default_rng(0)
@@ -35,58 +35,58 @@ KINDS: list[dict[str, Any]] = [
 ]
 
 
-def stock(counts: list[int] | None = None) -> Stock:
+def seed_pool(counts: list[int] | None = None) -> SeedPool:
     def measure() -> list[Grams]:
         if counts is not None:
             counts.append(1)
         return [Grams.of(own, grid) for own, grid in zip(VECTORS, GRIDS, strict=True)]
 
-    return Stock(NAMES, GRIDS, measure)
+    return SeedPool(NAMES, GRIDS, measure)
 
 
-def optimizer(options: dict[str, Any], seed: int = 0, over: Stock | None = None) -> Optimizer:
-    gene = TableGene(name="table", seeds=NAMES)
+def optimizer(options: dict[str, Any], seed: int = 0, over: SeedPool | None = None) -> Optimizer:
+    gene = CoefficientsGene(name="table", seeds=NAMES)
     config = configure(options, origin="test")
-    return make(config, (gene,), seed=seed, stock=over or stock(), budget=60)
+    return make(config, (gene,), seed=seed, seed_pool=over or seed_pool(), budget=60)
 
 
 def flat(genome: Genome) -> list[np.ndarray[Any, np.dtype[np.float64]]]:
     """The weights of each chromosome."""
-    table = Table.from_text(str(genome[0]))
+    table = PiecewiseCoefficients.from_text(str(genome[0]))
     return [
         (strand.at(np.arange(1, size + 1)) * own.T).sum(axis=1)
         for strand, own, size in zip(table.chromosomes, VECTORS, SIZES, strict=True)
     ]
 
 
-def answer(question: Question) -> Answer:
+def result(proposal: Proposal) -> Result:
     """Examples are weights: solved where above a little."""
-    weights = np.concatenate(flat(question.genome))
+    weights = np.concatenate(flat(proposal.genome))
     examples = tuple((weights > 0.3).astype(float).tolist())
     tasks = (float(np.mean(examples[:60])), float(np.mean(examples[60:])))
-    return Answer(question.id, (float(np.mean(examples)),), examples, tasks)
+    return Result(proposal.id, (float(np.mean(examples)),), examples, tasks)
 
 
-def search(made: Optimizer, count: int) -> list[Question]:
-    asked: list[Question] = []
+def search(made: Optimizer, count: int) -> list[Proposal]:
+    asked: list[Proposal] = []
     while len(asked) < count:
         batch = made.ask(3)
         asked += batch
-        made.tell([answer(one) for one in batch])
+        made.tell([result(one) for one in batch])
     return asked
 
 
 @pytest.mark.parametrize("options", KINDS, ids=lambda one: "-".join(map(str, one.values())))
 def test_seeds_come_first_and_the_rest_replays(options: dict[str, Any]) -> None:
     asked = search(optimizer(options), 45)
-    for question, name in zip(asked, NAMES, strict=False):
-        assert question.genome == (Table.seed(NAMES, SIZES, name).to_text(),)
-        assert question.descent is not None
-        assert question.descent.parents == ()
+    for proposal, name in zip(asked, NAMES, strict=False):
+        assert proposal.genome == (PiecewiseCoefficients.seed(NAMES, SIZES, name).to_text(),)
+        assert proposal.parentage is not None
+        assert proposal.parentage.parents == ()
     assert search(optimizer(options), 45) == asked
     assert search(optimizer(options, seed=1), 45) != asked
     one_by_one = optimizer(options)
-    first = [question for _ in range(3) for question in one_by_one.ask(1)]
+    first = [proposal for _ in range(3) for proposal in one_by_one.ask(1)]
     assert optimizer(options).ask(3) == first
 
 
@@ -94,29 +94,29 @@ def test_seeds_come_first_and_the_rest_replays(options: dict[str, Any]) -> None:
 def test_seeds_that_were_observed_are_not_asked(options: dict[str, Any]) -> None:
     made = optimizer(options)
     for name in NAMES[:2]:
-        genome: Genome = (Table.seed(NAMES, SIZES, name).to_text(),)
-        known = answer(Question(0, genome))
+        genome: Genome = (PiecewiseCoefficients.seed(NAMES, SIZES, name).to_text(),)
+        known = result(Proposal(0, genome))
         made.observe(genome, known.fitness or (), known.examples, known.tasks)
     asked = search(made, 12)
-    assert asked[0].genome == (Table.seed(NAMES, SIZES, "math").to_text(),)
-    later = {parent for one in asked if one.descent for parent in one.descent.parents}
+    assert asked[0].genome == (PiecewiseCoefficients.seed(NAMES, SIZES, "math").to_text(),)
+    later = {parent for one in asked if one.parentage for parent in one.parentage.parents}
     assert {-1, -2} & later, "observations are parents"
 
 
 def test_a_child_has_the_weights_of_its_parents_crossed() -> None:
     """Chromosome by chromosome, with the angle between the parents' own weights."""
     made = optimizer({"kind": "natural_niches"})
-    asked = {question.id: question for question in search(made, 40)}
+    asked = {proposal.id: proposal for proposal in search(made, 40)}
     checked = 0
-    for question in asked.values():
-        assert question.descent is not None
-        if not question.descent.parents:
+    for proposal in asked.values():
+        assert proposal.parentage is not None
+        if not proposal.parentage.parents:
             continue
-        a, b = (flat(asked[parent].genome) for parent in question.descent.parents)
-        rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(question.id,)))
+        a, b = (flat(asked[parent].genome) for parent in proposal.parentage.parents)
+        rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(proposal.id,)))
         # The parents are drawn first, each with one number.
         rng.random(), rng.random()
-        for one, two, child, grid in zip(a, b, flat(question.genome), GRIDS, strict=True):
+        for one, two, child, grid in zip(a, b, flat(proposal.genome), GRIDS, strict=True):
             split, w = grid.below(int(rng.integers(grid.size))), rng.random()
             omega = angle_between(one, two)
             for part, t in ((slice(0, split), w), (slice(split, None), 1 - w)):
@@ -127,10 +127,10 @@ def test_a_child_has_the_weights_of_its_parents_crossed() -> None:
 
 
 def test_a_step_is_along_the_directions_of_what_makes_up_the_expert() -> None:
-    over = replace(stock(), origin=NAMES[0])
-    crossing, rng = TableCrossing(CrossingConfig(), over), np.random.default_rng(0)
+    over = replace(seed_pool(), origin=NAMES[0])
+    crossing, rng = CoefficientsCrossing(CrossingConfig(), over), np.random.default_rng(0)
     first, second, *_ = crossing.seeds()
-    uniform = Table.constant(NAMES, SIZES, dict.fromkeys(NAMES, 1 / len(NAMES)))
+    uniform = PiecewiseCoefficients.constant(NAMES, SIZES, dict.fromkeys(NAMES, 1 / len(NAMES)))
     assert dict(crossing.toward(first, second, 0.1, 5, rng).noise) == {f"{NAMES[1]}~5": 0.1}
     assert crossing.toward(first, first, 0.1, 5, rng) == first, "the origin has no directions"
     steps = dict(crossing.toward(first, uniform, 0.3, 6, rng).noise)
@@ -140,7 +140,7 @@ def test_a_step_is_along_the_directions_of_what_makes_up_the_expert() -> None:
 
 
 def test_without_an_origin_a_step_goes_straight_to_the_expert() -> None:
-    crossing, rng = TableCrossing(CrossingConfig(), stock()), np.random.default_rng(0)
+    crossing, rng = CoefficientsCrossing(CrossingConfig(), seed_pool()), np.random.default_rng(0)
     first, second, *_ = crossing.seeds()
     moved = crossing.toward(first, second, 0.1, 5, rng)
     assert not moved.noise
@@ -154,15 +154,15 @@ def test_gram_matrices_are_measured_only_where_angles_are_needed() -> None:
         ({"kind": "cycle_qd"}, 0),
     ):
         counts: list[int] = []
-        search(optimizer(options, over=stock(counts)), 20)
+        search(optimizer(options, over=seed_pool(counts)), 20)
         assert len(counts) == expected
 
 
 def test_splits_lie_where_layers_begin() -> None:
     made = optimizer({"kind": "random_merge", "split": "layer"})
-    for question in search(made, 30)[3:]:
+    for proposal in search(made, 30)[3:]:
         for strand, grid in zip(
-            Table.from_text(str(question.genome[0])).chromosomes, GRIDS, strict=True
+            PiecewiseCoefficients.from_text(str(proposal.genome[0])).chromosomes, GRIDS, strict=True
         ):
             assert set(strand.ends.tolist()) <= {*grid.blocks, grid.size}
 
@@ -184,4 +184,4 @@ def test_seeds_that_all_fail_leave_random_combinations(options: dict[str, Any]) 
     for _ in range(30):
         batch = made.ask(2)
         assert batch
-        made.tell([Answer(one.id, None) for one in batch])
+        made.tell([Result(one.id, None) for one in batch])

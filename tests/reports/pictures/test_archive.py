@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle, StepPatch
 from matplotlib.text import Text
 
-from evomerge.reports.archive import Standing
+from evomerge.reports.archive import RankedMember
 from evomerge.reports.pictures.archive import (
     archive_figure,
     archive_picture,
@@ -31,10 +31,10 @@ ROWS = [
 TASKS = {"code": 3, "math$_2$": 4}
 
 
-def members(rows: Any = ROWS, worths: tuple[float, ...] = (2.5, 2.0, 1.25)) -> list[Standing]:
+def members(rows: Any = ROWS, worths: tuple[float, ...] = (2.5, 2.0, 1.25)) -> list[RankedMember]:
     labels = ["seed:code", None, None]
     return [
-        Standing(candidate(10 + i, label=label), tuple(map(float, row)), worth)
+        RankedMember(candidate(10 + i, label=label), tuple(map(float, row)), worth)
         for i, (row, worth, label) in enumerate(zip(rows, worths, labels, strict=False))
     ]
 
@@ -135,7 +135,7 @@ def test_more_members_make_a_higher_picture_of_the_same_width() -> None:
     heights = []
     for count in (2, 8, 60, 200):
         many = [
-            Standing(candidate(i), tuple(rng.integers(0, 2, 40).astype(float)), 1.0)
+            RankedMember(candidate(i), tuple(rng.integers(0, 2, 40).astype(float)), 1.0)
             for i in range(count)
         ]
         drawn = archive_figure(many, {"t": 40}, title="t", worth="fitness")
