@@ -18,6 +18,7 @@ from evomerge.models.layout import Layout
 from evomerge.models.outline import layer_count
 from evomerge.models.stack_layout import layout_of
 from evomerge.operators import signatures
+from evomerge.plugins import load
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Stack
 from evomerge.recipe.yaml import dump_recipe, read_recipe
@@ -27,7 +28,6 @@ from evomerge.searching import plan
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
 from evomerge.study.select_recipe import chosen
-from evomerge.target import load
 
 __all__ = [
     "export",

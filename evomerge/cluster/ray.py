@@ -23,8 +23,8 @@ from evomerge.cluster.base import Task, TaskResult, Worker
 from evomerge.cluster.config import ClusterConfig
 from evomerge.errors import ConfigError, InfrastructureError
 from evomerge.evaluators.base import Failure, Outcome
+from evomerge.plugins import load
 from evomerge.recipe.value import Value
-from evomerge.target import load
 
 __all__ = ["RayExecutor"]
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from evomerge import errors
 from evomerge.errors import InfrastructureError, UserError
-from evomerge.target import load
+from evomerge.plugins import load
 
 __all__ = ["call_in_subprocess"]
 

@@ -29,6 +29,7 @@ from evomerge.models.stacking import check_routable
 from evomerge.operators import signatures
 from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.registry import make
+from evomerge.plugins import load
 from evomerge.recipe.check import check_methods
 from evomerge.recipe.digest import plain
 from evomerge.recipe.genome import ChoiceGene, Genome
@@ -41,7 +42,6 @@ from evomerge.search_spaces.base import SearchSpace, encode
 from evomerge.search_spaces.dataflow import DataFlowSpace, DataFlowSpaceConfig
 from evomerge.search_spaces.parameter import ParameterSpace, ParameterSpaceConfig
 from evomerge.search_spaces.segments import SegmentsSpace, SegmentsSpaceConfig
-from evomerge.target import load
 
 __all__ = [
     "baselines",

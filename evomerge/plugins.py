@@ -1,0 +1,168 @@
+"""Registries: what can be chosen by name, built in or from another package.
+
+A registry holds the entries of one role (optimizers, evaluators, ...). An entry is a name and a
+target, `package.module:attribute`, which is loaded when the entry is first needed. Built-in entries
+and those that other packages offer by entry point are the same thing: a package that cannot be
+loaded, or whose name is taken, is a row that says why, and stops nobody else.
+
+What a target gives is a `Factory`: it has the class of its settings as `config`, and is called with
+a value of that class. A class with a class variable `config` is one; for a class whose libraries
+take long to import there is `Deferred`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, Protocol, TypeVar
+
+from evomerge.errors import ConfigError, UserError, did_you_mean
+
+__all__ = ["Deferred", "Entry", "Factory", "Registry", "first_line", "load"]
+
+T = TypeVar("T")
+
+
+class Factory(Protocol):
+    """Makes the thing that an entry stands for."""
+
+    @property
+    def config(self) -> type[Any]:
+        """The class of its settings: a frozen pydantic model with a `kind`, the entry's name."""
+
+    def __call__(self, config: Any, /, *arguments: Any, **named: Any) -> Any:
+        """The thing, made from its settings and what its role hands over."""
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """A factory whose class is imported when the first one is made."""
+
+    config: type[Any]
+    target: str
+    """`package.module:class`."""
+
+    def __call__(self, config: Any, /, *arguments: Any, **named: Any) -> Any:
+        return load(self.target)(config, *arguments, **named)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A name, and where what it stands for is found."""
+
+    name: str
+    target: str
+    """`package.module:attribute`."""
+    package: str = "evomerge"
+    """The distribution that offers it, as messages call it."""
+    fault: str | None = None
+    """Why it cannot be used, known without loading it: its name is taken."""
+
+
+@dataclass(frozen=True)
+class Registry(Generic[T]):
+    """The entries of one role; `T` is what their targets give."""
+
+    role: str
+    """What messages call an entry: `optimizer`."""
+    group: str
+    """The entry point group that other packages offer theirs in: `evomerge.optimizers`."""
+    built_in: Mapping[str, str]
+    """Name -> target."""
+    describe: Callable[[T], str] = field(default=lambda loaded: first_line(loaded))
+    """One line about a loaded entry, for lists."""
+    _loaded: dict[str, T] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def entries(self) -> Mapping[str, Entry]:
+        """By name, sorted; nothing is loaded.
+
+        Of a name that stands twice, a built-in one keeps it; of two packages neither has it, since
+        which one comes first depends on the installation.
+        """
+        found = {name: Entry(name, target) for name, target in self.built_in.items()}
+        offered: dict[str, list[EntryPoint]] = {}
+        for point in entry_points(group=self.group):
+            offered.setdefault(point.name, []).append(point)
+        for name, points in offered.items():
+            packages = sorted({_package(point) for point in points})
+            if name in self.built_in:
+                key = f"{name} ({', '.join(packages)})"
+                fault = f"the name {name!r} is one of evomerge's own"
+                found[key] = Entry(key, points[0].value, ", ".join(packages), fault)
+            else:
+                fault = f"offered twice, by {' and '.join(packages)}" if len(points) > 1 else ""
+                found[name] = Entry(name, points[0].value, ", ".join(packages), fault or None)
+        return dict(sorted(found.items()))
+
+    def names(self) -> Mapping[str, str]:
+        """Name -> its first line, or `broken: ` and why; every entry is loaded."""
+        return {name: self._line(name) for name in self.entries}
+
+    def usable(self) -> Mapping[str, T]:
+        """Name -> what it stands for, of all that can be loaded."""
+        found = {}
+        for name in self.entries:
+            try:
+                found[name] = self.get(name)
+            except ConfigError:
+                continue
+        return found
+
+    def get(self, name: str) -> T:
+        """What a name stands for, loaded at the first call.
+
+        Raises:
+            ConfigError: there is no such entry (with the nearest name), or it cannot be loaded.
+        """
+        if name not in self._loaded:
+            entry = self.entries.get(name)
+            if entry is None:
+                known = [one.name for one in self.entries.values() if one.fault is None]
+                raise ConfigError(f"unknown {self.role} {name!r}; {did_you_mean(name, known)}")
+            self._loaded[name] = self._load(entry)
+        return self._loaded[name]
+
+    def _load(self, entry: Entry) -> T:
+        if entry.fault is not None:
+            raise ConfigError(f"{self.role} {entry.name!r} cannot be used: {entry.fault}")
+        try:
+            loaded: T = load(entry.target)
+        except UserError:
+            raise
+        except Exception as problem:
+            said = " ".join(str(problem).split()) or type(problem).__name__
+            raise ConfigError(
+                f"{self.role} {entry.name!r} of the package {entry.package} cannot be loaded"
+                f" ({entry.target}): {said}"
+            ) from problem
+        return loaded
+
+    def _line(self, name: str) -> str:
+        try:
+            return self.describe(self.get(name))
+        except ConfigError as problem:
+            return f"broken: {problem}"
+
+
+def load(target: str) -> Any:
+    """The attribute that `package.module:attribute` names.
+
+    Raises:
+        ImportError, AttributeError: as Python does.
+    """
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def first_line(documented: Any) -> str:
+    """The first line of what the docstring says: of the settings where there are some."""
+    text = getattr(documented, "config", documented).__doc__ or ""
+    return text.strip().partition("\n")[0]
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else point.value.partition(".")[0]
