@@ -9,6 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from evomerge.merging.disk_cache import FOLDER
+from tests.families import family
+
+__all__ = ["family"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from evomerge.commands.main import main
-from tests.merging.conftest import Family
+from tests.families import Family
 
 __all__ = ["TASK", "Ended", "Place"]
 

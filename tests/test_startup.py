@@ -12,7 +12,7 @@ import pytest
 
 from evomerge.recipe.tree import Merge, Rule
 from evomerge.recipe.yaml import dump_recipe
-from tests.merging.conftest import Family
+from tests.families import Family
 
 SEARCHING = {"cma", "lm_eval", "nevergrad", "optuna", "ray", "scipy", "transformers", "vllm"}
 DRAWING = {"matplotlib"}

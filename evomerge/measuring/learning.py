@@ -23,6 +23,7 @@ from evomerge.merging.bank import Bank
 from evomerge.merging.checkpoint import published
 from evomerge.models.architecture import place
 from evomerge.models.compatibility import check_compatibility
+from evomerge.operators import signatures
 from evomerge.operators.low_rank import LowRank
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe
@@ -56,7 +57,9 @@ def learn(
     base, experts = _parts(recipe, settings, origin)
     assert isinstance(recipe, Merge)
     _check_texts(texts, tuple(experts), origin)
-    check_compatibility(recipe.model_copy(update={"method": "task_arithmetic"}), origin=origin)
+    check_compatibility(
+        recipe.model_copy(update={"method": "task_arithmetic"}), signatures(), origin=origin
+    )
     bank = Bank(dict.fromkeys([base, *experts.values()]))
     with published(out) as folder:
         live = open_live(base, bank, device=settings.device, length=settings.length)

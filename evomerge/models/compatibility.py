@@ -24,9 +24,9 @@ from evomerge.models.vocabulary import (
     tokenizer_donor,
     vocabulary_of,
 )
-from evomerge.operators import signatures
 from evomerge.recipe.check import operands
 from evomerge.recipe.selector import Selector
+from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Segments, Stack, sources_of
 
@@ -44,8 +44,12 @@ _SAME = (
 )
 
 
-def check_compatibility(recipe: Recipe, *, origin: str) -> list[str]:
+def check_compatibility(
+    recipe: Recipe, signatures: Mapping[str, Signature], *, origin: str
+) -> list[str]:
     """Check shapes, vocabularies and layer ranges; the warnings worth telling are returned.
+
+    `signatures`: of every method that is known, by name.
 
     Raises:
         SourceError: a source is missing, unsafe, or differs from its siblings where it may not; or
@@ -61,7 +65,7 @@ def check_compatibility(recipe: Recipe, *, origin: str) -> list[str]:
                 f"{adapter}: no adapter_model.safetensors; an adapter is a folder that peft saved"
             )
     _check_layers(recipe, inventories, origin)
-    _check_statistics(recipe)
+    _check_statistics(recipe, signatures)
     _check_shapes(recipe, inventories, origin)
     _check_ends(recipe, origin)
     with about(origin):
@@ -237,15 +241,15 @@ def _check_range(where: Selector, layers: int, origin: str) -> None:
         )
 
 
-def _check_statistics(recipe: Recipe) -> None:
+def _check_statistics(recipe: Recipe, signatures: Mapping[str, Signature]) -> None:
     """The statistics that methods need are there, and are the sources' own."""
     if isinstance(recipe, Source):
         return
-    signature = signatures().get(recipe.method) if isinstance(recipe, Merge) else None
+    signature = signatures.get(recipe.method) if isinstance(recipe, Merge) else None
     if isinstance(recipe, Merge) and signature and signature.statistics:
         for name in operands(recipe, signature):
             source = recipe.inputs[name]
             if isinstance(source, Source):
                 StatisticsFolder(source).check(signature.statistics)
     for child in recipe.inputs.values():
-        _check_statistics(child)
+        _check_statistics(child, signatures)

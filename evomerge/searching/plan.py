@@ -95,7 +95,7 @@ def check_recipe(recipe: Recipe, origin: str) -> list[str]:
     with about(origin):
         check_methods(recipe, signatures(), origin=origin)
         check_adapters(recipe, signatures(), origin=origin)
-        return check_compatibility(recipe, origin=origin)
+        return check_compatibility(recipe, signatures(), origin=origin)
 
 
 def cost(job: Job) -> dict[str, float | int]:

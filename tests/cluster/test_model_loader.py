@@ -20,7 +20,7 @@ from evomerge.models.headers import Headers
 from evomerge.recipe.layer_path import Capacity
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Recipe, Rule, Stack
-from tests.evaluators import tiny
+from tests.engines import tiny
 
 PAIRS = [([10, 20, 30], [40, 50]), ([7, 8], [9, 10, 11])]
 

@@ -16,7 +16,7 @@ import yaml
 from evomerge.config import read_job
 from evomerge.recipe.genome import FloatGene
 from evomerge.study.record import Study
-from tests.merging.conftest import tiny_tensors, write_model
+from tests.families import tiny_tensors, write_model
 from tests.place import Place
 
 

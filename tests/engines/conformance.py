@@ -8,8 +8,8 @@ import torch
 from evomerge.engines.base import Engine
 from evomerge.errors import CandidateError
 from evomerge.evaluators.live_model import Sampling
-from tests.evaluators.conftest import Siblings
-from tests.evaluators.tiny import EDITED, Edited, Reference, encode
+from tests.engines.conftest import Siblings
+from tests.engines.tiny import EDITED, Edited, Reference, encode
 
 __all__ = ["PROMPTS", "EngineConformance"]
 

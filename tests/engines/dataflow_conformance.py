@@ -15,9 +15,9 @@ from evomerge.evaluators.live_model import Sampling
 from evomerge.recipe.layer_path import Capacity, LayerPath
 from evomerge.recipe.tree import Scaling
 from tests.engines.conformance import PROMPTS
-from tests.evaluators.conftest import Siblings
-from tests.evaluators.stacks import ByHand, Pool, random_routes, route_of, spoken
-from tests.evaluators.tiny import EDITED, Edited, Reference, encode
+from tests.engines.conftest import Siblings
+from tests.engines.stacks import ByHand, Pool, random_routes, route_of, spoken
+from tests.engines.tiny import EDITED, Edited, Reference, encode
 
 __all__ = ["OWN", "ROOM", "DataFlowConformance", "agrees"]
 

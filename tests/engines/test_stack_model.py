@@ -19,7 +19,7 @@ from evomerge.engines.stack_model import (
 from evomerge.engines.stack_model import (
     Path as Layers,
 )
-from tests.evaluators.stacks import tiny_config
+from tests.engines.stacks import tiny_config
 
 TOKENS = torch.tensor([[5, 6, 7, 8, 9, 10], [11, 12, 13, 14, 15, 16]])
 ROUTE = {"layers": [0, 2, 2, 1, 0, 2], "scales": [0.9, 1.0, 1.3, 1.0, 0.7, 1.1]}

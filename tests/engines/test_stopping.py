@@ -6,8 +6,8 @@ import pytest
 from transformers import AutoTokenizer, GenerationConfig
 
 from evomerge.engines.stopping import end_tokens, stop, text_of
-from tests.evaluators.conftest import Siblings
-from tests.evaluators.tiny import encode
+from tests.engines.conftest import Siblings
+from tests.engines.tiny import encode
 
 
 @pytest.fixture(scope="module")

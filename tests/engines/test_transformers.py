@@ -13,8 +13,8 @@ from evomerge.engines.transformers import TransformersEngine
 from evomerge.errors import CandidateError, SourceError
 from evomerge.evaluators.live_model import Sampling
 from tests.engines.conformance import PROMPTS, EngineConformance
-from tests.evaluators.conftest import Siblings
-from tests.evaluators.tiny import Edited, Reference, encode
+from tests.engines.conftest import Siblings
+from tests.engines.tiny import Edited, Reference, encode
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from evomerge.engines.transformers_dataflow import TransformersDataFlow
 from evomerge.errors import SourceError
 from evomerge.evaluators.live_model import Sampling
 from evomerge.recipe.layer_path import Capacity
+from tests.engines.conftest import Siblings
 from tests.engines.dataflow_conformance import OWN, ROOM, DataFlowConformance
-from tests.evaluators.conftest import Siblings
-from tests.evaluators.stacks import ByHand, Pool, build_family, random_routes
+from tests.engines.stacks import ByHand, Pool, build_family, random_routes
 
 CPU = EngineConfig(kind="transformers", device="cpu", dtype="float32")
 

@@ -18,10 +18,10 @@ from evomerge.recipe.layer_path import Capacity
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Stack
 from tests.engines.conformance import PROMPTS, EngineConformance
+from tests.engines.conftest import Siblings
 from tests.engines.dataflow_conformance import OWN, ROOM, DataFlowConformance, agrees
-from tests.evaluators.conftest import Siblings
-from tests.evaluators.stacks import ByHand, Pool, build_family, route_of, spoken
-from tests.evaluators.tiny import Edited, encode
+from tests.engines.stacks import ByHand, Pool, build_family, route_of, spoken
+from tests.engines.tiny import Edited, encode
 
 Start = Callable[..., Any]
 

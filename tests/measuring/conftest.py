@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from evomerge.measuring.live import Live, open_live
 from evomerge.merging.bank import Bank
 from evomerge.recipe.source import Source
-from tests.evaluators.tiny import build
-from tests.merging.conftest import write_adapter
+from tests.engines.tiny import build
+from tests.families import write_adapter
 
 WORDS = {"math": "one and two make three; ", "json": '{"a": [1, 2], "b": null} '}
 QUERY = "model.layers.1.self_attn.q_proj"

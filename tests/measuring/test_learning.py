@@ -15,6 +15,7 @@ from evomerge.measuring.learning import learn
 from evomerge.measuring.settings import AdaMerging, ExpertMerging, Learning
 from evomerge.merging.weights import MergedWeights
 from evomerge.models.compatibility import check_compatibility
+from evomerge.operators import signatures
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Rule
 from evomerge.recipe.yaml import read_recipe
@@ -54,7 +55,7 @@ def test_the_loss_goes_down_and_the_recipe_makes_that_model(
     assert len(found) == 8
     assert found[-1] < found[0]
     assert read_recipe(out / "recipe.yaml") == made
-    assert check_compatibility(made, origin="r") == []
+    assert check_compatibility(made, signatures(), origin="r") == []
     coefficients = {n: load_file(out / n / "coefficients.safetensors") for n in ("math", "json")}
     merged = dict(MergedWeights(made).tensors())
     base = load_file(Path(trained.base.model) / "model.safetensors")

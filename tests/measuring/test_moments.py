@@ -12,7 +12,7 @@ from torch import Tensor
 from evomerge.errors import SourceError
 from evomerge.measuring.moments import read_moments
 from evomerge.models.inventory import read_inventory
-from tests.merging.conftest import Family
+from tests.families import Family
 
 UP = "model.layers.0.mlp.up_proj.weight"  # (16, 8)
 

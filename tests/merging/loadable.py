@@ -13,8 +13,8 @@ from transformers import AutoModelForCausalLM
 from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Rule
-from tests.evaluators.tiny import build
-from tests.merging.conftest import write_adapter
+from tests.engines.tiny import build
+from tests.families import write_adapter
 
 __all__ = ["Loadable", "check_loads", "with_peft"]
 

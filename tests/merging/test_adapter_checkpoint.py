@@ -16,7 +16,7 @@ from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Rule
 from evomerge.recipe.yaml import read_recipe
-from tests.merging.conftest import Family
+from tests.families import Family
 from tests.merging.loadable import Loadable, check_loads, with_peft
 
 ROOT = Path(__file__).parents[2]

@@ -21,7 +21,7 @@ from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.source import Source
 from evomerge.recipe.tokenizer import TokenizerChoice
 from evomerge.recipe.tree import Hop, Merge, Recipe, Rule, Stack, sources_of
-from tests.merging.conftest import write_adapter
+from tests.families import write_adapter
 from tests.merging.dialects import EMBEDDING, HEAD, Dialects, tokenizer
 
 Q0 = "model.layers.0.self_attn.q_proj.weight"

@@ -17,7 +17,7 @@ from evomerge.models.outline import donor, tensor_names
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Recipe, Rule, Stack, sources_of
-from tests.merging.conftest import Family, tiny_tensors, write_model
+from tests.families import Family, tiny_tensors, write_model
 
 Q1 = "model.layers.1.self_attn.q_proj.weight"
 UP0 = "model.layers.0.mlp.up_proj.weight"

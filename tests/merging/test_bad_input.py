@@ -23,7 +23,7 @@ from evomerge.models.inventory import INDEX
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Rule, Stack
 from evomerge.recipe.yaml import dump_recipe
-from tests.merging.conftest import Family, tiny_tensors, write_model
+from tests.families import Family, tiny_tensors, write_model
 from tests.merging.test_shards import specs
 
 Q1 = "model.layers.1.self_attn.q_proj.weight"

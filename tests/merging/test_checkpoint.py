@@ -18,7 +18,7 @@ from evomerge.recipe.layer_path import in_use
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Rule, Stack
 from evomerge.recipe.yaml import read_recipe
-from tests.merging.conftest import Family, tiny_tensors, write_model
+from tests.families import Family, tiny_tensors, write_model
 
 
 @pytest.fixture

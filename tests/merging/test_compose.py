@@ -17,7 +17,7 @@ from evomerge.operators import signatures
 from evomerge.operators.low_rank import LowRank
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.tree import Merge, Recipe, Rule, sources_of
-from tests.merging.conftest import Family
+from tests.families import Family
 from tests.operators.applied import close
 
 Q1 = "model.layers.1.self_attn.q_proj.weight"

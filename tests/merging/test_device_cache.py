@@ -9,7 +9,7 @@ from evomerge.merging.apply import weights_of
 from evomerge.merging.bank import Bank
 from evomerge.merging.device_cache import DeviceCache
 from evomerge.recipe.tree import Merge, Rule
-from tests.merging.conftest import Family
+from tests.families import Family
 
 
 def test_on_the_cpu_a_tensor_stays_as_it_is_mapped() -> None:

@@ -12,7 +12,7 @@ from evomerge.merging import bank as banks
 from evomerge.merging.bank import Bank
 from evomerge.merging.disk_cache import FOLDER, DiskCache, content
 from evomerge.recipe.source import Source
-from tests.merging.conftest import Family
+from tests.families import Family
 
 CPU = torch.device("cpu")
 NAME = "model.layers.0.mlp.up_proj.weight"

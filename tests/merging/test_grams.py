@@ -21,7 +21,7 @@ from evomerge.recipe.segments import Angle, PiecewiseCoefficients, cross
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Chromosome, Segments
-from tests.merging.conftest import Family, tiny_tensors, write_model
+from tests.families import Family, tiny_tensors, write_model
 from tests.merging.test_segments import flat_vector
 from tests.recipe.test_segments import merged
 

@@ -17,7 +17,7 @@ from evomerge.models.outline import tensor_names
 from evomerge.operators import operators, signatures
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Rule, sources_of
-from tests.merging.conftest import (
+from tests.families import (
     Family,
     drawn_statistics,
     tiny_tensors,

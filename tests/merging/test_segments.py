@@ -18,10 +18,11 @@ from evomerge.merging.weights import MergedWeights
 from evomerge.models.compatibility import check_compatibility
 from evomerge.models.flat import flattened
 from evomerge.models.sources import model_folder
+from evomerge.operators import signatures
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Chromosome, Hop, Merge, Recipe, Rule, Segments, Stack
-from tests.merging.conftest import Family, tiny_tensors, write_model
+from tests.families import Family, tiny_tensors, write_model
 
 ATTENTION = Selector(component="attention")
 
@@ -65,7 +66,7 @@ def test_ranges_may_end_anywhere(family: Family, seed: int) -> None:
             shape = stored["math"][name].shape
             expected[name] = np.asarray(total)[start : start + shape.numel()].reshape(shape)
     recipe = Segments(base="base", inputs=inputs, chromosomes=tuple(chromosomes))
-    check_compatibility(recipe, origin="r")
+    check_compatibility(recipe, signatures(), origin="r")
     found = made(recipe)
     assert found.keys() == expected.keys()
     for name, tensor in found.items():
@@ -108,7 +109,7 @@ def test_steps_along_singular_directions_are_added_to_the_sum(family: Family) ->
             Chromosome(ends=(size,), coefficients={"json": (1,), "~noise": (1,), "base": (-1,)}),
         ),
     )
-    check_compatibility(recipe, origin="r")
+    check_compatibility(recipe, signatures(), origin="r")
     moved = 0
     for name, tensor in made(recipe).items():
         base, math, json = (tiny_tensors(i)[name].double() for i in (0, 1, 2))
@@ -172,7 +173,7 @@ def test_inputs_may_be_adapters_merges_and_stacks(family: Family) -> None:
     coefficients = {"inner": (0.5, 0.2), "lora": (0.25, 0.2), "stack": (0.25, 0.6)}
     chromosome = Chromosome(ends=(size // 2, size), coefficients=coefficients)
     recipe = Segments(base="lora", inputs=inputs, chromosomes=(chromosome,))
-    check_compatibility(recipe, origin="r")
+    check_compatibility(recipe, signatures(), origin="r")
     parts, found = {name: made(recipe) for name, recipe in inputs.items()}, made(recipe)
     flat = flattened(family.math, [Selector()], "r")[0]
     for name, start in flat.starts.items():
@@ -202,7 +203,7 @@ def test_ends_have_to_cover_the_weights(family: Family) -> None:
     with pytest.raises(
         RecipeError, match=rf"r: chromosomes.0.ends: .* is {size - 1}, .*are {size}"
     ):
-        check_compatibility(one(family, [5, size - 1], math=[1.0, 1.0]), origin="r")
+        check_compatibility(one(family, [5, size - 1], math=[1.0, 1.0]), signatures(), origin="r")
 
 
 def test_a_range_of_layers_has_to_be_there(family: Family) -> None:
@@ -211,7 +212,7 @@ def test_a_range_of_layers_has_to_be_there(family: Family) -> None:
     recipe = one(family, [size], math=[1.0])
     recipe = recipe.model_copy(update={"chromosomes": (lower, *recipe.chromosomes)})
     with pytest.raises(RecipeError, match=r"chromosomes.0.where.layers: \[0, 4\] goes beyond"):
-        check_compatibility(recipe, origin="r")
+        check_compatibility(recipe, signatures(), origin="r")
 
 
 def test_seeds_of_different_shapes_are_refused(family: Family, tmp_path: Path) -> None:
@@ -223,4 +224,4 @@ def test_seeds_of_different_shapes_are_refused(family: Family, tmp_path: Path) -
         base="math", inputs={"math": family.math, "other": other}, chromosomes=(chromosome,)
     )
     with pytest.raises(SourceError, match=r"r: model.norm.weight has shape \[8\] in .* \[9\] in"):
-        check_compatibility(recipe, origin="r")
+        check_compatibility(recipe, signatures(), origin="r")

@@ -14,9 +14,10 @@ from evomerge.errors import SourceError
 from evomerge.merging.bank import Bank
 from evomerge.merging.statistics import Statistics, statistics_of
 from evomerge.models.compatibility import check_compatibility
+from evomerge.operators import signatures
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
-from tests.merging.conftest import Family, drawn_statistics, tiny_tensors, write_statistics
+from tests.families import Family, drawn_statistics, tiny_tensors, write_statistics
 
 UP = "model.layers.0.mlp.up_proj.weight"  # (16, 8)
 NORM = "model.norm.weight"
@@ -121,13 +122,13 @@ def test_a_check_finds_what_is_missing_before_a_weight_is_read(family: Family) -
     }
     recipe = Merge(method="regmean", inputs=sources)
     with pytest.raises(SourceError, match=r"b: no gram\.safetensors"):
-        check_compatibility(recipe, origin="r")
+        check_compatibility(recipe, signatures(), origin="r")
     save_file(grams, family.folder / "b" / "gram.safetensors")
-    assert check_compatibility(recipe, origin="r") == []
+    assert check_compatibility(recipe, signatures(), origin="r") == []
 
 
 def test_a_copy_of_the_model_is_the_model(family: Family, tmp_path: Path) -> None:
-    from tests.merging.conftest import write_model
+    from tests.families import write_model
 
     made = write_statistics(family.folder / "s", family.math, fisher=drawn_statistics(0, "fisher"))
     copy = write_model(tmp_path / "copy", tiny_tensors(1))

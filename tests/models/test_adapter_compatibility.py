@@ -13,7 +13,7 @@ from evomerge.models.adapter_compatibility import adapter_base, check_adapters
 from evomerge.operators import signatures
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Recipe, Rule, Stack
-from tests.merging.conftest import HIDDEN, Family, tiny_tensors, write_adapter, write_model
+from tests.families import HIDDEN, Family, tiny_tensors, write_adapter, write_model
 
 Q1 = "model.layers.1.self_attn.q_proj"
 

@@ -9,7 +9,7 @@ import torch
 
 from evomerge.errors import SourceError
 from evomerge.models.adapter_headers import FactorInfo, read_adapter_inventory
-from tests.merging.conftest import write_adapter
+from tests.families import write_adapter
 
 Q = "model.layers.1.self_attn.q_proj"
 

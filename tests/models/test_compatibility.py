@@ -12,11 +12,12 @@ import torch
 from evomerge.errors import RecipeError, SourceError, UserError
 from evomerge.merging.bank import Bank
 from evomerge.models.compatibility import check_compatibility
+from evomerge.operators import signatures
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tokenizer import TokenizerChoice
 from evomerge.recipe.tree import Hop, Merge, Recipe, Rule, Stack
-from tests.merging.conftest import Family, tiny_tensors, write_adapter, write_model
+from tests.families import Family, tiny_tensors, write_adapter, write_model
 
 Q1 = "model.layers.1.self_attn.q_proj.weight"
 
@@ -27,13 +28,13 @@ def pair(one: Source, two: Source) -> Merge:
 
 def said(recipe: Recipe, kind: type[UserError] = SourceError) -> str:
     with pytest.raises(kind) as caught:
-        check_compatibility(recipe, origin="r.yaml")
+        check_compatibility(recipe, signatures(), origin="r.yaml")
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 def test_siblings_fit(family: Family) -> None:
-    assert check_compatibility(pair(family.math, family.lora), origin="r") == []
+    assert check_compatibility(pair(family.math, family.lora), signatures(), origin="r") == []
 
 
 def test_another_vocabulary(family: Family) -> None:
@@ -54,10 +55,12 @@ def test_vocabularies_that_a_merge_maps(family: Family) -> None:
     inputs: dict[str, Recipe] = {"base": family.base, "m": more}
     union = TokenizerChoice(source="union")
     mapped = Merge(method="linear", base="base", inputs=inputs, tokenizer=union)
-    assert check_compatibility(mapped, origin="r") == []
-    assert check_compatibility(pair(mapped, family.math), origin="r") == []  # 16 tokens, the same
+    assert check_compatibility(mapped, signatures(), origin="r") == []
+    assert (
+        check_compatibility(pair(mapped, family.math), signatures(), origin="r") == []
+    )  # 16 tokens, the same
     wider = mapped.model_copy(update={"tokenizer": TokenizerChoice(source="m")})
-    assert "differ in vocabulary" not in str(check_compatibility(wider, origin="r"))
+    assert "differ in vocabulary" not in str(check_compatibility(wider, signatures(), origin="r"))
     padded = TokenizerChoice(source="union", pad_to_multiple_of=10)
     odd = mapped.model_copy(update={"tokenizer": padded})
     assert "differ in vocabulary: 20 and 16 rows" in said(pair(odd, family.math))
@@ -83,7 +86,7 @@ def test_another_shape_and_a_missing_tensor(family: Family) -> None:
 
 def test_another_chat_template_is_a_warning(family: Family) -> None:
     (Path(family.math.model) / "tokenizer_config.json").write_text('{"chat_template": "other"}')
-    (warning,) = check_compatibility(pair(family.base, family.math), origin="r")
+    (warning,) = check_compatibility(pair(family.base, family.math), signatures(), origin="r")
     assert "another chat template" in warning
 
 

@@ -11,7 +11,7 @@ from evomerge.errors import RecipeError
 from evomerge.models.flat import flattened
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
-from tests.merging.conftest import HIDDEN, LAYERS, VOCABULARY, Family, tiny_tensors, write_model
+from tests.families import HIDDEN, LAYERS, VOCABULARY, Family, tiny_tensors, write_model
 
 ALL = [Selector()]
 IN_LAYER = 4 * HIDDEN**2 + 2 * 2 * HIDDEN**2 + HIDDEN

@@ -26,9 +26,9 @@ from evomerge.recipe.layer_path import Capacity, LayerPath, pooled
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Rule, Stack
 from evomerge.recipe.yaml import read_recipe
-from tests.evaluators.conftest import Siblings
-from tests.evaluators.stacks import ByHand, build_family, random_routes, tiny_config
-from tests.evaluators.tiny import build
+from tests.engines.conftest import Siblings
+from tests.engines.stacks import ByHand, build_family, random_routes, tiny_config
+from tests.engines.tiny import build
 
 CPU = EngineConfig(kind="transformers", device="cpu", dtype="float32")
 CONTEXT, REST = [3, 4, 5], [6, 7]

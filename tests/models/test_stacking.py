@@ -10,9 +10,10 @@ import torch
 from evomerge.errors import SourceError
 from evomerge.models.compatibility import check_compatibility
 from evomerge.models.stacking import check_routable, is_plain, rotary
+from evomerge.operators import signatures
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Recipe, Stack
-from tests.merging.conftest import Family, tiny_tensors, write_model
+from tests.families import Family, tiny_tensors, write_model
 
 
 def stack(a: Recipe, b: Recipe, *hops: Hop) -> Stack:
@@ -42,18 +43,21 @@ def test_inputs_of_another_kind_are_refused(
     family: Family, config: dict[str, Any], key: str
 ) -> None:
     with pytest.raises(SourceError, match=f"^r.yaml: the stack's inputs differ in {key}: "):
-        check_compatibility(stack(family.math, other(family, **config)), origin="r.yaml")
+        check_compatibility(
+            stack(family.math, other(family, **config)), signatures(), origin="r.yaml"
+        )
 
 
 def test_layers_of_other_shapes_are_refused(family: Family) -> None:
     name = "model.layers.0.mlp.up_proj.weight"
     tensors = tiny_tensors(5) | {name: torch.zeros(24, 8)}
     with pytest.raises(SourceError, match=f"differ in the shape of {name}"):
-        check_compatibility(stack(family.math, other(family, tensors)), origin="r")
+        check_compatibility(stack(family.math, other(family, tensors)), signatures(), origin="r")
     del tensors[name]
     with pytest.raises(SourceError, match=f"differ in the shape of {name}"):
         check_compatibility(
             stack(family.math, Source(model=str(write_model(family.folder / "l", tensors)))),
+            signatures(),
             origin="r",
         )
 
@@ -64,14 +68,14 @@ def test_inputs_may_differ_in_depth_and_in_a_vocabulary_that_no_token_passes(
     tensors = {k: v for k, v in tiny_tensors(5).items() if ".layers.2." not in k}
     tensors["model.embed_tokens.weight"] = torch.zeros(20, 8)
     short = other(family, tensors, num_hidden_layers=2, vocab_size=20)
-    assert check_compatibility(stack(family.math, short), origin="r") == []
+    assert check_compatibility(stack(family.math, short), signatures(), origin="r") == []
     with pytest.raises(SourceError, match="differ in num_hidden_layers"):
         check_compatibility(
-            Merge(method="linear", inputs={"a": family.math, "b": short}), origin="r"
+            Merge(method="linear", inputs={"a": family.math, "b": short}), signatures(), origin="r"
         )
     headed = stack(family.math, short).model_copy(update={"head": "b"})
     with pytest.raises(SourceError, match="differ in vocabulary"):
-        check_compatibility(headed, origin="r")
+        check_compatibility(headed, signatures(), origin="r")
 
 
 def test_rotary_settings_are_compared_whatever_their_spelling() -> None:

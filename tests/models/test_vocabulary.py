@@ -22,7 +22,7 @@ from evomerge.models.vocabulary import (
 from evomerge.recipe.source import Source
 from evomerge.recipe.tokenizer import TokenizerChoice
 from evomerge.recipe.tree import Hop, Merge, Recipe, Stack
-from tests.merging.conftest import tiny_tensors, write_model
+from tests.families import tiny_tensors, write_model
 
 
 def model(folder: Path, vocabulary: Any, *added: tuple[str, int], rows: int = 16) -> Source:

@@ -29,7 +29,7 @@ from evomerge.search_spaces.base import named
 from evomerge.search_spaces.segments import SegmentsSpace
 from evomerge.searching import plan
 from tests.commands.test_main import Place
-from tests.merging.conftest import tiny_tensors, write_model
+from tests.families import tiny_tensors, write_model
 from tests.merging.dialects import Dialects
 
 

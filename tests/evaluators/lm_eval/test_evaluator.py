@@ -12,11 +12,11 @@ from transformers import AutoTokenizer
 
 from evomerge.engines.base import Engine
 from evomerge.errors import CandidateError, ConfigError
-from evomerge.evaluators.base import Report
 from evomerge.evaluators.live_model import LogProb
 from evomerge.evaluators.lm_eval.config import read
 from evomerge.evaluators.lm_eval.evaluator import LmEvalEvaluator
-from tests.evaluators.conftest import Siblings
+from tests.engines.conftest import Siblings
+from tests.engines.tiny import Edited, Reference, encode
 from tests.evaluators.scripted import ScriptedEngine
 from tests.evaluators.task_folder import (
     SPLITS,
@@ -26,7 +26,6 @@ from tests.evaluators.task_folder import (
     sum_task,
     write_task,
 )
-from tests.evaluators.tiny import Edited, Reference, encode
 
 SUMS = {"sums": {"metric": "exact_match", "filter": "answer", "weight": 1.0}}
 
@@ -285,20 +284,3 @@ def test_candidates_do_not_see_each_other(
         reports.append(real.evaluate(transformers_engine, "holdout"))
     assert reports[0].tasks == reports[2].tasks
     assert reports[0].tasks != reports[1].tasks
-
-
-@pytest.mark.vllm
-@pytest.mark.slow
-@pytest.mark.filterwarnings("default")
-def test_both_engines_give_the_same_report(
-    real: LmEvalEvaluator, vllm_engine: Engine, transformers_engine: Engine, siblings: Siblings
-) -> None:
-    for folder in siblings:
-        reports: list[Report] = []
-        for engine in (transformers_engine, vllm_engine):
-            engine.load(Edited(folder))
-            reports.append(real.evaluate(engine, "holdout"))
-        for name, score in reports[0].tasks.items():
-            assert reports[1].tasks[name].value == pytest.approx(score.value, abs=1e-4)
-            assert reports[1].tasks[name].examples == pytest.approx(score.examples, abs=1e-3)
-        assert reports[0].truncated == reports[1].truncated
