@@ -16,7 +16,6 @@ from evomerge.evaluators.lm_eval.config import LmEvalConfig
 from evomerge.models.outline import donor
 from evomerge.recipe.digest import plain
 from evomerge.recipe.tree import Recipe
-from evomerge.recipe.value import parse
 from evomerge.searching import plan
 from evomerge.searching.final_comparison import Finals, Scorer, Winner
 from evomerge.searching.loop import Progress, Search
@@ -25,6 +24,7 @@ from evomerge.study.comparison import Comparison
 from evomerge.study.folder import StudyFolder
 from evomerge.study.record import Study
 from evomerge.study.select_recipe import recorded
+from evomerge.value import parse
 
 __all__ = [
     "Listener",

@@ -22,11 +22,11 @@ from evomerge.optimizers.registry import OptimizerConfig
 from evomerge.recipe.digest import plain
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe
-from evomerge.recipe.value import Value, parse
 from evomerge.recipe.yaml import located, parse_recipe, read_mapping, read_recipe
 from evomerge.search_spaces.dataflow import DataFlowSpaceConfig
 from evomerge.search_spaces.parameter import ParameterSpaceConfig
 from evomerge.search_spaces.segments import SegmentsSpaceConfig
+from evomerge.value import Value, parse
 
 __all__ = ["Budget", "Job", "Select", "WarmStart", "read_job"]
 

@@ -22,10 +22,10 @@ from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.registry import configure, make
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
-from evomerge.recipe.value import Value, parse
 from evomerge.search_spaces.parameter import ParameterSpace, ParameterSpaceConfig
 from evomerge.searching.loop import Search
 from evomerge.study.record import Study
+from evomerge.value import Value, parse
 
 BEST = {"json": 0.3, "math": 0.8}
 

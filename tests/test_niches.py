@@ -19,10 +19,10 @@ from evomerge.recipe.grid import Grams, Grid
 from evomerge.recipe.segments import PiecewiseCoefficients
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Segments
-from evomerge.recipe.value import parse
 from evomerge.search_spaces.segments import SegmentsSpace, SegmentsSpaceConfig
 from evomerge.searching.loop import Search
 from evomerge.study.record import Study
+from evomerge.value import parse
 
 NAMES, SIZE = ("chat", "code", "math"), 90
 VECTORS = np.random.default_rng(0).standard_normal((len(NAMES), SIZE))

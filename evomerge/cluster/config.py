@@ -11,7 +11,7 @@ from evomerge.engines.config import EngineConfig
 from evomerge.evaluators.lm_eval.config import LmEvalConfig
 from evomerge.recipe.layer_path import Capacity
 from evomerge.recipe.source import Source
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["ClusterConfig", "WorkerConfig"]
 

@@ -24,7 +24,7 @@ from evomerge.cluster.config import ClusterConfig
 from evomerge.errors import ConfigError, InfrastructureError
 from evomerge.evaluators.base import Failure, Outcome
 from evomerge.plugins import load
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["RayExecutor"]
 

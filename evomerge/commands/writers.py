@@ -15,9 +15,9 @@ from evomerge.errors import ConfigError
 from evomerge.measuring.settings import AdaMerging, ExpertMerging, Learning, Reading
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
-from evomerge.recipe.value import parse
 from evomerge.recipe.yaml import dump_recipe, read_recipe
 from evomerge.reports.views import View
+from evomerge.value import parse
 
 __all__ = ["export", "learn", "measure", "merge", "plot"]
 

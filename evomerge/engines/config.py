@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["EngineConfig"]
 

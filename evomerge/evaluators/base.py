@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal, Protocol
 
 from evomerge.evaluators.live_model import LiveModel
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["SPLITS", "Evaluator", "Failure", "Outcome", "Report", "Split", "TaskScore"]
 

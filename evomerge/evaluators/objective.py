@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from evomerge.errors import CandidateError, UserError
 from evomerge.evaluators.base import Report
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["Cost", "Objective", "ObjectiveConfig"]
 

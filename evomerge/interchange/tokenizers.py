@@ -8,7 +8,7 @@ from typing import Any
 from evomerge.errors import did_you_mean
 from evomerge.interchange.diagnosis import Diagnosis
 from evomerge.recipe.tokenizer import BASE, UNION, ZERO, TokenizerChoice, TokenRow
-from evomerge.recipe.value import parse
+from evomerge.value import parse
 
 __all__ = ["read_tokenizer", "write_tokenizer"]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["AdaMerging", "ExpertMerging", "Learning", "Reading"]
 

@@ -24,8 +24,8 @@ from evomerge.models.fingerprint import fingerprint
 from evomerge.models.inventory import Inventory, read_header, read_inventory
 from evomerge.models.sources import model_folder, statistics_folder
 from evomerge.recipe.source import Source
-from evomerge.recipe.value import Value, parse
 from evomerge.recipe.yaml import read_mapping
+from evomerge.value import Value, parse
 
 __all__ = [
     "COLUMNS",

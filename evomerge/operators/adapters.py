@@ -18,7 +18,7 @@ from evomerge.operators.averaging import Metric, MwaOptions, mwa
 from evomerge.operators.base import TensorContext, operator
 from evomerge.operators.kmeans import kmeans
 from evomerge.operators.parameters import Nothing, Weight
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 if TYPE_CHECKING:
     import numpy as np

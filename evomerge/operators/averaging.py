@@ -9,7 +9,7 @@ from pydantic import Field
 
 from evomerge.operators.base import TensorContext, operator
 from evomerge.operators.parameters import Lambda, Nothing, Weight, divided, normalized
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["linear", "mwa", "negate", "task_arithmetic", "uniform_soup"]
 

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from evomerge.recipe.selector import Place
 from evomerge.recipe.signature import BaseRole, Combine, Family, SearchRange, Signature
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from evomerge.operators.base import Scope, TensorContext, operator
 from evomerge.operators.parameters import Lambda, normalized
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from evomerge.operators.base import Coefficients, Gram, TensorContext, operator
 from evomerge.operators.parameters import Nothing, divided
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["delta_weighted", "model_stock", "varm"]
 

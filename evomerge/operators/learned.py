@@ -9,7 +9,7 @@ from pydantic import Field
 
 from evomerge.operators.base import TensorContext, operator
 from evomerge.operators.parameters import Lambda
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from evomerge.errors import CandidateError
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["Lambda", "Nothing", "Weight", "WeightDensity", "divided", "divisor", "normalized"]
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from evomerge.errors import CandidateError
 from evomerge.operators.base import TensorContext, operator
 from evomerge.operators.parameters import normalized
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 if TYPE_CHECKING:
     from torch import Tensor

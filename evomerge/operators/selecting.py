@@ -11,7 +11,7 @@ from evomerge.operators.base import Plan, TensorContext, operator
 from evomerge.operators.masks import kept
 from evomerge.operators.parameters import Lambda, Nothing, divided
 from evomerge.operators.signs import EVERYTHING, agreeing, majority, total
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 if TYPE_CHECKING:
     from torch import Tensor

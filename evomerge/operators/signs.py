@@ -11,7 +11,7 @@ from evomerge.errors import CandidateError, did_you_mean
 from evomerge.operators.base import Plan, Scope, TensorContext, operator
 from evomerge.operators.masks import kept, nonzero, signed
 from evomerge.operators.parameters import Lambda, Nothing, WeightDensity
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 if TYPE_CHECKING:
     from torch import Tensor

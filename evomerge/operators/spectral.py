@@ -16,7 +16,7 @@ from pydantic import Field
 from evomerge.operators.base import TensorContext, operator
 from evomerge.operators.parameters import Lambda, Nothing, divided
 from evomerge.operators.signs import total
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 if TYPE_CHECKING:
     from torch import Tensor

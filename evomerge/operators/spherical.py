@@ -12,7 +12,7 @@ from pydantic import Field
 
 from evomerge.operators.base import Coefficients, Gram, TensorContext, operator
 from evomerge.operators.parameters import Lambda, Nothing, Weight, divided, normalized
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["karcher", "multislerp", "nuslerp", "slerp"]
 

@@ -13,7 +13,7 @@ from evomerge.operators.masks import kept
 from evomerge.operators.parameters import Lambda, Nothing, WeightDensity, divisor
 from evomerge.operators.signs import EVERYTHING, agreeing, majority, total, trimmed
 from evomerge.recipe.signature import SearchRange
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -20,7 +20,7 @@ from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
 from evomerge.optimizers.restarts import RestartRule, Restarts, Start
 from evomerge.recipe.genome import Genome
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["CmaEs", "CmaEsConfig"]
 

@@ -18,7 +18,7 @@ from evomerge.optimizers.initial_distribution import sample_initial
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
 from evomerge.recipe.genome import ChoiceGene, Genome, Scalar
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["Genetic", "GeneticConfig"]
 

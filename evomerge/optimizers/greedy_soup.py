@@ -12,7 +12,7 @@ from evomerge.optimizers.base import Fitness, Proposal, Result, Scores
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
 from evomerge.recipe.genome import FloatGene, Genome
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["GreedySoup", "GreedySoupConfig"]
 

@@ -23,7 +23,7 @@ from evomerge.optimizers.isolation import Isolation
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
 from evomerge.recipe.genome import ChoiceGene, Genome, Scalar
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["Nevergrad", "NevergradConfig"]
 

@@ -19,7 +19,7 @@ from evomerge.optimizers.isolation import Isolation, quiet
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
 from evomerge.recipe.genome import ChoiceGene, Genome
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["Optuna", "OptunaConfig"]
 

@@ -28,7 +28,7 @@ from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.random import RandomConfig, RandomSearch
 from evomerge.recipe.genome import Gene, Genome
 from evomerge.recipe.seed_pool import SeedPool
-from evomerge.recipe.value import Value, parse
+from evomerge.value import Value, parse
 
 __all__ = ["BUILT_IN", "GROUP", "OptimizerConfig", "PluginConfig", "configure", "kinds", "make"]
 

@@ -8,7 +8,7 @@ from evomerge.errors import RecipeError, did_you_mean
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Rule, Segments, Stack
-from evomerge.recipe.value import parse
+from evomerge.value import parse
 
 __all__ = ["check_methods", "operands"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from evomerge.recipe.tree import Hop, Scaling, Stack
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["Capacity", "LayerPath", "in_use", "pooled"]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["COMPONENTS", "Component", "Place", "Selector"]
 

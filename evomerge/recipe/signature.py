@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["BaseRole", "Combine", "SearchRange", "Family", "Signature"]
 

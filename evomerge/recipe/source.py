@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["Source"]
 

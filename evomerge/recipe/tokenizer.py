@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from evomerge.errors import did_you_mean
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["BASE", "UNION", "ZERO", "TokenRow", "TokenizerChoice"]
 

@@ -18,7 +18,7 @@ from evomerge.errors import did_you_mean
 from evomerge.recipe.selector import Place, Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tokenizer import TokenizerChoice
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = [
     "KINDS",

@@ -12,7 +12,7 @@ from evomerge.errors import ConfigError, RecipeError, UserError
 from evomerge.recipe.digest import plain
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Segments, Stack
-from evomerge.recipe.value import parse
+from evomerge.value import parse
 
 __all__ = [
     "dump_recipe",

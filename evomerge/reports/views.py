@@ -20,13 +20,13 @@ from evomerge.optimizers.populations.natural_niches import NaturalNichesConfig
 from evomerge.optimizers.populations.random_merge import RandomMergeConfig
 from evomerge.optimizers.registry import OptimizerConfig
 from evomerge.recipe.tree import Segments
-from evomerge.recipe.value import parse
 from evomerge.reports.archive import archive
 from evomerge.reports.lineage import lineage
 from evomerge.study.candidate import Candidate
 from evomerge.study.record import Study
 from evomerge.study.replay import CandidateScores
 from evomerge.study.select_recipe import recorded
+from evomerge.value import parse
 
 __all__ = ["View", "archive_view", "lineage_view", "usual_view"]
 

@@ -17,9 +17,9 @@ from evomerge.errors import ConfigError, RecipeError, did_you_mean
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Recipe, Scaling, Stack
-from evomerge.recipe.value import Value
 from evomerge.search_spaces.scales import Network, ScaleRange, ScaleRule, scale_genes
 from evomerge.search_spaces.slots import Jumps, Order, Pool, Slots, Step
+from evomerge.value import Value
 
 __all__ = ["DataFlowSpace", "DataFlowSpaceConfig", "Odds"]
 

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from evomerge.errors import ConfigError
 from evomerge.recipe.selector import COMPONENTS, Component, Selector
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["Group", "Groups", "groups_of"]
 

@@ -21,9 +21,9 @@ from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
 from evomerge.recipe.tokenizer import TokenizerChoice
 from evomerge.recipe.tree import Merge, Recipe, Rule
-from evomerge.recipe.value import Value, parse
 from evomerge.search_spaces.groups import Group, Groups, groups_of
 from evomerge.search_spaces.inverse import Reading, place_of
+from evomerge.value import Value, parse
 
 __all__ = ["ParameterSpace", "ParameterSpaceConfig", "Range"]
 

@@ -16,8 +16,8 @@ from typing import Annotated, Literal, Protocol, assert_never
 from pydantic import Field
 
 from evomerge.recipe.genome import FloatGene
-from evomerge.recipe.value import Value
 from evomerge.search_spaces.slots import Slots, Step
+from evomerge.value import Value
 
 __all__ = ["Network", "ScaleGenes", "ScaleRange", "ScaleRule", "scale_genes"]
 

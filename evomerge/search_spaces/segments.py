@@ -23,7 +23,7 @@ from evomerge.recipe.segments import DECIMALS, ChromosomeSegments, PiecewiseCoef
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Chromosome, Merge, Recipe, Rule, Segments
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["SegmentsSpace", "SegmentsSpaceConfig"]
 

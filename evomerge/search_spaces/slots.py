@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["Jumps", "Order", "Pool", "Slots", "Step"]
 

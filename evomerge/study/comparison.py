@@ -10,8 +10,8 @@ from pydantic import Field
 
 from evomerge.errors import InfrastructureError
 from evomerge.evaluators.base import Report, Split, TaskScore
-from evomerge.recipe.value import Value
 from evomerge.study.statistics import Difference, Interval, holm, mean_interval, paired_difference
+from evomerge.value import Value
 
 __all__ = ["Comparison", "Row", "ComparisonTable"]
 

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from evomerge.errors import RecordError, UserError
 from evomerge.publish import PARTIAL, sync_folder, write_whole
 from evomerge.recipe.genome import Gene
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["Identity", "StudyFolder"]
 

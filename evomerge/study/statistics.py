@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["CONFIDENCE", "Difference", "Interval", "holm", "mean_interval", "paired_difference"]
 

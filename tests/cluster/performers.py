@@ -10,7 +10,7 @@ from pathlib import Path
 from evomerge.cluster.base import Task
 from evomerge.evaluators.base import Failure, Outcome, Report, TaskScore
 from evomerge.recipe.source import Source
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["BrokenStart", "Script", "Scripted"]
 

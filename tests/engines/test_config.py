@@ -7,7 +7,7 @@ import pytest
 
 from evomerge.engines.config import EngineConfig
 from evomerge.errors import ConfigError
-from evomerge.recipe.value import parse
+from evomerge.value import parse
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from evomerge.errors import CandidateError, ConfigError
 from evomerge.evaluators.base import Report, TaskScore
 from evomerge.evaluators.objective import Objective, ObjectiveConfig
-from evomerge.recipe.value import parse
+from evomerge.value import parse
 
 REPORT = Report(
     split="search",

@@ -14,8 +14,8 @@ from evomerge.errors import ConfigError
 from evomerge.interchange.convert import convert
 from evomerge.operators import signatures
 from evomerge.recipe.tokenizer import TokenizerChoice
-from evomerge.recipe.value import parse
 from evomerge.search_spaces.parameter import ParameterSpace
+from evomerge.value import parse
 from tests.interchange.conftest import LAYERS, Llamas
 
 GENOME: dict[str, Any] = {

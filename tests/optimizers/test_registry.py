@@ -10,7 +10,7 @@ from evomerge.conformance.optimizers import FLOATS
 from evomerge.errors import ConfigError
 from evomerge.optimizers.random import RandomConfig, RandomSearch
 from evomerge.optimizers.registry import OptimizerConfig, configure, kinds, make
-from evomerge.recipe.value import Value, parse
+from evomerge.value import Value, parse
 
 
 class Holder(Value):

@@ -14,9 +14,9 @@ from evomerge.errors import ConfigError, RecipeError
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Rule, Stack
-from evomerge.recipe.value import parse
 from evomerge.recipe.yaml import read_mapping
 from evomerge.search_spaces.dataflow import DataFlowSpace, DataFlowSpaceConfig
+from evomerge.value import parse
 
 CATALOG = Path(__file__).parents[2] / "search_spaces" / "dataflow"
 SOURCES = {name: Source(model=f"./{name}") for name in ("a", "b")}

@@ -19,10 +19,10 @@ from evomerge.recipe.check import check_methods
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
-from evomerge.recipe.value import parse
 from evomerge.search_spaces.base import encode, named
 from evomerge.search_spaces.baselines import baselines
 from evomerge.search_spaces.parameter import ParameterSpace, ParameterSpaceConfig
+from evomerge.value import parse
 
 SOURCES = {name: Source(model=name, statistics=f"of-{name}") for name in ("base", "json", "math")}
 GROUPS: list[dict[str, Any]] = [

@@ -15,10 +15,10 @@ from evomerge.recipe.grid import Grams, Grid
 from evomerge.recipe.segments import ChromosomeSegments, PiecewiseCoefficients, cross
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Chromosome, Merge, Rule, Segments
-from evomerge.recipe.value import parse
 from evomerge.recipe.yaml import read_mapping
 from evomerge.search_spaces.base import encode, named
 from evomerge.search_spaces.segments import SegmentsSpace, SegmentsSpaceConfig
+from evomerge.value import parse
 
 CATALOG = Path(__file__).parents[2] / "search_spaces" / "segments"
 SOURCES = {name: Source(model=f"./{name}") for name in ("base", "math", "json", "code")}

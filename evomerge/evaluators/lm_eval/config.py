@@ -19,7 +19,7 @@ from evomerge.errors import ConfigError, did_you_mean
 from evomerge.evaluators.base import SPLITS, Split
 from evomerge.evaluators.lm_eval import extraction
 from evomerge.evaluators.lm_eval.task_files import TaskFile, find_tasks
-from evomerge.recipe.value import Value, parse
+from evomerge.value import Value, parse
 
 __all__ = ["Documents", "LmEvalConfig", "Splits", "TaskChoice", "read"]
 

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from evomerge.recipe.genome import Genome
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["Crossing", "CrossingConfig"]
 

@@ -19,7 +19,7 @@ from evomerge.optimizers.populations.population import Member, MemberScores
 from evomerge.optimizers.populations.steady import SteadyState
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import Genome
-from evomerge.recipe.value import Value
+from evomerge.value import Value
 
 __all__ = ["CycleQd", "CycleQdConfig", "Cycle", "elite_odds"]
 

@@ -12,7 +12,7 @@ from evomerge.optimizers.populations.map_elites import Elites, MapElitesConfig
 from evomerge.optimizers.populations.population import Member, MemberScores
 from evomerge.optimizers.populations.vector_crossing import VectorCrossing
 from evomerge.recipe.genome import FloatGene
-from evomerge.recipe.value import parse
+from evomerge.value import parse
 
 
 def elites(**options: Any) -> Elites[Any]:

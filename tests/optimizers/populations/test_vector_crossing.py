@@ -14,7 +14,7 @@ from evomerge.optimizers.populations.archive import Array
 from evomerge.optimizers.populations.crossing import CrossingConfig
 from evomerge.optimizers.populations.vector_crossing import VectorCrossing, angle_between, shares
 from evomerge.recipe.genome import FloatGene, Gene
-from evomerge.recipe.value import parse
+from evomerge.value import parse
 
 
 def genes(count: int, reach: float = 2.0) -> tuple[Gene, ...]:

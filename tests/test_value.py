@@ -9,7 +9,7 @@ import pytest
 from pydantic import Discriminator, Field, Tag
 
 from evomerge.errors import ConfigError, RecipeError
-from evomerge.recipe.value import Value, parse
+from evomerge.value import Value, parse
 
 
 class Apple(Value):
