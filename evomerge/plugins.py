@@ -17,11 +17,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Annotated, Any, Generic, Protocol, TypeVar
+
+from pydantic import BeforeValidator, GetJsonSchemaHandler, SerializeAsAny
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from evomerge.errors import ConfigError, UserError, did_you_mean
+from evomerge.value import Value, parse
 
-__all__ = ["Deferred", "Entry", "Factory", "Registry", "first_line", "load"]
+__all__ = ["Deferred", "Entry", "Factory", "Registry", "first_line", "load", "settings"]
 
 T = TypeVar("T")
 
@@ -72,6 +77,8 @@ class Registry(Generic[T]):
     """The entry point group that other packages offer theirs in: `evomerge.optimizers`."""
     built_in: Mapping[str, str]
     """Name -> target."""
+    default: str | None = None
+    """The kind of settings that name none."""
     describe: Callable[[T], str] = field(default=lambda loaded: first_line(loaded))
     """One line about a loaded entry, for lists."""
     _loaded: dict[str, T] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -121,10 +128,50 @@ class Registry(Generic[T]):
         if name not in self._loaded:
             entry = self.entries.get(name)
             if entry is None:
-                known = [one.name for one in self.entries.values() if one.fault is None]
-                raise ConfigError(f"unknown {self.role} {name!r}; {did_you_mean(name, known)}")
+                raise ConfigError(f"unknown {self.role} {name!r}; {did_you_mean(name, self.known)}")
             self._loaded[name] = self._load(entry)
         return self._loaded[name]
+
+    def config(self, data: object, *, origin: str = "", key: str = "") -> Any:
+        """The settings that plain data describes, such as `{kind: cma_es, sigma: 0.2}`.
+
+        A name alone is an entry without settings of its own. The class is the entry's `config`, so
+        that a mistyped option of another package's entry is found like one of ours. `origin` is the
+        file and `key` the place in it where the data stands, for messages.
+
+        Raises:
+            ConfigError: one sentence that names file, key and law, and the nearest name.
+        """
+        if isinstance(data, Value):
+            return data
+        given = {"kind": data} if isinstance(data, str) else data
+        kind = given.get("kind", self.default) if isinstance(given, Mapping) else self.default
+        where = f"{origin}: {key}" if origin and key else origin or key or self.role
+        if not isinstance(kind, str):
+            raise ConfigError(
+                f"{where}: name the {self.role} as 'kind'; {did_you_mean('', self.known)}"
+            )
+        try:
+            factory: Any = self.get(kind)
+        except ConfigError as problem:
+            raise ConfigError(f"{where}: {problem}") from problem.__cause__
+        return parse(factory.config, given, origin=origin, key=key)
+
+    def make(self, config: Any, /, *arguments: Any, **named: Any) -> Any:
+        """What settings describe; its libraries are imported now.
+
+        `arguments` and `named` are what the role hands over (an optimizer's `Problem`, say).
+
+        Raises:
+            ConfigError: the entry cannot be loaded, or refuses its settings.
+        """
+        factory: Any = self.get(config.kind)
+        return factory(config, *arguments, **named)
+
+    @property
+    def known(self) -> list[str]:
+        """The names that may be used, sorted."""
+        return [entry.name for entry in self.entries.values() if entry.fault is None]
 
     def _load(self, entry: Entry) -> T:
         if entry.fault is not None:
@@ -146,6 +193,35 @@ class Registry(Generic[T]):
             return self.describe(self.get(name))
         except ConfigError as problem:
             return f"broken: {problem}"
+
+
+def settings(registry: Registry[Any], key: str) -> Any:
+    """The type of a field, called `key`, that holds settings of one of the registry's entries.
+
+    Plain data becomes a value of the entry's own class, a fault in it a `ConfigError` with the keys
+    as the user wrote them; written out, the value keeps all of its class's fields. The JSON Schema
+    is one of the usable entries' schemas.
+    """
+
+    def validate(data: object) -> Any:
+        return registry.config(data, key=key)
+
+    return Annotated[SerializeAsAny[Value], BeforeValidator(validate), _SchemaOfEntries(registry)]
+
+
+@dataclass(frozen=True)
+class _SchemaOfEntries:
+    """The JSON Schema of a field: any of the entries' own."""
+
+    registry: Registry[Any]
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        usable = self.registry.usable().values()
+        choices = [handler(one.config.__pydantic_core_schema__) for one in usable]
+        names = {"type": "string", "enum": list(self.registry.usable())}
+        return {"anyOf": [*choices, names]}
 
 
 def load(target: str) -> Any:

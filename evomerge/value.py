@@ -29,24 +29,38 @@ _LAST = {"extra_forbidden": 1, "missing": 2}
 mistyped key is an unknown one and a missing one, and the unknown one has to be changed."""
 
 
-def parse(kind: type[V], data: object, *, origin: str, error: type[UserError] = ConfigError) -> V:
+def parse(
+    kind: type[V],
+    data: object,
+    *,
+    origin: str,
+    key: str = "",
+    error: type[UserError] = ConfigError,
+) -> V:
     """Make a `kind` from plain data; what is wrong becomes one sentence that starts with `origin`.
+
+    `key`: where in the file the data stands, if not at its top.
 
     Raises:
         UserError: of the class `error`, naming the key, the law and, for a wrong name, the nearest.
     """
     if not isinstance(data, Mapping):
-        raise error(f"{origin}: expected a mapping of keys, got {type(data).__name__}")
+        where = f"{origin}: {key}" if key and origin else origin or key
+        raise error(f"{where}: expected a mapping of keys, got {type(data).__name__}")
     try:
         return kind.model_validate(dict(data))
     except ValidationError as problem:
-        fault = min(problem.errors(), key=lambda one: _LAST.get(one["type"], 0))
-        raise error(f"{origin}: {_sentence(kind, fault)}") from None
+        fault = min(problem.errors(), key=lambda detail: _LAST.get(detail["type"], 0))
+        said = _sentence(kind, fault, key)
+    except UserError as problem:  # of a field whose class a registry chose
+        said = f"{key}.{problem}" if key else str(problem)
+    raise error(f"{origin}: {said}" if origin else said)
 
 
-def _sentence(kind: type[BaseModel], detail: ErrorDetails) -> str:
+def _sentence(kind: type[BaseModel], detail: ErrorDetails, at: str) -> str:
+    """What is wrong; `at` is the key under which the data stands."""
     path, models = _follow(kind, detail["loc"])
-    key = ".".join(path)
+    key = ".".join([at, *path] if at else path)
     match detail["type"]:
         case "extra_forbidden":
             known = [
