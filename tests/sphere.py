@@ -83,7 +83,7 @@ def make_executor(kind: str, config: Sphere) -> Executor:
         return InProcess(partial(Worker, config))
     from evomerge.cluster.ray import RayExecutor
 
-    return RayExecutor(ClusterConfig(workers=2, dashboard=False), "tests.sphere:Performer", config)
+    return RayExecutor(ClusterConfig(workers=2, dashboard=False), "tests.sphere:Worker", config)
 
 
 def open_study(folder: Path) -> Study:

@@ -3,48 +3,99 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
-from evomerge.cluster.base import Task, TaskResult, Worker
+from evomerge.cluster.base import Task, TaskResult, Worker, WorkerState, WorkerStatus
 from evomerge.evaluators.base import Failure
 
 __all__ = ["InProcess"]
 
 
 class InProcess:
-    """Implements `Executor`: `wait` performs the oldest piece of work itself."""
+    """Implements `Executor`: `wait` performs the oldest task itself.
 
-    slots = 1
+    Nothing can interrupt it, so a deadline holds as far as the evaluator keeps it.
+    """
 
-    def __init__(self, make: Callable[[], Worker], *, max_attempts: int = 3) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Worker],
+        *,
+        max_attempts: int = 3,
+        candidate_timeout_s: float | None = None,
+    ) -> None:
+        """`make`: makes the worker, when the first task is performed."""
         self._make = make
-        self._performer: Worker | None = None
+        self._worker: Worker | None = None
         self._queue: deque[Task] = deque()
-        self._max_attempts = max_attempts
+        self._max_attempts, self._timeout_s = max_attempts, candidate_timeout_s
+        self._state: WorkerState = "starting"
+        self._since = time.monotonic()
+        self._task: str | None = None
+        self._is_open = True
 
     @property
     def where(self) -> str:
         return f"in this process (pid {os.getpid()})"
 
+    @property
+    def free(self) -> int:
+        return 1 if self._is_open and not self._queue else 0
+
+    @property
+    def queued(self) -> int:
+        """How many tasks wait."""
+        return len(self._queue)
+
+    def workers(self) -> list[WorkerStatus]:
+        seconds = time.monotonic() - self._since
+        return [WorkerStatus("0", self._state, f"pid {os.getpid()}", self._task, seconds, 0)]
+
+    def waiting_for(self) -> None:
+        """Nothing: the worker is this process."""
+
     def submit(self, task: Task) -> None:
+        if not self._is_open:
+            raise RuntimeError("the executor takes no more tasks")
         self._queue.append(task)
 
     def wait(self, timeout_s: float) -> list[TaskResult]:
-        """One finished piece of work; the time-out cannot interrupt it."""
+        """One finished task; the time-out cannot interrupt it."""
         if not self._queue:
             return []
         task = self._queue.popleft()
-        if self._performer is None:
-            self._performer = self._make()
-        worker = f"pid {os.getpid()}"
-        for attempt in range(1, self._max_attempts + 1):
-            try:
-                return [TaskResult(task.id, self._performer.perform(task), worker, attempt)]
-            except Exception as problem:  # noqa: BLE001 - whatever breaks a worker, it is not the candidate
-                last = f"{type(problem).__name__}: {problem}"
-        return [TaskResult(task.id, Failure(cause="infrastructure", message=last), worker, attempt)]
+        if task.deadline_s is None:
+            task = replace(task, deadline_s=self._timeout_s)
+        if self._worker is None:
+            self._worker = self._make()
+        self._enter("busy" if self._is_open else "draining", task.id)
+        result = self._perform(self._worker, task)
+        self._enter("idle" if self._is_open else "draining")
+        return [result]
+
+    def cancel(self, id_: str) -> None:
+        self._queue = deque(task for task in self._queue if task.id != id_)
+
+    def drain(self) -> None:
+        self._is_open = False
+        self._enter("draining")
 
     def close(self) -> None:
+        self._is_open = False
         self._queue.clear()
-        self._performer = None
+        self._worker = None
+
+    def _perform(self, worker: Worker, task: Task) -> TaskResult:
+        where = f"pid {os.getpid()}"
+        for attempt in range(1, self._max_attempts + 1):
+            try:
+                return TaskResult(task.id, worker.perform(task), where, attempt)
+            except Exception as problem:  # noqa: BLE001 - whatever breaks a worker, it is not the candidate
+                reason = f"{type(problem).__name__}: {problem}"
+        return TaskResult(task.id, Failure(cause="infrastructure", message=reason), where, attempt)
+
+    def _enter(self, state: WorkerState, task: str | None = None) -> None:
+        self._state, self._task, self._since = state, task, time.monotonic()

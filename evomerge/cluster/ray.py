@@ -19,7 +19,7 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
-from evomerge.cluster.base import Task, TaskResult, Worker
+from evomerge.cluster.base import Task, TaskResult, Worker, WorkerState, WorkerStatus
 from evomerge.cluster.config import ClusterConfig
 from evomerge.errors import ConfigError, InfrastructureError
 from evomerge.evaluators.base import Failure, Outcome
@@ -67,6 +67,14 @@ class _Slot:
     attempt: int = 0
     since: float = 0.0
     result: Any = None
+    restarts: int = 0
+
+    def status(self, id_: str) -> WorkerStatus:
+        state: WorkerState = "busy" if self.task else "idle" if self.proved else "starting"
+        where = self.where if self.proved else None
+        seconds = time.monotonic() - self.since
+        task = self.task.id if self.task else None
+        return WorkerStatus(id_, state, where, task, seconds, self.restarts)
 
 
 class RayExecutor:
@@ -86,12 +94,21 @@ class RayExecutor:
         self._owns_ray = not ray.is_initialized()
         self._url = _connect(cluster) if self._owns_ray else ""
         self._queue: deque[tuple[Task, int]] = deque()
+        self._cancelled: set[str] = set()
         self._deaths = 0
+        self._is_open = True
         self._slots = [self._start() for _ in range(_workers(cluster))]
 
     @property
-    def slots(self) -> int:
-        return len(self._slots)
+    def free(self) -> int:
+        idle = sum(slot.task is None for slot in self._slots)
+        return max(0, idle - len(self._queue)) if self._is_open else 0
+
+    def workers(self) -> list[WorkerStatus]:
+        return [slot.status(str(number)) for number, slot in enumerate(self._slots)]
+
+    def waiting_for(self) -> str | None:
+        return None
 
     @property
     def where(self) -> str:
@@ -99,9 +116,11 @@ class RayExecutor:
         # Ray sets this when it starts, unless the user turned tokens off.
         if board and os.environ.get("RAY_AUTH_MODE") == "token":
             board += " (it asks for a token: ray get-auth-token)"
-        return f"{self.slots} Ray worker(s){board}"
+        return f"{len(self._slots)} Ray worker(s){board}"
 
     def submit(self, task: Task) -> None:
+        if not self._is_open:
+            raise RuntimeError("the executor takes no more tasks")
         self._queue.append((task, 1))
         self._dispatch()
 
@@ -115,9 +134,20 @@ class RayExecutor:
         done = [one for reference in ready if (one := self._finish(busy[reference]))]
         done += [one for slot in self._slots if (one := self._expire(slot))]
         self._dispatch()
-        return done
+        kept = [one for one in done if one.id not in self._cancelled]
+        self._cancelled -= {one.id for one in done}
+        return kept
+
+    def cancel(self, id_: str) -> None:
+        self._queue = deque((task, n) for task, n in self._queue if task.id != id_)
+        if any(slot.task is not None and slot.task.id == id_ for slot in self._slots):
+            self._cancelled.add(id_)
+
+    def drain(self) -> None:
+        self._is_open = False
 
     def close(self) -> None:
+        self._is_open = False
         for slot in self._slots:
             ray.kill(slot.actor)
         self._slots, self._queue = [], deque()
@@ -175,6 +205,7 @@ class RayExecutor:
             False,
         )
         slot.task = None
+        slot.restarts += 1
         if attempt < self._cluster.max_attempts:
             self._queue.appendleft((task, attempt + 1))
             return None

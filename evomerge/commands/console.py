@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +45,7 @@ class Terminal(api.Listener):
         self._folder = folder
         self._live: Live | None = None
         self._where = ""
-        self._workers = 0
+        self._executor: Executor | None = None
         self._shown = -1
         self._first: tuple[float, int] | None = None
 
@@ -63,7 +64,7 @@ class Terminal(api.Listener):
             err.print(f"The record is in {self._folder}; evomerge resume {self._folder} goes on.")
 
     def started(self, job: Job, study: Study, executor: Executor) -> None:
-        self._where, self._workers = executor.where, executor.slots
+        self._where, self._executor = executor.where, executor
         out.print(f"{job.name}: {len(study.genes)} genes, seed {job.seed}, study in {study.path}")
         out.print(f"running on {self._where}", soft_wrap=True)
         if out.is_terminal:
@@ -127,12 +128,19 @@ class Terminal(api.Listener):
             table.add_row(
                 "best", f"{fitness_of(at.best)}  (#{at.best.number}, {origin_of(at.best)})"
             )
-        table.add_row("workers", f"{at.running} of {self._workers} busy")
+        if self._executor is not None:
+            table.add_row("workers", _workers(self._executor))
         table.add_row("time", f"{clock(at.seconds)}, about {self._left(at)} left")
         shares = [at.done / at.total] if at.total else []
         shares += [at.evaluated / at.evaluations] if at.evaluations else []
         shares += [at.seconds / at.limit_s] if at.limit_s else []
         return Group(ProgressBar(total=1.0, completed=max(shares), width=60), table)
+
+
+def _workers(executor: Executor) -> str:
+    """How many workers are in which state: `2 busy, 1 starting`."""
+    counts = Counter(worker.state for worker in executor.workers())
+    return ", ".join(f"{count} {state}" for state, count in counts.items())
 
 
 def _work(at: Progress) -> tuple[int, int | None]:

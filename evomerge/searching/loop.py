@@ -87,11 +87,11 @@ class Search:
     def run(self) -> None:
         """Search until the budget is spent and every candidate under way has come back."""
         while True:
-            while len(self._running) < self._executor.slots and (candidate := self._next()):
+            while self._executor.free and (candidate := self._next()):
                 self._submit(candidate)
             self._tell(self.progress())
-            if not self._running:
-                return
+            if not self._running and self._executor.free:
+                return  # a worker is free and there is nothing left to do
             for done in self._executor.wait(POLL_S):
                 candidate = self._running.pop(done.id)
                 if isinstance(done.outcome, Report):

@@ -63,7 +63,7 @@ __all__ = [
 
 # What needs torch, lm-eval or vLLM runs in processes of its own; the driver only names it.
 GRAMS = "evomerge.merging.grams:matrices"
-WORKER = "evomerge.cluster.worker:Worker"
+WORKER = "evomerge.cluster.worker:ModelWorker"
 RAY = "evomerge.cluster.ray:RayExecutor"
 
 

@@ -88,7 +88,8 @@ def test_work_crosses_processes_as_configuration() -> None:
 
 @pytest.mark.ray
 def test_ray_outcomes_by_id(ray_executor: Executor) -> None:
-    assert ray_executor.slots == 2
+    assert ray_executor.free == 2
+    assert len(ray_executor.workers()) == 2
     found = collect(ray_executor, "0.1", "0.2", "0.3", "failure", "0.4")
     values = {
         key: done.outcome.tasks["t"].value

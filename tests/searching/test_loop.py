@@ -132,28 +132,22 @@ def test_outcomes_are_on_record_before_the_optimizer_hears_of_them(tmp_path: Pat
 
 
 def test_arrival_order_does_not_change_a_generational_search(tmp_path: Path) -> None:
-    class Shuffled:
+    class Shuffled(InProcess):
         """Four workers whose answers come in any order."""
 
-        slots, where = 4, "shuffled"
-
         def __init__(self) -> None:
-            self._inner, self._rng, self._done = in_process(), random.Random(3), list[TaskResult]()
-            self._queued = 0
+            super().__init__(partial(Worker, Sphere()))
+            self._rng, self._done = random.Random(3), list[TaskResult]()
 
-        def submit(self, task: Any) -> None:
-            self._inner.submit(task)
-            self._queued += 1
+        @property
+        def free(self) -> int:
+            return 4 - self.queued - len(self._done)
 
         def wait(self, timeout_s: float) -> list[TaskResult]:
-            while self._queued:
-                self._done += self._inner.wait(0)
-                self._queued -= 1
+            while self.queued:
+                self._done += super().wait(0)
             self._rng.shuffle(self._done)
             return [self._done.pop()]
-
-        def close(self) -> None:
-            self._inner.close()
 
     search(tmp_path / "one", candidates=40, executor=in_process()).close()
     search(tmp_path / "four", candidates=40, executor=Shuffled()).close()

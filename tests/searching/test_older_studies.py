@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from evomerge.cluster.base import Task, TaskResult
 from evomerge.cluster.local import InProcess
 from evomerge.commands.tables import study_as_data
 from evomerge.study.record import Study
@@ -23,22 +22,15 @@ FROZEN = Path(__file__).parents[1] / "fixtures" / "study_without_stages"
 EXPECTED = json.loads((FROZEN / "expected.json").read_text())
 
 
-class Pair:
+class Pair(InProcess):
     """Two workers that take what came first."""
 
-    slots, where = 2, "a pair"
-
     def __init__(self) -> None:
-        self._inner = InProcess(partial(Worker, Sphere()))
+        super().__init__(partial(Worker, Sphere()))
 
-    def submit(self, task: Task) -> None:
-        self._inner.submit(task)
-
-    def wait(self, timeout_s: float) -> list[TaskResult]:
-        return self._inner.wait(timeout_s)
-
-    def close(self) -> None:
-        self._inner.close()
+    @property
+    def free(self) -> int:
+        return 2 - self.queued
 
 
 def rows(study: Study) -> list[list[Any]]:
