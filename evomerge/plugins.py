@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Annotated, Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from pydantic import BeforeValidator, GetJsonSchemaHandler, SerializeAsAny
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, core_schema
 
 from evomerge.errors import ConfigError, UserError, did_you_mean
 from evomerge.value import Value, parse
@@ -196,24 +196,30 @@ class Registry(Generic[T]):
 
 
 def settings(registry: Registry[Any], key: str) -> Any:
-    """The type of a field, called `key`, that holds settings of one of the registry's entries.
+    """Says of a field, called `key`, that it holds settings of one of the registry's entries:
+    `optimizer: Annotated[OptimizerConfig, settings(OPTIMIZERS, "optimizer")]`.
 
     Plain data becomes a value of the entry's own class, a fault in it a `ConfigError` with the keys
     as the user wrote them; written out, the value keeps all of its class's fields. The JSON Schema
     is one of the usable entries' schemas.
     """
-
-    def validate(data: object) -> Any:
-        return registry.config(data, key=key)
-
-    return Annotated[SerializeAsAny[Value], BeforeValidator(validate), _SchemaOfEntries(registry)]
+    return _Settings(registry, key)
 
 
 @dataclass(frozen=True)
-class _SchemaOfEntries:
-    """The JSON Schema of a field: any of the entries' own."""
+class _Settings:
+    """What pydantic does with a field of settings."""
 
     registry: Registry[Any]
+    key: str
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            lambda data: self.registry.config(data, key=self.key),
+            serialization=core_schema.simple_ser_schema("any"),
+        )
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler

@@ -131,7 +131,7 @@ def test_an_unknown_name_is_told_the_nearest() -> None:
 
 class Job(Value):
     name: str
-    optimizer: settings(registry(), "optimizer")  # type: ignore[valid-type]
+    optimizer: Annotated[Value, settings(registry(), "optimizer")]
 
 
 def test_a_field_holds_settings_and_is_written_out_whole() -> None:
