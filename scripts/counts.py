@@ -25,6 +25,8 @@ from pydantic import BaseModel
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from evomerge.value import descriptions
+
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST_SHARE = 0.15
 VAGUE = ("found", "one")
@@ -126,7 +128,7 @@ def undescribed(roots: Iterable[type[BaseModel]]) -> list[str]:
         f"{model.__module__}.{model.__name__}: {field.alias or name}"
         for model in _reachable(roots)
         for name, field in model.model_fields.items()
-        if not field.description
+        if name not in descriptions(model)
         and not (name in ("kind", "method") and len(get_args(field.annotation)) == 1)
     )
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import Discriminator, Field, Tag
 
 from evomerge.errors import ConfigError, RecipeError
-from evomerge.value import Value, parse
+from evomerge.value import Value, descriptions, parse
 
 
 class Apple(Value):
@@ -70,3 +70,41 @@ def test_one_sentence_names_the_key_as_it_was_written(data: Any, said: str) -> N
 def test_the_error_is_of_the_class_asked_for() -> None:
     with pytest.raises(RecipeError):
         parse(Basket, {"bst": 1}, origin="r", error=RecipeError)
+
+
+class Described(Value):
+    short: int = 1
+    """How short,
+    in words."""
+    long_: int = Field(2, alias="long")
+    """How long."""
+    said: int = Field(3, description="By its field.")
+    silent: int = 4
+
+
+class Heir(Described):
+    short: int = 5
+    silent: int = 6
+    """No longer."""
+    parts: tuple[Described, ...] = ()
+
+
+def test_the_docstring_below_a_field_is_its_description() -> None:
+    expected = {"short": "How short, in words.", "long_": "How long.", "said": "By its field."}
+    assert descriptions(Described) == expected
+    assert descriptions(Heir) == expected | {"silent": "No longer."}
+
+    class Local(Value):
+        here: int = 0
+        """In a function."""
+
+    assert descriptions(Local) == {"here": "In a function."}
+
+
+def test_descriptions_stand_in_the_schema_also_of_values_inside() -> None:
+    schema = Heir.model_json_schema()
+    assert schema["properties"]["long"]["description"] == "How long."
+    assert schema["properties"]["silent"]["description"] == "No longer."
+    inside = schema["$defs"]["Described"]["properties"]
+    assert inside["short"]["description"] == "How short, in words."
+    assert "description" not in inside["silent"]
