@@ -11,8 +11,7 @@ from evomerge.cluster.config import ClusterConfig
 from evomerge.config import Job, read_job
 from evomerge.engines.config import EngineConfig
 from evomerge.errors import InfrastructureError, UserError
-from evomerge.evaluators.base import Failure, Report, Split
-from evomerge.evaluators.lm_eval.config import LmEvalConfig
+from evomerge.evaluators.base import EvaluatorConfig, Failure, Report, Split
 from evomerge.models.outline import donor
 from evomerge.recipe.digest import plain
 from evomerge.recipe.tree import Recipe
@@ -129,7 +128,7 @@ def _check_sources(study: Study, job: Job) -> None:
 
 def evaluate(
     recipe: Recipe,
-    evaluator: LmEvalConfig,
+    evaluator: EvaluatorConfig,
     *,
     split: Split,
     engine: EngineConfig,

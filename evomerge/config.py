@@ -15,10 +15,11 @@ from pydantic import Discriminator, Field, model_validator
 from evomerge import catalog
 from evomerge.cluster.config import ClusterConfig
 from evomerge.engines.config import EngineConfig
-from evomerge.evaluators.lm_eval import config as tasks
-from evomerge.evaluators.lm_eval.config import LmEvalConfig
+from evomerge.evaluators.base import EvaluatorConfig
 from evomerge.evaluators.objective import ObjectiveConfig
+from evomerge.evaluators.registry import EVALUATORS, read_evaluator
 from evomerge.optimizers.registry import OptimizerConfig
+from evomerge.plugins import settings
 from evomerge.recipe.digest import plain
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe
@@ -79,7 +80,7 @@ class Job(Value):
         ParameterSpaceConfig | DataFlowSpaceConfig | SegmentsSpaceConfig, Discriminator("kind")
     ]
     optimizer: OptimizerConfig
-    evaluator: LmEvalConfig
+    evaluator: settings(EVALUATORS, "evaluator")  # type: ignore[valid-type]
     objective: ObjectiveConfig = ObjectiveConfig()
     budget: Budget
     engine: EngineConfig = EngineConfig()
@@ -163,4 +164,5 @@ def _recipe(one: Any, folder: Path, origin: str) -> dict[str, Any]:
 
 def _plain(evaluator: dict[str, Any], folder: Path, origin: str) -> dict[str, Any]:
     """An evaluator, checked against its task and data files, as plain data with absolute paths."""
-    return tasks.read(evaluator, folder=folder, origin=origin).model_dump(mode="json")
+    config: EvaluatorConfig = read_evaluator(evaluator, folder=folder, origin=origin)
+    return config.model_dump(mode="json")

@@ -6,6 +6,7 @@
     │   ├── RecipeError      a recipe cannot be built as written
     │   └── SourceError      a model or an adapter is missing, unsafe or does not fit
     ├── CandidateError       this candidate is at fault: reject it and go on
+    │   └── DeadlineExceeded its evaluation takes too long
     ├── InfrastructureError  a worker, a node or an engine is at fault: run it again
     └── RecordError          the study contradicts itself: stop
 
@@ -21,6 +22,7 @@ from contextlib import contextmanager
 __all__ = [
     "CandidateError",
     "ConfigError",
+    "DeadlineExceeded",
     "EvomergeError",
     "InfrastructureError",
     "RecipeError",
@@ -54,6 +56,10 @@ class SourceError(UserError):
 
 class CandidateError(EvomergeError):
     """The candidate itself is at fault (non-finite weights, say): it fails, the search goes on."""
+
+
+class DeadlineExceeded(CandidateError):
+    """The candidate was not scored in the time that its evaluation may take."""
 
 
 class InfrastructureError(EvomergeError):

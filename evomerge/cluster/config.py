@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from evomerge.engines.config import EngineConfig
-from evomerge.evaluators.lm_eval.config import LmEvalConfig
+from evomerge.evaluators.base import EvaluatorConfig
 from evomerge.recipe.layer_path import Capacity
 from evomerge.recipe.source import Source
 from evomerge.value import Value
@@ -43,6 +43,6 @@ class WorkerConfig(Value):
     skeleton: Source
     """The source whose folder the engine starts from: its configuration and tokenizer are used."""
     engine: EngineConfig
-    evaluator: LmEvalConfig
+    evaluator: EvaluatorConfig
     capacity: Capacity | None = None
     """For engines that route layers; None: weights are merged into the engine."""

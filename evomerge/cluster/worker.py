@@ -12,7 +12,7 @@ from evomerge.engines.base import Engine
 from evomerge.engines.factory import start_engine
 from evomerge.errors import CandidateError, UserError
 from evomerge.evaluators.base import Evaluator, Failure, Outcome
-from evomerge.evaluators.lm_eval.evaluator import LmEvalEvaluator
+from evomerge.evaluators.registry import make_evaluator
 from evomerge.models.sources import model_folder
 
 __all__ = ["ModelWorker"]
@@ -31,7 +31,7 @@ class ModelWorker:
         else:
             self._engine = flow = start_engine(config.engine, folder, config.capacity)
             self._loader = PathLoader(flow)
-        self._evaluator: Evaluator = LmEvalEvaluator(config.evaluator)
+        self._evaluator: Evaluator = make_evaluator(config.evaluator)
 
     def perform(self, task: Task) -> Outcome:
         """The report with its timings, or a failure where the candidate is at fault.

@@ -21,9 +21,8 @@ from evomerge.commands.arguments import AsJson, Catalog, Dtype, Folder, recipe_n
 from evomerge.config import Job, read_job
 from evomerge.engines.config import EngineConfig
 from evomerge.errors import ConfigError, EvomergeError, UserError, did_you_mean
-from evomerge.evaluators.base import Split
-from evomerge.evaluators.lm_eval import config as tasks
-from evomerge.evaluators.lm_eval.config import LmEvalConfig
+from evomerge.evaluators.base import EvaluatorConfig, Split
+from evomerge.evaluators.registry import read_evaluator
 from evomerge.interchange import convert as conversion
 from evomerge.operators import signatures
 from evomerge.optimizers.registry import BUILT_IN as OPTIMIZERS
@@ -210,9 +209,12 @@ def _leave(message: str, code: int) -> None:
     sys.exit(code)
 
 
-def _evaluator(name: str, catalog_folder: Path | None) -> LmEvalConfig:
+def _evaluator(name: str, catalog_folder: Path | None) -> EvaluatorConfig:
     path = catalog.find("evaluators", name, folder=Path.cwd(), catalog=catalog_folder)
-    return tasks.read(read_mapping(path), folder=path.parent, origin=str(path))
+    config: EvaluatorConfig = read_evaluator(
+        read_mapping(path), folder=path.parent, origin=str(path)
+    )
+    return config
 
 
 def _catalogs(folder: Path | None) -> dict[str, dict[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -90,7 +90,10 @@ class TransformersEngine:
 
     @torch.inference_mode()
     def generate(
-        self, prompts: Sequence[Sequence[int]], samplings: Sequence[Sampling]
+        self,
+        prompts: Sequence[Sequence[int]],
+        samplings: Sequence[Sampling],
+        between_batches: Callable[[], None] | None = None,
     ) -> list[Generation]:
         check_generation(prompts, samplings, self._max_length)
         tasks = [
@@ -100,11 +103,17 @@ class TransformersEngine:
         shared = self._start([task.prompt[:-1] for task in tasks])
         tasks.sort(key=lambda task: (-len(task.prompt), -task.sampling.max_new_tokens, task.index))
         for batch in _batches(tasks, self._rows, self._cells):
+            if between_batches:
+                between_batches()
             self._continue(batch, shared)
         return [task.result() for task in sorted(tasks, key=lambda task: task.index)]
 
     @torch.inference_mode()
-    def logprobs(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[LogProb]:
+    def logprobs(
+        self,
+        pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
+        between_batches: Callable[[], None] | None = None,
+    ) -> list[LogProb]:
         check_scoring(pairs, self._max_length)
         scored = [_Pair(index, [*context], [*rest]) for index, (context, rest) in enumerate(pairs)]
         shared = self._start([pair.context[:-1] for pair in scored])
@@ -112,6 +121,8 @@ class TransformersEngine:
         cells = min(self._cells, _LOGITS // self._model.config.get_text_config().vocab_size)
         results: dict[int, LogProb] = {}
         for batch in _batches(scored, self._rows, cells):
+            if between_batches:
+                between_batches()
             results |= self._score(batch, shared)
         return [results[index] for index in range(len(pairs))]
 

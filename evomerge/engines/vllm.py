@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,9 @@ _ENVIRONMENT = {
 
 _CPU_CACHE_GIB = 1.0
 """Without a bound vLLM takes a share of all memory, which others on the machine need."""
+
+_WATCHED = 1024
+"""Requests between two looks at a deadline: several times what vLLM runs at once."""
 
 
 class VllmEngine:
@@ -84,7 +87,10 @@ class VllmEngine:
         self._forget()
 
     def generate(
-        self, prompts: Sequence[Sequence[int]], samplings: Sequence[Sampling]
+        self,
+        prompts: Sequence[Sequence[int]],
+        samplings: Sequence[Sampling],
+        between_batches: Callable[[], None] | None = None,
     ) -> list[Generation]:
         check_generation(prompts, samplings, self._max_length)
         stops = [stop(sampling.stop, self._tokenizer, self._ends) for sampling in samplings]
@@ -100,20 +106,25 @@ class VllmEngine:
             )
             for sampling, ending in zip(samplings, stops, strict=True)
         ]
-        outputs = [request.outputs[0] for request in self._run(prompts, parameters)]
+        outputs = [
+            request.outputs[0] for request in self._run(prompts, parameters, between_batches)
+        ]
         return [
             self._generation(list(output.token_ids), ending, output.finish_reason)
             for output, ending in zip(outputs, stops, strict=True)
         ]
 
-    def logprobs(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[LogProb]:
+    def logprobs(
+        self,
+        pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
+        between_batches: Callable[[], None] | None = None,
+    ) -> list[LogProb]:
         check_scoring(pairs, self._max_length)
         whole = [[*context, *continuation] for context, continuation in pairs]
         parameters = self._library.SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0)
+        requests = self._run(whole, [parameters] * len(whole), between_batches)
         found = []
-        for (context, continuation), request in zip(
-            pairs, self._run(whole, parameters), strict=True
-        ):
+        for (context, continuation), request in zip(pairs, requests, strict=True):
             said = [
                 candidates[token]
                 for candidates, token in zip(
@@ -135,11 +146,21 @@ class VllmEngine:
         if not self._llm.reset_prefix_cache():
             raise InfrastructureError("vLLM's prefix cache is in use while the model changes")
 
-    def _run(self, prompts: Sequence[Sequence[int]], parameters: Any) -> list[Any]:
-        if not prompts:
-            return []
-        tokens = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
-        outputs: list[Any] = self._llm.generate(tokens, parameters, use_tqdm=False)
+    def _run(
+        self,
+        prompts: Sequence[Sequence[int]],
+        parameters: list[Any],
+        between_batches: Callable[[], None] | None,
+    ) -> list[Any]:
+        """All at once, since vLLM makes its own batches; by parts where somebody watches."""
+        part = len(prompts) if between_batches is None else _WATCHED
+        outputs: list[Any] = []
+        for first in range(0, len(prompts), part or 1):
+            if between_batches:
+                between_batches()
+            some = slice(first, first + part)
+            tokens = [{"prompt_token_ids": list(prompt)} for prompt in prompts[some]]
+            outputs += self._llm.generate(tokens, parameters[some], use_tqdm=False)
         return outputs
 
     def _generation(self, tokens: list[int], ending: Stop, reason: str) -> Generation:

@@ -1,17 +1,44 @@
-"""The evaluator contract: benchmark tasks over an engine, scores example by example."""
+"""The evaluator contract: benchmark tasks over a live model, scores example by example.
+
+An evaluator is two things. Its configuration, an `EvaluatorConfig`, is a value that the driver
+reads, checks and names by a digest, without the evaluator's libraries. The `Evaluator` is made from
+it in a worker, and scores whatever model is live there.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
+
+from pydantic import Field
 
 from evomerge.evaluators.live_model import LiveModel
 from evomerge.value import Value
 
-__all__ = ["SPLITS", "Evaluator", "Failure", "Outcome", "Report", "Split", "TaskScore"]
+__all__ = [
+    "SPLITS",
+    "Evaluator",
+    "EvaluatorConfig",
+    "Failure",
+    "Outcome",
+    "Report",
+    "Selection",
+    "Split",
+    "TaskScore",
+    "digest_of",
+]
 
 Split = Literal["search", "validation", "holdout"]
 SPLITS: tuple[Split, ...] = ("search", "validation", "holdout")
+
+Selection = Mapping[str, tuple[int, ...]]
+"""Task -> which of the split's examples, by their places from 0, ascending."""
+
+Config = TypeVar("Config", bound="EvaluatorConfig")
 
 
 class TaskScore(Value):
@@ -21,6 +48,13 @@ class TaskScore(Value):
     value: float
     examples: tuple[float, ...]
     higher_is_better: bool = True
+    weights: tuple[float, ...] | None = Field(default=None, exclude_if=lambda held: held is None)
+    """How much each example counts in `value`, where they do not count alike: its bytes, for bits
+    per byte."""
+    mean: Literal["arithmetic", "geometric"] = Field(
+        default="arithmetic", exclude_if=lambda held: held == "arithmetic"
+    )
+    """Which mean of the examples `value` is: of perplexities, the geometric one."""
 
 
 class Report(Value):
@@ -34,6 +68,9 @@ class Report(Value):
     """Wall time by phase: merge, load, evaluate."""
     costs: Mapping[str, float] = {}
     """What running the model takes: `layers` run for a token, `tokens_per_second` generated."""
+    places: Selection | None = Field(default=None, exclude_if=lambda held: held is None)
+    """Of a report over a part of the examples: which; None: all of them. A task's `examples` are
+    in the order of its places."""
 
 
 class Failure(Value):
@@ -46,11 +83,67 @@ class Failure(Value):
 Outcome = Report | Failure
 
 
-class Evaluator(Protocol):
-    """Scores whatever model the engine holds at the moment; owns the requests, built once."""
+class EvaluatorConfig(Value, ABC):
+    """What a job says of an evaluator; each kind has a class of its own, derived from this."""
 
-    def evaluate(self, engine: LiveModel, split: Split) -> Report:
-        """Run the split's examples.
+    kind: str
+    """The evaluator's name in the registry."""
+    description: str = ""
+    """One line for lists of catalog entries."""
 
-        On `holdout`, every task; on the others, which choose, those that the objective weighs.
+    def located(self: Config, folder: Path) -> Config:
+        """The same with paths made absolute from `folder`, and checked against its files.
+
+        As it stands for an evaluator that reads no files.
+
+        Raises:
+            ConfigError: a file is missing, or the evaluator breaks a law.
         """
+        return self
+
+    @abstractmethod
+    def digest(self) -> str:
+        """64 hexadecimal digits of all that a score depends on; places on a disk are not in it.
+
+        Equal digests mean that scores can be compared; `digest_of` makes one of plain data.
+        """
+
+    @property
+    @abstractmethod
+    def weights(self) -> Mapping[str, float]:
+        """Task -> its weight in the objective, those that count (> 0)."""
+
+    @abstractmethod
+    def sizes(self, split: Split) -> Mapping[str, int]:
+        """Task -> how many examples of the split are scored.
+
+        A task whose number is not known without the model or the hub is left out.
+        """
+
+
+class Evaluator(Protocol):
+    """Scores whatever model is live at the moment; owns the requests, built once."""
+
+    def evaluate(
+        self,
+        model: LiveModel,
+        split: Split,
+        examples: Selection | None = None,
+        deadline_s: float | None = None,
+    ) -> Report:
+        """Run the split's examples, or of the tasks in `examples` those at the places given there.
+
+        On `holdout`, every task; on the others, which choose, those that the objective weighs. An
+        example's score does not depend on which others are asked with it.
+        `deadline_s`: seconds from now after which the evaluation gives up, between two batches.
+
+        Raises:
+            ConfigError: a task cannot be built as configured, or has no such place.
+            CandidateError: a score is not finite.
+            DeadlineExceeded: the deadline has passed.
+        """
+
+
+def digest_of(content: Mapping[str, Any]) -> str:
+    """SHA-256 of plain data, keys sorted: 64 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

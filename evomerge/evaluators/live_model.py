@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -49,9 +49,22 @@ class LiveModel(Protocol):
         """Most tokens, prompt and continuation together."""
 
     def generate(
-        self, prompts: Sequence[Sequence[int]], samplings: Sequence[Sampling]
+        self,
+        prompts: Sequence[Sequence[int]],
+        samplings: Sequence[Sampling],
+        between_batches: Callable[[], None] | None = None,
     ) -> list[Generation]:
-        """Continue each prompt by its own sampling; answers in the order of the prompts."""
+        """Continue each prompt by its own sampling; answers in the order of the prompts.
 
-    def logprobs(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[LogProb]:
-        """Score each (context, continuation); a context holds at least one token."""
+        `between_batches` is called before each batch; what it raises ends the call.
+        """
+
+    def logprobs(
+        self,
+        pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
+        between_batches: Callable[[], None] | None = None,
+    ) -> list[LogProb]:
+        """Score each (context, continuation); a context holds at least one token.
+
+        `between_batches` is called before each batch; what it raises ends the call.
+        """

@@ -15,7 +15,7 @@ from evomerge.cluster.subprocess_call import call_in_subprocess
 from evomerge.config import Job
 from evomerge.engines.config import EngineConfig
 from evomerge.errors import ConfigError, about, did_you_mean
-from evomerge.evaluators.lm_eval.config import LmEvalConfig
+from evomerge.evaluators.base import EvaluatorConfig
 from evomerge.evaluators.objective import Objective
 from evomerge.models.adapter_compatibility import check_adapters
 from evomerge.models.compatibility import check_compatibility, check_engine_compatibility
@@ -275,7 +275,7 @@ def landmarks(job: Job) -> dict[str, Genome]:
 def executor(
     cluster: ClusterConfig,
     engine: EngineConfig,
-    evaluator: LmEvalConfig,
+    evaluator: EvaluatorConfig,
     start_from: Source,
     capacity: Capacity | None = None,
 ) -> Executor:

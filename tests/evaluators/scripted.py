@@ -24,16 +24,27 @@ class ScriptedEngine:
         raise NotImplementedError
 
     def generate(
-        self, prompts: Sequence[Sequence[int]], samplings: Sequence[Sampling]
+        self,
+        prompts: Sequence[Sequence[int]],
+        samplings: Sequence[Sampling],
+        between_batches: Callable[[], None] | None = None,
     ) -> list[Generation]:
-        """An empty answer counts as cut off."""
+        """One batch; an empty answer counts as cut off."""
+        if between_batches:
+            between_batches()
         asked = [str(self.tokenizer.decode(prompt)) for prompt in prompts]
         self.prompts += asked
         self.samplings += samplings
         results = [self._answer(prompt) for prompt in asked]
         return [Generation(result, len(result), not result) for result in results]
 
-    def logprobs(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[LogProb]:
+    def logprobs(
+        self,
+        pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
+        between_batches: Callable[[], None] | None = None,
+    ) -> list[LogProb]:
+        if between_batches:
+            between_batches()
         return [self.score for _ in pairs]
 
     def close(self) -> None:

@@ -1,27 +1,26 @@
 """The lm-eval evaluator's configuration, and the laws that keep a search honest.
 
-Read without lm-eval and without torch, so that a driver can check it; `harness` runs it.
+Read without lm-eval and without torch, so that a driver can check it; `evaluator` runs it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from importlib.metadata import version
-from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from evomerge.errors import ConfigError, did_you_mean
-from evomerge.evaluators.base import SPLITS, Split
+from evomerge.evaluators.base import SPLITS, EvaluatorConfig, Split, digest_of
 from evomerge.evaluators.lm_eval import extraction
 from evomerge.evaluators.lm_eval.task_files import TaskFile, find_tasks
-from evomerge.value import Value, parse
+from evomerge.evaluators.splits import check_distinct, check_ranges_apart, overlap
+from evomerge.plugins import Deferred
+from evomerge.value import Value
 
-__all__ = ["Documents", "LmEvalConfig", "Splits", "TaskChoice", "read"]
+__all__ = ["LM_EVAL", "Documents", "LmEvalConfig", "Splits", "TaskChoice"]
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -33,8 +32,11 @@ class Documents(Value):
     """
 
     split: str
+    """A split of the task's data set."""
     first: Annotated[int, Field(ge=0)] = 0
+    """The first document's number, counted from 0."""
     end: Count | None = None
+    """The number after the last document's; null: up to the split's end."""
 
     @model_validator(mode="before")
     @classmethod
@@ -50,8 +52,7 @@ class Documents(Value):
     def meets(self, other: Documents) -> bool:
         if self.split != other.split:
             return False
-        ends = [float("inf") if end is None else end for end in (self.end, other.end)]
-        return max(self.first, other.first) < min(ends)
+        return overlap((self.first, self.end), (other.first, other.end))
 
     def __str__(self) -> str:
         if self.first == 0 and self.end is None:
@@ -63,37 +64,49 @@ class Splits(Value):
     """Which documents the search may see, which choose among its finalists, which judge it."""
 
     search: Documents
+    """What candidates are scored on."""
     validation: Documents | None = None
+    """What chooses among the finalists."""
     holdout: Documents
+    """What the winner and the baselines are compared on, once."""
 
 
 class TaskChoice(Value):
     """How a task counts; one of weight 0 is measured on the holdout only: forgetting shows."""
 
     metric: str
+    """One of the task's metrics (`exact_match`, `acc`, ...)."""
     filter: str = "none"
+    """The task's filter whose answers are scored."""
     weight: Annotated[float, Field(ge=0)] = 0.0
+    """How much the task counts in the objective, beside the others' weights."""
     splits: Splits | None = None
     """Instead of the evaluator's."""
 
 
-class LmEvalConfig(Value):
+class LmEvalConfig(EvaluatorConfig):
     """Tasks of lm-eval, how they count, and the documents of each split."""
 
     kind: Literal["lm_eval"] = "lm_eval"
-    description: str = ""
+    """lm-eval's benchmark tasks."""
     include_path: str | None = None
-    """Folder of task files; None: lm-eval's own catalog. `read` makes it absolute."""
+    """Folder of task files, relative to the file that names it; null: lm-eval's own catalog."""
     chat_template: bool = False
+    """Ask as the model's chat template has it; few-shot examples become turns."""
     system_instruction: str | None = None
+    """What stands before each question, as the system's turn where there is a chat template."""
     num_fewshot: Annotated[int, Field(ge=0)] | None = None
-    """None: as each task says."""
+    """Solved examples before each question; null: as each task says."""
     tasks: Mapping[str, TaskChoice]
+    """Task -> how it counts."""
     splits: Splits | None = None
+    """The documents of each split, for tasks without splits of their own."""
     limits: Mapping[Split, Count] = Field(default_factory=dict)
     """Most documents a task, per split: a sample that `seed` fixes, the same for all candidates."""
     seed: int = 0
+    """Of the samples that `limits` draws."""
     allow_test_split: bool = False
+    """Search on the `test` split of a hub benchmark all the same."""
 
     @model_validator(mode="after")
     def _laws(self) -> LmEvalConfig:
@@ -101,13 +114,7 @@ class LmEvalConfig(Value):
             raise ValueError("at least one task needs a weight > 0: the search maximises their sum")
         for name in self.tasks:
             splits = self.splits_of(name)
-            for one, other in combinations(SPLITS, 2):
-                a, b = getattr(splits, one), getattr(splits, other)
-                if a and b and a.meets(b):
-                    raise ValueError(
-                        f"task {name!r}: {one} ({a}) and {other} ({b}) overlap; "
-                        "give each its own documents"
-                    )
+            check_ranges_apart(name, {split: getattr(splits, split) for split in SPLITS})
         return self
 
     def splits_of(self, task: str) -> Splits:
@@ -133,34 +140,47 @@ class LmEvalConfig(Value):
         """Task -> its file. Raises: ConfigError: an unknown task."""
         return find_tasks(self.tasks, Path(self.include_path) if self.include_path else None)
 
-    def digest(self) -> str:
-        """64 hexadecimal digits of all that a score depends on; places on a disk are not in it."""
-        said = self.model_dump(mode="json", exclude={"include_path", "description"})
-        content = {
-            "config": said,
-            "tasks": {name: file.content() for name, file in self.files().items()},
-            "lm_eval": version("lm_eval"),
-            "extraction": Path(extraction.__file__).read_text(encoding="utf-8"),
-        }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    def located(self, folder: Path) -> LmEvalConfig:
+        """With `include_path` absolute from `folder`, checked against the task and data files.
 
-
-def read(data: object, *, folder: Path, origin: str) -> LmEvalConfig:
-    """The evaluator that plain data describes, its paths relative to `folder`.
-
-    Raises:
-        ConfigError: it breaks a law; the sentence starts with `origin`.
-    """
-    config = parse(LmEvalConfig, data, origin=origin)
-    if config.include_path is not None:
-        path = str((folder / config.include_path).resolve())
-        config = config.model_copy(update={"include_path": path})
-    try:
+        Raises:
+            ConfigError: a task, metric, filter or split that does not exist, or an example that two
+                splits share.
+        """
+        config = self
+        if self.include_path is not None:
+            path = str((folder / self.include_path).resolve())
+            config = self.model_copy(update={"include_path": path})
         for name, file in config.files().items():
             _check(config, name, file)
-    except ConfigError as problem:
-        raise ConfigError(f"{origin}: {problem}") from None
-    return config
+        return config
+
+    def digest(self) -> str:
+        """64 hexadecimal digits of all that a score depends on; places on a disk are not in it."""
+        return digest_of(
+            {
+                "config": self.model_dump(mode="json", exclude={"include_path", "description"}),
+                "tasks": {name: file.content() for name, file in self.files().items()},
+                "lm_eval": version("lm_eval"),
+                "extraction": Path(extraction.__file__).read_text(encoding="utf-8"),
+            }
+        )
+
+    def sizes(self, split: Split) -> dict[str, int]:
+        """Task -> how many documents of the split are scored; without those of the hub, or of files
+        that are not JSON, or that a task's function filters."""
+        files, limit = self.files(), self.limits.get(split)
+        sizes = {}
+        for name in self.tasks_of(split):
+            if "process_docs" not in files[name].keys:
+                documents: Documents = getattr(self.splits_of(name), split)
+                rows = list(files[name].rows(documents.split))[documents.first : documents.end]
+                if rows:
+                    sizes[name] = min(len(rows), limit or len(rows))
+        return sizes
+
+
+LM_EVAL = Deferred(LmEvalConfig, "evomerge.evaluators.lm_eval.evaluator:LmEvalEvaluator")
 
 
 def _check(config: LmEvalConfig, name: str, file: TaskFile) -> None:
@@ -180,19 +200,15 @@ def _check(config: LmEvalConfig, name: str, file: TaskFile) -> None:
         )
     if not file.data_files:
         return
-    seen: dict[str, tuple[str, str]] = {}
+    rows: list[tuple[Split, str, str]] = []
     for split in SPLITS:
         documents: Documents | None = getattr(splits, split)
         if documents is None:
             continue
         _one_of(f"{split} split", documents.split, tuple(file.data_files), name)
-        for place, row in list(file.rows(documents.split))[documents.first : documents.end]:
-            before = seen.setdefault(row, (split, place))
-            if before[0] != split:
-                raise ConfigError(
-                    f"task {name!r}: {place} ({split}) equals {before[1]} ({before[0]}); "
-                    "an example may be in one split only"
-                )
+        in_range = list(file.rows(documents.split))[documents.first : documents.end]
+        rows += [(split, place, row) for place, row in in_range]
+    check_distinct(name, rows)
 
 
 def _one_of(what: str, got: str, known: tuple[str, ...] | None, task: str) -> None:

@@ -8,13 +8,12 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import random
 import shutil
 import tempfile
-import time
 import weakref
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from lm_eval.api.instance import Instance
@@ -23,17 +22,24 @@ from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks._yaml_loader import load_yaml
 
 from evomerge.errors import CandidateError, ConfigError, did_you_mean
-from evomerge.evaluators.base import Report, Split, TaskScore
+from evomerge.evaluators.base import Report, Selection, Split, TaskScore
 from evomerge.evaluators.live_model import LiveModel
 from evomerge.evaluators.lm_eval.config import Documents, LmEvalConfig, TaskChoice
 from evomerge.evaluators.lm_eval.filters import register_filters
 from evomerge.evaluators.lm_eval.language_model import EngineLM
 from evomerge.evaluators.lm_eval.task_files import TaskFile
+from evomerge.evaluators.metered import MeteredModel
+from evomerge.evaluators.selection import chosen_places
+from evomerge.evaluators.splits import sampled
 
 __all__ = ["LmEvalEvaluator"]
 
 _FEWSHOT_SEED = 1234
 """lm-eval's default."""
+
+
+_WEIGHTED = ("bits_per_byte", "byte_perplexity", "word_perplexity")
+"""Metrics that weigh documents by their bytes or words, and give (log-likelihood, weight)."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,13 @@ class _Exam:
     choice: TaskChoice
     task: Any
 
-    @property
-    def requests(self) -> list[Instance]:
-        return list(self.task.instances)
+    @cached_property
+    def documents(self) -> list[list[Instance]]:
+        """The requests of each document, in the documents' order."""
+        by_document: dict[int, list[Instance]] = defaultdict(list)
+        for request in self.task.instances:
+            by_document[request.doc_id].append(request)
+        return list(by_document.values())
 
 
 class LmEvalEvaluator:
@@ -56,6 +66,8 @@ class LmEvalEvaluator:
     the hub live in the Hugging Face cache.
     """
 
+    config = LmEvalConfig
+
     def __init__(self, config: LmEvalConfig) -> None:
         register_filters()
         self._config = config
@@ -64,34 +76,41 @@ class LmEvalEvaluator:
         self._data = tempfile.mkdtemp(prefix="evomerge-tasks-")
         weakref.finalize(self, shutil.rmtree, self._data, ignore_errors=True)
 
-    def evaluate(self, engine: LiveModel, split: Split) -> Report:
-        """Scores of what the engine holds.
+    def evaluate(
+        self,
+        model: LiveModel,
+        split: Split,
+        examples: Selection | None = None,
+        deadline_s: float | None = None,
+    ) -> Report:
+        """Scores of the model, over all of the split's documents or those at the chosen places.
 
         Raises:
-            ConfigError: a task cannot be built as configured.
+            ConfigError: a task cannot be built as configured, or has no such place.
             CandidateError: a score is not finite.
+            DeadlineExceeded: the deadline has passed.
         """
-        lm = self._language_model(engine)
+        lm = self._language_model(model)
         if split not in self._exams:
             self._exams[split] = self._build(lm, split)
         exams = self._exams[split]
-        start = time.perf_counter()
-        lm.generations = lm.truncated = lm.generated_tokens = 0
-        lm.generating_s = 0.0
-        _ask(lm, [request for exam in exams for request in exam.requests])
-        tasks = {exam.name: _score(exam) for exam in exams}
-        return Report(
-            split=split,
-            tasks=tasks,
-            truncated=lm.truncated / max(lm.generations, 1),
-            seconds={"evaluate": time.perf_counter() - start},
-            costs=_costs(lm),
-        )
+        sizes = {exam.name: len(exam.documents) for exam in exams}
+        places = chosen_places(sizes, examples)
+        lm.live = metered = MeteredModel(model, deadline_s)
+        asked = [
+            (exam, [exam.documents[place] for place in places[exam.name]])
+            for exam in exams
+            if exam.name in places
+        ]
+        _ask(lm, [request for _, documents in asked for group in documents for request in group])
+        partly = examples is not None
+        tasks = {exam.name: _score(exam, documents, partly) for exam, documents in asked}
+        return metered.report(split, tasks, places if partly else None)
 
-    def _language_model(self, engine: LiveModel) -> EngineLM:
-        if self._lm is None or self._lm.engine is not engine:
-            self._lm = EngineLM(engine)
-            self._exams = {}  # another engine may have another tokenizer and chat template
+    def _language_model(self, model: LiveModel) -> EngineLM:
+        if self._lm is None or self._lm.tokenizer is not model.tokenizer:
+            self._lm = EngineLM(model)
+            self._exams = {}  # another tokenizer may have another chat template
         return self._lm
 
     def _build(self, lm: EngineLM, split: Split) -> list[_Exam]:
@@ -147,17 +166,8 @@ class LmEvalEvaluator:
             raise ConfigError(
                 f"task {name!r}: {split} wants documents {documents}, but there are {count}"
             )
-        chosen = range(documents.first, end)
-        limit = self._config.limits.get(split)
-        if limit is None or limit >= len(chosen):
-            return list(chosen)
-        return sorted(random.Random(f"{self._config.seed} {name} {split}").sample(chosen, limit))
-
-
-def _costs(lm: EngineLM) -> dict[str, float]:
-    if not lm.generated_tokens:
-        return {}
-    return {"tokens_per_second": lm.generated_tokens / lm.generating_s}
+        limit, seed = self._config.limits.get(split), self._config.seed
+        return sampled(range(documents.first, end), limit, seed=seed, task=name, split=split)
 
 
 def _first(*values: int | None) -> int:
@@ -176,33 +186,42 @@ def _ask(lm: EngineLM, requests: list[Instance]) -> None:
             request.resps.append(response)
 
 
-def _score(exam: _Exam) -> TaskScore:
+def _score(exam: _Exam, documents: list[list[Instance]], partly: bool) -> TaskScore:
+    """Of a part of the documents, the score also says how parts are joined."""
     task, metric = exam.task, exam.choice.metric
-    task.apply_filters()
-    by_document: dict[int, list[Instance]] = defaultdict(list)
-    for request in exam.requests:
-        by_document[request.doc_id].append(request)
-    found = []
-    for requests in by_document.values():
-        requests.sort(key=lambda request: request.idx)
-        answers = [request.filtered_resps[exam.choice.filter] for request in requests]
-        metrics = task.process_results(requests[0].doc, answers)
+    requests = [request for group in documents for request in group]
+    for ensemble in task._filters:
+        ensemble.apply(requests)
+    measured = []
+    for group in documents:
+        group = sorted(group, key=lambda request: request.idx)
+        answers = [request.filtered_resps[exam.choice.filter] for request in group]
+        metrics = task.process_results(group[0].doc, answers)
         if metric not in metrics:
             raise ConfigError(
                 f"task {exam.name!r}: unknown metric {metric!r}; {did_you_mean(metric, metrics)}"
             )
-        found.append(metrics[metric])
+        measured.append(metrics[metric])
     aggregate = task.aggregation().get(metric, mean)
-    value = float(aggregate(found))
+    value = float(aggregate(measured))
     # Perplexities and the like give no number for one example; their aggregate of one does.
     examples = tuple(
-        float(one if isinstance(one, int | float) else aggregate([one])) for one in found
+        float(item if isinstance(item, int | float) else aggregate([item])) for item in measured
     )
     if not all(map(math.isfinite, (value, *examples))):
         raise CandidateError(f"task {exam.name!r}: {metric} is not finite")
-    return TaskScore(
+    score = TaskScore(
         metric=metric,
         value=value,
         examples=examples,
         higher_is_better=task.higher_is_better().get(metric, True),
+    )
+    if not (partly and metric in _WEIGHTED):
+        return score
+    geometric = metric.endswith("perplexity")
+    return score.model_copy(
+        update={
+            "weights": tuple(float(weight) for _, weight in measured),
+            "mean": "geometric" if geometric else "arithmetic",
+        }
     )

@@ -1,8 +1,7 @@
-"""lm-eval's language model over a live engine."""
+"""lm-eval's language model over a live model."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -25,16 +24,15 @@ _DEFAULT_LIMIT = 256
 class EngineLM(TemplateLM):
     """Text in, text and log-probabilities out, with lm-eval's own rules for tokens.
 
-    Prompts too long for the engine lose their beginning, as in lm-eval. Each text is tokenized once
+    Prompts too long for the model lose their beginning, as in lm-eval. Each text is tokenized once
     in the life of the object, since every candidate is asked the same.
     """
 
-    def __init__(self, engine: LiveModel) -> None:
+    def __init__(self, model: LiveModel) -> None:
         super().__init__()
-        self.engine = engine
-        self.tokenizer = engine.tokenizer
-        self.generations = self.truncated = self.generated_tokens = 0
-        self.generating_s = 0.0
+        self.live = model
+        """Who is asked; another may take its place if its tokenizer is the same."""
+        self.tokenizer = model.tokenizer
         self._tokens = lru_cache(maxsize=None)(self._tokenize)
 
     @property
@@ -81,21 +79,15 @@ class EngineLM(TemplateLM):
             context, settings = request.args[:2]
             sampling = sampling_of(settings, seed=asked[id(request)], task=request.task_name)
             asked[id(request)] += 1  # repeats of one request differ by their seeds
-            room = self.engine.max_length - sampling.max_new_tokens
+            room = self.live.max_length - sampling.max_new_tokens
             if room < 1:
                 raise ConfigError(
                     f"task {request.task_name!r} generates {sampling.max_new_tokens} tokens, but "
-                    f"the engine takes {self.engine.max_length} in all; raise engine.max_length"
+                    f"the engine takes {self.live.max_length} in all; raise engine.max_length"
                 )
             prompts.append(self.tok_encode(context)[-room:])
             samplings.append(sampling)
-        start = time.perf_counter()
-        answers = self.engine.generate(prompts, samplings)
-        self.generating_s += time.perf_counter() - start
-        self.generated_tokens += sum(answer.tokens for answer in answers)
-        self.generations += len(answers)
-        self.truncated += sum(answer.truncated for answer in answers)
-        return [answer.text for answer in answers]
+        return [answer.text for answer in self.live.generate(prompts, samplings)]
 
     def loglikelihood_rolling(
         self, requests: Sequence[Instance], disable_tqdm: bool = True
@@ -105,14 +97,14 @@ class EngineLM(TemplateLM):
             for window in get_rolling_token_windows(
                 token_list=self.tok_encode(request.args[0]),
                 prefix_token=self.prefix_token_id,
-                max_seq_len=self.engine.max_length - 1,
+                max_seq_len=self.live.max_length - 1,
                 context_len=1,
             ):
                 windows.append(make_disjoint_window(window))
                 owners.append(index)
         totals = [0.0] * len(requests)
-        for owner, found in zip(owners, self.engine.logprobs(windows), strict=True):
-            totals[owner] += found.total
+        for owner, logprob in zip(owners, self.live.logprobs(windows), strict=True):
+            totals[owner] += logprob.total
         return totals
 
     def _loglikelihood_tokens(
@@ -120,14 +112,14 @@ class EngineLM(TemplateLM):
     ) -> list[tuple[float, bool]]:
         pairs = []
         for _text, context, rest in requests:
-            room = self.engine.max_length - len(rest)
+            room = self.live.max_length - len(rest)
             if room < 1:
                 raise ConfigError(
                     f"a continuation of {len(rest)} tokens leaves no room for its context in the "
-                    f"engine's {self.engine.max_length}; raise max_length"
+                    f"engine's {self.live.max_length}; raise max_length"
                 )
             pairs.append((context[-room:], rest))
-        return [(found.total, found.greedy) for found in self.engine.logprobs(pairs)]
+        return [(logprob.total, logprob.greedy) for logprob in self.live.logprobs(pairs)]
 
 
 def sampling_of(settings: Mapping[str, Any], *, seed: int, task: str | None) -> Sampling:

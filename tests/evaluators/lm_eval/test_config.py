@@ -4,14 +4,17 @@ import json
 import pickle
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from evomerge.errors import ConfigError
-from evomerge.evaluators.lm_eval.config import Documents, LmEvalConfig, read
-from tests.evaluators.task_folder import choice_task, evaluator, sum_task, write_task
+from evomerge.evaluators.lm_eval.config import Documents, LmEvalConfig
+from evomerge.evaluators.registry import read_evaluator
+from tests.evaluators.task_folder import choice_task, evaluator, rolling_task, sum_task, write_task
 
 SUMS = {"sums": {"metric": "exact_match", "filter": "answer", "weight": 1.0}}
 
@@ -25,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def load(folder: Path, data: Any) -> LmEvalConfig:
-    return read(data, folder=folder, origin="job.yaml")
+    return read_evaluator(data, folder=folder, origin="job.yaml")
 
 
 def refusal(folder: Path, data: Any) -> str:
@@ -229,3 +232,39 @@ def test_the_driver_needs_neither_torch_nor_lm_eval() -> None:
         "sys.exit(bool({'torch', 'lm_eval', 'vllm', 'transformers'} & sys.modules.keys()))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+THREE = {
+    **SUMS,
+    "colours": {"metric": "acc"},
+    "prose": {"metric": "bits_per_byte", "weight": 0.5},
+}
+
+
+@pytest.mark.skipif(version("lm_eval") != "0.4.13", reason="lm-eval's release is in the digest")
+def test_digests_of_studies_made_before_stay(folder: Path) -> None:
+    """A study is resumed, and its scores are found again, by the digest it was made with."""
+    rolling_task(folder / "tasks")
+    config = load(folder, evaluator(THREE, limits={"search": 3}, num_fewshot=0))
+    assert config.digest() == "9f7709114f5dfcb1a465088d1664263346a899437fcf4129ded9bc97500e61f3"
+    shipped = Path(__file__).parents[3] / "evaluators" / "json_math"
+    config = load(shipped, yaml.safe_load((shipped / "evaluator.yaml").read_text()))
+    assert config.digest() == "e179b0fda813240d55ea2eae8bf7005b7085d3278a7767c491299b96cef534c5"
+
+
+def test_sizes_are_told_from_the_files(folder: Path) -> None:
+    splits = {
+        "search": {"split": "search", "first": 1, "end": 5},
+        "validation": {"split": "validation", "first": 4},
+        "holdout": "holdout",
+    }
+    tasks = SUMS | {"colours": {"metric": "acc"}}
+    config = load(folder, evaluator(tasks, splits=splits, limits={"search": 3}))
+    assert config.sizes("search") == {"sums": 3}
+    assert config.sizes("validation") == {"sums": 2}
+    assert config.sizes("holdout") == {"sums": 6, "colours": 5}
+
+
+def test_sizes_that_only_the_task_knows_are_left_out(folder: Path) -> None:
+    sum_task(folder / "tasks", process_docs="!function filters.some")
+    assert load(folder, evaluator(SUMS)).sizes("search") == {}

@@ -11,10 +11,12 @@ import yaml
 from transformers import AutoTokenizer
 
 from evomerge.engines.base import Engine
-from evomerge.errors import CandidateError, ConfigError
+from evomerge.errors import CandidateError, ConfigError, DeadlineExceeded
+from evomerge.evaluators.base import Selection
 from evomerge.evaluators.live_model import LogProb
-from evomerge.evaluators.lm_eval.config import read
 from evomerge.evaluators.lm_eval.evaluator import LmEvalEvaluator
+from evomerge.evaluators.registry import read_evaluator
+from evomerge.evaluators.selection import join
 from tests.engines.conftest import Siblings
 from tests.engines.tiny import Edited, Reference, encode
 from tests.evaluators.scripted import ScriptedEngine
@@ -43,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def build(folder: Path, data: dict[str, Any]) -> LmEvalEvaluator:
-    return LmEvalEvaluator(read(data, folder=folder, origin="evaluator.yaml"))
+    return LmEvalEvaluator(read_evaluator(data, folder=folder, origin="evaluator.yaml"))
 
 
 def add(prompt: str) -> str:
@@ -284,3 +286,53 @@ def test_candidates_do_not_see_each_other(
         reports.append(real.evaluate(transformers_engine, "holdout"))
     assert reports[0].tasks == reports[2].tasks
     assert reports[0].tasks != reports[1].tasks
+
+
+def test_a_part_has_the_wholes_scores_at_its_places(
+    real: LmEvalEvaluator, transformers_engine: Engine, siblings: Siblings
+) -> None:
+    transformers_engine.load(Edited(siblings.one))
+    whole = real.evaluate(transformers_engine, "holdout")
+    assert whole.places is None
+    parts: list[Selection] = [
+        {"echo": (1, 4), "prose": (0, 3)},
+        {"echo": (0, 2, 3, 5), "colours": (0, 1, 2, 3, 4), "prose": (1, 2)},
+    ]
+    reports = [real.evaluate(transformers_engine, "holdout", part) for part in parts]
+    for part, report in zip(parts, reports, strict=True):
+        assert report.places == part
+        assert report.tasks.keys() == part.keys()
+        for task, places in part.items():
+            expected = [whole.tasks[task].examples[place] for place in places]
+            # Sums of log-probabilities differ in the last digits with the shape of a batch.
+            exact = task != "prose"
+            found = list(report.tasks[task].examples)
+            assert found == (expected if exact else pytest.approx(expected, rel=1e-5))
+    joined = join(reports, {"echo": 6, "colours": 5, "prose": 4})
+    assert joined.places is None
+    assert joined.tasks["echo"] == whole.tasks["echo"]
+    assert joined.tasks["prose"].value == pytest.approx(whole.tasks["prose"].value, rel=1e-5)
+    assert join(reports[:1], {"echo": 6, "colours": 5, "prose": 4}).places == parts[0]
+
+
+def test_places_that_are_not_there_are_refused(folder: Path, tokenizer: Any) -> None:
+    suite = build(folder, evaluator(SUMS))
+    engine = ScriptedEngine(tokenizer, add)
+    for examples, law in (
+        ({"sum": (0,)}, "no task 'sum'; did you mean 'sums'"),
+        ({"sums": (5, 6)}, "places from 5 to 6 are wanted, but there are 6 examples"),
+        ({"sums": (2, 1)}, "must ascend"),
+    ):
+        with pytest.raises(ConfigError, match=law):
+            suite.evaluate(engine, "search", examples)
+    assert not engine.prompts
+
+
+def test_a_deadline_that_has_passed_ends_the_evaluation(
+    real: LmEvalEvaluator, transformers_engine: Engine, siblings: Siblings
+) -> None:
+    transformers_engine.load(Edited(siblings.one))
+    with pytest.raises(DeadlineExceeded, match="not scored within 0 s"):
+        real.evaluate(transformers_engine, "search", deadline_s=0)
+    before = real.evaluate(transformers_engine, "search")
+    assert real.evaluate(transformers_engine, "search", deadline_s=600).tasks == before.tasks

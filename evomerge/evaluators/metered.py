@@ -1,0 +1,105 @@
+"""What an evaluation takes: generations and their tokens counted, and the time limited."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from evomerge.errors import DeadlineExceeded
+from evomerge.evaluators.base import Report, Selection, Split, TaskScore
+from evomerge.evaluators.live_model import Generation, LiveModel, LogProb, Sampling
+
+__all__ = ["MeteredModel"]
+
+
+class MeteredModel:
+    """The live model for one evaluation; every call may raise `DeadlineExceeded`.
+
+    `deadline_s`: seconds from now; the clock is looked at before each call and between the model's
+    batches. An evaluator makes one around the model that it is given.
+    """
+
+    def __init__(
+        self,
+        model: LiveModel,
+        deadline_s: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._model, self._deadline_s, self._clock = model, deadline_s, clock
+        self._start = clock()
+        self._generations = self._truncated = self._tokens = 0
+        self._generating_s = 0.0
+
+    @property
+    def tokenizer(self) -> Any:
+        return self._model.tokenizer
+
+    @property
+    def max_length(self) -> int:
+        return self._model.max_length
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        samplings: Sequence[Sampling],
+        between_batches: Callable[[], None] | None = None,
+    ) -> list[Generation]:
+        start = self._clock()
+        generations = self._model.generate(prompts, samplings, *self._watch(between_batches))
+        self._generating_s += self._clock() - start
+        self._tokens += sum(generation.tokens for generation in generations)
+        self._generations += len(generations)
+        self._truncated += sum(generation.truncated for generation in generations)
+        return generations
+
+    def logprobs(
+        self,
+        pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
+        between_batches: Callable[[], None] | None = None,
+    ) -> list[LogProb]:
+        return self._model.logprobs(pairs, *self._watch(between_batches))
+
+    def check(self) -> None:
+        """Raises: DeadlineExceeded: the evaluation has taken too long."""
+        if self._deadline_s is not None and self._clock() - self._start >= self._deadline_s:
+            raise DeadlineExceeded(
+                f"not scored within {self._deadline_s:g} s of evaluation; does it generate without"
+                " an end, or is the deadline too short?"
+            )
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds left until the deadline; None without one."""
+        if self._deadline_s is None:
+            return None
+        return self._deadline_s - (self._clock() - self._start)
+
+    def report(
+        self, split: Split, tasks: Mapping[str, TaskScore], places: Selection | None
+    ) -> Report:
+        """The scores, with what they took."""
+        costs = {}
+        if self._generating_s > 0 and self._tokens:
+            costs["tokens_per_second"] = self._tokens / self._generating_s
+        return Report(
+            split=split,
+            tasks=tasks,
+            truncated=self._truncated / max(self._generations, 1),
+            seconds={"evaluate": self._clock() - self._start},
+            costs=costs,
+            places=places,
+        )
+
+    def _watch(self, between_batches: Callable[[], None] | None) -> tuple[Callable[[], None], ...]:
+        """What the model is to call between its batches, if anything."""
+        self.check()
+        if self._deadline_s is None:
+            return () if between_batches is None else (between_batches,)
+
+        def watch() -> None:
+            self.check()
+            if between_batches:
+                between_batches()
+
+        return (watch,)

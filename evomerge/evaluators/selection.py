@@ -1,0 +1,119 @@
+"""Parts of a split: which examples are asked, and several reports over parts joined to one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from evomerge.errors import ConfigError, did_you_mean
+from evomerge.evaluators.base import Report, Selection, TaskScore
+
+__all__ = ["chosen_places", "join"]
+
+
+def chosen_places(sizes: Mapping[str, int], examples: Selection | None) -> Selection:
+    """Task -> the places to ask, in the order of `sizes`; all of them where `examples` is None.
+
+    `sizes`: task -> how many examples the split has.
+
+    Raises:
+        ConfigError: a task or a place that the split does not have, or places out of order.
+    """
+    if examples is None:
+        return {task: tuple(range(size)) for task, size in sizes.items()}
+    for task, places in examples.items():
+        if task not in sizes:
+            raise ConfigError(f"examples: no task {task!r}; {did_you_mean(task, sizes)}")
+        if list(places) != sorted(set(places)):
+            raise ConfigError(f"examples.{task}: places must ascend, each once")
+        if places and not 0 <= places[0] <= places[-1] < sizes[task]:
+            raise ConfigError(
+                f"examples.{task}: places from {places[0]} to {places[-1]} are wanted, but there"
+                f" are {sizes[task]} examples, counted from 0"
+            )
+    return {task: tuple(examples[task]) for task in sizes if examples.get(task)}
+
+
+def join(reports: Sequence[Report], sizes: Mapping[str, int]) -> Report:
+    """One report of reports over parts of one split, all of one candidate.
+
+    `sizes`: task -> how many examples the split has; where the parts together have all of them, the
+    report is a whole one. An example that stands in several parts counts once. A task's value is
+    the mean that its parts say; seconds are added, shares and costs weighed by the examples.
+
+    Raises:
+        ValueError: no reports, reports of several splits, or a task whose value is no mean of its
+            examples, so that parts do not tell the whole.
+    """
+    if not reports or len({report.split for report in reports}) > 1:
+        raise ValueError("reports of one split can be joined, at least one")
+    names = dict.fromkeys(name for report in reports for name in report.tasks)
+    found = {name: _joined(name, reports) for name in names}
+    places = {name: at for name, (at, _) in found.items()}
+    whole = all(len(places.get(name, ())) == size for name, size in sizes.items())
+    counts = [sum(len(task.examples) for task in report.tasks.values()) for report in reports]
+    return Report(
+        split=reports[0].split,
+        tasks={name: score for name, (_, score) in found.items()},
+        truncated=_weighed([report.truncated for report in reports], counts),
+        seconds={
+            phase: sum(report.seconds.get(phase, 0.0) for report in reports)
+            for phase in dict.fromkeys(phase for report in reports for phase in report.seconds)
+        },
+        costs={
+            name: _weighed(
+                [report.costs[name] for report in reports if name in report.costs],
+                [n for n, report in zip(counts, reports, strict=True) if name in report.costs],
+            )
+            for name in dict.fromkeys(name for report in reports for name in report.costs)
+        },
+        places=None if whole and sizes else places,
+    )
+
+
+def _joined(name: str, reports: Sequence[Report]) -> tuple[tuple[int, ...], TaskScore]:
+    """A task's places and its score over them."""
+    examples: dict[int, float] = {}
+    weights: dict[int, float] = {}
+    parts = [report for report in reports if name in report.tasks]
+    for report in parts:
+        task = report.tasks[name]
+        if not math.isclose(_mean(task), task.value, rel_tol=1e-9, abs_tol=1e-12):
+            raise ValueError(
+                f"task {name!r}: its {task.metric} is no mean of its examples' scores, so parts of"
+                " it cannot be joined"
+            )
+        held = _weights_of(task)
+        at = range(len(task.examples)) if report.places is None else report.places[name]
+        for place, example, weight in zip(at, task.examples, held, strict=True):
+            examples.setdefault(place, example)
+            weights.setdefault(place, weight)
+    places = tuple(sorted(examples))
+    first = parts[0].tasks[name]
+    score = first.model_copy(
+        update={
+            "examples": tuple(examples[place] for place in places),
+            "weights": None if first.weights is None else tuple(weights[at] for at in places),
+        }
+    )
+    return places, score.model_copy(update={"value": _mean(score)})
+
+
+def _weights_of(task: TaskScore) -> tuple[float, ...]:
+    """How much each example counts in the task's value."""
+    return (1.0,) * len(task.examples) if task.weights is None else task.weights
+
+
+def _mean(task: TaskScore) -> float:
+    """The mean of the examples that the task's value is, if it is one."""
+    weights, examples = _weights_of(task), list(task.examples)
+    if not examples:
+        return task.value
+    if task.mean == "geometric":
+        return math.exp(_weighed([math.log(example) for example in examples], weights))
+    return _weighed(examples, weights)
+
+
+def _weighed(values: Sequence[float], weights: Sequence[float]) -> float:
+    total = sum(weights)
+    return sum(v * w for v, w in zip(values, weights, strict=True)) / total if total else 0.0

@@ -1,0 +1,81 @@
+"""Parts of a split, and what they are together."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from evomerge.evaluators.base import Report, Selection, TaskScore
+from evomerge.evaluators.selection import chosen_places, join
+
+
+def part(score: TaskScore, places: Selection | None, **more: object) -> Report:
+    return Report.model_validate(
+        {"split": "search", "tasks": {"t": score}, "places": places, **more}
+    )
+
+
+def mean_of(*examples: float) -> TaskScore:
+    return TaskScore(metric="acc", value=sum(examples) / len(examples), examples=examples)
+
+
+def test_tasks_without_places_are_left_out() -> None:
+    assert chosen_places({"a": 2, "b": 1}, None) == {"a": (0, 1), "b": (0,)}
+    assert chosen_places({"a": 2, "b": 1, "c": 1}, {"c": (0,), "a": ()}) == {"c": (0,)}
+
+
+def test_parts_join_in_the_order_of_their_places() -> None:
+    first = part(mean_of(1.0, 0.0), {"t": (0, 2)}, seconds={"evaluate": 1.0}, truncated=0.5)
+    second = part(mean_of(0.5), {"t": (1,)}, seconds={"evaluate": 2.0}, costs={"layers": 3.0})
+    whole = join([second, first], {"t": 3})
+    assert whole.tasks["t"] == mean_of(1.0, 0.5, 0.0)
+    assert whole.places is None
+    assert whole.seconds == {"evaluate": 3.0}
+    assert whole.costs == {"layers": 3.0}
+    assert whole.truncated == pytest.approx(0.5 * 2 / 3)
+    assert join([second, first], {"t": 4}).places == {"t": (0, 1, 2)}
+    assert join([second], {"t": 3}).places == {"t": (1,)}
+
+
+def test_an_example_in_two_parts_counts_once() -> None:
+    again = [part(mean_of(1.0, 0.0), {"t": (0, 1)}), part(mean_of(0.0), {"t": (1,)})]
+    assert join(again, {"t": 2}).tasks["t"].examples == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("mean", "value"), [("arithmetic", 3.5), ("geometric", math.exp(0.75 * math.log(4.0)))]
+)
+def test_weights_count_and_perplexities_have_their_own_mean(mean: str, value: float) -> None:
+    def weighed(*pairs: tuple[float, float]) -> TaskScore:
+        total = sum(weight for _, weight in pairs)
+        if mean == "geometric":
+            at = math.exp(sum(weight * math.log(x) for x, weight in pairs) / total)
+        else:
+            at = sum(weight * x for x, weight in pairs) / total
+        return TaskScore.model_validate(
+            {
+                "metric": "m",
+                "value": at,
+                "examples": [x for x, _ in pairs],
+                "weights": [weight for _, weight in pairs],
+                "mean": mean,
+            }
+        )
+
+    pairs = [(4.0, 3.0), (1.0, 1.0)] if mean == "geometric" else [(4.0, 3.0), (2.0, 1.0)]
+    reports = [part(weighed(pair), {"t": (i,)}) for i, pair in enumerate(pairs)]
+    joined = join(reports, {"t": 2}).tasks["t"]
+    assert joined.value == pytest.approx(value)
+    assert joined.weights == (3.0, 1.0)
+
+
+def test_what_cannot_be_joined_is_refused() -> None:
+    no_mean = TaskScore(metric="f1", value=0.9, examples=(1.0, 0.0))
+    with pytest.raises(ValueError, match="no mean of its examples"):
+        join([part(no_mean, {"t": (0, 1)})], {"t": 3})
+    with pytest.raises(ValueError, match="one split"):
+        join([], {})
+    other = part(mean_of(1.0), {"t": (0,)}, split="holdout")
+    with pytest.raises(ValueError, match="one split"):
+        join([part(mean_of(1.0), {"t": (1,)}), other], {})
