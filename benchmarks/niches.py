@@ -38,7 +38,7 @@ from evomerge.merging.disk_cache import DiskCache
 from evomerge.merging.grams import measure
 from evomerge.merging.weights import MergedWeights
 from evomerge.models.flat import flat_of
-from evomerge.optimizers.base import Result
+from evomerge.optimizers.base import Observation, Result
 from evomerge.optimizers.populations.crossing import CrossingConfig
 from evomerge.optimizers.populations.table_crossing import CoefficientsCrossing
 from evomerge.optimizers.registry import configure, make
@@ -125,7 +125,7 @@ def proposal(
         for name in over.seed_pool.seeds
     ]
     for table in [*seeds, *members[len(seeds) :]]:
-        niches.observe((table.to_text(),), (0.5,), scores())
+        niches.observe(Observation((table.to_text(),), (0.5,), scores()))
     found = []
     for number in range(rounds + 1):
         told = scores()

@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from published import ROOT, write
 
 from evomerge.config import Job, read_job
+from evomerge.optimizers.base import Observation
 from evomerge.optimizers.populations.archive_replay import KEEPERS
 from evomerge.reports.archive import archive
 from evomerge.reports.pictures.archive import coverage, entropy
@@ -43,7 +44,6 @@ from evomerge.searching import plan
 from evomerge.study.candidate import Candidate, ranked
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
-from evomerge.study.replay import CandidateScores
 
 HERE = ROOT / "runs" / "niches"
 OWN_TASKS = {"json": "evomerge_json", "math": "evomerge_math", "spell": "evomerge_spell"}
@@ -83,7 +83,7 @@ def kept(job: Job, study: Study, size: int) -> list[Candidate]:
     candidates = study.candidates()
     if not isinstance(job.optimizer, KEEPERS):
         return ranked([one for one in candidates if one.origin != "finalist"], size)
-    members = archive(candidates, job.optimizer, lambda one: of(job, study, one))
+    members = archive(candidates, job.optimizer, lambda one: observed(job, study, one))
     return [member.candidate for member in members]
 
 
@@ -92,15 +92,16 @@ def asked(candidates: Sequence[Candidate]) -> list[Candidate]:
     return [one for one in candidates if one.origin == "optimizer" and one.fitness]
 
 
-def of(job: Job, study: Study, one: Candidate) -> CandidateScores:
+def observed(job: Job, study: Study, one: Candidate) -> Observation:
     report = study.load_report(one.digest, job.evaluator.digest(), "search")
     assert report is not None
-    return plan.objective(job).scores(report)
+    assert one.fitness is not None
+    return Observation(one.genome, one.fitness, *plan.objective(job).scores(report))
 
 
 def solved(job: Job, study: Study, some: Sequence[Candidate]) -> NDArray[np.float64]:
     """(candidates, search examples): 0 or 1."""
-    return np.array([of(job, study, one)[0] for one in some])
+    return np.array([observed(job, study, one).examples for one in some])
 
 
 def breadth(job: Job, folder: Path, size: int) -> dict[str, Any]:

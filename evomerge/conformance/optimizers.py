@@ -23,6 +23,7 @@ import numpy as np
 from evomerge.errors import EvomergeError
 from evomerge.optimizers.base import (
     Fitness,
+    Observation,
     Optimizer,
     Proposal,
     Result,
@@ -82,7 +83,11 @@ class Subject:
 
     def result(self, proposal: Proposal) -> Result:
         """With all that an optimizer may need."""
-        return Result(proposal.id, self.fitness(proposal), *scores_of(proposal.genome))
+        return Result.of(proposal.id, self.observation(proposal.genome))
+
+    def observation(self, genome: Genome) -> Observation:
+        """With all that an optimizer may need."""
+        return Observation(genome, fitness_of(genome, self.objectives), *scores_of(genome))
 
 
 def fitness_of(genome: Genome, objectives: int = 1) -> Fitness:
@@ -169,7 +174,11 @@ def bad_tells_change_nothing(subject: Subject) -> None:
             [*good, replace(first, id=10_000)],
             [*good, replace(first, id=-1)],
             *([*rest, replace(first, fitness=fitness)] for fitness in wrong),
-            *([*rest, one] for one in _without_scores(first) if needs_examples(abused)),
+            *(
+                [*rest, replace(first, examples=examples, tasks=tasks)]
+                for examples, tasks in _wrong_scores(proposals[0].genome)
+                if needs_examples(abused)
+            ),
         ):
             _refused(partial(abused.tell, bad), f"tell({bad})")
         for optimizer in (spared, abused):
@@ -210,8 +219,8 @@ def globals_are_untouched(subject: Subject) -> None:
     np.random.seed(3)
     before = _global_state()
     optimizer = subject.new()
-    middle = _middle(subject.genes)
-    optimizer.observe(middle, (0.0,) * subject.objectives, *scores_of(middle))
+    middle = subject.observation(_middle(subject.genes))
+    optimizer.observe(replace(middle, fitness=(0.0,) * subject.objectives))
     _search(subject, optimizer, limit=60, failing=9)
     optimizer.recommend()
     _require(before == _global_state(), "the global random generators were used")
@@ -220,24 +229,25 @@ def globals_are_untouched(subject: Subject) -> None:
 def observes_before_asking(subject: Subject) -> None:
     """Warm starts are heard before the first ask, refused after it and if they are malformed."""
     optimizer = subject.new()
-    middle = _middle(subject.genes)
-    worth = fitness_of(middle, subject.objectives)
-    optimizer.observe(middle, worth, *scores_of(middle))
-    nothing_like_it = tuple(0.5 if isinstance(x, str) else "?" for x in middle)
-    for genome, fitness, what in (
-        (middle[:-1], worth, "an observation without a gene"),
-        (nothing_like_it, worth, "an observation of another space"),
-        (middle, (*worth, 0.0), "an observation with one fitness too many"),
-        (middle, (math.nan,) * len(worth), "an observation that is not finite"),
+    middle = subject.observation(_middle(subject.genes))
+    genome, fitness = middle.genome, middle.fitness
+    optimizer.observe(middle)
+    elsewhere = tuple(0.5 if isinstance(x, str) else "?" for x in genome)
+    for wrong, what in (
+        (replace(middle, genome=genome[:-1]), "an observation without a gene"),
+        (replace(middle, genome=elsewhere), "an observation of another space"),
+        (replace(middle, fitness=(*fitness, 0.0)), "an observation with one fitness too many"),
+        (replace(middle, fitness=(math.nan,) * len(fitness)), "an observation that is not finite"),
     ):
-        _refused(partial(optimizer.observe, genome, fitness, *scores_of(middle)), what)
+        _refused(partial(optimizer.observe, wrong), what)
     if needs_examples(optimizer):
-        _refused(partial(optimizer.observe, middle, worth), "an observation without scores")
-    edge = tuple(_edge(gene) for gene in subject.genes)
-    optimizer.observe(edge, worth, *scores_of(edge))
+        for examples, tasks in _wrong_scores(genome):
+            wrong = replace(middle, examples=examples, tasks=tasks)
+            _refused(partial(optimizer.observe, wrong), "an observation with wrong scores")
+    edge = subject.observation(tuple(_edge(gene) for gene in subject.genes))
+    optimizer.observe(replace(edge, fitness=fitness))
     _search(subject, optimizer, limit=40)
-    late = partial(optimizer.observe, middle, worth, *scores_of(middle))
-    _refused(late, "an observation after the first ask")
+    _refused(partial(optimizer.observe, middle), "an observation after the first ask")
 
 
 def recommends_a_genome(subject: Subject) -> None:
@@ -323,14 +333,14 @@ def _answer(subject: Subject, proposal: Proposal, failing: int | None) -> Result
     return Result(proposal.id, None) if failed else subject.result(proposal)
 
 
-def _without_scores(result: Result) -> list[Result]:
-    """The same answer with scores that say too little."""
-    examples, tasks = result.examples or (), result.tasks or ()
+def _wrong_scores(genome: Genome) -> list[tuple[Scores | None, Scores | None]]:
+    """Scores of examples and tasks, after those of this genome, that must be refused."""
+    examples, tasks = scores_of(genome)
     return [
-        replace(result, examples=None, tasks=None),
-        replace(result, examples=(), tasks=()),
-        replace(result, examples=(*examples, 1.0), tasks=(*tasks, 1.0)),
-        replace(result, examples=(math.nan, *examples[1:]), tasks=(math.nan, *tasks[1:])),
+        (None, None),
+        ((), ()),
+        ((*examples, 1.0), (*tasks, 1.0)),
+        ((math.nan, *examples[1:]), (math.nan, *tasks[1:])),
     ]
 
 

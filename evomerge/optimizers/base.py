@@ -23,7 +23,16 @@ from typing import Protocol
 
 from evomerge.recipe.genome import Genome
 
-__all__ = ["Result", "Parentage", "Fitness", "Optimizer", "Proposal", "Scores", "needs_examples"]
+__all__ = [
+    "Fitness",
+    "Observation",
+    "Optimizer",
+    "Parentage",
+    "Proposal",
+    "Result",
+    "Scores",
+    "needs_examples",
+]
 
 Fitness = tuple[float, ...]
 """One number or several; each is maximised."""
@@ -52,17 +61,36 @@ class Proposal:
 
 
 @dataclass(frozen=True)
+class Observation:
+    """A genome, its fitness, and the scores that the fitness was made of.
+
+    The scores are for optimizers that `needs_examples`, and may be left out for the others.
+    """
+
+    genome: Genome
+    fitness: Fitness
+    examples: Scores | None = None
+    tasks: Scores | None = None
+
+
+@dataclass(frozen=True)
 class Result:
     """What became of a question; `fitness` is None where the candidate failed.
 
-    The scores that the fitness was made of come with it for optimizers that `needs_examples`, and
-    may be left out for the others.
+    The scores are those of an `Observation`.
     """
 
     id: int
     fitness: Fitness | None
     examples: Scores | None = None
     tasks: Scores | None = None
+
+    @classmethod
+    def of(cls, id: int, observation: Observation | None) -> Result:
+        """The answer to question `id`: what was observed of its genome, or None if it failed."""
+        if observation is None:
+            return cls(id, None)
+        return cls(id, observation.fitness, observation.examples, observation.tasks)
 
 
 class Optimizer(Protocol):
@@ -80,16 +108,12 @@ class Optimizer(Protocol):
                 finite, or of another length than before. Nothing has been told then.
         """
 
-    def observe(
-        self,
-        genome: Genome,
-        fitness: Fitness,
-        examples: Scores | None = None,
-        tasks: Scores | None = None,
-    ) -> None:
-        """A point it did not ask for and whose fitness is known: a warm start.
+    def observe(self, observation: Observation) -> None:
+        """A point that it did not ask for: a warm start.
 
-        Called before the first `ask` only.
+        Raises:
+            ValueError: a question was asked already, the genome is none of the space, or the
+                fitness or the scores are such as `tell` refuses. Nothing has been observed then.
         """
 
     def recommend(self) -> Genome | None:

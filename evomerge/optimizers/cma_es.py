@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from evomerge.optimizers.base import Fitness, Proposal, Result, Scores
+from evomerge.optimizers.base import Observation, Proposal, Result
 from evomerge.optimizers.cma_run import Covariance, Discrete, Mode, Run
 from evomerge.optimizers.failure import worse_than
 from evomerge.optimizers.initial_distribution import initial_distribution, says_where
@@ -106,17 +106,11 @@ class CmaEs:
         if self._fitness and not self._waiting and not self._questions.open:
             self._update()
 
-    def observe(
-        self,
-        genome: Genome,
-        fitness: Fitness,
-        examples: Scores | None = None,
-        tasks: Scores | None = None,
-    ) -> None:
-        self._questions.check_observed(genome, fitness)
-        self._tried.add(genome)
-        if self._observed is None or fitness[0] > self._observed[0]:
-            self._observed = fitness[0], genome
+    def observe(self, observation: Observation) -> None:
+        self._questions.check_observed(observation)
+        self._tried.add(observation.genome)
+        if self._observed is None or observation.fitness[0] > self._observed[0]:
+            self._observed = observation.fitness[0], observation.genome
 
     def recommend(self) -> Genome | None:
         """The centre of the run that has found the best candidate, unless it was tried; None

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from evomerge.optimizers.base import Fitness, Proposal, Result, Scores
+from evomerge.optimizers.base import Observation, Proposal, Result
 from evomerge.optimizers.initial_distribution import sample_initial
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
@@ -72,16 +72,10 @@ class Genetic:
             if result.fitness is not None:
                 self._join(result.fitness[0], result.id, genome)
 
-    def observe(
-        self,
-        genome: Genome,
-        fitness: Fitness,
-        examples: Scores | None = None,
-        tasks: Scores | None = None,
-    ) -> None:
-        self._questions.check_observed(genome, fitness)
+    def observe(self, observation: Observation) -> None:
+        self._questions.check_observed(observation)
         self._observed += 1
-        self._join(fitness[0], self._observed - 2**62, genome)
+        self._join(observation.fitness[0], self._observed - 2**62, observation.genome)
 
     def recommend(self) -> Genome | None:
         return None

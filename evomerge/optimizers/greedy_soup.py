@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from evomerge.errors import ConfigError
-from evomerge.optimizers.base import Fitness, Proposal, Result, Scores
+from evomerge.optimizers.base import Observation, Proposal, Result
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
 from evomerge.recipe.genome import FloatGene, Genome
@@ -65,15 +65,9 @@ class GreedySoup:
             self._first += len(self._batch)
             self._batch = self._cooking.send(scores)
 
-    def observe(
-        self,
-        genome: Genome,
-        fitness: Fitness,
-        examples: Scores | None = None,
-        tasks: Scores | None = None,
-    ) -> None:
-        self._questions.check_observed(genome, fitness)
-        self._known[genome] = fitness[0]
+    def observe(self, observation: Observation) -> None:
+        self._questions.check_observed(observation)
+        self._known[observation.genome] = observation.fitness[0]
         self._cooking = self._cook()
         self._batch = next(self._cooking)
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from evomerge.errors import ConfigError, did_you_mean
-from evomerge.optimizers.base import Fitness, Proposal, Result, Scores
+from evomerge.optimizers.base import Fitness, Observation, Proposal, Result
 from evomerge.optimizers.failure import worse_than
 from evomerge.optimizers.isolation import Isolation
 from evomerge.optimizers.problem import Problem
@@ -104,19 +104,14 @@ class Nevergrad:
         self._questions.close(results)
         self._untold += results
 
-    def observe(
-        self,
-        genome: Genome,
-        fitness: Fitness,
-        examples: Scores | None = None,
-        tasks: Scores | None = None,
-    ) -> None:
-        self._questions.check_observed(genome, fitness)
-        self._tried.add(genome)
+    def observe(self, observation: Observation) -> None:
+        self._questions.check_observed(observation)
+        self._tried.add(observation.genome)
         with self._isolation(), suppress(self._library.errors.TellNotAskedNotSupportedError):
             # Those which cannot hear of points that they did not ask for go on without.
-            candidate = self._optimizer.parametrization.spawn_child(new_value=self._value(genome))
-            self._tell(self._optimizer, candidate, fitness)
+            value = self._value(observation.genome)
+            candidate = self._optimizer.parametrization.spawn_child(new_value=value)
+            self._tell(self._optimizer, candidate, observation.fitness)
 
     def recommend(self) -> Genome | None:
         """What Nevergrad recommends, unless that is one of the candidates tried."""

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from evomerge.errors import ConfigError, did_you_mean
-from evomerge.optimizers.base import Fitness, Proposal, Result, Scores
+from evomerge.optimizers.base import Observation, Proposal, Result
 from evomerge.optimizers.isolation import Isolation, quiet
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
@@ -89,21 +89,15 @@ class Optuna:
                 else:
                     self._search.tell(result.id + self._observed, result.fitness)
 
-    def observe(
-        self,
-        genome: Genome,
-        fitness: Fitness,
-        examples: Scores | None = None,
-        tasks: Scores | None = None,
-    ) -> None:
-        self._questions.check_observed(genome, fitness)
+    def observe(self, observation: Observation) -> None:
+        self._questions.check_observed(observation)
         names = [gene.name for gene in self._problem.genes]
         with self._isolation():
             self._search.add_trial(
                 self._optuna.trial.create_trial(
-                    params=dict(zip(names, genome, strict=True)),
+                    params=dict(zip(names, observation.genome, strict=True)),
                     distributions=self._distributions,
-                    values=list(fitness),
+                    values=list(observation.fitness),
                     system_attrs=self._of_an_observation(),
                 )
             )

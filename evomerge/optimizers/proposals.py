@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from evomerge.optimizers.base import Fitness, Parentage, Proposal, Result
+from evomerge.optimizers.base import Fitness, Observation, Parentage, Proposal, Result
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import ChoiceGene, CoefficientsGene, Genome
 
@@ -58,8 +58,8 @@ class Proposals:
             seen.add(result.id)
         self._open -= seen
 
-    def check_observed(self, genome: Genome, fitness: Fitness) -> None:
-        """The laws on `Optimizer.observe`.
+    def check_observed(self, observation: Observation) -> None:
+        """The laws on what is observed, but for those on scores (`ScoreChecks`).
 
         Raises:
             ValueError: a question was asked already, the genome is none of this space, or the
@@ -67,6 +67,7 @@ class Proposals:
         """
         if self.asked:
             raise ValueError(f"observe before the first ask; {self.asked} questions were asked")
+        genome = observation.genome
         if len(genome) != len(self._genes):
             raise ValueError(f"a genome has {len(self._genes)} genes here, got {len(genome)}")
         for gene, value in zip(self._genes, genome, strict=True):
@@ -78,7 +79,7 @@ class Proposals:
                     raise ValueError(f"gene {gene.name!r} is the text of a table, got {value!r}")
             elif isinstance(value, str) or not 0 <= value <= 1:
                 raise ValueError(f"gene {gene.name!r} lies in [0, 1], got {value!r}")
-        self._check_fitness("an observation", fitness)
+        self._check_fitness("an observation", observation.fitness)
 
     def _check_fitness(self, of: str, fitness: Fitness) -> None:
         if len(fitness) != self._objectives:

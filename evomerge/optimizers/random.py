@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from evomerge.optimizers.base import Fitness, Proposal, Result, Scores
+from evomerge.optimizers.base import Observation, Proposal, Result
 from evomerge.optimizers.initial_distribution import sample_initial
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
@@ -42,14 +42,8 @@ class RandomSearch:
     def tell(self, results: Sequence[Result]) -> None:
         self._questions.close(results)
 
-    def observe(
-        self,
-        genome: Genome,
-        fitness: Fitness,
-        examples: Scores | None = None,
-        tasks: Scores | None = None,
-    ) -> None:
-        self._questions.check_observed(genome, fitness)
+    def observe(self, observation: Observation) -> None:
+        self._questions.check_observed(observation)
 
     def recommend(self) -> Genome | None:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from evomerge.optimizers.populations.archive_replay import Keeper, Told, kept
 from evomerge.optimizers.populations.population import MemberScores
 from evomerge.reports.lineage import by_id
 from evomerge.study.candidate import Candidate, events
-from evomerge.study.replay import CandidateScores
+from evomerge.study.replay import Observed
 
 __all__ = ["RankedMember", "archive"]
 
@@ -30,12 +30,12 @@ class RankedMember:
 def archive(
     candidates: Sequence[Candidate],
     config: Keeper,
-    scores: Callable[[Candidate], CandidateScores],
+    observed: Observed,
 ) -> list[RankedMember]:
     """The members that the optimizer holds now, the worthiest first and of equals the older.
 
     As `replay.restore` goes about it, landmarks come first and then what was told, in its order;
-    `scores` as there.
+    `observed` as there.
     """
     known = by_id(candidates)
     ids = {one.number: id for id, one in known.items()}
@@ -44,10 +44,14 @@ def archive(
     order = [*landmarks, *(one for one in arrived if one.origin == "optimizer" and one.fitness)]
     sheets, told = {}, []
     for one in order:
-        assert one.fitness is not None
-        examples, tasks = (np.array(own or ()) for own in scores(one))
+        observation = observed(one)
+        assert observation is not None
         id = ids[one.number]
-        sheets[id] = MemberScores(one.fitness[0], examples, tasks)
+        sheets[id] = MemberScores(
+            observation.fitness[0],
+            np.array(observation.examples or ()),
+            np.array(observation.tasks or ()),
+        )
         told.append(Told(id, sheets[id], seed=one.parentage is None or not one.parentage.parents))
     members = [
         RankedMember(known[id], tuple(sheets[id].examples.tolist()), worth)

@@ -12,6 +12,7 @@ from evomerge.config import Job
 from evomerge.errors import RecordError, UserError
 from evomerge.evaluators.base import Report
 from evomerge.evaluators.objective import Objective
+from evomerge.optimizers.base import Observation
 from evomerge.optimizers.populations.archive_replay import KEEPERS
 from evomerge.optimizers.populations.cycle_qd import CycleQdConfig
 from evomerge.optimizers.populations.genetic_merge import GeneticMergeConfig
@@ -24,7 +25,6 @@ from evomerge.reports.archive import archive
 from evomerge.reports.lineage import lineage
 from evomerge.study.candidate import Candidate
 from evomerge.study.record import Study
-from evomerge.study.replay import CandidateScores
 from evomerge.study.select_recipe import recorded
 from evomerge.value import parse
 
@@ -66,17 +66,18 @@ def archive_view(study: Study) -> tuple[str, dict[str, Any]]:
     evaluator = str(study.get("evaluator"))
     counts: dict[str, int] = {}
 
-    def scores(candidate: Candidate) -> CandidateScores:
+    def observed(candidate: Candidate) -> Observation | None:
+        if candidate.fitness is None:
+            return None
         report = _report(study, candidate, evaluator)
-        found = objective.scores(report)
         counts.update(
             (name, len(report.tasks[name].examples))
             for name, weight in sorted(objective.weights.items())
             if weight > 0
         )
-        return found
+        return Observation(candidate.genome, candidate.fitness, *objective.scores(report))
 
-    members = archive(study.candidates(), config, scores)
+    members = archive(study.candidates(), config, observed)
     if not members:
         raise UserError(f"{study.path}: no candidate has been scored yet; evomerge resume goes on")
     shares = isinstance(config, NaturalNichesConfig)

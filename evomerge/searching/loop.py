@@ -21,12 +21,19 @@ from evomerge.config import Budget
 from evomerge.errors import CandidateError, RecordError, UserError
 from evomerge.evaluators.base import Failure, Outcome, Report
 from evomerge.evaluators.objective import Objective
-from evomerge.optimizers.base import Fitness, Optimizer, Proposal, Result, needs_examples
+from evomerge.optimizers.base import (
+    Fitness,
+    Observation,
+    Optimizer,
+    Proposal,
+    Result,
+    needs_examples,
+)
 from evomerge.recipe.genome import Genome
 from evomerge.search_spaces.base import SearchSpace
 from evomerge.study.candidate import Candidate
 from evomerge.study.record import Study
-from evomerge.study.replay import CandidateScores, restore, without_scores
+from evomerge.study.replay import by_fitness, restore
 
 __all__ = ["Progress", "Search"]
 
@@ -76,7 +83,7 @@ class Search:
         self._study, self._space, self._optimizer = study, space, optimizer
         self._executor, self._objective = executor, objective
         self._evaluator, self._budget, self._tell = evaluator, budget, tell
-        restore(optimizer, study.candidates(), self._scores)
+        restore(optimizer, study.candidates(), self._observation)
         self._candidates = {one.number: one for one in study.candidates()}
         self._waiting = deque(study.unfinished())
         known = {one.label for one in self._candidates.values() if one.origin == "landmark"}
@@ -152,7 +159,8 @@ class Search:
         for one in self._candidates.values():
             if one.origin == "landmark" and one.fitness is not None:
                 with _refusal_named(one):
-                    self._optimizer.observe(one.genome, one.fitness, *self._scores(one))
+                    if observation := self._observation(one):
+                        self._optimizer.observe(observation)
         self._observed = True
         return True
 
@@ -190,13 +198,13 @@ class Search:
         candidate = self._remember(candidate.number)
         if candidate.proposal is not None:
             with _refusal_named(candidate):
-                result = Result(candidate.proposal, fitness, *self._scores(candidate))
+                result = Result.of(candidate.proposal, self._observation(candidate))
                 self._optimizer.tell([result])
 
-    def _scores(self, candidate: Candidate) -> CandidateScores:
-        """A candidate's scores, read from the record, if the optimizer needs them."""
+    def _observation(self, candidate: Candidate) -> Observation | None:
+        """What the optimizer hears of a candidate: with the scores on record if it needs them."""
         if candidate.fitness is None or not needs_examples(self._optimizer):
-            return without_scores(candidate)
+            return by_fitness(candidate)
         report = self._study.load_report(candidate.digest, self._evaluator, "search")
         if report is None:
             raise RecordError(
@@ -204,7 +212,8 @@ class Search:
                 f" {self._study.path / 'examples'}, and this optimizer goes by them; put the files"
                 " back or begin anew"
             )
-        return self._objective.scores(report)
+        scores = self._objective.scores(report)
+        return Observation(candidate.genome, candidate.fitness, *scores)
 
     def _remember(self, number: int) -> Candidate:
         self._candidates[number] = self._study.candidates()[number]

@@ -7,31 +7,33 @@ from contextlib import contextmanager
 from reprlib import repr as short
 
 from evomerge.errors import RecordError
-from evomerge.optimizers.base import Optimizer, Result, Scores
+from evomerge.optimizers.base import Observation, Optimizer, Result
 from evomerge.study.candidate import Candidate, Event, events
 
-__all__ = ["CandidateScores", "restore", "without_scores"]
+__all__ = ["Observed", "by_fitness", "restore"]
 
-CandidateScores = tuple[Scores | None, Scores | None]
-"""Of examples, and of tasks."""
+Observed = Callable[[Candidate], Observation | None]
+"""What an optimizer hears of a candidate; None of one without a fitness."""
 
 
-def without_scores(candidate: Candidate) -> CandidateScores:
-    """For optimizers that go by the fitness alone."""
-    return None, None
+def by_fitness(candidate: Candidate) -> Observation | None:
+    """What an optimizer hears that goes by the fitness alone."""
+    if candidate.fitness is None:
+        return None
+    return Observation(candidate.genome, candidate.fitness)
 
 
 def restore(
     optimizer: Optimizer,
     candidates: Iterable[Candidate],
-    scores: Callable[[Candidate], CandidateScores] = without_scores,
+    observed: Observed = by_fitness,
 ) -> None:
     """Bring a fresh optimizer to where the recorded one was.
 
     Landmarks are observed first, by number; questions are asked again and answers told one at a
     time, in the recorded order; finalists were never the optimizer's concern. Unfinished candidates
-    are asked, and wait for their tell. `scores` gives a candidate's scores of examples and of
-    tasks, where the optimizer needs them.
+    are asked, and wait for their tell. `observed` adds the scores of examples and of tasks, where
+    the optimizer needs them.
 
     Raises:
         RecordError: the optimizer asks something else than was recorded, or refuses what it was
@@ -39,7 +41,7 @@ def restore(
     """
     order = events(candidates)
     if any(event.candidate.origin == "optimizer" for event in order):
-        _observe_landmarks(optimizer, order, scores)
+        _observe_landmarks(optimizer, order, observed)
     for event in order:
         candidate = event.candidate
         match candidate.origin, event.kind:
@@ -48,24 +50,19 @@ def restore(
             case "optimizer", "tell":
                 assert candidate.proposal is not None
                 with _refusal_named(candidate):
-                    result = Result(candidate.proposal, candidate.fitness, *scores(candidate))
-                    optimizer.tell([result])
+                    optimizer.tell([Result.of(candidate.proposal, observed(candidate))])
 
 
 _CURE = "resume with the job, seed and package versions that the study was made with"
 
 
-def _observe_landmarks(
-    optimizer: Optimizer,
-    order: Sequence[Event],
-    scores: Callable[[Candidate], CandidateScores],
-) -> None:
+def _observe_landmarks(optimizer: Optimizer, order: Sequence[Event], observed: Observed) -> None:
     """By number, not by arrival: the search tells them so once all are back."""
     told = [event.candidate for event in order if event.kind == "tell"]
     for candidate in sorted(told, key=lambda one: one.number):
-        if candidate.origin == "landmark" and candidate.fitness is not None:
+        if candidate.origin == "landmark" and (observation := observed(candidate)):
             with _refusal_named(candidate):
-                optimizer.observe(candidate.genome, candidate.fitness, *scores(candidate))
+                optimizer.observe(observation)
 
 
 @contextmanager

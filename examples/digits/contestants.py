@@ -10,7 +10,7 @@ import cmaes
 import numpy as np
 from network import PARAMETERS
 
-from evomerge.optimizers.base import Fitness, Optimizer, Proposal, Result, Scores
+from evomerge.optimizers.base import Observation, Optimizer, Proposal, Result
 from evomerge.optimizers.registry import configure, make
 from evomerge.recipe.genome import FloatGene, Genome
 
@@ -90,13 +90,7 @@ class CmaEs:
     def tell(self, answers: Sequence[Result]) -> None:
         self._learn([(self._points.pop(one.id), -one.fitness[0]) for one in answers if one.fitness])
 
-    def observe(
-        self,
-        genome: Genome,
-        fitness: Fitness,
-        examples: Scores | None = None,
-        tasks: Scores | None = None,
-    ) -> None:
+    def observe(self, observation: Observation) -> None:
         """It begins where it begins."""
 
     def recommend(self) -> Genome | None:

@@ -14,7 +14,7 @@ from network import PARAMETERS, accuracy, solved
 from numpy.typing import NDArray
 from scipy.special import entr
 
-from evomerge.optimizers.base import Optimizer, Result, Scores
+from evomerge.optimizers.base import Observation, Optimizer, Result, Scores
 from evomerge.optimizers.populations.population import Member
 from evomerge.recipe.genome import Genome
 
@@ -75,7 +75,7 @@ def course(
         place = genome(founder)
         row = solved(weights([place]), training)[0]
         rows[-1 - len(rows)] = row
-        optimizer.observe(place, (float(row.mean()),), *_scores(row, training))
+        optimizer.observe(Observation(place, (float(row.mean()),), *_scores(row, training)))
     marks: list[Mark] = []
     looks = checkpoints(budget)
     best, best_training, passes = np.zeros(PARAMETERS), -1.0, 0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from evomerge.conformance.optimizers import FLOATS, LAWS, MIXED, ONE, LawBroken, Subject
-from evomerge.optimizers.base import Fitness, Proposal, Result, Scores
+from evomerge.optimizers.base import Observation, Proposal, Result
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.random import RandomConfig, RandomSearch
 from evomerge.optimizers.registry import configure, make
@@ -183,13 +183,7 @@ class TakesAnything(Same):
     def tell(self, results: Sequence[Result]) -> None:
         pass
 
-    def observe(
-        self,
-        genome: Genome,
-        fitness: Fitness,
-        examples: Scores | None = None,
-        tasks: Scores | None = None,
-    ) -> None:
+    def observe(self, observation: Observation) -> None:
         pass
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from evomerge.conformance.optimizers import FLOATS, ONE, fitness_of
 from evomerge.errors import ConfigError
-from evomerge.optimizers.base import Proposal, Result
+from evomerge.optimizers.base import Observation, Proposal, Result
 from evomerge.optimizers.cma_es import CmaEs, CmaEsConfig
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
@@ -99,8 +99,8 @@ def test_a_failure_is_the_worst_of_its_generation() -> None:
 def test_the_best_observation_is_asked_first_as_it_is() -> None:
     optimizer = cma_es()
     uniform, worse = (1 / 3,) * 6, (0.4,) * 6
-    optimizer.observe(uniform, (0.7,))
-    optimizer.observe(worse, (0.6,))
+    optimizer.observe(Observation(uniform, (0.7,)))
+    optimizer.observe(Observation(worse, (0.6,)))
     proposals = optimizer.ask(100)
     assert len(proposals) == 9
     assert proposals[0].genome == uniform
@@ -109,7 +109,7 @@ def test_the_best_observation_is_asked_first_as_it_is() -> None:
 
 def test_an_observation_out_of_reach_gives_a_direction() -> None:
     optimizer = cma_es()
-    optimizer.observe((1.0, 0.0) * 3, (0.7,))
+    optimizer.observe(Observation((1.0, 0.0) * 3, (0.7,)))
     first = np.array(optimizer.ask(100)[0].genome, dtype=float) - 0.5
     assert np.all(first * [1, -1, 1, -1, 1, -1] > 0)
     assert np.linalg.norm(first) < 6 * 1 / 6
@@ -225,7 +225,7 @@ def test_an_observation_with_choices_comes_out_as_it_is(options: dict[str, Any])
     genes = path()
     optimizer = CmaEs(CmaEsConfig(**options), Problem(genes=genes, seed=3))
     other = ("skip",) * 20 + ("run",) * 20 + (0.9,) * 40
-    optimizer.observe(other, (0.5,))
+    optimizer.observe(Observation(other, (0.5,)))
     proposals = optimizer.ask(100)
     assert proposals[0].genome == other
     optimizer.tell([Result(q.id, (float(q.id == 0),)) for q in proposals])

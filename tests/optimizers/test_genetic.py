@@ -8,7 +8,7 @@ import pytest
 
 from evomerge.conformance.optimizers import FLOATS
 from evomerge.errors import ConfigError
-from evomerge.optimizers.base import Proposal, Result
+from evomerge.optimizers.base import Observation, Proposal, Result
 from evomerge.optimizers.genetic import Genetic, GeneticConfig
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
@@ -63,7 +63,7 @@ def test_finds_a_path() -> None:
 
 def test_a_child_differs_from_its_parents_in_a_few_genes() -> None:
     optimizer = genetic(crossover=0, population=4)
-    optimizer.observe(("run",) * SLOTS, (1.0,))
+    optimizer.observe(Observation(("run",) * SLOTS, (1.0,)))
     for q in optimizer.ask(3):
         optimizer.tell([Result(q.id, None)])
     changes = [SLOTS - sum(used(q.genome)) for q in optimizer.ask(1000)]
@@ -75,8 +75,8 @@ def test_a_child_differs_from_its_parents_in_a_few_genes() -> None:
 def test_two_parents_give_their_genes_in_halves() -> None:
     optimizer = genetic(crossover=1, population=2)
     a, b = ("run",) * 15 + ("skip",) * 15, ("skip",) * 15 + ("run",) * 15
-    optimizer.observe(a, (1.0,))
-    optimizer.observe(b, (1.0,))
+    optimizer.observe(Observation(a, (1.0,)))
+    optimizer.observe(Observation(b, (1.0,)))
     genomes = [q.genome for q in optimizer.ask(600)]
     mixed = [g for g in genomes if 8 < sum(x == y for x, y in zip(g, a, strict=True)) < 22]
     assert len(mixed) > 200, "half of the pairs are a parent with itself"
@@ -88,7 +88,7 @@ def test_what_does_not_matter_does_not_mutate() -> None:
 
     optimizer = genetic(SCALED, active, crossover=0, population=2)
     parent = ("run",) * 10 + ("skip",) * 20 + (0.5,) * SLOTS
-    optimizer.observe(parent, (1.0,))
+    optimizer.observe(Observation(parent, (1.0,)))
     optimizer.tell([Result(q.id, None) for q in optimizer.ask(1)])
     scales = np.array([q.genome[SLOTS:] for q in optimizer.ask(500)], dtype=float)
     assert (scales[:, :10] != 0.5).any(0).all()
@@ -109,15 +109,15 @@ def test_the_best_are_the_parents_and_the_newer_of_equals() -> None:
 def test_a_known_genome_takes_one_place() -> None:
     optimizer = genetic()
     genome = ("run",) * SLOTS
-    optimizer.observe(genome, (1.0,))
-    optimizer.observe(genome, (1.0,))
+    optimizer.observe(Observation(genome, (1.0,)))
+    optimizer.observe(Observation(genome, (1.0,)))
     assert len(optimizer._members) == 1
 
 
 def test_of_more_choices_any_other_comes_next() -> None:
     genes = (ChoiceGene(name="method", choices=("linear", "ties", "slerp")),) * 2
     optimizer = genetic(genes, crossover=0, population=4)
-    optimizer.observe(("ties", "ties"), (1.0,))
+    optimizer.observe(Observation(("ties", "ties"), (1.0,)))
     optimizer.tell([Result(q.id, None) for q in optimizer.ask(3)])
     found = [q.genome for q in optimizer.ask(200)]
     assert {g[0] for g in found} == {"linear", "ties", "slerp"}

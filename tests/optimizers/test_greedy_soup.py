@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from evomerge.errors import ConfigError
-from evomerge.optimizers.base import Proposal, Result
+from evomerge.optimizers.base import Observation, Proposal, Result
 from evomerge.optimizers.greedy_soup import GreedySoup, GreedySoupConfig
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
@@ -63,7 +63,7 @@ def test_what_is_known_is_not_asked() -> None:
     for i, name in enumerate(NAMES[:3]):
         genome = tuple(float(i == j) for j in range(4))
         assert members(genome) == name
-        optimizer.observe(genome, (0.1 * i,))
+        optimizer.observe(Observation(genome, (0.1 * i,)))
     (proposal,) = optimizer.ask(10)
     assert members(proposal.genome) == "d"
     result(optimizer, [proposal], d=0.15)

@@ -10,7 +10,7 @@ import pytest
 
 from evomerge.conformance.optimizers import FLOATS, fitness_of
 from evomerge.errors import ConfigError
-from evomerge.optimizers.base import Result
+from evomerge.optimizers.base import Observation, Result
 from evomerge.optimizers.nevergrad import Nevergrad, NevergradConfig
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import FloatGene
@@ -69,7 +69,7 @@ def test_a_failure_is_never_the_best() -> None:
 def test_observations_are_heard() -> None:
     target = (0.3,) * 6
     told, deaf = nevergrad("OnePlusOne", workers=1), nevergrad("OnePlusOne", workers=1)
-    told.observe(target, (0.0,))
+    told.observe(Observation(target, (0.0,)))
     near = [abs(np.array(g, dtype=float) - 0.3).max() for g in rounds(told, 20)]
     far = [abs(np.array(g, dtype=float) - 0.3).max() for g in rounds(deaf, 20)]
     assert np.median(near) < np.median(far)
@@ -77,7 +77,7 @@ def test_observations_are_heard() -> None:
 
 def test_one_that_cannot_hear_of_them_goes_on() -> None:
     optimizer = nevergrad("SQP")
-    optimizer.observe((0.3,) * 6, (0.0,))
+    optimizer.observe(Observation((0.3,) * 6, (0.0,)))
     assert len(rounds(optimizer, 5)) == 5
 
 

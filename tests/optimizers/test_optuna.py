@@ -9,7 +9,7 @@ import pytest
 
 from evomerge.conformance.optimizers import FLOATS, LAWS, MIXED, Subject, fitness_of
 from evomerge.errors import ConfigError
-from evomerge.optimizers.base import Fitness, Optimizer, Result
+from evomerge.optimizers.base import Fitness, Observation, Optimizer, Result
 from evomerge.optimizers.optuna import Optuna, OptunaConfig
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.registry import configure, make
@@ -62,7 +62,7 @@ def test_more_is_better() -> None:
 
 def test_observations_and_failures_are_trials_of_its_study() -> None:
     optimizer = sampler("TPESampler")
-    optimizer.observe(("ties", 0.1, 0.2, 0.3, "sum"), (0.5,))
+    optimizer.observe(Observation(("ties", 0.1, 0.2, 0.3, "sum"), (0.5,)))
     proposals = optimizer.ask(2)
     assert [q.id for q in proposals] == [0, 1]
     optimizer.tell([Result(1, None), Result(0, (0.25,))])
@@ -123,7 +123,7 @@ def test_a_genetic_sampler_takes_observations_into_its_first_generation() -> Non
     optimizer = two_objectives(NSGA)
     assert isinstance(optimizer, Optuna)
     short = ("run",) * 4 + ("skip",) * 36
-    optimizer.observe(short, accuracy_and_shortness(short))
+    optimizer.observe(Observation(short, accuracy_and_shortness(short)))
     front(optimizer, 32)
     study = optimizer._search
     first = study.sampler.get_population(study, 0)

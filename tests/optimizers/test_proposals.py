@@ -6,7 +6,7 @@ import pytest
 
 from evomerge.conformance.optimizers import MIXED
 from evomerge.errors import ConfigError
-from evomerge.optimizers.base import Result
+from evomerge.optimizers.base import Observation, Result
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
 from evomerge.recipe.genome import CoefficientsGene
@@ -61,22 +61,22 @@ def test_refused_answers(results: list[Result], law: str) -> None:
 )
 def test_refused_observations(genome: tuple[float | str, ...], law: str) -> None:
     with pytest.raises(ValueError, match=law):
-        proposals().check_observed(genome, (1.0,))
+        proposals().check_observed(Observation(genome, (1.0,)))
 
 
 def test_a_table_is_observed_as_text() -> None:
     ledger = Proposals(Problem(genes=(CoefficientsGene(name="t", seeds=("a", "b")),), seed=0))
-    ledger.check_observed(("{}",), (1.0,))
+    ledger.check_observed(Observation(("{}",), (1.0,)))
     with pytest.raises(ValueError, match=r"gene 't' is the text of a table, got 0.5"):
-        ledger.check_observed((0.5,), (1.0,))
+        ledger.check_observed(Observation((0.5,), (1.0,)))
 
 
 def test_observations_come_first() -> None:
     ledger = proposals()
-    ledger.check_observed(GENOME, (1.0,))
+    ledger.check_observed(Observation(GENOME, (1.0,)))
     ledger.ask([GENOME])
     with pytest.raises(ValueError, match="observe before the first ask; 1 questions were asked"):
-        ledger.check_observed(GENOME, (1.0,))
+        ledger.check_observed(Observation(GENOME, (1.0,)))
 
 
 @pytest.mark.parametrize("wrong", [{"seed": -1}, {"objectives": 0}, {"workers": 0}, {"budget": 0}])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evomerge.conformance.optimizers import FLOATS, fitness_of, scores_of
-from evomerge.optimizers.base import Fitness, Proposal, Result
+from evomerge.optimizers.base import Fitness, Observation, Proposal, Result
 from evomerge.optimizers.registry import configure, make
 from evomerge.recipe.genome import Genome
 from evomerge.reports.archive import archive
@@ -24,6 +24,12 @@ CONFIGS: list[dict[str, Any]] = [
 ]
 
 
+def observed(candidate: Candidate) -> Observation | None:
+    if candidate.fitness is None:
+        return None
+    return Observation(candidate.genome, candidate.fitness, *scores_of(candidate.genome))
+
+
 class Search:
     """A search that is recorded in plain candidates: four workers whose answers come in any order,
     every ninth a failure."""
@@ -36,9 +42,8 @@ class Search:
         for one in self._rng.sample(firsts, landmarks):
             self.tell(one, None if one == 1 else fitness_of(self.candidates[one].genome))
         for one in firsts:
-            genome, fitness = self.candidates[one].genome, self.candidates[one].fitness
-            if fitness is not None:
-                self.optimizer.observe(genome, fitness, *scores_of(genome))
+            if observation := observed(self.candidates[one]):
+                self.optimizer.observe(observation)
         under_way: dict[int, Proposal] = {}
         while len(self.candidates) < 70:
             while len(under_way) < 4 and (batch := self.optimizer.ask(1)):
@@ -80,7 +85,7 @@ def test_it_is_the_optimizers_own(config: dict[str, Any], landmarks: int) -> Non
     for seed in range(3):
         search = Search(config, landmarks, seed)
         made: Any = configure(config, origin="t")
-        members = archive(search.candidates, made, lambda one: scores_of(one.genome))
+        members = archive(search.candidates, made, observed)
         kept = getattr(search.optimizer, "archive", None) or search.optimizer.elites
         ids = {-1 - k: (0, 2)[k] for k in range(2)} if landmarks else {}
         ids |= {one.proposal: one.number for one in search.candidates if one.proposal is not None}
@@ -99,7 +104,9 @@ def test_it_is_the_optimizers_own(config: dict[str, Any], landmarks: int) -> Non
 def test_of_equals_the_older_stands_first() -> None:
     config: Any = configure({**CONFIGS[0], "archive": 50}, origin="t")
     search = Search(CONFIGS[0], 3, 0)
-    members = archive(search.candidates, config, lambda one: ((1.0, 1.0), None))
+    members = archive(
+        search.candidates, config, lambda one: Observation(one.genome, (1.0,), (1.0, 1.0), None)
+    )
     numbers = [one.candidate.number for one in members]
     assert len({one.worth for one in members}) == 1
     assert numbers == sorted(numbers)
@@ -111,4 +118,4 @@ def test_of_equals_the_older_stands_first() -> None:
 def test_nothing_told_is_an_empty_archive() -> None:
     for config in CONFIGS:
         made: Any = configure(config, origin="t")
-        assert archive([], made, lambda one: (None, None)) == []
+        assert archive([], made, observed) == []

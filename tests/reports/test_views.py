@@ -13,8 +13,10 @@ import pytest
 from evomerge import writers
 from evomerge.errors import RecordError, UserError
 from evomerge.evaluators.objective import Objective
+from evomerge.optimizers.base import Observation
 from evomerge.optimizers.registry import configure, make
 from evomerge.reports.views import archive_view, lineage_view, usual_view
+from evomerge.study.candidate import Candidate
 from evomerge.study.record import Study
 from evomerge.study.replay import restore
 from tests.place import Place
@@ -38,12 +40,14 @@ def test_the_archive_is_what_a_replayed_optimizer_holds(tmp_path: Path, kind: st
         optimizer: Any = make(config, over.genes, seed=2, seed_pool=over.seed_pool)
         objective = Objective({"one": 1.0, "two": 1.0})
 
-        def scores(one: Any) -> Any:
+        def observed(one: Candidate) -> Observation | None:
+            if one.fitness is None:
+                return None
             report = made.load_report(one.digest, EVALUATOR, "search")
             assert report is not None
-            return objective.scores(report)
+            return Observation(one.genome, one.fitness, *objective.scores(report))
 
-        restore(optimizer, made.candidates(), scores)
+        restore(optimizer, made.candidates(), observed)
         kept = getattr(optimizer, "archive", None) or optimizer.elites
         landmarks = len(over.landmarks())
         own = {

@@ -20,7 +20,7 @@ from evomerge.cluster.base import Executor, TaskResult
 from evomerge.cluster.local import InProcess
 from evomerge.errors import RecordError, UserError
 from evomerge.evaluators.base import Failure, Report
-from evomerge.optimizers.base import Fitness, Proposal, Result, Scores
+from evomerge.optimizers.base import Observation, Proposal, Result
 from evomerge.recipe.genome import Genome
 from evomerge.searching import loop
 from evomerge.study.record import Study
@@ -68,13 +68,7 @@ class Repeating:
     def tell(self, results: Sequence[Result]) -> None:
         pass
 
-    def observe(
-        self,
-        genome: Genome,
-        fitness: Fitness,
-        examples: Scores | None = None,
-        tasks: Scores | None = None,
-    ) -> None:
+    def observe(self, observation: Observation) -> None:
         pass
 
     def recommend(self) -> Genome | None:

@@ -10,7 +10,7 @@ import pytest
 
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import Failure, Report
-from evomerge.optimizers.base import Fitness, Optimizer, Proposal, Result, Scores
+from evomerge.optimizers.base import Fitness, Observation, Optimizer, Proposal, Result
 from evomerge.optimizers.registry import configure, make
 from evomerge.recipe.genome import FloatGene, Genome
 from evomerge.recipe.source import Source
@@ -50,17 +50,11 @@ class Generational:
             x, y, z = self._questions[best].genome
             self._mean = (float(x), float(y), float(z))
 
-    def observe(
-        self,
-        genome: Genome,
-        fitness: Fitness,
-        examples: Scores | None = None,
-        tasks: Scores | None = None,
-    ) -> None:
+    def observe(self, observation: Observation) -> None:
         if self._questions:
             raise ValueError("observations come before the first question")
-        self._check(fitness)
-        x, y, z = genome
+        self._check(observation.fitness)
+        x, y, z = observation.genome
         self._mean = (float(x), float(y), float(z))
 
     def recommend(self) -> Genome | None:
@@ -119,8 +113,8 @@ def warm_up(optimizer: Optimizer, study: Study, report: Report) -> None:
     study.tell(2, report, (-2.0,), worker="w")
     study.tell(1, Failure(cause="candidate", message="no"), None, worker="w")
     study.tell(0, report, (-1.0,), worker="w")
-    optimizer.observe(points[0], (-1.0,))
-    optimizer.observe(points[2], (-2.0,))
+    optimizer.observe(Observation(points[0], (-1.0,)))
+    optimizer.observe(Observation(points[2], (-2.0,)))
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from evomerge.optimizers.base import Fitness, Parentage, Proposal, Result, Scores
+from evomerge.optimizers.base import Observation, Parentage, Proposal, Result
 from evomerge.optimizers.populations.crossing import Crossing
 from evomerge.optimizers.populations.population import Member, Population
 from evomerge.optimizers.populations.score_checks import Kind, ScoreChecks
@@ -87,19 +87,12 @@ class SteadyState(Generic[M]):
                 self._sheets.keep(member_scores)
                 self._population.add(member, member_scores, seed=member.id in self._seeds)
 
-    def observe(
-        self,
-        genome: Genome,
-        fitness: Fitness,
-        examples: Scores | None = None,
-        tasks: Scores | None = None,
-    ) -> None:
-        self._questions.check_observed(genome, fitness)
-        result = Result(-1 - self._observed, fitness, examples, tasks)
-        (member_scores,) = self._sheets.read([("an observation", result)])
+    def observe(self, observation: Observation) -> None:
+        self._questions.check_observed(observation)
+        (member_scores,) = self._sheets.read([("an observation", observation)])
         assert member_scores is not None
         self._population.check(member_scores)
-        member = Member(result.id, self._crossing.read(genome))
+        member = Member(-1 - self._observed, self._crossing.read(observation.genome))
         self._observed += 1
         self._seeds[member.id] = member
         self._sheets.keep(member_scores)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evomerge.conformance.optimizers import FLOATS, fitness_of, scores_of
-from evomerge.optimizers.base import Optimizer, Proposal, Result, needs_examples
+from evomerge.optimizers.base import Observation, Optimizer, Proposal, Result, needs_examples
 from evomerge.optimizers.registry import configure, make
 
 NICHES: dict[str, Any] = {"kind": "natural_niches", "mutation": 0.05, "archive": 6}
@@ -25,7 +25,7 @@ def result(proposal: Proposal) -> Result:
 def observe(made: Optimizer, *firsts: float) -> None:
     for x in firsts:
         genome = (x, *(0.5,) * 5)
-        made.observe(genome, fitness_of(genome), *scores_of(genome))
+        made.observe(Observation(genome, fitness_of(genome), *scores_of(genome)))
 
 
 def test_two_founders_are_enough_to_breed() -> None:

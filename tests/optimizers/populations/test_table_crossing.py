@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from evomerge.errors import ConfigError
-from evomerge.optimizers.base import Optimizer, Proposal, Result
+from evomerge.optimizers.base import Observation, Optimizer, Proposal, Result
 from evomerge.optimizers.populations.crossing import CrossingConfig
 from evomerge.optimizers.populations.table_crossing import CoefficientsCrossing
 from evomerge.optimizers.populations.vector_crossing import angle_between, shares
@@ -96,7 +96,7 @@ def test_seeds_that_were_observed_are_not_asked(options: dict[str, Any]) -> None
     for name in NAMES[:2]:
         genome: Genome = (PiecewiseCoefficients.seed(NAMES, SIZES, name).to_text(),)
         known = result(Proposal(0, genome))
-        made.observe(genome, known.fitness or (), known.examples, known.tasks)
+        made.observe(Observation(genome, known.fitness or (), known.examples, known.tasks))
     asked = search(made, 12)
     assert asked[0].genome == (PiecewiseCoefficients.seed(NAMES, SIZES, "math").to_text(),)
     later = {parent for one in asked if one.parentage for parent in one.parentage.parents}
