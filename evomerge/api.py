@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from evomerge.cluster.base import Executor, Task
-from evomerge.cluster.config import ClusterConfig
+from evomerge.cluster.config import InProcessConfig
 from evomerge.config import Job, read_job
 from evomerge.engines.config import EngineConfig
 from evomerge.errors import InfrastructureError, UserError
@@ -141,7 +141,7 @@ def evaluate(
     """
     plan.check_recipe(recipe, origin)
     plan.check_engine_compatibility(recipe, donor(recipe), origin=origin)
-    here = ClusterConfig(kind="in_process", max_attempts=1)
+    here = InProcessConfig(max_attempts=1)
     capacity = plan.capacity_for(recipe, origin)
     executor = plan.executor(here, engine, evaluator, donor(recipe), capacity)
     executor.submit(Task("model", recipe, split))

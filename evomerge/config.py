@@ -13,7 +13,8 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Field, model_validator
 
 from evomerge import catalog
-from evomerge.cluster.config import ClusterConfig
+from evomerge.cluster.config import ClusterConfig, RayConfig
+from evomerge.cluster.registry import EXECUTORS
 from evomerge.engines.config import EngineConfig
 from evomerge.evaluators.base import EvaluatorConfig
 from evomerge.evaluators.objective import ObjectiveConfig
@@ -84,7 +85,7 @@ class Job(Value):
     objective: ObjectiveConfig = ObjectiveConfig()
     budget: Budget
     engine: EngineConfig = EngineConfig()
-    cluster: ClusterConfig = ClusterConfig()
+    cluster: Annotated[ClusterConfig, settings(EXECUTORS, "cluster")] = RayConfig()
     storage: str | None = None
     """A database URL for the record; None keeps a journal file in the study's folder."""
     warm_start: WarmStart = WarmStart()

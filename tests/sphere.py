@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from evomerge.cluster.base import Executor, Task
-from evomerge.cluster.config import ClusterConfig
+from evomerge.cluster.config import RayConfig
 from evomerge.cluster.local import InProcess
 from evomerge.config import Budget
 from evomerge.evaluators.base import Failure, Outcome, Report, TaskScore
@@ -83,7 +83,7 @@ def make_executor(kind: str, config: Sphere) -> Executor:
         return InProcess(partial(Worker, config))
     from evomerge.cluster.ray import RayExecutor
 
-    return RayExecutor(ClusterConfig(workers=2, dashboard=False), "tests.sphere:Worker", config)
+    return RayExecutor(RayConfig(workers=2, dashboard=False), "tests.sphere:Worker", config)
 
 
 def open_study(folder: Path) -> Study:

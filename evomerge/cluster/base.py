@@ -13,11 +13,11 @@ A task is given only to a worker that is up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from evomerge.evaluators.base import Outcome, Split
+from evomerge.evaluators.base import Outcome, Selection, Split
 from evomerge.recipe.tree import Recipe
 
 __all__ = ["Executor", "Task", "TaskResult", "Worker", "WorkerState", "WorkerStatus"]
@@ -32,7 +32,7 @@ class Task:
     id: str
     recipe: Recipe
     split: Split
-    examples: Mapping[str, tuple[int, ...]] | None = None
+    examples: Selection | None = None
     """Benchmark task -> places of its examples, from 0, ascending; None: all of the split."""
     deadline_s: float | None = None
     """Seconds that the evaluation may take, from when the worker begins it; None: the executor's

@@ -5,44 +5,93 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from evomerge.engines.config import EngineConfig
-from evomerge.evaluators.base import EvaluatorConfig
-from evomerge.recipe.layer_path import Capacity
-from evomerge.recipe.source import Source
 from evomerge.value import Value
 
-__all__ = ["ClusterConfig", "WorkerConfig"]
+__all__ = ["ClusterConfig", "InProcessConfig", "RayConfig", "WorkerRange"]
+
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class WorkerRange(Value):
+    """How many workers: they join and leave while the search runs."""
+
+    min: Count = 1
+    """Below it the search says so, and goes on with those that it has."""
+    max: Count
+    """Never more."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> WorkerRange:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}")
+        return self
+
+
+def _shape(workers: object) -> str:
+    return "range" if isinstance(workers, Mapping | WorkerRange) else "number"
 
 
 class ClusterConfig(Value):
-    """Workers and what each of them gets."""
+    """What a job may say to any executor; one that runs in this process leaves places aside."""
 
-    kind: Literal["ray", "in_process"] = "ray"
+    kind: str
+    """The executor's name in the registry."""
     description: str = ""
+    """One line for lists of catalog entries."""
     address: str | None = None
-    """A running Ray cluster (`auto`, `host:port`); None starts one here for the search."""
-    workers: Annotated[int, Field(ge=1)] | None = None
-    """None: as many as the cluster's CPUs and GPUs hold when the search starts."""
-    cpus_per_worker: Annotated[float, Field(gt=0)] = 1
+    """A cluster that runs already (`auto`, `host:port`); None starts one here for the search."""
+    workers: (
+        Annotated[
+            Annotated[Count, Tag("number")] | Annotated[WorkerRange, Tag("range")],
+            Discriminator(_shape),
+        ]
+        | None
+    ) = None
+    """How many, or `{min, max}`. None: as many as the cluster's CPUs and GPUs hold when the search
+    starts."""
+    cpus_per_worker: Seconds = 1
+    """CPUs that each worker takes."""
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0
+    """GPUs that each worker takes."""
     resources: Mapping[str, float] = Field(default_factory=dict)
-    """Custom Ray resources that each worker takes."""
-    max_attempts: Annotated[int, Field(ge=1)] = 3
+    """Custom resources that each worker takes: name -> amount."""
+    max_attempts: Count = 3
     """How often a candidate is tried when its worker, not the candidate, fails."""
-    candidate_timeout_s: Annotated[float, Field(gt=0)] | None = None
-    """A worker busy with one candidate for longer is replaced; None waits as long as it takes."""
+    candidate_timeout_s: Seconds | None = None
+    """Seconds that an evaluation may take, from when a worker begins it. A candidate that takes
+    longer has failed and is not tried again. None: as long as it takes."""
     dashboard: bool = True
     """Serve Ray's dashboard on loopback, where evomerge starts Ray itself."""
 
+    @property
+    def parallelism(self) -> int:
+        """Most tasks at once, as far as the job says it; else 1."""
+        return self.workers.max if isinstance(self.workers, WorkerRange) else self.workers or 1
 
-class WorkerConfig(Value):
-    """All that a worker is made from; it crosses processes as configuration."""
 
-    skeleton: Source
-    """The source whose folder the engine starts from: its configuration and tokenizer are used."""
-    engine: EngineConfig
-    evaluator: EvaluatorConfig
-    capacity: Capacity | None = None
-    """For engines that route layers; None: weights are merged into the engine."""
+class RayConfig(ClusterConfig):
+    """Workers in processes of their own, on this machine or on a cluster, kept by Ray."""
+
+    kind: Literal["ray"] = "ray"
+    """Ray."""
+    placement_notice_s: Seconds = 15
+    """Seconds without a place for a worker until the search says what it waits for."""
+    placement_timeout_s: Seconds = 300
+    """Seconds without a single worker that has a place until the search ends with the reason."""
+    start_timeout_s: Seconds = 3600
+    """Seconds that a worker may take to come up, its engine loaded, until it is started again."""
+    grace_s: Seconds = 10
+    """Seconds past its deadline after which a hanging evaluation is ended by killing its worker."""
+    ray_timeout_s: Annotated[float, Field(gt=0, lt=60)] = 30
+    """Seconds without an answer from Ray until the search ends with the reason; after 60 Ray ends
+    the process itself."""
+
+
+class InProcessConfig(ClusterConfig):
+    """One worker in the process itself, for debugging; only an evaluator itself keeps deadlines."""
+
+    kind: Literal["in_process"] = "in_process"
+    """The process itself. Of the shared keys, `max_attempts` and `candidate_timeout_s` count."""

@@ -7,11 +7,15 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from evomerge.cluster.base import Task, TaskResult, Worker, WorkerState, WorkerStatus
+from evomerge.cluster.config import InProcessConfig
 from evomerge.evaluators.base import Failure
+from evomerge.plugins import load
+from evomerge.value import Value
 
-__all__ = ["InProcess"]
+__all__ = ["InProcess", "in_process"]
 
 
 class InProcess:
@@ -99,3 +103,12 @@ class InProcess:
 
     def _enter(self, state: WorkerState, task: str | None = None) -> None:
         self._state, self._task, self._since = state, task, time.monotonic()
+
+
+def in_process(config: InProcessConfig, target: str, worker: Value) -> InProcess:
+    """The executor with a worker of the class `package.module:class`, made from `worker`."""
+    return InProcess(
+        partial(load(target), worker),
+        max_attempts=config.max_attempts,
+        candidate_timeout_s=config.candidate_timeout_s,
+    )

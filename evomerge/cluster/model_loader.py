@@ -1,10 +1,14 @@
-"""Put a recipe into a live engine: merge its weights, or route its layers."""
+"""Put a recipe into a live engine: merge its weights, or send tokens along its layers."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
+from evomerge.cluster.worker_config import MergeLoaderConfig, PathLoaderConfig
 from evomerge.engines.base import DataFlowEngine, Engine
+from evomerge.engines.config import EngineConfig
+from evomerge.engines.factory import start_engine
 from evomerge.errors import CandidateError
 from evomerge.merging.weights import MergedWeights
 from evomerge.models.headers import Headers
@@ -13,17 +17,22 @@ from evomerge.recipe.digest import digest
 from evomerge.recipe.layer_path import in_use, pooled
 from evomerge.recipe.tree import Hop, Recipe, Stack
 
-__all__ = ["MergeLoader", "ModelLoader", "PathLoader", "stacked"]
+__all__ = ["MergeLoader", "ModelLoader", "PathLoader", "merge_loader", "path_loader", "stacked"]
 
 
 class ModelLoader(Protocol):
-    """What a worker does with a recipe before it is evaluated."""
+    """A live engine, and what a worker does with a recipe before it is evaluated there."""
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that recipes are loaded into."""
 
     def load(self, recipe: Recipe) -> int:
         """Make the engine run the recipe; how many layers it runs for a token.
 
         Raises:
-            CandidateError: the recipe's weights cannot be merged, or its path has no room.
+            CandidateError: the recipe's weights cannot be merged, or its path is beyond the
+                engine's capacity.
         """
 
 
@@ -31,48 +40,58 @@ class MergeLoader:
     """Every recipe is merged into the engine's weights."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
         self._headers = Headers()
 
     def load(self, recipe: Recipe) -> int:
-        self._engine.load(MergedWeights(recipe))
+        self.engine.load(MergedWeights(recipe))
         return layer_count(recipe, self._headers)
 
 
 class PathLoader:
-    """A pool of layers is loaded once; while recipes share it, each is only another route.
+    """A pool of layers is loaded once; while recipes share it, each is only another path.
 
     A recipe that is no stack is one that runs its own layers in order. Stacks of other inputs have
     another pool, which is loaded when they come.
     """
 
     def __init__(self, engine: DataFlowEngine) -> None:
-        self._engine = engine
+        self.engine = engine
         self._headers = Headers()
         self._loaded: str | None = None
-        """Digest of the pool in the engine; None while that is a mixture."""
+        """Digest of the pool in the engine; None while its weights are those of two pools."""
 
     def load(self, recipe: Recipe) -> int:
         stack = stacked(recipe, self._headers)
-        counts = {name: layer_count(one, self._headers) for name, one in stack.inputs.items()}
-        capacity = self._engine.capacity
-        whole, layer_path = pooled(stack, counts)
-        if len(whole.hops) > capacity.layers:
-            whole, layer_path = in_use(stack)
-        if len(whole.hops) > capacity.layers:
+        counts = {name: layer_count(model, self._headers) for name, model in stack.inputs.items()}
+        capacity = self.engine.capacity
+        layers, layer_path = pooled(stack, counts)
+        if len(layers.hops) > capacity.layers:
+            layers, layer_path = in_use(stack)
+        if len(layers.hops) > capacity.layers:
             raise CandidateError(
-                f"the path runs {len(whole.hops)} different layers, and the engine has room for"
+                f"the path runs {len(layers.hops)} different layers, and the engine has room for"
                 f" {capacity.layers}"
             )
-        spare = (whole.hops[0],) * (capacity.layers - len(whole.hops))  # never on the route
-        pool = whole.model_copy(update={"hops": (*whole.hops, *spare)})
-        name = digest(pool)
-        if name != self._loaded:
+        spare = (layers.hops[0],) * (capacity.layers - len(layers.hops))  # never on the path
+        pool = layers.model_copy(update={"hops": (*layers.hops, *spare)})
+        pool_digest = digest(pool)
+        if pool_digest != self._loaded:
             self._loaded = None
-            self._engine.load(MergedWeights(pool))
-            self._loaded = name
-        self._engine.layer_path(layer_path)
+            self.engine.load(MergedWeights(pool))
+            self._loaded = pool_digest
+        self.engine.layer_path(layer_path)
         return len(layer_path.layers)
+
+
+def merge_loader(config: MergeLoaderConfig, engine: EngineConfig, folder: Path) -> MergeLoader:
+    """A live engine with the model of `folder`, into which recipes are merged."""
+    return MergeLoader(start_engine(engine, folder))
+
+
+def path_loader(config: PathLoaderConfig, engine: EngineConfig, folder: Path) -> PathLoader:
+    """A live engine for a pool of layers, with the configuration and tokenizer of `folder`."""
+    return PathLoader(start_engine(engine, folder, config.capacity))
 
 
 def stacked(recipe: Recipe, headers: Headers) -> Stack:

@@ -20,7 +20,7 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from evomerge.cluster.base import Task, TaskResult, Worker, WorkerState, WorkerStatus
-from evomerge.cluster.config import ClusterConfig
+from evomerge.cluster.config import RayConfig
 from evomerge.errors import ConfigError, InfrastructureError
 from evomerge.evaluators.base import Failure, Outcome
 from evomerge.plugins import load
@@ -80,7 +80,7 @@ class _Slot:
 class RayExecutor:
     """Implements `Executor` with one actor per worker."""
 
-    def __init__(self, cluster: ClusterConfig, target: str, config: Value) -> None:
+    def __init__(self, cluster: RayConfig, target: str, config: Value) -> None:
         """Connect to Ray (or start it) and the workers.
 
         `target` names the performer's class as `module:class`; it is called with `config` in the
@@ -212,7 +212,7 @@ class RayExecutor:
         return TaskResult(task.id, Failure(cause="infrastructure", message=reason), where, attempt)
 
 
-def _connect(cluster: ClusterConfig) -> str:
+def _connect(cluster: RayConfig) -> str:
     """Connect to the address, or start Ray here; the dashboard's URL where there is one."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ours: dict[str, Any] = {}
@@ -235,7 +235,7 @@ def _connect(cluster: ClusterConfig) -> str:
     return f"http://{url}" if url else ""
 
 
-def _workers(cluster: ClusterConfig) -> int:
+def _workers(cluster: RayConfig) -> int:
     """How many workers to start: as asked, else as many as the resources hold.
 
     Raises:
@@ -250,7 +250,7 @@ def _workers(cluster: ClusterConfig) -> int:
             f"cluster: a worker needs {needs[short]:g} {short}, this machine has"
             f" {has.get(short, 0.0):g}"
         )
-    return cluster.workers or max(fits, 1)
+    return cluster.parallelism if cluster.workers else max(fits, 1)
 
 
 def _title(task: Task) -> str:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import assert_never
 
 import numpy as np
 
-from evomerge.cluster.base import Executor, Worker
-from evomerge.cluster.config import ClusterConfig, WorkerConfig
-from evomerge.cluster.local import InProcess
+from evomerge.cluster.base import Executor
+from evomerge.cluster.config import ClusterConfig
+from evomerge.cluster.registry import make_executor
 from evomerge.cluster.subprocess_call import call_in_subprocess
+from evomerge.cluster.worker_config import MergeLoaderConfig, PathLoaderConfig, WorkerConfig
 from evomerge.config import Job
 from evomerge.engines.config import EngineConfig
 from evomerge.errors import ConfigError, about, did_you_mean
@@ -29,7 +29,6 @@ from evomerge.models.stacking import check_routable
 from evomerge.operators import signatures
 from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.registry import make
-from evomerge.plugins import load
 from evomerge.recipe.check import check_methods
 from evomerge.recipe.digest import plain
 from evomerge.recipe.genome import ChoiceGene, Genome
@@ -64,7 +63,6 @@ __all__ = [
 # What needs torch, lm-eval or vLLM runs in processes of its own; the driver only names it.
 GRAMS = "evomerge.merging.grams:matrices"
 WORKER = "evomerge.cluster.worker:ModelWorker"
-RAY = "evomerge.cluster.ray:RayExecutor"
 
 
 def check(job: Job, origin: str | None = None) -> list[str]:
@@ -217,7 +215,7 @@ def optimizer(job: Job, over: SearchSpace) -> Optimizer:
         seed=job.seed,
         objectives=len(objective(job).names),
         budget=job.budget.candidates or job.budget.evaluations,
-        workers=job.cluster.workers or 1,
+        workers=job.cluster.parallelism,
         active=over.active,
         seed_pool=over.seed_pool if isinstance(over, SegmentsSpace) else None,
     )
@@ -279,16 +277,11 @@ def executor(
     start_from: Source,
     capacity: Capacity | None = None,
 ) -> Executor:
-    """Where candidates are performed; with a `room`, by engines that route layers.
+    """Where candidates are evaluated; with a `capacity`, by engines that hold a pool of layers.
 
     Raises:
         ConfigError: the cluster is not there or is too small.
     """
-    config = WorkerConfig(
-        skeleton=start_from, engine=engine, evaluator=evaluator, capacity=capacity
-    )
-    if cluster.kind == "in_process":
-        make_worker: Callable[[], Worker] = partial(load(WORKER), config)
-        return InProcess(make_worker, max_attempts=cluster.max_attempts)
-    made: Executor = load(RAY)(cluster, WORKER, config)
-    return made
+    loader = MergeLoaderConfig() if capacity is None else PathLoaderConfig(capacity=capacity)
+    worker = WorkerConfig(skeleton=start_from, engine=engine, evaluator=evaluator, loader=loader)
+    return make_executor(cluster, WORKER, worker)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from evomerge.cluster.base import Executor, Task, TaskResult
-from evomerge.cluster.config import ClusterConfig
+from evomerge.cluster.config import RayConfig
 from evomerge.cluster.local import InProcess
 from evomerge.errors import ConfigError, InfrastructureError
 from evomerge.evaluators.base import Failure, Report
@@ -61,7 +61,7 @@ def ray_here() -> Iterator[Any]:
 def ray_executor(ray_here: Any, tmp_path: Path) -> Iterator[Executor]:
     from evomerge.cluster.ray import RayExecutor
 
-    cluster = ClusterConfig(workers=2, max_attempts=2, candidate_timeout_s=20)
+    cluster = RayConfig(workers=2, max_attempts=2, candidate_timeout_s=20)
     executor = RayExecutor(cluster, TARGET, Script(folder=str(tmp_path)))
     yield executor
     executor.close()
@@ -135,7 +135,7 @@ def test_workers_that_never_come_up_stop_the_search_with_the_reason(
 
     target = "tests.cluster.performers:BrokenStart"
     executor = RayExecutor(
-        ClusterConfig(workers=1, max_attempts=9), target, Script(folder=str(tmp_path))
+        RayConfig(workers=1, max_attempts=9), target, Script(folder=str(tmp_path))
     )
     with pytest.raises(InfrastructureError, match="no such engine"):
         collect(executor, "0.1")
@@ -147,7 +147,7 @@ def test_a_cluster_that_cannot_hold_a_worker_is_refused(ray_here: Any, tmp_path:
     from evomerge.cluster.ray import RayExecutor
 
     with pytest.raises(ConfigError, match="a worker needs 99 CPU, this machine has 2"):
-        RayExecutor(ClusterConfig(cpus_per_worker=99), TARGET, Script(folder=str(tmp_path)))
+        RayExecutor(RayConfig(cpus_per_worker=99), TARGET, Script(folder=str(tmp_path)))
 
 
 @pytest.mark.ray
@@ -155,7 +155,7 @@ def test_a_cluster_that_cannot_hold_a_worker_is_refused(ray_here: Any, tmp_path:
 def test_a_worker_that_takes_too_long_is_replaced(ray_here: Any, tmp_path: Path) -> None:
     from evomerge.cluster.ray import RayExecutor
 
-    cluster = ClusterConfig(workers=1, max_attempts=1, candidate_timeout_s=4)
+    cluster = RayConfig(workers=1, max_attempts=1, candidate_timeout_s=4)
     executor = RayExecutor(cluster, TARGET, Script(folder=str(tmp_path)))
     collect(executor, "0.5")
     found = collect(executor, "sleep", "0.1")
