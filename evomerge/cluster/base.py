@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from evomerge.evaluators.base import Outcome, Selection, Split
+from evomerge.evaluators.base import Failure, Outcome, Selection, Split
 from evomerge.recipe.tree import Recipe
 
-__all__ = ["Executor", "Task", "TaskResult", "Worker", "WorkerState", "WorkerStatus"]
+__all__ = ["Executor", "Task", "TaskResult", "Worker", "WorkerState", "WorkerStatus", "overrun"]
 
 WorkerState = Literal["starting", "idle", "busy", "draining", "lost"]
 
@@ -123,3 +123,10 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Let the workers go; tasks under way are abandoned."""
+
+
+def overrun(deadline_s: float) -> Failure:
+    """The outcome of a candidate whose evaluation took longer than it may."""
+    return Failure(
+        cause="candidate", message=f"its evaluation took longer than its deadline, {deadline_s:g} s"
+    )

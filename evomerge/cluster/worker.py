@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from evomerge.cluster.base import Task
+from evomerge.cluster.base import Task, overrun
 from evomerge.cluster.model_loader import ModelLoader
 from evomerge.cluster.worker_config import LOADERS, WorkerConfig
-from evomerge.errors import CandidateError, UserError
+from evomerge.errors import CandidateError, DeadlineExceeded, UserError
 from evomerge.evaluators.base import Evaluator, Failure, Outcome
 from evomerge.evaluators.registry import make_evaluator
 from evomerge.models.sources import model_folder
@@ -38,6 +38,8 @@ class ModelWorker:
                 self._loader.engine, task.split, task.examples, left_s
             )
         except (CandidateError, UserError) as problem:
+            if isinstance(problem, DeadlineExceeded) and task.deadline_s is not None:
+                return overrun(task.deadline_s)
             return Failure(cause="candidate", message=str(problem))
         ended = time.perf_counter()
         seconds = {"merge_and_load": loaded - began, "evaluate": ended - loaded}
