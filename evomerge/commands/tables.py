@@ -178,7 +178,7 @@ def show_operator(signature: Signature, as_json: bool) -> None:
         "family": signature.family,
         "combine": signature.combine,
         "statistics": signature.statistics,
-        "inputs": {"least": signature.least, "most": signature.most},
+        "inputs": {"least": signature.min_inputs, "most": signature.max_inputs},
         "evolve": {name: list(span) for name, span in signature.search_ranges.items()},
         "base": signature.base,
         "options": signature.shared.model_json_schema().get("properties", {}),
@@ -201,12 +201,12 @@ def show_operator(signature: Signature, as_json: bool) -> None:
 
 def _needs(signature: Signature) -> str:
     """What a recipe has to bring, in words."""
-    if signature.least == signature.most:
-        inputs = f"{signature.least} input(s)"
+    if signature.min_inputs == signature.max_inputs:
+        inputs = f"{signature.min_inputs} input(s)"
     else:
-        inputs = f"{signature.least} input(s) or more"
-        if signature.most is not None:
-            inputs = f"{signature.least} to {signature.most} input(s)"
+        inputs = f"{signature.min_inputs} input(s) or more"
+        if signature.max_inputs is not None:
+            inputs = f"{signature.min_inputs} to {signature.max_inputs} input(s)"
     found = ["a base"] if signature.needs_base else []
     found.append(inputs + (" beside it" if signature.needs_base else ""))
     if signature.family == "adapter":

@@ -67,7 +67,7 @@ def learn(
             (i, tokens)
             for i, name in enumerate(experts)
             for tokens in windows(
-                texts[name], live.tokenizer, length=settings.length, most=settings.examples
+                texts[name], live.tokenizer, length=settings.length, limit=settings.examples
             )
         ]
         learner = _Learner(live, bank, base, tuple(experts.values()), pool, progress)

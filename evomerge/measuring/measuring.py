@@ -76,7 +76,7 @@ def _on_text(
     progress: Callable[[int, int], None],
 ) -> dict[str, Measured]:
     live = open_live(source, bank, device=reading.device, length=reading.length)
-    examples = windows(text, live.tokenizer, length=reading.length, most=reading.examples)
+    examples = windows(text, live.tokenizer, length=reading.length, limit=reading.examples)
     number = seen = 0
     with ExitStack() as stack:
         fisher = grams = None

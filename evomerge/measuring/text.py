@@ -13,8 +13,8 @@ from evomerge.errors import UserError
 __all__ = ["windows"]
 
 
-def windows(path: Path, tokenizer: Any, *, length: int, most: int) -> Iterator[list[int]]:
-    """The first `most` windows of at most `length` tokens, each with the tokenizer's first token.
+def windows(path: Path, tokenizer: Any, *, length: int, limit: int) -> Iterator[list[int]]:
+    """The first `limit` windows of at most `length` tokens, each with the tokenizer's first token.
 
     A `.jsonl` file has a document a line, under the key `text`, and no window has two of them; any
     other file is one document.
@@ -22,7 +22,7 @@ def windows(path: Path, tokenizer: Any, *, length: int, most: int) -> Iterator[l
     Raises:
         UserError: the file is missing, or not what its name says, or has no window of two tokens.
     """
-    found = itertools.islice(_windows(path, tokenizer, length), most)
+    found = itertools.islice(_windows(path, tokenizer, length), limit)
     first = next(found, None)
     if first is None:
         raise UserError(f"{path}: no text of at least two tokens")

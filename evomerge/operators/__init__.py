@@ -59,4 +59,4 @@ def operators() -> dict[str, Operator]:
 
 def signatures() -> dict[str, Signature]:
     """How every method looks from outside, by name."""
-    return {name: one.signature for name, one in operators().items()}
+    return {name: entry.signature for name, entry in operators().items()}

@@ -59,7 +59,7 @@ def lorahub(
     Raises:
         RecipeError: ranks or scales differ, or frozen sparse projections (FlyLoRA) do.
     """
-    return _summed(factors, [one.weight for one in each], context)
+    return _summed(factors, [parameters.weight for parameters in each], context)
 
 
 @operator(
@@ -94,16 +94,16 @@ def _summed(
     """Both factors summed by the weights; what has rank 0 is left out."""
     given = [(f, w, n) for f, w, n in zip(factors, weights, context.names, strict=True) if f.rank]
     (first, _, name), *others = given
-    for one, _, other in others:
-        if (one.rank, one.scale) != (first.rank, first.scale):
+    for change, _, other in others:
+        if (change.rank, change.scale) != (first.rank, first.scale):
             raise RecipeError(
                 f"{context.place.name}: {name!r} has rank {first.rank} and scale {first.scale:g},"
-                f" {other!r} rank {one.rank} and scale {one.scale:g}; factors can only be summed"
-                " where both are the same, changes (task_arithmetic) always"
+                f" {other!r} rank {change.rank} and scale {change.scale:g}; factors can only be"
+                " summed where both are the same, changes (task_arithmetic) always"
             )
     _refuse_different_projections([(f.a, n) for f, _, n in given], context)
-    a = sum((one.a * weight for one, weight, _ in given), first.a.new_zeros(()))
-    b = sum((one.b * weight for one, weight, _ in given), first.b.new_zeros(()))
+    a = sum((change.a * weight for change, weight, _ in given), first.a.new_zeros(()))
+    b = sum((change.b * weight for change, weight, _ in given), first.b.new_zeros(()))
     return type(first)(a, b, first.scale)
 
 
@@ -122,29 +122,33 @@ def _refuse_different_projections(
         if SPARSE < zeros < 1.0 and not all(torch.equal(a, other) for other, _ in projections):
             raise RecipeError(
                 f"{context.place.name}: {zeros:.0%} of the A of {name!r} are exact zeros, so it is"
-                " a"
-                " frozen sparse projection (FlyLoRA), and the other adapters' A differ from it:"
+                " a frozen sparse projection (FlyLoRA), and the other adapters' A differ from it:"
                 " their factors share no space and cannot be summed; sum the changes"
                 " (task_arithmetic)"
             )
 
 
 class LoraLegoOptions(Value):
+    """Options of `lora_lego`."""
+
     k: float | None = Field(None, ge=1.0)
-    """Rank of the result, rounded, at most the ranks pooled; the mean rank where left out."""
+    """Rank of the result, rounded, at most the number of pooled ranks; the adapters' mean rank
+    where it is left out."""
     feature: Literal["unit", "raw"] = "unit"
     """What is clustered: each rank's row of A and column of B at length 1, or as they are."""
     sign_fix: bool = True
-    """Turn each rank so that the largest entry of its row of A is positive: (a, b) and (-a, -b) are
-    one change, and would cancel in a mean."""
+    """Turn each rank so that the largest entry of its row of A is positive. (a, b) and (-a, -b)
+    are the same change, and would cancel each other in a mean."""
     reweight_parameters: bool = True
-    """Give each mean of ranks back the size (largest magnitude) that its members have on average;
-    the change grows by the square of that."""
+    """Give each mean of ranks the size (largest magnitude) that its members have on average; the
+    change grows by the square of that."""
     reweight_output: bool = True
     """Multiply the change by sqrt(r / k), with r the adapters' mean rank."""
 
 
 class LegoWeight(Value):
+    """Parameters of one input of `lora_lego`."""
+
     weight: float = 1.0
     """Factor of the adapter's change before its ranks are pooled."""
 
@@ -177,11 +181,11 @@ def lora_lego(
 
     first = factors[0]
     width = first.a.shape[1]
-    ranks = [one.rank for one in factors if one.rank]
+    ranks = [change.rank for change in factors if change.rank]
     pool = torch.cat(
         [
-            torch.cat([one.a, one.b.T * (one.scale * own.weight)], dim=1)
-            for one, own in zip(factors, each, strict=True)
+            torch.cat([change.a, change.b.T * (change.scale * own.weight)], dim=1)
+            for change, own in zip(factors, each, strict=True)
         ]
     )
     pool = pool[(pool[:, :width] != 0).any(1) & (pool[:, width:] != 0).any(1)]

@@ -18,7 +18,10 @@ EDITING = "Ilharco et al., Editing models with task arithmetic, ICLR 2023, arXiv
 
 
 class LinearOptions(Value):
+    """Options of `linear`."""
+
     normalize: bool = True
+    """Divide by the sum of the weights."""
 
 
 @operator(
@@ -38,7 +41,7 @@ def linear(options: LinearOptions, each: Sequence[Weight], context: TensorContex
     Raises:
         CandidateError: the weights sum to 0 under `normalize`.
     """
-    weights = [one.weight for one in each]
+    weights = [parameters.weight for parameters in each]
     return normalized(weights) if options.normalize else weights
 
 
@@ -49,7 +52,10 @@ def uniform_soup(options: Nothing, each: Sequence[Nothing], context: TensorConte
 
 
 class TaskArithmeticOptions(Lambda):
+    """Options of `task_arithmetic`."""
+
     normalize: bool = False
+    """Divide by the sum of the weights."""
 
 
 @operator(
@@ -68,14 +74,17 @@ def task_arithmetic(
 
     th = th_0 + lambda * sum_i w_i tau_i; `normalize` divides by sum_i w_i, as in mergekit.
     """
-    weights = [one.weight for one in each]
+    weights = [parameters.weight for parameters in each]
     if options.normalize:
         weights = normalized(weights)
     return [options.lambda_ * weight for weight in weights]
 
 
 class NegateOptions(Value):
+    """Options of `negate`."""
+
     lambda_: float = Field(0.5, alias="lambda", ge=0.0)
+    """Factor of the change that is subtracted."""
 
 
 @operator(
@@ -98,8 +107,10 @@ def negate(options: NegateOptions, each: Sequence[Nothing], context: TensorConte
 
 
 class MwaOptions(Value):
+    """Options of `mwa` and `mwa_factors`."""
+
     power: float = Field(1.0, ge=0.0)
-    """The penalty factor: 0 is the plain mean, a large one takes the best only."""
+    """Exponent of the metric: 0 gives the plain mean, a large value only the best checkpoint."""
     better: Literal["lower", "higher"] = "higher"
     """Which metric is better: a loss (`lower`), a score or a training step (`higher`)."""
 
@@ -108,6 +119,7 @@ class Metric(Value):
     """What was measured of one checkpoint."""
 
     metric: float = Field(gt=0.0)
+    """The metric of this checkpoint: its loss, its score or its training step."""
 
 
 @operator(
@@ -125,9 +137,10 @@ def mwa(options: MwaOptions, each: Sequence[Metric], context: TensorContext) -> 
     a_i = m_i^p / sum_j m_j^p with m_i the metric, or 1 over it where lower is better. The formula
     is evomerge's: the paper's could not be read.
     """
-    best = max(one.metric for one in each)
-    least = min(one.metric for one in each)
+    best = max(measured.metric for measured in each)
+    lowest = min(measured.metric for measured in each)
     ratios = [
-        one.metric / best if options.better == "higher" else least / one.metric for one in each
+        measured.metric / best if options.better == "higher" else lowest / measured.metric
+        for measured in each
     ]
     return divided([ratio**options.power for ratio in ratios])

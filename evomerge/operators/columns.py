@@ -17,6 +17,8 @@ __all__ = ["widen"]
 
 
 class WidenOptions(Lambda):
+    """Options of `widen`."""
+
     ratio: float = Field(1.0, ge=0.0)
     """A column is important where its rank is above `ratio` times the mean rank."""
     calibration: float = Field(1.0, ge=0.0)

@@ -25,6 +25,8 @@ OTA = "Mahdavinia et al., Curvature-informed model merging, 2025, arXiv 2509.111
 
 
 class FisherOptions(Value):
+    """Options of `fisher`."""
+
     normalize: bool = True
     """Divide each Fisher by its 2-norm over the model: it grows with the examples' length."""
     power: float = Field(1.0, gt=0.0, le=1.0)
@@ -32,10 +34,13 @@ class FisherOptions(Value):
 
 
 class FisherWeight(Value):
+    """Parameters of one input of `fisher`."""
+
     weight: float = Field(1.0, ge=0.0)
+    """Factor of the model's Fisher information."""
     floor: float = Field(1e-3, ge=0.0)
-    """Least Fisher information of an element, in units of the tensor's mean. Where all Fishers
-    vanish, the models with a floor make the mean; give one alone a floor to favour it there."""
+    """Smallest Fisher information of an element, in units of the tensor's mean. Where the Fisher
+    information of all models is 0, the mean is taken over the models with a floor above 0."""
 
 
 @operator(
@@ -64,13 +69,13 @@ def fisher(
     Raises:
         CandidateError: the weights sum to 0.
     """
-    weights = normalized([one.weight for one in each])
+    weights = normalized([parameters.weight for parameters in each])
     information = []
-    for i, (tau, one, weight) in enumerate(zip(taus, each, weights, strict=True)):
-        found = _measured("fisher", i, tau, context)
-        found = found.clamp(min=one.floor * float(found.mean()))
+    for i, (tau, parameters, weight) in enumerate(zip(taus, each, weights, strict=True)):
+        values = _measured("fisher", i, tau, context)
+        values = values.clamp(min=parameters.floor * float(values.mean()))
         norm = context.statistic_norm(i, "fisher") if options.normalize else 1.0
-        information.append((found / (norm or 1.0)).pow_(options.power).mul_(weight))
+        information.append((values / (norm or 1.0)).pow_(options.power).mul_(weight))
     return _precise(taus, information, weights)
 
 
@@ -80,7 +85,7 @@ class Graft(Value):
     density: float = Field(1.0, gt=0.0, le=1.0)
     """Share of the elements that is kept, those of highest saliency v tau^2."""
     rho: float | None = Field(None, ge=0.0)
-    """The least saliency that is kept, absolute, instead of a share."""
+    """The smallest saliency that is kept, as an absolute value, instead of a share."""
 
     @model_validator(mode="after")
     def _either(self) -> Graft:
@@ -90,13 +95,18 @@ class Graft(Value):
 
 
 class Curvature(Lambda):
+    """Options that `ota` and `ffg` share."""
+
     scope: Scope = "global"
-    """Where `density` is counted."""
+    """Where `density` is counted: in each tensor, or in the whole model."""
     moments: Moments = "full"
-    """`rank1`: as if only row and column sums of the second moments had been kept."""
+    """`full`: the second moments as measured; `rank1`: as if only their row and column sums had
+    been stored."""
 
 
 class OtaOptions(Curvature):
+    """Options of `ota`."""
+
     power: float = Field(0.5, gt=0.0, le=1.0)
     """Exponent of the second moment."""
     epsilon: float = Field(1e-6, ge=0.0)
@@ -107,8 +117,10 @@ class OtaOptions(Curvature):
 
 
 class OtaWeight(Graft):
+    """Parameters of one input of `ota`."""
+
     weight: float = Field(1.0, ge=0.0)
-    """Scale of the model's curvature."""
+    """Factor of the model's curvature."""
 
 
 @operator(
@@ -139,29 +151,35 @@ def ota(
     Raises:
         CandidateError: the weights sum to 0.
     """
-    shares = normalized([one.weight for one in each])
+    shares = normalized([parameters.weight for parameters in each])
     weights, masks = [], []
-    for i, (tau, one) in enumerate(zip(taus, each, strict=True)):
+    for i, (tau, parameters) in enumerate(zip(taus, each, strict=True)):
         moment = _measured("second_moment", i, tau, context)
         weight = _kept(moment, options.moments).pow(options.power)
         mean = float(weight.mean())
         if options.normalize and mean > 0:
             weight, mean = weight / mean, 1.0
         weight = (weight + options.epsilon * mean).mul_(shares[i])
-        mask = _grafted(i, tau, one, options, context)
+        mask = _grafted(i, tau, parameters, options, context)
         weights.append(weight if mask is None else weight * mask)
         masks.append(mask)
     return _precise(taus, weights, shares, masks).mul_(options.lambda_)
 
 
 class FfgOptions(Curvature):
+    """Options of `ffg`."""
+
     normalize: bool = True
     """Divide by the sum of the weights."""
 
 
 class FfgWeight(Graft):
+    """Parameters of one input of `ffg`."""
+
     weight: float = 1.0
+    """Coefficient of the elements that are kept."""
     density: float = Field(0.3, gt=0.0, le=1.0)
+    """Share of the elements that is kept, those of highest saliency v tau^2."""
 
     @model_validator(mode="before")
     @classmethod
@@ -192,11 +210,11 @@ def ffg(
     Raises:
         CandidateError: the weights sum to 0 under `normalize`.
     """
-    given = [one.weight for one in each]
+    given = [parameters.weight for parameters in each]
     weights = normalized(given) if options.normalize else given
     merged = taus[0].new_zeros(taus[0].shape)
-    for i, (tau, one) in enumerate(zip(taus, each, strict=True)):
-        mask = _grafted(i, tau, one, options, context)
+    for i, (tau, parameters) in enumerate(zip(taus, each, strict=True)):
+        mask = _grafted(i, tau, parameters, options, context)
         merged.add_(tau if mask is None else tau * mask, alpha=weights[i])
     return merged.mul_(options.lambda_)
 

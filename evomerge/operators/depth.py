@@ -14,14 +14,16 @@ __all__ = ["lines"]
 
 
 class LinesOptions(Value):
+    """Options of `lines`."""
+
     alpha: float = Field(ge=0.0)
     """Factor of the first layer."""
     beta: float
-    """What the last layer's factor has on top."""
+    """What the last layer's factor has in addition to `alpha`."""
     embedding: float | None = None
-    """Factor of the embedding; alpha where it is left out."""
+    """Factor of the embedding; `alpha` where it is left out."""
     head: float | None = None
-    """Factor of the output head and the final norm; the last layer's where it is left out."""
+    """Factor of the output head and the final norm; that of the last layer where it is left out."""
 
 
 @operator(
@@ -30,7 +32,7 @@ class LinesOptions(Value):
     base="origin",
     shared=LinesOptions,
     each=Nothing,
-    most=1,
+    max_inputs=1,
     citation="Wang et al., LiNeS, ICLR 2025, arXiv 2410.17146",
     search_ranges={"alpha": (0.0, 1.0), "beta": (0.0, 1.5)},
 )

@@ -27,17 +27,30 @@ Rescale = Literal["inverse_keep", "l1", "none"]
 
 
 class DropOptions(Lambda):
+    """Options of `dare_linear`, `dare_ties` and `della_linear`."""
+
     normalize: bool = False
+    """Divide by the sum of the weights."""
     rescale: Rescale = "inverse_keep"
+    """What the kept changes are multiplied by: `inverse_keep`: 1 / keep probability (the
+    papers); `l1`: so that the tensor's L1 norm stays the same (mergekit); `none`: 1."""
 
 
 class DellaOptions(Lambda):
+    """Options of `della`."""
+
     normalize: bool = True
+    """Divide by the sum of the weights."""
     rescale: Rescale = "inverse_keep"
+    """What the kept changes are multiplied by: `inverse_keep`: 1 / keep probability (the paper);
+    `l1`: so that the tensor's L1 norm stays the same (mergekit); `none`: 1."""
 
 
 class WeightDensityEpsilon(WeightDensity):
+    """Parameters of one input of `della` and `della_linear`."""
+
     density: float = Field(0.7, gt=0.0, le=1.0)
+    """Mean share of the changes that is kept."""
     epsilon: float = Field(0.15, ge=0.0, lt=0.5)
     """Half the width of the keep probabilities around `density` (half the paper's window)."""
 
@@ -53,11 +66,13 @@ class WeightDensityEpsilon(WeightDensity):
 
 def _dare_plan(options: DropOptions, each: Sequence[WeightDensity], context: TensorContext) -> Plan:
     """E[m o tau / density] = tau (DARE, equation 2): `scale` is weight and rescaling together."""
-    weights = [one.weight for one in each]
-    factors = [_rescaling(i, one, options.rescale, context) for i, one in enumerate(each)]
+    weights = [parameters.weight for parameters in each]
+    factors = [
+        _rescaling(i, parameters, options.rescale, context) for i, parameters in enumerate(each)
+    ]
     return Plan(
         numbers={
-            "keep": [Bernoulli(one.density) for one in each],
+            "keep": [Bernoulli(parameters.density) for parameters in each],
             "scale": [weight * factor for weight, factor in zip(weights, factors, strict=True)],
             "weight": weights,
             "factor": [options.lambda_ / (divisor(weights) if options.normalize else 1.0)],
@@ -68,22 +83,25 @@ def _dare_plan(options: DropOptions, each: Sequence[WeightDensity], context: Ten
     )
 
 
-def _rescaling(i: int, one: WeightDensity, rescale: Rescale, context: TensorContext) -> float:
-    if one.density >= 1:
+def _rescaling(
+    i: int, parameters: WeightDensity, rescale: Rescale, context: TensorContext
+) -> float:
+    if parameters.density >= 1:
         return 1.0
     match rescale:
         case "inverse_keep":
-            return 1.0 / one.density
+            return 1.0 / parameters.density
         case "none":
             return 1.0
         case "l1":
-            keep = Bernoulli(one.density)
+            keep = Bernoulli(parameters.density)
 
             def left() -> float:
                 return _l1(kept(context.taus()[i], context.draws(i) <= context.limit(keep)))
 
             return _ratio(
-                context.norm(i, 1.0), context.memoise(("kept", i, one.density, context.seed), left)
+                context.norm(i, 1.0),
+                context.memoise(("kept", i, parameters.density, context.seed), left),
             )
 
 
@@ -146,12 +164,14 @@ def _della_plan(
 ) -> Plan:
     """keep = floor + slope * rank within the row (DELLA, section 3.1)."""
     width = context.shape[-1] if context.shape else 1
-    weights = [one.weight for one in each]
+    weights = [parameters.weight for parameters in each]
     ranks = [context.ranks(i) for i in range(len(each))]
-    ladders = [_ladder(one, width) for one in each]
+    ladders = [_ladder(parameters, width) for parameters in each]
     factors = [
-        _della_rescaling(i, one, ladders[i], ranks[i], context) if options.rescale == "l1" else 1.0
-        for i, one in enumerate(each)
+        _della_rescaling(i, parameters, ladders[i], ranks[i], context)
+        if options.rescale == "l1"
+        else 1.0
+        for i, parameters in enumerate(each)
     ]
     return Plan(
         numbers={
@@ -168,16 +188,16 @@ def _della_plan(
     )
 
 
-def _ladder(one: WeightDensityEpsilon, width: int) -> tuple[float, float]:
+def _ladder(parameters: WeightDensityEpsilon, width: int) -> tuple[float, float]:
     """The keep probability of the smallest change in a row, and what each rank adds."""
     if width == 1:
-        return one.density, 0.0
-    return one.density - one.epsilon, 2 * one.epsilon / (width - 1)
+        return parameters.density, 0.0
+    return parameters.density - parameters.epsilon, 2 * parameters.epsilon / (width - 1)
 
 
 def _della_rescaling(
     i: int,
-    one: WeightDensityEpsilon,
+    parameters: WeightDensityEpsilon,
     ladder: tuple[float, float],
     ranks: Tensor,
     context: TensorContext,
@@ -187,7 +207,7 @@ def _della_rescaling(
         floor, slope = (tau.new_tensor(value) for value in ladder)
         return _l1(kept(tau, _uniform(context.draws(i)) < ranks.to(tau.dtype) * slope + floor))
 
-    asked = ("kept by rank", i, one.density, one.epsilon, context.seed)
+    asked = ("kept by rank", i, parameters.density, parameters.epsilon, context.seed)
     return _ratio(context.norm(i, 1.0), context.memoise(asked, left))
 
 

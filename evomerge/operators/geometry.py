@@ -17,6 +17,8 @@ __all__ = ["delta_weighted", "model_stock", "varm"]
 
 
 class ModelStockOptions(Value):
+    """Options of `model_stock`."""
+
     scope: Literal["tensor", "row"] = "tensor"
     """What has an angle: a tensor as a whole, or each of its rows (`filter_wise`)."""
     kappa: float = Field(1.0, ge=0.0)
@@ -29,7 +31,7 @@ class ModelStockOptions(Value):
     base="origin",
     shared=ModelStockOptions,
     each=Nothing,
-    least=2,
+    min_inputs=2,
     citation="Jang, Yun & Han, Model Stock, ECCV 2024, arXiv 2403.19522",
     search_ranges={"kappa": (0.5, 2.0)},
 )
@@ -60,8 +62,10 @@ def _stock(gram: Gram, kappa: float) -> float:
 
 
 class VarmOptions(Value):
+    """Options of `varm`."""
+
     kappa: float = 1.0
-    """Exponent of the energies; 0 is the plain mean."""
+    """Exponent of the energies; 0 gives the plain mean."""
 
 
 @operator(
@@ -83,10 +87,12 @@ def varm(options: VarmOptions, each: Sequence[Nothing], context: TensorContext) 
 
 
 class DeltaWeightedOptions(Value):
+    """Options of `delta_weighted`."""
+
     kappa: float = 1.0
-    """Exponent of the norms: 0 is the plain mean, below 0 trusts what moved least."""
+    """Exponent of the norms: 0 gives the plain mean; below 0, models that moved less weigh more."""
     q: Literal["1", "2", "inf"] = "1"
-    """Which norm says how far a tensor moved."""
+    """The norm that measures how far a tensor moved: L1, L2, or the largest magnitude."""
 
 
 @operator(
@@ -120,4 +126,4 @@ def _shares(sizes: NDArray[np.float64], kappa: float) -> list[float]:
         return [1.0 / len(sizes)] * len(sizes)
     held = np.maximum(sizes, 1e-3 * sizes.mean()) if kappa < 0 else sizes
     # 0 ** kappa is 0: what did not move has no share.
-    return divided([float(one) ** kappa for one in held / held.max()])
+    return divided([float(size) ** kappa for size in held / held.max()])

@@ -25,8 +25,8 @@ def kmeans(gram: NDArray[np.float64], k: int, seed: int) -> NDArray[np.intp]:
     if k >= n:
         return np.arange(n)
     draws = np.random.Generator(np.random.PCG64(seed))
-    found = [_lloyd(gram, _start(gram, k, draws)) for _ in range(RESTARTS)]
-    best = min(found, key=lambda labels: _spread(gram, labels))
+    clusterings = [_lloyd(gram, _start(gram, k, draws)) for _ in range(RESTARTS)]
+    best = min(clusterings, key=lambda labels: _spread(gram, labels))
     _, first, inverse = np.unique(best, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse]
 
@@ -41,7 +41,7 @@ def _start(gram: NDArray[np.float64], k: int, draws: np.random.Generator) -> NDA
         drawn = int(np.searchsorted(shares, draws.random() * shares[-1], side="right"))
         chosen.append(min(drawn, int(nearest.nonzero()[0][-1])))  # the product may round up
         nearest = np.minimum(nearest, _distances(gram, squares, chosen[-1]))
-    distances = np.array([_distances(gram, squares, one) for one in chosen])
+    distances = np.array([_distances(gram, squares, point) for point in chosen])
     nearest_of: NDArray[np.intp] = distances.argmin(axis=0)
     return nearest_of
 
@@ -50,8 +50,8 @@ def _distances(
     gram: NDArray[np.float64], squares: NDArray[np.float64], point: int
 ) -> NDArray[np.float64]:
     """Squared distances from one point; rounding noise is 0."""
-    found = squares + squares[point] - 2.0 * gram[point]
-    return np.where(found > 1e-12 * (squares + squares[point]), found, 0.0)
+    distances = squares + squares[point] - 2.0 * gram[point]
+    return np.where(distances > 1e-12 * (squares + squares[point]), distances, 0.0)
 
 
 def _lloyd(gram: NDArray[np.float64], labels: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -18,6 +18,8 @@ __all__ = ["adamerging", "expert_merging", "pieces"]
 
 
 class Factor(Value):
+    """Parameters of one input of `adamerging` and `expert_merging`."""
+
     weight: float = Field(1.0, ge=0.0)
     """Factor of the learned coefficients."""
 
@@ -72,13 +74,13 @@ def _scaled(
     highest: float | None,
 ) -> Tensor:
     merged = taus[0].new_zeros(taus[0].shape)
-    for i, (tau, one) in enumerate(zip(taus, each, strict=True)):
+    for i, (tau, parameters) in enumerate(zip(taus, each, strict=True)):
         if not bool(tau.any()):
             continue
         learned = context.statistic(i, "coefficients")
         if highest is not None:
             learned = learned.clamp(0.0, highest)
-        coefficients = (learned * (one.weight * options.lambda_)).tolist()
+        coefficients = (learned * (parameters.weight * options.lambda_)).tolist()
         for part, piece, coefficient in zip(
             pieces(merged, len(coefficients)),
             pieces(tau, len(coefficients)),

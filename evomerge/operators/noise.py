@@ -18,8 +18,10 @@ __all__ = ["singular_noise"]
 
 
 class Reach(Value):
+    """Parameters of one input of `singular_noise`."""
+
     weight: float = Field(0.1, allow_inf_nan=False)
-    """The largest factor; below 0 steps go the other way."""
+    """The largest factor of a direction; negative values step in the opposite direction."""
 
 
 @operator(
@@ -44,8 +46,8 @@ def singular_noise(
     change = context.base.new_zeros(context.shape)
     if len(context.shape) != 2 or context.place.component in ("embedding", "head"):
         return change
-    for i, one in enumerate(each):
-        if one.weight:
+    for i, parameters in enumerate(each):
+        if parameters.weight:
             u, s, vt = context.svd(i, min(context.shape))
-            change += (u * (s * context.uniform(i, len(s)) * one.weight)) @ vt
+            change += (u * (s * context.uniform(i, len(s)) * parameters.weight)) @ vt
     return change

@@ -21,19 +21,23 @@ class Weight(Value):
     """One coefficient per input."""
 
     weight: float
+    """Coefficient of this input."""
 
 
 class WeightDensity(Value):
     """A coefficient, and the share of the task vector's elements that is kept."""
 
     weight: float
+    """Coefficient of this input."""
     density: float = Field(1.0, gt=0.0, le=1.0)
+    """Share of the task vector's elements that is kept."""
 
 
 class Lambda(Value):
     """The factor of the merged change."""
 
     lambda_: float = Field(1.0, alias="lambda")
+    """Factor of the merged change before it is added to the base."""
 
 
 def normalized(weights: Sequence[float]) -> list[float]:

@@ -19,15 +19,20 @@ __all__ = ["regmean"]
 
 
 class RegmeanOptions(Value):
+    """Options of `regmean`."""
+
     alpha: float = Field(0.9, ge=0.0, le=1.0)
     """Factor of the Gram matrices' off-diagonal elements."""
     ridge: float = Field(1e-4, ge=0.0)
-    """Pull towards the weighted mean, in units of the mean diagonal element: what the inputs say
-    nothing about becomes the mean."""
+    """How strongly the solution is pulled to the weighted mean, in units of the mean diagonal
+    element. Directions that the inputs say nothing about become the mean."""
 
 
 class RegmeanWeight(Value):
+    """Parameters of one input of `regmean`."""
+
     weight: float = Field(1.0, ge=0.0)
+    """Factor of this expert's Gram matrix."""
 
 
 @operator(
@@ -56,7 +61,7 @@ def regmean(
         CandidateError: the weights sum to 0, or the Gram matrices' sum is singular.
         SourceError: some experts have a Gram matrix of the tensor, and others do not.
     """
-    weights = normalized([one.weight for one in each])
+    weights = normalized([parameters.weight for parameters in each])
     mean = taus[0].new_zeros(taus[0].shape)
     for tau, weight in zip(taus, weights, strict=True):
         mean.add_(tau, alpha=weight)

@@ -24,6 +24,8 @@ __all__ = ["pcb", "sce"]
 
 
 class SceOptions(Lambda):
+    """Options of `sce`."""
+
     select_topk: float = Field(1.0, gt=0.0, le=1.0)
     """Share of the positions, among those where the experts differ, that is selected."""
     select_scope: Literal["all", "weights_only"] = "all"
@@ -48,8 +50,8 @@ def _selection(context: TensorContext, share: float) -> tuple[float | Threshold,
         variance = _variance(taus)
         differing = int((variance > 0).sum())
         if differing:
-            found = context.threshold(variance, max(1, int(share * differing + 1e-6)))
-            cut, taus = found, [kept(tau, found.mask(variance)) for tau in taus]
+            threshold = context.threshold(variance, max(1, int(share * differing + 1e-6)))
+            cut, taus = threshold, [kept(tau, threshold.mask(variance)) for tau in taus]
     return cut, [float(tau.double().square().sum()) for tau in taus]
 
 
@@ -92,6 +94,8 @@ def sce(
 
 
 class PcbOptions(Lambda):
+    """Options of `pcb`."""
+
     ratio: float = Field(0.1, gt=0.0, le=1.0)
     """Share of the elements that is kept of each expert."""
     clip: float = Field(0.0, ge=0.0, lt=0.5)
@@ -101,7 +105,10 @@ class PcbOptions(Lambda):
 
 
 class PcbWeight(Value):
+    """Parameters of one input of `pcb`."""
+
     weight: float = 1.0
+    """Coefficient of this expert's kept changes."""
 
 
 @operator(
@@ -110,7 +117,7 @@ class PcbWeight(Value):
     base="origin",
     shared=PcbOptions,
     each=PcbWeight,
-    least=2,
+    min_inputs=2,
     citation="Du et al., Parameter Competition Balancing, NeurIPS 2024, arXiv 2410.02396",
     search_ranges={"ratio": (0.02, 0.5, "log"), "weight": (0.5, 2.0)},
 )
@@ -131,10 +138,10 @@ def pcb(
         others = total([tau.sign() * size for tau, size in zip(taus, sizes, strict=True)])
     merged = others.new_zeros(others.shape)
     weight = others.new_zeros(others.shape)
-    for tau, held, size, one in zip(taus, clipped, sizes, each, strict=True):
+    for tau, held, size, parameters in zip(taus, clipped, sizes, each, strict=True):
         score = (size.square() * len(taus)).exp() * (tau * others).tanh()
         score = _scaled(score.clamp(min=_lower(score, options.ratio)))
-        merged += held * score * one.weight
+        merged += held * score * parameters.weight
         weight += score
     # The change is 0 where every score is.
     return merged / weight.where(weight > 1e-12, weight.new_ones(())) * options.lambda_

@@ -74,6 +74,7 @@ class Magnitudes:
 
     @property
     def nbytes(self) -> int:
+        """Memory of the two arrays, in bytes."""
         return self.values.nbytes + self.up_to.nbytes
 
     def cut(self, k: int, tensor: Tensor) -> Threshold:
@@ -107,14 +108,14 @@ def global_thresholds(
     lowest, left = _find(counts, k)
     cut = torch.tensor((upper << 16) | lowest, dtype=torch.int32)
     value = float(cut.view(torch.float32))
-    found = {}
+    cuts = {}
     for name, tensor in tensors():
         equal = int((tensor.abs() == value).sum())
         kept = min(equal, left)
         left -= kept
         end = tensor.numel() if kept == equal else _end(tensor, value, kept)
-        found[name] = Threshold(value, end)
-    return found
+        cuts[name] = Threshold(value, end)
+    return cuts
 
 
 def count(density: float, size: int) -> int:
@@ -138,10 +139,10 @@ def _end(tensor: Tensor, value: float, kept: int) -> int:
     before = 0
     for block in tensor.flatten().split(BLOCK):
         equal = block.abs() == value
-        found = int(equal.sum())
-        if found > kept:
+        here = int(equal.sum())
+        if here > kept:
             return before + int(equal.nonzero()[kept])
-        kept -= found
+        kept -= here
         before += len(block)
     return before
 

@@ -16,7 +16,7 @@ from evomerge.value import Value
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from evomerge.operators.selection import Threshold as Cut
+    from evomerge.operators.selection import Threshold
 
     Numbers = Mapping[str, Sequence[Tensor]]
 
@@ -30,21 +30,27 @@ EVERYTHING = -1.0
 
 
 class TiesOptions(Lambda):
+    """Options of `ties`."""
+
     normalize: bool = True
+    """Divide each element by the weights of the experts that agree there (the paper's disjoint
+    mean); otherwise the changes are summed."""
     scope: Scope = "tensor"
-    """Where `density` is counted; the paper trims over the whole model."""
+    """Where `density` is counted: in each tensor, or in the whole model (the paper)."""
     sign: Election = "mass"
+    """How the sign of an element is elected: `mass`: sign of the weighted sum; `count`: sign
+    that most experts have."""
 
 
 def _ties_plan(options: TiesOptions, each: Sequence[WeightDensity], context: TensorContext) -> Plan:
-    cuts: list[float | Cut] = [
-        EVERYTHING if one.density >= 1 else context.cut(i, one.density, options.scope)
-        for i, one in enumerate(each)
+    cuts: list[float | Threshold] = [
+        EVERYTHING if parameters.density >= 1 else context.cut(i, parameters.density, options.scope)
+        for i, parameters in enumerate(each)
     ]
     return Plan(
         numbers={
             "cut": cuts,
-            "weight": [one.weight for one in each],
+            "weight": [parameters.weight for parameters in each],
             "lambda": [options.lambda_],
         },
         switches=(options.normalize, options.sign),
@@ -102,34 +108,41 @@ def agreeing(parts: Sequence[Tensor], positive: Tensor, weights: Sequence[Tensor
 
 def total(parts: Sequence[Tensor]) -> Tensor:
     """The sum of tensors, a new one."""
-    found = parts[0].clone()
+    summed = parts[0].clone()
     for part in parts[1:]:
-        found += part
-    return found
+        summed += part
+    return summed
 
 
 class ConsensusOptions(Lambda):
+    """Options of `consensus`."""
+
     k: int = Field(2, ge=0)
-    """Experts that must find an element useful; 0 is task arithmetic, 1 drops what serves none."""
+    """Number of experts that must find an element useful; 0 gives task arithmetic, 1 drops what
+    no expert uses."""
     merged: Literal["sum", "ties"] = "sum"
-    """What the masks are held against and applied to: the plain sum, or TIES' (20 %, sum)."""
+    """The merged change that the masks are computed from and applied to: the plain sum, or that
+    of TIES (density 20 %, summed)."""
 
 
-class Threshold(Value):
+class UsefulnessThreshold(Value):
+    """Parameters of one input of `consensus`."""
+
     threshold: float = Field(0.4, ge=0.0)
-    """The paper's lambda_t: how much of the rest's change an expert's own has to exceed."""
+    """The paper's lambda_t: an element is useful to the expert where its own change exceeds this
+    many times that of the other experts."""
 
 
 def _consensus_plan(
-    options: ConsensusOptions, each: Sequence[Threshold], context: TensorContext
+    options: ConsensusOptions, each: Sequence[UsefulnessThreshold], context: TensorContext
 ) -> Plan:
-    cuts: list[float | Cut] = [
+    cuts: list[float | Threshold] = [
         context.cut(i, 0.2) if options.merged == "ties" else EVERYTHING for i in range(len(each))
     ]
     return Plan(
         numbers={
             "cut": cuts,
-            "threshold": [one.threshold for one in each],
+            "threshold": [parameters.threshold for parameters in each],
             "k": [float(options.k)],
             "lambda": [options.lambda_],
         },
@@ -142,8 +155,8 @@ def _consensus_plan(
     family="elementwise",
     base="origin",
     shared=ConsensusOptions,
-    each=Threshold,
-    least=2,
+    each=UsefulnessThreshold,
+    min_inputs=2,
     citation="Wang et al., Localizing task information (TALL masks), ICML 2024, arXiv 2405.07813",
     search_ranges={"threshold": (0.1, 1.0), "lambda": (0.1, 1.0)},
     plan=_consensus_plan,
@@ -169,8 +182,11 @@ def consensus(
 
 
 class EmrOptions(Lambda):
+    """Options of `emr`."""
+
     restore: str | None = None
-    """An input: its own model, rebuilt from the unified change by its mask and scale."""
+    """Name of an input whose own model is rebuilt from the unified change by its mask and scale;
+    left out: the unified model."""
 
 
 def _emr_sizes(
@@ -202,7 +218,7 @@ def _emr_plan(options: EmrOptions, each: Sequence[Nothing], context: TensorConte
     base="origin",
     shared=EmrOptions,
     each=Nothing,
-    least=2,
+    min_inputs=2,
     citation="Huang et al., EMR-Merging, NeurIPS 2024, arXiv 2405.17461",
     survey=_emr_sizes,
     search_ranges={"lambda": (0.2, 1.0)},

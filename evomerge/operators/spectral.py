@@ -30,18 +30,25 @@ ISO = "Marczak et al., No task left behind, ICML 2025, arXiv 2502.04959"
 
 
 class SpectralOptions(Lambda):
+    """Options that the methods on singular values share."""
+
     embeddings: bool = False
-    """Decompose the embedding and the head, too."""
+    """Decompose the embedding and the head as well."""
 
 
 class Scale(Value):
+    """Parameters of one input of `tsvm`, `iso_c` and `iso_cts`."""
+
     weight: float = 1.0
     """Factor of the task vector before it is decomposed."""
 
 
 class TsvmOptions(SpectralOptions):
+    """Options of `tsvm`."""
+
     keep: float | None = Field(None, gt=0.0, le=1.0)
-    """Share of its directions that each expert keeps; 1 / T where it is left out."""
+    """Share of its directions that each expert keeps; 1 / (number of experts) where it is left
+    out."""
 
 
 @operator(
@@ -62,12 +69,12 @@ def tsvm(
     (section 4, equations 5 to 7).
     """
     if not _decomposed(options, context):
-        scaled = [tau * one.weight for tau, one in zip(taus, each, strict=True)]
+        scaled = [tau * parameters.weight for tau, parameters in zip(taus, each, strict=True)]
         return total(scaled) * (options.lambda_ / len(taus))
     rank = _rank(context, options.keep or 1.0 / len(each))
     # A negative factor turns the directions on one side round. Rank and signs decide the
     # directions, the weights only how long they are, so a search decomposes once.
-    signs = tuple(math.copysign(1.0, one.weight) for one in each)
+    signs = tuple(math.copysign(1.0, parameters.weight) for parameters in each)
 
     def directions() -> tuple[Tensor, ...]:
         triples = [context.svd(i, rank) for i in range(len(each))]
@@ -76,13 +83,15 @@ def tsvm(
         return *_orthogonal(turned, context), *_joined([owners])
 
     u, s, vt, owners = context.memoise_on_disk(("tsvm", rank, signs), directions)
-    weights = s.new_tensor([abs(one.weight) * options.lambda_ for one in each])
+    weights = s.new_tensor([abs(parameters.weight) * options.lambda_ for parameters in each])
     return (u * (s * weights[owners.long()])) @ vt
 
 
 class ResmOptions(SpectralOptions):
+    """Options of `resm`."""
+
     z: float = Field(3.0, gt=0.0)
-    """Standard deviations above the mean magnitude from which a change is an outlier."""
+    """A change is an outlier from this many standard deviations above the mean magnitude."""
     kappa: float = Field(1.0, ge=0.0)
     """Exponent of the outlier mass in the experts' weights; 0 weighs them equally."""
     gamma: float = 1.0
@@ -126,8 +135,8 @@ def resm(
     if not _decomposed(options, context):
         return total(taus) * (options.lambda_ / len(taus))
     weighted = _reweighted(taus, options)
-    found = context.surveyed[0]
-    mean = found["density"] / found["matrices"]
+    surveyed = context.surveyed[0]
+    mean = surveyed["density"] / surveyed["matrices"]
     relative = _density(weighted, options.floor) / mean if mean > 0 else 1.0
     share = relative**options.gamma / len(taus) if relative > 0 else 0.0
     rank = _rank(context, min(share, 1.0))
@@ -157,8 +166,10 @@ def _density(taus: Sequence[Tensor], floor: float) -> float:
 
 
 class IsoOptions(SpectralOptions):
+    """Options of `iso_c`."""
+
     flatten: float = Field(1.0, ge=0.0, le=1.0)
-    """1 makes all singular values equal, 0 leaves them (task arithmetic)."""
+    """1 makes all singular values equal, 0 leaves them as they are (task arithmetic)."""
 
 
 @operator(
@@ -178,10 +189,10 @@ def iso_c(
     sum_i tau_i = U S V^T becomes mean(S) U V^T (Iso-C, equation 6). A `flatten` b below 1, which is
     evomerge's, takes S^(1 - b) at the same sum.
     """
-    summed = total([tau * one.weight for tau, one in zip(taus, each, strict=True)])
+    summed = total([tau * parameters.weight for tau, parameters in zip(taus, each, strict=True)])
     if not _decomposed(options, context):
         return summed * (options.lambda_ / len(taus))
-    weights = tuple(one.weight for one in each)
+    weights = tuple(parameters.weight for parameters in each)
     u, s, vt = context.memoise(("iso_c", weights), lambda: context.decompose(summed))
     if not len(s):
         return summed
@@ -190,8 +201,11 @@ def iso_c(
 
 
 class IsoCtsOptions(SpectralOptions):
+    """Options of `iso_cts`."""
+
     common: float = Field(0.8, ge=0.0, le=1.0)
-    """Share of the directions that is common; the rest is the experts' own."""
+    """Share of the directions that all experts have in common; the rest are directions of single
+    experts."""
 
 
 @operator(
@@ -211,11 +225,11 @@ def iso_cts(
     The top directions of the sum, and of each tau_i projected off them; all made orthogonal, with
     equal singular values (Iso-CTS, section 4.2).
     """
-    scaled = [tau * one.weight for tau, one in zip(taus, each, strict=True)]
+    scaled = [tau * parameters.weight for tau, parameters in zip(taus, each, strict=True)]
     summed = total(scaled)
     if not _decomposed(options, context):
         return summed * (options.lambda_ / len(taus))
-    asked = ("iso_cts", options.common, *(one.weight for one in each))
+    asked = ("iso_cts", options.common, *(parameters.weight for parameters in each))
     return (
         context.memoise(asked, lambda: _flattened(summed, scaled, options, context))
         * options.lambda_
@@ -246,13 +260,18 @@ def _flattened(
 
 
 class OpcmOptions(SpectralOptions):
+    """Options of `opcm`."""
+
     alpha: float = Field(0.5, ge=0.0, le=1.0)
-    """Share of the merged change's singular values whose directions are kept free."""
+    """The leading directions of the merged change that hold this share of its singular values
+    are removed from the next expert's change."""
 
 
 class Order(Scale):
+    """Parameters of one input of `opcm`."""
+
     order: float = 0.0
-    """Smaller comes first; equal ones by name."""
+    """Experts are merged from the smallest `order` to the largest; equal ones by name."""
 
 
 def _opcm_norms(
@@ -261,11 +280,11 @@ def _opcm_norms(
     """Round 0: |tau_i|^2 of all; every round t: |Raw_{t + 2}|^2."""
     done = len(context.surveyed)
     ordered = _in_order(taus, each, context)
-    found = {"raw": float(_opcm_raw(ordered, options, context, done + 2).double().square().sum())}
+    sums = {"raw": float(_opcm_raw(ordered, options, context, done + 2).double().square().sum())}
     if done == 0:
         squares = [float(tau.double().square().sum()) for tau in ordered]
-        found |= {f"tau{i}": square for i, square in enumerate(squares)}
-    return found
+        sums |= {f"tau{i}": square for i, square in enumerate(squares)}
+    return sums
 
 
 @operator(
@@ -274,7 +293,7 @@ def _opcm_norms(
     base="origin",
     shared=OpcmOptions,
     each=Order,
-    least=2,
+    min_inputs=2,
     citation="Tang et al., Merging models on the fly (OPCM), 2025, arXiv 2501.09522",
     survey=_opcm_norms,
     rounds=lambda operands: operands - 1,
@@ -361,7 +380,7 @@ def _joined(parts: Sequence[Sequence[Tensor]]) -> list[Tensor]:
     """Columns beside columns, values behind values, rows below rows."""
     from torch import cat  # here, since this module is loaded where there is no need for torch
 
-    return [cat(list(one), dim=-1 if i == 0 else 0) for i, one in enumerate(parts)]
+    return [cat(list(blocks), dim=-1 if i == 0 else 0) for i, blocks in enumerate(parts)]
 
 
 def _polar(matrix: Tensor, context: TensorContext) -> Tensor:

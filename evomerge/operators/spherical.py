@@ -22,7 +22,10 @@ ANTIPODAL = -0.99
 
 
 class SlerpOptions(Value):
+    """Options of `slerp`."""
+
     t: float = Field(ge=0.0, le=1.0)
+    """Position on the arc: 0 is the base, 1 the other model."""
 
 
 @operator(
@@ -31,7 +34,7 @@ class SlerpOptions(Value):
     base="anchor",
     shared=SlerpOptions,
     each=Nothing,
-    most=1,
+    max_inputs=1,
     citation="Shoemake, SIGGRAPH 1985; threshold as in mergekit 0.1.5",
     search_ranges={"t": (0.0, 1.0)},
 )
@@ -45,8 +48,11 @@ def slerp(options: SlerpOptions, each: Sequence[Nothing], context: TensorContext
 
 
 class NuslerpOptions(Lambda):
+    """Options of `nuslerp`."""
+
     scope: Literal["tensor", "row"] = "tensor"
-    """What has an angle: a tensor as a whole (mergekit's `nuslerp_flatten`), or each row."""
+    """What has an angle: a tensor as a whole (mergekit's `nuslerp_flatten`), or each of its
+    rows."""
 
 
 @operator(
@@ -55,8 +61,8 @@ class NuslerpOptions(Lambda):
     base="optional_origin",
     shared=NuslerpOptions,
     each=Weight,
-    least=2,
-    most=2,
+    min_inputs=2,
+    max_inputs=2,
     citation="Shoemake, SIGGRAPH 1985; mergekit 0.1.5 `nuslerp`",
     search_ranges={"weight": (0.0, 1.0), "lambda": (0.5, 1.5)},
 )
@@ -67,7 +73,7 @@ def nuslerp(
 
     t = w_2 / (w_1 + w_2), one half where the weights cancel; linear only where sin(angle) < 1e-8.
     """
-    first, second = (one.weight for one in each)
+    first, second = (parameters.weight for parameters in each)
     total = first + second
     t = second / total if abs(total) > 1e-6 * max(abs(first), abs(second), 1.0) else 0.5
     parallel = math.cos(math.asin(PARALLEL_SINE))
@@ -78,7 +84,10 @@ def nuslerp(
 
 
 class MultislerpOptions(Value):
+    """Options of `multislerp`."""
+
     normalize: bool = True
+    """Divide by the sum of the weights."""
 
 
 @operator(
@@ -87,7 +96,7 @@ class MultislerpOptions(Value):
     base="optional_origin",
     shared=MultislerpOptions,
     each=Weight,
-    least=2,
+    min_inputs=2,
     citation="C. Goddard, multislerp; mergekit 0.1.5",
     search_ranges={"weight": (0.0, 1.0)},
 )
@@ -100,7 +109,7 @@ def multislerp(
     mergekit's version is zero for any input and is left out. Where the directions cancel, the
     weighted mean stands in.
     """
-    given = [one.weight for one in each]
+    given = [parameters.weight for parameters in each]
     weights = np.array(normalized(given) if options.normalize else given)
     lengths, cosines = _directions(context.gram())
     size = math.sqrt(max(float(weights @ cosines @ weights), 0.0))
@@ -110,13 +119,19 @@ def multislerp(
 
 
 class KarcherOptions(Value):
+    """Options of `karcher`."""
+
     iterations: int = Field(10, ge=1)
+    """Largest number of steps."""
     tolerance: float = Field(1e-5, gt=0.0)
-    """Radians of the last step."""
+    """Stop where a step is shorter than this, in radians."""
 
 
 class KarcherWeight(Value):
+    """Parameters of one input of `karcher`."""
+
     weight: float = Field(1.0, ge=0.0)
+    """Relative weight of this model in the mean."""
 
 
 @operator(
@@ -125,7 +140,7 @@ class KarcherWeight(Value):
     base="optional_origin",
     shared=KarcherOptions,
     each=KarcherWeight,
-    least=2,
+    min_inputs=2,
     citation="mergekit 0.1.5 `karcher`; Riemannian mean, arXiv 2603.04972",
     search_ranges={"weight": (0.0, 1.0)},
 )
@@ -137,7 +152,7 @@ def karcher(
     x moves by the weighted mean of the logarithms log_x(u_i) until a step is below `tolerance`;
     weights are relative. Where a direction is nearly opposite to x, `multislerp`'s mean stands in.
     """
-    weights = np.array(divided([one.weight for one in each]))
+    weights = np.array(divided([parameters.weight for parameters in each]))
     lengths, cosines = _directions(context.gram())
     there = lengths > 0
     share = np.where(there, weights, 0.0)

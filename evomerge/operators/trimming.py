@@ -29,7 +29,7 @@ NOTHING_ABOVE = math.inf
 """The limit of a cut above which there is nothing."""
 
 
-WORTH: dict[str, SearchRange] = {
+SEARCH_RANGES: dict[str, SearchRange] = {
     "weight": (0.0, 1.5),
     "density": (0.05, 0.95),
     "gamma": (0.0, 0.05),
@@ -38,20 +38,27 @@ WORTH: dict[str, SearchRange] = {
 
 
 class WeightDensityGamma(WeightDensity):
+    """Parameters of one input of `breadcrumbs` and `breadcrumbs_ties`."""
+
     gamma: float = Field(0.01, ge=0.0, lt=1.0)
-    """Share of the largest changes that is dropped, as far as `density` still holds."""
+    """Share of the elements that is dropped as too large, as long as `density` can still be
+    kept."""
 
 
 class BreadcrumbsOptions(Lambda):
+    """Options of `breadcrumbs` and `breadcrumbs_ties`."""
+
     normalize: bool = False
+    """Divide by the sum of the weights."""
     scope: Literal["tensor", "row"] = "tensor"
-    """Where shares are counted: in each tensor (mergekit) or in each row, the last axis (paper)."""
+    """Where shares are counted: in each tensor (mergekit), or in each row, the last axis (the
+    paper)."""
 
 
 def _plan(
     options: BreadcrumbsOptions, each: Sequence[WeightDensityGamma], context: TensorContext
 ) -> Plan:
-    weights = [one.weight for one in each]
+    weights = [parameters.weight for parameters in each]
     numbers: dict[str, Sequence[float | Threshold]] = {
         "weight": weights,
         "factor": [options.lambda_ / (divisor(weights) if options.normalize else 1.0)],
@@ -59,31 +66,33 @@ def _plan(
     }
     if options.scope == "row":
         taus = context.taus()
-        stays = [_stays_in_rows(tau, one) for tau, one in zip(taus, each, strict=True)]
+        stays = [
+            _stays_in_rows(tau, parameters) for tau, parameters in zip(taus, each, strict=True)
+        ]
         return Plan(numbers=numbers, elements={"kept": stays}, switches=(True, options.normalize))
-    cuts = [_cuts(i, one, context) for i, one in enumerate(each)]
+    cuts = [_cuts(i, parameters, context) for i, parameters in enumerate(each)]
     numbers |= {"lower": [lower for lower, _ in cuts], "upper": [upper for _, upper in cuts]}
     return Plan(numbers=numbers, switches=(False, options.normalize))
 
 
-def _shares(one: WeightDensityGamma, size: int) -> tuple[int, int]:
+def _shares(parameters: WeightDensityGamma, size: int) -> tuple[int, int]:
     """How many of `size` elements stay, and how many larger ones go."""
-    stay = max(1, int(one.density * size + 1e-6))
-    return stay, min(int(one.gamma * size + 1e-6), size - stay)
+    stay = max(1, int(parameters.density * size + 1e-6))
+    return stay, min(int(parameters.gamma * size + 1e-6), size - stay)
 
 
 def _cuts(
-    i: int, one: WeightDensityGamma, context: TensorContext
+    i: int, parameters: WeightDensityGamma, context: TensorContext
 ) -> tuple[float | Threshold, float | Threshold]:
-    stay, top = _shares(one, context.size)
+    stay, top = _shares(parameters, context.size)
     lower = context.cut(i, (stay + top) / context.size) if stay + top < context.size else EVERYTHING
     return lower, context.cut(i, top / context.size) if top else NOTHING_ABOVE
 
 
-def _stays_in_rows(tau: Tensor, one: WeightDensityGamma) -> Tensor:
+def _stays_in_rows(tau: Tensor, parameters: WeightDensityGamma) -> Tensor:
     """Boolean: what stays when every row is counted on its own; of equal ones the first stay."""
     rows = tau.reshape(1, -1) if tau.ndim < 2 else tau
-    stay, top = _shares(one, rows.shape[-1])
+    stay, top = _shares(parameters, rows.shape[-1])
     ranks = rows.abs().argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
     return ((ranks >= top) & (ranks < stay + top)).reshape(tau.shape)
 
@@ -95,7 +104,7 @@ def _stays_in_rows(tau: Tensor, one: WeightDensityGamma) -> Tensor:
     shared=BreadcrumbsOptions,
     each=WeightDensityGamma,
     citation=BREADCRUMBS,
-    search_ranges=WORTH,
+    search_ranges=SEARCH_RANGES,
     plan=_plan,
 )
 def breadcrumbs(taus: Sequence[Tensor], numbers: Numbers, by_rows: bool, normalize: bool) -> Tensor:
@@ -115,7 +124,7 @@ def breadcrumbs(taus: Sequence[Tensor], numbers: Numbers, by_rows: bool, normali
     shared=BreadcrumbsOptions,
     each=WeightDensityGamma,
     citation=f"{BREADCRUMBS}; Yadav et al. 2023",
-    search_ranges=WORTH,
+    search_ranges=SEARCH_RANGES,
     plan=_plan,
 )
 def breadcrumbs_ties(
@@ -139,8 +148,10 @@ def _middle(taus: Sequence[Tensor], numbers: Numbers, by_rows: bool) -> list[Ten
 
 
 class NearswapOptions(Value):
+    """Options of `nearswap`."""
+
     t: float = Field(ge=0.0)
-    """The most that an element moves."""
+    """The largest distance that an element moves."""
     relative: bool = False
     """`t` in units of the root mean square of the tensor's change, instead of weight units."""
 
@@ -158,7 +169,7 @@ def _nearswap_plan(
     base="origin",
     shared=NearswapOptions,
     each=Nothing,
-    most=1,
+    max_inputs=1,
     citation="alchemonaut, QuartetAnemoi-70B (NearSwap); mergekit 0.1.5",
     search_ranges={"t": (1e-6, 1e-2, "log")},
     plan=_nearswap_plan,
@@ -169,5 +180,5 @@ def nearswap(taus: Sequence[Tensor], numbers: Numbers) -> Tensor:
     th = th_0 + clip(th_1 - th_0, -t, t), which is what mergekit's formula comes to.
     """
     (tau,) = taus
-    most = numbers["t"][0]
-    return tau.minimum(most).maximum(-most)
+    limit = numbers["t"][0]
+    return tau.minimum(limit).maximum(-limit)

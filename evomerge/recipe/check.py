@@ -52,8 +52,14 @@ def _check_merge(merge: Merge, methods: Mapping[str, Signature], origin: str) ->
             f"{origin}: method {merge.method!r} needs a base; name one of the inputs as 'base'"
         )
     names = operands(merge, signature)
-    if len(names) < signature.least or (signature.most and len(names) > signature.most):
-        wants = f"at least {signature.least}" if signature.most is None else f"{signature.most}"
+    if len(names) < signature.min_inputs or (
+        signature.max_inputs and len(names) > signature.max_inputs
+    ):
+        wants = (
+            f"at least {signature.min_inputs}"
+            if signature.max_inputs is None
+            else f"{signature.max_inputs}"
+        )
         beside = " beside the base" if signature.needs_base else ""
         raise RecipeError(
             f"{origin}: method {merge.method!r} takes {wants} input(s){beside}, got {len(names)}"

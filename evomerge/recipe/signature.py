@@ -36,9 +36,9 @@ class Signature:
     """Options that hold for all inputs: `lambda`, `normalize`, `t`."""
     each: type[Value]
     """Parameters of one input: `weight`, `density`."""
-    least: int = 1
+    min_inputs: int = 1
     """Fewest operands, the base not counted."""
-    most: int | None = None
+    max_inputs: int | None = None
     search_ranges: Mapping[str, SearchRange] = field(default_factory=dict)
     """Parameter -> the range that a search should have where the user gives none."""
     combine: Combine = "delta"

@@ -29,7 +29,7 @@ class Bytes:
 
 def read(path: Path, text: str, tokenizer: Bytes = Bytes(), length: int = 4) -> list[str]:
     path.write_text(text)
-    found = windows(path, tokenizer, length=length, most=3)
+    found = windows(path, tokenizer, length=length, limit=3)
     return ["".join(map(chr, window)) for window in found]
 
 
@@ -53,7 +53,7 @@ def test_every_window_starts_as_the_tokenizer_starts(tmp_path: Path) -> None:
 
 def test_bad_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.txt: no such file"):
-        list(windows(tmp_path / "none.txt", Bytes(), length=4, most=1))
+        list(windows(tmp_path / "none.txt", Bytes(), length=4, limit=1))
     for text, words in (
         ('{"text": "ab"}\nx', "line 2: not valid JSON"),
         ('{"txt": "ab"}', "line 1: needs a mapping with a string under 'text'"),

@@ -39,7 +39,7 @@ def low_rank(seed: int, rank: int, height: int = 7, width: int = 5) -> LowRank:
 def recipe(family: Family, method: str, **options: float | str) -> Merge:
     signature = signatures()[method]
     experts = {"l": family.lora, "o": family.other}
-    inputs = dict(list(experts.items())[: signature.most or 2])
+    inputs = dict(list(experts.items())[: signature.max_inputs or 2])
     values = {"weight": -0.4, "metric": 2.0}
     own = {key: value for key, value in values.items() if key in signature.each.model_fields}
     if method == "karcher":

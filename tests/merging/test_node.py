@@ -41,7 +41,7 @@ def merge(family: Family, method: str, **options: Any) -> Merge:
     experts = {"m": family.math, "j": family.json, "l": family.lora}
     if signature.family == "adapter":
         experts = {"l": family.lora, "o": family.other}
-    inputs = dict(list(experts.items())[: signature.most or 3])
+    inputs = dict(list(experts.items())[: signature.max_inputs or 3])
     if kind := signature.statistics:
         for seed, (name, one) in enumerate(inputs.items()):
             drawn = {kind: drawn_statistics(seed, kind)}

@@ -294,7 +294,7 @@ def test_every_recommended_range_is_one_that_the_method_takes(method: str) -> No
     if "mwa" in method:  # whose metrics are measured, and have to be in the recipe
         return
     signature = signatures()[method]
-    parents = ["json", "math"][: signature.most or 2]
+    parents = ["json", "math"][: signature.max_inputs or 2]
     over = space(method=method, parents=parents, genes=list(signature.search_ranges))
     for unit in (0.0, 0.5, 1.0):
         check_methods(over.recipe(genome(over, unit)), signatures(), origin="r")
