@@ -11,7 +11,7 @@ from typing import Any
 
 from evomerge.errors import RecipeError, SourceError, UserError, about
 from evomerge.interchange.convert import to_mergekit
-from evomerge.measuring.settings import Learning, Reading
+from evomerge.measuring.settings import Learning, MeasureSettings
 from evomerge.models.adapter_compatibility import adapter_base
 from evomerge.models.headers import Headers
 from evomerge.models.layout import Layout
@@ -181,7 +181,7 @@ def measure(
     *,
     text: Path | str | None = None,
     what: Sequence[str] = ("fisher", "gram"),
-    reading: Reading | None = None,
+    settings: MeasureSettings | None = None,
     second_moment: Path | str | None = None,
     rank1: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -199,7 +199,7 @@ def measure(
         Path(out),
         text=Path(text) if text is not None else None,
         what=what,
-        reading=reading or Reading(),
+        settings=settings or MeasureSettings(),
         second_moment=Path(second_moment) if second_moment is not None else None,
         rank1=rank1,
         progress=progress,

@@ -12,7 +12,7 @@ from evomerge import writers
 from evomerge.commands import console
 from evomerge.commands.arguments import Dtype, Folder, Trial, recipe_named
 from evomerge.errors import ConfigError
-from evomerge.measuring.settings import AdaMerging, ExpertMerging, Learning, Reading
+from evomerge.measuring.settings import AdaMerging, ExpertMerging, Learning, MeasureSettings
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
 from evomerge.recipe.yaml import dump_recipe, read_recipe
@@ -133,7 +133,7 @@ def measure(
             out,
             text=text,
             what=[one.strip() for one in what.split(",") if one.strip()],
-            reading=Reading(
+            settings=MeasureSettings(
                 examples=examples, length=length, labels=labels, device=device, seed=seed
             ),
             second_moment=second_moment,

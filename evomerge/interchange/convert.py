@@ -37,10 +37,10 @@ def convert(file: Path, *, dtype: str | None = None) -> tuple[str, list[str]]:
     if "genome" in last:
         return _job(last, file)
     if "merge_method" in last:
-        found = mergekit.read(documents, _tensors, origin=str(file), folder=Path.cwd())
-        if found.dtype:
-            found.warnings.append(f"{file}: write the model with --dtype {found.dtype}")
-        return dump_recipe(found.recipe), found.warnings
+        conversion = mergekit.read(documents, _tensors, origin=str(file), folder=Path.cwd())
+        if conversion.dtype:
+            conversion.warnings.append(f"{file}: write the model with --dtype {conversion.dtype}")
+        return dump_recipe(conversion.recipe), conversion.warnings
     if last.get("kind") in KINDS:
         recipe = parse_recipe(last, origin=str(file), folder=file.parent)
         with about(str(file)):

@@ -17,11 +17,11 @@ class Diagnosis:
     warnings: list[str]
 
     def warn(self, message: str) -> None:
-        """Each warning is told once."""
+        """Add a warning, unless it is there already."""
         text = f"{self.origin}: {message}"
         if text not in self.warnings:
             self.warnings.append(text)
 
     def fault(self, message: str) -> ConfigError:
-        """To be raised."""
+        """The error to raise, its message after the place in the file."""
         return ConfigError(f"{self.origin}: {message}")

@@ -61,7 +61,7 @@ def job_of(
     genome = data.get("genome")
     if not isinstance(genome, Mapping) or not genome.get("models"):
         raise ConfigError(f"{origin}: genome.models is missing")
-    sources = dict(source_of(one) for one in genome["models"])
+    sources = dict(source_of(reference) for reference in genome["models"])
     base = None
     if genome.get("base_model"):
         base, source = source_of(genome["base_model"])
@@ -126,21 +126,21 @@ def _space(
     if (size := int(genome.get("layer_granularity") or 0)) > 0:
         groups["layers"] = size
     if filters := genome.get("filters"):
-        unknown = [one for one in filters if one not in _PARTS]
+        unknown = [part for part in filters if part not in _PARTS]
         if unknown:
             raise ConfigError(
                 f"{origin}: genome.filters: {unknown[0]!r} is no component;"
                 f" {did_you_mean(str(unknown[0]), _PARTS)}"
             )
-        groups["components"] = [_PARTS[one] for one in filters]
+        groups["components"] = [_PARTS[part] for part in filters]
     return space | ({"groups": groups} if groups else {})
 
 
 def _evaluator(data: Mapping[str, Any], origin: str, warnings: list[str]) -> dict[str, Any]:
     tasks: dict[str, Any] = {}
     given = data.get("tasks")
-    for one in given if isinstance(given, Sequence) and not isinstance(given, str) else []:
-        task = {"name": one} if isinstance(one, str) else dict(one)
+    for entry in given if isinstance(given, Sequence) and not isinstance(given, str) else []:
+        task = {"name": entry} if isinstance(entry, str) else dict(entry)
         metric, _, chosen = str(task.get("metric", "acc,none")).partition(",")
         weight = float(task.get("weight", 1.0))
         if weight < 0:

@@ -37,13 +37,13 @@ def write(recipe: Recipe, places: Places, *, dtype: str = "bfloat16") -> str:
     """
     documents: list[dict[str, Any]] = []
     if isinstance(recipe, Source):
-        recipe = Merge(method="linear", inputs={"model": recipe}, rules=(_one("model"),))
+        recipe = Merge(method="linear", inputs={"model": recipe}, rules=(_unit_weight("model"),))
     _document(recipe, places, dtype, documents)
     documents[-1].pop("name")
     return _HEADER + yaml.safe_dump_all(documents, sort_keys=False)
 
 
-def _one(name: str) -> Rule:
+def _unit_weight(name: str) -> Rule:
     return Rule(inputs={name: {"weight": 1.0}})
 
 
@@ -57,11 +57,11 @@ def _document(
             " (format: hf)"
         )
     names = {}
-    for key, one in recipe.inputs.items():
-        if isinstance(one, Source):
-            names[key] = _reference(one)
+    for key, child in recipe.inputs.items():
+        if isinstance(child, Source):
+            names[key] = _reference(child)
         else:
-            names[key] = _document(one, places, dtype, documents)
+            names[key] = _document(child, places, dtype, documents)
     if isinstance(recipe, Merge):
         body = _merge(recipe, names, places)
     else:
@@ -89,7 +89,7 @@ def _merge(merge: Merge, names: Mapping[str, str], places: Places) -> dict[str, 
         operands = [name for name in operands if name != merge.base or name in given]
         base = merge.base if merge.base in operands else operands[0]
     tensors = [_parameters(merge, place) for place in places(merge)]
-    found = list(blocks(tensors))
+    rule_blocks = list(blocks(tensors))
     listed = [*([base] if base and method.base else []), *operands]
     body: dict[str, Any] = {"merge_method": theirs}
     if merge.tokenizer is not None:
@@ -104,16 +104,16 @@ def _merge(merge: Merge, names: Mapping[str, str], places: Places) -> dict[str, 
     elif merge.method == "karcher":
         body["base_model"] = names[operands[0]]
     ends = outside(tensors)
-    if len(found) == 1:
-        rules = _joined(ends, found[0].rules)
+    if len(rule_blocks) == 1:
+        rules = _joined(ends, rule_blocks[0].rules)
         body["models"] = _sources(listed, operands, names, rules, method, None)
         body["parameters"] = _shared(rules, method)
         return body
     body["slices"] = []
-    for block in found:
+    for block in rule_blocks:
         # mergekit takes the embedding from the first slice and what follows the layers from the
         # last; other slices are better off without.
-        at_an_end = block in (found[0], found[-1])
+        at_an_end = block in (rule_blocks[0], rule_blocks[-1])
         rules = _joined(ends if at_an_end else (), block.rules)
         sources = _sources(listed, operands, names, rules, method, block.layers)
         body["slices"].append({"sources": sources, "parameters": _shared(rules, method)})
@@ -145,13 +145,13 @@ def _sources(
     method: Method,
     layers: tuple[int, int] | None,
 ) -> list[dict[str, Any]]:
-    found = []
+    sources = []
     for name in listed:
-        one: dict[str, Any] = {"model": names[name]}
+        source: dict[str, Any] = {"model": names[name]}
         if layers is not None:
-            one["layer_range"] = list(layers)
+            source["layer_range"] = list(layers)
         if name in operands and method.each:
-            one["parameters"] = {
+            source["parameters"] = {
                 theirs: _setting(
                     rules,
                     [
@@ -166,8 +166,8 @@ def _sources(
             values = {v for rule in rules for v in rule.inputs.get(name, {}).values()}
             if len(values) > 1 or values - {1.0}:
                 raise RecipeError(f"{method.ours} with weights cannot be said in mergekit")
-        found.append(one)
-    return found
+        sources.append(source)
+    return sources
 
 
 def _shared(rules: Sequence[Rule], method: Method) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def _shared(rules: Sequence[Rule], method: Method) -> dict[str, Any]:
 
 def _setting(rules: Sequence[Rule], values: Sequence[Any]) -> Any:
     """A scalar, or values by filter in the order of the rules."""
-    if len({repr(one) for one in values}) == 1:
+    if len({repr(value) for value in values}) == 1:
         return values[0]
     return [
         {"filter": rule.where.name or "*", "value": value}

@@ -12,8 +12,8 @@ _LAYER = re.compile(r"(?<=\.)\d+(?=\.)")
 
 def layer_of(name: str) -> int | None:
     """The layer of a tensor; None outside the layers."""
-    found = _LAYER.search(name)
-    return int(found[0]) if found else None
+    match = _LAYER.search(name)
+    return int(match[0]) if match else None
 
 
 def in_layer(name: str, layer: int) -> str:
@@ -23,8 +23,8 @@ def in_layer(name: str, layer: int) -> str:
 
 def kind(name: str) -> str:
     """The part of a name that does not change with the layer."""
-    found = _LAYER.search(name)
-    return name[found.end() :] if found else name
+    match = _LAYER.search(name)
+    return name[match.end() :] if match else name
 
 
 def is_embedding(name: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from evomerge.errors import ConfigError, did_you_mean
 from evomerge.interchange.diagnosis import Diagnosis
 from evomerge.interchange.methods import METHODS, SCALED, Method
-from evomerge.interchange.parameter_resolution import Walk
+from evomerge.interchange.parameter_resolution import ParameterResolution
 from evomerge.interchange.references import References
 from evomerge.interchange.rules import rules_of
 from evomerge.interchange.slices import Slice, Slices, Tensors
@@ -120,14 +120,14 @@ class _Document:
         return Conversion(self._merged(slices, known, choice), self._dtype())
 
     def _check_base(self, slices: Sequence[Slice], method: Method) -> None:
-        for one in slices:
-            listed = any(source.name == one.base for source in one.sources)
-            if one.base is not None and not method.base and not listed:
+        for piece in slices:
+            listed = any(source.name == piece.base for source in piece.sources)
+            if piece.base is not None and not method.base and not listed:
                 raise self._diagnosis.fault(
                     f"{method.ours} with a base_model that is not among its models fails or changes"
                     " the result in mergekit; list it or leave it out"
                 )
-            if one.base is None and not method.base:
+            if piece.base is None and not method.base:
                 self._diagnosis.warn(
                     "without a base_model mergekit draws the donor of configuration and"
                     " tokenizer by chance; here it is the first input by name"
@@ -146,44 +146,44 @@ class _Document:
                 "slices of different layers with a tokenizer other than 'base' have no equivalent:"
                 " each would join the vocabularies of its own models"
             )
-        if choice is not None and any(one.base is None for one in slices):
+        if choice is not None and any(piece.base is None for piece in slices):
             raise self._diagnosis.fault("tokenizer 'base' in slices of different layers: no base")
-        parts = [self._merge([one], method, self._cut(one), choice) for one in slices]
-        return _stacked(parts, [len(one.sources[0].layers) for one in slices])
+        parts = [self._merge([piece], method, self._cut(piece), choice) for piece in slices]
+        return _stacked(parts, [len(piece.sources[0].layers) for piece in slices])
 
     def _aligned(self, slices: Sequence[Slice]) -> dict[str, Recipe] | None:
         """The inputs, where every slice merges the same layers of the same whole models."""
         names = [source.name for source in slices[0].sources]
         total, _ = self._tensors(slices[0].sources[0].recipe)
         at = 0
-        for one in slices:
-            if [source.name for source in one.sources] != names:
+        for piece in slices:
+            if [source.name for source in piece.sources] != names:
                 return None
-            for source in one.sources:
+            for source in piece.sources:
                 if source.layers.start != at:
                     return None
-            at = one.sources[0].layers.stop
+            at = piece.sources[0].layers.stop
         return self._inputs_of(slices[0]) if at == total else None
 
-    def _cut(self, one: Slice) -> dict[str, Recipe]:
+    def _cut(self, piece: Slice) -> dict[str, Recipe]:
         """The inputs as models of the slice's layers only."""
-        inputs = self._inputs_of(one)
-        found: dict[str, Recipe] = {}
-        layers = {source.name: source.layers for source in one.sources}
+        inputs = self._inputs_of(piece)
+        cut: dict[str, Recipe] = {}
+        layers = {source.name: source.layers for source in piece.sources}
         for name, recipe in inputs.items():
-            chosen = layers.get(name, one.sources[0].layers)
-            found[name] = Stack(
+            chosen = layers.get(name, piece.sources[0].layers)
+            cut[name] = Stack(
                 inputs={"model": recipe},
                 embedding="model",
                 head="model",
                 hops=tuple(Hop(of="model", layer=layer) for layer in chosen),
             )
-        return found
+        return cut
 
-    def _inputs_of(self, one: Slice) -> dict[str, Recipe]:
-        inputs = {source.name: source.recipe for source in one.sources}
-        if one.base is not None:
-            inputs.setdefault(one.base, self._references.inputs[one.base])
+    def _inputs_of(self, piece: Slice) -> dict[str, Recipe]:
+        inputs = {source.name: source.recipe for source in piece.sources}
+        if piece.base is not None:
+            inputs.setdefault(piece.base, self._references.inputs[piece.base])
         return inputs
 
     def _merge(
@@ -196,7 +196,9 @@ class _Document:
         """Layers are counted through the slices."""
         base = slices[0].base
         operands = [s.name for s in slices[0].sources if not (method.base and s.name == base)]
-        walk = Walk(method, operands, self._data.get("parameters") or {}, self._diagnosis)
+        resolution = ParameterResolution(
+            method, operands, self._data.get("parameters") or {}, self._diagnosis
+        )
         _, names = self._tensors(slices[0].sources[0].recipe)
         if choice is not None:
             try:
@@ -207,19 +209,21 @@ class _Document:
             method=method.ours,
             base=base if method.ours != "karcher" else None,  # which would take it as an origin
             inputs=dict(inputs),
-            rules=rules_of(walk.parameters(slices, names)),
+            rules=rules_of(resolution.parameters(slices, names)),
             tokenizer=choice,
         )
 
     def _passthrough(self, slices: Sequence[Slice]) -> Recipe:
-        for one in slices:
-            if len(one.sources) != 1:
+        for piece in slices:
+            if len(piece.sources) != 1:
                 raise self._diagnosis.fault("passthrough takes one source a slice")
         levels = [self._data.get("parameters") or {}]
-        levels += [level for one in slices for level in (one.parameters, one.sources[0].parameters)]
+        levels += [
+            level for piece in slices for level in (piece.parameters, piece.sources[0].parameters)
+        ]
         if any(level.get("scale") is not None for level in levels):
             return self._scaled(slices)
-        hops = [(one.sources[0].recipe, one.sources[0].layers) for one in slices]
+        hops = [(piece.sources[0].recipe, piece.sources[0].layers) for piece in slices]
         total, _ = self._tensors(hops[0][0])
         if len(hops) == 1 and list(hops[0][1]) == list(range(total)):
             return hops[0][0]
@@ -233,12 +237,12 @@ class _Document:
 
     def _scaled(self, slices: Sequence[Slice]) -> Recipe:
         """Tensors times numbers are a sum of one."""
-        own = [Slice(one.sources, None, one.parameters) for one in slices]
+        own = [Slice(piece.sources, None, piece.parameters) for piece in slices]
         whole = self._aligned(own)
         if whole is not None:
             return self._merge(own, SCALED, whole)
-        parts = [self._merge([one], SCALED, self._cut(one)) for one in own]
-        return _stacked(parts, [len(one.sources[0].layers) for one in own])
+        parts = [self._merge([piece], SCALED, self._cut(piece)) for piece in own]
+        return _stacked(parts, [len(piece.sources[0].layers) for piece in own])
 
     def _dtype(self) -> str | None:
         name = self._data.get("out_dtype") or self._data.get("dtype")

@@ -14,11 +14,11 @@ from evomerge.interchange.rules import TensorParameters
 from evomerge.interchange.settings import setting_at
 from evomerge.interchange.slices import Slice
 
-__all__ = ["Walk"]
+__all__ = ["ParameterResolution"]
 
 
-class Walk:
-    """Through the tensors of slices that one method merges.
+class ParameterResolution:
+    """The parameters of every tensor of the slices that one method merges.
 
     Precedence, gradients and filters are mergekit's (0.1.5): embedding, final norm and head are at
     depth 0 of the first or the last slice.
@@ -43,23 +43,23 @@ class Walk:
         Raises:
             ConfigError: a parameter has no equivalent.
         """
-        found: list[TensorParameters] = []
+        resolved: list[TensorParameters] = []
         offset = 0
-        for one in slices:
-            count = len(one.sources[0].layers)
+        for piece in slices:
+            count = len(piece.sources[0].layers)
             for step in range(count):
                 t = step / (count - 1) if count > 1 else 1.0
-                found += self._layer(one, names, offset + step, step, t)
+                resolved += self._layer(piece, names, offset + step, step, t)
             offset += count
         for name in names:
             if layer_of(name) is None:
                 end = slices[0] if is_embedding(name) else slices[-1]
-                found.append(self._at(end, name, name, {}, 0.0, None))
-        return found
+                resolved.append(self._at(end, name, name, {}, 0.0, None))
+        return resolved
 
     def _layer(
         self,
-        one: Slice,
+        piece: Slice,
         names: Sequence[str],
         layer: int,
         step: int,
@@ -68,13 +68,13 @@ class Walk:
         for name in names:
             if layer_of(name) != 0:
                 continue
-            inputs = {s.name: in_layer(name, s.layers[step]) for s in one.sources}
+            inputs = {s.name: in_layer(name, s.layers[step]) for s in piece.sources}
             output = in_layer(name, layer)
-            yield self._at(one, output, name, inputs, t, layer)
+            yield self._at(piece, output, name, inputs, t, layer)
 
     def _at(
         self,
-        one: Slice,
+        piece: Slice,
         output: str,
         kind: str,
         inputs: Mapping[str, str],
@@ -82,12 +82,12 @@ class Walk:
         layer: int | None,
     ) -> TensorParameters:
         """The parameters of one tensor, ours."""
-        shared = self._resolved([one.parameters, self._top], output, t, shared=True)
+        shared = self._resolved([piece.parameters, self._top], output, t, shared=True)
         each = {}
-        for source in one.sources:
+        for source in piece.sources:
             if source.name not in self._operands:
                 continue
-            levels = [source.parameters, one.parameters, self._top]
+            levels = [source.parameters, piece.parameters, self._top]
             name = inputs.get(source.name, output)
             own = self._resolved(levels, name, t, shared=False)
             if own.get("density", 0.0) >= 1.0 and "epsilon" in own:
@@ -108,7 +108,7 @@ class Walk:
     ) -> dict[str, Any]:
         method = self._method
         names = method.shared if shared else method.each
-        found: dict[str, Any] = {
+        resolved: dict[str, Any] = {
             ours: method.defaults[ours] for ours in names.values() if ours in method.defaults
         }
         for key in dict.fromkeys(key for level in levels for key in level):
@@ -121,9 +121,9 @@ class Walk:
                 where = f"{self._diagnosis.origin}: parameters.{key}"
                 value = setting_at(level[key], tensor, t, origin=where)
                 if value is not None:
-                    found[names.get(key, key)] = value
+                    resolved[names.get(key, key)] = value
                     break
-        return found
+        return resolved
 
     def _options(
         self, shared: dict[str, Any], each: Mapping[str, Mapping[str, Any]]
@@ -134,7 +134,7 @@ class Walk:
         except ConfigError as problem:
             raise self._diagnosis.fault(str(problem)) from None
         divides = options.get("normalize", False)
-        weights = [one.get("weight", 1.0) for one in each.values()]
+        weights = [parameters.get("weight", 1.0) for parameters in each.values()]
         signs = {weight < 0 for weight in weights if isinstance(weight, int | float)}
         voting = method.ours in ("ties", "dare_ties", "della", "breadcrumbs_ties")
         if voting and divides and True in signs:

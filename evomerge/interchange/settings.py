@@ -23,19 +23,19 @@ def setting_at(setting: Any, tensor: str, t: float, *, origin: str) -> Any:
     if isinstance(setting, Sequence) and not isinstance(setting, str):
         if not setting:
             raise ConfigError(f"{origin}: an empty list has no value")
-        if all(isinstance(one, Mapping) for one in setting):
+        if all(isinstance(value, Mapping) for value in setting):
             return _filtered(setting, tensor, t, origin)
-        return _gradient([_number(one, origin) for one in setting], t)
+        return _gradient([_number(value, origin) for value in setting], t)
     return _number(setting, origin) if isinstance(setting, str) else setting
 
 
 def _filtered(settings: Sequence[Mapping[str, Any]], tensor: str, t: float, origin: str) -> Any:
-    for one in settings:
-        if "value" not in one or set(one) - {"value", "filter"}:
+    for filtered in settings:
+        if "value" not in filtered or set(filtered) - {"value", "filter"}:
             raise ConfigError(f"{origin}: a filtered value has the keys value and filter")
-        chosen = one.get("filter")
+        chosen = filtered.get("filter")
         if chosen in (None, "*") or str(chosen) in tensor:
-            return setting_at(one["value"], tensor, t, origin=origin)
+            return setting_at(filtered["value"], tensor, t, origin=origin)
     return None
 
 

@@ -28,6 +28,8 @@ class SliceSource:
 
 @dataclass(frozen=True)
 class Slice:
+    """A run of layers that is merged from as many layers of each of its models."""
+
     sources: Sequence[SliceSource]
     base: str | None
     parameters: Mapping[str, Any]
@@ -53,20 +55,20 @@ class Slices:
             raise self._diagnosis.fault("exactly one of models and slices is wanted")
         base = self._base(data.get("base_model"))
         if "models" in data:
-            sources = [self._source(one, whole=True) for one in _list(data["models"])]
+            sources = [self._source(model, whole=True) for model in _list(data["models"])]
             return [Slice(sources, base, {})]
-        found = []
-        for one in _list(data["slices"]):
-            sources = [self._source(source, whole=False) for source in _list(one.get("sources"))]
+        slices = []
+        for entry in _list(data["slices"]):
+            sources = [self._source(source, whole=False) for source in _list(entry.get("sources"))]
             if len({len(source.layers) for source in sources}) != 1:
                 raise self._diagnosis.fault(
                     "slices: the sources of a slice need as many layers each"
                 )
-            own = self._base(one.get("base_model")) if "base_model" in one else base
-            found.append(Slice(sources, own, one.get("parameters") or {}))
-        if not found:
+            own = self._base(entry.get("base_model")) if "base_model" in entry else base
+            slices.append(Slice(sources, own, entry.get("parameters") or {}))
+        if not slices:
             raise self._diagnosis.fault("slices: is empty")
-        return found
+        return slices
 
     def _source(self, data: Any, *, whole: bool) -> SliceSource:
         if not isinstance(data, Mapping) or "model" not in data:

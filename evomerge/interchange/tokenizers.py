@@ -39,16 +39,16 @@ def read_tokenizer(
             hint = did_you_mean(str(key), known)
             diagnosis.warn(f"the key 'tokenizer.{key}' has no effect in mergekit; {hint}")
     source = whole.get("source", UNION)
-    found = {
+    choice = {
         "source": source if source in (BASE, UNION) else name(source),
         "tokens": {
-            str(token): _read_row(str(token), one, name, diagnosis)
-            for token, one in (whole.get("tokens") or {}).items()
+            str(token): _read_row(str(token), row, name, diagnosis)
+            for token, row in (whole.get("tokens") or {}).items()
         }
         or None,
         "pad_to_multiple_of": whole.get("pad_to_multiple_of"),
     }
-    return parse(TokenizerChoice, found, origin=f"{diagnosis.origin}: tokenizer")
+    return parse(TokenizerChoice, choice, origin=f"{diagnosis.origin}: tokenizer")
 
 
 def write_tokenizer(choice: TokenizerChoice, names: Mapping[str, str]) -> dict[str, Any]:

@@ -97,13 +97,13 @@ class Coefficients(GradientHooks):
         """Expert `i`'s coefficients for each of these tensors, learned or not."""
         with torch.no_grad():
             values = self.values()
-        found = {}
+        coefficients = {}
         for name in names:
             if name in values:
-                found[name] = values[name][i].detach().clone()
+                coefficients[name] = values[name][i].detach().clone()
             else:
-                found[name] = torch.tensor([self._elsewhere.get(name, 0.0)])
-        return found
+                coefficients[name] = torch.tensor([self._elsewhere.get(name, 0.0)])
+        return coefficients
 
     def _vectors(self, name: str) -> list[Vector]:
         return [self._bank.change(expert, self._base, name) for expert in self._experts]
@@ -139,4 +139,4 @@ def _inner(gradient: Tensor, vector: Vector, count: int) -> Tensor:
             return ((vector.b.T @ gradient) * vector.a).sum().mul(vector.scale).reshape(1)
         vector = vector.dense()
     pairs = zip(pieces(gradient, count), pieces(vector, count), strict=True)
-    return torch.stack([one.dot(other) for one, other in pairs])
+    return torch.stack([piece.dot(other) for piece, other in pairs])

@@ -60,5 +60,5 @@ class Fisher(GradientHooks):
         draws = torch.Generator("cpu").manual_seed(seed % (1 << 32))
         uniform = torch.rand(len(likely), 1, generator=draws).to(likely.device)
         shares = likely.exp().cumsum(-1)
-        found = torch.searchsorted(shares, uniform * shares[:, -1:])
-        return found.squeeze(1).clamp_(max=likely.shape[1] - 1)
+        labels = torch.searchsorted(shares, uniform * shares[:, -1:])
+        return labels.squeeze(1).clamp_(max=likely.shape[1] - 1)

@@ -106,7 +106,7 @@ class _Learner:
 
     def adamerging(self, settings: AdaMerging) -> tuple[Coefficients, list[float]]:
         """Adam on the mean entropy; a coefficient an expert and tensor."""
-        found = Coefficients(
+        coefficients = Coefficients(
             self.live,
             self.bank,
             self.base,
@@ -116,33 +116,33 @@ class _Learner:
             start=settings.start,
             elsewhere={},
         )
-        optimizer = torch.optim.Adam(found.learned, lr=settings.rate)
+        optimizer = torch.optim.Adam(coefficients.learned, lr=settings.rate)
         losses = []
         batches = self._batches(settings.batch, settings.seed)
-        with found:
+        with coefficients:
             for step in range(settings.steps):
-                found.load()
+                coefficients.load()
                 batch = next(batches)
                 loss = 0.0
                 for _, tokens in batch:
                     logits, _ = self.live.run(tokens)
                     loss += _descend(entropy(logits) / len(batch))
-                found.backward(None)
+                coefficients.backward(None)
                 optimizer.step()
                 optimizer.zero_grad()
                 losses.append(loss)
                 self.progress(step + 1, settings.steps)
-        return found, losses
+        return coefficients, losses
 
     def expert_merging(self, settings: ExpertMerging) -> tuple[Coefficients, list[float]]:
         """Coefficients for whole tensors; with a budget, then anew for pieces of the important."""
         counts = {n: 1 for n in self.live.distinct if self._is_learned(n)}
         steps = settings.steps or math.ceil(len(self.pool) / settings.batch)
         total = steps if settings.budget is None else 2 * steps
-        found, losses = self._imitate(settings, counts, {}, range(steps), total)
+        coefficients, losses = self._imitate(settings, counts, {}, range(steps), total)
         if settings.budget is None:
-            return found, losses
-        pieces = self._allocated(found, list(counts), settings.budget, settings.kappa)
+            return coefficients, losses
+        pieces = self._allocated(coefficients, list(counts), settings.budget, settings.kappa)
         counts = {name: count for name, count in pieces.items() if count}
         if not counts:
             raise ConfigError(
@@ -160,7 +160,7 @@ class _Learner:
         total: int,
     ) -> tuple[Coefficients, list[float]]:
         """AdamW with warm restarts, as released."""
-        found = Coefficients(
+        coefficients = Coefficients(
             self.live,
             self.bank,
             self.base,
@@ -170,39 +170,39 @@ class _Learner:
             start=settings.start,
             elsewhere=elsewhere,
         )
-        optimizer = torch.optim.AdamW(found.learned, lr=settings.rate, weight_decay=1e-5)
+        optimizer = torch.optim.AdamW(coefficients.learned, lr=settings.rate, weight_decay=1e-5)
         schedule = CosineAnnealingWarmRestarts(
             optimizer, T_0=50, T_mult=2, eta_min=0.1 * settings.rate
         )
         losses = []
         batches = self._batches(settings.batch, settings.seed)
-        with found:
+        with coefficients:
             for step in steps:
                 batch = next(batches)
                 teachers = self._teachers(batch, settings.layers)
-                found.load()
+                coefficients.load()
                 loss = 0.0
                 for (_, tokens), teacher in zip(batch, teachers, strict=True):
                     logits, hidden = self.live.run(tokens, settings.layers)
                     own = imitation(logits, hidden, teacher, temperature=settings.temperature)
                     loss += _descend(own / len(batch))
-                values = list(found.values().values())
+                values = list(coefficients.values().values())
                 held = deviation(values, settings.start, len(self.experts)) * settings.gamma
-                found.backward(held)
-                torch.nn.utils.clip_grad_norm_(found.learned, 1.0)
+                coefficients.backward(held)
+                torch.nn.utils.clip_grad_norm_(coefficients.learned, 1.0)
                 optimizer.step()
                 optimizer.zero_grad()
                 schedule.step()
                 losses.append(loss + float(held.detach()))
                 self.progress(step + 1, total)
-        return found, losses
+        return coefficients, losses
 
     @torch.no_grad()
     def _teachers(
         self, batch: Sequence[Window], layers: Sequence[int]
     ) -> list[tuple[Tensor, list[Tensor]]]:
         """What each window's own expert says of it; an expert is loaded once."""
-        found: dict[int, tuple[Tensor, list[Tensor]]] = {}
+        outputs: dict[int, tuple[Tensor, list[Tensor]]] = {}
         for i in sorted({i for i, _ in batch}):
             expert = self.experts[i]
             self.live.load(
@@ -210,15 +210,15 @@ class _Learner:
             )
             for number, (own, tokens) in enumerate(batch):
                 if own == i:
-                    found[number] = self.live.run(tokens, layers)
-        return [found[number] for number in range(len(batch))]
+                    outputs[number] = self.live.run(tokens, layers)
+        return [outputs[number] for number in range(len(batch))]
 
     def _allocated(
-        self, found: Coefficients, names: Sequence[str], budget: float, kappa: float
+        self, whole: Coefficients, names: Sequence[str], budget: float, kappa: float
     ) -> dict[str, int]:
         coefficients, sizes = [], []
         for i, expert in enumerate(self.experts):
-            learned = found.of_expert(i, names)
+            learned = whole.of_expert(i, names)
             coefficients.append([float(learned[name]) for name in names])
             sizes.append([self._magnitude(expert, name) for name in names])
         elements = {name: self.live.parameters[name].numel() for name in names}
@@ -267,10 +267,10 @@ def _parts(recipe: Recipe, settings: Learning, origin: str) -> tuple[Source, dic
             " out, and add them to the recipe that comes of it"
         )
     sources: dict[str, Source] = {}
-    for name, one in sorted(recipe.inputs.items()):
-        if not isinstance(one, Source):
+    for name, source in sorted(recipe.inputs.items()):
+        if not isinstance(source, Source):
             raise RecipeError(f"{origin}: inputs.{name}: only sources can be learned from")
-        sources[name] = one
+        sources[name] = source
     base = sources.pop(recipe.base)
     if not sources:
         raise RecipeError(f"{origin}: there is no input beside the base")

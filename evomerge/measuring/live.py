@@ -34,10 +34,10 @@ class Live:
     @property
     def distinct(self) -> dict[str, Parameter]:
         """The same, each parameter once, under the first of its names."""
-        found: dict[int, str] = {}
+        first_names: dict[int, str] = {}
         for name, parameter in self.parameters.items():
-            found.setdefault(id(parameter), name)
-        return {name: self.parameters[name] for name in found.values()}
+            first_names.setdefault(id(parameter), name)
+        return {name: self.parameters[name] for name in first_names.values()}
 
     @torch.no_grad()
     def load(self, weights: Weights) -> None:
@@ -47,13 +47,13 @@ class Live:
 
     def run(self, tokens: Sequence[int], layers: Sequence[int] = ()) -> tuple[Tensor, list[Tensor]]:
         """Logits (tokens, vocabulary) in float32, and what the given layers put out."""
-        found = self.model(
+        output = self.model(
             torch.tensor([tokens], device=self.device),
             use_cache=False,
             output_hidden_states=bool(layers),
         )
-        hidden = [found.hidden_states[layer + 1][0].float() for layer in layers]
-        return found.logits[0].float(), hidden
+        hidden = [output.hidden_states[layer + 1][0].float() for layer in layers]
+        return output.logits[0].float(), hidden
 
 
 def open_live(source: Source, bank: Bank, *, device: str, length: int) -> Live:

@@ -14,7 +14,7 @@ from evomerge.measuring.folder import Measured, write_statistics
 from evomerge.measuring.gram import GramHooks
 from evomerge.measuring.live import open_live
 from evomerge.measuring.moments import read_moments
-from evomerge.measuring.settings import Reading
+from evomerge.measuring.settings import MeasureSettings
 from evomerge.measuring.text import windows
 from evomerge.merging.bank import Bank
 from evomerge.merging.checkpoint import published
@@ -32,7 +32,7 @@ def measure(
     *,
     text: Path | None,
     what: Sequence[str],
-    reading: Reading,
+    settings: MeasureSettings,
     second_moment: Path | None = None,
     rank1: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -54,15 +54,15 @@ def measure(
         if second_moment is not None:
             inventory = bank.inventory(source)
             moments = read_moments(second_moment, inventory, rank1=rank1)
-            found = {name.removesuffix(ROWS).removesuffix(COLUMNS) for name in moments}
-            if lacking := sorted(set(inventory.tensors) - found):
+            given = {name.removesuffix(ROWS).removesuffix(COLUMNS) for name in moments}
+            if lacking := sorted(set(inventory.tensors) - given):
                 warnings.append(
                     f"{second_moment}: lacks {len(lacking)} of {len(inventory.tensors)} tensors,"
                     f" first {lacking[0]}; merges will refuse them unless training left them alone"
                 )
             measured["second_moment"] = (moments, {"file": second_moment.name, "rank1": rank1})
         if text is not None and what:
-            measured |= _on_text(source, bank, text, what, reading, progress)
+            measured |= _on_text(source, bank, text, what, settings, progress)
         write_statistics(folder, source, measured)
     return warnings
 
@@ -72,16 +72,16 @@ def _on_text(
     bank: Bank,
     text: Path,
     what: Sequence[str],
-    reading: Reading,
+    settings: MeasureSettings,
     progress: Callable[[int, int], None],
 ) -> dict[str, Measured]:
-    live = open_live(source, bank, device=reading.device, length=reading.length)
-    examples = windows(text, live.tokenizer, length=reading.length, limit=reading.examples)
+    live = open_live(source, bank, device=settings.device, length=settings.length)
+    examples = windows(text, live.tokenizer, length=settings.length, limit=settings.examples)
     number = seen = 0
     with ExitStack() as stack:
         fisher = grams = None
         if "fisher" in what:
-            fisher = stack.enter_context(Fisher(live, reading.labels, reading.seed))
+            fisher = stack.enter_context(Fisher(live, settings.labels, settings.seed))
         if "gram" in what:
             grams = stack.enter_context(GramHooks(live))
         for number, tokens in enumerate(examples, start=1):
@@ -90,12 +90,12 @@ def _on_text(
             if fisher:
                 fisher.add(tokens, logits)
             seen += len(tokens)
-            progress(number, reading.examples)
-    how = {"text": text.name, "length": reading.length, "examples": number, "tokens": seen}
-    found: dict[str, Measured] = {}
+            progress(number, settings.examples)
+    how = {"text": text.name, "length": settings.length, "examples": number, "tokens": seen}
+    measured: dict[str, Measured] = {}
     if fisher:
-        drawn = {"labels": reading.labels, "seed": reading.seed}
-        found["fisher"] = (fisher.tensors(), how | drawn)
+        drawn = {"labels": settings.labels, "seed": settings.seed}
+        measured["fisher"] = (fisher.tensors(), how | drawn)
     if grams:
-        found["gram"] = (grams.tensors(), how)
-    return found
+        measured["gram"] = (grams.tensors(), how)
+    return measured

@@ -24,7 +24,7 @@ def read_moments(path: Path, inventory: Inventory, *, rank1: bool) -> dict[str, 
         SourceError: the file is missing or empty, or a tensor does not fit the model, is not finite
             or is negative.
     """
-    found: dict[str, Tensor] = {}
+    moments: dict[str, Tensor] = {}
     names = entries(path, "second_moment", inventory)
     if not names:
         raise SourceError(f"{path}: has no tensors")
@@ -33,8 +33,8 @@ def read_moments(path: Path, inventory: Inventory, *, rank1: bool) -> dict[str, 
             moment = file.get_tensor(name)
             check_values(moment, "second_moment", name, path)
             if rank1 and moment.ndim == 2:
-                found[name + ROWS] = moment.float().sum(1)
-                found[name + COLUMNS] = moment.float().sum(0)
+                moments[name + ROWS] = moment.float().sum(1)
+                moments[name + COLUMNS] = moment.float().sum(0)
             else:
-                found[name] = moment
-    return found
+                moments[name] = moment
+    return moments

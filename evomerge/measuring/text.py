@@ -22,12 +22,12 @@ def windows(path: Path, tokenizer: Any, *, length: int, limit: int) -> Iterator[
     Raises:
         UserError: the file is missing, or not what its name says, or has no window of two tokens.
     """
-    found = itertools.islice(_windows(path, tokenizer, length), limit)
-    first = next(found, None)
+    tokens = itertools.islice(_windows(path, tokenizer, length), limit)
+    first = next(tokens, None)
     if first is None:
         raise UserError(f"{path}: no text of at least two tokens")
     yield first
-    yield from found
+    yield from tokens
 
 
 def _windows(path: Path, tokenizer: Any, length: int) -> Iterator[list[int]]:

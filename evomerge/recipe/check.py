@@ -72,13 +72,13 @@ def _check_merge(merge: Merge, methods: Mapping[str, Signature], origin: str) ->
         _check_rule(merge, rule, signature, names, f"{origin}: rules.{number}")
 
 
-def _check_statistics(one: Recipe, name: str, signature: Signature, origin: str) -> None:
-    if not isinstance(one, Source):
+def _check_statistics(recipe: Recipe, name: str, signature: Signature, origin: str) -> None:
+    if not isinstance(recipe, Source):
         raise RecipeError(
             f"{origin}: method {signature.name!r} needs statistics ({signature.statistics}) of"
             f" {name!r}, which is a recipe itself; build and measure it first, then name its folder"
         )
-    if one.statistics is None:
+    if recipe.statistics is None:
         raise RecipeError(
             f"{origin}: method {signature.name!r} needs statistics ({signature.statistics}) of"
             f" {name!r}; name their folder as 'statistics' beside its 'model'"

@@ -32,7 +32,7 @@ class Grid:
     """The edges where a layer begins, or what stands before or behind the layers."""
 
     def __post_init__(self) -> None:
-        ascending = all(one < two for one, two in pairwise(self.edges))
+        ascending = all(edge < following for edge, following in pairwise(self.edges))
         if len(self.edges) < 2 or self.edges[0] != 0 or not ascending:
             raise ValueError("a grid's edges ascend from 0 to the size, which is at least 1")
         if not set(self.blocks) <= set(self.edges[:-1]):
@@ -47,7 +47,7 @@ class Grid:
         A vector of no more elements than that has a cell for each.
         """
         cells = min(size, resolution)
-        starts = sorted({one for one in blocks if 0 <= one < size} | {0})
+        starts = sorted({start for start in blocks if 0 <= start < size} | {0})
         even = {cell * size // cells for cell in range(cells)}
         return cls((*sorted(even | set(starts)), size), tuple(starts))
 
@@ -66,14 +66,14 @@ class Grid:
         Raises:
             ValueError: a position is no edge.
         """
-        found = np.searchsorted(self._edges, positions)
-        here = self._edges[np.minimum(found, len(self._edges) - 1)] == positions
+        cells = np.searchsorted(self._edges, positions)
+        here = self._edges[np.minimum(cells, len(self._edges) - 1)] == positions
         if not here.all():
             wrong = int(positions[~here][0])
             raise ValueError(
                 f"cells do not meet at {wrong}; the nearest below is {self._near(wrong)}"
             )
-        return found.astype(np.int64)
+        return cells.astype(np.int64)
 
     def _near(self, position: int) -> int:
         return self.below(min(max(position, 0), self.size))
@@ -115,5 +115,5 @@ class Grams:
         """
         starts = self.grid.indices(np.concatenate([[0], ends[:-1]]))
         last = self.grid.indices(ends[-1:])[0]
-        found: NDArray[np.float64] = np.add.reduceat(self.matrices[:last], starts, axis=0)
-        return found
+        summed: NDArray[np.float64] = np.add.reduceat(self.matrices[:last], starts, axis=0)
+        return summed

@@ -1,7 +1,7 @@
-"""A stack seen as a pool of layers and a route through them.
+"""A stack seen as a pool of layers and a path through them.
 
 An engine for data flow holds a pool: one model with every layer that may run. A candidate is then a
-route, a few numbers, and no weights move.
+path, a few numbers, and no weights move.
 """
 
 from __future__ import annotations
@@ -18,22 +18,24 @@ class Capacity(Value):
     """What an engine for data flow has room for."""
 
     layers: int
-    """In the pool."""
+    """Number of layers in the pool."""
     hops: int
-    """In a route: each has a key-value cache of its own."""
+    """Largest number of hops in a path; each has a key-value cache of its own."""
 
 
 class LayerPath(Value):
     """Which layer of a pool runs at each hop, and what multiplies its input."""
 
     layers: tuple[int, ...]
+    """The pool's layer at each hop."""
     scales: tuple[float, ...]
-    """One for each hop."""
+    """The factor of each hop's input."""
     scaling: Scaling = "stream"
+    """What the factors multiply."""
 
 
 def pooled(stack: Stack, counts: Mapping[str, int]) -> tuple[Stack, LayerPath]:
-    """(pool, route): a stack of all layers of all inputs, one after another, and the path in it.
+    """(pool, path): a stack of all layers of all inputs, one after another, and the path in it.
 
     `counts`: how many layers each input has. Stacks that differ in their paths only share a pool.
     """
@@ -43,7 +45,7 @@ def pooled(stack: Stack, counts: Mapping[str, int]) -> tuple[Stack, LayerPath]:
 
 
 def in_use(stack: Stack) -> tuple[Stack, LayerPath]:
-    """(pool, route) with only those layers in the pool that run, each once, as they come first."""
+    """(pool, path) with only those layers in the pool that run, each once, as they come first."""
     seen = dict.fromkeys(Hop(of=hop.of, layer=hop.layer) for hop in stack.hops)
     return _routed(stack, tuple(seen))
 

@@ -10,10 +10,10 @@ __all__ = ["path_text", "runs_again"]
 
 
 def path_text(stack: Stack) -> str:
-    """The layers in the order in which they run, those that follow one another as a range.
+    """The layers in the order in which they run, consecutive ones as a range.
 
-    An input is named where it is not that of the hop before. After a range stands its scale; where
-    its hops differ in it, the least and the greatest. A scale of 1 is not said.
+    An input is named where it is not that of the hop before. A range is followed by its scale, or
+    by the smallest and the largest where its hops differ in it. A scale of 1 is left out.
     """
     said, of = [], ""
     for run in _runs(stack):
@@ -25,11 +25,11 @@ def path_text(stack: Stack) -> str:
 def runs_again(stack: Stack) -> tuple[bool, ...]:
     """For each hop, whether its layer has run before."""
     seen: set[tuple[str, int]] = set()
-    found = []
+    again = []
     for hop in stack.hops:
-        found.append((hop.of, hop.layer) in seen)
+        again.append((hop.of, hop.layer) in seen)
         seen.add((hop.of, hop.layer))
-    return tuple(found)
+    return tuple(again)
 
 
 def _runs(stack: Stack) -> Iterator[list[Hop]]:

@@ -1,4 +1,4 @@
-"""The stock that tables are bred from: the seeds, as far as crossing needs to know them."""
+"""The seed pool: what crossing has to know of the models that tables are bred from."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ class SeedPool:
     grids: tuple[Grid, ...]
     """One a chromosome."""
     measure: Callable[[], Sequence[Grams]]
-    """Gives the seeds' Gram matrices, one `Grams` a chromosome: a pass over all weights, which who
-    crosses linearly never asks for."""
+    """Gives the seeds' Gram matrices, one `Grams` a chromosome. It is a pass over all weights;
+    linear crossing never calls it."""
     origin: str | None = None
-    """What the seeds were fine-tuned from, a seed or not; None: nothing that the space names."""
+    """Name of the model that the seeds were fine-tuned from, a seed or not; None where the space
+    names none."""
 
     @property
     def sizes(self) -> tuple[int, ...]:

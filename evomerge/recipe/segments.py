@@ -110,11 +110,11 @@ class PiecewiseCoefficients:
             raise ValueError(f"a table needs seeds, each named once, got {list(self.seeds)}")
         if not self.chromosomes:
             raise ValueError("a table needs a chromosome")
-        for one in self.chromosomes:
-            if one.coefficients.shape[1] != len(self.seeds):
+        for chromosome in self.chromosomes:
+            if chromosome.coefficients.shape[1] != len(self.seeds):
                 raise ValueError(
                     f"{len(self.seeds)} seeds need as many coefficients in each row, got"
-                    f" {one.coefficients.shape[1]}"
+                    f" {chromosome.coefficients.shape[1]}"
                 )
 
     @classmethod
@@ -133,13 +133,13 @@ class PiecewiseCoefficients:
     @property
     def sizes(self) -> tuple[int, ...]:
         """Elements of each chromosome."""
-        return tuple(one.size for one in self.chromosomes)
+        return tuple(chromosome.size for chromosome in self.chromosomes)
 
     def shares(self) -> dict[str, float]:
         """Seed -> its coefficient, averaged over all elements."""
-        lengths = [np.diff(one.ends, prepend=0) for one in self.chromosomes]
+        lengths = [np.diff(chromosome.ends, prepend=0) for chromosome in self.chromosomes]
         pairs = zip(lengths, self.chromosomes, strict=True)
-        sums = np.sum([length @ one.coefficients for length, one in pairs], axis=0)
+        sums = np.sum([length @ chromosome.coefficients for length, chromosome in pairs], axis=0)
         return dict(zip(self.seeds, (sums / sum(self.sizes)).tolist(), strict=True))
 
     def stepped(self, number: int, shares: Mapping[str, float]) -> PiecewiseCoefficients:
@@ -153,8 +153,8 @@ class PiecewiseCoefficients:
         Coefficients stand seed by seed, in the order of the seeds' names there.
         """
         chromosomes = [
-            {"coefficients": one.coefficients.T.tolist(), "ends": one.ends.tolist()}
-            for one in self.chromosomes
+            {"coefficients": chromosome.coefficients.T.tolist(), "ends": chromosome.ends.tolist()}
+            for chromosome in self.chromosomes
         ]
         plain: dict[str, Any] = {"chromosomes": chromosomes, "seeds": list(self.seeds)}
         if self.noise:
@@ -171,8 +171,10 @@ class PiecewiseCoefficients:
         try:
             plain: Any = json.loads(text)
             chromosomes = [
-                ChromosomeSegments.of(one["ends"], list(zip(*one["coefficients"], strict=True)))
-                for one in plain["chromosomes"]
+                ChromosomeSegments.of(
+                    chromosome["ends"], list(zip(*chromosome["coefficients"], strict=True))
+                )
+                for chromosome in plain["chromosomes"]
             ]
             noise = tuple((name, float(share)) for name, share in plain.get("noise", {}).items())
             return cls(tuple(map(str, plain["seeds"])), tuple(chromosomes), noise)
@@ -211,8 +213,8 @@ def cross(
     each = grams if grams is not None else [None] * len(a.chromosomes)
     parents = zip(a.chromosomes, b.chromosomes, strict=True)
     children = [
-        _cross(one, two, split, ratio, gram, angle)
-        for (one, two), split, ratio, gram in zip(parents, splits, ratios, each, strict=True)
+        _cross(first, second, split, ratio, gram, angle)
+        for (first, second), split, ratio, gram in zip(parents, splits, ratios, each, strict=True)
     ]
     return PiecewiseCoefficients(a.seeds, tuple(children))
 
@@ -226,7 +228,7 @@ def blend(a: PiecewiseCoefficients, b: PiecewiseCoefficients, t: float) -> Piece
     noise = [(name, round(share, DECIMALS)) for name, share in sorted(shares.items())]
     plain = [replace(table, noise=()) for table in (a, b)]
     child = cross(*plain, splits=a.sizes, ratios=[t] * len(a.sizes), grams=None)
-    return replace(child, noise=tuple(one for one in noise if abs(one[1]) > FAINT))
+    return replace(child, noise=tuple(step for step in noise if abs(step[1]) > FAINT))
 
 
 def _cross(

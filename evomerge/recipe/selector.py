@@ -31,8 +31,11 @@ class Selector(Value):
     """
 
     layers: tuple[int, int] | None = None
+    """[first, end): the layers from `first` up to, but without, `end`."""
     component: Component | None = None
+    """Which part of the model: attention, mlp, norm, embedding or head."""
     name: Annotated[str, Field(min_length=1)] | None = None
+    """A text that stands somewhere in the tensor's checkpoint name."""
 
     @model_validator(mode="after")
     def _range(self) -> Selector:
@@ -44,9 +47,11 @@ class Selector(Value):
 
     @property
     def matches_all(self) -> bool:
+        """Whether nothing is restricted."""
         return self.layers is None and self.component is None and self.name is None
 
     def matches(self, place: Place) -> bool:
+        """Whether the tensor at this place is selected."""
         if self.component is not None and place.component != self.component:
             return False
         if self.name is not None and self.name not in place.name:

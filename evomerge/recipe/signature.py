@@ -37,8 +37,9 @@ class Signature:
     each: type[Value]
     """Parameters of one input: `weight`, `density`."""
     min_inputs: int = 1
-    """Fewest operands, the base not counted."""
+    """The smallest number of operands, the base not counted."""
     max_inputs: int | None = None
+    """The largest number of operands, the base not counted; None: no limit."""
     search_ranges: Mapping[str, SearchRange] = field(default_factory=dict)
     """Parameter -> the range that a search should have where the user gives none."""
     combine: Combine = "delta"
@@ -47,4 +48,5 @@ class Signature:
 
     @property
     def needs_base(self) -> bool:
+        """Whether a recipe of this method has to name a base."""
         return self.base in ("origin", "anchor")

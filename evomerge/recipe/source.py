@@ -17,6 +17,10 @@ class Source(Value):
 
     kind: Literal["source"] = "source"
     model: str
+    """A hub repository (`owner/name`) or a folder."""
     revision: str | None = None
+    """The hub repository's commit, branch or tag; its default branch where it is left out."""
     adapter: str | None = None
+    """A LoRA adapter on top of the model: a hub repository or a folder."""
     statistics: str | None = None
+    """The folder of what was measured of this model (docs/statistics.md)."""

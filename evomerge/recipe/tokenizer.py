@@ -22,10 +22,14 @@ class TokenRow(Value):
     """
 
     source: str
+    """The input whose row is taken, or `zero`."""
     token: str | None = None
+    """The source's token whose row is taken; the same token where neither this nor `id` is
+    given."""
     id: Annotated[int, Field(ge=0)] | None = None
+    """Number of the source's row."""
     force: bool = False
-    """Every input takes the row; else only those that lack the token."""
+    """Give the row to every input; otherwise only to inputs that lack the token."""
 
     @model_validator(mode="before")
     @classmethod
@@ -51,9 +55,10 @@ class TokenizerChoice(Value):
     source: str
     """`base` (the model whose configuration the result takes), `union` or an input's name."""
     tokens: Mapping[str, TokenRow] | None = None
-    """Tokens whose rows are chosen by hand; one that is not there is added."""
+    """Tokens whose rows are chosen by hand; a token that the vocabulary lacks is added."""
     pad_to_multiple_of: Annotated[int, Field(ge=1)] | None = None
-    """Rows of the matrices; left out, there are as many as tokens."""
+    """Round the number of rows up to a multiple of this; left out, there are as many rows as
+    tokens."""
 
     @model_validator(mode="before")
     @classmethod

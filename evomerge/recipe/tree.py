@@ -47,8 +47,11 @@ class Rule(Value):
     """
 
     where: Selector = Selector()
+    """The tensors that the rule is for; `{}` selects all."""
     options: Mapping[str, Parameter] = Field(default_factory=dict)
+    """Options of the method for these tensors; they override the merge's own."""
     inputs: Mapping[str, Mapping[str, Parameter]] = Field(default_factory=dict)
+    """Input -> its parameters. In YAML each input stands beside `where` under its own name."""
 
     @model_validator(mode="before")
     @classmethod
@@ -71,14 +74,21 @@ class Merge(Value):
 
     kind: Literal["merge"] = "merge"
     method: str
+    """A merge method; `evomerge catalog` lists them."""
     base: str | None = None
+    """The input that the method merges into; what it is used for depends on the method."""
     inputs: Mapping[str, Recipe]
+    """Name -> a model or another recipe."""
     options: Mapping[str, Parameter] = Field(default_factory=dict)
+    """Options of the method for all tensors."""
     rules: tuple[Rule, ...] = (Rule(),)
+    """Parameters by tensor; the first rule that matches wins, the last one matches all."""
     seed: int = 0
-    """Seeds every random choice of the operator (DARE's masks): the same recipe, the same model."""
+    """Seed of every random choice of the method (DARE's masks): the same recipe gives the same
+    model."""
     tokenizer: TokenizerChoice | None = None
-    """For inputs whose vocabularies differ; None demands that they do not."""
+    """The output's vocabulary, for inputs whose vocabularies differ; left out, they must be the
+    same."""
 
     @model_validator(mode="after")
     def _laws(self) -> Merge:
@@ -107,8 +117,11 @@ class Hop(Value):
     """Run one layer of one input; `scale` multiplies what enters it, see the stack's `scaling`."""
 
     of: str
+    """The input that the layer is of."""
     layer: Annotated[int, Field(ge=0)]
+    """Number of the input's layer, from 0."""
     scale: float = 1.0
+    """Factor of the hop's input."""
 
 
 Scaling = Literal["stream", "mlp_output"]
@@ -125,10 +138,16 @@ class Stack(Value):
 
     kind: Literal["stack"] = "stack"
     inputs: Mapping[str, Recipe]
+    """Name -> a model or another recipe."""
     embedding: str
+    """The input whose embedding is used."""
     head: str
+    """The input whose final norm and output head are used."""
     hops: tuple[Hop, ...]
+    """The layers, in the order in which they run."""
     scaling: Scaling = "stream"
+    """What the hops' factors multiply: `stream`: the whole residual stream; `mlp_output`: what
+    the hop before added to it last."""
 
     @model_validator(mode="after")
     def _laws(self) -> Stack:
@@ -149,6 +168,7 @@ class Chromosome(Value):
     """
 
     where: Selector = Selector()
+    """The tensors of this chromosome; the first chromosome that selects a tensor has it."""
     ends: tuple[Annotated[int, Field(gt=0)], ...]
     """The element positions where the ranges end, the last one the vector's size."""
     coefficients: Mapping[str, tuple[float, ...]]
@@ -156,7 +176,7 @@ class Chromosome(Value):
 
     @model_validator(mode="after")
     def _laws(self) -> Chromosome:
-        if not self.ends or any(two <= one for one, two in pairwise(self.ends)):
+        if not self.ends or any(following <= end for end, following in pairwise(self.ends)):
             raise ValueError("ends: positions that ascend, at least one")
         for name, many in self.coefficients.items():
             if len(many) != len(self.ends):
@@ -170,7 +190,7 @@ class Chromosome(Value):
         """An input's coefficients, summed over the elements."""
         lengths = (end - start for start, end in pairwise((0, *self.ends)))
         many = self.coefficients.get(name, (0.0,) * len(self.ends))
-        return sum(length * one for length, one in zip(lengths, many, strict=True))
+        return sum(length * coefficient for length, coefficient in zip(lengths, many, strict=True))
 
 
 class Segments(Value):
@@ -184,7 +204,9 @@ class Segments(Value):
     base: str
     """The input that gives configuration, tokenizer and buffers."""
     inputs: Mapping[str, Recipe]
+    """Name -> a model or another recipe."""
     chromosomes: tuple[Chromosome, ...]
+    """The coefficients, tensors group by group; the last one selects all that is left."""
 
     @model_validator(mode="after")
     def _laws(self) -> Segments:
@@ -201,13 +223,13 @@ class Segments(Value):
 
         An input that is itself a change of another input by a merge counts as that one.
         """
-        total = sum(one.ends[-1] for one in self.chromosomes)
-        found: dict[str, float] = {}
-        for name, one in self.inputs.items():
-            base = one.base if isinstance(one, Merge) and one.base in self.inputs else None
+        total = sum(chromosome.ends[-1] for chromosome in self.chromosomes)
+        shares: dict[str, float] = {}
+        for name, child in self.inputs.items():
+            base = child.base if isinstance(child, Merge) and child.base in self.inputs else None
             share = sum(chromosome.sum_of(name) for chromosome in self.chromosomes) / total
-            found[base or name] = found.get(base or name, 0.0) + share
-        return found
+            shares[base or name] = shares.get(base or name, 0.0) + share
+        return shares
 
 
 def _kind(data: Any) -> str:

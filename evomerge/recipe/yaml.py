@@ -42,7 +42,11 @@ def read_mapping(path: Path, *, error: type[UserError] = ConfigError) -> dict[st
 def read_documents(path: Path) -> list[Any]:
     """Every document of a YAML file, read safely."""
     try:
-        return [one for one in pyyaml.safe_load_all(path.read_text(encoding="utf-8")) if one]
+        return [
+            document
+            for document in pyyaml.safe_load_all(path.read_text(encoding="utf-8"))
+            if document
+        ]
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as problem:

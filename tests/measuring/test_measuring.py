@@ -12,21 +12,21 @@ from safetensors.torch import load_file, save_file
 
 from evomerge.errors import SourceError, UserError
 from evomerge.measuring.measuring import measure
-from evomerge.measuring.settings import Reading
+from evomerge.measuring.settings import MeasureSettings
 from evomerge.merging.statistics import Statistics
 from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
 from tests.measuring.conftest import QUERY, Trained
 
-READING = Reading(examples=2, length=24, device="cpu")
+SETTINGS = MeasureSettings(examples=2, length=24, device="cpu")
 UP = "model.layers.0.mlp.up_proj.weight"
 
 
 def measured(trained: Trained, name: str, out: Path, **more: Any) -> Source:
     source: Source = getattr(trained, name)
     given: dict[str, Any] = {"text": trained.texts.get(name), "what": ("fisher", "gram")}
-    measure(source, out, reading=READING, **(given | more))
+    measure(source, out, settings=SETTINGS, **(given | more))
     return source.model_copy(update={"statistics": str(out)})
 
 
@@ -136,7 +136,7 @@ def test_second_moments_that_lack_tensors_are_a_warning(trained: Trained, tmp_pa
         tmp_path / "s",
         text=None,
         what=(),
-        reading=READING,
+        settings=SETTINGS,
         second_moment=tmp_path / "v.safetensors",
     )
     assert "lacks 19 of 20 tensors, first model.embed_tokens.weight" in warning
@@ -155,14 +155,14 @@ def test_second_moments_that_lack_tensors_are_a_warning(trained: Trained, tmp_pa
         ({"what": ("fischer",)}, "did you mean 'fisher'?"),
         ({"text": Path("none.txt")}, "none.txt: no such file"),
         ({"second_moment": Path("none.safetensors")}, "none.safetensors: no such file"),
-        ({"reading": Reading(length=1000)}, "takes at most 512 tokens"),
-        ({"reading": Reading(device="abacus")}, "the device 'abacus' cannot be used"),
+        ({"settings": MeasureSettings(length=1000)}, "takes at most 512 tokens"),
+        ({"settings": MeasureSettings(device="abacus")}, "the device 'abacus' cannot be used"),
     ],
 )
 def test_nothing_is_left_behind(
     trained: Trained, tmp_path: Path, more: dict[str, Any], words: str
 ) -> None:
-    given: dict[str, Any] = {"text": trained.texts["math"], "what": ("gram",), "reading": READING}
+    given: dict[str, Any] = {"text": trained.texts["math"], "what": ("gram",), "settings": SETTINGS}
     with pytest.raises(UserError) as caught:
         measure(trained.math, tmp_path / "s", **(given | more))
     assert words in str(caught.value)
