@@ -261,7 +261,9 @@ def plot(
         with Study.open(what, write=False) as study:
             target, label, shown = _seen(study, candidate, view or usual_view(study, candidate))
     elif candidate is not None:
-        raise UserError(f"--trial is of a study, but {what} is no study's folder")
+        raise UserError(
+            f"--candidate names a candidate of a study, but {what} is no study's folder"
+        )
     elif view not in (None, "path"):
         raise UserError(f"--view {view} is of a study, but {what} is no study's folder")
     else:
@@ -301,7 +303,7 @@ def _seen(study: Study, candidate: int | None, view: View) -> tuple[str, str, di
         case "archive":
             if candidate is not None:
                 raise UserError(
-                    "--trial is of a path or a lineage, and an archive has all members;"
+                    "--candidate is for a path or a lineage, and an archive has all members;"
                     " leave it out, or say --view lineage"
                 )
             return ("evomerge.reports.pictures.archive:archive_picture", *archive_view(study))

@@ -156,10 +156,10 @@ def options() -> list[type[BaseModel]]:
     """The classes of evomerge's options: the job's, and those of every registered entry."""
     loaded = [importlib.import_module(name) for name in SETTINGS]
     job, settings, operators = loaded
-    found = [job.Job]
-    found += [kind for kind in vars(settings).values() if _is_options(kind, settings.__name__)]
+    classes = [job.Job]
+    classes += [kind for kind in vars(settings).values() if _is_options(kind, settings.__name__)]
     for signature in operators.signatures().values():
-        found += [signature.shared, signature.each]
+        classes += [signature.shared, signature.each]
     from evomerge.plugins import Registry
 
     registries = {
@@ -170,10 +170,10 @@ def options() -> list[type[BaseModel]]:
         if isinstance(value, Registry)
     }
     for registry in registries.values():
-        found += [
+        classes += [
             entry.config for entry in registry.usable().values() if _is_options(_config(entry))
         ]
-    return found
+    return classes
 
 
 def _config(entry: object) -> object:

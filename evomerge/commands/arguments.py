@@ -11,18 +11,25 @@ from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe
 from evomerge.recipe.yaml import read_recipe
 
-__all__ = ["AsJson", "Catalog", "Dtype", "Folder", "Trial", "recipe_named"]
+__all__ = ["OLDER_NAMES", "AsJson", "Candidate", "Catalog", "Dtype", "Folder", "recipe_named"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 Catalog = Annotated[
-    Path | None, typer.Option("--catalog", help="A folder of catalogs that is looked in first.")
+    Path | None, typer.Option("--catalog", help="A folder of catalogs, searched before all others.")
 ]
 Dtype = Annotated[
     Literal["bfloat16", "float16", "float32"] | None,
-    typer.Option(help="Of the weights written; the parents' own (an adapter: float32) by default."),
+    typer.Option(
+        help="Precision of the weights written; by default that of the parents (an adapter: float32)."
+    ),
 ]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder.")]
-Trial = Annotated[int | None, typer.Option(help="A candidate's number; the winner where left out.")]
+Candidate = Annotated[
+    int | None, typer.Option(help="Number of a candidate; the winner where it is left out.")
+]
+
+OLDER_NAMES = {"trial": "candidate"}
+"""Options by names that older scripts use; help does not show them."""
 
 
 def recipe_named(name: str) -> Recipe:

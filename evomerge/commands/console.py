@@ -64,6 +64,7 @@ class Terminal(api.Listener):
             err.print(f"The record is in {self._folder}; evomerge resume {self._folder} goes on.")
 
     def started(self, job: Job, study: Study, executor: Executor) -> None:
+        """Print what runs and where; on a terminal, start the live table."""
         self._where, self._executor = executor.where, executor
         out.print(f"{job.name}: {len(study.genes)} genes, seed {job.seed}, study in {study.path}")
         out.print(f"running on {self._where}", soft_wrap=True)
@@ -72,6 +73,7 @@ class Terminal(api.Listener):
             self._live.start()
 
     def progressed(self, progress: Progress) -> None:
+        """Update the live table, or print a line where a candidate has ended."""
         if self._first is None:
             self._first = (progress.seconds, _work(progress)[0])
         if self._live is not None:
@@ -81,10 +83,12 @@ class Terminal(api.Listener):
             out.print(self._line(progress))
 
     def said(self, message: str) -> None:
+        """Print a message below the table, which ends."""
         self._stop()
         out.print(message)
 
     def compared(self, comparison: Comparison) -> None:
+        """Print the comparison of the winner with the baselines, and how to export it."""
         self._stop()
         show_comparison(comparison)
         hint = f"evomerge export {self._folder} --out MODEL writes the winner as a model."
@@ -151,6 +155,7 @@ def _work(at: Progress) -> tuple[int, int | None]:
 
 
 def warn(message: str) -> None:
+    """Print a warning on stderr."""
     err.print(f"warning: {message}")
 
 

@@ -17,7 +17,7 @@ import yaml
 from evomerge import api, catalog, writers
 from evomerge.commands import console, tables
 from evomerge.commands import writers as writing
-from evomerge.commands.arguments import AsJson, Catalog, Dtype, Folder, recipe_named
+from evomerge.commands.arguments import OLDER_NAMES, AsJson, Catalog, Dtype, Folder, recipe_named
 from evomerge.config import Job, read_job
 from evomerge.engines.config import EngineConfig
 from evomerge.errors import ConfigError, EvomergeError, UserError, did_you_mean
@@ -37,6 +37,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"token_normalize_func": lambda name: OLDER_NAMES.get(name, name)},
     help="Search for the recipe that merges fine-tuned siblings of one model into a better one.",
 )
 
@@ -82,7 +83,7 @@ def search(
 
 @app.command()
 def resume(folder: Folder) -> None:
-    """Go on with a study after anything: a finished candidate is not evaluated again."""
+    """Continue a study after any interruption; finished candidates are not evaluated again."""
     with console.Terminal(folder) as terminal:
         api.resume(folder, terminal)
 
@@ -93,7 +94,7 @@ def show(
     top: Annotated[int, typer.Option(min=1, help="How many candidates.")] = 5,
     as_json: AsJson = False,
 ) -> None:
-    """The best candidates with their genes and scores, and the comparison on the holdout."""
+    """Show the best candidates with genes and scores, and the comparison on the holdout."""
     with Study.open(folder, write=False) as study:
         if as_json:
             typer.echo(json.dumps(tables.study_as_data(study, top), indent=2))
@@ -113,11 +114,13 @@ for command in (
 
 @app.command()
 def convert(
-    file: Annotated[Path, typer.Argument(help="Of mergekit, of mergekit-evolve, or a recipe.")],
+    file: Annotated[
+        Path, typer.Argument(help="A file of mergekit or mergekit-evolve, or a recipe.")
+    ],
     out: Annotated[Path | None, typer.Option(help="The new file; printed where left out.")] = None,
     dtype: Dtype = None,
 ) -> None:
-    """mergekit's YAML to a recipe, mergekit-evolve's to a job, a recipe to mergekit's YAML."""
+    """Convert mergekit's YAML to a recipe, mergekit-evolve's to a job, a recipe to mergekit's."""
     text, warnings = conversion.convert(file, dtype=dtype)
     for warning in warnings:
         console.warn(warning)
@@ -134,7 +137,7 @@ def evaluate(
         str, typer.Argument(metavar="MODEL|RECIPE", help="A folder, a hub name or a recipe.")
     ],
     evaluator: Annotated[str, typer.Option(help="A catalog name or a YAML file.")],
-    split: Annotated[Split, typer.Option(help="Which examples.")] = "holdout",
+    split: Annotated[Split, typer.Option(help="The examples to score it on.")] = "holdout",
     engine: Engine = "auto",
     catalog_folder: Catalog = None,
     as_json: AsJson = False,

@@ -42,27 +42,27 @@ out = Console(highlight=False)
 
 
 def show_study(study: Study, top: int) -> None:
-    """The best candidates with genes or paths, and the comparison where there is one."""
+    """Print the best candidates with genes or paths, and the comparison where there is one."""
     candidates = study.candidates()
-    failed = sum(one.state == "failed" for one in candidates)
-    unfinished = sum(one.state == "running" for one in candidates)
+    failed = sum(candidate.state == "failed" for candidate in candidates)
+    unfinished = sum(candidate.state == "running" for candidate in candidates)
     out.print(
         f"{study.name}: {len(candidates)} candidates, {failed} failed, {unfinished} unfinished,"
         f" {clock(study.seconds_spent)}"
     )
-    failures = Counter(one.failure.message for one in candidates if one.failure)
+    failures = Counter(candidate.failure.message for candidate in candidates if candidate.failure)
     for message, count in failures.most_common(SHOWN_FAILURES):
         out.print(f"failed {count} time{'s' * (count > 1)}: {message}")
     best = study.best(top)
     out.print(_scores(best))
-    recipes = {one.number: recorded(one.recipe, study) for one in best}
+    recipes = {candidate.number: recorded(candidate.recipe, study) for candidate in best}
     stacks = {n: recipe for n, recipe in recipes.items() if isinstance(recipe, Stack)}
     if stacks:
         out.print(_paths(stacks))
     sums = {n: recipe for n, recipe in recipes.items() if isinstance(recipe, Segments)}
     if sums:
         out.print(_shares(sums))
-    plain = [one for one in best if one.number not in stacks | sums]
+    plain = [candidate for candidate in best if candidate.number not in stacks | sums]
     if plain or not best:
         out.print(_genes(plain))
         if (hidden := len(study.genes) - SHOWN_GENES) > 0:
@@ -74,23 +74,27 @@ def show_study(study: Study, top: int) -> None:
 
 
 def _scores(best: Sequence[Candidate]) -> Table:
-    tasks = list(dict.fromkeys(task for one in best for task in one.tasks))
+    tasks = list(dict.fromkeys(task for candidate in best for task in candidate.tasks))
     # In a narrow terminal the tasks' names give way, by folding: they often begin alike.
     narrow = [Column(task, overflow="fold") for task in tasks]
-    wide = [Column(one, no_wrap=True) for one in ("#", "origin", "fitness", "cut off")]
+    wide = [Column(title, no_wrap=True) for title in ("#", "origin", "fitness", "cut off")]
     table = Table(*wide[:3], *narrow, wide[3], title="best on the search split")
-    for one in best:
-        scores = [f"{one.tasks[task]:.3f}" if task in one.tasks else "-" for task in tasks]
-        cut = f"{one.truncated:.1%}"
-        table.add_row(str(one.number), origin_of(one), fitness_of(one), *scores, cut)
+    for candidate in best:
+        scores = [
+            f"{candidate.tasks[task]:.3f}" if task in candidate.tasks else "-" for task in tasks
+        ]
+        cut = f"{candidate.truncated:.1%}"
+        table.add_row(
+            str(candidate.number), origin_of(candidate), fitness_of(candidate), *scores, cut
+        )
     return table
 
 
 def _genes(best: Sequence[Candidate]) -> Table:
     """A row for each gene, a column for each candidate: there may be hundreds of genes."""
-    table = Table("gene", *(f"#{one.number}" for one in best))
+    table = Table("gene", *(f"#{candidate.number}" for candidate in best))
     for name in list(best[0].values)[:SHOWN_GENES] if best else ():
-        table.add_row(name, *(_value(one.values[name]) for one in best))
+        table.add_row(name, *(_value(candidate.values[name]) for candidate in best))
     return table
 
 
@@ -104,10 +108,10 @@ def _paths(stacks: Mapping[int, Stack]) -> Table:
 
 def _shares(sums: Mapping[int, Segments]) -> Table:
     """How much of each input is in a sum whose coefficients change from range to range."""
-    names = list(dict.fromkeys(name for one in sums.values() for name in one.inputs))
+    names = list(dict.fromkeys(name for recipe in sums.values() for name in recipe.inputs))
     table = Table("#", *names, "ranges", title="mean coefficients")
-    for number, one in sums.items():
-        shares, ranges = one.shares(), sum(len(part.ends) for part in one.chromosomes)
+    for number, recipe in sums.items():
+        shares, ranges = recipe.shares(), sum(len(part.ends) for part in recipe.chromosomes)
         said = [f"{shares[name]:.3f}" if name in shares else "-" for name in names]
         table.add_row(str(number), *said, str(ranges))
     return table
@@ -121,15 +125,15 @@ def study_as_data(study: Study, top: int) -> dict[str, Any]:
         "seconds": round(study.seconds_spent, 1),
         "best": [
             {
-                "number": one.number,
-                "origin": origin_of(one),
-                "fitness": one.fitness,
-                "tasks": dict(one.tasks),
-                "genes": dict(one.values),
-                "recipe": one.recipe,
-                "digest": one.digest,
+                "number": candidate.number,
+                "origin": origin_of(candidate),
+                "fitness": candidate.fitness,
+                "tasks": dict(candidate.tasks),
+                "genes": dict(candidate.values),
+                "recipe": candidate.recipe,
+                "digest": candidate.digest,
             }
-            for one in study.best(top)
+            for candidate in study.best(top)
         ],
         "winner": study.get("winner"),
         "comparison": study.get("comparison"),
@@ -137,12 +141,12 @@ def study_as_data(study: Study, top: int) -> dict[str, Any]:
 
 
 def show_comparison(comparison: Comparison) -> None:
-    """The holdout table: models x tasks with intervals, and differences from the winner."""
+    """Print the holdout table: models x tasks with intervals, and differences from the winner."""
     out.print(comparison.to_text(), soft_wrap=True)
 
 
 def show_report(report: Report, title: str) -> None:
-    """One model's scores with 95 % intervals."""
+    """Print one model's scores with 95 % intervals."""
     table = Table("task", "metric", report.split, "95 % interval", "examples", title=title)
     for name, score in report.tasks.items():
         interval = mean_interval(score.examples)
@@ -231,7 +235,7 @@ def fitness_of(candidate: Candidate | None) -> str:
 
 
 def origin_of(candidate: Candidate) -> str:
-    """Where it came from: a landmark's label, or who asked for it."""
+    """A landmark's label, or which part of the search asked for the candidate."""
     return candidate.label or candidate.origin
 
 

@@ -1,4 +1,4 @@
-"""The commands that make something: a model, an adapter, a recipe, statistics, a picture."""
+"""The commands that write something: a model, an adapter, a recipe, statistics, a picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import yaml
 
 from evomerge import writers
 from evomerge.commands import console
-from evomerge.commands.arguments import Dtype, Folder, Trial, recipe_named
+from evomerge.commands.arguments import Candidate, Dtype, Folder, recipe_named
 from evomerge.errors import ConfigError
 from evomerge.measuring.settings import AdaMerging, ExpertMerging, Learning, MeasureSettings
 from evomerge.recipe.source import Source
@@ -22,23 +22,27 @@ from evomerge.value import parse
 __all__ = ["export", "learn", "measure", "merge", "plot"]
 
 Device = Annotated[
-    str, typer.Option(help="torch's name of the device; auto takes the first GPU, or the CPU.")
+    str,
+    typer.Option(
+        help="torch's name of the device; auto is the first GPU, or the CPU where there is none."
+    ),
 ]
 Rank = Annotated[
     int | None,
     typer.Option(min=1, help="Truncate an adapter to this rank; exact where left out."),
 ]
-Seed = Annotated[int, typer.Option(help="Of what is drawn at random.")]
+Seed = Annotated[int, typer.Option(help="Seed of all random draws.")]
 
 _STACK = (
-    "stack: layers stored once, and code that runs the path; so is any stack written that scales."
+    "stack: each layer stored once, with code that runs the path; a path with scales is always"
+    " written so."
 )
 
 
 def export(
     folder: Folder,
     out: Annotated[Path, typer.Option(help="The new model folder, or the recipe's file.")],
-    trial: Trial = None,
+    candidate: Candidate = None,
     format: Annotated[
         Literal["hf", "stack", "adapter", "recipe", "mergekit"],
         typer.Option(help=f"What to write. {_STACK}"),
@@ -46,23 +50,23 @@ def export(
     dtype: Dtype = None,
     rank: Rank = None,
 ) -> None:
-    """The winner (or any candidate) as a model folder with a card, as an adapter or a recipe."""
+    """Write the winner (or any candidate) as a model folder with a card, an adapter or a recipe."""
     _check_rank(rank, format)
     if format == "recipe":
-        label = writers.export_recipe(folder, out, candidate=trial)
+        label = writers.export_recipe(folder, out, candidate=candidate)
     elif format == "mergekit":
-        label = writers.export_mergekit(folder, out, candidate=trial, dtype=dtype)
+        label = writers.export_mergekit(folder, out, candidate=candidate, dtype=dtype)
     elif format == "adapter":
         with console.merging(out) as progress:
             label = writers.export_adapter(
-                folder, out, candidate=trial, dtype=dtype, rank=rank, progress=progress
+                folder, out, candidate=candidate, dtype=dtype, rank=rank, progress=progress
             )
     else:
         with console.merging(out) as progress:
             label = writers.export(
                 folder,
                 out,
-                candidate=trial,
+                candidate=candidate,
                 dtype=dtype,
                 folded=format == "stack",
                 progress=progress,
@@ -102,20 +106,22 @@ def measure(
     ],
     out: Annotated[Path, typer.Option(help="The new folder of statistics.")],
     text: Annotated[
-        Path | None, typer.Option(help="What the model is good at: plain text, or .jsonl.")
+        Path | None, typer.Option(help="Text that the model is good at: plain text, or .jsonl.")
     ] = None,
-    what: Annotated[str, typer.Option(help="Of fisher and gram, with a comma.")] = "fisher,gram",
+    what: Annotated[
+        str, typer.Option(help="What to measure: fisher, gram or both, separated by a comma.")
+    ] = "fisher,gram",
     second_moment: Annotated[
-        Path | None, typer.Option(help="Adam's exp_avg_sq by checkpoint name, safetensors.")
+        Path | None, typer.Option(help="Adam's exp_avg_sq by checkpoint name, a safetensors file.")
     ] = None,
     rank1: Annotated[
         bool, typer.Option("--rank1", help="Keep row and column sums of second moments.")
     ] = False,
     adapter: Annotated[str | None, typer.Option(help="A LoRA adapter on the model.")] = None,
-    examples: Annotated[int, typer.Option(min=1, help="At most so many windows.")] = 256,
-    length: Annotated[int, typer.Option(min=2, help="Most tokens of a window.")] = 512,
+    examples: Annotated[int, typer.Option(min=1, help="Largest number of windows.")] = 256,
+    length: Annotated[int, typer.Option(min=2, help="Largest number of tokens in a window.")] = 512,
     labels: Annotated[
-        Literal["sampled", "observed"], typer.Option(help="Of the Fisher information.")
+        Literal["sampled", "observed"], typer.Option(help="Labels of the Fisher information.")
     ] = "sampled",
     device: Device = "auto",
     seed: Seed = 0,
@@ -132,7 +138,7 @@ def measure(
             source,
             out,
             text=text,
-            what=[one.strip() for one in what.split(",") if one.strip()],
+            what=[kind.strip() for kind in what.split(",") if kind.strip()],
             settings=MeasureSettings(
                 examples=examples, length=length, labels=labels, device=device, seed=seed
             ),
@@ -147,7 +153,8 @@ def measure(
 
 def learn(
     recipe: Annotated[
-        Path, typer.Argument(metavar="RECIPE", help="Of method adamerging or expert_merging.")
+        Path,
+        typer.Argument(metavar="RECIPE", help="A recipe of method adamerging or expert_merging."),
     ],
     text: Annotated[
         list[str], typer.Option(metavar="NAME=FILE", help="An expert's text; one for each expert.")
@@ -192,33 +199,35 @@ def plot(
     out: Annotated[
         Path, typer.Option(help="The new picture; its name ends in .svg, .png or .pdf.")
     ],
-    trial: Trial = None,
+    candidate: Candidate = None,
     view: Annotated[
         View | None,
         typer.Option(
-            help="Of a study: the path of its winner (data flow); the archive, its members by"
-            " examples; the lineage of its best member. What suits it where left out."
+            help="What to draw of a study: the path of its winner (data flow), the archive (members"
+            " by examples), or the lineage of its best member. Left out: the one that suits it."
         ),
     ] = None,
 ) -> None:
-    """Draw a data-flow path hop by hop, or what a search by natural niches or its peers keeps."""
-    label = writers.plot(what, out, candidate=trial, view=view)
+    """Draw a data-flow path hop by hop, or the archive or a lineage of a search that breeds."""
+    label = writers.plot(what, out, candidate=candidate, view=view)
     typer.echo(f"{out}: {label}")
 
 
 def _check_rank(rank: int | None, format: str) -> None:
     if rank is not None and format != "adapter":
-        raise ConfigError(f"--rank is of an adapter's ranks, which --format {format} has not")
+        raise ConfigError(
+            f"--rank sets the rank of an adapter; --format {format} has none, leave it out"
+        )
 
 
 def _pairs(given: list[str], option: str) -> dict[str, str]:
     """`NAME=VALUE` as a mapping."""
-    found = {}
-    for one in given:
-        name, equals, value = one.partition("=")
+    pairs = {}
+    for pair in given:
+        name, equals, value = pair.partition("=")
         if not (name and equals and value):
-            raise ConfigError(f"{option} {one}: expected NAME=VALUE")
-        if name in found:
+            raise ConfigError(f"{option} {pair}: expected NAME=VALUE")
+        if name in pairs:
             raise ConfigError(f"{option}: {name!r} is given twice")
-        found[name] = value
-    return found
+        pairs[name] = value
+    return pairs

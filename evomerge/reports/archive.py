@@ -23,8 +23,8 @@ class RankedMember:
     candidate: Candidate
     examples: tuple[float, ...]
     """Its scores of examples, higher is better."""
-    worth: float
-    """What it counts by: its shared fitness where members share, else its own."""
+    fitness: float
+    """What members are ranked by: its shared fitness where members share, else its own."""
 
 
 def archive(
@@ -32,7 +32,7 @@ def archive(
     config: Keeper,
     observed: Observed,
 ) -> list[RankedMember]:
-    """The members that the optimizer holds now, the worthiest first and of equals the older.
+    """The members that the optimizer holds now, the fittest first and of equals the older.
 
     As `replay.restore` goes about it, landmarks come first and then what was told, in its order;
     `observed` as there.
@@ -54,7 +54,7 @@ def archive(
         )
         told.append(Told(id, sheets[id], seed=one.parentage is None or not one.parentage.parents))
     members = [
-        RankedMember(known[id], tuple(sheets[id].examples.tolist()), worth)
-        for id, worth in kept(config, told).items()
+        RankedMember(known[id], tuple(sheets[id].examples.tolist()), fitness)
+        for id, fitness in kept(config, told).items()
     ]
-    return sorted(members, key=lambda one: (-one.worth, one.candidate.number))
+    return sorted(members, key=lambda one: (-one.fitness, one.candidate.number))

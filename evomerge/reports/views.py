@@ -85,7 +85,7 @@ def archive_view(study: Study) -> tuple[str, dict[str, Any]]:
         "members": members,
         "tasks": counts,
         "title": study.name,
-        "worth": "shared fitness" if shares else "fitness",
+        "ranked_by": "shared fitness" if shares else "fitness",
     }
 
 

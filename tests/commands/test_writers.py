@@ -239,8 +239,8 @@ def test_what_cannot_be_drawn(place: Place) -> None:
     said = "path.jpeg: a picture's name ends in one of .pdf, .png, .svg, not in '.jpeg'"
     assert said in place.refuses("plot", "path.yaml", "--out", "path.jpeg")
     assert "not in ''" in place.refuses("plot", "path.yaml", "--out", "path")
-    said = "--trial is of a study, but path.yaml is no study's folder"
-    assert said in place.refuses("plot", "path.yaml", *draw, "--trial", "3")
+    said = "--candidate names a candidate of a study, but path.yaml is no study's folder"
+    assert said in place.refuses("plot", "path.yaml", *draw, "--candidate", "3")
     _stack(place, hops=[{"of": "math", "layer": 3}])
     said = "path.yaml: hops.0: layer 3 of 'math', which has 3 (0 to 2)"
     assert said in place.refuses("plot", "path.yaml", *draw)
@@ -264,13 +264,13 @@ def test_the_paths_of_a_study(place: Place) -> None:
         study.ask(origin="landmark", genome=(0.5,), recipe=other.inputs["math"])
         study.put("winner", {"label": "recommendation", "recipe": recipe, "fitness": 1.0})
     assert place.run("plot", "s", "--out", "winner.svg").stdout == "winner.svg: recommendation\n"
-    drawn = place.run("plot", "s", "--out", "other.svg", "--trial", "0")
+    drawn = place.run("plot", "s", "--out", "other.svg", "--trial", "0")  # the older name
     assert drawn.stdout == "other.svg: candidate 0\n"
     sizes = [(place.folder / name).stat().st_size for name in ("winner.svg", "other.svg")]
     assert sizes[0] > sizes[1]
     said = "s: candidate 1: a source has no path to draw"
-    assert said in place.refuses("plot", "s", "--out", "no.svg", "--trial", "1")
-    assert "no candidate 2" in place.refuses("plot", "s", "--out", "no.svg", "--trial", "2")
+    assert said in place.refuses("plot", "s", "--out", "no.svg", "--candidate", "1")
+    assert "no candidate 2" in place.refuses("plot", "s", "--out", "no.svg", "--candidate", "2")
 
 
 def test_what_draws_is_an_extra(place: Place) -> None:

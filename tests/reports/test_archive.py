@@ -98,7 +98,7 @@ def test_it_is_the_optimizers_own(config: dict[str, Any], landmarks: int) -> Non
             own = sorted(search.optimizer.archive.fitness().tolist(), reverse=True)
         else:
             own = sorted((one.candidate.fitness[0] for one in members), reverse=True)
-        assert [one.worth for one in members] == own
+        assert [one.fitness for one in members] == own
 
 
 def test_of_equals_the_older_stands_first() -> None:
@@ -108,7 +108,7 @@ def test_of_equals_the_older_stands_first() -> None:
         search.candidates, config, lambda one: Observation(one.genome, (1.0,), (1.0, 1.0), None)
     )
     numbers = [one.candidate.number for one in members]
-    assert len({one.worth for one in members}) == 1
+    assert len({one.fitness for one in members}) == 1
     assert numbers == sorted(numbers)
     told = [one for one in search.candidates if one.fitness is not None]
     arrived = [one.number for one in sorted(told, key=lambda one: one.told or 0)]

@@ -58,11 +58,11 @@ def test_the_archive_is_what_a_replayed_optimizer_holds(tmp_path: Path, kind: st
         assert shown["tasks"] == {"one": 45, "two": 45}
         assert shown["title"] == "niches"
         if hasattr(optimizer, "archive"):
-            worths = np.sort(optimizer.archive.fitness())[::-1].tolist()
-            assert [one.worth for one in shown["members"]] == worths
+            fitnesses = np.sort(optimizer.archive.fitness())[::-1].tolist()
+            assert [one.fitness for one in shown["members"]] == fitnesses
         for one in shown["members"]:
             assert np.mean(one.examples) == pytest.approx(one.candidate.fitness[0])
-    assert shown["worth"] == ("shared fitness" if kind == "natural_niches" else "fitness")
+    assert shown["ranked_by"] == ("shared fitness" if kind == "natural_niches" else "fitness")
 
 
 def test_the_lineage_is_that_of_the_best_or_of_the_one_asked_for(tmp_path: Path) -> None:
@@ -153,8 +153,8 @@ def test_the_command_draws_what_suits_a_study(place: Place) -> None:
     said = {
         (): "archive of 6",
         ("--view", "archive"): "archive of 6",
-        ("--view", "lineage", "--trial", "20"): "lineage of candidate 20",
-        ("--trial", "21"): "lineage of candidate 21",
+        ("--view", "lineage", "--candidate", "20"): "lineage of candidate 20",
+        ("--candidate", "21"): "lineage of candidate 21",
     }
     for number, (options, label) in enumerate(said.items()):
         ended = place.run("plot", "s", "--out", f"{number}.svg", *options)
@@ -189,12 +189,14 @@ def test_what_cannot_be_drawn(place: Place) -> None:
     said = "other: the optimizer cma_es crosses no candidates, so that there is no lineage to draw"
     assert said in place.refuses("plot", "other", *draw, *lineage)
     said = "niches: candidate 4: a segments has no path to draw; only a stack has (data flow)"
-    assert said in place.refuses("plot", "niches", *draw, "--view", "path", "--trial", "4")
-    said = "--trial is of a path or a lineage, and an archive has all members; leave it out, or"
-    assert said in place.refuses("plot", "niches", *draw, *archive, "--trial", "4")
+    assert said in place.refuses("plot", "niches", *draw, "--view", "path", "--candidate", "4")
+    said = (
+        "--candidate is for a path or a lineage, and an archive has all members; leave it out, or"
+    )
+    assert said in place.refuses("plot", "niches", *draw, *archive, "--candidate", "4")
     for view in (archive, lineage):
         said = "new: no candidate has been scored yet; evomerge resume goes on"
         assert said in place.refuses("plot", "new", *draw, *view)
         said = f"--view {view[1]} is of a study, but job.yaml is no study's folder"
         assert said in place.refuses("plot", "job.yaml", *draw, *view)
-    assert "no candidate 9" in place.refuses("plot", "niches", *draw, *lineage, "--trial", "9")
+    assert "no candidate 9" in place.refuses("plot", "niches", *draw, *lineage, "--candidate", "9")

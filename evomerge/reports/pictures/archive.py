@@ -1,9 +1,9 @@
-"""The picture of an archive: which member solves which example, and what each is worth.
+"""The picture of an archive: which member solves which example, and each member's fitness.
 
 After the matrices of competition in Abrantes et al. 2025, "Competition and Attraction Improve Model
-Fusion" (arXiv 2508.16204). Members stand below each other, the worthiest on top; examples stand
-side by side, task by task, first what all solve and last what nobody does, so that niches show as
-blocks.
+Fusion" (arXiv 2508.16204). Members stand below each other, the fittest on top; examples stand
+side by side, task by task, from those that all members solve to those that no member solves, so
+that niches show as blocks.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ Array = NDArray[np.float64]
 
 SHARED, ALONE = COLOURS[0], COLOURS[1]
 LETTERS = 96
-"""As wide as the matrix."""
+"""How many fit into the width of the matrix."""
 SHADES = 64
-"""Of graded scores."""
+"""Of colour, where scores are graded."""
 
 # Heights in points, a 72nd of an inch.
 MEMBERS = 560.0
@@ -47,34 +47,34 @@ def archive_picture(
     format: Format,
     *,
     title: str,
-    worth: str,
+    ranked_by: str,
 ) -> bytes:
     """The content of a picture file; the rest as in `archive_figure`."""
-    return drawn(lambda: archive_figure(members, tasks, title=title, worth=worth), format)
+    return drawn(lambda: archive_figure(members, tasks, title=title, ranked_by=ranked_by), format)
 
 
 def archive_figure(
-    members: Sequence[RankedMember], tasks: Mapping[str, int], *, title: str, worth: str
+    members: Sequence[RankedMember], tasks: Mapping[str, int], *, title: str, ranked_by: str
 ) -> Figure:
-    """A matrix of members x examples, below it how many solve each, beside it what members count.
+    """A matrix of members x examples; below it how many solve each, beside it the fitness.
 
-    `members`: at least one, the worthiest first. `tasks`: task -> how many examples, in the order
-    of the scores. `worth`: the name of what members count by.
+    `members`: at least one, the fittest first. `tasks`: task -> how many examples, in the order
+    of the scores. `ranked_by`: what the fitness is called.
     """
-    scores = np.array([one.examples for one in members])
+    scores = np.array([member.examples for member in members])
     row = min(max(MEMBERS / len(members), ROW[0]), ROW[1])
     heights = [row * len(members), STRIP]
     figure = Figure(figsize=(WIDTH, (sum(heights) + TITLES) / 72), layout="constrained")
     # Titles and legends lie in the margin, which is kept free for them.
     grid: Any = {"height_ratios": heights, "width_ratios": [1.0, 0.11, 0.11]}
-    (matrix, worths, means), (strip, *empty) = figure.subplots(2, 3, gridspec_kw=grid)
+    (matrix, fitnesses, means), (strip, *empty) = figure.subplots(2, 3, gridspec_kw=grid)
     for axes in empty:
         axes.remove()
     places = _places(tasks)
     _draw_matrix(matrix, members, scores, tasks, places, row)
     _draw_strip(strip, scores, tasks, places)
     strip.set_xlim(matrix.get_xlim())
-    _draw_bars(worths, [one.worth for one in members], worth, row)
+    _draw_bars(fitnesses, [member.fitness for member in members], ranked_by, row)
     _draw_bars(means, scores.mean(axis=1).tolist(), "mean score", row)
     about = f"{shortened(title, 50)}: {len(members)} members, {scores.shape[1]} examples"
     figure.suptitle(about, x=0.01, ha="left", fontsize=11, parse_math=False)
@@ -85,22 +85,27 @@ def archive_figure(
 
 
 def coverage(scores: Array) -> float:
-    """How much of the examples (members, examples) the members master together: of scores of 0 and
-    1 the share that some member solves; else each example's best score, on average."""
+    """Mean over the examples of the best score that any member has there.
+
+    `scores`: (members, examples). Of scores of 0 and 1 it is the share that some member solves.
+    """
     return float(scores.max(axis=0).mean())
 
 
 def entropy(scores: Array) -> float:
-    """Mean binary entropy, in bits, of the share of members (members, examples) that solve an
-    example: 0 where all members know the same, 1 where half of them know each."""
+    """Mean binary entropy, in bits, of the share of members that solve an example.
+
+    `scores`: (members, examples). 0 where all members solve the same, 1 where half of them solve
+    each.
+    """
     share = np.clip(scores.mean(axis=0), 0.0, 1.0)
     parts = [p * np.log2(p, out=np.zeros_like(p), where=p > 0) for p in (share, 1 - share)]
     return float(-sum(parts).mean())
 
 
 def order(scores: Array) -> list[int]:
-    """How the examples (members, examples) of a task are placed: by their sums, the greatest first;
-    of equals what the same members solve side by side, the worthiest member's first."""
+    """How the examples (members, examples) of a task are placed: by their sums, the largest first;
+    equal ones that the same members solve side by side, the fittest member's first."""
     columns = scores.T.tolist()
     return sorted(
         range(len(columns)),
@@ -111,11 +116,11 @@ def order(scores: Array) -> list[int]:
 def _places(tasks: Mapping[str, int]) -> dict[str, tuple[float, float]]:
     """Task -> where its examples begin and end, with a gap between tasks."""
     gap = max(1.0, 0.008 * sum(tasks.values()))
-    found, start = {}, 0.0
+    places, start = {}, 0.0
     for name, count in tasks.items():
-        found[name] = start, start + count
+        places[name] = start, start + count
         start += count + gap
-    return found
+    return places
 
 
 def _own(scores: Array, tasks: Mapping[str, int]) -> dict[str, Array]:
@@ -139,7 +144,7 @@ def _draw_matrix(
         start, end = places[name]
         shown = (part - low) / (high - low)
         if not graded:
-            # 1: solved; 2: by nobody else.
+            # 1: solved; 2: by this member only.
             shown = part + (part.astype(bool) & (part.sum(axis=0) == 1) & (len(part) > 1))
         axes.imshow(
             shown,
@@ -151,13 +156,13 @@ def _draw_matrix(
             interpolation="none",
             gid=f"matrix of {name}",
         )
-        room = max(2, round((end - start) / max(b for _, b in places.values()) * LETTERS))
+        letters = max(2, round((end - start) / max(b for _, b in places.values()) * LETTERS))
         solved = "" if graded else f": {int(part.any(axis=0).sum())} of {tasks[name]}"
-        label = shortened(name, room)
+        label = shortened(name, letters)
         axes.text(
             start,
             -0.5 - 3 / row,
-            label + (solved if len(label + solved) <= room else ""),
+            label + (solved if len(label + solved) <= letters else ""),
             ha="left",
             va="bottom",
             fontsize=8,
@@ -173,7 +178,9 @@ def _draw_matrix(
             clip_on=False,
             zorder=3,
         )
-    labels = [shortened(one.candidate.label or f"{one.candidate.number}", 14) for one in members]
+    labels = [
+        shortened(member.candidate.label or f"{member.candidate.number}", 14) for member in members
+    ]
     axes.set_yticks(range(len(members)), labels, fontsize=min(8.0, 0.8 * row), parse_math=False)
     axes.set_ylabel("member (a candidate's number)", color=INK, fontsize=8)
     axes.set_xlim(0, max(end for _, end in places.values()))
@@ -234,15 +241,15 @@ def _draw_strip(
 
 
 def _draw_bars(axes: Axes, values: Sequence[float], name: str, row: float) -> None:
-    """A bar a member, and its number."""
+    """One bar for each member, and its value."""
     axes.barh(range(len(values)), values, height=0.72, color="#c8c8c8", gid=name)
-    least, greatest = min(0.0, *values), max(0.0, *values)
-    reach = (greatest - least) or 1.0
-    axes.set_xlim(least, least + reach)
+    lowest, highest = min(0.0, *values), max(0.0, *values)
+    reach = (highest - lowest) or 1.0
+    axes.set_xlim(lowest, lowest + reach)
     axes.set_ylim(len(values) - 0.5, -0.5)
     for at, value in enumerate(values):
         axes.text(
-            least + 0.04 * reach,
+            lowest + 0.04 * reach,
             at,
             f"{value:#.3g}",
             va="center",

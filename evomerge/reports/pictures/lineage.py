@@ -1,4 +1,4 @@
-"""The picture of a lineage: a candidate's family back to the seeds, and who was drawn to whom.
+"""The picture of a lineage: a candidate's family back to the seeds, and how its parents were drawn.
 
 A row a candidate, in the order of asking: seeds on top, the candidate itself at the bottom. Arcs
 lead from parents down to children, those of first parents on the left and of second ones on the
@@ -80,17 +80,17 @@ def lineage_figure(
     axes.set_axis_off()
     axes.set_xlim(0, WIDTH * 72)
     axes.set_ylim(height, 0)
-    places = {one.candidate.number: top + (i + 0.4) * row for i, one in enumerate(family)}
+    places = {ancestor.candidate.number: top + (i + 0.4) * row for i, ancestor in enumerate(family)}
     _draw_arcs(axes, family, places, random, row)
-    for one in family:
-        number = one.candidate.number
-        _draw_row(axes, one, places[number], shares.get(number, {}), colours, row)
+    for ancestor in family:
+        number = ancestor.candidate.number
+        _draw_row(axes, ancestor, places[number], shares.get(number, {}), colours, row)
     _explain(axes, family, colours, sides, random, title, top)
     return figure
 
 
 def _colours(shares: Mapping[int, Mapping[str, float]]) -> dict[str, str]:
-    """Seed -> its colour, of those that anybody has a share of."""
+    """Seed -> its colour, of the seeds that some candidate has a share of."""
     names = dict.fromkeys(
         name for own in shares.values() for name, share in own.items() if share != 0
     )
@@ -144,24 +144,24 @@ def _draw_arcs(
 
 def _distances(family: Sequence[Ancestor]) -> dict[int, int]:
     """Candidate -> steps to the youngest, on the shortest way."""
-    found = {family[-1].candidate.number: 0}
-    for one in reversed(family):
-        for parent in one.parents:
-            steps = 1 + found[one.candidate.number]
-            found[parent.number] = min(steps, found.get(parent.number, steps))
-    return found
+    distances = {family[-1].candidate.number: 0}
+    for ancestor in reversed(family):
+        for parent in ancestor.parents:
+            steps = 1 + distances[ancestor.candidate.number]
+            distances[parent.number] = min(steps, distances.get(parent.number, steps))
+    return distances
 
 
 def _draw_row(
     axes: Axes,
-    one: Ancestor,
+    ancestor: Ancestor,
     at: float,
     shares: Mapping[str, float],
     colours: Mapping[str, str],
     row: float,
 ) -> None:
     """The candidate's name, what it consists of, and its score."""
-    candidate = one.candidate
+    candidate = ancestor.candidate
     left, right = MIDDLE - BAR / 2, MIDDLE + BAR / 2
     text: Any = {"va": "center_baseline", "fontsize": min(8.0, 0.68 * row), "color": INK}
     name = shortened(candidate.label or f"{candidate.number}", 12)
@@ -211,7 +211,7 @@ def _explain(
     if youngest.parents:
         for side, (place, ha) in enumerate(((6, "left"), (2 * MIDDLE - 6, "right"))):
             axes.text(place, 33, sides[side], ha=ha, **{**legend, "color": SIDES[side]})
-        if any(one.candidate.number in random for one in family):
+        if any(ancestor.candidate.number in random for ancestor in family):
             said = "dotted: warm-up, parents at random"
             axes.text(2 * MIDDLE - 6, 14, said, ha="right", **legend)
     if colours:
@@ -230,8 +230,8 @@ def _explain(
             borderaxespad=0.0,
             labelspacing=0.3,
         )
-        for one in made.get_texts():
-            one.set_parse_math(False)
+        for text in made.get_texts():
+            text.set_parse_math(False)
     axes.text(MIDDLE - BAR / 2 - 5, top - 7, "candidate", ha="right", **{**legend, "fontsize": 7})
     axes.text(MIDDLE + BAR / 2 + 5, top - 7, "score", ha="left", **{**legend, "fontsize": 7})
 

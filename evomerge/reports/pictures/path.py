@@ -37,7 +37,7 @@ LAYERS = 290.0
 ROW = 9.0
 """One layer, at most; of a model of few layers as much as makes `BAND`."""
 BAND = 64.0
-"""Room for the input's name."""
+"""Height that the input's name needs."""
 MARGIN = 7.0
 """Below and above an input's layers."""
 OUTSIDE = 13.0
@@ -128,11 +128,11 @@ def _draw_end(
 ) -> None:
     """A square, and beside it what it is."""
     axes.plot(*at, "s", color=colour, markersize=6, zorder=4, gid=word)
-    apart = (7, 0) if side == "left" else (-7, 0)
+    offset = (7, 0) if side == "left" else (-7, 0)
     axes.annotate(
         word,
         at,
-        apart,
+        offset,
         textcoords="offset points",
         ha=side,
         va="center",
@@ -202,9 +202,9 @@ def _draw_scales(axes: Axes, stack: Stack, bands: _Bands) -> None:
     )
     axes.axhline(1, color="#888888", linewidth=0.7)
     axes.set_ylabel("scale" if stack.scaling == "stream" else "scale of\nlast MLP")
-    least, greatest = min(scales), max(scales)
-    near = 0.15 * (max(greatest, 1) - min(least, 1))
-    axes.set_yticks([1, *(scale for scale in (least, greatest) if abs(scale - 1) > near)])
+    lowest, highest = min(scales), max(scales)
+    near = 0.15 * (max(highest, 1) - min(lowest, 1))
+    axes.set_yticks([1, *(scale for scale in (lowest, highest) if abs(scale - 1) > near)])
     axes.yaxis.set_major_formatter("{x:.3g}")
     axes.tick_params(axis="y", labelsize=8)
 

@@ -52,7 +52,7 @@ UNDATED = {
     "png": {"Software": None},
     "svg": dict.fromkeys(("Creator", "Date")),
 }
-"""What a file would say of its making, which is not the same tomorrow."""
+"""What a file would otherwise say of when and by what it was written: it changes every day."""
 
 
 def colour(number: int) -> str:
@@ -71,12 +71,12 @@ def drawn(draw: Callable[[], Figure], format: Format) -> bytes:
     return file.getvalue()
 
 
-def round_places(count: int, most: int) -> list[int]:
-    """The first and the last of so many places, and round ones between."""
-    step = next(s * 10**e for e in range(9) for s in (1, 2, 5) if count <= most * s * 10**e)
+def round_places(count: int, limit: int) -> list[int]:
+    """At most about `limit` of the numbers 0 to count - 1: the first, the last and round ones."""
+    step = next(s * 10**e for e in range(9) for s in (1, 2, 5) if count <= limit * s * 10**e)
     return [*(n for n in range(0, count - 1, step) if count - 1 - n > step / 2), count - 1]
 
 
-def shortened(name: str, most: int) -> str:
-    """A name of at most so many letters, its end kept: that is where siblings differ."""
-    return name if len(name) <= most else "\N{HORIZONTAL ELLIPSIS}" + name[1 - most :]
+def shortened(name: str, limit: int) -> str:
+    """The name in at most `limit` letters; its end is kept, since that is where siblings differ."""
+    return name if len(name) <= limit else "\N{HORIZONTAL ELLIPSIS}" + name[1 - limit :]

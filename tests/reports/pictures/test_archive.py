@@ -31,16 +31,18 @@ ROWS = [
 TASKS = {"code": 3, "math$_2$": 4}
 
 
-def members(rows: Any = ROWS, worths: tuple[float, ...] = (2.5, 2.0, 1.25)) -> list[RankedMember]:
+def members(
+    rows: Any = ROWS, fitnesses: tuple[float, ...] = (2.5, 2.0, 1.25)
+) -> list[RankedMember]:
     labels = ["seed:code", None, None]
     return [
-        RankedMember(candidate(10 + i, label=label), tuple(map(float, row)), worth)
-        for i, (row, worth, label) in enumerate(zip(rows, worths, labels, strict=False))
+        RankedMember(candidate(10 + i, label=label), tuple(map(float, row)), fitness)
+        for i, (row, fitness, label) in enumerate(zip(rows, fitnesses, labels, strict=False))
     ]
 
 
 def figure(rows: Any = ROWS, tasks: dict[str, int] = TASKS) -> Figure:
-    return archive_figure(members(rows), tasks, title="$t$", worth="shared fitness")
+    return archive_figure(members(rows), tasks, title="$t$", ranked_by="shared fitness")
 
 
 def words(drawn: Figure) -> list[str]:
@@ -73,15 +75,15 @@ def test_tasks_stand_side_by_side_with_what_is_solved_of_them() -> None:
 
 
 def test_members_have_their_names_and_what_they_count_by() -> None:
-    matrix, worths, means = figure().axes[:3]
+    matrix, fitnesses, means = figure().axes[:3]
     assert [one.get_text() for one in matrix.get_yticklabels()] == ["seed:code", "11", "12"]
-    for axes, values in ((worths, [2.5, 2.0, 1.25]), (means, [3 / 7, 4 / 7, 3 / 7])):
+    for axes, values in ((fitnesses, [2.5, 2.0, 1.25]), (means, [3 / 7, 4 / 7, 3 / 7])):
         bars = [one for one in axes.patches if isinstance(one, Rectangle)]
         assert [one.get_width() for one in bars] == pytest.approx(values)
         assert [one.get_y() + one.get_height() / 2 for one in bars] == pytest.approx([0, 1, 2])
         assert axes.get_ylim() == matrix.get_ylim() == (2.5, -0.5)
-    assert [one.get_text() for one in worths.texts] == ["2.50", "2.00", "1.25"]
-    assert worths.get_title(loc="left") == "shared\nfitness"
+    assert [one.get_text() for one in fitnesses.texts] == ["2.50", "2.00", "1.25"]
+    assert fitnesses.get_title(loc="left") == "shared\nfitness"
 
 
 def test_the_strip_says_which_share_of_members_solves_an_example() -> None:
@@ -138,7 +140,7 @@ def test_more_members_make_a_higher_picture_of_the_same_width() -> None:
             RankedMember(candidate(i), tuple(rng.integers(0, 2, 40).astype(float)), 1.0)
             for i in range(count)
         ]
-        drawn = archive_figure(many, {"t": 40}, title="t", worth="fitness")
+        drawn = archive_figure(many, {"t": 40}, title="t", ranked_by="fitness")
         assert drawn.get_figwidth() == 9
         heights.append(drawn.get_figheight())
     assert heights == sorted(set(heights))
@@ -147,6 +149,7 @@ def test_more_members_make_a_higher_picture_of_the_same_width() -> None:
 @pytest.mark.parametrize("format", ["svg", "png", "pdf"])
 def test_a_picture_is_the_same_bytes_again(format: Format) -> None:
     first, second = (
-        archive_picture(members(), TASKS, format, title="$t$", worth="fitness") for _ in range(2)
+        archive_picture(members(), TASKS, format, title="$t$", ranked_by="fitness")
+        for _ in range(2)
     )
     assert first == second
