@@ -20,7 +20,7 @@ Catalog = Annotated[
 Dtype = Annotated[
     Literal["bfloat16", "float16", "float32"] | None,
     typer.Option(
-        help="Precision of the weights written; by default that of the parents (an adapter: float32)."
+        help="Precision of the written weights; by default the parents' own (an adapter: float32)."
     ),
 ]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder.")]
