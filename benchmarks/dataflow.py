@@ -86,8 +86,8 @@ def alone(engine: Engine) -> int:
 
 def stories(engine: Engine, beginnings: list[str]) -> int:
     prompts = [engine.tokenizer(text)["input_ids"] for text in beginnings]
-    found = engine.generate(prompts, [Sampling(max_new_tokens=NEW_TOKENS)] * len(prompts))
-    return sum(one.tokens for one in found)
+    answers = engine.generate(prompts, [Sampling(max_new_tokens=NEW_TOKENS)] * len(prompts))
+    return sum(answer.tokens for answer in answers)
 
 
 def first_request(engine: Engine) -> None:

@@ -62,7 +62,7 @@ class Sharing(Terminal):
             share(other, study, job, names, "holdout")
         if self._begun is not None:
             with Study.open(self._begun, write=False) as half:
-                names = [one.digest for one in half.candidates()]
+                names = [candidate.digest for candidate in half.candidates()]
             share(self._begun, study, job, names, "search")
         super().started(job, study, executor)
 
@@ -87,13 +87,15 @@ def run(job: Job, folder: Path, finished: list[Path], begun: Path | None = None)
     with Study.open(folder, write=False) as study:
         winner = study.get("winner")
         candidates = study.candidates()
-        searched_s = max(one.told_s or 0.0 for one in candidates)
+        searched_s = max(candidate.told_s or 0.0 for candidate in candidates)
     return {
         "candidates": len(candidates),
-        "evaluations": sum(one.attempts > 0 for one in candidates),
-        "failed": sum(one.state == "failed" for one in candidates),
+        "evaluations": sum(candidate.attempts > 0 for candidate in candidates),
+        "failed": sum(candidate.state == "failed" for candidate in candidates),
         "search_s": round(searched_s, 1),
-        "best_on_search": max(one.fitness[0] for one in candidates if one.fitness),
+        "best_on_search": max(
+            candidate.fitness[0] for candidate in candidates if candidate.fitness
+        ),
         "validation": winner["fitness"],
         "winner": winner["label"],
         "recipe": portable(winner["recipe"]),
@@ -175,10 +177,10 @@ def main() -> None:
     seeds: dict[str, Any] = {}
     finished: list[Path] = []
     for seed in given.seeds:
-        found = one_seed(job.model_copy(update={"seed": seed}), HERE / f"seed-{seed}", finished)
-        for arm, result in found.items():
+        arms = one_seed(job.model_copy(update={"seed": seed}), HERE / f"seed-{seed}", finished)
+        for arm, result in arms.items():
             print(f"seed {seed}, {said(arm, result)}")
-        seeds[str(seed)] = found
+        seeds[str(seed)] = arms
         write("dataflow_search", {"evaluations": job.budget.evaluations, "seeds": seeds})
 
 

@@ -78,12 +78,12 @@ METHODS = (
 def experts(folder: Path) -> dict[str, Source]:
     """Whole checkpoints of the demo's specialists, as mergekit wants them, and their base."""
     base = Source(model=str(MODEL))
-    found = {"base": base}
+    sources = {"base": base}
     for name in EXPERTS:
         adapted = Source(model=str(MODEL), adapter=str(ADAPTERS / name))
         write_checkpoint(adapted, folder / name, card="")
-        found[name] = Source(model=str(folder / name))
-    return found
+        sources[name] = Source(model=str(folder / name))
+    return sources
 
 
 def recipe(method: str, sources: dict[str, Source], number: int = 0) -> Merge:
@@ -110,22 +110,22 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def merge_all(one: Merge) -> None:
-    for _ in MergedWeights(one, "bfloat16").tensors():
+def merge_all(merge: Merge) -> None:
+    for _ in MergedWeights(merge, "bfloat16").tensors():
         pass
 
 
 def copy_gb_per_s(size: int) -> float:
     """Bytes read and written a second by a copy between buffers that are there already."""
-    one = torch.zeros(size, dtype=torch.uint8)
-    two = torch.ones_like(one)
-    best = min(seconds(lambda: two.copy_(one)) for _ in range(5))
+    source = torch.zeros(size, dtype=torch.uint8)
+    target = torch.ones_like(source)
+    best = min(seconds(lambda: target.copy_(source)) for _ in range(5))
     return 2 * size / best / 1e9
 
 
-def moved(one: Merge) -> int:
+def moved(merge: Merge) -> int:
     """Bytes of the inputs and of the result."""
-    sources = list(dict.fromkeys(sources_of(one)))
+    sources = list(dict.fromkeys(sources_of(merge)))
     bank = open_bank(tuple(sources))
     size = bank.inventory(sources[0]).size
     return (len(sources) + 1) * size
@@ -171,28 +171,28 @@ def _peak_kib(pid: int) -> int:
 def measure(method: str, sources: dict[str, Source], repeats: int) -> dict[str, Any]:
     first = seconds(partial(merge_all, recipe(method, sources)))
     numbered = [recipe(method, sources, number) for number in range(1, WARM + repeats)]
-    later = [seconds(partial(merge_all, one)) for one in numbered]
+    later = [seconds(partial(merge_all, merge)) for merge in numbered]
     took = statistics.median(later[WARM - 1 :])
-    one = recipe(method, sources)
+    merge = recipe(method, sources)
     # Beside the candidates: a machine that others share is not always as fast.
-    copy = copy_gb_per_s(moved(one) // 2)
+    copy = copy_gb_per_s(moved(merge) // 2)
     row: dict[str, Any] = {
         "first_s": first,
         "second_s": later[0],
         "candidate_s": took,
         "copy_gb_per_s": copy,
-        "bandwidth_share": moved(one) / took / 1e9 / copy,
+        "bandwidth_share": moved(merge) / took / 1e9 / copy,
     }
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        (folder / "recipe.yaml").write_text(dump_recipe(one))
+        (folder / "recipe.yaml").write_text(dump_recipe(merge))
         evomerge = str(Path(sys.executable).parent / "evomerge")
         out = str(folder / "ours")
         row["process_s"], row["process_gib"] = process(
             [evomerge, "merge", str(folder / "recipe.yaml"), "--out", out, "--dtype", "bfloat16"]
         )
         if method != "tsvm":
-            text = to_mergekit(one)
+            text = to_mergekit(merge)
             (folder / "mergekit.yaml").write_text(text)
             by_mergekit(text, folder)  # which loads what it needs
             shutil.rmtree(folder / "theirs")

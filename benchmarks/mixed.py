@@ -165,19 +165,19 @@ def summary(runs: Sequence[Run]) -> dict[str, Any]:
     }
 
 
-def line(found: Mapping[str, Any]) -> str:
+def line(row: Mapping[str, Any]) -> str:
     """Of `chosen`, median (first to third quartile) for each budget."""
-    cells = [f"{mid:.2f} ({low:.2f} to {high:.2f})" for low, mid, high in found["chosen"].values()]
-    return "  ".join(f"{cell:<20}" for cell in cells) + f"{found['ms_a_question']:8.1f} ms"
+    cells = [f"{mid:.2f} ({low:.2f} to {high:.2f})" for low, mid, high in row["chosen"].values()]
+    return "  ".join(f"{cell:<20}" for cell in cells) + f"{row['ms_a_question']:8.1f} ms"
 
 
 def older() -> dict[str, dict[str, Any]]:
     """The table of earlier runs: it takes a while, and may be made in pieces."""
     path = ROOT / "benchmarks" / "results" / "mixed.json"
-    found: dict[str, dict[str, Any]] = (
+    table: dict[str, dict[str, Any]] = (
         json.loads(path.read_text())["true_share"] if path.exists() else {}
     )
-    return found
+    return table
 
 
 def main() -> None:

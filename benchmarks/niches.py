@@ -90,12 +90,12 @@ def bred(seed_pool: SeedPool, size: int, crossings: int) -> list[PiecewiseCoeffi
 def memory(
     members: Sequence[PiecewiseCoefficients], crossings: int, checkpoint: int
 ) -> dict[str, int]:
-    strands = [one for table in members for one in table.chromosomes]
+    parts = [chromosome for table in members for chromosome in table.chromosomes]
     return {
         "members": len(members),
         "crossings": crossings,
-        "ranges_median": int(statistics.median(len(one.ends) for one in strands)),
-        "table_bytes": sum(one.ends.nbytes + one.coefficients.nbytes for one in strands),
+        "ranges_median": int(statistics.median(len(part.ends) for part in parts)),
+        "table_bytes": sum(part.ends.nbytes + part.coefficients.nbytes for part in parts),
         "text_bytes": sum(len(table.to_text()) for table in members),
         "checkpoint_bytes": checkpoint * len(members),
     }
@@ -126,15 +126,15 @@ def proposal(
     ]
     for table in [*seeds, *members[len(seeds) :]]:
         niches.observe(Observation((table.to_text(),), (0.5,), scores()))
-    found = []
+    times = []
     for number in range(rounds + 1):
         told = scores()
         began = time.perf_counter()
-        (one,) = niches.ask(1)
-        niches.tell([Result(one.id, (0.5,), told)])
-        if number:  # the first one looks for seeds that nobody has tried
-            found.append(1000 * (time.perf_counter() - began))
-    return found
+        (asked,) = niches.ask(1)
+        niches.tell([Result(asked.id, (0.5,), told)])
+        if number:  # the first one looks for seeds that were not tried
+            times.append(1000 * (time.perf_counter() - began))
+    return times
 
 
 def lineage(seed_pool: SeedPool, depth: int) -> list[Step]:
@@ -180,12 +180,12 @@ def built(recipes: Mapping[str, Recipe]) -> dict[str, list[float]]:
 def vector(recipe: Segments) -> Tensor:
     """A member's weights as one float32 vector, in the order that splits count in."""
     (flat,) = flat_of(recipe, "benchmark")
-    found = torch.empty(flat.size)
+    weights = torch.empty(flat.size)
     for name, tensor in MergedWeights(recipe, "float32").tensors():
         if name in flat.starts:
             start = flat.starts[name]
-            found[start : start + tensor.numel()] = tensor.reshape(-1)
-    return found
+            weights[start : start + tensor.numel()] = tensor.reshape(-1)
+    return weights
 
 
 def blocks(size: int) -> Iterator[slice]:
@@ -227,9 +227,11 @@ def step_by_step(
     return member, took
 
 
-def distance(one: Tensor, other: Tensor) -> float:
-    """|one - other| / |other|."""
-    parts = [(one[p].double() - other[p].double(), other[p].double()) for p in blocks(len(one))]
+def distance(member: Tensor, other: Tensor) -> float:
+    """|member - other| / |other|."""
+    parts = [
+        (member[p].double() - other[p].double(), other[p].double()) for p in blocks(len(member))
+    ]
     away, length = (sum(float(x @ x) for x in column) for column in zip(*parts, strict=True))
     return math.sqrt(away / length)
 
@@ -273,20 +275,20 @@ def main() -> None:
     over = plan.space(job)
     assert isinstance(over, SegmentsSpace)
     seed_pool = over.seed_pool
-    found: dict[str, Any] = {"gram_matrices_s": seconds(lambda: gram_matrices(job, over))}
-    print(f"Gram matrices of {len(seed_pool.seeds)} seeds: {found['gram_matrices_s']:.1f} s")
+    results: dict[str, Any] = {"gram_matrices_s": seconds(lambda: gram_matrices(job, over))}
+    print(f"Gram matrices of {len(seed_pool.seeds)} seeds: {results['gram_matrices_s']:.1f} s")
     uniform = over.recipe(over.landmarks()["uniform"])
     checkpoint = sum(spec.size for spec in MergedWeights(uniform).specs())
-    found["memory"], found["question_ms"] = [], []
+    results["memory"], results["question_ms"] = [], []
     for size in SIZES:
         for crossings in (5 * size, max(LEAST_CROSSINGS, 10 * size)):
             members = bred(seed_pool, size, crossings)
-            found["memory"].append(memory(members, crossings, checkpoint))
-            say_memory(found["memory"][-1])
+            results["memory"].append(memory(members, crossings, checkpoint))
+            say_memory(results["memory"][-1])
         for graded in (False, True):
             took = proposal(over, members, given.examples, given.rounds, graded=graded)
             row = {"members": size, "examples": given.examples, "graded": graded, "ms": took}
-            found["question_ms"].append(row)
+            results["question_ms"].append(row)
             kind = "graded" if graded else "0 and 1"
             print(f"{size} members, {kind}: {statistics.median(took):.2f} ms an ask and a tell")
 
@@ -297,13 +299,13 @@ def main() -> None:
         "three seeds, one range": uniform,
         f"depth {given.depth}": deep,
     }
-    found["member_s"] = built(recipes)
-    middles = {name: statistics.median(row) for name, row in found["member_s"].items()}
+    results["member_s"] = built(recipes)
+    middles = {name: statistics.median(row) for name, row in results["member_s"].items()}
     for name, middle in middles.items():
         ratio = middles[f"depth {given.depth}"] / middle
         print(f"{name}: {middle:.2f} s a member; depth {given.depth} takes {ratio:.2f} times that")
-    found["step_by_step"] = compare(over, deep, steps)
-    write("niches", found)
+    results["step_by_step"] = compare(over, deep, steps)
+    write("niches", results)
 
 
 if __name__ == "__main__":

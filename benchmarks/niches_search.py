@@ -82,26 +82,32 @@ def kept(job: Job, study: Study, size: int) -> list[Candidate]:
     """The archive at the end."""
     candidates = study.candidates()
     if not isinstance(job.optimizer, KEEPERS):
-        return ranked([one for one in candidates if one.origin != "finalist"], size)
-    members = archive(candidates, job.optimizer, lambda one: observed(job, study, one))
+        return ranked(
+            [candidate for candidate in candidates if candidate.origin != "finalist"], size
+        )
+    members = archive(candidates, job.optimizer, lambda candidate: observed(job, study, candidate))
     return [member.candidate for member in members]
 
 
 def asked(candidates: Sequence[Candidate]) -> list[Candidate]:
     """By the optimizer: warm starts are no merit of a method."""
-    return [one for one in candidates if one.origin == "optimizer" and one.fitness]
+    return [
+        candidate
+        for candidate in candidates
+        if candidate.origin == "optimizer" and candidate.fitness
+    ]
 
 
-def observed(job: Job, study: Study, one: Candidate) -> Observation:
-    report = study.load_report(one.digest, job.evaluator.digest(), "search")
+def observed(job: Job, study: Study, candidate: Candidate) -> Observation:
+    report = study.load_report(candidate.digest, job.evaluator.digest(), "search")
     assert report is not None
-    assert one.fitness is not None
-    return Observation(one.genome, one.fitness, *plan.objective(job).scores(report))
+    assert candidate.fitness is not None
+    return Observation(candidate.genome, candidate.fitness, *plan.objective(job).scores(report))
 
 
 def solved(job: Job, study: Study, some: Sequence[Candidate]) -> NDArray[np.float64]:
     """(candidates, search examples): 0 or 1."""
-    return np.array([observed(job, study, one).examples for one in some])
+    return np.array([observed(job, study, candidate).examples for candidate in some])
 
 
 def breadth(job: Job, folder: Path, size: int) -> dict[str, Any]:
@@ -110,7 +116,9 @@ def breadth(job: Job, folder: Path, size: int) -> dict[str, Any]:
         members = solved(job, study, kept(job, study, size))
         tried = asked(study.candidates())
         return {
-            "best_member_on_search": max(one.fitness[0] for one in tried if one.fitness),
+            "best_member_on_search": max(
+                candidate.fitness[0] for candidate in tried if candidate.fitness
+            ),
             "archive": len(members),
             "distinct_rows": len(np.unique(members, axis=0)),
             "coverage": coverage(members),
@@ -146,12 +154,12 @@ def one_search(
     return {**breadth(job, folder, size), **holdout(result), **result}
 
 
-def said(name: str, found: Mapping[str, Any]) -> str:
+def said(name: str, result: Mapping[str, Any]) -> str:
     return (
-        f"{name}: best {found['best_member_on_search']:.3f}, holdout"
-        f" {found['mean_over_tasks']['evolved']:.3f}, forgetting {found['forgetting']:+.3f},"
-        f" coverage {found['coverage']:.3f} of {found['archive']} ({found['coverage_tried']:.3f} of"
-        f" all), entropy {found['entropy']:.3f}"
+        f"{name}: best {result['best_member_on_search']:.3f}, holdout"
+        f" {result['mean_over_tasks']['evolved']:.3f}, forgetting {result['forgetting']:+.3f},"
+        f" coverage {result['coverage']:.3f} of {result['archive']}"
+        f" ({result['coverage_tried']:.3f} of all), entropy {result['entropy']:.3f}"
     )
 
 
@@ -169,12 +177,12 @@ def main() -> None:
     finished: list[Path] = []
     for seed in given.seeds:
         for name in given.methods:
-            one = with_method(job, name, seed, count)
+            arm = with_method(job, name, seed, count)
             place = name.lower().replace(",", "").replace(" ", "-")
             folder = HERE / f"candidates-{count}" / f"seed-{seed}" / place
-            found = one_search(one, name, folder, finished, size)
-            print(f"seed {seed}, {said(name, found)}", flush=True)
-            seeds.setdefault(str(seed), {})[name] = found
+            result = one_search(arm, name, folder, finished, size)
+            print(f"seed {seed}, {said(name, result)}", flush=True)
+            seeds.setdefault(str(seed), {})[name] = result
             write("niches_search", {"evaluations": count, "seeds": seeds})
 
 

@@ -13,12 +13,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def write(name: str, found: Mapping[str, Any]) -> None:
+def write(name: str, results: Mapping[str, Any]) -> None:
     """Write results/NAME.json, over what was there."""
     about = {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "machine": _machine()}
     path = ROOT / "benchmarks" / "results" / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({**about, **found}, indent=2) + "\n")
+    path.write_text(json.dumps({**about, **results}, indent=2) + "\n")
 
 
 def _machine() -> str:

@@ -54,7 +54,7 @@ def write_sparse_model(
                     file.write(block.view(torch.int16).numpy().tobytes())
         os.truncate(folder / shard.file, len(shard.header) + shard.size)
     if len(shards) > 1:
-        weight_map = {one.name: shard.file for shard in shards for one in shard.tensors}
+        weight_map = {tensor.name: shard.file for shard in shards for tensor in shard.tensors}
         (folder / INDEX).write_text(json.dumps({"weight_map": weight_map}))
     shapes = {spec.name: spec.shape for spec in specs}
     vocabulary, hidden = shapes["model.embed_tokens.weight"]

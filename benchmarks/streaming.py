@@ -77,8 +77,8 @@ def _cpu_seconds() -> float:
 def _resident(pid: int) -> dict[str, float]:
     with contextlib.suppress(OSError):
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        found = dict(line.split(":", 1) for line in lines)
-        return {p: int(found[k].split()[0]) / 1024 for k, p in PARTS.items() if k in found}
+        status = dict(line.split(":", 1) for line in lines)
+        return {p: int(status[k].split()[0]) / 1024 for k, p in PARTS.items() if k in status}
     return {}
 
 

@@ -63,35 +63,35 @@ def first_request(engine: Engine) -> None:
 
 def timed(work: Callable[[int], None], repeats: int) -> list[float]:
     """Seconds of each repeat, after one that is not counted."""
-    found = []
+    times = []
     for number in range(repeats + 1):
         began = time.perf_counter()
         work(number)
-        found.append(time.perf_counter() - began)
-    return found[1:]
+        times.append(time.perf_counter() - began)
+    return times[1:]
 
 
 def in_place(kind: Literal["transformers", "vllm"], repeats: int) -> list[float]:
     engine = start_engine(eager(kind), MODEL)
 
-    def one(number: int) -> None:
+    def turn(number: int) -> None:
         engine.load(MergedWeights(recipe(number)))
         first_request(engine)
 
     try:
-        return timed(one, repeats)
+        return timed(turn, repeats)
     finally:
         engine.close()
 
 
 def disk(run: Callable[[Path], None], repeats: int) -> list[float]:
-    def one(number: int) -> None:
+    def turn(number: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "model"
             write_checkpoint(recipe(number), out, card="")
             run(out)
 
-    return timed(one, repeats)
+    return timed(turn, repeats)
 
 
 def run_here(folder: Path) -> None:

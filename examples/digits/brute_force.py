@@ -31,6 +31,6 @@ def brute_force(
         return of_a * a + of_b * b
 
     ts = np.linspace(0, 1, points)
-    found = [accuracy(at(t), training) for t in ts]
-    best = int(np.argmax(found))
-    return [Mark(points, found[best], accuracy(at(ts[best]), test))]
+    accuracies = [accuracy(at(t), training) for t in ts]
+    best = int(np.argmax(accuracies))
+    return [Mark(points, accuracies[best], accuracy(at(ts[best]), test))]

@@ -17,10 +17,10 @@ PRE, SCRATCH = "pre-trained", "scratch"
 
 def checks(results: Sequence[Result]) -> list[dict[str, Any]]:
     """Each with what was found and whether it holds."""
-    found = []
+    outcomes = []
 
     def check(law: str, value: float, holds: bool) -> None:
-        found.append({"check": law, "found": round(value, 4), "holds": bool(holds)})
+        outcomes.append({"check": law, "found": round(value, 4), "holds": bool(holds)})
 
     def at(setting: str, method: str, passes: int, key: str = "test") -> list[float]:
         return _values(results, setting, method, passes, key)
@@ -31,7 +31,7 @@ def checks(results: Sequence[Result]) -> list[dict[str, Any]]:
     check("5. halves: brute force is 0.578", brute, abs(brute - 0.578) < 0.005)
     gap = abs(brute_training - 0.713)
     check("5. halves: brute force is 0.713 in training", brute_training, gap < 0.005)
-    gap = max(abs(one - brute) for one in at(PRE, "M2N2 without split point", 10_000))
+    gap = max(abs(test - brute) for test in at(PRE, "M2N2 without split point", 10_000))
     check("6. halves: without a split point it is brute force, within 0.005", gap, gap <= 0.005)
     gap = mean(niches) - mean(genetic)
     check("7. halves: M2N2 less GA is over 0.08", gap, gap > 0.08)
@@ -68,11 +68,15 @@ def checks(results: Sequence[Result]) -> list[dict[str, Any]]:
     check("14. scratch: separable CMA-ES is over 0.88 at 50,000", separable, separable > 0.88)
     gap = separable - mean(late)
     check("scratch: separable CMA-ES is ahead of M2N2 at 50,000", gap, gap > 0)
-    return found
+    return outcomes
 
 
 def _own(results: Iterable[Result], setting: str, method: str) -> list[Sequence[Result]]:
-    return [one["marks"] for one in results if (one["setting"], one["method"]) == (setting, method)]
+    return [
+        result["marks"]
+        for result in results
+        if (result["setting"], result["method"]) == (setting, method)
+    ]
 
 
 def _values(

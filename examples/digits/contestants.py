@@ -88,7 +88,13 @@ class CmaEs:
         return proposals
 
     def tell(self, answers: Sequence[Result]) -> None:
-        self._learn([(self._points.pop(one.id), -one.fitness[0]) for one in answers if one.fitness])
+        self._learn(
+            [
+                (self._points.pop(answer.id), -answer.fitness[0])
+                for answer in answers
+                if answer.fitness
+            ]
+        )
 
     def observe(self, observation: Observation) -> None:
         """It begins where it begins."""

@@ -46,9 +46,9 @@ def genome(network: NDArray[np.float64]) -> Genome:
 def weights(genomes: Sequence[Genome]) -> NDArray[np.float64]:
     """Genomes -> (networks, PARAMETERS)."""
     # Packed first: np.array of a tuple of Python's floats takes four times as long.
-    packed = [np.frombuffer(struct.pack(f"{len(one)}d", *one)) for one in genomes]
-    found: NDArray[np.float64] = np.array(packed) * (2 * REACH) - REACH
-    return found
+    packed = [np.frombuffer(struct.pack(f"{len(point)}d", *point)) for point in genomes]
+    values: NDArray[np.float64] = np.array(packed) * (2 * REACH) - REACH
+    return values
 
 
 def checkpoints(budget: int) -> list[int]:
@@ -82,13 +82,13 @@ def course(
     while passes < budget:
         questions = optimizer.ask(min(batch, budget - passes))
         networks = weights([question.genome for question in questions])
-        found = solved(networks, training)
-        rows |= {question.id: row for question, row in zip(questions, found, strict=True)}
-        shares = found.mean(axis=1)
+        answers = solved(networks, training)
+        rows |= {question.id: row for question, row in zip(questions, answers, strict=True)}
+        shares = answers.mean(axis=1)
         optimizer.tell(
             [
                 Result(question.id, (float(share),), *_scores(row, training))
-                for question, share, row in zip(questions, shares, found, strict=True)
+                for question, share, row in zip(questions, shares, answers, strict=True)
             ]
         )
         if shares.max() > best_training:

@@ -19,12 +19,12 @@ PANELS = {"test": "test accuracy", "coverage": "coverage", "entropy": "entropy (
 
 def draw(results: Sequence[Mapping[str, Any]], folder: Path) -> None:
     """One PNG a setting: the mean over seeds, and one standard deviation around it."""
-    for setting in dict.fromkeys(one["setting"] for one in results):
-        own = [one for one in results if one["setting"] == setting]
+    for setting in dict.fromkeys(result["setting"] for result in results):
+        own = [result for result in results if result["setting"] == setting]
         figure, axes = plt.subplots(1, len(PANELS), figsize=(15, 4.2), layout="constrained")
         for axis, (key, label) in zip(axes, PANELS.items(), strict=True):
-            for method in dict.fromkeys(one["method"] for one in own):
-                runs = [one["marks"] for one in own if one["method"] == method]
+            for method in dict.fromkeys(result["method"] for result in own):
+                runs = [result["marks"] for result in own if result["method"] == method]
                 if len(runs[0]) == 1 and key == "test":
                     height = float(np.mean([run[0][key] for run in runs]))
                     axis.axhline(height, color="grey", linestyle=":", label=method)

@@ -26,10 +26,10 @@ def initial(rng: np.random.Generator) -> NDArray[np.float64]:
 
 def solved(networks: NDArray[np.floating], images: Images) -> NDArray[np.bool_]:
     """(networks, images): which images each of some networks (networks, PARAMETERS) gets right."""
-    found = np.empty((len(networks), len(images.labels)), dtype=bool)
+    right = np.empty((len(networks), len(images.labels)), dtype=bool)
     for number, (w1, b1, w2, b2) in enumerate(map(_layers, networks.astype(np.float32))):
-        found[number] = _forward(images.pixels, w1, b1, w2, b2)[1].argmax(1) == images.labels
-    return found
+        right[number] = _forward(images.pixels, w1, b1, w2, b2)[1].argmax(1) == images.labels
+    return right
 
 
 def accuracy(network: NDArray[np.floating], images: Images) -> float:
@@ -76,5 +76,7 @@ def _gradient(network: NDArray[np.float64], images: Images) -> NDArray[np.float6
     error /= len(error)
     below = (error @ w2.T) * (hidden > 0)
     parts = [images.pixels.T @ below, below.sum(0), hidden.T @ error, error.sum(0)]
-    found: NDArray[np.float64] = np.concatenate([part.ravel() for part in parts]).astype(np.float64)
-    return found
+    gradient: NDArray[np.float64] = np.concatenate([part.ravel() for part in parts]).astype(
+        np.float64
+    )
+    return gradient

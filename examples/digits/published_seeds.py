@@ -25,10 +25,10 @@ SEED = 42
 
 def published_pair(training: Images) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Ten steps of Adam each: one on the digits 0 to 4, the other on 5 to 9."""
-    one, other = _split(np.array([0, SEED], dtype=np.uint32))
+    first, second = _split(np.array([0, SEED], dtype=np.uint32))
     return (
-        trained(INITIAL_STD * _normal(one), training.of(range(5))),
-        trained(INITIAL_STD * _normal(other), training.of(range(5, 10))),
+        trained(INITIAL_STD * _normal(first), training.of(range(5))),
+        trained(INITIAL_STD * _normal(second), training.of(range(5, 10))),
     )
 
 
@@ -61,5 +61,5 @@ def _normal(key: Words) -> NDArray[np.float64]:
     even = ((words >> np.uint32(9)) | np.uint32(0x3F800000)).view(np.float32) - np.float32(1)
     low = np.nextafter(np.float32(-1), np.float32(0), dtype=np.float32)
     spread = np.maximum(low, even * (np.float32(1) - low) + low)
-    found: NDArray[np.float32] = np.float32(np.sqrt(2)) * erfinv(spread).astype(np.float32)
-    return found.astype(np.float64)
+    normal: NDArray[np.float32] = np.float32(np.sqrt(2)) * erfinv(spread).astype(np.float32)
+    return normal.astype(np.float64)

@@ -59,8 +59,8 @@ def carry_out(run: Run) -> dict[str, Any]:
     if run.setting == "pre-trained":
         founders = published_pair(training)
     else:
-        one, other = (initial(np.random.default_rng([run.seed, i])) for i in (0, 1))
-        founders = one, other
+        first, second = (initial(np.random.default_rng([run.seed, i])) for i in (0, 1))
+        founders = first, second
     if run.method == BRUTE_FORCE:
         marks = brute_force(*founders, training, test)
     elif run.method in COVARIANCES:
@@ -84,39 +84,45 @@ def kept(run: Run) -> dict[str, Any]:
     """As `carry_out`, or what is on file already."""
     path = FOLDER / run.file
     if path.exists():
-        found: dict[str, Any] = json.loads(path.read_text())
-        if found["budget"] == run.budget:
-            return found
-    found = carry_out(run)
+        result: dict[str, Any] = json.loads(path.read_text())
+        if result["budget"] == run.budget:
+            return result
+    result = carry_out(run)
     partial = path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(json.dumps(found))
+    partial.write_text(json.dumps(result))
     partial.replace(path)
-    return found
+    return result
 
 
 def all_runs(seeds: int, scratch: int, pre_trained: int) -> list[Run]:
     """Twice as many seeds where a gap is small: attraction's from halves, and that between M2N2 and
     separable CMA-ES from scratch."""
-    found = []
+    runs = []
     for seed in range(2 * seeds):
-        found += [Run("pre-trained", method, seed, pre_trained) for method in ATTRACTION]
-        found += [Run("scratch", method, seed, scratch) for method in CLOSE]
+        runs += [Run("pre-trained", method, seed, pre_trained) for method in ATTRACTION]
+        runs += [Run("scratch", method, seed, scratch) for method in CLOSE]
     for seed in range(seeds):
         others = (method for method in PRE_TRAINED if method not in ATTRACTION)
-        found += [Run("pre-trained", method, seed, pre_trained) for method in others]
+        runs += [Run("pre-trained", method, seed, pre_trained) for method in others]
         if seed == 0:  # it draws nothing at random
-            found.append(Run("pre-trained", BRUTE_FORCE, seed, POINTS))
+            runs.append(Run("pre-trained", BRUTE_FORCE, seed, POINTS))
         others = (method for method in SCRATCH if method not in CLOSE)
-        found += [Run("scratch", method, seed, scratch) for method in others]
-    return found
+        runs += [Run("scratch", method, seed, scratch) for method in others]
+    return runs
 
 
 def rows(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One a method and setting: every seed's last mark, and means."""
-    found = []
-    for setting, method in dict.fromkeys((one["setting"], one["method"]) for one in results):
-        own = [one for one in results if (one["setting"], one["method"]) == (setting, method)]
-        last = [one["marks"][-1] for one in own]
+    table = []
+    for setting, method in dict.fromkeys(
+        (result["setting"], result["method"]) for result in results
+    ):
+        own = [
+            result
+            for result in results
+            if (result["setting"], result["method"]) == (setting, method)
+        ]
+        last = [result["marks"][-1] for result in own]
         row: dict[str, Any] = {"setting": setting, "method": method, "passes": last[0]["passes"]}
         row["seeds"] = len(own)
         for key in ("test", "training", "coverage", "entropy", "distinct"):
@@ -125,9 +131,9 @@ def rows(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 row[key] = round(float(np.mean(values)), 4)
                 row[f"{key}_by_seed"] = [round(value, 4) for value in values]
         row["test_std"] = round(float(np.std([mark["test"] for mark in last])), 4)
-        row["seconds"] = round(float(np.mean([one["seconds"] for one in own])), 1)
-        found.append(row)
-    return found
+        row["seconds"] = round(float(np.mean([result["seconds"] for result in own])), 1)
+        table.append(row)
+    return table
 
 
 def show(table: list[dict[str, Any]]) -> None:
