@@ -79,14 +79,15 @@ class Subject:
         )
 
     def fitness(self, proposal: Proposal) -> Fitness:
+        """The fitness of a proposal: a known function of its genome."""
         return fitness_of(proposal.genome, self.objectives)
 
     def result(self, proposal: Proposal) -> Result:
-        """With all that an optimizer may need."""
+        """The result of a proposal, with all scores that an optimizer may need."""
         return Result.of(proposal.id, self.observation(proposal.genome))
 
     def observation(self, genome: Genome) -> Observation:
-        """With all that an optimizer may need."""
+        """What is known of a genome, with all scores that an optimizer may need."""
         return Observation(genome, fitness_of(genome, self.objectives), *scores_of(genome))
 
 

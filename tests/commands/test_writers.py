@@ -77,7 +77,7 @@ def test_merging_adapters_into_one(place: Place) -> None:
     config = json.loads((place.folder / "cut" / "adapter_config.json").read_text())
     assert config["r"] == 1
     refused = place.refuses("merge", "recipe.yaml", "--out", "model", "--rank", "1")
-    assert "--rank is of an adapter's ranks" in refused
+    assert "--rank sets the rank of an adapter" in refused
 
 
 def test_what_is_not_one_adapter(place: Place) -> None:
