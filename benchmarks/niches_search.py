@@ -37,7 +37,7 @@ from published import ROOT, write
 
 from evomerge.config import Job, read_job
 from evomerge.optimizers.base import Observation
-from evomerge.optimizers.populations.archive_replay import KEEPERS
+from evomerge.optimizers.populations.config import PopulationConfig
 from evomerge.reports.archive import archive
 from evomerge.reports.pictures.archive import coverage, entropy
 from evomerge.searching import plan
@@ -81,7 +81,7 @@ def with_method(job: Job, name: str, seed: int, evaluations: int) -> Job:
 def kept(job: Job, study: Study, size: int) -> list[Candidate]:
     """The archive at the end."""
     candidates = study.candidates()
-    if not isinstance(job.optimizer, KEEPERS):
+    if not (isinstance(job.optimizer, PopulationConfig) and job.optimizer.keeps):
         return ranked(
             [candidate for candidate in candidates if candidate.origin != "finalist"], size
         )

@@ -19,7 +19,8 @@ from evomerge.engines.config import EngineConfig
 from evomerge.evaluators.base import EvaluatorConfig
 from evomerge.evaluators.objective import ObjectiveConfig
 from evomerge.evaluators.registry import EVALUATORS, read_evaluator
-from evomerge.optimizers.registry import OptimizerConfig
+from evomerge.optimizers.base import OptimizerConfig
+from evomerge.optimizers.registry import OPTIMIZERS
 from evomerge.plugins import settings
 from evomerge.recipe.digest import plain
 from evomerge.recipe.source import Source
@@ -80,7 +81,7 @@ class Job(Value):
     space: Annotated[
         ParameterSpaceConfig | DataFlowSpaceConfig | SegmentsSpaceConfig, Discriminator("kind")
     ]
-    optimizer: OptimizerConfig
+    optimizer: Annotated[OptimizerConfig, settings(OPTIMIZERS, "optimizer")]
     evaluator: settings(EVALUATORS, "evaluator")  # type: ignore[valid-type]
     objective: ObjectiveConfig = ObjectiveConfig()
     budget: Budget
@@ -121,8 +122,6 @@ def read_job(path: Path, *, catalog_folder: Path | None = None) -> Job:
             data[key] = _with_recipes(data[key], folder, f"{path}: space")
     if isinstance(data.get("warm_start"), dict):
         data["warm_start"] = _known(data["warm_start"], folder, f"{path}: warm_start")
-    if isinstance(data.get("optimizer"), str):
-        data["optimizer"] = {"kind": data["optimizer"]}
     job = parse(Job, data, origin=str(path))
     sources = {name: located(source, folder) for name, source in job.sources.items()}
     return job.model_copy(update={"sources": sources})

@@ -19,11 +19,11 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, Protocol, TypeVar
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from evomerge.errors import ConfigError, UserError, did_you_mean
+from evomerge.errors import ConfigError, EvomergeError, UserError, did_you_mean
 from evomerge.value import Value, parse
 
 __all__ = ["Deferred", "Entry", "Factory", "Registry", "first_line", "load", "settings"]
@@ -81,6 +81,8 @@ class Registry(Generic[T]):
     """The kind of settings that name none."""
     describe: Callable[[T], str] = field(default=lambda loaded: first_line(loaded))
     """One line about a loaded entry, for lists."""
+    accept: Callable[[str, Any], T] = field(default=lambda name, loaded: _factory(loaded))
+    """The entry that an attribute stands for, given its name; a `TypeError` says why it is none."""
     _loaded: dict[str, T] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -163,10 +165,22 @@ class Registry(Generic[T]):
         `arguments` and `named` are what the role hands over (an optimizer's `Problem`, say).
 
         Raises:
-            ConfigError: the entry cannot be loaded, or refuses its settings.
+            ConfigError: the entry cannot be loaded, or refuses its settings; or another package's
+                fails for a reason of its own.
         """
         factory: Any = self.get(config.kind)
-        return factory(config, *arguments, **named)
+        entry = self.entries[config.kind]
+        try:
+            return factory(config, *arguments, **named)
+        except EvomergeError:
+            raise
+        except Exception as problem:
+            if entry.package == Entry.package:
+                raise
+            raise ConfigError(
+                f"{self.role} {entry.name!r} of the package {entry.package} cannot be made"
+                f" ({entry.target}): {_said(problem)}"
+            ) from problem
 
     @property
     def known(self) -> list[str]:
@@ -177,16 +191,14 @@ class Registry(Generic[T]):
         if entry.fault is not None:
             raise ConfigError(f"{self.role} {entry.name!r} cannot be used: {entry.fault}")
         try:
-            loaded: T = load(entry.target)
+            return self.accept(entry.name, load(entry.target))
         except UserError:
             raise
-        except Exception as problem:
-            said = " ".join(str(problem).split()) or type(problem).__name__
+        except (Exception, SystemExit) as problem:
             raise ConfigError(
                 f"{self.role} {entry.name!r} of the package {entry.package} cannot be loaded"
-                f" ({entry.target}): {said}"
+                f" ({entry.target}): {_said(problem)}"
             ) from problem
-        return loaded
 
     def _line(self, name: str) -> str:
         try:
@@ -244,6 +256,19 @@ def first_line(documented: Any) -> str:
     """The first line of what the docstring says: of the settings where there are some."""
     text = getattr(documented, "config", documented).__doc__ or ""
     return text.strip().partition("\n")[0]
+
+
+def _factory(loaded: Any) -> Any:
+    """A factory, if it is one."""
+    config = getattr(loaded, "config", None)
+    if not (isinstance(config, type) and issubclass(config, BaseModel)):
+        raise TypeError("it has no class of settings as its `config`")
+    return loaded
+
+
+def _said(problem: BaseException) -> str:
+    """In one line."""
+    return " ".join(str(problem).split()) or type(problem).__name__
 
 
 def _package(point: EntryPoint) -> str:

@@ -157,3 +157,23 @@ def test_what_is_wrong_with_a_field_is_said_as_of_any_other(optimizer: Any, sent
     with pytest.raises(ConfigError) as caught:
         parse(Job, {"name": "a", "optimizer": optimizer}, origin="j.yaml")
     assert str(caught.value).startswith(sentence)
+
+
+def test_what_is_no_factory_is_broken(site: Path) -> None:
+    install(site, "walking", "def walk(config, problem): pass", walk="walk")
+    with pytest.raises(ConfigError, match=r"walking:walk\): it has no class of settings as its"):
+        registry().config("walk")
+
+
+def test_a_module_that_leaves_the_process_is_broken(site: Path) -> None:
+    install(site, "leaving", "raise SystemExit('bye')", leave="Leave")
+    assert registry().names()["leave"].endswith("(leaving:Leave): bye")
+
+
+def test_what_fails_in_another_package_is_one_sentence_and_in_ours_a_fault(site: Path) -> None:
+    install(site, "stumbling", PLUGIN + "        self.top = 1 / 0", climb="Climb")
+    found = registry()
+    with pytest.raises(ConfigError, match=r"package stumbling cannot be made .*: div"):
+        found.make(found.config("climb"), None)
+    with pytest.raises(TypeError):
+        found.make(HillConfig())

@@ -25,7 +25,7 @@ from evomerge.evaluators.base import EvaluatorConfig, Split
 from evomerge.evaluators.registry import read_evaluator
 from evomerge.interchange import convert as conversion
 from evomerge.operators import signatures
-from evomerge.optimizers.registry import BUILT_IN as OPTIMIZERS
+from evomerge.optimizers.registry import OPTIMIZERS
 from evomerge.recipe.tree import KINDS
 from evomerge.recipe.yaml import read_mapping, read_recipe
 from evomerge.searching import plan
@@ -182,8 +182,8 @@ def list_catalog(
     if name in signatures():
         tables.show_operator(signatures()[name], as_json)
         return
-    if name in OPTIMIZERS:
-        typer.echo(json.dumps(OPTIMIZERS[name].model_json_schema(), indent=2))
+    if name in OPTIMIZERS.entries:
+        typer.echo(json.dumps(OPTIMIZERS.get(name).config.model_json_schema(), indent=2))
         return
     everything = [*found, *(entry for entries in found.values() for entry in entries)]
     raise ConfigError(f"the catalog has no {name!r}; {did_you_mean(name, everything)}")
@@ -227,9 +227,7 @@ def _catalogs(folder: Path | None) -> dict[str, dict[str, str]]:
             name: _description(path) for name, path in catalog.entries(kind, catalog=folder)
         }
     found["operators"] = {name: one.summary for name, one in signatures().items()}
-    found["optimizers"] = {
-        name: (config.__doc__ or "").strip().splitlines()[0] for name, config in OPTIMIZERS.items()
-    }
+    found["optimizers"] = dict(OPTIMIZERS.names())
     return found
 
 

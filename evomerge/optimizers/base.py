@@ -19,14 +19,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from evomerge.recipe.genome import Genome
+from evomerge.value import Value
 
 __all__ = [
     "Fitness",
     "Observation",
     "Optimizer",
+    "OptimizerConfig",
     "Parentage",
     "Proposal",
     "Result",
@@ -91,6 +93,18 @@ class Result:
         if observation is None:
             return cls(id, None)
         return cls(id, observation.fitness, observation.examples, observation.tasks)
+
+
+class OptimizerConfig(Value):
+    """Settings of an optimizer; each kind has a class of its own, derived from this.
+
+    The optimizer's class names it as `config` and is called with a value of it and a `Problem`. The
+    docstring's first line and the fields' docstrings are what `evomerge catalog` prints.
+    """
+
+    kind: str
+    citation: ClassVar[str] = ""
+    """Where the method was published."""
 
 
 class Optimizer(Protocol):

@@ -7,12 +7,12 @@ of Model Merging Recipes", section 3.1 (mean 0.5, sigma 1/6, population 4 + floo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from evomerge.optimizers.base import Observation, Proposal, Result
+from evomerge.optimizers.base import Observation, OptimizerConfig, Proposal, Result
 from evomerge.optimizers.cma_run import Covariance, Discrete, Mode, Run
 from evomerge.optimizers.failure import worse_than
 from evomerge.optimizers.initial_distribution import initial_distribution, says_where
@@ -20,7 +20,6 @@ from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
 from evomerge.optimizers.restarts import RestartRule, Restarts, Start
 from evomerge.recipe.genome import Genome
-from evomerge.value import Value
 
 __all__ = ["CmaEs", "CmaEsConfig"]
 
@@ -31,22 +30,31 @@ SPENT = frozenset(
 of the fitness, and plateaus are normal where fitness is a share of a few hundred examples."""
 
 
-class CmaEsConfig(Value):
+class CmaEsConfig(OptimizerConfig):
     """CMA-ES; `sigma` and `mean` in units of the genes' [0, 1].
 
     A gene's own start or odds take the place of `mean`.
     """
 
     kind: Literal["cma_es"] = "cma_es"
+    citation: ClassVar[str] = (
+        "Hansen 2016, The CMA Evolution Strategy: A Tutorial, arXiv 1604.00772; for merging Akiba"
+        " et al. 2024, Evolutionary Optimization of Model Merging Recipes, arXiv 2403.13187"
+    )
     sigma: float = Field(default=1 / 6, gt=0, le=1 / 3)
+    """Standard deviation of the first generation, as a share of each gene's range."""
     mean: float = Field(default=0.5, ge=0, le=1)
+    """Where the first generation is centred, from 0 (the low end of each gene's range) to 1."""
     popsize: int | None = Field(default=None, ge=3)
     """Questions in a generation; by default 4 + floor(3 ln genes)."""
     restarts: RestartRule = "none"
     """none: a run goes on for as long as its distribution can move, and only then starts over.
-    ipop, bipop: it also ends where pycma sees no progress; then as `Restarts` says."""
+    ipop: it also ends where pycma sees no progress, and the next has twice the population. bipop:
+    large and small populations take turns."""
     discrete: Discrete = "margin"
-    """What keeps choices from being settled too early, see `Run`."""
+    """What keeps choices from being settled too early: margin (Hamano et al. 2022: no category's
+    probability falls below a bound), integer (pycma's handling of integers) or threshold (nothing:
+    a choice is where its number falls)."""
     covariance: Covariance = "full"
     """full: n^2 numbers. separable: n, and learned faster; of genes that depend on each other it
     knows nothing. For thousands of genes."""
@@ -63,6 +71,8 @@ class CmaEs:
     where there are choices or the distribution reaches it, so that the driver knows the answer
     already, else a shorter step in its direction.
     """
+
+    config = CmaEsConfig
 
     def __init__(self, config: CmaEsConfig, problem: Problem) -> None:
         problem.require_one_objective("cma_es")

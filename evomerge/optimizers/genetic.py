@@ -8,25 +8,28 @@ genes mutate).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from evomerge.optimizers.base import Observation, Proposal, Result
+from evomerge.optimizers.base import Observation, OptimizerConfig, Proposal, Result
 from evomerge.optimizers.initial_distribution import sample_initial
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
 from evomerge.recipe.genome import ChoiceGene, Genome, Scalar
-from evomerge.value import Value
 
 __all__ = ["Genetic", "GeneticConfig"]
 
 
-class GeneticConfig(Value):
+class GeneticConfig(OptimizerConfig):
     """A genetic algorithm; `sigma` in units of the genes' [0, 1]."""
 
     kind: Literal["genetic"] = "genetic"
+    citation: ClassVar[str] = (
+        "Holland 1975, Adaptation in Natural and Artificial Systems; Syswerda 1989, uniform"
+        " crossover; Doerr et al. 2017, Fast genetic algorithms, GECCO"
+    )
     population: int = Field(default=8, ge=2)
     """How many candidates may become parents: the best so far."""
     crossover: float = Field(default=0.5, ge=0, le=1)
@@ -47,6 +50,8 @@ class Genetic:
     that do not matter at the parent do not mutate. Of two that are equally good the newer one is
     kept, so that a population on a plateau wanders. Failures never become members.
     """
+
+    config = GeneticConfig
 
     def __init__(self, config: GeneticConfig, problem: Problem) -> None:
         problem.require_one_objective("genetic")

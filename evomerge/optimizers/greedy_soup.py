@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from evomerge.errors import ConfigError
-from evomerge.optimizers.base import Observation, Proposal, Result
+from evomerge.optimizers.base import Observation, OptimizerConfig, Proposal, Result
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
 from evomerge.recipe.genome import FloatGene, Genome
-from evomerge.value import Value
 
 __all__ = ["GreedySoup", "GreedySoupConfig"]
 
@@ -20,10 +19,11 @@ Told = list[float | None]
 """Of a batch of genomes, None where one failed."""
 
 
-class GreedySoupConfig(Value):
+class GreedySoupConfig(OptimizerConfig):
     """Greedy soup (Wortsman et al. 2022): for spaces of one weight an input, from 0."""
 
     kind: Literal["greedy_soup"] = "greedy_soup"
+    citation: ClassVar[str] = "Wortsman et al. 2022, Model soups, ICML, arXiv 2203.05482, recipe 1"
 
 
 class GreedySoup:
@@ -33,6 +33,8 @@ class GreedySoup:
     A genome has the same weight for all that are in, and 0 for the rest. After the paper's one pass
     each input in turn is put in or taken out, in random orders, and that stays if it scores higher.
     """
+
+    config = GreedySoupConfig
 
     def __init__(self, config: GreedySoupConfig, problem: Problem) -> None:
         problem.require_one_objective("greedy_soup")

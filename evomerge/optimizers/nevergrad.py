@@ -12,18 +12,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from threading import Thread
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 
 from evomerge.errors import ConfigError, did_you_mean
-from evomerge.optimizers.base import Fitness, Observation, Proposal, Result
+from evomerge.optimizers.base import Fitness, Observation, OptimizerConfig, Proposal, Result
 from evomerge.optimizers.failure import worse_than
 from evomerge.optimizers.isolation import Isolation
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
 from evomerge.recipe.genome import ChoiceGene, Genome, Scalar
-from evomerge.value import Value
 
 __all__ = ["Nevergrad", "NevergradConfig"]
 
@@ -37,11 +36,15 @@ UNKNOWN_SCALE = -1e6
 """What a failure is worth while no candidate has succeeded: below any score we know of."""
 
 
-class NevergradConfig(Value):
+class NevergradConfig(OptimizerConfig):
     """One optimizer of Nevergrad's registry, under its name there."""
 
     kind: Literal["nevergrad"] = "nevergrad"
+    citation: ClassVar[str] = (
+        "Rapin & Teytaud 2018, Nevergrad: a gradient-free optimization platform"
+    )
     optimizer: str = "NGOpt"
+    """A name in `nevergrad.optimizers.registry`; NGOpt chooses one by genes, budget and workers."""
 
 
 class Nevergrad:
@@ -58,6 +61,8 @@ class Nevergrad:
     the clock (CmaFmin2 and the Carola family, which call pycma's `fmin`) and those that stop an
     inner search by it (the image and voxel metamodels).
     """
+
+    config = NevergradConfig
 
     def __init__(self, config: NevergradConfig, problem: Problem) -> None:
         self._library = _library()

@@ -9,22 +9,21 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from evomerge.errors import ConfigError, did_you_mean
-from evomerge.optimizers.base import Observation, Proposal, Result
+from evomerge.optimizers.base import Observation, OptimizerConfig, Proposal, Result
 from evomerge.optimizers.isolation import Isolation, quiet
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
 from evomerge.recipe.genome import ChoiceGene, Genome
-from evomerge.value import Value
 
 __all__ = ["Optuna", "OptunaConfig"]
 
 
-class OptunaConfig(Value):
+class OptunaConfig(OptimizerConfig):
     """One sampler of `optuna.samplers`, with its own keyword arguments as options.
 
     TPESampler proposes similar points to workers that ask before each other's answers are in;
@@ -33,8 +32,11 @@ class OptunaConfig(Value):
     """
 
     kind: Literal["optuna"] = "optuna"
+    citation: ClassVar[str] = "Akiba et al. 2019, Optuna, KDD, arXiv 1907.10902"
     sampler: str = "TPESampler"
+    """A class of `optuna.samplers`."""
     options: Mapping[str, Any] = Field(default_factory=dict)
+    """The sampler's own keyword arguments, such as {n_startup_trials: 20}."""
 
 
 class Optuna:
@@ -44,6 +46,8 @@ class Optuna:
     that have ended, and part of the first generation of a genetic sampler. No sampler hears of
     starts and odds: Optuna has no word for them.
     """
+
+    config = OptunaConfig
 
     def __init__(self, config: OptunaConfig, problem: Problem) -> None:
         with quiet():

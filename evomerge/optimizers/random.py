@@ -7,17 +7,16 @@ from typing import Literal
 
 import numpy as np
 
-from evomerge.optimizers.base import Observation, Proposal, Result
+from evomerge.optimizers.base import Observation, OptimizerConfig, Proposal, Result
 from evomerge.optimizers.initial_distribution import sample_initial
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
 from evomerge.recipe.genome import Genome
-from evomerge.value import Value
 
 __all__ = ["RandomConfig", "RandomSearch"]
 
 
-class RandomConfig(Value):
+class RandomConfig(OptimizerConfig):
     """Random search, uniform where genes do not say where a search begins; it has no options."""
 
     kind: Literal["random"] = "random"
@@ -29,6 +28,8 @@ SIGMA = 1 / 6
 
 class RandomSearch:
     """Question i is drawn by a generator of (seed, i) alone: what is told never matters."""
+
+    config = RandomConfig
 
     def __init__(self, config: RandomConfig, problem: Problem) -> None:
         self._problem = problem

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evomerge.optimizers.populations.archive_replay import Keeper, Told, kept
+from evomerge.optimizers.populations.archive_replay import ScoredMember, replay_archive
+from evomerge.optimizers.populations.config import PopulationConfig
 from evomerge.optimizers.populations.population import MemberScores
 from evomerge.reports.lineage import by_id
 from evomerge.study.candidate import Candidate, events
@@ -29,7 +30,7 @@ class RankedMember:
 
 def archive(
     candidates: Sequence[Candidate],
-    config: Keeper,
+    config: PopulationConfig,
     observed: Observed,
 ) -> list[RankedMember]:
     """The members that the optimizer holds now, the fittest first and of equals the older.
@@ -42,19 +43,20 @@ def archive(
     arrived = [event.candidate for event in events(candidates) if event.kind == "tell"]
     landmarks = [known[id] for id in sorted(known, reverse=True) if id < 0]
     order = [*landmarks, *(one for one in arrived if one.origin == "optimizer" and one.fitness)]
-    sheets, told = {}, []
-    for one in order:
-        observation = observed(one)
+    told: dict[int, ScoredMember] = {}
+    for candidate in order:
+        observation = observed(candidate)
         assert observation is not None
-        id = ids[one.number]
-        sheets[id] = MemberScores(
+        id = ids[candidate.number]
+        scores = MemberScores(
             observation.fitness[0],
             np.array(observation.examples or ()),
             np.array(observation.tasks or ()),
         )
-        told.append(Told(id, sheets[id], seed=one.parentage is None or not one.parentage.parents))
+        seed = candidate.parentage is None or not candidate.parentage.parents
+        told[id] = ScoredMember(id, scores, seed)
     members = [
-        RankedMember(known[id], tuple(sheets[id].examples.tolist()), fitness)
-        for id, fitness in kept(config, told).items()
+        RankedMember(known[id], tuple(told[id].scores.examples.tolist()), fitness)
+        for id, fitness in replay_archive(config, told.values()).items()
     ]
-    return sorted(members, key=lambda one: (-one.fitness, one.candidate.number))
+    return sorted(members, key=lambda member: (-member.fitness, member.candidate.number))

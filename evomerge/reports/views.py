@@ -9,17 +9,12 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from evomerge.config import Job
-from evomerge.errors import RecordError, UserError
+from evomerge.errors import ConfigError, RecordError, UserError
 from evomerge.evaluators.base import Report
 from evomerge.evaluators.objective import Objective
-from evomerge.optimizers.base import Observation
-from evomerge.optimizers.populations.archive_replay import KEEPERS
-from evomerge.optimizers.populations.cycle_qd import CycleQdConfig
-from evomerge.optimizers.populations.genetic_merge import GeneticMergeConfig
-from evomerge.optimizers.populations.map_elites import MapElitesConfig
-from evomerge.optimizers.populations.natural_niches import NaturalNichesConfig
-from evomerge.optimizers.populations.random_merge import RandomMergeConfig
-from evomerge.optimizers.registry import OptimizerConfig
+from evomerge.optimizers.base import Observation, OptimizerConfig
+from evomerge.optimizers.populations.config import PopulationConfig
+from evomerge.optimizers.registry import OPTIMIZERS
 from evomerge.recipe.tree import Segments
 from evomerge.reports.archive import archive
 from evomerge.reports.lineage import lineage
@@ -32,21 +27,15 @@ __all__ = ["View", "archive_view", "lineage_view", "usual_view"]
 
 View = Literal["path", "archive", "lineage"]
 
-BREEDERS = (*KEEPERS, RandomMergeConfig)
-_BREEDERS = "natural_niches, genetic_merge, map_elites and cycle_qd"
-
 
 def usual_view(study: Study, candidate: int | None) -> View:
     """The path of a data-flow study and of one whose optimizer crosses nobody; else the archive,
     and the lineage where none is kept or a candidate is named."""
     space, optimizer = ((study.job.get(key) or {}).get("kind") for key in ("space", "optimizer"))
-    keeps, breeds = (
-        optimizer in [config.model_fields["kind"].default for config in configs]
-        for configs in (KEEPERS, BREEDERS)
-    )
-    if space == "dataflow" or not breeds:
+    config = _population(str(optimizer))
+    if space == "dataflow" or config is None:
         return "path"
-    return "archive" if keeps and candidate is None else "lineage"
+    return "archive" if config.keeps and candidate is None else "lineage"
 
 
 def archive_view(study: Study) -> tuple[str, dict[str, Any]]:
@@ -58,9 +47,10 @@ def archive_view(study: Study) -> tuple[str, dict[str, Any]]:
     """
     job = _job(study)
     config = job.optimizer
-    if not isinstance(config, KEEPERS):
+    if not (isinstance(config, PopulationConfig) and config.keeps):
         raise UserError(
-            f"{study.path}: the optimizer {config.kind} keeps no archive to draw; {_BREEDERS} do"
+            f"{study.path}: the optimizer {config.kind} keeps no archive to draw;"
+            f" {_crossing(keeping=True)} do"
         )
     objective = Objective(job.evaluator.weights, job.objective)
     evaluator = str(study.get("evaluator"))
@@ -80,12 +70,11 @@ def archive_view(study: Study) -> tuple[str, dict[str, Any]]:
     members = archive(study.candidates(), config, observed)
     if not members:
         raise UserError(f"{study.path}: no candidate has been scored yet; evomerge resume goes on")
-    shares = isinstance(config, NaturalNichesConfig)
     return f"archive of {len(members)}", {
         "members": members,
         "tasks": counts,
         "title": study.name,
-        "ranked_by": "shared fitness" if shares else "fitness",
+        "ranked_by": "shared fitness" if config.shares else "fitness",
     }
 
 
@@ -99,10 +88,11 @@ def lineage_view(study: Study, number: int | None) -> tuple[str, dict[str, Any]]
     """
     candidates = study.candidates()
     config = _job(study).optimizer
-    if not isinstance(config, BREEDERS) and not any(one.parentage for one in candidates):
+    breeds = isinstance(config, PopulationConfig)
+    if not breeds and not any(candidate.parentage for candidate in candidates):
         raise UserError(
             f"{study.path}: the optimizer {config.kind} crosses no candidates, so that there is no"
-            f" lineage to draw; {_BREEDERS} do, and random_merge"
+            f" lineage to draw; {_crossing()} do"
         )
     if number is None:
         number = _best(study, candidates)
@@ -125,6 +115,25 @@ def lineage_view(study: Study, number: int | None) -> tuple[str, dict[str, Any]]
 
 def _job(study: Study) -> Job:
     return parse(Job, study.job, origin=f"{study.path}: job")
+
+
+def _population(kind: str) -> type[PopulationConfig] | None:
+    """The settings of this kind of optimizer, if it crosses members."""
+    try:
+        config = OPTIMIZERS.get(kind).config
+    except ConfigError:
+        return None
+    return config if issubclass(config, PopulationConfig) else None
+
+
+def _crossing(*, keeping: bool = False) -> str:
+    """The optimizers that cross members; those of them that keep an archive."""
+    names = [
+        kind
+        for kind in OPTIMIZERS.usable()
+        if (config := _population(kind)) and (config.keeps or not keeping)
+    ]
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _report(study: Study, candidate: Candidate, evaluator: str) -> Report:
@@ -150,25 +159,15 @@ def _best(study: Study, candidates: Sequence[Candidate]) -> int:
 
 def _sides(config: OptimizerConfig) -> tuple[str, str]:
     """How first and second parents are drawn."""
-    match config:
-        case NaturalNichesConfig(attraction=True):
-            drawn = ("by shared fitness", "by attraction to the first")
-        case NaturalNichesConfig():
-            drawn = ("by shared fitness",) * 2
-        case GeneticMergeConfig() | MapElitesConfig(draw="quality"):
-            drawn = ("by fitness",) * 2
-        case CycleQdConfig(draw="elite"):
-            drawn = ("by the tasks' scores",) * 2
-        case MapElitesConfig() | CycleQdConfig() | RandomMergeConfig():
-            drawn = ("at random",) * 2
-        case _:
-            return "first parent", "second parent"
-    return f"first parent, drawn {drawn[0]}", f"second parent, drawn {drawn[1]}"
+    if not isinstance(config, PopulationConfig):
+        return "first parent", "second parent"
+    first, second = config.drawn()
+    return f"first parent, drawn {first}", f"second parent, drawn {second}"
 
 
 def _warm_up(config: OptimizerConfig, candidates: Sequence[Candidate]) -> frozenset[int]:
     """The numbers of the merges that came before the archive bred: both parents at random."""
-    count = getattr(config, "warm_up", 0)
+    count = config.random_merges() if isinstance(config, PopulationConfig) else 0
     bred = sorted(
         (one.proposal, one.number)
         for one in candidates

@@ -14,7 +14,8 @@ from evomerge import writers
 from evomerge.errors import RecordError, UserError
 from evomerge.evaluators.objective import Objective
 from evomerge.optimizers.base import Observation
-from evomerge.optimizers.registry import configure, make
+from evomerge.optimizers.populations.config import PopulationConfig
+from evomerge.optimizers.registry import OPTIMIZERS, configure, make
 from evomerge.reports.views import archive_view, lineage_view, usual_view
 from evomerge.study.candidate import Candidate
 from evomerge.study.record import Study
@@ -23,7 +24,11 @@ from tests.place import Place
 from tests.test_niches import EVALUATOR, job, search, space
 
 NICHES: dict[str, Any] = {"archive": 6, "warm_up": 8}
-KEEPERS = ["natural_niches", "genetic_merge", "map_elites", "cycle_qd"]
+KEEPERS = [
+    kind
+    for kind, entry in OPTIMIZERS.usable().items()
+    if issubclass(entry.config, PopulationConfig) and entry.config.keeps
+]
 
 
 def study(folder: Path, kind: str, candidates: int = 40, **options: Any) -> Study:
@@ -182,9 +187,13 @@ def test_what_cannot_be_drawn(place: Place) -> None:
     for name, about in (("other", other), ("new", job("natural_niches"))):
         Study.create(place.folder / name, name=name, job=about, genes=space().genes).close()
     draw, archive, lineage = ("--out", "no.svg"), ("--view", "archive"), ("--view", "lineage")
-    said = "random: the optimizer random_merge keeps no archive to draw; natural_niches, genetic_"
+    said = (
+        "random: the optimizer random_merge keeps no archive to draw; cycle_qd, genetic_merge, map"
+    )
     assert said in place.refuses("plot", "random", *draw, *archive)
-    said = "other: the optimizer cma_es keeps no archive to draw; natural_niches, genetic_merge,"
+    said = (
+        "other: the optimizer cma_es keeps no archive to draw; cycle_qd, genetic_merge, map_elites"
+    )
     assert said in place.refuses("plot", "other", *draw, *archive)
     said = "other: the optimizer cma_es crosses no candidates, so that there is no lineage to draw"
     assert said in place.refuses("plot", "other", *draw, *lineage)

@@ -6,12 +6,14 @@ ICLR 2025 (2410.14735), section 3.
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, Literal, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 from pydantic import Field
 
 from evomerge.optimizers.populations.archive import Array
+from evomerge.optimizers.populations.config import PopulationConfig
 from evomerge.optimizers.populations.crossing import Crossing, CrossingConfig
 from evomerge.optimizers.populations.crossings import crossing_of
 from evomerge.optimizers.populations.grid import Elite, EliteGrid
@@ -19,9 +21,8 @@ from evomerge.optimizers.populations.population import Member, MemberScores
 from evomerge.optimizers.populations.steady import SteadyState
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import Genome
-from evomerge.value import Value
 
-__all__ = ["CycleQd", "CycleQdConfig", "Cycle", "elite_odds"]
+__all__ = ["Cycle", "CycleQd", "CycleQdConfig", "Moved", "aggregate", "elite_odds"]
 
 M = TypeVar("M")
 
@@ -33,10 +34,14 @@ MARGIN = 0.15
 """How far the cells reach beyond the weakest and the strongest seed, as a share of their scores."""
 
 
-class CycleQdConfig(Value):
+class CycleQdConfig(PopulationConfig):
     """CycleQD (Kuroki et al. 2025): tasks take turns at being quality, the others are behaviour."""
 
     kind: Literal["cycle_qd"] = "cycle_qd"
+    citation: ClassVar[str] = (
+        "Kuroki et al. 2025, Agent Skill Acquisition for Large Language Models via CycleQD, ICLR,"
+        " arXiv 2410.14735, section 3"
+    )
     bins: Annotated[int, Field(ge=1)] = 15
     """Cells along each of the other tasks' scores."""
     draw: Literal["elite", "even"] = "elite"
@@ -46,6 +51,14 @@ class CycleQdConfig(Value):
     mutation: Annotated[float, Field(ge=0, le=1)] = 0.1
     """How far at most a child is moved along the changes of the seed that is best at the quality
     task, as a share of them; 0: not at all."""
+
+    def population(self) -> Cycle[Any]:
+        """Grids without elites."""
+        return Cycle(self)
+
+    def drawn(self) -> tuple[str, str]:
+        """Both alike."""
+        return ("by the tasks' scores",) * 2 if self.draw == "elite" else ("at random",) * 2
 
 
 class CycleQd(SteadyState[object]):
@@ -61,27 +74,35 @@ class CycleQd(SteadyState[object]):
     of their scores.
     """
 
+    config = CycleQdConfig
+
     def __init__(self, config: CycleQdConfig, problem: Problem) -> None:
         problem.require_one_objective("cycle_qd")
         crossing = crossing_of(CrossingConfig(), problem, "cycle_qd")
-        self.elites: Cycle[object] = Cycle(config, crossing)
-        super().__init__(problem, crossing, self.elites, warm_up=0, needs={"tasks"})
-        self._read = crossing.genome
+        self.elites: Cycle[object] = config.population()
+        super().__init__(
+            problem,
+            crossing,
+            self.elites,
+            warm_up=0,
+            needs={"tasks"},
+            variation=Moved(config, crossing, self.elites),
+        )
 
     def recommend(self) -> Genome | None:
-        body = self.elites.aggregate()
-        return None if body is None else self._read(body)
+        body = aggregate(self.elites.champions(), self._crossing)
+        return None if body is None else self._crossing.genome(body)
 
 
 class Cycle(Generic[M]):
     """A grid a task, as one population."""
 
-    def __init__(self, config: CycleQdConfig, crossing: Crossing[M]) -> None:
-        self._config, self._crossing = config, crossing
+    def __init__(self, config: CycleQdConfig) -> None:
+        self._config = config
         self._grids: list[EliteGrid[Member[M]]] = []
         self._seeds: list[tuple[Member[M], Array]] = []
         """With their scores (tasks,)."""
-        self._scores: dict[int, Array] = {}
+        self._scores: dict[int, MemberScores] = {}
         """By id, of those that some grid holds."""
         self.version = 0
 
@@ -101,45 +122,32 @@ class Cycle(Generic[M]):
         if seed or not self._grids:
             self._seeds.append((member, member_scores.tasks))
             self._lay_out()
-        self.version += self._offer(member, member_scores.tasks)
+        self.version += self._offer(member, member_scores)
 
-    def child(self, number: int, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:
-        task = number % len(self._grids)
-        elites = self._grids[task].elites
+    def parents(self, number: int, rng: np.random.Generator) -> tuple[Member[M], Member[M]]:
+        elites = self._grids[number % len(self._grids)].elites
         odds = np.ones(len(elites))
         if self._config.draw == "elite":
             odds = elite_odds(np.array([[one.quality, *one.behaviour] for one in elites]))
         chosen = rng.choice(len(elites), min(2, len(elites)), replace=False, p=odds / odds.sum())
-        a, b = elites[int(chosen[0])].item, elites[int(chosen[-1])].item
-        body = self._crossing.blend(a.body, b.body, self._share(rng))
-        if (reach := self._config.mutation) > 0:
-            expert = max(self._seeds, key=lambda one: (one[1][task], -one[0].id))[0]
-            body = self._crossing.toward(body, expert.body, reach, number, rng)
-        return body, (a, b)
+        return elites[int(chosen[0])].item, elites[int(chosen[-1])].item
 
-    def aggregate(self) -> M | None:
-        """sum_k beta_k champion_k, beta = softmax of their scores; None if they are one."""
-        champions = [max(grid.elites, key=lambda one: one.quality) for grid in self._grids]
-        if len({one.item.id for one in champions}) < 2:
-            return None
-        qualities = np.array([one.quality for one in champions])
-        weights = np.exp(qualities - qualities.max()).tolist()
-        body, total = champions[0].item.body, weights[0]
-        for champion, weight in zip(champions[1:], weights[1:], strict=True):
-            total += weight
-            body = self._crossing.blend(body, champion.item.body, weight / total)
-        return body
+    def fitness(self) -> Mapping[int, float]:
+        """Each member's own."""
+        return {member.id: self._scores[member.id].fitness for member in self.members}
 
-    def _share(self, rng: np.random.Generator) -> float:
-        """Of the second parent."""
-        while True:
-            first, second = 1.0 + self._config.spread * rng.standard_normal(2)
-            if abs(first + second) >= LEAST_TOTAL:
-                return float(second / (first + second))
+    def expert(self, number: int) -> Member[M]:
+        """The seed that is best at the task whose turn question `number` is."""
+        task = number % len(self._grids)
+        return max(self._seeds, key=lambda seed: (seed[1][task], -seed[0].id))[0]
+
+    def champions(self) -> list[Elite[Member[M]]]:
+        """The best of each grid, a task each."""
+        return [max(grid.elites, key=lambda elite: elite.quality) for grid in self._grids]
 
     def _lay_out(self) -> None:
         """Cells from below the weakest to above the strongest seed; who was kept is kept again."""
-        kept = [(one, self._scores[one.id]) for one in self.members]
+        kept = [(member, self._scores[member.id]) for member in self.members]
         scores = np.array([tasks for _, tasks in self._seeds])
         low = scores.min(axis=0) - MARGIN * np.abs(scores.min(axis=0))
         high = scores.max(axis=0) + MARGIN * np.abs(scores.max(axis=0))
@@ -149,12 +157,13 @@ class Cycle(Generic[M]):
             )
             for task in range(scores.shape[1])
         ]
-        for member, tasks in kept:
-            self._offer(member, tasks)
+        for member, member_scores in kept:
+            self._offer(member, member_scores)
 
-    def _offer(self, member: Member[M], tasks: Array) -> bool:
+    def _offer(self, member: Member[M], member_scores: MemberScores) -> bool:
         """Whether some grid holds it now."""
-        self._scores[member.id] = tasks
+        self._scores[member.id] = member_scores
+        tasks = member_scores.tasks
         taken = [
             grid.add(Elite(member, float(tasks[task]), np.delete(tasks, task)))
             for task, grid in enumerate(self._grids)
@@ -162,6 +171,40 @@ class Cycle(Generic[M]):
         held = {one.id for one in self.members}
         self._scores = {id: scores for id, scores in self._scores.items() if id in held}
         return any(taken)
+
+
+class Moved(Generic[M]):
+    """The variation: a blend of two parents, moved towards the expert of the quality task."""
+
+    def __init__(self, config: CycleQdConfig, crossing: Crossing[M], population: Cycle[M]) -> None:
+        self._config, self._crossing, self._population = config, crossing, population
+
+    def __call__(self, number: int, a: M, b: M, rng: np.random.Generator) -> M:
+        body = self._crossing.blend(a, b, self._share(rng))
+        if (reach := self._config.mutation) > 0:
+            expert = self._population.expert(number)
+            body = self._crossing.toward(body, expert.body, reach, number, rng)
+        return body
+
+    def _share(self, rng: np.random.Generator) -> float:
+        """Of the second parent."""
+        while True:
+            first, second = 1.0 + self._config.spread * rng.standard_normal(2)
+            if abs(first + second) >= LEAST_TOTAL:
+                return float(second / (first + second))
+
+
+def aggregate(champions: Sequence[Elite[Member[M]]], crossing: Crossing[M]) -> M | None:
+    """sum_k beta_k champion_k, beta = softmax of their scores; None if all are one member."""
+    if len({champion.item.id for champion in champions}) < 2:
+        return None
+    qualities = np.array([champion.quality for champion in champions])
+    weights = np.exp(qualities - qualities.max()).tolist()
+    body, total = champions[0].item.body, weights[0]
+    for champion, weight in zip(champions[1:], weights[1:], strict=True):
+        total += weight
+        body = crossing.blend(body, champion.item.body, weight / total)
+    return body
 
 
 def elite_odds(respects: Array) -> Array:

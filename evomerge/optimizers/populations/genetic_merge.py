@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from evomerge.optimizers.populations.archive import Archive
+from evomerge.optimizers.populations.config import PopulationConfig
 from evomerge.optimizers.populations.crossing import CrossingConfig
 from evomerge.optimizers.populations.crossings import crossing_of
 from evomerge.optimizers.populations.natural_niches import Niches
@@ -14,19 +15,35 @@ from evomerge.optimizers.populations.population import Member
 from evomerge.optimizers.populations.steady import SteadyState
 from evomerge.optimizers.problem import Problem
 
-__all__ = ["GeneticMerge", "GeneticMergeConfig", "crowd"]
+__all__ = ["GeneticMerge", "GeneticMergeConfig"]
 
 
-class GeneticMergeConfig(CrossingConfig):
+class GeneticMergeConfig(PopulationConfig, CrossingConfig):
     """Merges bred without niches: parents are drawn by fitness, the worst is replaced."""
 
     kind: Literal["genetic_merge"] = "genetic_merge"
+    citation: ClassVar[str] = "The baseline of Abrantes et al. 2025, arXiv 2508.16204, section 4.1"
     archive: Annotated[int, Field(ge=2)] = 20
     """Members."""
     shift: bool = False
     """Whether scores count from the worst that a member has on an example."""
     warm_up: Annotated[int, Field(ge=0)] = 0
     """Random merges of the seeds that come first."""
+
+    def population(self) -> Niches[Any]:
+        """An empty archive, without competition."""
+        archive: Archive[Member[Any]] = Archive(
+            self.archive, alpha=0.0, capacity=False, shift=self.shift
+        )
+        return Niches(archive, attraction=False, negative=self.shift)
+
+    def drawn(self) -> tuple[str, str]:
+        """Both alike."""
+        return "by fitness", "by fitness"
+
+    def random_merges(self) -> int:
+        """The warm-up."""
+        return self.warm_up
 
 
 class GeneticMerge(SteadyState[object]):
@@ -35,14 +52,11 @@ class GeneticMerge(SteadyState[object]):
     A member's fitness is then the sum of its examples' scores.
     """
 
+    config = GeneticMergeConfig
+
     def __init__(self, config: GeneticMergeConfig, problem: Problem) -> None:
         problem.require_one_objective("genetic_merge")
         crossing = crossing_of(config, problem, "genetic_merge", holds=config.archive)
-        self.archive: Archive[Member[object]] = crowd(config)
-        population = Niches(self.archive, crossing, attraction=False, negative=config.shift)
+        population: Niches[object] = config.population()
+        self.archive = population.archive
         super().__init__(problem, crossing, population, warm_up=config.warm_up, needs={"examples"})
-
-
-def crowd(config: GeneticMergeConfig) -> Archive[Any]:
-    """An empty archive, without competition."""
-    return Archive(config.archive, alpha=0.0, capacity=False, shift=config.shift)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from evomerge.optimizers.populations.crossing import Crossing, CrossingConfig
+from evomerge.optimizers.populations.config import PopulationConfig
+from evomerge.optimizers.populations.crossing import CrossingConfig
 from evomerge.optimizers.populations.crossings import crossing_of
 from evomerge.optimizers.populations.grid import Elite, EliteGrid
 from evomerge.optimizers.populations.population import Member, MemberScores
@@ -19,10 +21,14 @@ __all__ = ["Elites", "MapElites", "MapElitesConfig"]
 M = TypeVar("M")
 
 
-class MapElitesConfig(CrossingConfig):
+class MapElitesConfig(PopulationConfig, CrossingConfig):
     """MAP-Elites (Mouret & Clune 2015): the best member of each cell of task scores is kept."""
 
     kind: Literal["map_elites"] = "map_elites"
+    citation: ClassVar[str] = (
+        "Mouret & Clune 2015, Illuminating search spaces by mapping elites, arXiv 1504.04909; as in"
+        " arXiv 2508.16204"
+    )
     bins: Annotated[int, Field(ge=1)] = 10
     """Cells along each task's scores; 2508.16204 takes 10 for small networks and 4 for language
     models."""
@@ -40,24 +46,38 @@ class MapElitesConfig(CrossingConfig):
             raise ValueError(f"scores: a range is [low, high], got {list(self.scores)}")
         return self
 
+    def population(self) -> Elites[Any]:
+        """A grid without elites."""
+        return Elites(self)
+
+    def drawn(self) -> tuple[str, str]:
+        """Both alike."""
+        return ("by fitness", "by fitness") if self.draw == "quality" else ("at random",) * 2
+
+    def random_merges(self) -> int:
+        """The warm-up."""
+        return self.warm_up
+
 
 class MapElites(SteadyState[object]):
     """The baseline of 2508.16204, sections 4.1 and 4.2: quality is the fitness, and behaviour the
     tasks' scores.
     """
 
+    config = MapElitesConfig
+
     def __init__(self, config: MapElitesConfig, problem: Problem) -> None:
         problem.require_one_objective("map_elites")
         crossing = crossing_of(config, problem, "map_elites")
-        self.elites: Elites[object] = Elites(config, crossing)
+        self.elites: Elites[object] = config.population()
         super().__init__(problem, crossing, self.elites, warm_up=config.warm_up, needs={"tasks"})
 
 
 class Elites(Generic[M]):
     """A grid as a population."""
 
-    def __init__(self, config: MapElitesConfig, crossing: Crossing[M]) -> None:
-        self._config, self._crossing = config, crossing
+    def __init__(self, config: MapElitesConfig) -> None:
+        self._config = config
         self._grid: EliteGrid[Member[M]] | None = None
         self.version = 0
 
@@ -79,8 +99,8 @@ class Elites(Generic[M]):
             self._grid = EliteGrid([low] * tasks, [high] * tasks, self._config.bins)
         self.version += self._grid.add(Elite(member, member_scores.fitness, member_scores.tasks))
 
-    def child(self, number: int, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:
-        """Of two elites."""
+    def parents(self, number: int, rng: np.random.Generator) -> tuple[Member[M], Member[M]]:
+        """Two elites."""
         assert self._grid is not None
         elites = self._grid.elites
         odds = np.ones(len(elites))
@@ -88,5 +108,10 @@ class Elites(Generic[M]):
             worth = np.maximum([elite.quality for elite in elites], 0.0)
             odds = worth if np.count_nonzero(worth) >= 2 else odds
         chosen = rng.choice(len(elites), 2, replace=False, p=odds / odds.sum())
-        a, b = (elites[int(i)].item for i in chosen)
-        return self._crossing.mutate(self._crossing.cross(a.body, b.body, rng), rng), (a, b)
+        first, second = (elites[int(i)].item for i in chosen)
+        return first, second
+
+    def fitness(self) -> Mapping[int, float]:
+        """Each elite's own."""
+        elites = self._grid.elites if self._grid else ()
+        return {elite.item.id: elite.quality for elite in elites}

@@ -4,27 +4,34 @@ know that the other does not.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 from pydantic import Field
 
 from evomerge.optimizers.populations.archive import Archive
-from evomerge.optimizers.populations.crossing import Crossing, CrossingConfig
+from evomerge.optimizers.populations.config import PopulationConfig
+from evomerge.optimizers.populations.crossing import CrossingConfig
 from evomerge.optimizers.populations.crossings import crossing_of
 from evomerge.optimizers.populations.population import Member, MemberScores
 from evomerge.optimizers.populations.steady import SteadyState
 from evomerge.optimizers.problem import Problem
 
-__all__ = ["NaturalNiches", "NaturalNichesConfig", "Niches", "niches"]
+__all__ = ["NaturalNiches", "NaturalNichesConfig", "Niches"]
 
 M = TypeVar("M")
 
 
-class NaturalNichesConfig(CrossingConfig):
+class NaturalNichesConfig(PopulationConfig, CrossingConfig):
     """M2N2 (Abrantes et al. 2025): an archive whose members compete for examples; steady-state."""
 
     kind: Literal["natural_niches"] = "natural_niches"
+    citation: ClassVar[str] = (
+        "Abrantes, Lange & Tang 2025, Competition and Attraction Improve Model Fusion, arXiv"
+        " 2508.16204"
+    )
+    shares: ClassVar[bool] = True
     archive: Annotated[int, Field(ge=2)] = 20
     """Members; the paper takes 20 for small networks and 15 for language models."""
     alpha: Annotated[float, Field(ge=0)] = 1.0
@@ -38,6 +45,20 @@ class NaturalNichesConfig(CrossingConfig):
     """Random merges of the seeds that come before the archive breeds; the paper takes up to 50 with
     language models."""
 
+    def population(self) -> Niches[Any]:
+        """An empty archive."""
+        archive: Archive[Member[Any]] = Archive(self.archive, alpha=self.alpha, shift=self.shift)
+        return Niches(archive, attraction=self.attraction, negative=self.shift)
+
+    def drawn(self) -> tuple[str, str]:
+        """By attraction, or without it by fitness."""
+        second = "by attraction to the first" if self.attraction else "by shared fitness"
+        return "by shared fitness", second
+
+    def random_merges(self) -> int:
+        """The warm-up."""
+        return self.warm_up
+
 
 class NaturalNiches(SteadyState[object]):
     """Abrantes, Lange and Tang, "Competition and Attraction Improve Model Fusion" (2508.16204),
@@ -46,42 +67,30 @@ class NaturalNiches(SteadyState[object]):
     Fitness plays no part: what counts are the scores of examples, each as much as another.
     """
 
+    config = NaturalNichesConfig
+
     def __init__(self, config: NaturalNichesConfig, problem: Problem) -> None:
         problem.require_one_objective("natural_niches")
         crossing = crossing_of(config, problem, "natural_niches", holds=config.archive)
-        self.archive: Archive[Member[object]] = niches(config)
-        population = Niches(
-            self.archive, crossing, attraction=config.attraction, negative=config.shift
-        )
+        population: Niches[object] = config.population()
+        self.archive = population.archive
         super().__init__(problem, crossing, population, warm_up=config.warm_up, needs={"examples"})
-
-
-def niches(config: NaturalNichesConfig) -> Archive[Any]:
-    """An empty archive."""
-    return Archive(config.archive, alpha=config.alpha, shift=config.shift)
 
 
 class Niches(Generic[M]):
     """An archive as a population."""
 
-    def __init__(
-        self,
-        archive: Archive[Member[M]],
-        crossing: Crossing[M],
-        *,
-        attraction: bool,
-        negative: bool,
-    ) -> None:
-        """`negative`: whether scores may be."""
-        self._archive, self._crossing = archive, crossing
+    def __init__(self, archive: Archive[Member[M]], *, attraction: bool, negative: bool) -> None:
+        """`attraction`: whether it draws second parents; `negative`: whether scores may be so."""
+        self.archive = archive
         self._attraction, self._negative = attraction, negative
 
     @property
     def version(self) -> int:
-        return self._archive.version
+        return self.archive.version
 
     def __len__(self) -> int:
-        return len(self._archive)
+        return len(self.archive)
 
     def check(self, member_scores: MemberScores) -> None:
         lowest = float(member_scores.examples.min())
@@ -92,14 +101,20 @@ class Niches(Generic[M]):
             )
 
     def add(self, member: Member[M], member_scores: MemberScores, *, seed: bool) -> None:
-        self._archive.add(member, member_scores.examples)
+        self.archive.add(member, member_scores.examples)
 
-    def child(self, number: int, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:
-        """By attraction; without it both parents by fitness, perhaps the same one twice."""
-        first = self._archive.draw(rng)
+    def parents(self, number: int, rng: np.random.Generator) -> tuple[Member[M], Member[M]]:
+        """By attraction; without it both by fitness, perhaps the same one twice."""
+        first = self.archive.draw(rng)
         if self._attraction:
-            second = self._archive.draw_partner(first, rng)
+            second = self.archive.draw_partner(first, rng)
         else:
-            second = self._archive.draw(rng)
-        a, b = self._archive[first], self._archive[second]
-        return self._crossing.mutate(self._crossing.cross(a.body, b.body, rng), rng), (a, b)
+            second = self.archive.draw(rng)
+        return self.archive[first], self.archive[second]
+
+    def fitness(self) -> Mapping[int, float]:
+        """Equation 4's f of each member, by slot."""
+        if not len(self.archive):
+            return {}
+        ids = [member.id for member in self.archive.members]
+        return dict(zip(ids, self.archive.fitness().tolist(), strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from evomerge.optimizers.populations.archive import Array
 
-__all__ = ["Member", "Population", "MemberScores"]
+__all__ = ["Member", "MemberScores", "Population", "Variation"]
 
 M = TypeVar("M")
 
@@ -35,7 +36,10 @@ class MemberScores:
 
 
 class Population(Protocol[M]):
-    """Changes by `add` alone, and only in ways that depend on what came before in which order."""
+    """Who is kept, and who of them become parents; it never looks at what members are made of.
+
+    Changes by `add` alone, and only in ways that depend on what came before in which order.
+    """
 
     @property
     def version(self) -> int:
@@ -50,6 +54,17 @@ class Population(Protocol[M]):
     def add(self, member: Member[M], member_scores: MemberScores, *, seed: bool) -> None:
         """Let a member in if it deserves it; a `seed` is one that the search began with."""
 
-    def child(self, number: int, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:
-        """A new body for question `number`, and the parents that it was made of; there are at least
+    def parents(self, number: int, rng: np.random.Generator) -> tuple[Member[M], Member[M]]:
+        """Of the child that is question `number`, perhaps the same one twice; there are at least
         two members."""
+
+    def fitness(self) -> Mapping[int, float]:
+        """Id -> what a member counts by, in the order of slots or cells: the fitness that it was
+        told with, or what is left of it where members share."""
+
+
+class Variation(Protocol[M]):
+    """What is made of two parents: crossed, blended, moved, mutated."""
+
+    def __call__(self, number: int, a: M, b: M, rng: np.random.Generator) -> M:
+        """The child that is question `number`; the generator is the only thing that changes."""

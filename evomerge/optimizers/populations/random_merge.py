@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Generic, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 
+from evomerge.optimizers.populations.config import PopulationConfig
 from evomerge.optimizers.populations.crossing import CrossingConfig
 from evomerge.optimizers.populations.crossings import crossing_of
 from evomerge.optimizers.populations.population import Member, MemberScores
@@ -17,18 +19,30 @@ __all__ = ["RandomMerge", "RandomMergeConfig"]
 M = TypeVar("M")
 
 
-class RandomMergeConfig(CrossingConfig):
+class RandomMergeConfig(PopulationConfig, CrossingConfig):
     """Random merges of two seeds at a time: what natural niches warm up with, and nothing more."""
 
     kind: Literal["random_merge"] = "random_merge"
+    citation: ClassVar[str] = "A warm-up of Abrantes et al. 2025, arXiv 2508.16204, section 4.2"
+    keeps: ClassVar[bool] = False
+
+    def population(self) -> Nobody[Any]:
+        """One that stays empty."""
+        return Nobody()
+
+    def drawn(self) -> tuple[str, str]:
+        """Both alike, among the seeds."""
+        return "at random", "at random"
 
 
 class RandomMerge(SteadyState[object]):
     """A warm-up (2508.16204, section 4.2) without end."""
 
+    config = RandomMergeConfig
+
     def __init__(self, config: RandomMergeConfig, problem: Problem) -> None:
         crossing = crossing_of(config, problem, "random_merge")
-        super().__init__(problem, crossing, Nobody(), warm_up=None, needs=())
+        super().__init__(problem, crossing, config.population(), warm_up=None, needs=())
 
 
 class Nobody(Generic[M]):
@@ -45,5 +59,8 @@ class Nobody(Generic[M]):
     def add(self, member: Member[M], member_scores: MemberScores, *, seed: bool) -> None:
         pass
 
-    def child(self, number: int, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:
+    def parents(self, number: int, rng: np.random.Generator) -> tuple[Member[M], Member[M]]:
         raise AssertionError("nobody has children")
+
+    def fitness(self) -> Mapping[int, float]:
+        return {}

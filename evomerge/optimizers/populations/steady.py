@@ -14,7 +14,7 @@ import numpy as np
 
 from evomerge.optimizers.base import Observation, Parentage, Proposal, Result
 from evomerge.optimizers.populations.crossing import Crossing
-from evomerge.optimizers.populations.population import Member, Population
+from evomerge.optimizers.populations.population import Member, Population, Variation
 from evomerge.optimizers.populations.score_checks import Kind, ScoreChecks
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
@@ -43,13 +43,16 @@ class SteadyState(Generic[M]):
         *,
         warm_up: int | None,
         needs: Collection[Kind],
+        variation: Variation[M] | None = None,
     ) -> None:
         """`warm_up`: how many random merges of seeds come first; None: nothing else ever does.
-        `needs`: the scores without which it cannot do.
+        `needs`: the scores without which it cannot do. `variation`: what is made of the parents
+        that the population draws; None: they are crossed and the child is mutated.
         """
         self.needs_examples = bool(needs)
         self._seed = problem.seed
         self._crossing, self._population = crossing, population
+        self._variation = variation or self._crossed
         self._warm_up = warm_up
         self._questions = Proposals(problem)
         self._sheets = ScoreChecks(needs)
@@ -119,11 +122,16 @@ class SteadyState(Generic[M]):
                 self._warm_up -= 1
             return self._merge(rng)
         if len(self._population) >= FEWEST:
-            return self._population.child(self._questions.asked, rng)
+            number = self._questions.asked
+            a, b = self._population.parents(number, rng)
+            return self._variation(number, a.body, b.body, rng), (a, b)
         return None if self._questions.open else self._merge(rng)
 
     def _merge(self, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:
         """Of two seeds at random."""
         seeds = list(self._seeds.values())
         a, b = (seeds[int(i)] for i in rng.choice(len(seeds), 2, replace=False))
-        return self._crossing.mutate(self._crossing.cross(a.body, b.body, rng), rng), (a, b)
+        return self._crossed(self._questions.asked, a.body, b.body, rng), (a, b)
+
+    def _crossed(self, number: int, a: M, b: M, rng: np.random.Generator) -> M:
+        return self._crossing.mutate(self._crossing.cross(a, b, rng), rng)

@@ -8,15 +8,31 @@ import numpy as np
 import pytest
 
 from evomerge.optimizers.populations.crossing import CrossingConfig
-from evomerge.optimizers.populations.cycle_qd import Cycle, CycleQdConfig, elite_odds
+from evomerge.optimizers.populations.cycle_qd import (
+    Cycle,
+    CycleQdConfig,
+    Moved,
+    aggregate,
+    elite_odds,
+)
 from evomerge.optimizers.populations.population import Member, MemberScores
 from evomerge.optimizers.populations.vector_crossing import VectorCrossing
 from evomerge.recipe.genome import FloatGene
 
+CROSSING = VectorCrossing(
+    CrossingConfig(), tuple(FloatGene(name=f"x{i}", low=0, high=1) for i in range(3))
+)
+
 
 def cycle(**options: Any) -> Cycle[Any]:
-    genes = tuple(FloatGene(name=f"x{i}", low=0, high=1) for i in range(3))
-    return Cycle(CycleQdConfig(**options), VectorCrossing(CrossingConfig(), genes))
+    return CycleQdConfig(**options).population()
+
+
+def child(kept: Cycle[Any], number: int, seed: int, **options: Any) -> Any:
+    """What question `number` would ask."""
+    rng = np.random.default_rng(seed)
+    a, b = kept.parents(number, rng)
+    return Moved(CycleQdConfig(**options), CROSSING, kept)(number, a.body, b.body, rng)
 
 
 def add(kept: Cycle[Any], id: int, tasks: tuple[float, ...], seed: bool = False) -> None:
@@ -70,28 +86,28 @@ def test_a_child_is_a_mean_moved_towards_the_expert_of_the_task_whose_turn_it_is
     middle = np.array([0.35, 0.45, 0.55])
     moves = []
     for task in (0, 1):
-        bodies = [kept.child(task, np.random.default_rng(i))[0] - middle for i in range(300)]
+        bodies = [child(kept, task, i) - middle for i in range(300)]
         moves.append(np.mean(bodies))
         assert np.abs(bodies).max() < 0.03 + 0.025
     assert moves == pytest.approx([-0.0125, 0.0125], abs=0.002), "half of a tenth, on the mean"
-    still = cycle(mutation=0.0, spread=0.0)
+    still = cycle()
     add(still, 0, (0.9, 0.1), seed=True)
     add(still, 10, (0.1, 0.9), seed=True)
-    assert still.child(0, np.random.default_rng(0))[0] == pytest.approx(middle)
+    assert child(still, 0, 0, mutation=0.0, spread=0.0) == pytest.approx(middle)
 
 
 def test_the_aggregate_weighs_champions_by_softmax() -> None:
     kept = cycle()
-    assert kept.aggregate() is None
+    assert aggregate(kept.champions(), CROSSING) is None
     for id, tasks in enumerate([(0.76, 0.1, 0.1), (0.1, 0.38, 0.1), (0.1, 0.1, 0.43)]):
         add(kept, id, tasks, seed=True)
     weights = [0.416, 0.285, 0.299]
     expected = np.array([0.1, 0.2, 0.3]) + 0.05 * (weights[1] + 2 * weights[2])
-    assert kept.aggregate() == pytest.approx(expected, abs=1e-3)
+    assert aggregate(kept.champions(), CROSSING) == pytest.approx(expected, abs=1e-3)
 
 
 def test_one_champion_of_all_tasks_is_no_aggregate() -> None:
     kept = cycle()
     add(kept, 0, (0.9, 0.9), seed=True)
     add(kept, 1, (0.1, 0.1), seed=True)
-    assert kept.aggregate() is None
+    assert aggregate(kept.champions(), CROSSING) is None

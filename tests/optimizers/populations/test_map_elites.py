@@ -7,17 +7,13 @@ import numpy as np
 import pytest
 
 from evomerge.errors import ConfigError
-from evomerge.optimizers.populations.crossing import CrossingConfig
 from evomerge.optimizers.populations.map_elites import Elites, MapElitesConfig
 from evomerge.optimizers.populations.population import Member, MemberScores
-from evomerge.optimizers.populations.vector_crossing import VectorCrossing
-from evomerge.recipe.genome import FloatGene
 from evomerge.value import parse
 
 
 def elites(**options: Any) -> Elites[Any]:
-    genes = tuple(FloatGene(name=f"x{i}", low=0, high=1) for i in range(4))
-    return Elites(MapElitesConfig(**options), VectorCrossing(CrossingConfig(), genes))
+    return MapElitesConfig(**options).population()
 
 
 def add(kept: Elites[Any], id: int, quality: float, *tasks: float) -> None:
@@ -45,7 +41,7 @@ def test_two_elites_are_drawn(draw: str, shares: list[float]) -> None:
         add(kept, id, quality, task)
     drawn: Counter[int] = Counter()
     for seed in range(2000):
-        _, parents = kept.child(0, np.random.default_rng(seed))
+        parents = kept.parents(0, np.random.default_rng(seed))
         assert len({one.id for one in parents}) == 2
         drawn.update(one.id for one in parents)
     assert [drawn[id] / 2000 for id in range(3)] == pytest.approx(shares, abs=0.06)
@@ -55,7 +51,7 @@ def test_elites_of_no_quality_are_drawn_evenly() -> None:
     kept = elites(draw="quality")
     for id in range(3):
         add(kept, id, -1.0, id / 3)
-    assert kept.child(0, np.random.default_rng(0))[1]
+    assert kept.parents(0, np.random.default_rng(0))
 
 
 def test_a_range_ascends() -> None:
