@@ -6,8 +6,7 @@ SHELL := bash
 PYTHON := .venv/bin/python
 EVOMERGE := .venv/bin/evomerge
 # Folders that appear in the course of the project are checked from then on.
-TYPED := evomerge scripts $(wildcard examples benchmarks)
-SOURCES := $(TYPED) $(wildcard tests)
+SOURCES := evomerge scripts $(wildcard examples benchmarks tests)
 
 # Nothing here needs a model hub: a library that asks for one should fail at once, not retry.
 export HF_HUB_OFFLINE := 1
@@ -46,7 +45,7 @@ test: model ## Run all tests, with real Ray, vLLM and lm-eval
 check: install ## Lint, format, types, architecture, Dockerfile and shell scripts
 	$(PYTHON) -m ruff check $(SOURCES)
 	$(PYTHON) -m ruff format --check $(SOURCES)
-	$(PYTHON) -m mypy $(TYPED)
+	$(PYTHON) -m mypy $(SOURCES)
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/hadolint Dockerfile
 	.venv/bin/shellcheck .ci/run scripts/*.sh

@@ -6,12 +6,20 @@ import os
 import tempfile
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from evomerge.merging.disk_cache import FOLDER
 from tests.families import family
 
 __all__ = ["family"]
+
+# An example may meet what is slow once, a kernel's first compilation or a cold disk, and on a busy
+# machine everything is: how long one took says nothing. In CI the examples are the same each time.
+hypothesis.settings.register_profile(
+    "evomerge", deadline=None, print_blob=True, derandomize="CI" in os.environ
+)
+hypothesis.settings.load_profile("evomerge")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -35,9 +35,9 @@ from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
 
 __all__ = ["FLOATS", "LAWS", "MIXED", "ONE", "LawBroken", "Subject", "fitness_of", "scores_of"]
 
-FLOATS: tuple[Gene, ...] = tuple(FloatGene(name=f"x{i}", low=0, high=1) for i in range(6))
-ONE: tuple[Gene, ...] = FLOATS[:1]
-MIXED: tuple[Gene, ...] = (
+FLOATS: tuple[FloatGene, ...] = tuple(FloatGene(name=f"x{i}", low=0, high=1) for i in range(6))
+ONE: tuple[FloatGene, ...] = FLOATS[:1]
+MIXED: tuple[FloatGene | ChoiceGene, ...] = (
     ChoiceGene(name="method", choices=("linear", "ties", "slerp")),
     *FLOATS[:3],
     ChoiceGene(name="sign", choices=("sum", "count")),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -15,16 +15,25 @@ from torch import Tensor
 from evomerge.merging.bank import Bank, VectorKey
 from evomerge.merging.draws import draw, keys, limit
 from evomerge.merging.linalg import singular_triples
-from evomerge.merging.statistics import Statistics
 from evomerge.merging.vectors import Operands, Wholes
 from evomerge.models.architecture import place
 from evomerge.operators.base import Bernoulli, Gram, Scope, Score
 from evomerge.operators.selection import Magnitudes, Threshold, count, global_thresholds
 from evomerge.recipe.selector import Place
 
-__all__ = ["BankContext"]
+__all__ = ["BankContext", "TensorStatistics"]
 
 T = TypeVar("T")
+
+
+class TensorStatistics(Protocol):
+    """What was measured of one input: a folder (`Statistics`), or values at hand."""
+
+    def has(self, kind: str, name: str) -> bool: ...
+
+    def tensor(self, kind: str, name: str) -> Tensor: ...
+
+    def norm(self, kind: str) -> float: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +52,7 @@ class BankContext:
     everywhere: Callable[[int], Iterator[tuple[str, Tensor]]]
     """All tensors of operand `i`'s task vector, sorted by name."""
     survey: Callable[[], Sequence[Mapping[str, float]]]
-    statistics: Callable[[int], Statistics]
+    statistics: Callable[[int], TensorStatistics]
     """What was measured of operand `i`."""
 
     @property

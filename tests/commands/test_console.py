@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -13,10 +14,10 @@ from evomerge.commands import console
 from evomerge.searching.loop import Progress
 
 
-def progress(done: int, seconds: float, **more: float | None) -> Progress:
-    known = {"total": 10, "limit_s": None, "failed": 0, "running": 2, "best": None}
+def progress(done: int, seconds: float, **more: Any) -> Progress:
+    known: dict[str, Any] = {"total": 10, "limit_s": None, "failed": 0, "running": 2, "best": None}
     known |= {"evaluations": None, "evaluated": done} | more
-    return Progress(done=done, seconds=seconds, **known)  # type: ignore[arg-type]
+    return Progress(done=done, seconds=seconds, **known)
 
 
 @pytest.fixture

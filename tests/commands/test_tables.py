@@ -12,7 +12,7 @@ from evomerge.operators import signatures
 from evomerge.recipe.genome import CoefficientsGene, FloatGene
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Chromosome, Hop, Segments, Stack
+from evomerge.recipe.tree import Chromosome, Hop, Recipe, Segments, Stack
 from evomerge.study.record import Study
 
 GENES = tuple(FloatGene(name=f"weight@layers{i}", low=0.0, high=2.0) for i in range(50))
@@ -89,7 +89,8 @@ def test_paths_stand_in_the_place_of_the_genes_that_make_them(
         hops=tuple(hops),
     )
     with Study.create(tmp_path / "study", name="small", job={}, genes=GENES) as study:
-        for number, recipe in enumerate((stack, Source(model="/a"))):
+        recipes: tuple[Recipe, ...] = (stack, Source(model="/a"))
+        for number, recipe in enumerate(recipes):
             study.ask(origin="landmark", genome=(0.5,) * len(GENES), recipe=recipe)
             study.tell(number, report(0.5 - number / 10), (0.5 - number / 10,), worker="w")
         tables.show_study(study, 1)

@@ -13,6 +13,7 @@ import yaml
 
 from evomerge.config import read_job
 from evomerge.recipe.genome import FloatGene
+from evomerge.recipe.tree import Stack
 from evomerge.recipe.yaml import parse_recipe
 from evomerge.study.record import Study
 from tests.measuring.conftest import Trained
@@ -258,6 +259,7 @@ def test_the_paths_of_a_study(place: Place) -> None:
     for source in recipe["inputs"].values():
         source["model"] = str(place.folder / source["model"])
     other = parse_recipe(recipe | {"hops": recipe["hops"][:1]}, origin="other", folder=place.folder)
+    assert isinstance(other, Stack)
     genes = [FloatGene(name="g", low=0, high=1)]
     with Study.create(place.folder / "s", name="s", job=job, genes=genes) as study:
         study.ask(origin="landmark", genome=(0.5,), recipe=other)

@@ -122,7 +122,8 @@ class ByHand:
             )[0]
             before = stream + attended
             added = layer.mlp(layer.post_attention_layernorm(before))
-        return self.models[0].lm_head(body.norm(before + added))
+        logits: Tensor = self.models[0].lm_head(body.norm(before + added))
+        return logits
 
     def logprob(
         self, layer_path: LayerPath, context: Sequence[int], continuation: Sequence[int]

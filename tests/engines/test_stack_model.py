@@ -22,7 +22,7 @@ from evomerge.engines.stack_model import (
 from tests.engines.stacks import tiny_config
 
 TOKENS = torch.tensor([[5, 6, 7, 8, 9, 10], [11, 12, 13, 14, 15, 16]])
-ROUTE = {"layers": [0, 2, 2, 1, 0, 2], "scales": [0.9, 1.0, 1.3, 1.0, 0.7, 1.1]}
+ROUTE: dict[str, Any] = {"layers": [0, 2, 2, 1, 0, 2], "scales": [0.9, 1.0, 1.3, 1.0, 0.7, 1.1]}
 Pair = tuple[Any, EvomergeStackForCausalLM]
 
 

@@ -59,7 +59,8 @@ def test_threefry_gives_its_authors_answers() -> None:
 def test_the_published_pair_is_as_published(pair: Any) -> None:
     """The released code's pair scores 43.9 and 46.1, and the best interpolation lies at 0.493."""
     assert [round(100 * accuracy(one, TEST), 1) for one in pair] == [43.9, 46.1]
-    (mark,) = brute_force(*pair, TRAINING, TEST, points=301)
+    first, second = pair
+    (mark,) = brute_force(first, second, TRAINING, TEST, points=301)
     assert mark.test == pytest.approx(0.578, abs=0.005)
     assert mark.training == pytest.approx(0.712, abs=0.003)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from evomerge.errors import ConfigError
 from evomerge.interchange.convert import convert
 from evomerge.operators import signatures
 from evomerge.recipe.tokenizer import TokenizerChoice
-from evomerge.search_spaces.parameter import ParameterSpace
+from evomerge.search_spaces.parameter import ParameterSpace, ParameterSpaceConfig
 from evomerge.value import parse
 from tests.interchange.conftest import LAYERS, Llamas
 
@@ -36,8 +37,13 @@ def job(llamas: Llamas, folder: Path, **changes: Any) -> tuple[Job, list[str]]:
     return parse(Job, yaml.safe_load(text), origin="job"), warnings
 
 
+def config(made: Job) -> ParameterSpaceConfig:
+    assert isinstance(made.space, ParameterSpaceConfig)
+    return made.space
+
+
 def space(made: Job) -> ParameterSpace:
-    return ParameterSpace(made.space, made.sources, layers=LAYERS, methods=signatures())
+    return ParameterSpace(config(made), made.sources, layers=LAYERS, methods=signatures())
 
 
 def test_a_configuration_becomes_a_job(llamas: Llamas, tmp_path: Path) -> None:
@@ -49,7 +55,7 @@ def test_a_configuration_becomes_a_job(llamas: Llamas, tmp_path: Path) -> None:
         "a.weight@layers0-1",
         "b.weight@layers0-1",
     ]
-    assert made.space.options == {"normalize": True}
+    assert config(made).options == {"normalize": True}
     assert made.budget.candidates == 100
     evaluator = made.evaluator
     assert evaluator.chat_template
@@ -72,19 +78,21 @@ def test_filters_are_components(llamas: Llamas, tmp_path: Path) -> None:
 
 
 def test_the_bases_vocabulary_is_kept(llamas: Llamas, tmp_path: Path) -> None:
-    assert job(llamas, tmp_path)[0].space.tokenizer is None
+    assert config(job(llamas, tmp_path)[0]).tokenizer is None
     made, _ = job(llamas, tmp_path, genome={"tokenizer_source": "base"})
-    assert made.space.tokenizer == TokenizerChoice(source="base")
+    assert config(made).tokenizer == TokenizerChoice(source="base")
 
 
 def test_negative_weights_where_they_are_allowed(llamas: Llamas, tmp_path: Path) -> None:
     made, _ = job(llamas, tmp_path, genome={"allow_negative_weights": True})
-    assert made.space.genes["weight"] == (-1.0, 1.0)  # type: ignore[call-overload]
+    genes = config(made).genes
+    assert isinstance(genes, Mapping)
+    assert genes["weight"] == (-1.0, 1.0)
 
 
 def test_dare_is_rescaled_as_mergekit_does(llamas: Llamas, tmp_path: Path) -> None:
     made, _ = job(llamas, tmp_path, genome={"merge_method": "dare_ties"})
-    assert made.space.options == {"normalize": True, "rescale": "l1"}
+    assert config(made).options == {"normalize": True, "rescale": "l1"}
 
 
 def test_what_has_no_effect_is_told(llamas: Llamas, tmp_path: Path) -> None:

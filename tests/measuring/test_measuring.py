@@ -106,8 +106,8 @@ def test_an_adapter_is_part_of_the_model(trained: Trained, tmp_path: Path) -> No
     plain = measured(trained, "base", tmp_path / "base", text=text, what=("gram",))
     tuned = measured(trained, "lora", tmp_path / "lora", text=text, what=("gram",))
     name = "model.layers.1.self_attn.o_proj.weight"
-    grams = [Statistics(one).tensor("gram", name) for one in (plain, tuned)]
-    assert not torch.allclose(*grams, atol=1e-3)
+    first, second = (Statistics(one).tensor("gram", name) for one in (plain, tuned))
+    assert not torch.allclose(first, second, atol=1e-3)
     assert not (tmp_path / "lora" / "fisher.safetensors").exists()
 
 

@@ -18,7 +18,7 @@ __all__ = ["EMBEDDING", "HEAD", "Dialects", "tokenizer"]
 
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 _LETTERS = list("abcdeĠ")
-_SPECIAL = {"a": "<tool>", "b": AddedToken("<x>", special=True, lstrip=True)}
+_TOOL, _SPECIAL = "<tool>", AddedToken("<x>", special=True, lstrip=True)
 
 
 def tokenizer(
@@ -55,11 +55,9 @@ class Dialects:
                 [*reversed(_LETTERS), "f"],
                 [("a", "b"), ("d", "e"), ("Ġ", "d")],
                 "</s>",
-                _SPECIAL["a"],
+                _TOOL,
             ),
-            "b": tokenizer(
-                [*_LETTERS, "g"], [("d", "e"), ("b", "c")], "<end>", _SPECIAL["a"], _SPECIAL["b"]
-            ),
+            "b": tokenizer([*_LETTERS, "g"], [("d", "e"), ("b", "c")], "<end>", _TOOL, _SPECIAL),
         }
         tokenizers["twin"] = tokenizers["base"]
         for seed, (name, own) in enumerate(tokenizers.items()):

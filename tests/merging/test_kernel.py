@@ -39,8 +39,11 @@ EXPERTS = [(BASE.float() + drawn(seed, SIZE) * 0.002).bfloat16() for seed in (1,
 TAUS = [(expert.float() - BASE.float()) for expert in EXPERTS]
 CUTS = [Threshold.of(tau, density) for tau, density in zip(TAUS, (0.2, 0.4, 0.7), strict=True)]
 TOPS = [Threshold.of(tau, 0.02) for tau in TAUS]
-WEIGHTS = {"weight": [0.5, -0.25, 1.5], "lambda": [0.7], "factor": [0.7]}
-DROPS = {"keep": [Bernoulli(0.3), Bernoulli(1.0), Bernoulli(0.6)], "scale": [1.0, 2.0, -0.5]}
+WEIGHTS: dict[str, list[float]] = {"weight": [0.5, -0.25, 1.5], "lambda": [0.7], "factor": [0.7]}
+DROPS: dict[str, Sequence[Bernoulli | float]] = {
+    "keep": [Bernoulli(0.3), Bernoulli(1.0), Bernoulli(0.6)],
+    "scale": [1.0, 2.0, -0.5],
+}
 RANKS = [drawn(seed, SIZE).argsort().to(torch.int16) for seed in (4, 5, 6)]
 LADDER = {"floor": [0.1, 0.2, 0.3], "slope": [1e-4, 2e-4, 1e-4], "scale": [1.0, 0.5, 2.0]}
 PLANS: dict[str, Plan] = {

@@ -37,10 +37,11 @@ def made(recipe: Recipe, dtype: str | None = "float32") -> dict[str, Tensor]:
 
 def one(family: Family, ends: list[int], **coefficients: list[float]) -> Segments:
     """One chromosome over math and json."""
+    rows = {name: tuple(row) for name, row in coefficients.items()}
     return Segments(
         base="math",
         inputs={"math": family.math, "json": family.json},
-        chromosomes=(Chromosome(ends=tuple(ends), coefficients=coefficients),),
+        chromosomes=(Chromosome(ends=tuple(ends), coefficients=rows),),
     )
 
 
@@ -54,7 +55,7 @@ def test_ranges_may_end_anywhere(family: Family, seed: int) -> None:
     chromosomes, expected = [], {}
     for selector, flat in zip(where, flats, strict=True):
         inside = np.sort(draws.choice(np.arange(1, flat.size), 30, replace=False)).tolist()
-        ends = [*inside, flat.size]
+        ends = (*inside, flat.size)
         coefficients = {name: draws.normal(size=31).tolist() for name in inputs}
         chromosomes.append(Chromosome(where=selector, ends=ends, coefficients=coefficients))
         names, lengths = list(flat.starts), np.diff([0, *ends])

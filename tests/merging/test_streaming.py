@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from sparse import llama, write_sparse_model
 
-from benchmarks.sparse import llama, write_sparse_model
 from evomerge.merging.shards import TensorSpec
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Rule

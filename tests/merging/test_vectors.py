@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from evomerge.errors import CandidateError
 from evomerge.merging import vectors
@@ -19,15 +22,24 @@ OPERANDS = Operands(BASE, [FULL, LOW, None])
 CHANGES = [FULL.float() - BASE.float(), 0.5 * LOW.b @ LOW.a, torch.zeros(7, 5)]
 
 
-def test_wholes_are_changes_made_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
-    whole = Operands.whole
-    monkeypatch.setattr(Operands, "whole", lambda self, i: made.append(i) or whole(self, i))
-    found = Wholes(OPERANDS)
-    assert (len(found), made) == (3, [])
+@dataclass(frozen=True)
+class Counted(Operands):
+    """Operands that write down which changes they were asked for."""
+
+    made: list[int] = field(default_factory=list)
+
+    def whole(self, i: int) -> Tensor:
+        self.made.append(i)
+        return super().whole(i)
+
+
+def test_wholes_are_changes_made_when_asked_for() -> None:
+    operands = Counted(OPERANDS.origin, OPERANDS.vectors)
+    found = Wholes(operands)
+    assert (len(found), operands.made) == (3, [])
     assert torch.allclose(found[-2], CHANGES[1])
     assert found[1] is found[1]
-    assert made == [1]
+    assert operands.made == [1]
     assert all(torch.allclose(one, other) for one, other in zip(found, CHANGES, strict=True))
     assert [torch.equal(one, other) for one, other in zip(found[:2], found, strict=False)]
 

@@ -22,7 +22,7 @@ from tests.families import Family, tiny_tensors, write_adapter, write_model
 Q1 = "model.layers.1.self_attn.q_proj.weight"
 
 
-def pair(one: Source, two: Source) -> Merge:
+def pair(one: Recipe, two: Recipe) -> Merge:
     return Merge(method="linear", inputs={"a": one, "b": two})
 
 

@@ -24,7 +24,7 @@ from evomerge.merging.weights import MergedWeights
 from evomerge.models.stacking import ROUTABLE, check_routable
 from evomerge.recipe.layer_path import Capacity, LayerPath, pooled
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Hop, Merge, Rule, Stack
+from evomerge.recipe.tree import Hop, Merge, Recipe, Rule, Stack
 from evomerge.recipe.yaml import read_recipe
 from tests.engines.conftest import Siblings
 from tests.engines.stacks import ByHand, build_family, random_routes, tiny_config
@@ -202,7 +202,7 @@ def test_over_merged_models(siblings: Siblings, tmp_path: Path) -> None:
     weights = {"a": {"weight": 0.3}, "b": {"weight": 0.7}}
     merged = Merge(method="linear", inputs=sources, rules=(Rule(inputs=weights),))
     hops = (Hop(of="m", layer=0), Hop(of="b", layer=1, scale=0.9), Hop(of="m", layer=1))
-    inputs = {"m": merged, "b": sources["b"]}
+    inputs: dict[str, Recipe] = {"m": merged, "b": sources["b"]}
     stack = Stack(inputs=inputs, embedding="m", head="m", hops=hops)
     evomerge.merge(merged, tmp_path / "merged")
     evomerge.merge(stack, tmp_path / "m")

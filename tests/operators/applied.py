@@ -162,6 +162,11 @@ def _low_rank(matrix: Tensor) -> LowRank:
     return LowRank(a, torch.eye(a.shape[0]), 1.0)
 
 
+def lam(value: float) -> dict[str, Any]:
+    """The option `lambda`, a word that Python keeps for itself."""
+    return {"lambda": value}
+
+
 def weights(*values: float) -> list[dict[str, float]]:
     return [{"weight": value} for value in values]
 

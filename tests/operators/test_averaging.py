@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from evomerge.errors import CandidateError
-from tests.operators.applied import F5, applied, close, weights
+from tests.operators.applied import F5, applied, close, lam, weights
 
 EXPERTS = [[1 + x for x in tau] for tau in F5]
 
@@ -28,17 +30,15 @@ def test_linear_refuses_weights_that_sum_to_zero_under_normalisation() -> None:
 
 
 def test_task_arithmetic() -> None:
-    scaled = {"lambda": 0.4}
-    assert close(
-        applied("task_arithmetic", F5, weights(1, 1, 1), **scaled), [2.8, -0.8, -1.2, 0.4, -0.8]
-    )
+    scaled = applied("task_arithmetic", F5, weights(1, 1, 1), **lam(0.4))
+    assert close(scaled, [2.8, -0.8, -1.2, 0.4, -0.8])
     mean = applied("task_arithmetic", F5, weights(1, 1, 1), normalize=True)
     assert close(mean, torch.tensor(F5, dtype=torch.float32).mean(0))
 
 
 def test_negation_subtracts() -> None:
     assert close(applied("negate", F5[:1]) + 1, [-1, 1.5, 0, 1, 2.5])
-    assert close(applied("negate", F5[:2], **{"lambda": 1.0}), [-6, 4, -3, -5, 2])
+    assert close(applied("negate", F5[:2], **lam(1.0)), [-6, 4, -3, -5, 2])
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_negation_subtracts() -> None:
     ],
 )
 def test_metrics_weighted_averaging(
-    metrics: tuple[float, ...], options: dict[str, object], expected: list[float]
+    metrics: tuple[float, ...], options: dict[str, Any], expected: list[float]
 ) -> None:
     each = [{"metric": metric} for metric in metrics]
     assert close(applied("mwa", torch.eye(3), each, **options), expected)

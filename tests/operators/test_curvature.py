@@ -127,6 +127,6 @@ def test_ffg_grafts_one_expert() -> None:
 
 def test_a_share_or_a_threshold_but_not_both() -> None:
     with pytest.raises(ValueError, match="takes rho or a density"):
-        OtaWeight(rho=1.0, density=0.5)
-    assert FfgWeight(rho=1.0).density == 1.0
-    assert FfgWeight().density == 0.3
+        OtaWeight(weight=1.0, rho=1.0, density=0.5)
+    assert FfgWeight.model_validate({"rho": 1.0}).density == 1.0
+    assert FfgWeight.model_validate({}).density == 0.3

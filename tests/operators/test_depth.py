@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.operators.applied import applied, close
@@ -14,7 +16,7 @@ def test_layers_are_scaled_by_depth(layer: int, factor: float) -> None:
 
 
 def test_outside_the_layers_each_end_goes_with_its_neighbour() -> None:
-    def factor(name: str, **options: float) -> float:
+    def factor(name: str, **options: Any) -> float:
         return float(applied("lines", [[1]], tensor=name, layers=5, alpha=0.2, beta=0.6, **options))
 
     assert factor("model.embed_tokens.weight") == pytest.approx(0.2)

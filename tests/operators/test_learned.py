@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.operators.applied import F5, applied, close
+from tests.operators.applied import F5, applied, close, lam
 
 
 def test_adamerging_holds_coefficients_to_the_unit_interval() -> None:
@@ -29,5 +29,5 @@ def test_pieces_follow_each_other_in_the_flattened_tensor() -> None:
 
 @pytest.mark.parametrize("method", ["adamerging", "expert_merging"])
 def test_weights_and_lambda_are_factors(method: str) -> None:
-    found = applied(method, F5[:1], [{"weight": 0.5}], statistics=[[0.8]], **{"lambda": 2.0})
+    found = applied(method, F5[:1], [{"weight": 0.5}], statistics=[[0.8]], **lam(2.0))
     assert close(found, torch.tensor(F5[0]) * 0.8)

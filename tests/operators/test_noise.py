@@ -16,7 +16,8 @@ def factors(change: torch.Tensor, tau: torch.Tensor) -> torch.Tensor:
     u, s, vt = torch.linalg.svd(tau, full_matrices=False)
     inside = u.mT @ change @ vt.mT
     assert torch.allclose(inside, inside.diagonal().diag(), atol=1e-5)
-    return inside.diagonal() / s
+    factors: torch.Tensor = inside.diagonal() / s
+    return factors
 
 
 def test_each_direction_takes_a_step_of_its_own() -> None:

@@ -226,7 +226,7 @@ NEUTRAL = {
 def test_a_single_expert_with_neutral_settings_is_itself(method: str, seed: int) -> None:
     tau = drawn(seed, 1, 4, 3)
     own = NEUTRAL[method]
-    more = {"flatten": 0.0} if method == "iso_c" else {}
+    more: dict[str, Any] = {"flatten": 0.0} if method == "iso_c" else {}
     found = applied(method, tau, None if own is None else [{"weight": 1.0, **own}], **more)
     assert torch.allclose(found, tau[0], atol=1e-5)
 

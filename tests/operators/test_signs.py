@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from evomerge.errors import CandidateError
-from tests.operators.applied import F5, applied, close, weights
+from tests.operators.applied import F5, applied, close, lam, weights
 
 
 def params(values: list[float], density: float = 1.0) -> list[dict[str, float]]:
@@ -18,7 +18,7 @@ def test_ties_with_exact_trim() -> None:
 
 
 def test_ties_lambda_and_sum() -> None:
-    assert applied("ties", F5, params([1, 1, 1], 0.4), **{"lambda": 2.0})[0] == 8
+    assert applied("ties", F5, params([1, 1, 1], 0.4), **lam(2.0))[0] == 8
     assert close(applied("ties", [[2.0], [4.0]], params([1, 1]), normalize=False), [6])
     assert close(applied("ties", [[2.0], [4.0]], params([1, 1])), [3])
 
@@ -44,7 +44,7 @@ def test_consensus_keeps_what_serves_several() -> None:
     assert close(applied("consensus", F5, k=0), [7, -2, -3, 1, -2])
     assert close(applied("consensus", F5, k=1), [7, -2, -3, 1, -2])
     assert close(applied("consensus", F5, k=4), [0] * 5)
-    assert close(applied("consensus", F5, k=2, **{"lambda": 0.5}), [0, -1, 0, 0.5, 0])
+    assert close(applied("consensus", F5, k=2, **lam(0.5)), [0, -1, 0, 0.5, 0])
 
 
 def test_consensus_on_ties() -> None:

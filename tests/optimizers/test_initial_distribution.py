@@ -8,9 +8,9 @@ from evomerge.optimizers.initial_distribution import (
     sample_initial,
     says_where,
 )
-from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene
+from evomerge.recipe.genome import ChoiceGene, FloatGene
 
-GENES: tuple[Gene, ...] = (
+GENES: tuple[FloatGene | ChoiceGene, ...] = (
     FloatGene(name="free", low=0, high=2),
     FloatGene(name="scale", low=0.5, high=1.5, start=1.25),
     FloatGene(name="rate", low=1, high=100, log=True, start=10),

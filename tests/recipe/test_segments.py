@@ -32,7 +32,7 @@ def interpolate(a: Vector, b: Vector, t: float, toward: tuple[Vector, Vector] | 
     if toward is None:
         return (1 - t) * a + t * b
     norms = np.linalg.norm(toward[0]) * np.linalg.norm(toward[1])
-    omega = math.acos(min(max(toward[0] @ toward[1] / norms, -1), 1)) if norms else 0.0
+    omega = math.acos(min(max(float(toward[0] @ toward[1] / norms), -1.0), 1.0)) if norms else 0.0
     if math.sin(omega) <= 1e-6:
         return (1 - t) * a + t * b
     return (math.sin((1 - t) * omega) * a + math.sin(t * omega) * b) / math.sin(omega)
@@ -58,7 +58,7 @@ def worlds(draw: Any) -> tuple[Vector, Grid, np.random.Generator]:
     return seeds, Grid.regular(size, resolution=draw(st.integers(1, 80)), blocks=blocks), rng
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(worlds(), st.sampled_from(["whole", "segment", None]), st.integers(1, 50))
 def test_a_lineage_of_any_depth_has_the_weights_of_merging_step_by_step(
     world: tuple[Vector, Grid, np.random.Generator], angle: Angle | None, depth: int

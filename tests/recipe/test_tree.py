@@ -72,6 +72,7 @@ def test_no_statistics_leave_the_digest_as_it_was() -> None:
 def test_a_folder_of_statistics_is_relative_to_the_file(tmp_path: Path) -> None:
     data = {"kind": "source", "model": "org/math", "statistics": "./measured"}
     found = parse_recipe(data, origin="r", folder=tmp_path)
+    assert isinstance(found, Source)
     assert found.statistics == str(tmp_path / "measured")
 
 

@@ -16,7 +16,7 @@ from evomerge.evaluators.objective import Objective
 from evomerge.optimizers.base import Observation
 from evomerge.optimizers.populations.config import PopulationConfig
 from evomerge.optimizers.registry import OPTIMIZERS, configure, make
-from evomerge.reports.views import archive_view, lineage_view, usual_view
+from evomerge.reports.views import View, archive_view, lineage_view, usual_view
 from evomerge.study.candidate import Candidate
 from evomerge.study.record import Study
 from evomerge.study.replay import restore
@@ -172,9 +172,10 @@ def test_the_command_draws_what_suits_a_study(place: Place) -> None:
 def test_another_process_draws_the_same_bytes(tmp_path: Path) -> None:
     study(tmp_path / "s", "natural_niches", 20, **NICHES).close()
     code = "import sys; from evomerge.writers import plot; plot('s', sys.argv[1], view=sys.argv[2])"
-    for view in ("archive", "lineage"):
+    views: tuple[View, ...] = ("archive", "lineage")
+    for view in views:
         out = tmp_path / f"here-{view}.svg"
-        writers.plot(tmp_path / "s", out, view=view)  # type: ignore[arg-type]
+        writers.plot(tmp_path / "s", out, view=view)
         there = [sys.executable, "-c", code, f"there-{view}.svg", view]
         subprocess.run(there, cwd=tmp_path, check=True)
         assert (tmp_path / f"there-{view}.svg").read_bytes() == out.read_bytes()

@@ -206,6 +206,7 @@ def test_an_input_may_be_a_recipe() -> None:
     chosen = config(recipes={"m": merged.model_dump()}, inputs=["m", "b"]).chosen(SOURCES, "space")
     over = DataFlowSpace(config(), chosen, counts={"m": 4, "b": 4})
     recipe = over.recipe(draw(over, 0))
+    assert isinstance(recipe, Stack)
     assert recipe.inputs == {"m": merged, "b": SOURCES["b"]}
     assert recipe.embedding == recipe.head == "m"
 
@@ -214,7 +215,9 @@ def test_all_recipes_share_their_inputs_and_so_a_pool() -> None:
     over = space()
     first, second = (over.recipe(draw(over, seed, 0.1)) for seed in (0, 1))
     assert first.inputs == second.inputs
-    assert next(iter(over.samples())).inputs == first.inputs
+    sample = next(iter(over.samples()))
+    assert isinstance(sample, Stack)
+    assert sample.inputs == first.inputs
 
 
 @pytest.mark.parametrize(

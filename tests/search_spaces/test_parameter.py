@@ -241,7 +241,7 @@ def test_a_recipe_by_hand_is_read_by_what_its_inputs_are() -> None:
             "it does not merge 'json'",
         ),
         (
-            {"inputs": by_hand().inputs | {"x": Source(model="x")}},
+            {"inputs": {**by_hand().inputs, "x": Source(model="x")}},
             "its input 'x' is no parent of the space",
         ),
         (

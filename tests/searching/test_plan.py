@@ -28,9 +28,9 @@ from evomerge.recipe.tree import Hop, Merge, Stack
 from evomerge.search_spaces.base import named
 from evomerge.search_spaces.segments import SegmentsSpace
 from evomerge.searching import plan
-from tests.commands.test_main import Place
 from tests.families import tiny_tensors, write_model
 from tests.merging.dialects import Dialects
+from tests.place import Place
 
 
 @pytest.fixture
@@ -312,8 +312,9 @@ def test_seeds_of_different_shapes_are_refused(niches: Place) -> None:
     write_model(odd, wide)
     niches.job["sources"]["odd"] = {"model": "models/odd"}
     niches.write()
+    sample = next(iter(plan.space(read_job(niches.folder / "job.yaml")).samples()))
     with pytest.raises(UserError) as caught:
-        plan.check_recipe(plan.space(read_job(niches.folder / "job.yaml")).samples()[0], "job.yaml")
+        plan.check_recipe(sample, "job.yaml")
     assert "has shape" in str(caught.value)
     assert "\n" not in str(caught.value)
 

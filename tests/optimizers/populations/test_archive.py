@@ -109,11 +109,11 @@ def test_whoever_alone_solves_k_examples_outlives_anyone_below_k() -> None:
 
 def test_the_worst_child_is_rejected_and_leaves_no_trace() -> None:
     archive = filled(rows_of("1100", "0011"))
-    before = archive.scores, archive.fitness().copy(), archive.members, archive.version
+    before = archive.scores.copy(), archive.fitness().copy(), archive.members, archive.version
     assert archive.add("c", rows_of("1000")[0]) is None
-    after = archive.scores, archive.fitness(), archive.members, archive.version
-    for one, other in zip(before, after, strict=True):
-        assert np.array_equal(one, other)
+    assert np.array_equal(archive.scores, before[0])
+    assert np.array_equal(archive.fitness(), before[1])
+    assert (archive.members, archive.version) == before[2:]
 
 
 def test_nobody_attracts_itself() -> None:

@@ -97,7 +97,9 @@ def test_failures_are_no_parents() -> None:
     made = optimizer()
     asked = drive(made, 4)
     failed = {one.id for one in asked if one.id % 9 == 8}
-    assert not failed & {parent for one in asked for parent in one.parentage.parents}
+    assert not failed & {
+        parent for one in asked if one.parentage for parent in one.parentage.parents
+    }
     assert not failed & {one.id for one in made.archive.members}
 
 

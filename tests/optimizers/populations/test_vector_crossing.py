@@ -13,11 +13,11 @@ from evomerge.errors import ConfigError
 from evomerge.optimizers.populations.archive import Array
 from evomerge.optimizers.populations.crossing import CrossingConfig
 from evomerge.optimizers.populations.vector_crossing import VectorCrossing, angle_between, shares
-from evomerge.recipe.genome import FloatGene, Gene
+from evomerge.recipe.genome import FloatGene
 from evomerge.value import parse
 
 
-def genes(count: int, reach: float = 2.0) -> tuple[Gene, ...]:
+def genes(count: int, reach: float = 2.0) -> tuple[FloatGene, ...]:
     return tuple(FloatGene(name=f"x{i}", low=-reach, high=reach) for i in range(count))
 
 
@@ -47,13 +47,13 @@ def test_slerp_is_the_great_circle(t: float) -> None:
     of_a, of_b = shares(omega, t)
     child = of_a * a + of_b * b
     assert np.linalg.norm(child) == pytest.approx(1.0)
-    assert math.acos(min(1.0, a @ child)) == pytest.approx(t * omega, abs=1e-7)
+    assert math.acos(min(1.0, float(a @ child))) == pytest.approx(t * omega, abs=1e-7)
     if t in (0.0, 1.0):
         assert (of_a, of_b) == (1.0 - t, t)
 
 
 def test_slerp_of_equal_and_of_vanishing_vectors_is_linear() -> None:
-    a = np.arange(1.0, 9.0)
+    a = np.arange(1.0, 9.0, dtype=np.float64)
     for other in (a, 3 * a, 0 * a, a + 1e-9):
         assert angle_between(a, other) is None
     assert shares(None, 0.3) == (0.7, 0.3)
@@ -168,7 +168,7 @@ def test_values_are_mixed_in_the_genes_own_units() -> None:
     spaced = (FloatGene(name="rate", low=1e-4, high=1.0, log=True), *genes(1))
     made = VectorCrossing(CrossingConfig(), spaced)
     a, b = made.read((0.0, 0.5)), made.read((1.0, 0.75))
-    assert made.blend(a, b, 0.5)[0] == pytest.approx(spaced[0].unit(0.50005), abs=1e-9)  # type: ignore[union-attr]
+    assert made.blend(a, b, 0.5)[0] == pytest.approx(spaced[0].unit(0.50005), abs=1e-9)
     assert made.blend(a, b, -1.0)[0] == 0.0, "what leaves the range is moved back"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
@@ -60,7 +61,7 @@ def test_arcs_go_from_first_parents_on_the_left_and_from_second_ones_on_the_righ
     names = {0: "seed:0", 2: "seed:2", 3: "3", 5: "5", 7: "7"}
     for key, arc in found.items():
         side, parent, child = key.split()
-        across, down = arc.get_path().vertices.T
+        across, down = np.asarray(arc.get_path().vertices, dtype=float).T
         assert (across < MIDDLE).all() if side == "A" else (across > MIDDLE).all()
         assert down[0] == rows[names[int(parent)]]
         assert abs(down[-1] - rows[names[int(child)]]) < 5

@@ -44,6 +44,11 @@ def line(axes: Axes, name: str) -> Line2D:
     return found
 
 
+def points(drawn: Line2D) -> list[tuple[float, float]]:
+    """(x, y) of each point of a line."""
+    return [(float(x), float(y)) for x, y in np.asarray(drawn.get_xydata(), dtype=float)]
+
+
 def numbers(axes: Axes) -> dict[float, str]:
     """Height -> what is written there."""
     return {
@@ -67,9 +72,9 @@ def dots(axes: Axes, name: str) -> dict[int, float]:
     drawn = line(axes, name)
     low, high = band(axes, to_hex(str(drawn.get_color())))
     found = {}
-    for hop, y in zip(drawn.get_xdata(), np.asarray(drawn.get_ydata()), strict=True):
+    for hop, y in points(drawn):
         assert low < y < high
-        found[int(hop)] = round(float(y) - low - 0.5, 6)
+        found[int(hop)] = round(y - low - 0.5, 6)
     return found
 
 
@@ -79,7 +84,7 @@ def test_every_hop_stands_at_its_layer_in_its_models_colour() -> None:
     assert dots(axes, "repeats of math") == {3: 1}
     assert dots(axes, "hops of json") == {2: 2}
     assert dots(axes, "repeats of json") == {4: 2}
-    assert len(line(axes, "hops of co_$de$").get_xdata()) == 0
+    assert points(line(axes, "hops of co_$de$")) == []
     for name, colour in zip(INPUTS, COLOURS, strict=False):
         assert line(axes, f"hops of {name}").get_color() == colour
         assert line(axes, f"hops of {name}").get_markerfacecolor() == colour
@@ -110,24 +115,20 @@ def test_the_numbers_beside_a_band_are_its_layers() -> None:
 
 def test_one_line_goes_from_the_embedding_over_all_hops_to_the_head() -> None:
     (axes,) = path_figure(path(), title="t").axes
-    way = line(axes, "way").get_xydata()
+    way = points(line(axes, "way"))
     assert len(way) == 8
-    shown = {}
-    for name in ("hops of math", "repeats of math", "hops of json", "repeats of json"):
-        one = line(axes, name)
-        shown |= dict(zip(one.get_xdata(), one.get_ydata(), strict=True))
-    assert [tuple(at) for at in way[1:-1]] == sorted(shown.items())
-    assert way[0].tolist() == line(axes, "embedding").get_xydata()[0].tolist()
-    assert way[-1].tolist() == line(axes, "head").get_xydata()[0].tolist()
+    names = ("hops of math", "repeats of math", "hops of json", "repeats of json")
+    assert way[1:-1] == sorted(point for name in names for point in points(line(axes, name)))
+    assert [way[0]] == points(line(axes, "embedding"))
+    assert [way[-1]] == points(line(axes, "head"))
     assert way[0][1] < band(axes, COLOURS[0])[0] < band(axes, COLOURS[0])[1] < way[-1][1]
-    rings = line(axes, "rings").get_xydata()
-    assert rings.tolist() == [way[1].tolist(), way[-2].tolist()]
+    assert points(line(axes, "rings")) == [way[1], way[-2]]
 
 
 def test_the_head_may_be_another_inputs() -> None:
     (axes,) = path_figure(stack(Hop(of="math", layer=0), head="json"), title="t").axes
     assert line(axes, "head").get_color() == line(axes, "hops of json").get_color() == COLOURS[1]
-    assert line(axes, "head").get_ydata()[0] > band(axes, COLOURS[1])[1]
+    assert points(line(axes, "head"))[0][1] > band(axes, COLOURS[1])[1]
 
 
 def test_scales_are_drawn_where_one_is_not_1() -> None:
