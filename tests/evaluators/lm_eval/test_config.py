@@ -28,7 +28,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def load(folder: Path, data: Any) -> LmEvalConfig:
-    return read_evaluator(data, folder=folder, origin="job.yaml")
+    config = read_evaluator(data, folder=folder, origin="job.yaml")
+    assert isinstance(config, LmEvalConfig)
+    return config
 
 
 def refusal(folder: Path, data: Any) -> str:
@@ -234,7 +236,7 @@ def test_the_driver_needs_neither_torch_nor_lm_eval() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-THREE = {
+THREE: dict[str, dict[str, Any]] = {
     **SUMS,
     "colours": {"metric": "acc"},
     "prose": {"metric": "bits_per_byte", "weight": 0.5},
