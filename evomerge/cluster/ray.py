@@ -1,9 +1,12 @@
-"""The Ray executor: actors that each own a worker; the only module that imports Ray.
+"""The Ray executor: a pool of actors that each own a worker.
 
-A dead worker (killed, out of memory, its node gone) is replaced and its candidate submitted again,
-at most `max_attempts` times; an exception inside the worker counts as such a death, since a
-candidate that is itself at fault comes back as a `Failure`. Where no worker comes up at all, the
-search stops with the reason instead of trying for ever.
+The pool asks Ray for as many actors as there may be workers, and Ray gives each a place when there
+is one. So a node that joins is used, and what cannot be placed is only told of. A worker that dies
+(killed, out of memory, its node gone) is replaced, and its candidate is submitted again, at most
+`max_attempts` times; an exception inside the worker counts as such a death, since a candidate that
+is itself at fault comes back as a `Failure`. Only a worker that is up has a task, so what dies
+while it starts costs no candidate an attempt; where none comes up at all, the search stops with the
+reason.
 """
 
 from __future__ import annotations
@@ -12,259 +15,242 @@ import logging
 import os
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import ray
-from ray.actor import ActorHandle
-from ray.exceptions import RayActorError, RayError, RayTaskError
 
-from evomerge.cluster.base import Task, TaskResult, Worker, WorkerState, WorkerStatus
+from evomerge.cluster.base import Task, TaskResult, WorkerStatus, overrun
 from evomerge.cluster.config import RayConfig
+from evomerge.cluster.placement import Needs
+from evomerge.cluster.ray_connection import RayConnection
+from evomerge.cluster.ray_worker import Assignment, EvomergeWorker, RayWorker, WorkerDied
 from evomerge.errors import ConfigError, InfrastructureError
 from evomerge.evaluators.base import Failure, Outcome
-from evomerge.plugins import load
 from evomerge.value import Value
 
 __all__ = ["RayExecutor"]
 
-OBJECT_STORE_BYTES = 128 << 20
-"""For a Ray started here: only recipes and reports pass through its object store."""
-
 log = logging.getLogger(__name__)
 
 STARTS = 3
-"""A worker that dies this many times before its first result stops the search."""
+"""A worker whose process dies this many times in a row before it comes up is given up."""
 
-
-@ray.remote
-class EvomergeWorker:
-    """A worker in a process of its own, which Ray's dashboard lists under this name.
-
-    The performer's class comes as a name, so that the driver need not load it.
-    """
-
-    def __init__(self, target: str, config: Value) -> None:
-        self._performer: Worker = load(target)(config)
-
-    def perform(self, task: Task) -> Outcome:
-        return self._performer.perform(task)
-
-    def place(self) -> str:
-        return f"{ray.util.get_node_ip_address()} pid {os.getpid()}"
-
-
-@dataclass
-class _Slot:
-    """One actor and what it is doing."""
-
-    actor: ActorHandle[Any]
-    place: Any
-    """Reference to where it runs; resolved once it has come up."""
-    where: str = "starting"
-    proved: bool = False
-    task: Task | None = None
-    attempt: int = 0
-    since: float = 0.0
-    result: Any = None
-    restarts: int = 0
-
-    def status(self, id_: str) -> WorkerStatus:
-        state: WorkerState = "busy" if self.task else "idle" if self.proved else "starting"
-        where = self.where if self.proved else None
-        seconds = time.monotonic() - self.since
-        task = self.task.id if self.task else None
-        return WorkerStatus(id_, state, where, task, seconds, self.restarts)
+STEP_S = 0.5
+"""How long Ray is waited for before deadlines are looked at."""
 
 
 class RayExecutor:
     """Implements `Executor` with one actor per worker."""
 
-    def __init__(self, cluster: RayConfig, target: str, config: Value) -> None:
-        """Connect to Ray (or start it) and the workers.
+    def __init__(self, config: RayConfig, target: str, worker: Value) -> None:
+        """Connect to Ray, or start it, and ask it for the workers.
 
-        `target` names the performer's class as `module:class`; it is called with `config` in the
-        worker's process.
+        `target` names the workers' class as `package.module:class`; it is called with `worker` in
+        the worker's process.
 
         Raises:
-            ConfigError: no such cluster, or not even one worker fits it.
+            ConfigError: no such cluster, or this machine cannot hold even one worker.
         """
-        self._cluster = cluster
-        self._target, self._config = target, config
-        self._owns_ray = not ray.is_initialized()
-        self._url = _connect(cluster) if self._owns_ray else ""
-        self._queue: deque[tuple[Task, int]] = deque()
-        self._cancelled: set[str] = set()
-        self._deaths = 0
+        self._config = config
+        self._connection = RayConnection(config)
+        self._needs = Needs(config)
+        try:
+            sizes = self._needs.sizes(self._connection.total)
+        except ConfigError:
+            self._connection.close()
+            raise
+        self._queue: deque[Assignment] = deque()
         self._is_open = True
-        self._slots = [self._start() for _ in range(_workers(cluster))]
-
-    @property
-    def free(self) -> int:
-        idle = sum(slot.task is None for slot in self._slots)
-        return max(0, idle - len(self._queue)) if self._is_open else 0
-
-    def workers(self) -> list[WorkerStatus]:
-        return [slot.status(str(number)) for number, slot in enumerate(self._slots)]
-
-    def waiting_for(self) -> str | None:
-        return None
+        self._last_reason = ""
+        """What the last worker that died before it came up said."""
+        self._placed = time.monotonic()
+        """When a worker last had a place."""
+        self._pool = [RayWorker(str(i), self._spawn, target, worker) for i in range(sizes.max)]
+        self._min = sizes.min
 
     @property
     def where(self) -> str:
-        board = f", dashboard {self._url}" if self._url else ""
+        url = self._connection.url
+        board = f", dashboard {url}" if url else ""
         # Ray sets this when it starts, unless the user turned tokens off.
         if board and os.environ.get("RAY_AUTH_MODE") == "token":
             board += " (it asks for a token: ray get-auth-token)"
-        return f"{len(self._slots)} Ray worker(s){board}"
+        return f"{len(self._pool)} Ray worker(s){board}"
+
+    @property
+    def free(self) -> int:
+        if not self._is_open:
+            return 0
+        free = sum(worker.has_place and worker.assignment is None for worker in self._pool)
+        return max(0, free - len(self._queue))
+
+    def workers(self) -> list[WorkerStatus]:
+        return [worker.status(draining=not self._is_open) for worker in self._pool]
+
+    def waiting_for(self) -> str | None:
+        said = []
+        placed = sum(worker.has_place for worker in self._pool)
+        longest_s = max((w.waited_s for w in self._pool if _waits(w)), default=0.0)
+        if placed < self._min and longest_s > self._config.placement_notice_s:
+            said.append(self._shortage())
+        if lost := sum(worker.failed_starts >= STARTS for worker in self._pool):
+            said.append(f"{lost} of {len(self._pool)} did not come up: {self._last_reason}")
+        return "; ".join(said) or None
 
     def submit(self, task: Task) -> None:
         if not self._is_open:
             raise RuntimeError("the executor takes no more tasks")
-        self._queue.append((task, 1))
+        if task.deadline_s is None:
+            task = replace(task, deadline_s=self._config.candidate_timeout_s)
+        self._queue.append(Assignment(task, 1))
         self._dispatch()
 
     def wait(self, timeout_s: float) -> list[TaskResult]:
-        busy = {slot.result: slot for slot in self._slots if slot.task is not None}
-        if not busy:
-            return []
-        ready, _ = ray.wait(list(busy), num_returns=1, timeout=timeout_s)
-        if ready:  # take what else has finished meanwhile
-            ready, _ = ray.wait(list(busy), num_returns=len(busy), timeout=0)
-        done = [one for reference in ready if (one := self._finish(busy[reference]))]
-        done += [one for slot in self._slots if (one := self._expire(slot))]
-        self._dispatch()
-        kept = [one for one in done if one.id not in self._cancelled]
-        self._cancelled -= {one.id for one in done}
-        return kept
+        end = time.monotonic() + timeout_s
+        while True:
+            self._connection.check()
+            results = self._step(max(0.0, min(STEP_S, end - time.monotonic())))
+            self._check_places()
+            is_over = results or time.monotonic() >= end
+            if is_over or not self._pool or (self.free and not self._tasks()):
+                return results
 
     def cancel(self, id_: str) -> None:
-        self._queue = deque((task, n) for task, n in self._queue if task.id != id_)
-        if any(slot.task is not None and slot.task.id == id_ for slot in self._slots):
-            self._cancelled.add(id_)
+        for assignment in self._tasks():
+            if assignment.task.id == id_:
+                assignment.cancelled = True
+        self._queue = deque(queued for queued in self._queue if not queued.cancelled)
 
     def drain(self) -> None:
         self._is_open = False
+        self._dispatch()
 
     def close(self) -> None:
         self._is_open = False
-        for slot in self._slots:
-            ray.kill(slot.actor)
-        self._slots, self._queue = [], deque()
-        if self._owns_ray:
-            ray.shutdown()
+        for worker in self._pool:
+            worker.leave()
+        self._pool, self._queue = [], deque()
+        self._connection.close()
 
-    def _start(self) -> _Slot:
-        cluster = self._cluster
-        actor = EvomergeWorker.options(  # type: ignore[attr-defined]
-            num_cpus=cluster.cpus_per_worker,
-            num_gpus=cluster.gpus_per_worker,
-            resources=dict(cluster.resources) or None,
-        ).remote(self._target, self._config)
-        return _Slot(actor, actor.place.remote())
+    def _spawn(self) -> Any:
+        """Ask Ray for the process of a worker."""
+        actor: Any = EvomergeWorker.options(  # type: ignore[attr-defined]
+            **self._needs.options()
+        ).remote()
+        return actor
+
+    def _tasks(self) -> list[Assignment]:
+        """All that are submitted and not finished."""
+        return [w.assignment for w in self._pool if w.assignment is not None] + [*self._queue]
+
+    def _step(self, timeout_s: float) -> list[TaskResult]:
+        """What finishes first, and what else has by then; deadlines are kept, tasks handed out."""
+        awaited = {w.awaited: w for w in self._pool if w.awaited is not None}
+        ready: list[Any] = []
+        if awaited:
+            ready, _ = ray.wait(list(awaited), num_returns=1, timeout=timeout_s)
+        if ready:
+            ready, _ = ray.wait(list(awaited), num_returns=len(awaited), timeout=0)
+        results = [self._advance(awaited[reference]) for reference in ready]
+        results += [self._end_overdue(worker) for worker in self._pool]
+        for worker in self._pool:
+            worker.ping()
+        self._dispatch()
+        return [result for result in results if result is not None]
 
     def _dispatch(self) -> None:
-        for slot in self._slots:
-            if slot.task is None and self._queue:
-                slot.task, slot.attempt = self._queue.popleft()
-                slot.since = time.monotonic()
-                slot.result = slot.actor.perform.options(name=_title(slot.task)).remote(slot.task)
+        """Give tasks to the workers that are idle; when draining, let the others go."""
+        for worker in self._pool:
+            if worker.state == "idle" and self._queue:
+                worker.perform(self._queue.popleft())
+        if not self._is_open and not self._queue:
+            for worker in [w for w in self._pool if w.assignment is None]:
+                worker.leave()
+                self._pool.remove(worker)
 
-    def _finish(self, slot: _Slot) -> TaskResult | None:
-        """The finished work of a slot; None where it died and the work goes round again."""
-        task, attempt = _busy(slot), slot.attempt
+    def _advance(self, worker: RayWorker) -> TaskResult | None:
+        """What came of a worker: a result, or None where there is none yet, or none any more."""
         try:
-            outcome: Outcome = ray.get(slot.result)
-            if not slot.proved:
-                slot.where, slot.proved = ray.get(slot.place), True
-        except (RayActorError, RayTaskError, RayError) as problem:
-            return self._replace(slot, task, attempt, _reason(problem))
-        slot.task = None
-        self._deaths = 0
-        return TaskResult(task.id, outcome, slot.where, attempt)
-
-    def _expire(self, slot: _Slot) -> TaskResult | None:
-        limit = self._cluster.candidate_timeout_s
-        if limit is None or slot.task is None or time.monotonic() - slot.since < limit:
+            outcome = worker.advance()
+        except WorkerDied as death:
+            return self._replace(worker, str(death))
+        assignment = worker.assignment
+        if outcome is None or assignment is None:
             return None
-        return self._replace(slot, slot.task, slot.attempt, f"took longer than {limit:g} s")
+        result = _result(worker, assignment, outcome)
+        worker.release()
+        return result
 
-    def _replace(self, slot: _Slot, task: Task, attempt: int, reason: str) -> TaskResult | None:
-        """Put a new worker in the slot; the work goes to the head of the queue if it may."""
-        where, proved = slot.where, slot.proved
-        log.warning("worker %s failed at %s (attempt %d): %s", where, task.id, attempt, reason)
-        self._deaths += not proved
-        if self._deaths >= STARTS:
-            raise InfrastructureError(f"the workers do not come up; the last one said: {reason}")
-        ray.kill(slot.actor)
-        fresh = self._start()
-        slot.actor, slot.place, slot.where, slot.proved = (
-            fresh.actor,
-            fresh.place,
-            "starting",
-            False,
-        )
-        slot.task = None
-        slot.restarts += 1
-        if attempt < self._cluster.max_attempts:
-            self._queue.appendleft((task, attempt + 1))
-            return None
-        return TaskResult(task.id, Failure(cause="infrastructure", message=reason), where, attempt)
+    def _end_overdue(self, worker: RayWorker) -> TaskResult | None:
+        """End what takes too long: an evaluation, which has failed then, or a start."""
+        assignment, config = worker.assignment, self._config
+        if assignment is not None:
+            deadline_s = assignment.task.deadline_s
+            if deadline_s is None or worker.seconds < deadline_s + config.grace_s:
+                return None
+            log.warning("worker %s hangs at %s and is replaced", worker.where, assignment.task.id)
+            result = _result(worker, assignment, overrun(deadline_s))
+            worker.replace()
+            return result
+        is_starting = worker.has_place and not worker.is_up
+        if is_starting and worker.seconds > config.start_timeout_s:
+            return self._replace(worker, f"it did not come up in {config.start_timeout_s:g} s")
+        return None
 
+    def _replace(self, worker: RayWorker, reason: str) -> TaskResult | None:
+        """A worker has died; its task goes to the head of the queue if it may be tried again.
 
-def _connect(cluster: RayConfig) -> str:
-    """Connect to the address, or start Ray here; the dashboard's URL where there is one."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ours: dict[str, Any] = {}
-    if cluster.address is None:
-        ours = {
-            "include_dashboard": cluster.dashboard,
-            "dashboard_host": "127.0.0.1",
-            "object_store_memory": OBJECT_STORE_BYTES,
-        }
-    try:
-        context = ray.init(
-            cluster.address or "local", log_to_driver=False, logging_level=logging.ERROR, **ours
-        )
-    except (ConnectionError, ValueError) as problem:
-        raise ConfigError(
-            f"cluster.address: no Ray cluster at {cluster.address!r} ({problem});"
-            " start one with 'ray start --head', or leave the address out to start one here"
-        ) from None
-    url = str(context.dashboard_url or "")
-    return f"http://{url}" if url else ""
+        Raises:
+            InfrastructureError: it did not come up again and again, and no other worker does.
+        """
+        assignment, where = worker.assignment, worker.where
+        log.warning("worker %s failed: %s", where, reason)
+        result = None
+        if assignment is None or assignment.cancelled:
+            pass
+        elif assignment.attempt < self._config.max_attempts:
+            self._queue.appendleft(replace(assignment, attempt=assignment.attempt + 1))
+        else:
+            result = _result(worker, assignment, Failure(cause="infrastructure", message=reason))
+        if not worker.is_up:
+            worker.failed_starts += 1
+            self._last_reason = reason
+        if worker.failed_starts < STARTS:
+            worker.replace()
+        else:
+            worker.leave()
+            if not any(w.is_up or (w.has_place and not w.failed_starts) for w in self._pool):
+                raise InfrastructureError(
+                    f"the workers do not come up; the last one said: {reason}"
+                )
+        return result
 
+    def _check_places(self) -> None:
+        """
+        Raises:
+            InfrastructureError: no worker has had a place for too long.
+        """
+        if not self._pool or any(worker.has_place for worker in self._pool):
+            self._placed = time.monotonic()
+        elif time.monotonic() - self._placed > self._config.placement_timeout_s:
+            raise InfrastructureError(
+                f"no worker found a place in {self._config.placement_timeout_s:g} s:"
+                f" {self._shortage()}"
+            )
 
-def _workers(cluster: RayConfig) -> int:
-    """How many workers to start: as asked, else as many as the resources hold.
-
-    Raises:
-        ConfigError: the cluster as it is now cannot hold even one.
-    """
-    has = ray.cluster_resources()
-    needs = {"CPU": cluster.cpus_per_worker, "GPU": cluster.gpus_per_worker, **cluster.resources}
-    fits = min(int(has.get(name, 0.0) // amount) for name, amount in needs.items() if amount > 0)
-    if fits < 1 and cluster.address is None:
-        short = next(n for n, amount in needs.items() if amount > 0 and has.get(n, 0.0) < amount)
-        raise ConfigError(
-            f"cluster: a worker needs {needs[short]:g} {short}, this machine has"
-            f" {has.get(short, 0.0):g}"
-        )
-    return cluster.parallelism if cluster.workers else max(fits, 1)
-
-
-def _title(task: Task) -> str:
-    """What the dashboard calls the task: "search 12", or the start of a recipe's digest."""
-    return f"{task.split} {task.id[:12]}"
+    def _shortage(self) -> str:
+        waiting = sum(map(_waits, self._pool))
+        total, free = self._connection.total, self._connection.free
+        return self._needs.shortage(waiting, len(self._pool), total, free)
 
 
-def _busy(slot: _Slot) -> Task:
-    if slot.task is None:
-        raise InfrastructureError("an idle worker cannot finish anything")
-    return slot.task
+def _result(worker: RayWorker, assignment: Assignment, outcome: Outcome) -> TaskResult | None:
+    """The result for the driver; None where it is not wanted any more."""
+    if assignment.cancelled:
+        return None
+    return TaskResult(assignment.task.id, outcome, worker.where or "", assignment.attempt)
 
 
-def _reason(problem: Exception) -> str:
-    cause = getattr(problem, "cause", None) or problem
-    lines = str(cause).strip().splitlines() or [""]
-    return f"{type(cause).__name__}: {lines[-1]}"
+def _waits(worker: RayWorker) -> bool:
+    return not worker.has_place and worker.failed_starts < STARTS

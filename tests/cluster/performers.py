@@ -1,4 +1,4 @@
-"""Performers for executor tests: they live in worker processes, so they are importable here."""
+"""Workers for executor tests: they live in worker processes, so they are importable here."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ import signal
 import time
 from pathlib import Path
 
-from evomerge.cluster.base import Task
+from evomerge.cluster.base import Task, overrun
 from evomerge.evaluators.base import Failure, Outcome, Report, TaskScore
 from evomerge.recipe.source import Source
 from evomerge.value import Value
 
-__all__ = ["BrokenStart", "Script", "Scripted"]
+__all__ = ["Script", "Scripted"]
 
 
 class Script(Value):
-    """Where scripted workers leave marks, so that a test can count what they did."""
+    """How scripted workers start, and where they leave marks, so that a test can count them."""
 
     folder: str
+    start_s: float = 0.0
+    deaths: int = 0
+    """So many processes die before they come up."""
+    seats: int = 99
+    """No more than so many workers ever come up."""
 
 
 class Scripted:
@@ -26,6 +31,11 @@ class Scripted:
 
     def __init__(self, script: Script) -> None:
         self._folder = Path(script.folder)
+        time.sleep(script.start_s)
+        if self._mark("starts") <= script.deaths:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self._mark("seats") > script.seats:
+            raise ValueError("no seat left")
 
     def perform(self, task: Task) -> Outcome:
         assert isinstance(task.recipe, Source)
@@ -34,30 +44,28 @@ class Scripted:
         match what:
             case "failure":
                 return Failure(cause="candidate", message="not finite")
+            case "obey":  # an evaluator that looks at the clock
+                return overrun(task.deadline_s) if task.deadline_s else _report(task, 1.0)
             case "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "kill once" if tries == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
             case "raise":
                 raise RuntimeError("out of memory")
-            case "sleep":
-                time.sleep(60)
-        value = float(what) if what[0].isdigit() else 1.0
-        score = TaskScore(metric="m", value=value, examples=(value,))
-        return Report(split=task.split, tasks={"t": score})
+            case "hang":
+                time.sleep(600)
+            case "hold":
+                while not (self._folder / "go").exists():
+                    time.sleep(0.02)
+        return _report(task, float(what) if what[0].isdigit() else 1.0)
 
-    def _mark(self, id_: str) -> int:
-        """Note that a candidate was begun; how often it has been by now."""
-        with (self._folder / id_).open("a") as file:
+    def _mark(self, name: str) -> int:
+        """Note that something was begun; how often it has been by now."""
+        with (self._folder / name).open("a") as file:
             file.write("x")
-        return len((self._folder / id_).read_text())
+            return file.tell()
 
 
-class BrokenStart:
-    """A worker that never comes up."""
-
-    def __init__(self, script: Script) -> None:
-        raise ValueError("no such engine")
-
-    def perform(self, task: Task) -> Outcome:
-        raise AssertionError
+def _report(task: Task, value: float) -> Report:
+    score = TaskScore(metric="m", value=value, examples=(value,))
+    return Report(split=task.split, tasks={"t": score})

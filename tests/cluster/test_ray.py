@@ -1,0 +1,186 @@
+"""What Ray adds: processes that die, places that are not there, nodes that come and go."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evomerge.cluster.base import Executor, WorkerStatus
+from evomerge.errors import ConfigError, InfrastructureError
+from tests.cluster.conftest import Make
+from tests.cluster.driving import collect, failure, submit, until, value
+
+pytestmark = pytest.mark.ray
+
+
+def pid(worker: WorkerStatus) -> int:
+    assert worker.where is not None
+    return int(worker.where.rpartition("pid ")[2])
+
+
+def count(executor: Executor, state: str) -> int:
+    return sum(worker.state == state for worker in executor.workers())
+
+
+def says(executor: Executor, words: str) -> bool:
+    return words in (executor.waiting_for() or "")
+
+
+def test_a_killed_worker_is_replaced_and_its_candidate_runs_again(
+    on_ray: Make, tmp_path: Path
+) -> None:
+    executor = on_ray(workers=2)
+    results = collect(executor, "0.1", "kill once", "0.2")
+    assert value(results["1"]) == 1.0
+    assert results["1"].attempts == 2
+    assert (tmp_path / "1").read_text() == "xx"
+    assert (tmp_path / "0").read_text() == "x", "a finished candidate ran again"
+    assert sum(worker.restarts for worker in executor.workers()) == 1
+
+
+def test_a_candidate_that_always_kills_its_worker_fails_and_the_others_go_on(on_ray: Make) -> None:
+    results = collect(on_ray(workers=2, max_attempts=2), "kill", "0.1")
+    assert failure(results["0"])[0] == "infrastructure"
+    assert results["0"].attempts == 2
+    assert value(results["1"]) == 0.1
+
+
+def test_four_workers_on_two_cpus_run_with_two_and_say_so(on_ray: Make) -> None:
+    executor = on_ray(workers=4, placement_notice_s=0.1, ray_timeout_s=2)
+    results = collect(executor, *(f"0.{i}" for i in range(6)))
+    assert len(results) == 6
+    assert len({result.worker for result in results.values()}) <= 2
+    expected = "2 of 4 workers wait for 1 CPU each; the cluster has 2 CPU, 0 of them free"
+    until(executor, lambda: says(executor, expected))
+    assert executor.free == 2
+
+
+def test_a_deadline_below_the_start_time_is_no_matter(on_ray: Make) -> None:
+    executor = on_ray(workers=1, candidate_timeout_s=1, grace_s=0.5, script={"start_s": 3})
+    results = collect(executor, "0.1", "0.2")
+    assert [value(result) for result in results.values()] == [0.1, 0.2]
+    assert executor.workers()[0].restarts == 0
+
+
+def test_death_before_a_worker_is_up_costs_no_attempt(on_ray: Make) -> None:
+    executor = on_ray(workers=1, max_attempts=1, script={"deaths": 2})
+    result = collect(executor, "0.1")["0"]
+    assert (value(result), result.attempts) == (0.1, 1)
+    assert executor.workers()[0].restarts == 2
+
+
+def test_a_hung_evaluation_ends_at_its_deadline_once_and_the_worker_is_well_again(
+    on_ray: Make, tmp_path: Path
+) -> None:
+    executor = on_ray(workers=1, candidate_timeout_s=1, grace_s=0.5)
+    results = collect(executor, "hang", "0.1")
+    assert failure(results["0"]) == (
+        "candidate",
+        "its evaluation took longer than its deadline, 1 s",
+    )
+    assert results["0"].attempts == 1
+    assert (tmp_path / "0").read_text() == "x"
+    assert value(results["1"]) == 0.1
+    assert (count(executor, "idle"), executor.workers()[0].restarts) == (1, 1)
+
+
+def test_a_start_that_hangs_is_begun_again(on_ray: Make) -> None:
+    executor = on_ray(workers=1, start_timeout_s=1, script={"start_s": 600})
+    with pytest.raises(InfrastructureError, match=r"the last one said: it did not come up in 1 s"):
+        collect(executor, "0.1")
+
+
+def test_workers_that_never_come_up_stop_the_search_with_the_reason(
+    on_ray: Make, tmp_path: Path
+) -> None:
+    executor = on_ray(workers=2, script={"seats": 0})
+    with pytest.raises(InfrastructureError, match=r"do not come up.*no seat left"):
+        collect(executor, "0.1")
+    assert not (tmp_path / "0").exists()
+
+
+def test_a_worker_that_never_comes_up_is_given_up_while_another_works(on_ray: Make) -> None:
+    executor = on_ray(workers=2, script={"seats": 1})
+    until(executor, lambda: says(executor, "1 of 2 did not come up: ValueError: no seat left"))
+    assert len(collect(executor, "0.1", "0.2", "0.3")) == 3
+    assert (count(executor, "idle"), count(executor, "lost")) == (1, 1)
+
+
+def test_an_idle_worker_that_dies_is_replaced(on_ray: Make) -> None:
+    executor = on_ray(workers=1)
+    until(executor, lambda: count(executor, "idle") == 1)
+    os.kill(pid(executor.workers()[0]), signal.SIGKILL)
+    until(executor, lambda: executor.workers()[0].restarts == 1 and count(executor, "idle") == 1)
+    result = collect(executor, "0.1")["0"]
+    assert (value(result), result.attempts) == (0.1, 1)
+
+
+def test_what_is_cancelled_while_it_runs_is_not_delivered(on_ray: Make, tmp_path: Path) -> None:
+    executor = on_ray(workers=1)
+    submit(executor, "a", "hold")
+    until(executor, lambda: count(executor, "busy") == 1)
+    executor.cancel("a")
+    assert executor.free == 0, "its worker is still at it"
+    (tmp_path / "go").touch()
+    until(executor, lambda: executor.free == 1)
+    assert executor.workers()[0].restarts == 0
+
+
+def test_a_busy_worker_drains(on_ray: Make, tmp_path: Path) -> None:
+    executor = on_ray(workers=2)
+    until(executor, lambda: executor.free == 2)
+    submit(executor, "a", "hold")
+    until(executor, lambda: count(executor, "busy") == 1)
+    executor.drain()
+    assert [worker.state for worker in executor.workers()] == ["draining"]
+    (tmp_path / "go").touch()
+    results: dict[str, Any] = {}
+    until(executor, lambda: "a" in results, results)
+    assert executor.workers() == []
+
+
+def test_a_worker_joins_late_and_leaves_with_its_node(
+    on_ray: Make, cluster: Any, tmp_path: Path
+) -> None:
+    node = {"num_cpus": 1, "resources": {"seat": 1}, "object_store_memory": 100 << 20}
+    stays = cluster.add_node(**node)
+    executor = on_ray(
+        workers={"min": 2, "max": 3}, resources={"seat": 1}, placement_notice_s=0.1, ray_timeout_s=8
+    )
+    for id_ in ("a", "b"):
+        submit(executor, id_, "hold")
+    until(executor, lambda: count(executor, "busy") == 1)
+    until(executor, lambda: says(executor, "2 of 3 workers wait for 1 seat each"))
+
+    joined = cluster.add_node(**node)
+    until(executor, lambda: count(executor, "busy") == 2)
+    assert executor.waiting_for() is None, "as many as cluster.workers.min"
+
+    cluster.remove_node(joined, allow_graceful=False)
+    until(executor, lambda: count(executor, "lost") == 1)
+    until(executor, lambda: says(executor, "2 of 3 workers wait for 1 seat each"))
+    (tmp_path / "go").touch()
+    results: dict[str, Any] = {}
+    until(executor, lambda: len(results) == 2, results)
+    assert sorted(result.attempts for result in results.values()) == [1, 2]
+    executor.close()
+    cluster.remove_node(stays)
+
+
+def test_places_that_nobody_has_are_told_and_then_end_the_search(on_ray: Make) -> None:
+    executor = on_ray(workers=2, gpus_per_worker=1, placement_notice_s=0.2, placement_timeout_s=2)
+    submit(executor, "a", "0.1")
+    told = "2 of 2 workers wait for 1 GPU each; the cluster has 0 GPU"
+    until(executor, lambda: says(executor, told))
+    assert executor.free == 0
+    with pytest.raises(InfrastructureError, match=f"no worker found a place in 2 s: {told}"):
+        until(executor, lambda: False)
+
+
+def test_a_machine_that_cannot_hold_a_worker_is_refused(on_ray: Make) -> None:
+    with pytest.raises(ConfigError, match="a worker needs 99 CPU, this machine has "):
+        on_ray(address=None, cpus_per_worker=99)
