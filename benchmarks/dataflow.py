@@ -34,6 +34,8 @@ from evomerge.engines.factory import start_engine
 from evomerge.evaluators.live_model import Sampling
 from evomerge.merging.checkpoint import write_checkpoint
 from evomerge.merging.weights import MergedWeights
+from evomerge.models.blueprint import blueprint
+from evomerge.models.headers import Headers
 from evomerge.recipe.layer_path import Capacity, LayerPath, pooled
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Stack
@@ -166,7 +168,7 @@ def ratios(rates: dict[str, list[float]]) -> dict[str, float]:
 
 def memory(pool: Stack) -> dict[str, int]:
     size = {
-        name: sum(spec.size for spec in MergedWeights(stack).specs())
+        name: blueprint(stack, Headers()).size
         for name, stack in (("pool", pool), ("checkpoint", candidate(0)))
     }
     return {

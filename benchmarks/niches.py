@@ -37,7 +37,9 @@ from evomerge.config import Job, read_job
 from evomerge.merging.disk_cache import DiskCache
 from evomerge.merging.grams import measure
 from evomerge.merging.weights import MergedWeights
+from evomerge.models.blueprint import blueprint
 from evomerge.models.flat import flat_of
+from evomerge.models.headers import Headers
 from evomerge.optimizers.base import Observation, Result
 from evomerge.optimizers.populations.crossing import CrossingConfig
 from evomerge.optimizers.populations.table_crossing import CoefficientsCrossing
@@ -278,7 +280,7 @@ def main() -> None:
     results: dict[str, Any] = {"gram_matrices_s": seconds(lambda: gram_matrices(job, over))}
     print(f"Gram matrices of {len(seed_pool.seeds)} seeds: {results['gram_matrices_s']:.1f} s")
     uniform = over.recipe(over.landmarks()["uniform"])
-    checkpoint = sum(spec.size for spec in MergedWeights(uniform).specs())
+    checkpoint = blueprint(uniform, Headers()).size
     results["memory"], results["question_ms"] = [], []
     for size in SIZES:
         for crossings in (5 * size, max(LEAST_CROSSINGS, 10 * size)):

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import torch
 
-from evomerge.merging.shards import TensorSpec, plan
+from evomerge.merging.shards import plan
 from evomerge.models.inventory import INDEX
+from evomerge.models.tensor_types import TensorSpec
 
 __all__ = ["llama", "write_sparse_model"]
 

@@ -26,7 +26,7 @@ from typing import Any
 from published import write
 from sparse import llama, write_sparse_model
 
-from evomerge.merging.shards import TensorSpec
+from evomerge.models.tensor_types import TensorSpec
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Rule
 from evomerge.recipe.yaml import dump_recipe

@@ -12,7 +12,7 @@ from evomerge.config import Job, read_job
 from evomerge.engines.config import EngineConfig
 from evomerge.errors import InfrastructureError, UserError
 from evomerge.evaluators.base import EvaluatorConfig, Failure, Report, Split
-from evomerge.models.outline import donor
+from evomerge.models.blueprint import donor
 from evomerge.recipe.digest import plain
 from evomerge.recipe.tree import Recipe
 from evomerge.searching import plan

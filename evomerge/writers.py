@@ -13,12 +13,12 @@ from evomerge.errors import RecipeError, SourceError, UserError, about
 from evomerge.interchange.convert import to_mergekit
 from evomerge.measuring.settings import Learning, MeasureSettings
 from evomerge.models.adapter_compatibility import adapter_base
+from evomerge.models.blueprint import Blueprint, outline
 from evomerge.models.headers import Headers
-from evomerge.models.layout import Layout
-from evomerge.models.outline import layer_count
 from evomerge.models.stack_layout import layout_of
 from evomerge.operators import signatures
 from evomerge.plugins import load
+from evomerge.publish import write_whole
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Stack
 from evomerge.recipe.yaml import dump_recipe, read_recipe
@@ -290,7 +290,7 @@ def write_new(out: Path, content: str | bytes) -> None:
     if out.exists():
         raise UserError(f"{out}: exists already; name a new file or remove it")
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(content.encode() if isinstance(content, str) else content)
+    write_whole(out, content.encode() if isinstance(content, str) else content)
 
 
 def _seen(study: Study, candidate: int | None, view: View) -> tuple[str, str, dict[str, Any]]:
@@ -332,7 +332,7 @@ def _depths(stack: Stack, origin: str) -> dict[str, int] | None:
     headers = Headers()
     try:
         plan.check_recipe(stack, origin)
-        return {name: layer_count(one, headers) for name, one in stack.inputs.items()}
+        return {name: outline(one, headers).layers for name, one in stack.inputs.items()}
     except SourceError:
         return None
 
@@ -346,7 +346,7 @@ def _read(recipe: Recipe | Path | str) -> tuple[Recipe, str]:
 
 def _write(
     recipe: Recipe,
-    layout: Layout | None,
+    layout: Blueprint | None,
     out: Path,
     text: str,
     dtype: str | None,

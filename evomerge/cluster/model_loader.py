@@ -11,8 +11,8 @@ from evomerge.engines.config import EngineConfig
 from evomerge.engines.factory import start_engine
 from evomerge.errors import CandidateError
 from evomerge.merging.weights import MergedWeights
+from evomerge.models.blueprint import outline
 from evomerge.models.headers import Headers
-from evomerge.models.outline import layer_count
 from evomerge.recipe.digest import digest
 from evomerge.recipe.layer_path import in_use, pooled
 from evomerge.recipe.tree import Hop, Recipe, Stack
@@ -45,7 +45,7 @@ class MergeLoader:
 
     def load(self, recipe: Recipe) -> int:
         self.engine.load(MergedWeights(recipe))
-        return layer_count(recipe, self._headers)
+        return outline(recipe, self._headers).layers
 
 
 class PathLoader:
@@ -63,7 +63,9 @@ class PathLoader:
 
     def load(self, recipe: Recipe) -> int:
         stack = stacked(recipe, self._headers)
-        counts = {name: layer_count(model, self._headers) for name, model in stack.inputs.items()}
+        counts = {
+            name: outline(model, self._headers).layers for name, model in stack.inputs.items()
+        }
         capacity = self.engine.capacity
         layers, layer_path = pooled(stack, counts)
         if len(layers.hops) > capacity.layers:
@@ -98,5 +100,5 @@ def stacked(recipe: Recipe, headers: Headers) -> Stack:
     """The recipe as a stack: itself, or its own layers in order."""
     if isinstance(recipe, Stack):
         return recipe
-    hops = tuple(Hop(of="model", layer=i) for i in range(layer_count(recipe, headers)))
+    hops = tuple(Hop(of="model", layer=i) for i in range(outline(recipe, headers).layers))
     return Stack(inputs={"model": recipe}, embedding="model", head="model", hops=hops)

@@ -12,8 +12,8 @@ from evomerge.errors import ConfigError, about
 from evomerge.interchange import evolve, export, mergekit
 from evomerge.interchange.references import References
 from evomerge.models.architecture import place
+from evomerge.models.blueprint import outline
 from evomerge.models.headers import Headers
-from evomerge.models.outline import layer_count, tensor_names
 from evomerge.recipe.digest import plain
 from evomerge.recipe.selector import Place
 from evomerge.recipe.tree import KINDS, Recipe
@@ -72,8 +72,8 @@ def _job(data: Mapping[str, Any], file: Path) -> tuple[str, list[str]]:
 
 
 def _tensors(recipe: Recipe) -> tuple[int, Sequence[str]]:
-    headers = Headers()
-    return layer_count(recipe, headers), list(tensor_names(recipe, headers))
+    made = outline(recipe, Headers())
+    return made.layers, [tensor.name for tensor in made.tensors]
 
 
 def _places(recipe: Recipe) -> list[Place]:

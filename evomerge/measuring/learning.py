@@ -20,11 +20,11 @@ from evomerge.measuring.objectives import deviation, entropy, imitation
 from evomerge.measuring.settings import AdaMerging, ExpertMerging, Learning
 from evomerge.measuring.text import windows
 from evomerge.merging.bank import Bank
-from evomerge.merging.checkpoint import published
 from evomerge.models.architecture import place
 from evomerge.models.compatibility import check_compatibility
 from evomerge.operators import signatures
 from evomerge.operators.low_rank import LowRank
+from evomerge.publish import whole_folder
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe
 from evomerge.recipe.yaml import dump_recipe
@@ -61,7 +61,7 @@ def learn(
         recipe.model_copy(update={"method": "task_arithmetic"}), signatures(), origin=origin
     )
     bank = Bank(dict.fromkeys([base, *experts.values()]))
-    with published(out) as folder:
+    with whole_folder(out) as folder:
         live = open_live(base, bank, device=settings.device, length=settings.length)
         pool = [
             (i, tokens)

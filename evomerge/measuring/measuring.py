@@ -17,8 +17,8 @@ from evomerge.measuring.moments import read_moments
 from evomerge.measuring.settings import MeasureSettings
 from evomerge.measuring.text import windows
 from evomerge.merging.bank import Bank
-from evomerge.merging.checkpoint import published
 from evomerge.models.statistics import COLUMNS, ROWS
+from evomerge.publish import whole_folder
 from evomerge.recipe.source import Source
 
 __all__ = ["measure"]
@@ -49,7 +49,7 @@ def measure(
         raise UserError("nothing to measure: give a text, or the file of a second moment, or both")
     bank = Bank([source])
     warnings: list[str] = []
-    with published(out) as folder:
+    with whole_folder(out) as folder:
         measured: dict[str, Measured] = {}
         if second_moment is not None:
             inventory = bank.inventory(source)

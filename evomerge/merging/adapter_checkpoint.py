@@ -13,14 +13,14 @@ from torch import Tensor
 
 from evomerge.errors import CandidateError, RecipeError
 from evomerge.merging.bank import open_bank
-from evomerge.merging.checkpoint import published
 from evomerge.merging.compose import change_of, truncated
 from evomerge.merging.finite import is_finite
 from evomerge.models.adapter_compatibility import adapter_base
 from evomerge.models.adapter_headers import CONFIG, WEIGHTS
-from evomerge.models.outline import tensor_names
+from evomerge.models.blueprint import outline
 from evomerge.operators import signatures
 from evomerge.operators.low_rank import LowRank
+from evomerge.publish import whole_folder
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe, sources_of
 from evomerge.recipe.yaml import dump_recipe
@@ -49,7 +49,7 @@ def write_adapter(
         CandidateError: a factor left the finite numbers; nothing is left behind.
     """
     base = adapter_base(recipe, signatures(), origin="recipe")
-    with published(out) as folder:
+    with whole_folder(out) as folder:
         changes = dict(_changes(recipe, base, rank, progress))
         if not changes:
             raise RecipeError("the recipe changes nothing: every coefficient or adapter is 0")
@@ -74,7 +74,7 @@ def _changes(
     """(weight's name, its change) for every weight that is changed, sorted by name."""
     bank = open_bank(_sources(recipe))
     change = change_of(recipe, base, bank)
-    names = list(tensor_names(recipe, bank))
+    names = [tensor.name for tensor in outline(recipe, bank).tensors]
     for done, name in enumerate(names, start=1):
         found = change(name)
         if found is not None:

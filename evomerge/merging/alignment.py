@@ -13,13 +13,13 @@ from torch import Tensor
 from evomerge.merging.bank import Bank, VectorKey
 from evomerge.merging.node import Weights
 from evomerge.merging.vectors import Vector
+from evomerge.models.blueprint import donor
 from evomerge.models.inventory import Inventory
-from evomerge.models.outline import donor
 from evomerge.models.token_rows import Row, token_rows
 from evomerge.models.vocabulary import has_token_rows, inputs_of, output_of
 from evomerge.recipe.digest import canonical_json, plain
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Merge, Recipe, Segments, Stack
+from evomerge.recipe.tree import Merge, Recipe
 
 __all__ = ["AlignedBank", "Alignment", "alignment_of"]
 
@@ -48,17 +48,13 @@ def alignment_of(merge: Merge, bank: Bank) -> Alignment:
 
 def _facts(recipe: Recipe) -> Any:
     """What an alignment depends on: no method, rule or layer."""
-    match recipe:
-        case Source():
-            return plain(recipe)
-        case Stack():
-            return _facts(recipe.inputs[recipe.embedding])
-        case Segments():
-            return _facts(recipe.inputs[recipe.base])
-        case Merge():
-            choice = recipe.tokenizer and recipe.tokenizer.model_dump(mode="json")
-            inputs = {name: _facts(one) for name, one in recipe.inputs.items()}
-            return {"base": recipe.base, "tokenizer": choice, "inputs": inputs}
+    if isinstance(recipe, Source):
+        return plain(recipe)
+    if not isinstance(recipe, Merge):
+        return _facts(recipe.inputs[recipe.donor])
+    choice = recipe.tokenizer and recipe.tokenizer.model_dump(mode="json")
+    inputs = {name: _facts(child) for name, child in recipe.inputs.items()}
+    return {"base": recipe.base, "tokenizer": choice, "inputs": inputs}
 
 
 @dataclass(frozen=True)

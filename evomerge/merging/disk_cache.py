@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
@@ -17,6 +16,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from evomerge.publish import sweep, whole_file
 
 __all__ = ["FOLDER", "DiskCache", "content"]
 
@@ -69,13 +70,10 @@ class DiskCache:
             disk = shutil.disk_usage(path.parent)
             if disk.free < SPARE * disk.total:
                 return
-            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-                part = Path(file.name)
-            try:
-                save_file({str(i): one.contiguous() for i, one in enumerate(tensors)}, part)
-                part.rename(path)
-            finally:
-                part.unlink(missing_ok=True)
+            sweep(path.parent)
+            with whole_file(path) as partial:
+                numbered = {str(i): tensor.contiguous() for i, tensor in enumerate(tensors)}
+                save_file(numbered, partial)
         except (OSError, SafetensorError):
             return
 

@@ -1,10 +1,10 @@
-"""The types of stored tensors: which are merged, and which are only copied."""
+"""The types of stored tensors, as torch has them."""
 
 from __future__ import annotations
 
 import torch
 
-__all__ = ["DTYPES", "FLOATS", "NAMES"]
+__all__ = ["DTYPES", "NAMES"]
 
 DTYPES = {
     "F64": torch.float64,
@@ -21,6 +21,3 @@ DTYPES = {
 """How safetensors spells them. What is missing here (float8, packed formats) is not merged."""
 
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
-
-FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
-"""What arithmetic is done on; a tensor of another type is a buffer, and is copied."""

@@ -21,7 +21,7 @@ from evomerge.merging.kernel import run, weighted_sum
 from evomerge.merging.statistics import statistics_of
 from evomerge.merging.vectors import Operands, Vector, require_finite
 from evomerge.models.architecture import place
-from evomerge.models.outline import layer_count, tensor_names
+from evomerge.models.blueprint import Blueprint, outline
 from evomerge.operators import operators
 from evomerge.operators.base import Coefficients, Operator, Plan
 from evomerge.operators.low_rank import LowRank
@@ -160,8 +160,9 @@ class Node:
         return digest(self.merge)
 
     @cached_property
-    def _layers(self) -> int:
-        return layer_count(self.merge, self.bank)
+    def _made(self) -> Blueprint:
+        """What the merge makes, but for the rows of tokens."""
+        return outline(self.merge, self.bank)
 
     def _parameters(self, name: str) -> tuple[Any, list[Any]]:
         rule = self.merge.rule_for(place(name))
@@ -208,7 +209,7 @@ class Node:
             bank=self.bank,
             tensor=name,
             names=self._names,
-            layers=self._layers,
+            layers=self._made.layers,
             seed=self.merge.seed,
             operands=found,
             keys=[self._key(one, name) for one in self._inputs],
@@ -226,8 +227,8 @@ class Node:
         return name, source, base
 
     def _everywhere(self, i: int) -> Iterator[tuple[str, Tensor]]:
-        for name in tensor_names(self.merge, self.bank):
-            yield name, self._operands(name).whole(i)
+        for tensor in self._made.tensors:
+            yield tensor.name, self._operands(tensor.name).whole(i)
 
     def _survey(self) -> Sequence[Mapping[str, float]]:
         """What the operator's survey finds, once a recipe."""
@@ -239,7 +240,7 @@ class Node:
         survey = self._operator.survey
         for _ in range(self._operator.rounds(len(self._names)) if survey else 0):
             totals: dict[str, float] = {}
-            for name in tensor_names(self.merge, self.bank):
+            for name in (tensor.name for tensor in self._made.tensors):
                 assert survey is not None
                 options, each = self._parameters(name)
                 context = self._look(name, self._operands(name), lambda: done)

@@ -9,7 +9,6 @@ to eight bytes, and the tensors without holes, wide types first, so that each is
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,27 +21,14 @@ from torch import Tensor
 
 from evomerge.errors import CandidateError
 from evomerge.merging.dtypes import NAMES
-from evomerge.models.inventory import INDEX, SINGLE, WIDTHS
+from evomerge.models.inventory import INDEX, SINGLE
+from evomerge.models.tensor_types import WIDTHS, TensorSpec
 
-__all__ = ["Shard", "TensorSpec", "plan", "write_shards"]
+__all__ = ["Shard", "plan", "write_shards"]
 
 _ALIGNMENT = 8
 _WHOLE = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 """Integers of so many bytes, which numpy knows where it does not know the float."""
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """What a tensor will be: checkpoint name, dtype as safetensors spells it (`BF16`), shape."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return math.prod(self.shape) * WIDTHS[self.dtype]
 
 
 @dataclass(frozen=True)
@@ -136,10 +122,10 @@ def _write(shard: Shard, stream: Iterator[tuple[str, Tensor]], folder: Path) -> 
             name, tensor = next(stream, ("", None))
             if tensor is None:
                 raise CandidateError(f"the tensor {wanted.name!r} is missing")
-            found = TensorSpec(name, NAMES.get(tensor.dtype, str(tensor.dtype)), (*tensor.shape,))
-            if found != wanted:
+            dtype, shape = NAMES.get(tensor.dtype, str(tensor.dtype)), tuple(tensor.shape)
+            if (name, dtype, shape) != (wanted.name, wanted.dtype, wanted.shape):
                 raise CandidateError(
-                    f"the tensor {name!r} came as {found.dtype} {list(found.shape)}, planned was"
+                    f"the tensor {name!r} came as {dtype} {list(shape)}, planned was"
                     f" {wanted.name!r} as {wanted.dtype} {list(wanted.shape)}"
                 )
             file.seek(len(shard.header) + shard.offsets[name])

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 from evomerge.errors import RecipeError, SourceError, about
+from evomerge.models.adapter_headers import WEIGHTS
 from evomerge.models.architecture import place
+from evomerge.models.blueprint import Blueprint, Tokens, donor, outline
 from evomerge.models.flat import flat_of
-from evomerge.models.inventory import Inventory, read_inventory
-from evomerge.models.outline import donor
-from evomerge.models.sources import adapter_folder, model_folder
+from evomerge.models.headers import Headers
+from evomerge.models.inventory import Inventory
+from evomerge.models.sources import adapter_folder
 from evomerge.models.stacking import check_stackable
 from evomerge.models.statistics import StatisticsFolder
 from evomerge.models.token_rows import token_rows
@@ -45,40 +45,46 @@ _SAME = (
 
 
 def check_compatibility(
-    recipe: Recipe, signatures: Mapping[str, Signature], *, origin: str
+    recipe: Recipe,
+    signatures: Mapping[str, Signature],
+    *,
+    origin: str,
+    models: Headers | None = None,
 ) -> list[str]:
     """Check shapes, vocabularies and layer ranges; the warnings worth telling are returned.
 
-    `signatures`: of every method that is known, by name.
+    Args:
+        signatures: of every method that is known, by name.
+        origin: what messages call the recipe.
+        models: what is known of the sources already; read where left out.
 
     Raises:
         SourceError: a source is missing, unsafe, or differs from its siblings where it may not; or
             the statistics that a method needs are missing or another model's.
         RecipeError: a rule or a hop names a layer that is not there.
     """
-    inventories: dict[Source, Inventory] = {}
-    for source in dict.fromkeys(sources_of(recipe)):
-        inventories[source] = read_inventory(model_folder(source))
+    models = models or Headers()
+    inventories = [models.inventory(source) for source in dict.fromkeys(sources_of(recipe))]
+    for source in sources_of(recipe):
         adapter = adapter_folder(source)
-        if adapter is not None and not (adapter / "adapter_model.safetensors").exists():
-            raise SourceError(
-                f"{adapter}: no adapter_model.safetensors; an adapter is a folder that peft saved"
-            )
-    _check_layers(recipe, inventories, origin)
+        if adapter is not None and not (adapter / WEIGHTS).exists():
+            raise SourceError(f"{adapter}: no {WEIGHTS}; an adapter is a folder that peft saved")
+    _check_layers_and_shapes(recipe, models, origin)
     _check_statistics(recipe, signatures)
-    _check_shapes(recipe, inventories, origin)
-    _check_ends(recipe, origin)
+    _check_ends(recipe, origin, models)
     with about(origin):
-        _check_vocabularies(recipe, inventories)
-    donor = inventories[tokenizer_donor(recipe)]
+        _check_vocabularies(recipe, models)
+    donor = models.inventory(tokenizer_donor(recipe))
     return [
         f"{other.folder} has another chat template than {donor.folder}, whose one is used"
-        for other in inventories.values()
+        for other in inventories
         if other.chat_template not in (donor.chat_template, None)
     ]
 
 
-def check_engine_compatibility(recipe: Recipe, skeleton: Source, *, origin: str) -> None:
+def check_engine_compatibility(
+    recipe: Recipe, skeleton: Source, *, origin: str, models: Headers | None = None
+) -> None:
     """A live engine has the skeleton's vocabulary, and every recipe merged into it must have it.
 
     Raises:
@@ -86,28 +92,32 @@ def check_engine_compatibility(recipe: Recipe, skeleton: Source, *, origin: str)
     """
     if not is_mapped(recipe):
         return
-    own = read_vocabulary(read_inventory(model_folder(skeleton)))
-    found = vocabulary_of(recipe, lambda source: read_inventory(model_folder(source)))
-    if found.digest != own.digest:
+    models = models or Headers()
+    own = read_vocabulary(models.inventory(skeleton))
+    output = vocabulary_of(recipe, models.inventory)
+    if output.digest != own.digest:
         raise RecipeError(
             f"{origin}: the tokenizer is another than that of {own.folder}, which the live engine"
             " has; take tokenizer: {source: base}, or build the model (evomerge merge) and evaluate"
             " that"
         )
-    if found.rows != own.rows:
+    if output.rows != own.rows:
         raise RecipeError(
-            f"{origin}: the matrices get {found.rows} rows, the live engine has the {own.rows} of"
+            f"{origin}: the matrices get {output.rows} rows, the live engine has the {own.rows} of"
             f" {own.folder}; set tokenizer.pad_to_multiple_of: {own.rows}"
         )
 
 
-def _check_shapes(
-    recipe: Recipe, inventories: Mapping[Source, Inventory], origin: str
-) -> Inventory:
-    """Merged inputs are siblings, stacked ones have layers of one kind; the donor's inventory."""
+def _check_layers_and_shapes(recipe: Recipe, models: Headers, origin: str) -> Blueprint:
+    """The recipe's outline, once its laws and those of its inputs hold."""
     if isinstance(recipe, Source):
-        return inventories[recipe]
-    first, *others = (_check_shapes(one, inventories, origin) for one in recipe.inputs.values())
+        return outline(recipe, models)
+    inputs = {
+        name: _check_layers_and_shapes(child, models, origin)
+        for name, child in recipe.inputs.items()
+    }
+    _check_layers(recipe, {name: made.layers for name, made in inputs.items()}, origin)
+    first, *others = (models.inventory(made.donor) for made in inputs.values())
     if isinstance(recipe, Stack) and "route" in first.config:
         raise SourceError(
             f"{origin}: {first.folder} is a stack with a path of its own; stack the models that it"
@@ -120,7 +130,26 @@ def _check_shapes(
             check_stackable(first, other, origin)
         else:
             _check_siblings(first, other, origin)
-    return inventories[donor(recipe)]
+    return outline(recipe, models)
+
+
+def _check_layers(recipe: Merge | Stack | Segments, layers: Mapping[str, int], origin: str) -> None:
+    """Rules, chromosomes and hops name layers that are there. `layers`: by input."""
+    first = next(iter(layers.values()))
+    match recipe:
+        case Merge():
+            for number, rule in enumerate(recipe.rules):
+                _check_range(rule.where, first, f"{origin}: rules.{number}")
+        case Segments():
+            for number, chromosome in enumerate(recipe.chromosomes):
+                _check_range(chromosome.where, first, f"{origin}: chromosomes.{number}")
+        case Stack():
+            for number, hop in enumerate(recipe.hops):
+                if hop.layer >= layers[hop.of]:
+                    raise RecipeError(
+                        f"{origin}: hops.{number}: layer {hop.layer} of {hop.of!r},"
+                        f" which has {layers[hop.of]} (0 to {layers[hop.of] - 1})"
+                    )
 
 
 def _check_siblings(first: Inventory, other: Inventory, origin: str) -> None:
@@ -153,77 +182,41 @@ def _check_siblings(first: Inventory, other: Inventory, origin: str) -> None:
             )
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """What the rows of embedding and head mean, as far as it is known."""
-
-    folder: Path
-    size: int | None
-    tokens: str | None
-    """A digest of the token -> id table."""
-
-    def check_equals(self, other: _Rows) -> None:
-        differ = f"the parents {self.folder} and {other.folder} differ in vocabulary"
-        cure = "map them by token with tokenizer: {source: base} in the merge"
-        if self.size != other.size:
-            raise SourceError(f"{differ}: {self.size} and {other.size} rows; {cure}")
-        if None not in (self.tokens, other.tokens) and self.tokens != other.tokens:
-            raise SourceError(
-                f"{differ}: their embeddings' rows would not mean the same tokens; {cure}"
-            )
-
-
-def _check_vocabularies(recipe: Recipe, inventories: Mapping[Source, Inventory]) -> _Rows:
+def _check_vocabularies(recipe: Recipe, models: Headers) -> Tokens:
     """The recipe's own vocabulary, once all below it have been checked."""
     if isinstance(recipe, Source):
-        own = inventories[recipe]
-        return _Rows(own.folder, own.vocabulary_size, own.vocabulary)
-    found = {name: _check_vocabularies(one, inventories) for name, one in recipe.inputs.items()}
+        return Tokens(models.inventory(recipe))
+    inputs = {name: _check_vocabularies(child, models) for name, child in recipe.inputs.items()}
     if isinstance(recipe, Merge) and recipe.tokenizer is not None:
-        known = inputs_of(recipe, inventories.__getitem__)
+        known = inputs_of(recipe, models.inventory)
         output = output_of(recipe, known)
         token_rows(recipe, known, output)
-        return _Rows(output.folder, output.rows, output.digest)
+        return Tokens(models.inventory(donor(recipe)), output)
     if isinstance(recipe, Stack):  # tokens pass through no other input
-        found = {name: found[name] for name in (recipe.embedding, recipe.head)}
-    first, *others = found.values()
-    for one in others:
-        first.check_equals(one)
-    return next((one for one in found.values() if one.tokens is not None), first)
+        inputs = {name: inputs[name] for name in (recipe.embedding, recipe.head)}
+    first, *others = inputs.values()
+    for other in others:
+        _check_same_tokens(first, other)
+    return next((tokens for tokens in inputs.values() if tokens.digest is not None), first)
 
 
-def _check_layers(recipe: Recipe, inventories: dict[Source, Inventory], origin: str) -> int:
-    """The recipe's own number of layers, once every range below it has been checked."""
-    match recipe:
-        case Source():
-            return inventories[recipe].layers
-        case Merge():
-            counts = [_check_layers(one, inventories, origin) for one in recipe.inputs.values()]
-            for number, rule in enumerate(recipe.rules):
-                _check_range(rule.where, counts[0], f"{origin}: rules.{number}")
-            return counts[0]
-        case Segments():
-            counts = [_check_layers(one, inventories, origin) for one in recipe.inputs.values()]
-            for number, chromosome in enumerate(recipe.chromosomes):
-                _check_range(chromosome.where, counts[0], f"{origin}: chromosomes.{number}")
-            return counts[0]
-        case Stack():
-            layers = {n: _check_layers(r, inventories, origin) for n, r in recipe.inputs.items()}
-            for number, hop in enumerate(recipe.hops):
-                if hop.layer >= layers[hop.of]:
-                    raise RecipeError(
-                        f"{origin}: hops.{number}: layer {hop.layer} of {hop.of!r},"
-                        f" which has {layers[hop.of]} (0 to {layers[hop.of] - 1})"
-                    )
-            return len(recipe.hops)
+def _check_same_tokens(first: Tokens, other: Tokens) -> None:
+    differ = f"the parents {first.folder} and {other.folder} differ in vocabulary"
+    cure = "map them by token with tokenizer: {source: base} in the merge"
+    if first.rows != other.rows:
+        raise SourceError(f"{differ}: {first.rows} and {other.rows} rows; {cure}")
+    if None not in (first.digest, other.digest) and first.digest != other.digest:
+        raise SourceError(
+            f"{differ}: their embeddings' rows would not mean the same tokens; {cure}"
+        )
 
 
-def _check_ends(recipe: Recipe, origin: str) -> None:
-    """Rows of segments cover their chromosomes to the last element."""
+def _check_ends(recipe: Recipe, origin: str, models: Headers) -> None:
+    """Ranges of segments cover their chromosomes to the last element."""
     if isinstance(recipe, Source):
         return
     if isinstance(recipe, Segments):
-        for number, flat in enumerate(flat_of(recipe, origin)):
+        for number, flat in enumerate(flat_of(recipe, origin, models)):
             end = recipe.chromosomes[number].ends[-1]
             if end != flat.size:
                 raise RecipeError(
@@ -231,7 +224,7 @@ def _check_ends(recipe: Recipe, origin: str) -> None:
                     f" that it selects are {flat.size}"
                 )
     for name, child in recipe.inputs.items():
-        _check_ends(child, f"{origin}: inputs.{name}")
+        _check_ends(child, f"{origin}: inputs.{name}", models)
 
 
 def _check_range(where: Selector, layers: int, origin: str) -> None:

@@ -7,22 +7,19 @@ once more, and does not count, whether it is stored or not.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from evomerge.errors import RecipeError
 from evomerge.models.architecture import place
+from evomerge.models.blueprint import Blueprint, blueprint, donor
 from evomerge.models.headers import Headers
-from evomerge.models.outline import donor, layer_count, source_of_tensor, tensor_names
-from evomerge.models.vocabulary import has_token_rows, is_mapped, vocabulary_of
+from evomerge.models.tensor_types import FLOATS
 from evomerge.recipe.grid import Grid
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.tree import Recipe, Segments
 
 __all__ = ["Flat", "embedding_of", "flat_of", "flattened", "grids"]
-
-_FLOATS = ("F64", "F32", "F16", "BF16")
 
 
 @dataclass(frozen=True)
@@ -52,8 +49,8 @@ def flattened(
         RecipeError: a chromosome is left without a tensor.
     """
     headers = headers or Headers()
-    sizes = _sizes(like, headers)
-    layers = layer_count(like, headers)
+    made = blueprint(like, headers)
+    sizes, layers = _sizes(made, headers), made.layers
     starts: list[dict[str, int]] = [{} for _ in where]
     blocks: list[dict[int, int]] = [{} for _ in where]
     ends = [0] * len(where)
@@ -99,23 +96,15 @@ def embedding_of(name: str, like: Recipe, headers: Headers) -> str | None:
     return None
 
 
-def _sizes(like: Recipe, headers: Headers) -> dict[str, int]:
+def _sizes(like: Blueprint, headers: Headers) -> dict[str, int]:
     """Weight -> its elements."""
-    mapped = is_mapped(like)
-    rows = vocabulary_of(like, headers.inventory).rows if mapped else 0
-    sizes = {}
-    for name in tensor_names(like, headers):
-        source, stored = source_of_tensor(like, name)
-        inventory = headers.inventory(source)
-        info = inventory.tensors[stored]
-        if info.dtype not in _FLOATS or embedding_of(name, like, headers):
-            continue
-        shape = info.shape
-        if mapped and has_token_rows(stored, info, inventory.vocabulary_size):
-            shape = (rows, *shape[1:])
-        if size := math.prod(shape):
-            sizes[name] = size
-    return sizes
+    return {
+        tensor.name: tensor.elements
+        for tensor in like.tensors
+        if tensor.dtype in FLOATS
+        and tensor.elements
+        and not embedding_of(tensor.name, like.donor, headers)
+    }
 
 
 def _block(name: str, layers: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,24 +13,24 @@ from pathlib import Path
 from typing import Any
 
 from evomerge.errors import SourceError
+from evomerge.models.tensor_types import WIDTHS
 
-__all__ = ["Inventory", "TensorInfo", "read_inventory", "vocabulary_digest"]
+__all__ = [
+    "INDEX",
+    "LAYER_COUNTS",
+    "SINGLE",
+    "Inventory",
+    "TensorInfo",
+    "language_part",
+    "read_header",
+    "read_inventory",
+    "vocabulary_digest",
+]
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
-WIDTHS = {
-    "F64": 8,
-    "F32": 4,
-    "F16": 2,
-    "BF16": 2,
-    "I64": 8,
-    "I32": 4,
-    "I16": 2,
-    "I8": 1,
-    "U8": 1,
-    "BOOL": 1,
-}
-"""Bytes of an element, by safetensors' name of the type; other types are not merged."""
+LAYER_COUNTS = ("num_hidden_layers", "n_layer", "num_layers")
+"""The keys that configurations have for the number of layers."""
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -53,27 +54,27 @@ class Inventory:
     @property
     def layers(self) -> int:
         """Number of transformer layers."""
-        text = self.config.get("text_config", self.config)
-        for key in ("num_hidden_layers", "n_layer", "num_layers"):
-            if key in text:
-                return int(text[key])
+        language = language_part(self.config)
+        for key in LAYER_COUNTS:
+            if key in language:
+                return int(language[key])
         raise SourceError(f"{self.folder}/config.json: no key num_hidden_layers; is it a decoder?")
 
     @property
     def parameters(self) -> int:
         """Number of weights stored."""
-        return sum(_elements(info.shape) for info in self.tensors.values())
+        return sum(math.prod(info.shape) for info in self.tensors.values())
 
     @property
     def size(self) -> int:
         """Bytes of all tensors."""
-        return sum(_elements(info.shape) * WIDTHS[info.dtype] for info in self.tensors.values())
+        return sum(math.prod(info.shape) * WIDTHS[info.dtype] for info in self.tensors.values())
 
     @property
     def vocabulary_size(self) -> int | None:
         """Rows of embedding and head, as the configuration has it."""
-        found = self.config.get("text_config", self.config).get("vocab_size")
-        return None if found is None else int(found)
+        size = language_part(self.config).get("vocab_size")
+        return None if size is None else int(size)
 
     @cached_property
     def vocabulary(self) -> str | None:
@@ -92,6 +93,12 @@ class Inventory:
             return None
         template = json.loads(config.read_text(encoding="utf-8")).get("chat_template")
         return template if isinstance(template, str) else None
+
+
+def language_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a configuration says of the language model: its `text_config`, or all of it."""
+    part: Mapping[str, Any] = config.get("text_config", config)
+    return part
 
 
 def vocabulary_digest(tokenizer: Mapping[str, Any]) -> str:
@@ -180,10 +187,3 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise SourceError(f"{path}: no such file") from None
     except (OSError, ValueError) as problem:
         raise SourceError(f"{path}: not valid JSON ({problem})") from None
-
-
-def _elements(shape: tuple[int, ...]) -> int:
-    count = 1
-    for size in shape:
-        count *= size
-    return count

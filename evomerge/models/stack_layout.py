@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from dataclasses import replace
+from importlib import resources
 from typing import Any
 
 from evomerge.errors import RecipeError, about
+from evomerge.models.blueprint import Blueprint, blueprint
 from evomerge.models.headers import Headers
-from evomerge.models.layout import Layout
-from evomerge.models.outline import donor
 from evomerge.models.stacking import check_routable, is_plain
 from evomerge.recipe.layer_path import in_use
 from evomerge.recipe.tree import Recipe, Stack
@@ -19,8 +19,8 @@ _MODULE = "modeling_evomerge_stack"
 _MODEL = "EvomergeStackForCausalLM"
 
 
-def layout_of(recipe: Recipe, *, folded: bool, origin: str) -> Layout | None:
-    """How a recipe's model is written; None: as a plain checkpoint.
+def layout_of(recipe: Recipe, *, folded: bool, origin: str) -> Blueprint | None:
+    """The blueprint of the folder that a recipe's model is written as; None: a plain checkpoint's.
 
     `folded`: store a stack's layers once even where a plain checkpoint could repeat them.
 
@@ -39,6 +39,7 @@ def layout_of(recipe: Recipe, *, folded: bool, origin: str) -> Layout | None:
     with about(origin):
         check_routable(recipe)
     pool, layer_path = in_use(recipe)
+    stored = blueprint(pool, Headers())
     config: dict[str, Any] = {
         "model_type": "evomerge_stack",
         "architectures": [_MODEL],
@@ -46,9 +47,10 @@ def layout_of(recipe: Recipe, *, folded: bool, origin: str) -> Layout | None:
             "AutoConfig": f"{_MODULE}.StackConfig",
             "AutoModelForCausalLM": f"{_MODULE}.{_MODEL}",
         },
-        "family": Headers().inventory(donor(recipe)).config["model_type"],
+        "family": stored.config["model_type"],
         "route": layer_path.model_dump(mode="json"),
     }
     # The engine for data flow runs the same class: what is served is what was scored.
-    code = files("evomerge.engines").joinpath("stack_model.py")
-    return Layout(pool, config, {f"{_MODULE}.py": code.read_text(encoding="utf-8")})
+    code = resources.files("evomerge.engines").joinpath("stack_model.py")
+    files = {f"{_MODULE}.py": code.read_text(encoding="utf-8")}
+    return replace(stored.configured(config), files=files)

@@ -7,8 +7,8 @@ from typing import Any
 
 from evomerge.errors import SourceError
 from evomerge.models.architecture import place
+from evomerge.models.blueprint import donor
 from evomerge.models.inventory import Inventory, read_inventory
-from evomerge.models.outline import donor
 from evomerge.models.sources import model_folder
 from evomerge.recipe.tree import Stack
 

@@ -102,15 +102,9 @@ def is_mapped(recipe: Recipe) -> bool:
 
 def tokenizer_donor(recipe: Recipe) -> Source:
     """The source whose tokenizer, chat template and special tokens the result takes."""
-    match recipe:
-        case Source():
-            return recipe
-        case Merge():
-            return tokenizer_donor(recipe.inputs[_donor(recipe)])
-        case Stack():
-            return tokenizer_donor(recipe.inputs[recipe.embedding])
-        case Segments():
-            return tokenizer_donor(recipe.inputs[recipe.base])
+    while not isinstance(recipe, Source):
+        recipe = recipe.inputs[_donor(recipe)]
+    return recipe
 
 
 def vocabulary_of(recipe: Recipe, inventory: Callable[[Source], Inventory]) -> Vocabulary:
@@ -119,17 +113,11 @@ def vocabulary_of(recipe: Recipe, inventory: Callable[[Source], Inventory]) -> V
     Raises:
         SourceError: a source has no tokenizer.json, or one that cannot be mapped.
     """
-    match recipe:
-        case Source():
-            return read_vocabulary(inventory(recipe))
-        case Stack():
-            return vocabulary_of(recipe.inputs[recipe.embedding], inventory)
-        case Segments():
-            return vocabulary_of(recipe.inputs[recipe.base], inventory)
-        case Merge():
-            if recipe.tokenizer is None:
-                return vocabulary_of(recipe.inputs[_donor(recipe)], inventory)
-            return output_of(recipe, inputs_of(recipe, inventory))
+    if isinstance(recipe, Source):
+        return read_vocabulary(inventory(recipe))
+    if isinstance(recipe, Merge) and recipe.tokenizer is not None:
+        return output_of(recipe, inputs_of(recipe, inventory))
+    return vocabulary_of(recipe.inputs[recipe.donor], inventory)
 
 
 def inputs_of(merge: Merge, inventory: Callable[[Source], Inventory]) -> dict[str, Vocabulary]:
@@ -207,10 +195,10 @@ def _missing(start: Vocabulary, others: list[Vocabulary]) -> dict[str, Mapping[s
     return dict.fromkeys(ordinary, _PLAIN) | added
 
 
-def _donor(merge: Merge) -> str:
+def _donor(recipe: Merge | Stack | Segments) -> str:
     """The input whose vocabulary the output's starts from."""
-    choice = merge.tokenizer.source if merge.tokenizer else BASE
-    return choice if choice not in (BASE, UNION) else merge.base or min(merge.inputs)
+    chosen = recipe.tokenizer if isinstance(recipe, Merge) else None
+    return recipe.donor if chosen is None or chosen.source in (BASE, UNION) else chosen.source
 
 
 def _check_output(vocabulary: Vocabulary) -> None:

@@ -108,6 +108,13 @@ class Merge(Value):
             raise ValueError("the last rule must match all tensors (where: {})")
         return self
 
+    @property
+    def donor(self) -> str:
+        """The input that gives configuration, tokenizer and tensor names: the base, else the first
+        by name.
+        """
+        return self.base or min(self.inputs)
+
     def rule_for(self, place: Place) -> Rule:
         """The first rule that matches; there is one, since the last matches all."""
         return next(rule for rule in self.rules if rule.where.matches(place))
@@ -158,6 +165,11 @@ class Stack(Value):
         for hop in self.hops:
             _known("a hop's input", hop.of, self.inputs)
         return self
+
+    @property
+    def donor(self) -> str:
+        """The input that gives configuration and tokenizer: the embedding's."""
+        return self.embedding
 
 
 class Chromosome(Value):
@@ -217,6 +229,11 @@ class Segments(Value):
         if not self.chromosomes or not self.chromosomes[-1].where.matches_all:
             raise ValueError("the last chromosome must match all tensors (where: {})")
         return self
+
+    @property
+    def donor(self) -> str:
+        """The input that gives configuration, tokenizer and tensor names: the base."""
+        return self.base
 
     def shares(self) -> dict[str, float]:
         """Input -> its coefficient, averaged over all elements.

@@ -18,12 +18,12 @@ from evomerge.errors import ConfigError, about, did_you_mean
 from evomerge.evaluators.base import EvaluatorConfig
 from evomerge.evaluators.objective import Objective
 from evomerge.models.adapter_compatibility import check_adapters
+from evomerge.models.blueprint import donor, outline
 from evomerge.models.compatibility import check_compatibility, check_engine_compatibility
 from evomerge.models.fingerprint import fingerprint
 from evomerge.models.flat import grids
 from evomerge.models.headers import Headers
 from evomerge.models.inventory import read_inventory
-from evomerge.models.outline import donor, layer_count
 from evomerge.models.sources import adapter_folder, model_folder
 from evomerge.models.stacking import check_routable
 from evomerge.operators import signatures
@@ -204,7 +204,7 @@ def _segments(config: SegmentsSpaceConfig, job: Job) -> SegmentsSpace:
 
 def _counts(inputs: Mapping[str, Recipe]) -> dict[str, int]:
     headers = Headers()
-    return {name: layer_count(one, headers) for name, one in inputs.items()}
+    return {name: outline(one, headers).layers for name, one in inputs.items()}
 
 
 def optimizer(job: Job, over: SearchSpace) -> Optimizer:

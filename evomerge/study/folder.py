@@ -10,8 +10,6 @@ writer.lock   held by the process that writes
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from evomerge.errors import RecordError, UserError
-from evomerge.publish import PARTIAL, sync_folder, write_whole
+from evomerge.publish import PARTIAL, whole_folder
 from evomerge.recipe.genome import Gene
 from evomerge.value import Value
 
@@ -90,30 +88,13 @@ class StudyFolder:
             UserError: as `check_new`, or the folder cannot be made. Nothing is left behind then.
         """
         self.check_new()
-        path = self.path.absolute()
-        partial = StudyFolder(path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}"))
-        shutil.rmtree(partial.path, ignore_errors=True)  # of a dead process with the same id
-        try:
-            partial.examples.mkdir(parents=True)
-            write_whole(partial.job, _json(job))
-            write_whole(partial.identity, _json(identity.model_dump(mode="json")))
+        # It becomes a study with the last name to arrive.
+        with whole_folder(self.path, last=self.identity.name) as folder:
+            partial = StudyFolder(folder)
+            partial.examples.mkdir()
+            partial.job.write_bytes(_json(job))
+            partial.identity.write_bytes(_json(identity.model_dump(mode="json")))
             fill(partial)
-            self._publish(partial.path, path)
-        except OSError as problem:
-            raise UserError(f"{self.path}: cannot be made ({problem.strerror})") from None
-        finally:
-            shutil.rmtree(partial.path, ignore_errors=True)
-
-    def _publish(self, partial: Path, path: Path) -> None:
-        if path.exists():
-            # An empty folder may be someone's working directory or a mount: it is filled, not
-            # replaced, and becomes a study with the last name to arrive.
-            for entry in sorted(partial.iterdir(), key=lambda one: one.name == self.identity.name):
-                entry.rename(path / entry.name)
-            sync_folder(path)
-        else:
-            partial.rename(path)
-        sync_folder(path.parent)
 
     def read_identity(self) -> Identity:
         """What `study.json` says.

@@ -29,6 +29,8 @@ from network import initial
 from published import ROOT, write
 from published_seeds import published_pair
 
+from evomerge.publish import write_whole
+
 __all__ = ["BRUTE_FORCE", "SEP_CMA_ES", "Run", "carry_out"]
 
 FOLDER = ROOT / "runs" / "digits"
@@ -88,9 +90,7 @@ def kept(run: Run) -> dict[str, Any]:
         if result["budget"] == run.budget:
             return result
     result = carry_out(run)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(json.dumps(result))
-    partial.replace(path)
+    write_whole(path, json.dumps(result).encode())
     return result
 
 

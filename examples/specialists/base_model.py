@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import shutil
-import tempfile
 from pathlib import Path
+
+from evomerge.publish import whole_folder
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_FOLDER = PROJECT_ROOT / ".cache" / "smollm2-135m-instruct"
@@ -75,22 +75,15 @@ def write_checkpoint(folder: Path) -> None:
 def ensure_base_model(folder: Path = DEFAULT_FOLDER) -> Path:
     """Return `folder` holding the checkpoint; convert into it first when it is not there.
 
-    The folder is published whole (temporary sibling, then rename), so a killed conversion never
-    leaves a half-written checkpoint that a later run would take for a model.
+    The folder is published whole, so a killed conversion never leaves a half-written checkpoint
+    that a later run would take for a model.
     """
     if (folder / "config.json").is_file():
         return folder
     if folder.exists():
         raise SystemExit(f"{folder} exists but holds no config.json; remove it or choose --out")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with whole_folder(folder) as partial:
         write_checkpoint(partial)
-        partial.chmod(0o755)
-        partial.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     return folder
 
 

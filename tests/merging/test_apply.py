@@ -13,7 +13,7 @@ from evomerge.merging.apply import weights_of
 from evomerge.merging.bank import Bank
 from evomerge.merging.weights import MergedWeights
 from evomerge.models.architecture import in_layer, place
-from evomerge.models.outline import donor, tensor_names
+from evomerge.models.blueprint import donor, outline
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Recipe, Rule, Stack, sources_of
@@ -147,7 +147,7 @@ def test_a_stack_renames_layers(family: Family) -> None:
     hops = (Hop(of="a", layer=0), Hop(of="b", layer=2), Hop(of="b", layer=2), Hop(of="a", layer=1))
     stack = Stack(inputs={"a": family.base, "b": family.math}, embedding="a", head="b", hops=hops)
     bank = Bank(dict.fromkeys(sources_of(stack)))
-    names = list(tensor_names(stack, bank))
+    names = [tensor.name for tensor in outline(stack, bank).tensors]
     assert sum(place(name).layer == 3 for name in names) == 7
     assert torch.equal(weights_of(stack, bank)(in_layer(Q1, 2)), stored(1, in_layer(Q1, 2)))
     assert torch.equal(weights_of(stack, bank)(in_layer(Q1, 3)), stored(0, Q1))

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from evomerge import writers
 from evomerge.errors import CandidateError, EvomergeError, RecipeError, SourceError, UserError
-from evomerge.merging.checkpoint import published, write_checkpoint
+from evomerge.merging.checkpoint import write_checkpoint
 from evomerge.merging.shards import plan, write_shards
 from evomerge.models.inventory import INDEX
+from evomerge.publish import whole_folder
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Rule, Stack
 from evomerge.recipe.yaml import dump_recipe
@@ -247,8 +248,8 @@ def test_weights_that_sum_to_zero(family: Family, tmp_path: Path) -> None:
 
 def test_a_disk_without_room(tmp_path: Path) -> None:
     with (
-        pytest.raises(UserError, match=r"model: the model takes [\d.]+ GiB, and [\d.]+ GiB are fr"),
-        published(tmp_path / "out" / "model", 1 << 60),
+        pytest.raises(UserError, match=r"takes [\d.]+ GiB, and [\d.]+ GiB are free"),
+        whole_folder(tmp_path / "out" / "model", size=1 << 60),
     ):
         raise AssertionError("nothing may be begun")
     assert list((tmp_path / "out").iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from safetensors.torch import load_file
 from evomerge.errors import SourceError, UserError
 from evomerge.merging.checkpoint import write_checkpoint
 from evomerge.merging.weights import MergedWeights
+from evomerge.models.blueprint import blueprint
+from evomerge.models.headers import Headers
 from evomerge.models.inventory import read_inventory
-from evomerge.models.layout import Layout
 from evomerge.recipe.layer_path import in_use
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Rule, Stack
@@ -102,7 +104,10 @@ def test_a_form_says_what_is_written_instead(family: Family, tmp_path: Path) -> 
     hops = tuple(Hop(of="a", layer=layer, scale=0.5) for layer in (0, 1, 1))
     stack = Stack(inputs={"a": family.base}, embedding="a", head="a", hops=hops)
     stored, _ = in_use(stack)
-    layout = Layout(stored, {"model_type": "other", "answer": 42}, {"code.py": "x = 1"})
+    layout = replace(
+        blueprint(stored, Headers()).configured({"model_type": "other", "answer": 42}),
+        files={"code.py": "x = 1"},
+    )
     write_checkpoint(stack, tmp_path / "m", card="", layout=layout)
     config = json.loads((tmp_path / "m" / "config.json").read_text())
     assert (config["model_type"], config["answer"], config["num_hidden_layers"]) == ("other", 42, 2)

@@ -12,7 +12,7 @@ from evomerge.errors import CandidateError
 from evomerge.merging.apply import weights_of
 from evomerge.merging.bank import Bank
 from evomerge.merging.compose import change_of, stacked, truncated
-from evomerge.models.outline import tensor_names
+from evomerge.models.blueprint import outline
 from evomerge.operators import signatures
 from evomerge.operators.low_rank import LowRank
 from evomerge.recipe.selector import Selector
@@ -59,7 +59,7 @@ def check_same(one: Recipe, family: Family) -> dict[str, LowRank]:
     bank = Bank(dict.fromkeys(sources_of(one)))
     weights, change = weights_of(one, bank), change_of(one, family.base, bank)
     found = {}
-    for name in tensor_names(one, bank):
+    for name in [tensor.name for tensor in outline(one, bank).tensors]:
         weight = bank.tensor(family.base, name)
         if (made := change(name)) is not None:
             made.add_to(weight, 1.0)

@@ -13,7 +13,7 @@ from evomerge.merging import kernel, vectors
 from evomerge.merging.apply import weights_of
 from evomerge.merging.bank import Bank
 from evomerge.merging.weights import MergedWeights
-from evomerge.models.outline import tensor_names
+from evomerge.models.blueprint import outline
 from evomerge.operators import operators, signatures
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Rule, sources_of
@@ -62,7 +62,7 @@ def tensors(
 ) -> dict[str, Tensor]:
     bank = bank or Bank(dict.fromkeys(sources_of(recipe)))
     weights = weights_of(recipe, bank)
-    names = sorted(tensor_names(recipe, bank), reverse=backwards)
+    names = sorted((made.name for made in outline(recipe, bank).tensors), reverse=backwards)
     return {name: weights(name) for name in names}
 
 

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from evomerge.errors import CandidateError
 from evomerge.merging.dtypes import DTYPES, NAMES
-from evomerge.merging.shards import Shard, TensorSpec, plan, write_shards
-from evomerge.models.inventory import WIDTHS, read_header
+from evomerge.merging.shards import Shard, plan, write_shards
+from evomerge.models.inventory import read_header
+from evomerge.models.tensor_types import WIDTHS, TensorSpec
 
 TENSORS = {
     "bias": torch.tensor([True, False, True]),

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 from sparse import llama, write_sparse_model
 
-from evomerge.merging.shards import TensorSpec
+from evomerge.models.tensor_types import TensorSpec
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Rule
 from evomerge.recipe.yaml import dump_recipe

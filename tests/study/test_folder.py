@@ -75,7 +75,7 @@ def test_nothing_is_left_of_a_creation_that_failed(tmp_path: Path) -> None:
 
 def test_an_unwritable_place_is_the_users_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be made"):
+    with pytest.raises(UserError, match="cannot be written"):
         make(tmp_path / "file" / "study")
 
 
