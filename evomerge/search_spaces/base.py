@@ -28,10 +28,10 @@ class SearchSpace(Protocol):
         """Which genes matter there: the recipe stays the same whatever the others are."""
 
     def landmarks(self) -> Mapping[str, Genome]:
-        """Genomes worth telling the optimizer first, by label: the uniform merge, each parent."""
+        """Label -> genome to try before the optimizer is asked: each parent, the uniform merge."""
 
     def samples(self) -> Iterable[Recipe]:
-        """A few recipes such that what is lawful for all of them is so for every one."""
+        """A few recipes: a check that all of them pass holds for every recipe of the space."""
 
 
 def named(space: SearchSpace, genome: Genome) -> dict[str, float | str]:

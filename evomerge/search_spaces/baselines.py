@@ -1,4 +1,4 @@
-"""What a search has to beat: each parent, the uniform merge, plain task arithmetic, halves."""
+"""What a search is compared with: each parent, the uniform merge, task arithmetic, halves."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def baselines(
             return Merge(method="linear", inputs=own, rules=rules)
         return Merge(method="linear", base=base, inputs=every, rules=rules, tokenizer=tokenizer)
 
-    found: dict[str, Recipe] = dict(own)
+    recipes: dict[str, Recipe] = dict(own)
     if tokenizer is not None:
         for name in parents:
-            found[name] = mean({one: {"weight": float(one == name)} for one in parents})
-    found["uniform merge"] = mean(equal)
+            recipes[name] = mean({parent: {"weight": float(parent == name)} for parent in parents})
+    recipes["uniform merge"] = mean(equal)
     if base is not None:
-        found["task arithmetic"] = Merge(
+        recipes["task arithmetic"] = Merge(
             method="task_arithmetic",
             base=base,
             inputs=every,
@@ -49,7 +49,7 @@ def baselines(
             rules=(Rule(inputs=equal),),
             tokenizer=tokenizer,
         )
-    return found
+    return recipes
 
 
 def data_flow_baselines(
@@ -59,17 +59,17 @@ def data_flow_baselines(
     stack that people build by hand: the lower half of the first input below the upper half of
     another, and the other way round.
     """
-    found: dict[str, Recipe] = dict(inputs)
+    recipes: dict[str, Recipe] = dict(inputs)
     own = next(iter(inputs))
-    alike = {name: one for name, one in inputs.items() if counts[name] == counts[own]}
+    alike = {name: recipe for name, recipe in inputs.items() if counts[name] == counts[own]}
     if len(alike) > 1:
         rule = Rule(inputs={name: {"weight": 1.0} for name in alike})
-        found["uniform merge"] = Merge(method="linear", inputs=alike, rules=(rule,))
+        recipes["uniform merge"] = Merge(method="linear", inputs=alike, rules=(rule,))
     for other in inputs:
         if other != own:
             for low, high in ((own, other), (other, own)):
-                found[f"halves, {low} below {high}"] = _halves(inputs, counts, low, high)
-    return found
+                recipes[f"halves, {low} below {high}"] = _halves(inputs, counts, low, high)
+    return recipes
 
 
 def _halves(inputs: Mapping[str, Recipe], counts: Mapping[str, int], low: str, high: str) -> Stack:

@@ -32,11 +32,13 @@ class Odds(Value):
     """How probable it is that a slot runs when a search begins."""
 
     own: Probability = 0.977
-    """Of the first input's layers in the first repetition: two standard deviations, the paper's."""
+    """Of the first input's layers in the first repetition; the default is two standard
+    deviations, as in the paper."""
     other: Probability = 0.5
+    """Of all other slots."""
     forced: Probability | None = None
-    """Of the forced layers' own slots in the first repetition, where they run twice; None: other.
-    """
+    """Of the forced layers' own slots in the first repetition, where they run twice; as `other`
+    where left out."""
 
 
 class DataFlowSpaceConfig(Value):
@@ -44,15 +46,19 @@ class DataFlowSpaceConfig(Value):
 
     kind: Literal["dataflow"]
     description: str = ""
+    """One line about the space, which `evomerge catalog` shows."""
     inputs: tuple[str, ...] | None = None
-    """Sources or `recipes`, the first of which gives embedding, head and forced ends; None: all."""
+    """Names of sources or `recipes`, at least two; the first gives embedding, head and forced
+    ends. Left out: all."""
     recipes: Mapping[str, Recipe] = Field(default_factory=dict)
-    """Inputs that are recipes themselves (parameter space first, then data flow over the result):
-    name -> recipe, which in a YAML file is a path or written out."""
+    """Inputs that are recipes themselves (parameter space first, then data flow over the
+    result): name -> recipe, in a YAML file a path or written out."""
 
     block: Annotated[int, Field(ge=1)] = 1
-    """So many layers in a row run together; a scale is that of the first of them."""
+    """Number of consecutive layers that run together; a scale is that of the first of them."""
     order: Order = "by_input"
+    """Order of the pool: `by_input`: all layers of the first input, then of the next;
+    `by_depth`: the first layers of all inputs, then the second ones."""
     repetitions: Annotated[int, Field(ge=1)] = 3
     """How often the pool of layers is offered, r in the paper."""
     first: bool = True
@@ -62,15 +68,21 @@ class DataFlowSpaceConfig(Value):
     ends_take_slots: bool = False
     """Forced ends count among the slots: the last ones are missing, as in the author's decode."""
     max_hops: Annotated[int, Field(ge=1)] | None = None
-    """Longest path; None: every slot and the forced ends."""
+    """The longest path, in layers; left out: every slot and the forced ends."""
     jumps: Jumps = Jumps()
+    """How far the path may go from one hop to the next."""
 
     scales: ScaleRule = "none"
+    """Genes for scales: `none`, one `per_hop`, one for each `pair` of layers, or a small
+    `network`."""
     scale_range: ScaleRange = ScaleRange()
+    """The range of every scale, [low, high], which holds 1."""
     network: Network = Network()
+    """The network of `scales: network`."""
     scaling: Scaling = "stream"
     """What a scale multiplies, as in a `stack` recipe."""
     start: Odds = Odds()
+    """Probability that a slot runs when the search begins."""
 
     @field_validator("scale_range", mode="before")
     @classmethod
@@ -214,24 +226,24 @@ class DataFlowSpace:
         Where the ends are forced they are the first input's in all of them. What the space does not
         hold (its jumps, its repetitions) is left out.
         """
-        found: dict[str, Genome] = {}
+        genomes: dict[str, Genome] = {}
         for label, places in self._known_paths():
             path = self._slots.steps(places)
             if path is None:
                 continue
             genome = self._genome(path, {})
             if [step.place for step in self._path(genome)[0]] == places:
-                found[label] = genome
-        return found
+                genomes[label] = genome
+        return genomes
 
     def samples(self) -> list[Recipe]:
-        """One recipe with all inputs: what is lawful for it is for all of the space."""
+        """One recipe with all inputs: a check that it passes holds for all of the space."""
         return [self._stack([Step(None, self._pool.first)], [1.0])]
 
     def _known_paths(self) -> list[tuple[str, list[int]]]:
         whole: dict[str, list[int]] = {name: [] for name in self._inputs}
         places = range(len(self._pool.blocks))
-        for place in sorted(places, key=lambda one: self._pool.blocks[one].first):
+        for place in sorted(places, key=lambda number: self._pool.blocks[number].first):
             whole[self._pool.blocks[place].of].append(place)
         known = {f"input:{name}": whole[name] for name in self._inputs}
         for name in self._inputs:
@@ -248,7 +260,7 @@ class DataFlowSpace:
         return [*first[:-1], pool.last] if slots.last else first
 
     def _path(self, genome: Genome) -> tuple[list[Step], list[bool]]:
-        return self._slots.path([one == RUN for one in genome[: self._slots.count]])
+        return self._slots.path([indicator == RUN for indicator in genome[: self._slots.count]])
 
     def _scale_values(self, genome: Genome) -> list[float]:
         units = genome[self._slots.count :]
@@ -263,15 +275,15 @@ class DataFlowSpace:
 
     def _scales_at(self, path: Sequence[Step], recipe: Stack) -> list[float]:
         """The scale of each step, which its first layer has; none other has one."""
-        found, at = [], 0
+        scales, at = [], 0
         for step in path:
             size = self._pool.blocks[step.place].size
             first, *others = recipe.hops[at : at + size]
             if any(hop.scale != 1 for hop in others):
                 raise RecipeError("a layer inside one of the blocks has a scale")
-            found.append(first.scale)
+            scales.append(first.scale)
             at += size
-        return found
+        return scales
 
     def _stack(self, path: Sequence[Step], scales: Sequence[float]) -> Stack:
         hops: list[Hop] = []

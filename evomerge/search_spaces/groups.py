@@ -18,7 +18,7 @@ Part = Literal["attention", "mlp", "norm", "embedding", "head", "other"]
 
 
 class Groups(Value):
-    """How tensors share genes. Without either key all of them do."""
+    """How tensors share genes. Without either key all tensors share them."""
 
     layers: Annotated[int, Field(ge=1)] | None = None
     """Layers in a block; 10 makes three blocks of a model of 30 layers."""
@@ -41,6 +41,7 @@ class Group:
     where: tuple[Selector, ...]
 
     def gene(self, parameter: str) -> str:
+        """The name of this group's gene for a parameter."""
         return f"{parameter}@{self.name}" if self.name else parameter
 
 

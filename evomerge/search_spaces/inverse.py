@@ -1,4 +1,4 @@
-"""From a recipe back to the genome of a parameter space: how a known recipe warms a search."""
+"""From a recipe back to the genome of a parameter space, so that a search can start from it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from evomerge.recipe.source import Source
 from evomerge.recipe.tokenizer import TokenizerChoice
 from evomerge.recipe.tree import Merge, Recipe
 
-__all__ = ["Reading", "place_of"]
+__all__ = ["MergeParameters", "place_of"]
 
 _TOLERANCE = 1e-9
 """Relative; a value that went through a gene's unit interval and back is off by rounding."""
 
 
-class Reading:
+class MergeParameters:
     """A merge's parameters, read under the names that a space gives to its sources."""
 
     def __init__(
@@ -57,13 +57,13 @@ class Reading:
         """Parameter -> value at a place, a parent's own as `math.weight`, defaults among them."""
         rule = self._recipe.rule_for(place)
         shared = {**self._recipe.options, **rule.options}
-        found = self.signature.shared.model_validate(shared).model_dump(by_alias=True)
+        values = self.signature.shared.model_validate(shared).model_dump(by_alias=True)
         for name, theirs in self._named.items():
             each = self.signature.each.model_validate(rule.inputs.get(theirs, {}))
-            found |= {f"{name}.{key}": v for key, v in each.model_dump(by_alias=True).items()}
-        return found
+            values |= {f"{name}.{key}": v for key, v in each.model_dump(by_alias=True).items()}
+        return values
 
-    def check_equals(self, other: Reading, *, layers: int) -> None:
+    def check_equals(self, other: MergeParameters, *, layers: int) -> None:
         """Raises:
         RecipeError: the other recipe has another parameter somewhere, and where.
         """
@@ -112,10 +112,10 @@ def _places(layers: int) -> Iterator[Place]:
             yield Place(layer, component)
 
 
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
-    return bool(one == other)
+def _same(value: Any, other: Any) -> bool:
+    if isinstance(value, float) and isinstance(other, float):
+        return math.isclose(value, other, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+    return bool(value == other)
 
 
 def _said(place: Place) -> str:

@@ -22,18 +22,21 @@ from evomerge.recipe.source import Source
 from evomerge.recipe.tokenizer import TokenizerChoice
 from evomerge.recipe.tree import Merge, Recipe, Rule
 from evomerge.search_spaces.groups import Group, Groups, groups_of
-from evomerge.search_spaces.inverse import Reading, place_of
+from evomerge.search_spaces.inverse import MergeParameters, place_of
 from evomerge.value import Value, parse
 
 __all__ = ["ParameterSpace", "ParameterSpaceConfig", "Range"]
 
 
 class Range(Value):
-    """A gene's range; `log` searches its logarithm."""
+    """The range of a gene."""
 
     low: float
+    """The smallest value."""
     high: float
+    """The largest value."""
     log: bool = False
+    """Search the logarithm of the value."""
 
 
 class ParameterSpaceConfig(Value):
@@ -41,23 +44,29 @@ class ParameterSpaceConfig(Value):
 
     kind: Literal["parameter"]
     description: str = ""
+    """One line about the space, which `evomerge catalog` shows."""
     base: str | None = None
+    """The source that the method takes as base; not needed by every method."""
     parents: tuple[str, ...] | None = None
-    """Sources to merge; all but the base where it is left out."""
+    """Sources to merge; all except the base where it is left out."""
     method: str | tuple[str, ...]
-    """A list makes the method a gene."""
+    """The merge method; a list makes the method a gene."""
     groups: Groups = Groups()
+    """Which tensors share genes."""
     genes: Mapping[str, tuple[float, float] | Range] | tuple[str, ...]
-    """Parameter -> its range, or names alone for the ranges that the methods recommend; what is not
-    named keeps its default or its value under `options`."""
+    """Parameter -> its range, or a list of names to take the ranges that the methods recommend.
+    Other parameters keep their default or the value under `options`."""
     options: Mapping[str, float | int | bool | str] = Field(default_factory=dict)
+    """Fixed options of the method."""
     seed: int = 0
-    """Of the recipes' random masks; not a gene, for that would select lucky noise."""
+    """Seed of the recipes' random masks. It is not a gene, since that would select lucky noise."""
     tokenizer: TokenizerChoice | None = None
-    """Of every recipe, where the sources' vocabularies differ; the base's for a live engine."""
+    """The vocabulary of every recipe, where the sources' vocabularies differ; a live engine
+    needs the base's."""
 
     @property
     def methods(self) -> tuple[str, ...]:
+        """The names of all methods."""
         return (self.method,) if isinstance(self.method, str) else self.method
 
 
@@ -123,7 +132,7 @@ class ParameterSpace:
         Raises:
             RecipeError: the space does not hold it, and why.
         """
-        theirs = self._reading(recipe)
+        theirs = self._parameters_of(recipe)
         values: dict[str, float] = {}
         for group in self._groups:
             there = theirs.at(place_of(group.where[0]))
@@ -136,7 +145,7 @@ class ParameterSpace:
             else 0.5
             for gene in self.genes
         )
-        theirs.check_equals(self._reading(self.recipe(genome)), layers=self._layers)
+        theirs.check_equals(self._parameters_of(self.recipe(genome)), layers=self._layers)
         return genome
 
     def active(self, genome: Genome) -> tuple[bool, ...]:
@@ -151,8 +160,8 @@ class ParameterSpace:
             for gene in self.genes
         )
 
-    def _reading(self, recipe: Recipe) -> Reading:
-        return Reading(
+    def _parameters_of(self, recipe: Recipe) -> MergeParameters:
+        return MergeParameters(
             recipe,
             parents={name: self._sources[name] for name in self._parents},
             base=self._sources[self._config.base] if self._config.base else None,
@@ -270,7 +279,7 @@ def _ranges(
             name: span if isinstance(span, Range) else Range(low=span[0], high=span[1])
             for name, span in config.genes.items()
         }
-    found = {}
+    ranges = {}
     for name in config.genes:
         spans = [method.search_ranges[name] for method in methods if name in method.search_ranges]
         if not spans:
@@ -280,8 +289,8 @@ def _ranges(
                 f" give one, as in {{{name}: [0, 1]}}; {did_you_mean(name, known)}"
             )
         low, high = min(span[0] for span in spans), max(span[1] for span in spans)
-        found[name] = Range(low=low, high=high, log=all(len(span) == 3 for span in spans))
-    return found
+        ranges[name] = Range(low=low, high=high, log=all(len(span) == 3 for span in spans))
+    return ranges
 
 
 def _check(

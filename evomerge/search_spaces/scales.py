@@ -25,16 +25,19 @@ ScaleRule = Literal["none", "per_hop", "pair", "network"]
 
 
 class ScaleRange(Value):
-    """The range of every scale; 1, where a search begins, lies in it."""
+    """The range of every scale; it holds 1, where a search begins."""
 
     low: float = 0.5
+    """The smallest scale."""
     high: float = 1.5
+    """The largest scale."""
 
 
 class Network(Value):
     """pi_theta: inputs i, j and t, each in [-1, 1], one hidden layer of tanh, one output."""
 
     hidden: Annotated[int, Field(ge=1)] = 4
+    """Number of units in the hidden layer."""
     bound: Annotated[float, Field(gt=0)] = 2.0
     """Every weight lies in [-bound, bound]; all begin at 0, where every scale is 1."""
 
@@ -103,11 +106,11 @@ class _Named(ABC):
         return frozenset(self._names(path))
 
     def values(self, path: Sequence[Step], scales: Sequence[float]) -> Mapping[str, float] | None:
-        found: dict[str, float] = {}
+        genes: dict[str, float] = {}
         for name, scale in zip(self._names(path), scales[1:], strict=True):
-            if found.setdefault(name, scale) != scale:
+            if genes.setdefault(name, scale) != scale:
                 return None
-        return found if scales[0] == 1 else None
+        return genes if scales[0] == 1 else None
 
 
 class _PerHop(_Named):
@@ -141,7 +144,7 @@ class _Net:
         self._last_step = slots.count + slots.first + slots.last - 1
         self._span = span
         self._hidden = range(network.hidden)
-        names = [f"network.{k}.{one}" for k in self._hidden for one in (*self._INPUTS, "out")]
+        names = [f"network.{k}.{part}" for k in self._hidden for part in (*self._INPUTS, "out")]
         bound = network.bound
         self.genes = tuple(
             FloatGene(name=name, low=-bound, high=bound, start=0.0)
@@ -174,7 +177,7 @@ class _Net:
         )
         total = 1.0 + values["network.bias"]
         for k in self._hidden:
-            weights = (values[f"network.{k}.{one}"] for one in self._INPUTS)
+            weights = (values[f"network.{k}.{part}"] for part in self._INPUTS)
             summed = math.fsum(w * x for w, x in zip(weights, inputs, strict=True))
             total += values[f"network.{k}.out"] * math.tanh(summed)
         return min(max(total, self._span.low), self._span.high)

@@ -2,8 +2,8 @@
 
 M2N2 (2508.16204) breeds models by crossing them at split points of the flat weight vector. A
 genome here is one table, as text: an optimizer that crosses members (`natural_niches`, a genetic
-algorithm) makes new ones of those that it has, over the space's `stock`, and the space turns each
-into a recipe.
+algorithm) makes new tables from those that it has, with the space's seed pool, and the space turns
+each into a recipe.
 """
 
 from __future__ import annotations
@@ -37,17 +37,19 @@ class SegmentsSpaceConfig(Value):
 
     kind: Literal["segments"]
     description: str = ""
+    """One line about the space, which `evomerge catalog` shows."""
     seeds: tuple[str, ...] | None = None
-    """The sources that members are combinations of; None: all but a `base` that is named."""
+    """The sources that members are combinations of, at least two; left out: all except a `base`
+    that is named."""
     base: str | None = None
-    """The source that gives configuration, tokenizer and buffers, a seed or not; None: the first
-    seed."""
+    """The source that gives configuration, tokenizer and buffers; it need not be a seed. Left
+    out: the first seed."""
     chromosomes: tuple[Selector, ...] = (Selector(),)
-    """Shares of the weights that are crossed each at a split point of its own; a tensor belongs to
-    the first that selects it, and the last selects all."""
+    """Parts of the weights that are crossed each at a split point of its own; a tensor belongs
+    to the first that selects it, and the last selects all."""
     resolution: Annotated[int, Field(ge=1)] = RESOLUTION
-    """Cells that a chromosome is cut into: a split point lies where one begins. Each layer begins
-    one, too."""
+    """Number of cells that a chromosome is cut into. A split point lies where a cell begins;
+    each layer begins a cell, too."""
 
     @field_validator("chromosomes")
     @classmethod
@@ -98,17 +100,17 @@ class SegmentsSpace:
         seeds = config.chosen(sources, "space")
         self._where, self._base = config.chromosomes, config.donor(sources, "space")
         self._inputs = {**seeds, self._base: sources[self._base]}
-        self._stock = SeedPool(tuple(seeds), grids, measure, config.base)
+        self._seed_pool = SeedPool(tuple(seeds), grids, measure, config.base)
 
     @property
     def genes(self) -> tuple[CoefficientsGene, ...]:
         """The table alone."""
-        return (CoefficientsGene(name=GENE, seeds=self._stock.seeds),)
+        return (CoefficientsGene(name=GENE, seeds=self._seed_pool.seeds),)
 
     @property
     def seed_pool(self) -> SeedPool:
         """What members are crossed over."""
-        return self._stock
+        return self._seed_pool
 
     def recipe(self, genome: Genome) -> Segments:
         """The recipe of a genome.
@@ -120,18 +122,18 @@ class SegmentsSpace:
             table = PiecewiseCoefficients.from_text(str(genome[0]))
         except ValueError as problem:
             raise RecipeError(str(problem)) from None
-        if (table.seeds, table.sizes) != (self._stock.seeds, self._stock.sizes):
+        if (table.seeds, table.sizes) != (self._seed_pool.seeds, self._seed_pool.sizes):
             raise RecipeError(
                 f"a table over {', '.join(table.seeds)} with {list(table.sizes)} elements is none"
-                f" over {', '.join(self._stock.seeds)} with {list(self._stock.sizes)}"
+                f" over {', '.join(self._seed_pool.seeds)} with {list(self._seed_pool.sizes)}"
             )
         chromosomes = [
             Chromosome(
                 where=where,
-                ends=tuple(strand.ends.tolist()),
-                coefficients=self._coefficients(table, strand),
+                ends=tuple(part.ends.tolist()),
+                coefficients=self._coefficients(table, part),
             )
-            for where, strand in zip(self._where, table.chromosomes, strict=True)
+            for where, part in zip(self._where, table.chromosomes, strict=True)
         ]
         inputs: dict[str, Recipe] = dict(self._inputs)
         if table.noise:
@@ -139,14 +141,14 @@ class SegmentsSpace:
         return Segments(base=self._base, inputs=inputs, chromosomes=tuple(chromosomes))
 
     def _coefficients(
-        self, table: PiecewiseCoefficients, strand: ChromosomeSegments
+        self, table: PiecewiseCoefficients, part: ChromosomeSegments
     ) -> dict[str, tuple[float, ...]]:
-        """By input; of the noise, the base is taken away again."""
-        found = dict(zip(table.seeds, strand.coefficients.T, strict=True))
+        """By input; the base is subtracted as often as the noise is added, which contains it."""
+        columns = dict(zip(table.seeds, part.coefficients.T, strict=True))
         if table.noise:
-            found[NOISE] = np.ones(len(strand.ends))
-            found[self._base] = found.get(self._base, np.zeros(len(strand.ends))) - found[NOISE]
-        return {name: tuple(one.tolist()) for name, one in found.items() if one.any()}
+            columns[NOISE] = np.ones(len(part.ends))
+            columns[self._base] = columns.get(self._base, np.zeros(len(part.ends))) - columns[NOISE]
+        return {name: tuple(column.tolist()) for name, column in columns.items() if column.any()}
 
     def _noise(self, table: PiecewiseCoefficients) -> Merge:
         """The base with the steps."""
@@ -172,43 +174,47 @@ class SegmentsSpace:
         for key, value in own.items():
             if getattr(recipe, key) != value:
                 raise RecipeError(f"its {key!r} is not this space's")
-        if tuple(one.where for one in recipe.chromosomes) != self._where:
+        if tuple(chromosome.where for chromosome in recipe.chromosomes) != self._where:
             raise RecipeError("its chromosomes are not this space's")
-        strands = []
-        for number, (one, grid) in enumerate(
-            zip(recipe.chromosomes, self._stock.grids, strict=True)
+        parts = []
+        for number, (chromosome, grid) in enumerate(
+            zip(recipe.chromosomes, self._seed_pool.grids, strict=True)
         ):
-            extra = sorted(one.coefficients.keys() - set(self._stock.seeds))
+            extra = sorted(chromosome.coefficients.keys() - set(self._seed_pool.seeds))
             if extra:
                 raise RecipeError(f"chromosome {number} has coefficients of {extra[0]!r}, no seed")
-            none = (0.0,) * len(one.ends)
-            columns = [one.coefficients.get(name, none) for name in self._stock.seeds]
-            strand = ChromosomeSegments.of(one.ends, list(zip(*columns, strict=True))).joined()
+            none = (0.0,) * len(chromosome.ends)
+            columns = [chromosome.coefficients.get(name, none) for name in self._seed_pool.seeds]
+            part = ChromosomeSegments.of(chromosome.ends, list(zip(*columns, strict=True))).joined()
             try:
-                grid.indices(strand.ends)
+                grid.indices(part.ends)
             except ValueError as problem:
                 raise RecipeError(f"chromosome {number}: {problem}") from None
-            if strand.size != grid.size:
+            if part.size != grid.size:
                 raise RecipeError(
-                    f"chromosome {number} ends at {strand.size}, and there are {grid.size} elements"
+                    f"chromosome {number} ends at {part.size}, and there are {grid.size} elements"
                 )
-            strands.append(strand)
-        return (PiecewiseCoefficients(self._stock.seeds, tuple(strands)).to_text(),)
+            parts.append(part)
+        return (PiecewiseCoefficients(self._seed_pool.seeds, tuple(parts)).to_text(),)
 
     def _genome_with_noise(self, recipe: Segments, noise: Recipe) -> Genome:
         rest = {
-            "inputs": {name: one for name, one in recipe.inputs.items() if name != NOISE},
-            "chromosomes": tuple(_without_noise(one, self._base) for one in recipe.chromosomes),
+            "inputs": {name: child for name, child in recipe.inputs.items() if name != NOISE},
+            "chromosomes": tuple(
+                _without_noise(chromosome, self._base) for chromosome in recipe.chromosomes
+            ),
         }
         rule = noise.rules[-1] if isinstance(noise, Merge) else Rule()
-        steps = {name: float(one.get("weight", 0.0)) for name, one in rule.inputs.items()}
+        steps = {
+            name: float(parameters.get("weight", 0.0)) for name, parameters in rule.inputs.items()
+        }
         table = PiecewiseCoefficients.from_text(str(self.genome(recipe.model_copy(update=rest))[0]))
         try:
             table = replace(table, noise=tuple(sorted(steps.items())))
         except ValueError as problem:
             raise RecipeError(str(problem)) from None
         if self._noise(table) != noise:
-            raise RecipeError(f"its input {NOISE!r} is not what this space would make of it")
+            raise RecipeError(f"its input {NOISE!r} is not the one that this space would build")
         return (table.to_text(),)
 
     def active(self, genome: Genome) -> tuple[bool, ...]:
@@ -217,17 +223,17 @@ class SegmentsSpace:
 
     def landmarks(self) -> dict[str, Genome]:
         """Each seed, from which everything is bred, and the uniform merge of all."""
-        seeds, sizes = self._stock.seeds, self._stock.sizes
-        found: dict[str, Genome] = {
+        seeds, sizes = self._seed_pool.seeds, self._seed_pool.sizes
+        genomes: dict[str, Genome] = {
             f"seed:{name}": (PiecewiseCoefficients.seed(seeds, sizes, name).to_text(),)
             for name in seeds
         }
         equal = dict.fromkeys(seeds, 1 / len(seeds))
-        found["uniform"] = (PiecewiseCoefficients.constant(seeds, sizes, equal).to_text(),)
-        return found
+        genomes["uniform"] = (PiecewiseCoefficients.constant(seeds, sizes, equal).to_text(),)
+        return genomes
 
     def samples(self) -> list[Recipe]:
-        """The uniform merge: what is lawful for it is for all of the space."""
+        """The uniform merge: a check that it passes holds for all of the space."""
         return [self.recipe(self.landmarks()["uniform"])]
 
 

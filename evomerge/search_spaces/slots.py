@@ -1,7 +1,7 @@
 """The slots of a data-flow space: which layers may run, in which order, and how a path is read.
 
 Akiba et al. (2403.13187), merging in the data flow space: the layers of all inputs are laid out one
-after another, the whole repeated r times, and an indicator says of each slot whether it is used.
+after another, the whole repeated r times, and an indicator says for each slot whether it is used.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ __all__ = ["Jumps", "Order", "Pool", "Slots", "Step"]
 
 Order = Literal["by_input", "by_depth"]
 """by_input: all layers of the first input, then all of the next; by_depth: the first layer of each,
-then the second of each, so that one repetition holds every way of changing between siblings; at
-each depth the first input's comes last, so that going upward it runs where no other's does."""
+then the second of each, so that one repetition can change between siblings anywhere; at each depth
+the first input's layer comes last, so that on the way up it runs where no other does."""
 
 
 @dataclass(frozen=True)
@@ -32,23 +32,24 @@ class LayerBlock:
 
     @property
     def size(self) -> int:
+        """Number of layers."""
         return self.end - self.first
 
     def __str__(self) -> str:
-        """`math.7`, or `math.5-9`: where names come from."""
+        """`math.7`, or `math.5-9`, as genes are named."""
         if self.size == 1:
             return f"{self.of}.{self.first}"
         return f"{self.of}.{self.first}-{self.end - 1}"
 
 
 class Jumps(Value):
-    """From one hop to the next; a slot that would jump otherwise is passed over."""
+    """How far a path may go from one hop to the next; slots that jump farther are skipped."""
 
     least: int | None = None
-    """Fewest layers upward: 1 allows no way back and no depth twice, 0 another layer of the same
-    depth, negative numbers ways back; None: any."""
+    """The smallest step upward in layers: 1 never goes back nor runs a depth twice, 0 also
+    allows another layer of the same depth, negative numbers allow steps back; left out: any."""
     most: Annotated[int, Field(ge=1)] | None = None
-    """Most layers upward, 1 being the next; None: any."""
+    """The largest step upward in layers, 1 being the next layer; left out: any."""
     between: bool = True
     """Whether a path may change from one input to another."""
 
@@ -74,7 +75,7 @@ class Step:
 
     slot: int | None
     place: int
-    """Of the block in the pool."""
+    """The block's place in the pool."""
 
 
 class Pool:
@@ -90,16 +91,16 @@ class Pool:
         if order == "by_depth":  # where depths differ, by the share of the depth
             first, *others = counts
             rank = {name: number for number, name in enumerate([*others, first])}
-            blocks.sort(key=lambda one: (one.first / counts[one.of], rank[one.of]))
+            blocks.sort(key=lambda layers: (layers.first / counts[layers.of], rank[layers.of]))
         self.blocks: tuple[LayerBlock, ...] = tuple(blocks)
-        self._at = {(one.of, one.first): place for place, one in enumerate(blocks)}
-        own = [place for place, one in enumerate(blocks) if one.of == next(iter(counts))]
+        self._at = {(layers.of, layers.first): place for place, layers in enumerate(blocks)}
+        own = [place for place, layers in enumerate(blocks) if layers.of == next(iter(counts))]
         self.first, self.last = own[0], own[-1]
-        """Of the first input."""
+        """Places of the first input's first and last block."""
 
     def places(self, path: Sequence[tuple[str, int]]) -> list[int] | None:
-        """The blocks that a path of (input, layer) consists of; None where it cuts one."""
-        found: list[int] = []
+        """The blocks that a path of (input, layer) consists of; None where it cuts a block."""
+        places: list[int] = []
         left = list(path)
         while left:
             place = self._at.get(left[0])
@@ -108,9 +109,9 @@ class Pool:
             block = self.blocks[place]
             if left[: block.size] != [(block.of, i) for i in range(block.first, block.end)]:
                 return None
-            found.append(place)
+            places.append(place)
             left = left[block.size :]
-        return found
+        return places
 
 
 class Slots:
@@ -132,13 +133,13 @@ class Slots:
         self.count = size * repetitions - (first + last if ends_take_slots else 0)
         ends = [pool.first] * first + [pool.last] * last
         self.least_hops = sum(pool.blocks[place].size for place in ends)
-        """Of the forced ends alone."""
+        """Layers of the forced ends alone."""
         offered = [slot % size for slot in range(self.count)]
         longest = sum(pool.blocks[place].size for place in (*ends, *offered))
         self.max_hops = min(max_hops or longest, longest)
         self._jumps = jumps
         self._to_end = jumps.model_copy(update={"most": None})
-        """The way to the forced end may be longer."""
+        """The jump to the forced end may be longer."""
 
     def place(self, slot: int) -> int:
         """The place in the pool of the block that a slot offers."""
@@ -150,10 +151,10 @@ class Slots:
         return f"{repetition + 1}:{self.pool.blocks[place]}"
 
     def path(self, runs: Sequence[bool]) -> tuple[list[Step], list[bool]]:
-        """(path, heeded): the steps, and of each slot whether its indicator was heeded.
+        """(path, heeded): the steps, and for each slot whether its indicator had an effect.
 
-        A slot is passed over where its jump, or one from it to the forced end, is not allowed, or
-        the path has no room left. A path without a step is that of the first input's first block.
+        A slot is skipped where its jump, or one from it to the forced end, is not allowed, or the
+        path would become too long. A path without steps runs the first input's first block.
         """
         blocks = self.pool.blocks
         steps = [Step(None, self.pool.first)] if self.first else []
@@ -177,7 +178,7 @@ class Slots:
         return steps or [Step(None, self.pool.first)], heeded
 
     def steps(self, places: Sequence[int]) -> list[Step] | None:
-        """A path given by its blocks, from the earliest slots; None where there are none."""
+        """The steps of a path given by its blocks, in the earliest slots; None if it has none."""
         first, last = int(self.first), int(self.last)
         if len(places) < first + last:
             return None
@@ -185,11 +186,11 @@ class Slots:
             self.last and places[-1] != self.pool.last
         ):
             return None
-        found = [Step(None, self.pool.first)] * first
+        steps = [Step(None, self.pool.first)] * first
         slot = -1
         for place in places[first : len(places) - last]:
             slot += 1 + (place - slot - 1) % len(self.pool.blocks)
-            found.append(Step(slot, place))
+            steps.append(Step(slot, place))
         if slot >= self.count:
             return None
-        return found + [Step(None, self.pool.last)] * last
+        return steps + [Step(None, self.pool.last)] * last
