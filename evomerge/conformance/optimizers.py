@@ -60,11 +60,11 @@ class Subject:
     workers: int = 4
     budget: int = 120
     generational: bool = False
-    """Whether the order in which answers arrive must leave no trace."""
+    """Whether the order in which results arrive must leave no trace."""
     seeded: bool = True
-    """Whether another seed must ask other questions: not so for a design or a local search."""
+    """Whether another seed must ask other proposals: not so for a design or a local search."""
     gain: float = 0.5
-    """What must be left of the median loss of the first ten questions after `budget` of them."""
+    """What must be left of the median loss of the first ten proposals after `budget` of them."""
 
     def new(self, seed: int = 7) -> Optimizer:
         """A fresh optimizer; equal seeds make equal ones."""
@@ -121,7 +121,7 @@ def genomes_are_valid(subject: Subject) -> None:
 
 
 def batching_is_invisible(subject: Subject) -> None:
-    """`ask(k)` returns what k calls of `ask(1)` would, or fewer; answered, it always goes on."""
+    """`ask(k)` returns what k calls of `ask(1)` would, or fewer; once all are told, at least one."""
     together, one_by_one = subject.new(), subject.new()
     for limit in (1, 3, 2, 17, 5, 4, 1, 40):
         batch = together.ask(limit)
@@ -133,7 +133,7 @@ def batching_is_invisible(subject: Subject) -> None:
 
 
 def replays(subject: Subject) -> None:
-    """The same seed, asks, tells (in any order, by pieces) and failures give the same questions.
+    """The same seed, asks, tells (in any order, by pieces) and failures give the same proposals.
 
     Between two, a third with another seed runs in turns with one of them and is asked to recommend:
     neither leaves a trace.
@@ -146,16 +146,16 @@ def replays(subject: Subject) -> None:
         other.tell([subject.result(q) for q in other.ask(2)])
 
     disturbed = _search(subject, subject.new(), disorder=1, failing=7, between=disturb)
-    _require(alone == disturbed, "a replay asks the same questions")
+    _require(alone == disturbed, "a replay asks the same proposals")
     elsewhere = _search(subject, subject.new(seed=9), disorder=1, failing=7)
-    _require(not subject.seeded or alone != elsewhere, "another seed asks other questions")
+    _require(not subject.seeded or alone != elsewhere, "another seed asks other proposals")
 
 
 def order_of_arrival_is_invisible(subject: Subject) -> None:
-    """A generational optimizer updates in the order of its questions; others take any order."""
+    """A generational optimizer updates in the order of its proposals; others take any order."""
     runs = [_generations(subject, disorder) for disorder in (0, 1, 2)]
     if subject.generational:
-        _require(runs[0] == runs[1] == runs[2], "the order of arrival changes no question")
+        _require(runs[0] == runs[1] == runs[2], "the order of arrival changes no proposal")
 
 
 def bad_tells_change_nothing(subject: Subject) -> None:
@@ -198,18 +198,18 @@ def failures_are_not_fatal(subject: Subject) -> None:
 
 
 def goes_on_beyond_its_budget(subject: Subject) -> None:
-    """The budget is an estimate: a search that asks more is not left without questions."""
+    """The budget is an estimate: a search that asks more is not left without proposals."""
     _search(subject, subject.new(), limit=subject.budget + 30)
 
 
 def improves(subject: Subject) -> None:
-    """After `budget` questions the best is clearly better than the first ten were."""
+    """After `budget` proposals the best is clearly better than the first ten were."""
     proposals = _search(subject, subject.new())[: subject.budget]
     losses = [-sum(subject.fitness(q)) for q in proposals]
     before, best = sorted(losses[:10])[5], min(losses)
     _require(
         best <= subject.gain * before,
-        f"loss {best:.4f} after {subject.budget} questions, {before:.4f} at first: "
+        f"loss {best:.4f} after {subject.budget} proposals, {before:.4f} at first: "
         f"a factor of {subject.gain} is the least",
     )
 
@@ -290,7 +290,7 @@ def _search(
     failing: int | None = None,
     between: Callable[[Optimizer], None] = lambda optimizer: None,
 ) -> list[Proposal]:
-    """At least `limit` questions (by default the budget), all told; every `failing`-th fails.
+    """At least `limit` proposals (by default the budget), all told; every `failing`-th fails.
 
     With `disorder`, they are asked in uneven batches and told by pieces in random order.
     """
@@ -304,7 +304,7 @@ def _search(
             batch = optimizer.ask(subject.workers if disorder is None else rng.randint(1, 9))
         asked += batch
         open_ += batch
-        _require(bool(open_), "with everything told it has at least one question")
+        _require(bool(open_), "with everything told it has at least one proposal")
         told = len(open_)
         if disorder is not None:
             rng.shuffle(open_)
@@ -316,13 +316,13 @@ def _search(
 
 
 def _generations(subject: Subject, disorder: int) -> list[Proposal]:
-    """Questions asked until there are no more, then told one by one in random order; thrice 20."""
+    """Proposals asked until there are no more, then told one by one in random order; thrice 20."""
     rng = random.Random(disorder)
     optimizer = subject.new()
     asked: list[Proposal] = []
     while len(asked) < subject.budget // 2:
         batch = optimizer.ask(20)
-        _require(bool(batch), "with everything told it has at least one question")
+        _require(bool(batch), "with everything told it has at least one proposal")
         asked += batch
         for proposal in rng.sample(batch, len(batch)):
             optimizer.tell([_answer(subject, proposal, failing=8)])

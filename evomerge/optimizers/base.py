@@ -3,15 +3,15 @@
 Laws, held to by the conformance suite (`evomerge.conformance.optimizers`):
 
 - *Batching is invisible.* `ask(k)` returns what k calls of `ask(1)` would. It may return fewer than
-  asked, none included, when it must hear answers first (a generational optimizer at the end of a
-  generation); once everything asked has been told it always has at least one question.
-- *Any subset, any order.* `tell` takes any of the questions asked and not yet told, in any order.
-  A generational optimizer gathers them and updates in the order of its questions, so that the order
+  wanted, even none, when it needs results first (a generational optimizer at the end of a
+  generation); once every proposal has been told it always has at least one more.
+- *Any subset, any order.* `tell` takes results of any proposals not yet told, in any order. A
+  generational optimizer gathers them and updates in the order of its proposals, so that the order
   of arrival does not change what it asks next.
-- *A failure is not a score.* An answer without fitness says that the candidate failed; what worst
-  means is for the optimizer to decide.
+- *A failure is not a score.* A result without fitness says that the candidate failed; how bad that
+  is, the optimizer decides.
 - *Replay.* The same seed and the same sequence of asks, tells and observations gives the same
-  questions, bit for bit.
+  proposals, bit for bit.
 - *All or nothing.* A call that raises has changed nothing.
 """
 
@@ -45,12 +45,12 @@ name, and a task's examples as the evaluator has them. Higher is better."""
 
 @dataclass(frozen=True)
 class Parentage:
-    """Whence a question comes, where an optimizer crosses members that it keeps."""
+    """The parents of a proposal, where an optimizer crosses members that it keeps."""
 
     version: int
-    """How often what it keeps had changed by then: answers may have come in since."""
+    """How often the archive had changed when they were drawn."""
     parents: tuple[int, ...]
-    """Ids of the questions that the parents were; -1 - k is the k-th observation, from 0."""
+    """Ids of the parents' proposals; -1 - k is the k-th observation, from 0."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a question; `fitness` is None where the candidate failed.
+    """What became of a proposal; `fitness` is None where the candidate failed.
 
     The scores are those of an `Observation`.
     """
@@ -89,7 +89,7 @@ class Result:
 
     @classmethod
     def of(cls, id: int, observation: Observation | None) -> Result:
-        """The answer to question `id`: what was observed of its genome, or None if it failed."""
+        """The result of proposal `id`: what was observed of its genome, or None if it failed."""
         if observation is None:
             return cls(id, None)
         return cls(id, observation.fitness, observation.examples, observation.tasks)
@@ -111,10 +111,10 @@ class Optimizer(Protocol):
     """Ask and tell; see the laws above."""
 
     def ask(self, limit: int) -> list[Proposal]:
-        """At most `limit` new questions (limit >= 1)."""
+        """At most `limit` new proposals (limit >= 1)."""
 
     def tell(self, results: Sequence[Result]) -> None:
-        """Answers to questions asked and not yet told.
+        """Take the results of proposals that were asked and not yet told.
 
         Raises:
             ValueError: an id that was never asked, was told already, or stands twice; a fitness of
@@ -123,17 +123,17 @@ class Optimizer(Protocol):
         """
 
     def observe(self, observation: Observation) -> None:
-        """A point that it did not ask for: a warm start.
+        """Take a point that it did not ask for: a warm start.
 
         Raises:
-            ValueError: a question was asked already, the genome is none of the space, or the
+            ValueError: a proposal was asked already, the genome is none of the space, or the
                 fitness or the scores are such as `tell` refuses. Nothing has been observed then.
         """
 
     def recommend(self) -> Genome | None:
-        """A genome that it believes in without having tried it (a distribution's mean), if any."""
+        """A genome that it would choose untried (a distribution's mean), or None."""
 
 
 def needs_examples(optimizer: Optimizer) -> bool:
-    """Whether its answers and observations must carry scores: it says so by an attribute."""
+    """Whether its results and observations must have scores: it says so by an attribute."""
     return bool(getattr(optimizer, "needs_examples", False))

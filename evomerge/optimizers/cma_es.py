@@ -46,30 +46,30 @@ class CmaEsConfig(OptimizerConfig):
     mean: float = Field(default=0.5, ge=0, le=1)
     """Where the first generation is centred, from 0 (the low end of each gene's range) to 1."""
     popsize: int | None = Field(default=None, ge=3)
-    """Questions in a generation; by default 4 + floor(3 ln genes)."""
+    """Number of proposals in a generation; by default 4 + floor(3 ln genes)."""
     restarts: RestartRule = "none"
-    """none: a run goes on for as long as its distribution can move, and only then starts over.
-    ipop: it also ends where pycma sees no progress, and the next has twice the population. bipop:
-    large and small populations take turns."""
+    """`none`: a run goes on as long as its distribution can move, and only then starts again.
+    `ipop`: it also ends where pycma sees no progress, and the next run has twice the population.
+    `bipop`: large and small populations take turns."""
     discrete: Discrete = "margin"
-    """What keeps choices from being settled too early: margin (Hamano et al. 2022: no category's
-    probability falls below a bound), integer (pycma's handling of integers) or threshold (nothing:
-    a choice is where its number falls)."""
+    """How choices are kept from being fixed too early: `margin` (Hamano et al. 2022: no category's
+    probability falls below a bound), `integer` (pycma's handling of integers) or `threshold`
+    (not at all: a choice is read off its number)."""
     covariance: Covariance = "full"
-    """full: n^2 numbers. separable: n, and learned faster; of genes that depend on each other it
-    knows nothing. For thousands of genes."""
+    """`full`: n^2 numbers. `separable`: n numbers, learned faster, without dependencies between
+    genes; for thousands of genes."""
     conditional: bool = False
-    """Whether genes that do not matter at a candidate, such as the scale of a layer that does not
-    run, are kept from moving the mean."""
+    """Leave the genes that do not matter at a candidate, such as the scale of a layer that does not
+    run, out of the update of the mean."""
 
 
 class CmaEs:
-    """Generational: a generation is handed out piece by piece, its answers gathered, then told.
+    """Generational: a generation is handed out piece by piece, its results gathered, then told.
 
     A failure counts as worse than the worst of its generation; a generation of failures is told as
-    a flat one. The best observation stands in for one question of the first generation: as it is
-    where there are choices or the distribution reaches it, so that the driver knows the answer
-    already, else a shorter step in its direction.
+    a flat one. The best observation replaces one proposal of the first generation: unchanged
+    where there are choices or the distribution reaches it, so that the driver already knows the
+    result; otherwise by a shorter step in its direction.
     """
 
     config = CmaEsConfig
@@ -80,7 +80,7 @@ class CmaEs:
         self._genes = problem.scalars("cma_es")
         self._active = problem.active if config.conditional else None
         self._mode = Mode(discrete=config.discrete, covariance=config.covariance)
-        self._questions = Proposals(problem)
+        self._proposals = Proposals(problem)
         self._rng = np.random.default_rng(problem.seed)
         popsize = config.popsize or 4 + int(3 * np.log(len(problem.genes)))
         # pycma fails in one dimension sooner or later: a single gene has an idle companion.
@@ -101,23 +101,28 @@ class CmaEs:
         self._centre: Genome | None = None
 
     def ask(self, limit: int) -> list[Proposal]:
-        if not self._waiting and not self._questions.open:
+        """The rest of the current generation, or the first part of the next; see
+        `Optimizer.ask`.
+        """
+        if not self._waiting and not self._proposals.open:
             self._sample_generation()
         first = len(self._genomes) - self._waiting
         handed = self._genomes[first : first + limit]
         self._waiting -= len(handed)
         self._tried.update(handed)
-        return self._questions.ask(handed)
+        return self._proposals.ask(handed)
 
     def tell(self, results: Sequence[Result]) -> None:
-        self._questions.close(results)
+        """Gather results; a complete generation updates the distribution. See `Optimizer.tell`."""
+        self._proposals.close(results)
         for result in results:
             self._fitness[result.id] = result.fitness[0] if result.fitness else None
-        if self._fitness and not self._waiting and not self._questions.open:
+        if self._fitness and not self._waiting and not self._proposals.open:
             self._update()
 
     def observe(self, observation: Observation) -> None:
-        self._questions.check_observed(observation)
+        """Keep the best observation for the first generation; see `Optimizer.observe`."""
+        self._proposals.check_observed(observation)
         self._tried.add(observation.genome)
         if self._observed is None or observation.fitness[0] > self._observed[0]:
             self._observed = observation.fitness[0], observation.genome

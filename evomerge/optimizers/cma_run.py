@@ -78,7 +78,7 @@ class Run:
 
     @property
     def evaluations(self) -> int:
-        """How many answers the run has been told."""
+        """Number of results that the run has been told."""
         return int(self._es.countevals)
 
     @property
@@ -156,7 +156,7 @@ class Run:
                     "randn": lambda *shape: rng.standard_normal(shape),
                     "seed": np.nan,
                     # From 300 genes on pycma would take two-point adaptation, which draws from
-                    # numpy's global generator and spends two questions of each generation.
+                    # numpy's global generator and spends two proposals of each generation.
                     "AdaptSigma": cma.sigma_adaptation.CMAAdaptSigmaCSA,
                     # No files: neither logs nor the `cma_signals.in` that pycma would obey.
                     "verbose": -10,

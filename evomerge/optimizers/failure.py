@@ -1,4 +1,4 @@
-"""What a failed candidate is worth to an optimizer that must be told a number."""
+"""The fitness of a failed candidate for an optimizer that must be told a number."""
 
 from __future__ import annotations
 

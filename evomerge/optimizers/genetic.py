@@ -31,19 +31,20 @@ class GeneticConfig(OptimizerConfig):
         " crossover; Doerr et al. 2017, Fast genetic algorithms, GECCO"
     )
     population: int = Field(default=8, ge=2)
-    """How many candidates may become parents: the best so far."""
+    """Number of candidates that may become parents: the best so far."""
     crossover: float = Field(default=0.5, ge=0, le=1)
-    """How often a child has two parents."""
+    """Probability that a child has two parents."""
     beta: float = Field(default=2.0, gt=1)
-    """k genes mutate with a probability that falls as k^-beta: mostly one, now and then many."""
+    """Exponent of the number of genes that mutate: k genes have a probability of k^-beta, so mostly
+    one, sometimes many."""
     sigma: float = Field(default=1 / 6, gt=0, le=1)
-    """By how much a float mutates."""
+    """Standard deviation of a float's mutation, as a share of its range."""
 
 
 class Genetic:
-    """Question i is drawn by a generator of (seed, i), from the answers that are in by then.
+    """Proposal i is drawn by a generator of (seed, i), from the results that have arrived by then.
 
-    The first questions, as many as the population has places, are samples of where the genes say
+    The first proposals, as many as the population has places, are samples of where the genes say
     that a search begins; observations take places from the start. Later each is a child: the better
     of two members drawn at random, for `crossover` of them with half of the genes of another so
     drawn, and mutated. A choice that mutates becomes another one, a float gets normal noise. Genes
@@ -58,31 +59,35 @@ class Genetic:
         self._config = config
         self._problem = problem
         self._genes = problem.scalars("genetic")
-        self._questions = Proposals(problem)
+        self._proposals = Proposals(problem)
         self._asked: dict[int, Genome] = {}
         self._members: list[tuple[float, int, Genome]] = []
-        """(-fitness, -age, genome), best first; observations are older than any question."""
+        """(-fitness, -age, genome), best first; observations are older than any proposal."""
         self._observed = 0
 
     def ask(self, limit: int) -> list[Proposal]:
-        first = self._questions.asked
-        proposals = self._questions.ask(self._genome(i) for i in range(first, first + limit))
+        """The next proposals; see `Optimizer.ask`."""
+        first = self._proposals.asked
+        proposals = self._proposals.ask(self._genome(i) for i in range(first, first + limit))
         self._asked |= {proposal.id: proposal.genome for proposal in proposals}
         return proposals
 
     def tell(self, results: Sequence[Result]) -> None:
-        self._questions.close(results)
+        """Take results; see `Optimizer.tell`."""
+        self._proposals.close(results)
         for result in results:
             genome = self._asked.pop(result.id)
             if result.fitness is not None:
                 self._join(result.fitness[0], result.id, genome)
 
     def observe(self, observation: Observation) -> None:
-        self._questions.check_observed(observation)
+        """Take a known point; see `Optimizer.observe`."""
+        self._proposals.check_observed(observation)
         self._observed += 1
         self._join(observation.fitness[0], self._observed - 2**62, observation.genome)
 
     def recommend(self) -> Genome | None:
+        """None: it recommends only what it tried."""
         return None
 
     def _join(self, fitness: float, birth: int, genome: Genome) -> None:

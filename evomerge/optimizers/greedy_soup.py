@@ -15,8 +15,8 @@ from evomerge.recipe.genome import FloatGene, Genome
 
 __all__ = ["GreedySoup", "GreedySoupConfig"]
 
-Told = list[float | None]
-"""Of a batch of genomes, None where one failed."""
+BatchFitness = list[float | None]
+"""Fitness of each genome of a batch, None where it failed."""
 
 
 class GreedySoupConfig(OptimizerConfig):
@@ -41,42 +41,46 @@ class GreedySoup:
         for gene in problem.scalars("greedy_soup"):
             if not isinstance(gene, FloatGene) or gene.low != 0 or gene.log:
                 raise ConfigError(
-                    f"greedy_soup puts inputs in or leaves them out, by weights that begin at 0;"
-                    f" the gene {gene.name!r} is none, take the space parameter_space/soup"
+                    f"greedy_soup puts inputs in or leaves them out, by weights from 0;"
+                    f" the gene {gene.name!r} is none; take the space parameter_space/soup"
                 )
         self._problem = problem
-        self._questions = Proposals(problem)
+        self._proposals = Proposals(problem)
         self._known: dict[Genome, float] = {}
-        self._cooking = self._cook()
-        self._batch: list[Genome] = next(self._cooking)
+        self._steps = self._passes()
+        self._batch: list[Genome] = next(self._steps)
         self._first = 0
-        """Id of the batch's first question."""
+        """Id of the batch's first proposal."""
         self._scores: dict[int, float | None] = {}
 
     def ask(self, limit: int) -> list[Proposal]:
-        place = self._questions.asked - self._first
-        return self._questions.ask(self._batch[place : place + limit])
+        """The rest of the current batch; see `Optimizer.ask`."""
+        place = self._proposals.asked - self._first
+        return self._proposals.ask(self._batch[place : place + limit])
 
     def tell(self, results: Sequence[Result]) -> None:
-        self._questions.close(results)
+        """Take results; see `Optimizer.tell`."""
+        self._proposals.close(results)
         for result in results:
             self._scores[result.id] = None if result.fitness is None else result.fitness[0]
         ids = range(self._first, self._first + len(self._batch))
         if all(id in self._scores for id in ids):
             scores = [self._scores.pop(id) for id in ids]
             self._first += len(self._batch)
-            self._batch = self._cooking.send(scores)
+            self._batch = self._steps.send(scores)
 
     def observe(self, observation: Observation) -> None:
-        self._questions.check_observed(observation)
+        """Remember the fitness, so that the genome is not asked for; see `Optimizer.observe`."""
+        self._proposals.check_observed(observation)
         self._known[observation.genome] = observation.fitness[0]
-        self._cooking = self._cook()
-        self._batch = next(self._cooking)
+        self._steps = self._passes()
+        self._batch = next(self._steps)
 
     def recommend(self) -> Genome | None:
+        """None: it recommends only what it tried."""
         return None
 
-    def _cook(self) -> Generator[list[Genome], Told, None]:
+    def _passes(self) -> Generator[list[Genome], BatchFitness, None]:
         """Yields genomes to be tried, is sent their scores; never ends."""
         alone: dict[int, float] = {}
         unknown = []
@@ -88,22 +92,22 @@ class GreedySoup:
                 alone[i] = known
         if unknown:
             scores = yield [self._genome({i}) for i in unknown]
-            found = zip(unknown, scores, strict=True)
-            alone |= {i: score for i, score in found if score is not None}
+            tried = zip(unknown, scores, strict=True)
+            alone |= {i: score for i, score in tried if score is not None}
         order = sorted(alone, key=lambda i: (-alone[i], i))
         soup = set(order[:1])
         best = alone[order[0]] if order else -np.inf
-        soup, best = yield from self._stirred(soup, best, order[1:])
+        soup, best = yield from self._improved(soup, best, order[1:])
         passes = 0
         while True:
             stream = np.random.SeedSequence(self._problem.seed, spawn_key=(passes,))
             order = np.random.default_rng(stream).permutation(len(self._problem.genes)).tolist()
-            soup, best = yield from self._stirred(soup, best, order)
+            soup, best = yield from self._improved(soup, best, order)
             passes += 1
 
-    def _stirred(
+    def _improved(
         self, soup: set[int], best: float, order: Sequence[int]
-    ) -> Generator[list[Genome], Told, tuple[set[int], float]]:
+    ) -> Generator[list[Genome], BatchFitness, tuple[set[int], float]]:
         """The soup after each input in turn was put in or taken out, where that scored higher."""
         for i in order:
             tried = soup ^ {i}

@@ -19,7 +19,7 @@ def initial_distribution(genes: Sequence[Scalar], mean: float, sigma: float) -> 
     Exactly so for two choices, x > 0.5 being the second. The intervals of more lie in a row, and
     one mean cannot give them any odds: theirs is the mean of the intervals' middles.
     """
-    return np.array([_beginning(gene, mean, sigma) for gene in genes])
+    return np.array([_initial_mean(gene, mean, sigma) for gene in genes])
 
 
 def says_where(genes: Sequence[Scalar]) -> NDArray[np.bool_]:
@@ -46,7 +46,7 @@ def _quantile(gene: Scalar, sigma: float, u: float) -> float | str:
     return min(max(NormalDist(gene.unit(gene.start), sigma).inv_cdf(u), 0.0), 1.0)
 
 
-def _beginning(gene: Scalar, mean: float, sigma: float) -> float:
+def _initial_mean(gene: Scalar, mean: float, sigma: float) -> float:
     if not isinstance(gene, ChoiceGene):
         return mean if gene.start is None else gene.unit(gene.start)
     if gene.odds is None:

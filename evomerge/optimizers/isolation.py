@@ -1,4 +1,4 @@
-"""A room of its own for a library that draws from the process's global random generators."""
+"""Isolation of a library that draws from the process's global random generators."""
 
 from __future__ import annotations
 

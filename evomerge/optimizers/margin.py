@@ -1,4 +1,4 @@
-"""The margin of CMA-ES with margin: no choice's probability ever falls to nothing.
+"""The margin of CMA-ES with margin: no choice's probability ever falls to 0.
 
 Hamano et al. 2022, "CMA-ES with Margin: Lower-Bounding Marginal Probability for Mixed-Integer
 Black-Box Optimization", GECCO, section 4.
@@ -24,13 +24,13 @@ _quantile = np.vectorize(lambda p: -NormalDist().inv_cdf(p), otypes=[float])
 class Margin:
     """Coordinates of which each is cut into equal intervals of [0, 1], the outer two without end.
 
-    `least` is the paper's alpha: where the mean lies in an outer interval, the rest has at least
-    this probability; where it lies in an inner one, each side at least half of it.
+    `min_probability` is the paper's alpha: where the mean lies in an outer interval, the rest has
+    at least this probability; where it lies in an inner one, each side at least half of it.
     """
 
-    def __init__(self, sizes: Sequence[int], least: float) -> None:
+    def __init__(self, sizes: Sequence[int], min_probability: float) -> None:
         self._sizes = np.array(sizes, dtype=int)
-        self._least = least
+        self._min_probability = min_probability
         self._stretch = np.ones(len(sizes))
 
     def stretched(self, x: Array, mean: Array) -> Array:
@@ -47,19 +47,19 @@ class Margin:
         high = np.clip(place + 1, 1, self._sizes - 1) / self._sizes
         outer = low == high
         # Outer interval: the mean stays within reach of the one threshold.
-        reach = std * self._stretch * _quantile(self._least)
+        reach = std * self._stretch * _quantile(self._min_probability)
         near = np.clip(mean, low - reach, high + reach)
         # Inner interval: both sides get what they lack, in proportion from what has it to spare.
         spread = std * self._stretch
         below, above = _below((low - mean) / spread), _below((mean - high) / spread)
         between = 1 - below - above
-        half = self._least / 2
+        half = self._min_probability / 2
         short = ~outer & (np.minimum(below, above) < half)
         below, above = np.maximum(below, half), np.maximum(above, half)
         total = below + between + above
         excess = (1 - total) / np.where(short, total - 3 * half, 1)
         below, above = below + excess * (below - half), above + excess * (above - half)
-        # At least half of `least`, and less than one half: the mean's own interval has the rest.
+        # At least half of `min_probability`, and less than one half: the rest is the mean's own.
         z_below = _quantile(np.clip(below, half, 0.5 - 1e-10))
         z_above = _quantile(np.clip(above, half, 0.5 - 1e-10))
         both = z_below + z_above

@@ -33,7 +33,7 @@ FLOATS = "floats in [0, 1]"
 """The parameter that holds all floats; no gene is called so."""
 
 UNKNOWN_SCALE = -1e6
-"""What a failure is worth while no candidate has succeeded: below any score we know of."""
+"""The fitness of a failure while no candidate has succeeded: below any known score."""
 
 
 class NevergradConfig(OptimizerConfig):
@@ -51,7 +51,7 @@ class Nevergrad:
     """Asks and tells one by one, as Nevergrad does.
 
     It is given the problem's budget and workers, which its meta-optimizers choose by, and never has
-    more questions open than workers (one, for those that work in sequence only): `ask` returns
+    more proposals open than workers (one, for those that work in sequence only): `ask` returns
     fewer instead. One that has nothing to ask beyond its budget begins again. Several objectives
     are Nevergrad's own affair (a hypervolume for most of its optimizers). A failure is told as a
     loss beyond the worst so far, since Nevergrad has no word for failure, and infinite losses break
@@ -74,7 +74,7 @@ class Nevergrad:
             )
         self._kind = registry[config.optimizer]
         self._problem, self._genes = problem, problem.scalars("nevergrad")
-        self._questions = Proposals(problem)
+        self._proposals = Proposals(problem)
         self._isolation = Isolation(problem.seed)
         self._limit = 1 if self._kind.no_parallelization else problem.workers
         try:
@@ -85,35 +85,38 @@ class Nevergrad:
                 f"nevergrad's {config.optimizer} does not fit this search: {error}"
             ) from error
         self._asked: dict[int, tuple[Any, Any]] = {}
-        """Open questions: the optimizer that asked, and its candidate."""
+        """Open proposals: the optimizer that asked, and its candidate."""
         self._untold: list[Result] = []
         self._tried: set[Genome] = set()
         self._extremes: list[tuple[float, float]] | None = None
         """Worst and best fitness so far, for each objective."""
 
     def ask(self, limit: int) -> list[Proposal]:
+        """The next proposals; see `Optimizer.ask`."""
         proposals: list[Proposal] = []
-        while len(proposals) < limit and self._questions.open < self._limit:
+        while len(proposals) < limit and self._proposals.open < self._limit:
             with self._isolation():
                 candidate = _daemonic(self._next)
             if candidate is None:
                 break
-            proposals += self._questions.ask([self._genome(candidate)])
+            proposals += self._proposals.ask([self._genome(candidate)])
             self._asked[proposals[-1].id] = self._optimizer, candidate
             self._tried.add(proposals[-1].genome)
         return proposals
 
     def tell(self, results: Sequence[Result]) -> None:
+        """Take results; see `Optimizer.tell`."""
         # Nevergrad is told when it is asked next: some of its optimizers think in a thread between
-        # a tell and an ask, and only so does all that they draw come from this optimizer's room.
-        self._questions.close(results)
+        # a tell and an ask, and only so are all their draws made inside this optimizer's isolation.
+        self._proposals.close(results)
         self._untold += results
 
     def observe(self, observation: Observation) -> None:
-        self._questions.check_observed(observation)
+        """Take a known point; see `Optimizer.observe`."""
+        self._proposals.check_observed(observation)
         self._tried.add(observation.genome)
         with self._isolation(), suppress(self._library.errors.TellNotAskedNotSupportedError):
-            # Those which cannot hear of points that they did not ask for go on without.
+            # Those that cannot be told points that they did not ask for go on without.
             value = self._value(observation.genome)
             candidate = self._optimizer.parametrization.spawn_child(new_value=value)
             self._tell(self._optimizer, candidate, observation.fitness)
@@ -126,7 +129,7 @@ class Nevergrad:
             return None
         generator = self._optimizer.parametrization.random_state
         state = generator.get_state()
-        # Generators that are thrown away: a question about the search must not change its course.
+        # Generators that are thrown away: asking for a recommendation must not change the search.
         with Isolation(self._problem.seed)():
             genome = self._genome(self._optimizer.provide_recommendation())
         generator.set_state(state)
@@ -137,7 +140,7 @@ class Nevergrad:
         return self._kind(space, budget=self._problem.budget, num_workers=self._limit)
 
     def _next(self) -> Any:
-        """The next candidate, or None if an answer must come first."""
+        """The next candidate, or None if a result must come first."""
         self._tell_untold()
         try:
             return self._optimizer.ask()
@@ -150,8 +153,8 @@ class Nevergrad:
             return self._optimizer.ask()
 
     def _tell_untold(self) -> None:
-        for answer in self._untold:
-            self._tell(*self._asked.pop(answer.id), answer.fitness)
+        for result in self._untold:
+            self._tell(*self._asked.pop(result.id), result.fitness)
         self._untold.clear()
 
     def _tell(self, optimizer: Any, candidate: Any, fitness: Fitness | None) -> None:
@@ -193,7 +196,7 @@ def _library() -> Any:
 def _daemonic(call: Callable[[], T]) -> T:
     """Make `call` in a daemon thread, so that the threads it starts are daemons too.
 
-    Those are Nevergrad's optimizers that were not written to be asked. Each waits for answers until
+    Those are Nevergrad's optimizers that were not written to be asked. Each waits for results until
     its optimizer is deleted, and would keep the process from ending.
     """
     outcome: Future[T] = Future()
@@ -209,10 +212,10 @@ def _daemonic(call: Callable[[], T]) -> T:
 
 
 def _parametrization(library: Any, genes: Sequence[Scalar]) -> Any:
-    """One array for all floats (a scalar each took 285 ms a question at 300 genes, this 1 ms).
+    """One array for all floats (a scalar each took 285 ms a proposal at 300 genes, this 1 ms).
 
     It has the scalar's own settings: sigma 1/6, and initial samples from the whole range. Starts
-    are where it begins; odds it does not hear of, since its choices have nothing that every
+    are where it begins; it is not told the odds, since its choices have nothing that every
     optimizer would begin with.
     """
     parameters: dict[str, Any] = {
@@ -227,6 +230,6 @@ def _parametrization(library: Any, genes: Sequence[Scalar]) -> Any:
         array = library.p.Array(init=np.array(starts)).set_mutation(sigma=1 / 6)
         parameters[FLOATS] = array.set_bounds(0, 1, full_range_sampling=True)
     space = library.p.Dict(**parameters)
-    # From the optimizer's own room, see `Isolation`: seeded, and another one each time.
+    # Drawn inside the optimizer's `Isolation`: seeded, and another one each time.
     space.random_state = np.random.RandomState(np.random.randint(2**32, dtype=np.uint32))
     return space

@@ -26,9 +26,9 @@ __all__ = ["Optuna", "OptunaConfig"]
 class OptunaConfig(OptimizerConfig):
     """One sampler of `optuna.samplers`, with its own keyword arguments as options.
 
-    TPESampler proposes similar points to workers that ask before each other's answers are in;
-    `options: {constant_liar: true}` makes it count what is running as bad, and is worth it from a
-    handful of workers on.
+    TPESampler proposes similar points to workers that ask before each other's results are in;
+    `options: {constant_liar: true}` makes it count what is running as bad, which helps from about
+    four workers on.
     """
 
     kind: Literal["optuna"] = "optuna"
@@ -43,8 +43,8 @@ class Optuna:
     """A sampler over an in-memory study of its own; the durable record is kept elsewhere.
 
     Failures are told as failed trials, which Optuna's samplers leave out. Observations are trials
-    that have ended, and part of the first generation of a genetic sampler. No sampler hears of
-    starts and odds: Optuna has no word for them.
+    that have ended, and part of the first generation of a genetic sampler. Starts and
+    odds are not passed on: Optuna has no setting for them.
     """
 
     config = OptunaConfig
@@ -53,7 +53,7 @@ class Optuna:
         with quiet():
             self._optuna: Any = importlib.import_module("optuna")
         self._problem = problem
-        self._questions = Proposals(problem)
+        self._proposals = Proposals(problem)
         self._isolation = Isolation(problem.seed)
         self._observed = 0
         self._distributions = {
@@ -64,7 +64,7 @@ class Optuna:
         }
         kind, arguments = _sampler(self._optuna.samplers, config, problem.seed)
         try:
-            # What a sampler cannot do it says at its first questions, so a twin is asked two.
+            # A sampler says what it cannot do at its first proposals, so a copy is asked for two.
             with Isolation(problem.seed)():
                 twin = self._study(kind(**arguments))
                 twin.tell(twin.ask(self._distributions), (0.0,) * problem.objectives)
@@ -77,14 +77,16 @@ class Optuna:
             ) from error
 
     def ask(self, limit: int) -> list[Proposal]:
+        """The next proposals; see `Optimizer.ask`."""
         with self._isolation():
             trials = [self._search.ask(self._distributions) for _ in range(limit)]
         genes = self._problem.genes
         params = [trial.params for trial in trials]
-        return self._questions.ask(tuple(found[gene.name] for gene in genes) for found in params)
+        return self._proposals.ask(tuple(values[gene.name] for gene in genes) for values in params)
 
     def tell(self, results: Sequence[Result]) -> None:
-        self._questions.close(results)
+        """Take results; see `Optimizer.tell`."""
+        self._proposals.close(results)
         failed = self._optuna.trial.TrialState.FAIL
         with self._isolation():
             for result in results:
@@ -94,7 +96,8 @@ class Optuna:
                     self._search.tell(result.id + self._observed, result.fitness)
 
     def observe(self, observation: Observation) -> None:
-        self._questions.check_observed(observation)
+        """Take a known point; see `Optimizer.observe`."""
+        self._proposals.check_observed(observation)
         names = [gene.name for gene in self._problem.genes]
         with self._isolation():
             self._search.add_trial(
@@ -108,6 +111,7 @@ class Optuna:
         self._observed += 1
 
     def recommend(self) -> Genome | None:
+        """None: it recommends only what it tried."""
         return None
 
     def _of_an_observation(self) -> dict[str, Any]:

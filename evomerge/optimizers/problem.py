@@ -16,10 +16,10 @@ __all__ = ["Problem"]
 class Problem:
     """The genes, how many numbers make a fitness, and the seed of every random choice.
 
-    `workers` (questions in flight at once) and `budget` (questions in all, None: unknown) are
+    `workers` (proposals in flight at once) and `budget` (proposals in all, None: unknown) are
     estimates: some optimizers plan with them, none may rely on them. `active` says which genes
-    matter at a genome (`SearchSpace.active`); None: all of them, everywhere. `stock` is what tables
-    are crossed over, where there is a `TableGene`.
+    matter at a genome (`SearchSpace.active`); None: all of them, everywhere. `seed_pool` is what
+    tables are crossed over, where there is a `CoefficientsGene`.
     """
 
     genes: tuple[Gene, ...]
@@ -33,10 +33,10 @@ class Problem:
     def __post_init__(self) -> None:
         if not self.genes:
             raise ConfigError("the search space has no genes: there is nothing to optimize")
-        for name, least in (("seed", 0), ("objectives", 1), ("workers", 1), ("budget", 1)):
+        for name, minimum in (("seed", 0), ("objectives", 1), ("workers", 1), ("budget", 1)):
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise ConfigError(f"{name} must be at least {least}, got {value}")
+            if value is not None and value < minimum:
+                raise ConfigError(f"{name} must be at least {minimum}, got {value}")
 
     def require_one_objective(self, optimizer: str) -> None:
         """For optimizers that rank by one number.
@@ -57,11 +57,11 @@ class Problem:
         Raises:
             ConfigError: the search is over tables of coefficients, which have to be crossed.
         """
-        found = tuple(gene for gene in self.genes if not isinstance(gene, CoefficientsGene))
-        if len(found) < len(self.genes):
+        scalars = tuple(gene for gene in self.genes if not isinstance(gene, CoefficientsGene))
+        if len(scalars) < len(self.genes):
             raise ConfigError(
                 f"{optimizer} moves numbers and choices, and this space holds members that are"
                 " bred from seeds; use an optimizer that crosses members, such as"
                 " {kind: natural_niches}"
             )
-        return found
+        return scalars

@@ -1,4 +1,4 @@
-"""The questions of one optimizer: numbered, and checked before anything is told."""
+"""The proposals of one optimizer: numbered, and results checked before anything is told."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Proposals"]
 
 
 class Proposals:
-    """Which questions are open; the contract's laws on ids and fitnesses, in one place.
+    """Which proposals are open; the contract's laws on ids and fitnesses, in one place.
 
     Every check precedes every change, so that an optimizer which calls `close` (`check_observed`)
     first is left as it was by a call that raises.
@@ -40,7 +40,7 @@ class Proposals:
         return proposals
 
     def close(self, results: Sequence[Result]) -> None:
-        """Check all answers, then close their questions.
+        """Check all results, then close their proposals.
 
         Raises:
             ValueError: as `Optimizer.tell`.
@@ -48,13 +48,13 @@ class Proposals:
         seen: set[int] = set()
         for result in results:
             if result.id in seen:
-                raise ValueError(f"question {result.id} is answered twice in one call")
+                raise ValueError(f"proposal {result.id} has two results in one call")
             if result.id not in self._open:
                 known = 0 <= result.id < self.asked
                 why = "was told already" if known else f"was never asked ({self.asked} were)"
-                raise ValueError(f"question {result.id} {why}")
+                raise ValueError(f"proposal {result.id} {why}")
             if result.fitness is not None:
-                self._check_fitness(f"question {result.id}", result.fitness)
+                self._check_fitness(f"proposal {result.id}", result.fitness)
             seen.add(result.id)
         self._open -= seen
 
@@ -62,11 +62,11 @@ class Proposals:
         """The laws on what is observed, but for those on scores (`ScoreChecks`).
 
         Raises:
-            ValueError: a question was asked already, the genome is none of this space, or the
+            ValueError: a proposal was asked already, the genome is none of this space, or the
                 fitness is not finite or of the wrong length.
         """
         if self.asked:
-            raise ValueError(f"observe before the first ask; {self.asked} questions were asked")
+            raise ValueError(f"observe before the first ask; {self.asked} proposals were asked")
         genome = observation.genome
         if len(genome) != len(self._genes):
             raise ValueError(f"a genome has {len(self._genes)} genes here, got {len(genome)}")

@@ -27,26 +27,30 @@ SIGMA = 1 / 6
 
 
 class RandomSearch:
-    """Question i is drawn by a generator of (seed, i) alone: what is told never matters."""
+    """Proposal i is drawn by a generator of (seed, i) alone: results never matter."""
 
     config = RandomConfig
 
     def __init__(self, config: RandomConfig, problem: Problem) -> None:
         self._problem = problem
         self._genes = problem.scalars("random")
-        self._questions = Proposals(problem)
+        self._proposals = Proposals(problem)
 
     def ask(self, limit: int) -> list[Proposal]:
-        first = self._questions.asked
-        return self._questions.ask(self._genome(i) for i in range(first, first + limit))
+        """The next proposals; see `Optimizer.ask`."""
+        first = self._proposals.asked
+        return self._proposals.ask(self._genome(i) for i in range(first, first + limit))
 
     def tell(self, results: Sequence[Result]) -> None:
-        self._questions.close(results)
+        """Take results; see `Optimizer.tell`."""
+        self._proposals.close(results)
 
     def observe(self, observation: Observation) -> None:
-        self._questions.check_observed(observation)
+        """Take a known point; see `Optimizer.observe`."""
+        self._proposals.check_observed(observation)
 
     def recommend(self) -> Genome | None:
+        """None: it recommends only what it tried."""
         return None
 
     def _genome(self, i: int) -> Genome:

@@ -23,7 +23,7 @@ def test_ids_count_up_and_close_once() -> None:
     assert [q.id for q in ledger.ask([GENOME] * 2) + ledger.ask([GENOME])] == [0, 1, 2]
     ledger.close([Result(2, (1.0,)), Result(0, None)])
     assert ledger.open == 1
-    with pytest.raises(ValueError, match="question 2 was told already"):
+    with pytest.raises(ValueError, match="proposal 2 was told already"):
         ledger.close([Result(1, (1.0,)), Result(2, (1.0,))])
     assert ledger.open == 1
     ledger.close([Result(1, (1.0,))])
@@ -32,13 +32,13 @@ def test_ids_count_up_and_close_once() -> None:
 @pytest.mark.parametrize(
     ("results", "law"),
     [
-        ([Result(0, (1.0,)), Result(0, (1.0,))], "question 0 is answered twice"),
-        ([Result(5, (1.0,))], r"question 5 was never asked \(1 were\)"),
-        ([Result(-1, None)], "question -1 was never asked"),
+        ([Result(0, (1.0,)), Result(0, (1.0,))], "proposal 0 has two results"),
+        ([Result(5, (1.0,))], r"proposal 5 was never asked \(1 were\)"),
+        ([Result(-1, None)], "proposal -1 was never asked"),
         ([Result(0, (1.0, 2.0))], "has 2 numbers, 1 expected"),
         ([Result(0, ())], "has 0 numbers, 1 expected"),
-        ([Result(0, (math.inf,))], "question 0 is not finite"),
-        ([Result(0, (math.nan,))], "question 0 is not finite"),
+        ([Result(0, (math.inf,))], "proposal 0 is not finite"),
+        ([Result(0, (math.nan,))], "proposal 0 is not finite"),
     ],
 )
 def test_refused_answers(results: list[Result], law: str) -> None:
@@ -75,7 +75,7 @@ def test_observations_come_first() -> None:
     ledger = proposals()
     ledger.check_observed(Observation(GENOME, (1.0,)))
     ledger.ask([GENOME])
-    with pytest.raises(ValueError, match="observe before the first ask; 1 questions were asked"):
+    with pytest.raises(ValueError, match="observe before the first ask; 1 proposals were asked"):
         ledger.check_observed(Observation(GENOME, (1.0,)))
 
 

@@ -26,18 +26,18 @@ STRIP = 8
 class Archive(Generic[M]):
     """At most `size` members with their raw scores s (members, examples), none of them negative.
 
-    With z_j = sum_i s_ij (1 where nobody scores) and the capacity c_j = max_i s_ij of an example,
-    member i has the shared scores F_ij = c_j s_ij / z_j^alpha and the fitness f_i = sum_j F_ij:
-    members divide what an example is worth. For scores of 0 and 1 the capacity is 1 wherever it
+    With z_j = sum_i s_ij (1 where all scores are 0) and the capacity c_j = max_i s_ij of an
+    example, member i has the shared scores F_ij = c_j s_ij / z_j^alpha and the fitness f_i = sum_j F_ij:
+    members divide the points of an example. For scores of 0 and 1 the capacity is 1 wherever it
     matters; without `capacity` it is 1 for graded scores, too.
 
-    - *Replacement* (equation 3). A new member takes an empty slot. Where none is left, all are
-      compared with it among them, and the least fit goes; of equals the one in the first slot, the
-      new one last.
+    - *Replacement* (equation 3). A new member takes an empty row. Where none is left, all are
+      compared, the new one included, and the least fit is removed; of equal ones that in the first
+      row, the new one last.
     - *Attraction* (equation 4). To A, member i is as attractive as what it has and A lacks:
       m_i = sum_j max(0, F_ij - F_Aj). A is not attracted to itself.
-    - *Fallback*, which neither paper nor code has: where nobody attracts A, its partner is drawn by
-      fitness among the others; and where all fitnesses are 0, evenly.
+    - *Fallback*, which neither paper nor code has: where no member attracts A, its partner is
+      drawn by fitness among the others; and where all fitnesses are 0, evenly.
 
     With `shift`, which the paper uses for diffusion models, scores count from the worst that a
     member has on each example; only then may they be negative.
@@ -64,7 +64,7 @@ class Archive(Generic[M]):
 
     @property
     def members(self) -> tuple[M, ...]:
-        """By slot."""
+        """By row."""
         return tuple(self._members)
 
     @property
@@ -75,62 +75,62 @@ class Archive(Generic[M]):
     def __len__(self) -> int:
         return len(self._members)
 
-    def __getitem__(self, slot: int) -> M:
-        return self._members[slot]
+    def __getitem__(self, row: int) -> M:
+        return self._members[row]
 
     def add(self, member: M, scores: Array) -> int | None:
-        """Let a new member compete; the slot that it takes, None if it is the least fit.
+        """Let a new member compete; the row that it takes, None if it is the least fit.
 
         `scores` (examples,): as many as every member has.
         """
         if not self._members:
             self._begin(len(scores))
-        row = scores.astype(self._rows.dtype)
+        new = scores.astype(self._rows.dtype)
         if len(self._members) < self._size:
-            slot = len(self._members)
+            row = len(self._members)
             self._members.append(member)
         else:
-            worth, _ = self._worth(row)
+            weights, _ = self._example_weights(new)
             # Without what all would lose by a shift: it changes no comparison.
-            everyone = np.append(np.vecdot(self._rows, worth), np.vecdot(row, worth))
-            slot = int(everyone.argmin())
-            if slot == self._size:
+            everyone = np.append(np.vecdot(self._rows, weights), np.vecdot(new, weights))
+            row = int(everyone.argmin())
+            if row == self._size:
                 return None
-            self._members[slot] = member
-        self._put(slot, row)
+            self._members[row] = member
+        self._put(row, new)
         self.version += 1
-        return slot
+        return row
 
     def fitness(self) -> Array:
         """(members,): f, the shared fitness of each."""
-        worth, floor, gross = self._standing()
-        found: Array = np.maximum(gross - np.vecdot(floor, worth), 0.0).astype(np.float64)
-        return found
+        weights, floor, gross = self._shared_terms()
+        shared: Array = np.maximum(gross - np.vecdot(floor, weights), 0.0).astype(np.float64)
+        return shared
 
-    def attraction(self, slot: int) -> Array:
-        """(members,): m, what each has that the member in `slot` lacks."""
-        rows, own = self._rows[: len(self)], self._rows[slot]
-        worth, _, gross = self._standing()
+    def attraction(self, row: int) -> Array:
+        """(members,): m, what each has that the member in `row` lacks."""
+        rows, own = self._rows[: len(self)], self._rows[row]
+        weights, _, gross = self._shared_terms()
         # max(0, a - b) = a - min(a, b): exactly 0 where a row is nowhere above A's.
-        found: Array = np.maximum(gross - self._common(rows, own, worth), 0.0).astype(np.float64)
-        found[slot] = 0.0
-        return found
+        gains: Array = np.maximum(gross - self._common(rows, own, weights), 0.0).astype(np.float64)
+        gains[row] = 0.0
+        return gains
 
     def draw(self, rng: np.random.Generator) -> int:
-        """A slot, by fitness."""
+        """A row, drawn by fitness."""
         return _draw(self.fitness(), rng)
 
-    def draw_partner(self, slot: int, rng: np.random.Generator) -> int:
-        """Another slot, by attraction to `slot`; the same one where there is no other."""
+    def draw_partner(self, row: int, rng: np.random.Generator) -> int:
+        """Another row, drawn by attraction to `row`; the same one where there is no other."""
         if len(self) == 1:
-            return slot
-        odds = self.attraction(slot)
+            return row
+        odds = self.attraction(row)
         if not odds.any():
             odds = self.fitness()
-            odds[slot] = 0.0
+            odds[row] = 0.0
         if not odds.any():
             odds = np.ones(len(self))
-            odds[slot] = 0.0
+            odds[row] = 0.0
         return _draw(odds, rng)
 
     def _begin(self, examples: int) -> None:
@@ -141,54 +141,54 @@ class Archive(Generic[M]):
         self._minima = np.zeros((blocks, examples), dtype)
         self._strip = np.empty((STRIP, examples), dtype)
 
-    def _put(self, slot: int, scores: Rows) -> None:
-        self._rows[slot] = scores
-        self._graded[slot] = not np.isin(scores, (0.0, 1.0)).all()
-        block = slot // BLOCK
+    def _put(self, row: int, scores: Rows) -> None:
+        self._rows[row] = scores
+        self._graded[row] = not np.isin(scores, (0.0, 1.0)).all()
+        block = row // BLOCK
         rows = self._rows[block * BLOCK : min((block + 1) * BLOCK, len(self))]
         rows.sum(axis=0, out=self._sums[block])
         rows.max(axis=0, out=self._maxima[block])
         rows.min(axis=0, out=self._minima[block])
         self._known = None
 
-    def _standing(self) -> tuple[Rows, Rows, Rows]:
-        """What examples are worth, what counts as 0 there, and sum_j w_j s_ij of each member."""
+    def _shared_terms(self) -> tuple[Rows, Rows, Rows]:
+        """Weights w_j of the examples, scores that count as 0, and sum_j w_j s_ij of each member."""
         if self._known is None:
-            worth, floor = self._worth()
-            self._known = worth, floor, np.vecdot(self._rows[: len(self)], worth)
+            weights, floor = self._example_weights()
+            self._known = weights, floor, np.vecdot(self._rows[: len(self)], weights)
         return self._known
 
-    def _common(self, rows: Rows, own: Rows, worth: Rows) -> Rows:
+    def _common(self, rows: Rows, own: Rows, weights: Rows) -> Rows:
         """(members,): sum_j w_j min(s_ij, s_Aj)."""
         if not self._graded.any():
-            product: Rows = np.vecdot(rows, own * worth)  # of 0 and 1 the lesser
+            product: Rows = np.vecdot(rows, own * weights)  # of 0 and 1 the lesser
             return product
-        found = np.empty(len(rows), rows.dtype)
+        common = np.empty(len(rows), rows.dtype)
         for first in range(0, len(rows), STRIP):
             some = rows[first : first + STRIP]
             lesser = np.minimum(some, own, out=self._strip[: len(some)])
-            np.vecdot(lesser, worth, out=found[first : first + STRIP])
-        return found
+            np.vecdot(lesser, weights, out=common[first : first + STRIP])
+        return common
 
-    def _worth(self, also: Rows | None = None) -> tuple[Rows, Rows]:
+    def _example_weights(self, also: Rows | None = None) -> tuple[Rows, Rows]:
         """(examples,) each: c_j / z_j^alpha, and the score that counts as 0.
 
         Of the members and, if given, one more row.
         """
         blocks = -(-len(self) // BLOCK)
         total, count = self._sums[:blocks].sum(axis=0), len(self)
-        most, least = self._maxima[:blocks].max(axis=0), self._minima[:blocks].min(axis=0)
+        highest, lowest = self._maxima[:blocks].max(axis=0), self._minima[:blocks].min(axis=0)
         if also is not None:
             total, count = total + also, count + 1
-            most, least = np.maximum(most, also), np.minimum(least, also)
-        floor = least if self._shift else np.zeros_like(least)
+            highest, lowest = np.maximum(highest, also), np.minimum(lowest, also)
+        floor = lowest if self._shift else np.zeros_like(lowest)
         if self._shift:
             total -= count * floor
-            most -= floor
+            highest -= floor
         total[total <= 0] = 1.0
         if self._alpha != 1:
             total **= self._alpha
-        return (most if self._capacity else 1.0) / total, floor
+        return (highest if self._capacity else 1.0) / total, floor
 
 
 def _draw(odds: Array, rng: np.random.Generator) -> int:

@@ -1,4 +1,4 @@
-"""Settings of optimizers that cross members, and what they say of a recorded search."""
+"""Settings of optimizers that cross members, and what reports ask of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["PopulationConfig"]
 
 
 class PopulationConfig(OptimizerConfig):
-    """Of an optimizer whose candidates have parents among those that it keeps.
+    """Settings of an optimizer whose candidates have parents among its members.
 
     A report asks it what the archive holds and how parents are drawn, so that an optimizer of
     another package is shown like one of evomerge's.
@@ -21,11 +21,11 @@ class PopulationConfig(OptimizerConfig):
     keeps: ClassVar[bool] = True
     """Whether it has an archive that can be drawn."""
     shares: ClassVar[bool] = False
-    """Whether a member counts by a fitness that depends on the others."""
+    """Whether a member's fitness depends on the other members."""
 
     @abstractmethod
     def population(self) -> Population[Any]:
-        """A population without members yet; of any kind of member."""
+        """A new population without members."""
 
     @abstractmethod
     def drawn(self) -> tuple[str, str]:

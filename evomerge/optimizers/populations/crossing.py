@@ -27,19 +27,19 @@ class CrossingConfig(Value):
     crossover: Literal["slerp", "linear", "none"] = "slerp"
     """How two parents are interpolated; with `none` a child is its first parent, mutated."""
     split: Literal["position", "layer", "none"] = "position"
-    """Where a child changes over: anywhere, where a layer begins (of members that are tables), or
-    nowhere: then it is f_w(A, B) as a whole."""
+    """Where a child changes from one parent to the other: at any `position`, where a `layer` begins
+    (only members that are tables), or nowhere: `none`, the mixture is the same everywhere."""
     angle: Literal["whole", "segment"] = "whole"
-    """Of SLERP: between the whole parents, as in the released code, or between their parts on each
-    side of the split, as in the paper."""
+    """SLERP's angle: between the `whole` parents, as in the released code, or between their parts
+    on each side of the split (`segment`), as in the paper."""
     ratio: tuple[Share, Share] = (0.0, 1.0)
     """The mixing ratio w is drawn evenly from this range."""
     mutation: Annotated[float, Field(ge=0)] = 0.0
     """Standard deviation of normal noise on every float, as a share of its range, and how likely a
     category is drawn anew; of a table, on each seed's coefficients throughout a chromosome."""
     chromosomes: tuple[str, ...] = ()
-    """Each names a part of genes' names, such as `attention`: those genes are split and mixed apart
-    from the rest. The first that fits counts. A table's chromosomes are its space's."""
+    """Parts of genes' names, such as `attention`: the genes with each are split and mixed on their
+    own. The first that fits counts. For tables set the chromosomes in the space instead."""
 
     @model_validator(mode="after")
     def _laws(self) -> CrossingConfig:
@@ -53,11 +53,11 @@ class CrossingConfig(Value):
 
 
 class Crossing(Protocol[M]):
-    """Members of a population, and what can be made of them. Everything is pure: the generator is
-    the only thing that changes."""
+    """Reads genomes as members and makes children of them. All methods are pure: only the generator
+    changes."""
 
     def read(self, genome: Genome) -> M:
-        """The member that a genome says."""
+        """The member that a genome stands for."""
 
     def genome(self, member: M) -> Genome:
         """Its genome; `read` gives the same member back."""
@@ -66,10 +66,10 @@ class Crossing(Protocol[M]):
         """Members that a search over this space begins with, where the space names them."""
 
     def founder(self, rng: np.random.Generator) -> M:
-        """Any member, drawn without looking at others: for a search that knows too few."""
+        """A random member, drawn without parents: for a search that has too few members."""
 
     def cross(self, a: M, b: M, rng: np.random.Generator) -> M:
-        """A child of two, by the configuration."""
+        """A child of two members, as configured."""
 
     def blend(self, a: M, b: M, t: float) -> M:
         """(1 - t) A + t B, everywhere and whatever the configuration; t may lie outside [0, 1]."""
@@ -79,9 +79,9 @@ class Crossing(Protocol[M]):
     ) -> M:
         """The member, moved by a random step towards the expert, at most by this share of it.
 
-        Where that can be told, each singular direction of the expert's change takes a step of its
-        own, drawn under this number, which no other child has.
+        Where the seeds' base is known, each singular direction of the expert's change takes a step
+        of its own, drawn under this number, which no other child has.
         """
 
     def mutate(self, member: M, rng: np.random.Generator) -> M:
-        """With the configuration's noise."""
+        """The member with the configured noise added."""

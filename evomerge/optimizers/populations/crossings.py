@@ -16,7 +16,7 @@ __all__ = ["crossing_of"]
 def crossing_of(
     config: CrossingConfig, problem: Problem, optimizer: str, *, holds: int | None = None
 ) -> Crossing[Any]:
-    """Of tables where the space has a stock of seeds, else of vectors; `holds`: members of the
+    """Crossing of tables where the space has a seed pool, else of vectors; `holds`: the size of the
     optimizer's archive, if it has a limit.
 
     Raises:

@@ -1,4 +1,4 @@
-"""CycleQD: a grid of elites for each task, which take turns at asking for a better one.
+"""CycleQD: a grid of elites for each task; the grids take turns at breeding a child.
 
 Kuroki, Nakamura, Akiba and Tang, "Agent Skill Acquisition for Large Language Models via CycleQD",
 ICLR 2025 (2410.14735), section 3.
@@ -27,7 +27,7 @@ __all__ = ["Cycle", "CycleQd", "CycleQdConfig", "Moved", "aggregate", "elite_odd
 M = TypeVar("M")
 
 LEAST_TOTAL = 0.1
-"""Weights of parents that add up to less are drawn again: the child would be thrown far out."""
+"""Weights of parents with a smaller sum are drawn again: the child would lie far outside."""
 LOW, HIGH = 0.5, 0.8
 """What the worst and the best elite in one respect count there when parents are drawn."""
 MARGIN = 0.15
@@ -43,27 +43,28 @@ class CycleQdConfig(PopulationConfig):
         " arXiv 2410.14735, section 3"
     )
     bins: Annotated[int, Field(ge=1)] = 15
-    """Cells along each of the other tasks' scores."""
+    """Number of cells along each of the other tasks' scores."""
     draw: Literal["elite", "even"] = "elite"
-    """How two elites are drawn: better ones more often, or all alike."""
+    """How two elites are drawn: `elite`: better ones more often; `even`: all with the same
+    probability."""
     spread: Annotated[float, Field(ge=0)] = 0.01
     """Standard deviation of the parents' weights around 1."""
     mutation: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """How far at most a child is moved along the changes of the seed that is best at the quality
-    task, as a share of them; 0: not at all."""
+    """The largest share of the best seed's change (best at the quality task) that a child is moved
+    by; 0: no movement."""
 
     def population(self) -> Cycle[Any]:
         """Grids without elites."""
         return Cycle(self)
 
     def drawn(self) -> tuple[str, str]:
-        """Both alike."""
+        """Both parents are drawn in the same way."""
         return ("by the tasks' scores",) * 2 if self.draw == "elite" else ("at random",) * 2
 
 
 class CycleQd(SteadyState[object]):
     """Every member is offered to every task's grid: there its quality is that task's score, its
-    behaviour the others'. Question i breeds from the grid of task i mod K.
+    behaviour the others'. Proposal i breeds from the grid of task i mod K.
 
     A child of two is (w1 A + w2 B) / (w1 + w2), w ~ N(1, spread^2): on task vectors and on weights
     that is the same. It is then moved along the singular directions of the quality task's expert,
@@ -90,6 +91,9 @@ class CycleQd(SteadyState[object]):
         )
 
     def recommend(self) -> Genome | None:
+        """The champions of all grids, weighed by the softmax of their scores; None if all are
+        one member.
+        """
         body = aggregate(self.elites.champions(), self._crossing)
         return None if body is None else self._crossing.genome(body)
 
@@ -101,9 +105,9 @@ class Cycle(Generic[M]):
         self._config = config
         self._grids: list[EliteGrid[Member[M]]] = []
         self._seeds: list[tuple[Member[M], Array]] = []
-        """With their scores (tasks,)."""
+        """Seeds with their scores (tasks,)."""
         self._scores: dict[int, MemberScores] = {}
-        """By id, of those that some grid holds."""
+        """By id, of the members that some grid holds."""
         self.version = 0
 
     @property
@@ -116,19 +120,22 @@ class Cycle(Generic[M]):
         return len(self.members)
 
     def check(self, member_scores: MemberScores) -> None:
+        """Accept all scores: tasks can always be compared."""
         pass
 
     def add(self, member: Member[M], member_scores: MemberScores, *, seed: bool) -> None:
+        """Offer the member to every task's grid; a seed first moves the grids' ends."""
         if seed or not self._grids:
             self._seeds.append((member, member_scores.tasks))
             self._lay_out()
         self.version += self._offer(member, member_scores)
 
     def parents(self, number: int, rng: np.random.Generator) -> tuple[Member[M], Member[M]]:
+        """Two elites of the grid whose turn it is."""
         elites = self._grids[number % len(self._grids)].elites
         odds = np.ones(len(elites))
         if self._config.draw == "elite":
-            odds = elite_odds(np.array([[one.quality, *one.behaviour] for one in elites]))
+            odds = elite_odds(np.array([[elite.fitness, *elite.behaviour] for elite in elites]))
         chosen = rng.choice(len(elites), min(2, len(elites)), replace=False, p=odds / odds.sum())
         return elites[int(chosen[0])].item, elites[int(chosen[-1])].item
 
@@ -137,16 +144,16 @@ class Cycle(Generic[M]):
         return {member.id: self._scores[member.id].fitness for member in self.members}
 
     def expert(self, number: int) -> Member[M]:
-        """The seed that is best at the task whose turn question `number` is."""
+        """The seed that is best at the task whose turn proposal `number` is."""
         task = number % len(self._grids)
         return max(self._seeds, key=lambda seed: (seed[1][task], -seed[0].id))[0]
 
     def champions(self) -> list[Elite[Member[M]]]:
         """The best of each grid, a task each."""
-        return [max(grid.elites, key=lambda elite: elite.quality) for grid in self._grids]
+        return [max(grid.elites, key=lambda elite: elite.fitness) for grid in self._grids]
 
     def _lay_out(self) -> None:
-        """Cells from below the weakest to above the strongest seed; who was kept is kept again."""
+        """Lay out cells from below the weakest to above the strongest seed; members stay."""
         kept = [(member, self._scores[member.id]) for member in self.members]
         scores = np.array([tasks for _, tasks in self._seeds])
         low = scores.min(axis=0) - MARGIN * np.abs(scores.min(axis=0))
@@ -161,14 +168,14 @@ class Cycle(Generic[M]):
             self._offer(member, member_scores)
 
     def _offer(self, member: Member[M], member_scores: MemberScores) -> bool:
-        """Whether some grid holds it now."""
+        """Offer the member to every grid; whether some grid holds it now."""
         self._scores[member.id] = member_scores
         tasks = member_scores.tasks
         taken = [
             grid.add(Elite(member, float(tasks[task]), np.delete(tasks, task)))
             for task, grid in enumerate(self._grids)
         ]
-        held = {one.id for one in self.members}
+        held = {member.id for member in self.members}
         self._scores = {id: scores for id, scores in self._scores.items() if id in held}
         return any(taken)
 
@@ -187,7 +194,7 @@ class Moved(Generic[M]):
         return body
 
     def _share(self, rng: np.random.Generator) -> float:
-        """Of the second parent."""
+        """The second parent's share."""
         while True:
             first, second = 1.0 + self._config.spread * rng.standard_normal(2)
             if abs(first + second) >= LEAST_TOTAL:
@@ -198,8 +205,8 @@ def aggregate(champions: Sequence[Elite[Member[M]]], crossing: Crossing[M]) -> M
     """sum_k beta_k champion_k, beta = softmax of their scores; None if all are one member."""
     if len({champion.item.id for champion in champions}) < 2:
         return None
-    qualities = np.array([champion.quality for champion in champions])
-    weights = np.exp(qualities - qualities.max()).tolist()
+    scores = np.array([champion.fitness for champion in champions])
+    weights = np.exp(scores - scores.max()).tolist()
     body, total = champions[0].item.body, weights[0]
     for champion, weight in zip(champions[1:], weights[1:], strict=True):
         total += weight
@@ -213,5 +220,5 @@ def elite_odds(respects: Array) -> Array:
     """
     low, high = respects.min(axis=0), respects.max(axis=0)
     spread = np.where(high > low, high - low, 1.0)
-    found: Array = np.prod(LOW + (respects - low) / spread * (HIGH - LOW), axis=1)
-    return found
+    odds: Array = np.prod(LOW + (respects - low) / spread * (HIGH - LOW), axis=1)
+    return odds

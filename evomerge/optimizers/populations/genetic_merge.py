@@ -24,11 +24,11 @@ class GeneticMergeConfig(PopulationConfig, CrossingConfig):
     kind: Literal["genetic_merge"] = "genetic_merge"
     citation: ClassVar[str] = "The baseline of Abrantes et al. 2025, arXiv 2508.16204, section 4.1"
     archive: Annotated[int, Field(ge=2)] = 20
-    """Members."""
+    """Number of members."""
     shift: bool = False
-    """Whether scores count from the worst that a member has on an example."""
+    """Count scores from the worst that a member has on an example."""
     warm_up: Annotated[int, Field(ge=0)] = 0
-    """Random merges of the seeds that come first."""
+    """Number of random merges of seeds that come before the archive breeds."""
 
     def population(self) -> Niches[Any]:
         """An empty archive, without competition."""
@@ -38,7 +38,7 @@ class GeneticMergeConfig(PopulationConfig, CrossingConfig):
         return Niches(archive, attraction=False, negative=self.shift)
 
     def drawn(self) -> tuple[str, str]:
-        """Both alike."""
+        """Both parents are drawn in the same way."""
         return "by fitness", "by fitness"
 
     def random_merges(self) -> int:

@@ -18,10 +18,10 @@ Cell = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Elite(Generic[T]):
-    """The best so far in its cell."""
+    """The best member of a cell so far: by its fitness, at its behaviour (dimensions,)."""
 
     item: T
-    quality: float
+    fitness: float
     behaviour: Array
 
 
@@ -34,7 +34,7 @@ class EliteGrid(Generic[T]):
 
     def __init__(self, low: Sequence[float], high: Sequence[float], bins: int) -> None:
         self._inner = [
-            np.linspace(one, other, bins + 1)[1:-1] for one, other in zip(low, high, strict=True)
+            np.linspace(start, end, bins + 1)[1:-1] for start, end in zip(low, high, strict=True)
         ]
         self._elites: dict[Cell, Elite[T]] = {}
 
@@ -44,16 +44,16 @@ class EliteGrid(Generic[T]):
         return list(self._elites.values())
 
     def cell(self, behaviour: Array) -> Cell:
-        """Of a behaviour (dimensions,)."""
+        """The cell of a behaviour (dimensions,)."""
         return tuple(
             int(np.searchsorted(inner, value, side="left"))
             for inner, value in zip(self._inner, behaviour.tolist(), strict=True)
         )
 
     def add(self, elite: Elite[T]) -> bool:
-        """Whether it now holds its cell."""
+        """Put it into its cell if it is better than the elite there; whether it is there now."""
         cell = self.cell(elite.behaviour)
-        if cell in self._elites and elite.quality <= self._elites[cell].quality:
+        if cell in self._elites and elite.fitness <= self._elites[cell].fitness:
             return False
         self._elites[cell] = elite
         return True

@@ -33,12 +33,12 @@ class MapElitesConfig(PopulationConfig, CrossingConfig):
     """Cells along each task's scores; 2508.16204 takes 10 for small networks and 4 for language
     models."""
     scores: tuple[float, float] = (0.0, 1.0)
-    """The range that is cut; what lies outside falls into the nearest cell."""
+    """The range of scores that is cut into cells; scores outside fall into the nearest cell."""
     draw: Literal["even", "quality"] = "even"
-    """How two elites are drawn: all alike, or in proportion to their fitness, as the released code
-    of 2508.16204 does (a fitness below 0 counts as 0)."""
+    """How two elites are drawn: `even`: all with the same probability; `quality`: in proportion to
+    their fitness, as the released code of 2508.16204 does (a fitness below 0 counts as 0)."""
     warm_up: Annotated[int, Field(ge=0)] = 0
-    """Random merges of the seeds that come first."""
+    """Number of random merges of seeds that come before the grid breeds."""
 
     @model_validator(mode="after")
     def _range(self) -> MapElitesConfig:
@@ -51,7 +51,7 @@ class MapElitesConfig(PopulationConfig, CrossingConfig):
         return Elites(self)
 
     def drawn(self) -> tuple[str, str]:
-        """Both alike."""
+        """Both parents are drawn in the same way."""
         return ("by fitness", "by fitness") if self.draw == "quality" else ("at random",) * 2
 
     def random_merges(self) -> int:
@@ -83,16 +83,18 @@ class Elites(Generic[M]):
 
     @property
     def members(self) -> tuple[Member[M], ...]:
-        """One a cell."""
+        """One for each cell that is reached."""
         return tuple(elite.item for elite in self._grid.elites) if self._grid else ()
 
     def __len__(self) -> int:
         return len(self.members)
 
     def check(self, member_scores: MemberScores) -> None:
+        """Accept all scores: tasks can always be compared."""
         pass
 
     def add(self, member: Member[M], member_scores: MemberScores, *, seed: bool) -> None:
+        """Offer the member to its cell."""
         if self._grid is None:
             low, high = self._config.scores
             tasks = len(member_scores.tasks)
@@ -105,8 +107,8 @@ class Elites(Generic[M]):
         elites = self._grid.elites
         odds = np.ones(len(elites))
         if self._config.draw == "quality":
-            worth = np.maximum([elite.quality for elite in elites], 0.0)
-            odds = worth if np.count_nonzero(worth) >= 2 else odds
+            fitness = np.maximum([elite.fitness for elite in elites], 0.0)
+            odds = fitness if np.count_nonzero(fitness) >= 2 else odds
         chosen = rng.choice(len(elites), 2, replace=False, p=odds / odds.sum())
         first, second = (elites[int(i)].item for i in chosen)
         return first, second
@@ -114,4 +116,4 @@ class Elites(Generic[M]):
     def fitness(self) -> Mapping[int, float]:
         """Each elite's own."""
         elites = self._grid.elites if self._grid else ()
-        return {elite.item.id: elite.quality for elite in elites}
+        return {elite.item.id: elite.fitness for elite in elites}

@@ -1,5 +1,5 @@
-"""Natural niches (M2N2): members mate at split points, share examples, and attract by what they
-know that the other does not.
+"""Natural niches (M2N2): members are crossed at split points, compete for examples, and a second
+parent is drawn by what the first lacks.
 """
 
 from __future__ import annotations
@@ -33,17 +33,18 @@ class NaturalNichesConfig(PopulationConfig, CrossingConfig):
     )
     shares: ClassVar[bool] = True
     archive: Annotated[int, Field(ge=2)] = 20
-    """Members; the paper takes 20 for small networks and 15 for language models."""
+    """Number of members; the paper takes 20 for small networks and 15 for language models."""
     alpha: Annotated[float, Field(ge=0)] = 1.0
-    """Competition: 0 for none, 1 to share what an example is worth, above 1 to fight for it."""
+    """Strength of the competition for examples: 0: none; 1: the members that solve an example share
+    its point; above 1: together they get less than the point."""
     attraction: bool = True
-    """Whether the second parent is drawn by what the first lacks; if not, by fitness as well."""
+    """Draw the second parent by what the first lacks; otherwise by fitness, like the first."""
     shift: bool = False
-    """Whether scores count from the worst that a member has on an example: for scores that may be
-    negative, or hardly differ."""
+    """Count scores from the worst that a member has on an example: for scores that may be negative,
+    or differ little."""
     warm_up: Annotated[int, Field(ge=0)] = 0
-    """Random merges of the seeds that come before the archive breeds; the paper takes up to 50 with
-    language models."""
+    """Number of random merges of seeds that come before the archive breeds; the paper takes up to
+    50 for language models."""
 
     def population(self) -> Niches[Any]:
         """An empty archive."""
@@ -87,12 +88,14 @@ class Niches(Generic[M]):
 
     @property
     def version(self) -> int:
+        """How often the members have changed."""
         return self.archive.version
 
     def __len__(self) -> int:
         return len(self.archive)
 
     def check(self, member_scores: MemberScores) -> None:
+        """Raises: ValueError: a score is negative and the archive does not shift scores."""
         lowest = float(member_scores.examples.min())
         if lowest < 0 and not self._negative:
             raise ValueError(
@@ -101,6 +104,7 @@ class Niches(Generic[M]):
             )
 
     def add(self, member: Member[M], member_scores: MemberScores, *, seed: bool) -> None:
+        """Let the member compete in the archive."""
         self.archive.add(member, member_scores.examples)
 
     def parents(self, number: int, rng: np.random.Generator) -> tuple[Member[M], Member[M]]:
@@ -113,7 +117,7 @@ class Niches(Generic[M]):
         return self.archive[first], self.archive[second]
 
     def fitness(self) -> Mapping[int, float]:
-        """Equation 4's f of each member, by slot."""
+        """The shared fitness f of each member (equation 4), by row."""
         if not len(self.archive):
             return {}
         ids = [member.id for member in self.archive.members]

@@ -1,4 +1,4 @@
-"""What a steady-state optimizer keeps, and from which it draws parents."""
+"""The members that a steady-state optimizer keeps, and draws parents from."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ M = TypeVar("M")
 
 @dataclass(frozen=True)
 class Member(Generic[M]):
-    """One that was scored or will be."""
+    """A candidate of the population, with its body: what crossing works on."""
 
     id: int
-    """Of its question; -1 - k for the k-th observation."""
+    """Id of its proposal; -1 - k for the k-th observation."""
     body: M
 
 
 @dataclass(frozen=True)
 class MemberScores:
-    """All that is known of a member's worth; higher is better throughout."""
+    """All scores of a member; higher is better throughout."""
 
     fitness: float
     examples: Array
-    """(examples,); none of a search without them."""
+    """(examples,); empty where the search has none."""
     tasks: Array
     """(tasks,)"""
 
 
 class Population(Protocol[M]):
-    """Who is kept, and who of them become parents; it never looks at what members are made of.
+    """Which members are kept, and which become parents; it never reads their bodies.
 
     Changes by `add` alone, and only in ways that depend on what came before in which order.
     """
@@ -49,22 +49,26 @@ class Population(Protocol[M]):
         """How many may be drawn as parents."""
 
     def check(self, member_scores: MemberScores) -> None:
-        """Raises: ValueError: it cannot be compared with the others by this sheet."""
+        """Raises: ValueError: it cannot be compared with the others by these scores."""
 
     def add(self, member: Member[M], member_scores: MemberScores, *, seed: bool) -> None:
-        """Let a member in if it deserves it; a `seed` is one that the search began with."""
+        """Keep the member if it is good enough; a `seed` is one that the search began with."""
 
     def parents(self, number: int, rng: np.random.Generator) -> tuple[Member[M], Member[M]]:
-        """Of the child that is question `number`, perhaps the same one twice; there are at least
-        two members."""
+        """The parents of proposal `number`, perhaps the same one twice.
+
+        The population has at least two members.
+        """
 
     def fitness(self) -> Mapping[int, float]:
-        """Id -> what a member counts by, in the order of slots or cells: the fitness that it was
-        told with, or what is left of it where members share."""
+        """Id -> the fitness that a member is ranked by, in the order of rows or cells.
+
+        It is the fitness that was told, or the shared fitness where members share.
+        """
 
 
 class Variation(Protocol[M]):
-    """What is made of two parents: crossed, blended, moved, mutated."""
+    """Makes a child of two parents: crosses, blends, moves or mutates."""
 
     def __call__(self, number: int, a: M, b: M, rng: np.random.Generator) -> M:
-        """The child that is question `number`; the generator is the only thing that changes."""
+        """The child that is proposal `number`; only the generator changes."""

@@ -26,12 +26,12 @@ class RandomMergeConfig(PopulationConfig, CrossingConfig):
     citation: ClassVar[str] = "A warm-up of Abrantes et al. 2025, arXiv 2508.16204, section 4.2"
     keeps: ClassVar[bool] = False
 
-    def population(self) -> Nobody[Any]:
+    def population(self) -> NoPopulation[Any]:
         """One that stays empty."""
-        return Nobody()
+        return NoPopulation()
 
     def drawn(self) -> tuple[str, str]:
-        """Both alike, among the seeds."""
+        """Both parents are drawn among the seeds."""
         return "at random", "at random"
 
 
@@ -45,8 +45,8 @@ class RandomMerge(SteadyState[object]):
         super().__init__(problem, crossing, config.population(), warm_up=None, needs=())
 
 
-class Nobody(Generic[M]):
-    """A population that keeps no one."""
+class NoPopulation(Generic[M]):
+    """A population that keeps no members, so that only seeds are merged."""
 
     version = 0
 
@@ -54,13 +54,17 @@ class Nobody(Generic[M]):
         return 0
 
     def check(self, member_scores: MemberScores) -> None:
+        """Accept all scores."""
         pass
 
     def add(self, member: Member[M], member_scores: MemberScores, *, seed: bool) -> None:
+        """Drop the member."""
         pass
 
     def parents(self, number: int, rng: np.random.Generator) -> tuple[Member[M], Member[M]]:
-        raise AssertionError("nobody has children")
+        """Never called: the population is always empty."""
+        raise AssertionError("an empty population has no parents")
 
     def fitness(self) -> Mapping[int, float]:
+        """Nothing: there are no members."""
         return {}

@@ -1,4 +1,4 @@
-"""The laws on scores, be they told or observed."""
+"""The laws on scores, told or observed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Kind = Literal["examples", "tasks"]
 
 
 class ScoreChecks:
-    """Reads scores as arrays; all of a search are of the same examples and tasks."""
+    """Reads scores as arrays; in a search all have the same examples and tasks."""
 
     def __init__(self, needs: Collection[Kind]) -> None:
         """`needs`: which scores may not be missing."""
@@ -25,7 +25,7 @@ class ScoreChecks:
         self._sizes: dict[str, int] = {}
 
     def read(self, scored: Sequence[tuple[str, Result | Observation]]) -> list[MemberScores | None]:
-        """The scores of each, None of a failure; each comes with what messages call it.
+        """The scores of each, None of a failure; each comes with its name in messages.
 
         Raises:
             ValueError: scores are missing, not finite, or of another length than before.
@@ -34,7 +34,7 @@ class ScoreChecks:
         return [_read(of, each, self._needs, sizes) for of, each in scored]
 
     def keep(self, member_scores: MemberScores) -> None:
-        """What comes later is to be like this one, which was told."""
+        """Remember the lengths: later scores must have the same."""
         for kind, scores in (("examples", member_scores.examples), ("tasks", member_scores.tasks)):
             if len(scores):
                 self._sizes[kind] = len(scores)

@@ -1,8 +1,8 @@
-"""Steady-state search: each question is bred from the population as it is when it is asked.
+"""Steady-state search: each proposal is bred from the population as it is when it is asked.
 
 Seeds come first (those that were not observed), then, if wanted, random merges of them, then the
-population's children. Nothing waits for a generation, so a pool of workers is always busy; a child
-may be bred from parents that have gone by the time that it is told, which its `Descent` shows.
+population's children. Nothing waits for a generation, so a pool of workers is always busy. The
+parents of a child may have left the population when its result is told; its `Parentage` names them.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ __all__ = ["SteadyState"]
 M = TypeVar("M")
 
 FEWEST = 2
-"""Members that it takes to breed."""
+"""Members that breeding needs."""
 
 
 class SteadyState(Generic[M]):
     """The optimizer contract over a population and a crossing.
 
-    Question i draws from a generator of (seed, i) alone: what else it depends on is the population,
-    and so the order in which answers arrived. A failure is dropped, and never a parent.
+    Proposal i draws from a generator of (seed, i) alone. It also depends on the population, and so
+    on the order in which results arrived. A failure is dropped, and never becomes a parent.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class SteadyState(Generic[M]):
         variation: Variation[M] | None = None,
     ) -> None:
         """`warm_up`: how many random merges of seeds come first; None: nothing else ever does.
-        `needs`: the scores without which it cannot do. `variation`: what is made of the parents
+        `needs`: the scores that it cannot do without. `variation`: makes a child of the parents
         that the population draws; None: they are crossed and the child is mutated.
         """
         self.needs_examples = bool(needs)
@@ -54,65 +54,69 @@ class SteadyState(Generic[M]):
         self._crossing, self._population = crossing, population
         self._variation = variation or self._crossed
         self._warm_up = warm_up
-        self._questions = Proposals(problem)
-        self._sheets = ScoreChecks(needs)
+        self._proposals = Proposals(problem)
+        self._score_checks = ScoreChecks(needs)
         self._observed = 0
         self._seeds: dict[int, Member[M]] = {}
-        """By id; one that failed is no longer among them."""
+        """By id; without those that failed."""
         self._unasked: list[M] | None = None
-        """Seeds of the space that nobody has tried; None before the first question."""
+        """Seeds of the space that were not tried yet; None before the first proposal."""
         self._asked: dict[int, Member[M]] = {}
-        """What is being tried."""
+        """Members whose results are not told yet."""
 
     def ask(self, limit: int) -> list[Proposal]:
-        found: list[Proposal] = []
-        while len(found) < limit and (bred := self._next()):
+        """The next proposals; see `Optimizer.ask`."""
+        proposals: list[Proposal] = []
+        while len(proposals) < limit and (bred := self._next()):
             body, parents = bred
-            parentage = Parentage(self._population.version, tuple(one.id for one in parents))
-            (proposal,) = self._questions.ask([self._crossing.genome(body)], parentage)
+            parentage = Parentage(self._population.version, tuple(parent.id for parent in parents))
+            (proposal,) = self._proposals.ask([self._crossing.genome(body)], parentage)
             self._asked[proposal.id] = Member(proposal.id, body)
             if not parents:
                 self._seeds[proposal.id] = self._asked[proposal.id]
-            found.append(proposal)
-        return found
+            proposals.append(proposal)
+        return proposals
 
     def tell(self, results: Sequence[Result]) -> None:
-        score_checks = self._sheets.read([(f"question {one.id}", one) for one in results])
-        for member_scores in score_checks:
+        """Take results; see `Optimizer.tell`."""
+        scores = self._score_checks.read([(f"proposal {result.id}", result) for result in results])
+        for member_scores in scores:
             if member_scores is not None:
                 self._population.check(member_scores)
-        self._questions.close(results)
-        for result, member_scores in zip(results, score_checks, strict=True):
+        self._proposals.close(results)
+        for result, member_scores in zip(results, scores, strict=True):
             member = self._asked.pop(result.id)
             if member_scores is None:
                 self._seeds.pop(result.id, None)
             else:
-                self._sheets.keep(member_scores)
+                self._score_checks.keep(member_scores)
                 self._population.add(member, member_scores, seed=member.id in self._seeds)
 
     def observe(self, observation: Observation) -> None:
-        self._questions.check_observed(observation)
-        (member_scores,) = self._sheets.read([("an observation", observation)])
+        """Take a known point; see `Optimizer.observe`."""
+        self._proposals.check_observed(observation)
+        (member_scores,) = self._score_checks.read([("an observation", observation)])
         assert member_scores is not None
         self._population.check(member_scores)
         member = Member(-1 - self._observed, self._crossing.read(observation.genome))
         self._observed += 1
         self._seeds[member.id] = member
-        self._sheets.keep(member_scores)
+        self._score_checks.keep(member_scores)
         self._population.add(member, member_scores, seed=True)
 
     def recommend(self) -> Genome | None:
+        """None: it recommends only what it tried."""
         return None
 
     def _next(self) -> tuple[M, tuple[Member[M], ...]] | None:
-        """The next question's body and its parents, none of a seed; None if it has to wait."""
+        """The next proposal's body and parents (a seed has none); None if it has to wait."""
         rng = np.random.default_rng(
-            np.random.SeedSequence(self._seed, spawn_key=(self._questions.asked,))
+            np.random.SeedSequence(self._seed, spawn_key=(self._proposals.asked,))
         )
         if self._unasked is None:
-            known = {self._crossing.genome(one.body) for one in self._seeds.values()}
+            known = {self._crossing.genome(member.body) for member in self._seeds.values()}
             seeds = self._crossing.seeds()
-            self._unasked = [one for one in seeds if self._crossing.genome(one) not in known]
+            self._unasked = [seed for seed in seeds if self._crossing.genome(seed) not in known]
         if self._unasked:
             return self._unasked.pop(0), ()
         if len(self._seeds) < FEWEST:
@@ -122,16 +126,16 @@ class SteadyState(Generic[M]):
                 self._warm_up -= 1
             return self._merge(rng)
         if len(self._population) >= FEWEST:
-            number = self._questions.asked
+            number = self._proposals.asked
             a, b = self._population.parents(number, rng)
             return self._variation(number, a.body, b.body, rng), (a, b)
-        return None if self._questions.open else self._merge(rng)
+        return None if self._proposals.open else self._merge(rng)
 
     def _merge(self, rng: np.random.Generator) -> tuple[M, tuple[Member[M], ...]]:
-        """Of two seeds at random."""
+        """A child of two seeds drawn at random."""
         seeds = list(self._seeds.values())
         a, b = (seeds[int(i)] for i in rng.choice(len(seeds), 2, replace=False))
-        return self._crossed(self._questions.asked, a.body, b.body, rng), (a, b)
+        return self._crossed(self._proposals.asked, a.body, b.body, rng), (a, b)
 
     def _crossed(self, number: int, a: M, b: M, rng: np.random.Generator) -> M:
         return self._crossing.mutate(self._crossing.cross(a, b, rng), rng)

@@ -42,23 +42,29 @@ class VectorCrossing:
         self._chromosomes = _chromosomes(config.chromosomes, [gene.name for gene in genes])
 
     def read(self, genome: Genome) -> Array:
+        """The member that a genome stands for."""
         if self._units.floats.all():
             return np.array(genome, dtype=np.float64)
         return to_cube(self._genes, genome)
 
     def genome(self, member: Array) -> Genome:
+        """The genome of a member."""
         if self._units.floats.all():
             return tuple(member.tolist())
         return from_cube(self._genes, member)
 
     def seeds(self) -> Sequence[Array]:
+        """None: genes name no seeds."""
         return []
 
     def founder(self, rng: np.random.Generator) -> Array:
-        """Drawn where the genes say that a search begins, evenly if they do not."""
+        """A point drawn from the genes' initial distribution; uniform where they have none."""
         return self.read(sample_initial(self._genes, SPREAD, rng))
 
     def cross(self, a: Array, b: Array, rng: np.random.Generator) -> Array:
+        """A child by SLERP, linear interpolation or neither, chromosome by chromosome (equation
+        2).
+        """
         if self._config.crossover == "none":
             return a
         child = np.empty_like(a)
@@ -72,6 +78,7 @@ class VectorCrossing:
         return self._units.point(child)
 
     def blend(self, a: Array, b: Array, t: float) -> Array:
+        """(1 - t) A + t B, whatever the configuration."""
         first, second = self._units.values(a), self._units.values(b)
         floats = self._units.floats
         child = np.where(floats, (1.0 - t) * first + t * second, first if t < 0.5 else second)
@@ -80,10 +87,11 @@ class VectorCrossing:
     def toward(
         self, member: Array, expert: Array, reach: float, number: int, rng: np.random.Generator
     ) -> Array:
-        """All genes take one step: they know nothing of directions."""
+        """Move all genes by the same random share of the way to the expert."""
         return self.blend(member, expert, reach * rng.random())
 
     def mutate(self, member: Array, rng: np.random.Generator) -> Array:
+        """The member with the configured noise added."""
         sigma = self._config.mutation
         if sigma == 0:
             return member
@@ -145,7 +153,7 @@ def _chromosomes(parts: Sequence[str], names: Sequence[str]) -> list[NDArray[np.
         ConfigError: no gene has such a part in its name.
     """
     rest = list(range(len(names)))
-    found = []
+    chromosomes = []
     for part in parts:
         own = [i for i in rest if part in names[i]]
         if not own:
@@ -154,8 +162,8 @@ def _chromosomes(parts: Sequence[str], names: Sequence[str]) -> list[NDArray[np.
                 f" the first genes are {', '.join(names[:4])}"
             )
         rest = [i for i in rest if part not in names[i]]
-        found.append(own)
-    return [np.array(places, dtype=np.intp) for places in (*found, rest) if places]
+        chromosomes.append(own)
+    return [np.array(places, dtype=np.intp) for places in (*chromosomes, rest) if places]
 
 
 class _Units:
@@ -175,18 +183,18 @@ class _Units:
             self._high[self._log] = np.log(self._high[self._log])
 
     def values(self, point: Array) -> Array:
-        found: Array = self._low + point * (self._high - self._low)
+        values: Array = self._low + point * (self._high - self._low)
         if self._log.any():
-            found[self._log] = np.exp(found[self._log])
-        return found
+            values[self._log] = np.exp(values[self._log])
+        return values
 
     def point(self, values: Array) -> Array:
         """The nearest point of the cube."""
         if self._log.any():
             values = values.copy()
             values[self._log] = np.log(np.maximum(values[self._log], 1e-300))
-        found: Array = np.clip((values - self._low) / (self._high - self._low), 0.0, 1.0)
-        return found
+        nearest: Array = np.clip((values - self._low) / (self._high - self._low), 0.0, 1.0)
+        return nearest
 
     def inside(self, point: Array) -> Array:
         """Categories moved to the middle of their intervals."""

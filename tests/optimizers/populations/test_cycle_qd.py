@@ -59,7 +59,7 @@ def test_every_member_is_offered_to_every_grid() -> None:
     add(kept, 2, (0.9, 0.3))  # in the grid of the first task, where it takes the first's cell
     ids = [[elite.item.id for elite in grid.elites] for grid in kept._grids]
     assert ids == [[2, 1], [2, 1]]
-    places = [[(e.quality, *e.behaviour) for e in grid.elites] for grid in kept._grids]
+    places = [[(e.fitness, *e.behaviour) for e in grid.elites] for grid in kept._grids]
     assert places == [[(0.9, 0.3), (0.2, 0.8)], [(0.3, 0.9), (0.8, 0.2)]]
     add(kept, 3, (0.1, 0.1))
     assert [one.id for one in kept.members] == [2, 1]

@@ -116,7 +116,7 @@ def test_all_answers_have_the_same_examples() -> None:
     made = optimizer()
     one, other = made.ask(2)
     made.tell([Result(one.id, (0.0,), (1.0, 0.0))])
-    with pytest.raises(ValueError, match="question 1 has scores of 3 examples, before it was 2"):
+    with pytest.raises(ValueError, match="proposal 1 has scores of 3 examples, before it was 2"):
         made.tell([Result(other.id, (0.0,), (1.0, 0.0, 1.0))])
     made.tell([Result(other.id, (0.0,), (0.0, 1.0))])
     assert len(made.archive) == 2
