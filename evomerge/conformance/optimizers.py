@@ -121,7 +121,7 @@ def genomes_are_valid(subject: Subject) -> None:
 
 
 def batching_is_invisible(subject: Subject) -> None:
-    """`ask(k)` returns what k calls of `ask(1)` would, or fewer; once all are told, at least one."""
+    """`ask(k)` returns what k calls of `ask(1)` would, or fewer; never none when all are told."""
     together, one_by_one = subject.new(), subject.new()
     for limit in (1, 3, 2, 17, 5, 4, 1, 40):
         batch = together.ask(limit)

@@ -27,8 +27,8 @@ class Archive(Generic[M]):
     """At most `size` members with their raw scores s (members, examples), none of them negative.
 
     With z_j = sum_i s_ij (1 where all scores are 0) and the capacity c_j = max_i s_ij of an
-    example, member i has the shared scores F_ij = c_j s_ij / z_j^alpha and the fitness f_i = sum_j F_ij:
-    members divide the points of an example. For scores of 0 and 1 the capacity is 1 wherever it
+    example, member i has the shared scores F_ij = c_j s_ij / z_j^alpha and the fitness
+    f_i = sum_j F_ij: members divide the points of an example. For scores of 0 and 1 the capacity is 1 wherever it
     matters; without `capacity` it is 1 for graded scores, too.
 
     - *Replacement* (equation 3). A new member takes an empty row. Where none is left, all are
@@ -152,7 +152,7 @@ class Archive(Generic[M]):
         self._known = None
 
     def _shared_terms(self) -> tuple[Rows, Rows, Rows]:
-        """Weights w_j of the examples, scores that count as 0, and sum_j w_j s_ij of each member."""
+        """Examples' weights w_j, scores that count as 0, and sum_j w_j s_ij of each member."""
         if self._known is None:
             weights, floor = self._example_weights()
             self._known = weights, floor, np.vecdot(self._rows[: len(self)], weights)

@@ -121,7 +121,6 @@ class Cycle(Generic[M]):
 
     def check(self, member_scores: MemberScores) -> None:
         """Accept all scores: tasks can always be compared."""
-        pass
 
     def add(self, member: Member[M], member_scores: MemberScores, *, seed: bool) -> None:
         """Offer the member to every task's grid; a seed first moves the grids' ends."""

@@ -91,7 +91,6 @@ class Elites(Generic[M]):
 
     def check(self, member_scores: MemberScores) -> None:
         """Accept all scores: tasks can always be compared."""
-        pass
 
     def add(self, member: Member[M], member_scores: MemberScores, *, seed: bool) -> None:
         """Offer the member to its cell."""

@@ -55,11 +55,9 @@ class NoPopulation(Generic[M]):
 
     def check(self, member_scores: MemberScores) -> None:
         """Accept all scores."""
-        pass
 
     def add(self, member: Member[M], member_scores: MemberScores, *, seed: bool) -> None:
         """Drop the member."""
-        pass
 
     def parents(self, number: int, rng: np.random.Generator) -> tuple[Member[M], Member[M]]:
         """Never called: the population is always empty."""

@@ -27,8 +27,8 @@ class CoefficientsCrossing:
     """A member is a table; angles come from the seed pool's Gram matrices, measured when needed.
 
     Splits lie where a cell of the seed pool's grid begins, or anywhere if nothing needs an angle.
-    Noise on every weight is no combination of the seeds, so a table cannot hold it: a mutation shifts
-    each seed's coefficients throughout a chromosome instead.
+    Noise on every weight is no combination of the seeds, so a table cannot hold it: a mutation
+    shifts each seed's coefficients throughout a chromosome instead.
     """
 
     def __init__(self, config: CrossingConfig, seed_pool: SeedPool) -> None:
