@@ -122,14 +122,15 @@ def _marks(node: Definition) -> list[ast.expr]:
 def undescribed(roots: Iterable[type[BaseModel]]) -> list[str]:
     """Fields without a description, of the classes given and of all that their fields may hold.
 
-    A field `kind` or `method` with one possible value is the name of its class, not an option.
+    A `kind`, or a `method` with one possible value, is the name of its class and not an option.
     """
     return sorted(
         f"{model.__module__}.{model.__name__}: {field.alias or name}"
         for model in _reachable(roots)
         for name, field in model.model_fields.items()
         if name not in descriptions(model)
-        and not (name in ("kind", "method") and len(get_args(field.annotation)) == 1)
+        and name != "kind"
+        and not (name == "method" and len(get_args(field.annotation)) == 1)
     )
 
 

@@ -28,8 +28,8 @@ class Archive(Generic[M]):
 
     With z_j = sum_i s_ij (1 where all scores are 0) and the capacity c_j = max_i s_ij of an
     example, member i has the shared scores F_ij = c_j s_ij / z_j^alpha and the fitness
-    f_i = sum_j F_ij: members divide the points of an example. For scores of 0 and 1 the capacity is 1 wherever it
-    matters; without `capacity` it is 1 for graded scores, too.
+    f_i = sum_j F_ij: members divide the points of an example. For scores of 0 and 1 the
+    capacity is 1 wherever it matters; without `capacity` it is 1 for graded scores, too.
 
     - *Replacement* (equation 3). A new member takes an empty row. Where none is left, all are
       compared, the new one included, and the least fit is removed; of equal ones that in the first
