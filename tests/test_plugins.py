@@ -11,6 +11,7 @@ from pydantic import Field
 from evomerge.errors import ConfigError
 from evomerge.plugins import Deferred, Registry, settings
 from evomerge.value import Value, parse
+from tests.plugins.installed import offer
 
 GROUP = "evomerge.test_role"
 
@@ -41,12 +42,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def install(site: Path, package: str, text: str, **entries: str) -> None:
     """A package of one module, and what it offers."""
-    (site / f"{package}.py").write_text(text)
-    info = site / f"{package}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-    lines = [f"{name} = {package}:{target}" for name, target in entries.items()]
-    (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines]))
+    offer(site, package, text, {GROUP: entries})
 
 
 PLUGIN = """

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from evomerge.operators.selection import Threshold
 
 __all__ = [
-    "REGISTRY",
     "Adapter",
     "Bernoulli",
     "Coefficients",
@@ -54,6 +53,7 @@ __all__ = [
     "Span",
     "Survey",
     "operator",
+    "operator_of",
 ]
 
 T = TypeVar("T")
@@ -233,7 +233,9 @@ class Operator:
     """Of an elementwise method, whose function is the kernel."""
 
 
-REGISTRY: dict[str, Operator] = {}
+_OPERATOR = "evomerge_operator"
+"""The attribute of a decorated function that holds its `Operator`."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -254,12 +256,31 @@ def operator(
     combine: Combine = "delta",
     statistics: str | None = None,
 ) -> Callable[[F], F]:
-    """Register a function as the merge method `name`; its docstring's first line is the summary."""
+    """Make a function the merge method `name`; its docstring's first line is the summary.
+
+    The method is found by its entry in `evomerge.operators`, or in another package's entry points
+    of the group `evomerge.operators`: `NAME = "package.module:function"`.
+
+    Args:
+        family: what the engine needs for it, and so how the function is called; see above.
+        base: what the recipe's base is to the method.
+        shared: its options that hold for all inputs.
+        each: the parameters of one input.
+        citation: the paper and where in it the method stands.
+        min_inputs: the smallest number of inputs, the base not counted.
+        max_inputs: the largest; None: no limit.
+        search_ranges: parameter -> the range that a search has where a job gives none.
+        survey: numbers of one tensor that are added up over the whole model beforehand.
+        rounds: how many rounds the survey takes, given the number of inputs.
+        plan: of an elementwise method, whose function is the kernel.
+        combine: what of a low-rank change it combines.
+        statistics: the kind of statistics that every input has to come with.
+    """
 
     def register(function: F) -> F:
-        if name in REGISTRY:
-            raise ValueError(f"the merge method {name!r} is registered twice")
-        summary = (function.__doc__ or "").strip().splitlines()[0]
+        summary = (function.__doc__ or "").strip().partition("\n")[0]
+        if not summary:
+            raise ValueError(f"the method {name!r} has no docstring to say what it does")
         signature = Signature(
             name=name,
             summary=summary,
@@ -274,7 +295,21 @@ def operator(
             combine=combine,
             statistics=statistics,
         )
-        REGISTRY[name] = Operator(signature, function, survey, rounds, plan)
+        function.__dict__[_OPERATOR] = Operator(signature, function, survey, rounds, plan)
         return function
 
     return register
+
+
+def operator_of(name: str, function: object) -> Operator:
+    """The method that a decorated function is.
+
+    Raises:
+        TypeError: it is not decorated, or is a method of another name.
+    """
+    method = getattr(function, _OPERATOR, None)
+    if not isinstance(method, Operator):
+        raise TypeError("it is no function that `evomerge.operators.base.operator` decorates")
+    if method.signature.name != name:
+        raise TypeError(f"it is the method {method.signature.name!r}; the two names must agree")
+    return method

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from evomerge.errors import RecipeError, did_you_mean
+from evomerge.errors import ConfigError, RecipeError, did_you_mean
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Rule, Segments, Stack
@@ -42,7 +42,10 @@ def operands(merge: Merge, signature: Signature) -> tuple[str, ...]:
 
 
 def _check_merge(merge: Merge, methods: Mapping[str, Signature], origin: str) -> None:
-    signature = methods.get(merge.method)
+    try:
+        signature = methods.get(merge.method)
+    except ConfigError as problem:  # of a package that is broken
+        raise RecipeError(f"{origin}: {problem}") from problem.__cause__
     if signature is None:
         raise RecipeError(
             f"{origin}: unknown method {merge.method!r}; {did_you_mean(merge.method, methods)}"
