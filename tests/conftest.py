@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
+from evomerge.merging.compilation import COMPILE
 from evomerge.merging.disk_cache import FOLDER
 from tests.families import family
 
@@ -23,9 +24,13 @@ hypothesis.settings.load_profile("evomerge")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _statistics_of_its_own() -> Iterator[None]:
-    """No test reads what another run kept on disk, or leaves something in the user's folder."""
+def _settings_of_its_own() -> Iterator[None]:
+    """No test reads what another run kept on disk, leaves something in the user's folder, or meets
+    a compiler that it did not ask for."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ[FOLDER] = folder
+        # A busy machine makes forms hot, and compiling one takes seconds. Who tests compiled code
+        # asks for it (`Passes`).
+        os.environ[COMPILE] = "0"
         yield
-        del os.environ[FOLDER]
+        del os.environ[FOLDER], os.environ[COMPILE]

@@ -41,8 +41,9 @@ err = Console(stderr=True, highlight=False)
 class Terminal(api.Listener):
     """A search as it goes: a live table on a terminal, a line per candidate elsewhere."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, screen: Console = out) -> None:
+        """`folder`: the study's; `screen`: where all but the comparison is printed."""
+        self._folder, self._out = folder, screen
         self._live: Live | None = None
         self._where = ""
         self._executor: Executor | None = None
@@ -66,10 +67,12 @@ class Terminal(api.Listener):
     def started(self, job: Job, study: Study, executor: Executor) -> None:
         """Print what runs and where; on a terminal, start the live table."""
         self._where, self._executor = executor.where, executor
-        out.print(f"{job.name}: {len(study.genes)} genes, seed {job.seed}, study in {study.path}")
-        out.print(f"running on {self._where}", soft_wrap=True)
-        if out.is_terminal:
-            self._live = Live(console=out, refresh_per_second=4, transient=False)
+        self._out.print(
+            f"{job.name}: {len(study.genes)} genes, seed {job.seed}, study in {study.path}"
+        )
+        self._out.print(f"running on {self._where}", soft_wrap=True)
+        if self._out.is_terminal:
+            self._live = Live(console=self._out, refresh_per_second=4, transient=False)
             self._live.start()
 
     def progressed(self, progress: Progress) -> None:
@@ -77,22 +80,22 @@ class Terminal(api.Listener):
         if self._first is None:
             self._first = (progress.seconds, _work(progress)[0])
         if self._live is not None:
-            self._live.update(self._table(progress))
+            self._live.update(self.table(progress))
         elif progress.done != self._shown:
             self._shown = progress.done
-            out.print(self._line(progress))
+            self._out.print(self._line(progress))
 
     def said(self, message: str) -> None:
         """Print a message below the table, which ends."""
         self._stop()
-        out.print(message)
+        self._out.print(message)
 
     def compared(self, comparison: Comparison) -> None:
         """Print the comparison of the winner with the baselines, and how to export it."""
         self._stop()
         show_comparison(comparison)
         hint = f"evomerge export {self._folder} --out MODEL writes the winner as a model."
-        out.print(hint, soft_wrap=True)
+        self._out.print(hint, soft_wrap=True)
 
     def _stop(self) -> None:
         if self._live is not None:
@@ -119,7 +122,8 @@ class Terminal(api.Listener):
             ends.append((at.seconds - seconds) / (done - before) * (total - done))
         return clock(min(ends)) if ends else "?"
 
-    def _table(self, at: Progress) -> RenderableType:
+    def table(self, at: Progress) -> RenderableType:
+        """What the live table shows of a search that stands there."""
         table = Table.grid(padding=(0, 3))
         table.add_column(style="bold")
         table.add_column()

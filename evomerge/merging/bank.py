@@ -22,6 +22,7 @@ from evomerge.merging.cache import Cache
 from evomerge.merging.device_cache import DeviceCache
 from evomerge.merging.disk_cache import WORTH, DiskCache, content
 from evomerge.merging.finite import is_finite
+from evomerge.merging.kernel import USUAL, Passes
 from evomerge.merging.memory import give_back
 from evomerge.merging.vectors import Vector
 from evomerge.models.headers import Headers
@@ -48,12 +49,21 @@ class Bank(Headers):
         device: str = "cpu",
         disk_cache: DiskCache | None = None,
         cache: Cache | None = None,
+        passes: Passes = USUAL,
+        worth: int = WORTH,
     ) -> None:
-        """`device`: where tensors are merged, as torch names it."""
+        """Opens the sources' files.
+
+        Args:
+            device: where tensors are merged, as torch names it.
+            passes: in which pieces they are.
+            worth: elements of a tensor whose statistics are worth a file.
+        """
         super().__init__()
         self._device_cache = DeviceCache(torch.device(device))
         self._disk_cache = disk_cache or DiskCache.of_user()
         self._cache = cache or Cache()
+        self.passes, self._worth = passes, worth
         self._contents: dict[tuple[str, str], str] = {}
         self._files: dict[tuple[str, str], Any] = {}
         self._adapters: dict[Source, dict[str, LowRank]] = {}
@@ -117,7 +127,7 @@ class Bank(Headers):
     ) -> tuple[Tensor, ...]:
         """Tensors that `compute` finds in vectors: kept, and on disk where it is worth it."""
         (name, source, _), *_ = of
-        large = math.prod(self.inventory(source).tensors[name].shape) >= WORTH
+        large = math.prod(self.inventory(source).tensors[name].shape) >= self._worth
 
         def found() -> tuple[Tensor, ...]:
             if not large:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-import math
-import os
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -16,18 +12,11 @@ from torch import Tensor
 from evomerge.merging.draws import draw
 from evomerge.operators.base import Kernel
 
-__all__ = ["COMPILE", "Specialization", "Kind", "NumberKind", "compiled", "merge_range", "spent"]
-
-COMPILE = "EVOMERGE_COMPILE"
-"""Environment variable: 0 never compiles, 1 compiles at once; otherwise what is hot is compiled."""
-HOT_S = 1.0
-"""Seconds that a form takes eagerly before it is compiled, which takes seconds itself."""
+__all__ = ["Kind", "NumberKind", "Specialization", "merge_range"]
 
 Kind = Literal["weights", "change", "nothing"]
 """What a vector is: weights as they are stored, a change of the base in float32, or zeros."""
 NumberKind = Literal["float", "cut", "chance"]
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -117,65 +106,3 @@ def _tau(kind: Kind, stored: Iterator[Tensor], base: Tensor | None) -> Tensor:
         return torch.zeros_like(base)
     weights = next(stored).float()
     return weights if base is None or kind == "change" else weights - base
-
-
-def compiled(specialization: Specialization, device: torch.device) -> Callable[..., Tensor] | None:
-    """`merge_range` of this form, compiled; None as long as it runs eagerly.
-
-    On an accelerator, where an eager pass is many kernels, there is nothing to wait for.
-    """
-    return _heat(specialization).code(waits=device.type == "cpu")
-
-
-def spent(specialization: Specialization, seconds: float) -> None:
-    """Count the time that a form took eagerly."""
-    _heat(specialization).spent(seconds)
-
-
-class _Heat:
-    """The time that a form has taken, and its compiled code once that is enough."""
-
-    def __init__(self, specialization: Specialization) -> None:
-        self._form = specialization
-        limits = {"0": math.inf, "1": 0.0}
-        self._left_s = limits.get(os.environ.get(COMPILE, ""), HOT_S)
-        self._never = math.isinf(self._left_s)
-        self._code: Callable[..., Tensor] | None = None
-
-    def spent(self, seconds: float) -> None:
-        self._left_s -= seconds
-
-    def code(self, *, waits: bool) -> Callable[..., Tensor] | None:
-        if self._code is None and (self._left_s <= 0 or not (waits or self._never)):
-            self._code = self._compiled()
-        return self._code
-
-    def _compiled(self) -> Callable[..., Tensor]:
-        specialization = self._form
-
-        def specialised(*operands: Any) -> Tensor:
-            return merge_range(specialization, *operands)
-
-        # A code object of its own: what is compiled is kept, and counted, by code object.
-        code = specialised.__code__
-        specialised.__code__ = code.replace(
-            co_name=getattr(specialization.kernel, "__name__", "kernel")
-        )
-        fused = torch.compile(specialised, dynamic=True, fullgraph=True)
-
-        def first(*operands: Any) -> Tensor:
-            try:
-                found: Tensor = fused(*operands)
-            except RuntimeError as problem:  # no C++ compiler, or none that works
-                _log.warning("merging runs without torch.compile: %s", str(problem).split("\n")[0])
-                self._code, self._left_s, self._never = None, math.inf, True
-                return specialised(*operands)
-            self._code = fused
-            return found
-
-        return first
-
-
-@cache
-def _heat(specialization: Specialization) -> _Heat:
-    return _Heat(specialization)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,9 @@ def measure(
     where: Sequence[Selector],
     resolution: int,
     disk_cache: DiskCache | None = None,
+    *,
+    piece: int = PIECE,
+    forget_bytes: int = FORGET_BYTES,
 ) -> list[Grams]:
     """Each chromosome's Gram matrices of the seeds, summed in float64 over the weights as stored.
 
@@ -41,6 +45,8 @@ def measure(
     Args:
         like: the model whose order of tensors is the flat vector's.
         where: the chromosomes, the first that selects a tensor having it.
+        piece: elements of each seed that are in float64 at a time.
+        forget_bytes: read before the files' pages are let go.
 
     Raises:
         SourceError: a seed cannot be read, or lacks a tensor.
@@ -53,7 +59,7 @@ def measure(
         repr(what),
         [fingerprint(seed) for seed in seeds],
         torch.device("cpu"),
-        lambda: _measured(seeds, like, where, cells),
+        lambda: _measured(seeds, like, where, cells, piece, forget_bytes),
     )
     return [Grams(grid, one.numpy()) for grid, one in zip(cells, found, strict=True)]
 
@@ -75,16 +81,24 @@ def matrices(request: Mapping[str, Any]) -> list[Any]:
 
 
 def _measured(
-    seeds: Sequence[Source], like: Source, where: Sequence[Selector], cells: Sequence[Grid]
+    seeds: Sequence[Source],
+    like: Source,
+    where: Sequence[Selector],
+    cells: Sequence[Grid],
+    piece: int,
+    forget_bytes: int,
 ) -> tuple[Tensor, ...]:
     bank = Bank(dict.fromkeys([*seeds, like]))
     flats = flattened(like, where, "chromosomes", bank)
     return tuple(
-        _of_chromosome(flat, grid, seeds, bank) for flat, grid in zip(flats, cells, strict=True)
+        _of_chromosome(flat, grid, seeds, bank, piece, forget_bytes)
+        for flat, grid in zip(flats, cells, strict=True)
     )
 
 
-def _of_chromosome(flat: Flat, grid: Grid, seeds: Sequence[Source], bank: Bank) -> Tensor:
+def _of_chromosome(
+    flat: Flat, grid: Grid, seeds: Sequence[Source], bank: Bank, piece: int, forget_bytes: int
+) -> Tensor:
     """(cells, seeds, seeds)."""
     edges = np.array(grid.edges)
     found = torch.zeros(len(edges) - 1, len(seeds), len(seeds), dtype=torch.float64)
@@ -96,20 +110,20 @@ def _of_chromosome(flat: Flat, grid: Grid, seeds: Sequence[Source], bank: Bank) 
             first = int(np.searchsorted(edges, start, side="right")) - 1
             last = int(np.searchsorted(edges, start + tensors[0].numel()))
             parts = [tensors] * (last - first), inside[first:last], inside[first + 1 : last + 1]
-            for cell, one in enumerate(pool.map(_gram, *parts), start=first):
+            for cell, one in enumerate(pool.map(partial(_gram, piece), *parts), start=first):
                 found[cell] += one
             held += sum(tensor.nbytes for tensor in tensors)
             del tensors, parts
-            if held > FORGET_BYTES:
+            if held > forget_bytes:
                 bank.forget()
                 held = 0
     return found
 
 
-def _gram(tensors: Sequence[Tensor], start: int, end: int) -> Tensor:
+def _gram(piece: int, tensors: Sequence[Tensor], start: int, end: int) -> Tensor:
     """(seeds, seeds) of a range of the flat tensors."""
     found = torch.zeros(len(tensors), len(tensors), dtype=torch.float64)
-    for at in range(start, end, PIECE):
-        rows = torch.stack([tensor[at : min(at + PIECE, end)].double() for tensor in tensors])
+    for at in range(start, end, piece):
+        rows = torch.stack([tensor[at : min(at + piece, end)].double() for tensor in tensors])
         found += rows @ rows.T
     return found

@@ -7,6 +7,7 @@ compiled (`torch.compile`), which fuses it into one loop on CPU and GPU. Both gi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from time import perf_counter
@@ -14,16 +15,28 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
+from evomerge.merging.compilation import PROCESS, Compilation
 from evomerge.merging.draws import limit
-from evomerge.merging.fusion import Kind, NumberKind, Specialization, compiled, merge_range, spent
+from evomerge.merging.fusion import Kind, NumberKind, Specialization, merge_range
 from evomerge.merging.memory import empty
 from evomerge.operators.base import Bernoulli, Kernel, Plan
 from evomerge.operators.selection import BLOCK, Threshold
 
-__all__ = ["run", "weighted_sum"]
+__all__ = ["USUAL", "Passes", "run", "weighted_sum"]
 
-LARGEST_RANGE = 1 << 30
-"""Elements that are merged at once at the most: places are counted in int32."""
+
+@dataclass(frozen=True, kw_only=True)
+class Passes:
+    """In which pieces tensors are merged, and by which code; results do not depend on it."""
+
+    block: int = BLOCK
+    """Elements merged at once where nothing is compiled, so that they stay in a CPU's cache."""
+    largest: int = 1 << 30
+    """Elements merged at once at the most: places are counted in int32."""
+    compilation: Compilation = PROCESS
+
+
+USUAL = Passes()
 
 
 def weighted_sum(taus: Sequence[Tensor], numbers: Mapping[str, Sequence[Tensor]]) -> Tensor:
@@ -43,6 +56,7 @@ def run(
     dtype: torch.dtype,
     keys: Sequence[tuple[int, int]] = (),
     out: Tensor | None = None,
+    passes: Passes = USUAL,
 ) -> tuple[Tensor, float]:
     """The merged tensor, rounded to `dtype`, and its largest magnitude (NaN if one is).
 
@@ -51,6 +65,7 @@ def run(
         vectors: (kind, tensor) of the origin's shape; the tensor is None where it is nothing.
         keys: of the draws, a pair an operand, where the plan is random.
         out: where to write it, of this shape and type; a new tensor where left out.
+        passes: in which pieces, and by which code.
     """
     there = [tensor for _, tensor in vectors if tensor is not None]
     like = there[0] if origin is None else origin
@@ -59,7 +74,7 @@ def run(
     size = out.numel()
     if not size:
         return out, 0.0
-    packed = _Packed(plan, keys)
+    packed = _Packed(plan, keys, passes)
     specialization = Specialization(
         kernel=kernel,
         switches=plan.switches,
@@ -74,10 +89,10 @@ def run(
     operands = [tensor.view(-1) for tensor in there]
     elements = [tensor.reshape(-1) for many in plan.elements.values() for tensor in many]
     # Compilers treat a size of 1 on its own.
-    fused = compiled(specialization, like.device) if size > 1 else None
+    fused = passes.compilation.code(specialization, like.device) if size > 1 else None
     began = perf_counter()
     largest = []
-    for start, end in _ranges(size, LARGEST_RANGE) if fused else packed.uncut(size, like.device):
+    for start, end in _ranges(size, passes.largest) if fused else packed.uncut(size, like.device):
         floats, integers = packed.at(start, like.device, cut=fused is not None)
         part = slice(start, end)
         merge = fused or partial(merge_range, specialization.uncut())
@@ -95,14 +110,15 @@ def run(
             )
         )
     if not fused:
-        spent(specialization, perf_counter() - began)
+        passes.compilation.spent(specialization, perf_counter() - began)
     return out, float(largest[0] if len(largest) == 1 else torch.stack(largest).amax())
 
 
 class _Packed:
     """A plan's numbers, one after another, as `merge_range` takes them."""
 
-    def __init__(self, plan: Plan, keys: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, plan: Plan, keys: Sequence[tuple[int, int]], passes: Passes) -> None:
+        self._passes = passes
         self.names: list[tuple[str, NumberKind, int]] = []
         self._numbers: list[float | Threshold | Bernoulli] = []
         self._keys = [key for pair in keys for key in pair] if plan.random else []
@@ -122,7 +138,7 @@ class _Packed:
             match one:
                 case Threshold() if cut:
                     floats += [one.below, one.value]
-                    integers.append(min(max(one.end - start, 0), LARGEST_RANGE))
+                    integers.append(min(max(one.end - start, 0), self._passes.largest))
                 case Threshold():
                     floats.append(one.below if start < one.end else one.value)
                 case Bernoulli():
@@ -139,7 +155,7 @@ class _Packed:
 
     def uncut(self, size: int, device: torch.device) -> Iterator[tuple[int, int]]:
         """Ranges that stay in a CPU's cache and in which no threshold ends."""
-        most = BLOCK if device.type == "cpu" else LARGEST_RANGE
+        most = self._passes.block if device.type == "cpu" else self._passes.largest
         ends = {one.end for one in self._numbers if isinstance(one, Threshold) and one.end < size}
         bounds = sorted({*range(0, size, most), *ends, size})
         return pairwise(bounds)

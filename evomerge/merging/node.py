@@ -65,7 +65,7 @@ class Node:
         elif found.unchanged:
             merged, finite = found.base().to(dtype), True
         elif self._operator.signature.family == "adapter":
-            merged = Operands(found.origin, [self.factors(name)]).summed([1.0], dtype)
+            merged = self._over(found.origin, [self.factors(name)]).summed([1.0], dtype)
             finite = is_finite(merged)
         elif self._operator.plan is not None:
             merged, finite = self._planned(found, options, each, context, dtype)
@@ -112,7 +112,14 @@ class Node:
             return found.base().to(dtype), True
         plan = Plan(numbers={"coefficient": [numbers[i] for i in there]})
         kinds = found.kinds()
-        merged, largest = run(weighted_sum, plan, found.origin, [kinds[i] for i in there], dtype)
+        merged, largest = run(
+            weighted_sum,
+            plan,
+            found.origin,
+            [kinds[i] for i in there],
+            dtype,
+            passes=self.bank.passes,
+        )
         return merged, math.isfinite(largest)
 
     def _planned(
@@ -132,6 +139,7 @@ class Node:
             found.kinds(),
             dtype,
             context.keys_of_draws(),
+            passes=self.bank.passes,
         )
         return merged, math.isfinite(largest)
 
@@ -184,9 +192,12 @@ class Node:
 
     def _operands(self, name: str) -> Operands:
         if self._origin is None:
-            return Operands(None, [self._weights(one, name) for one in self._inputs])
+            return self._over(None, [self._weights(one, name) for one in self._inputs])
         origin = self._weights(self._origin, name)
-        return Operands(origin, [self._vector(one, name) for one in self._inputs])
+        return self._over(origin, [self._vector(one, name) for one in self._inputs])
+
+    def _over(self, origin: Tensor | None, vectors: Sequence[Vector]) -> Operands:
+        return Operands(origin, vectors, self.bank.passes.block)
 
     def _weights(self, one: str, name: str) -> Tensor:
         """An input's weights: as stored where it is a source, in float32 where it is merged."""

@@ -70,7 +70,9 @@ class Pieces:
             ("weights", weights[one].view(-1)[part]) for one in shares
         ]
         plan = Plan(numbers={"coefficient": list(shares.values())})
-        _, largest = run(weighted_sum, plan, None, vectors, out.dtype, out=out)
+        _, largest = run(
+            weighted_sum, plan, None, vectors, out.dtype, out=out, passes=self.bank.passes
+        )
         return largest
 
     def _weights(self, one: str, name: str) -> Tensor:

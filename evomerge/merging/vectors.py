@@ -32,6 +32,8 @@ class Operands:
     origin: Tensor | None
     """Weights as they are stored."""
     vectors: Sequence[Vector]
+    block: int = BLOCK
+    """Elements of a change by factors that are made dense at a time."""
 
     @property
     def shape(self) -> torch.Size:
@@ -116,7 +118,7 @@ class Operands:
         if len(self.shape) < 2:
             yield ...
             return
-        height = max(1, BLOCK // max(self.shape.numel() // self.shape[0], 1))
+        height = max(1, self.block // max(self.shape.numel() // self.shape[0], 1))
         for first in range(0, self.shape[0], height):
             yield slice(first, first + height)
 

@@ -134,10 +134,11 @@ class SepCmaEs(CmaEs):
 class FullCmaEs(CmaEs):
     """With a full covariance (Hansen 2016), by the package `cma`: matrices of 19,210 x 19,210."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, size: int = PARAMETERS) -> None:
+        """`size`: how many weights are searched."""
         super().__init__()
         options = {"seed": seed + 1, "popsize": self.POPULATION, "verbose": -9, "maxiter": np.inf}
-        self._es = cma.CMAEvolutionStrategy(np.full(PARAMETERS, 0.5), STD, options)
+        self._es = cma.CMAEvolutionStrategy(np.full(size, 0.5), STD, options)
 
     def _sample(self) -> list[Any]:
         return list(self._es.ask())

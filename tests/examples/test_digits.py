@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import contestants
 import numpy as np
 import pytest
 from brute_force import brute_force
@@ -129,10 +128,9 @@ def test_separable_cma_es_runs_by_generations() -> None:
     assert marks[-1].training > 0.12
 
 
-def test_cma_es_with_a_full_covariance_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cma_es_with_a_full_covariance_learns() -> None:
     """On three weights: 19,210 take gigabytes."""
-    monkeypatch.setattr(contestants, "PARAMETERS", 3)
-    made = FullCmaEs(0)
+    made = FullCmaEs(0, size=3)
     for _ in range(40):
         asked = made.ask(20)
         assert len({question.id for question in asked}) == 20

@@ -13,8 +13,8 @@ from tokenizers import AddedToken
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from evomerge.merging import bank as banks
 from evomerge.merging.alignment import AlignedBank, Alignment, alignment_of
+from evomerge.merging.apply import weights_of
 from evomerge.merging.bank import Bank
 from evomerge.merging.checkpoint import write_checkpoint
 from evomerge.merging.weights import MergedWeights
@@ -130,22 +130,19 @@ def test_rows_are_ones_own_or_shared_ones_and_padding_is_their_mean() -> None:
     assert torch.equal(found, torch.cat([tokens, tokens.mean(dim=0).expand(3, 2)]))
 
 
-def test_statistics_of_aligned_rows_are_not_those_of_other_rows(
-    dialects: Dialects, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_statistics_of_aligned_rows_are_not_those_of_other_rows(dialects: Dialects) -> None:
     """On disk, where they would be named by what is in the files."""
-    monkeypatch.setattr(banks, "WORTH", 1)
 
-    def found(choice: str) -> dict[str, Tensor]:
+    def found(choice: str, worth: int = 1) -> dict[str, Tensor]:
         recipe = merge(dialects, "tsvm", choice, a=1.0, b=1.0)
         recipe = recipe.model_copy(update={"options": {"embeddings": True, "keep": 0.1}})
-        banks._opened.cache_clear()
-        return dict(MergedWeights(recipe, "float32").tensors())
+        bank = Bank(dict.fromkeys(sources_of(recipe)), worth=worth)
+        weights = weights_of(recipe, bank)
+        return {one.name: weights(one.name) for one in MergedWeights(recipe).specs(bank)}
 
     found("union")  # the same files, other rows
     after = found("base")
-    monkeypatch.setattr(banks, "WORTH", 1 << 40)
-    for name, alone in found("base").items():
+    for name, alone in found("base", worth=1 << 40).items():
         assert torch.equal(after[name], alone), name
 
 

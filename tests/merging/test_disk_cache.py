@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from evomerge.merging import bank as banks
 from evomerge.merging.bank import Bank
 from evomerge.merging.disk_cache import FOLDER, DiskCache, content
 from evomerge.recipe.source import Source
@@ -59,12 +59,16 @@ def test_a_folder_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
     assert compute.times == 2
 
 
-def test_nothing_half_written_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*ignored: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("evomerge.merging.disk_cache.save_file", full)
-    DiskCache(tmp_path).get("svd", ["a"], CPU, Counted())
+def test_nothing_half_written_is_left(tmp_path: Path) -> None:
+    """Where the system ends the file too early, as on a full disk."""
+    compute = Counted()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, limits[1]))
+    try:
+        DiskCache(tmp_path).get("svd", ["a"], CPU, compute)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert compute.times == 1
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
@@ -92,14 +96,15 @@ def test_content_is_type_shape_and_bytes() -> None:
 
 
 def test_a_bank_finds_what_another_left_and_not_that_of_other_weights(
-    family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    family: Family, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(banks, "WORTH", 1)
     compute = Counted()
 
     def ask(source: Source, base: Source | None) -> None:
         one = Bank(
-            [family.base, family.math, family.json, family.lora], disk_cache=DiskCache(tmp_path)
+            [family.base, family.math, family.json, family.lora],
+            disk_cache=DiskCache(tmp_path),
+            worth=1,
         )
         one.cached_on_disk("magnitudes", [(NAME, source, base)], compute)
 

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from evomerge.errors import SourceError
-from evomerge.merging import grams as measured
 from evomerge.merging.disk_cache import DiskCache
 from evomerge.merging.grams import matrices, measure
 from evomerge.merging.weights import MergedWeights
@@ -44,12 +43,12 @@ def expected(family: Family, resolution: int) -> list[Grams]:
     ("resolution", "piece"), [(1, 1 << 20), (1, 100), (7, 64), (100, 1 << 20), (1 << 20, 1 << 20)]
 )
 def test_cells_hold_the_inner_products_of_their_elements(
-    family: Family, resolution: int, piece: int, monkeypatch: pytest.MonkeyPatch
+    family: Family, resolution: int, piece: int
 ) -> None:
-    monkeypatch.setattr(measured, "PIECE", piece)
-    monkeypatch.setattr(measured, "FORGET_BYTES", 100)
     seeds = [family.math, family.json, family.lora]
-    found = measure(seeds, family.math, WHERE, resolution, DiskCache(None))
+    found = measure(
+        seeds, family.math, WHERE, resolution, DiskCache(None), piece=piece, forget_bytes=100
+    )
     for one, other in zip(found, expected(family, resolution), strict=True):
         assert one.grid == other.grid
         np.testing.assert_allclose(one.matrices, other.matrices, rtol=1e-6, atol=1e-12)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from evomerge.merging import fusion, kernel
+from evomerge.merging.compilation import COMPILE, Compilation
 from evomerge.merging.draws import keys
-from evomerge.merging.fusion import COMPILE, Kind
-from evomerge.merging.kernel import run, weighted_sum
+from evomerge.merging.fusion import Kind, Specialization
+from evomerge.merging.kernel import Passes, run, weighted_sum
 from evomerge.operators import operators
 from evomerge.operators.base import Bernoulli, Plan
 from evomerge.operators.selecting import _variance
@@ -22,12 +21,12 @@ from evomerge.operators.selection import Threshold
 SIZE = 3001
 
 
-@pytest.fixture(autouse=True)
-def _cold() -> Iterator[None]:
-    """Nothing is compiled because another test met it."""
-    fusion._heat.cache_clear()
-    yield
-    fusion._heat.cache_clear()
+def passes(setting: str, **pieces: int) -> Passes:
+    """With code of their own: nothing is compiled because another test met it."""
+    return Passes(compilation=Compilation(setting), **pieces)
+
+
+EAGER = passes("0")
 
 
 def drawn(seed: int, *shape: int) -> Tensor:
@@ -83,12 +82,14 @@ PLANS: dict[str, Plan] = {
 }
 
 
-def merged(method: str, plan: Plan, **more: Any) -> Tensor:
+def merged(
+    method: str, plan: Plan, passes: Passes = EAGER, dtype: torch.dtype = torch.bfloat16
+) -> Tensor:
     experts = EXPERTS[:1] if method == "nearswap" else EXPERTS
     vectors: list[tuple[Kind, Tensor | None]] = [("weights", expert) for expert in experts]
     named = [keys(7, "w", name) for name in "abc"]
     function = operators()[method].function
-    return run(function, plan, BASE, vectors, more.get("dtype", torch.bfloat16), named)[0]
+    return run(function, plan, BASE, vectors, dtype, named, passes=passes)[0]
 
 
 def test_every_elementwise_method_is_compiled() -> None:
@@ -97,68 +98,82 @@ def test_every_elementwise_method_is_compiled() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", PLANS)
-def test_compiled_eager_and_in_blocks_give_the_same_bits(
-    method: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(COMPILE, "0")
+def test_compiled_eager_and_in_blocks_give_the_same_bits(method: str) -> None:
     eager = merged(method, PLANS[method])
     assert not torch.equal(eager, BASE)
-    monkeypatch.setattr(kernel, "BLOCK", 500)
-    assert torch.equal(merged(method, PLANS[method]), eager)
-    fusion._heat.cache_clear()
-    monkeypatch.setenv(COMPILE, "1")
-    assert torch.equal(merged(method, PLANS[method]), eager)
-    monkeypatch.setattr(kernel, "LARGEST_RANGE", 700)
-    assert torch.equal(merged(method, PLANS[method]), eager)
+    assert torch.equal(merged(method, PLANS[method], passes("0", block=500)), eager)
+    at_once = Compilation("1")
+    for largest in (1 << 30, 700):
+        compiled = Passes(compilation=at_once, largest=largest)
+        assert torch.equal(merged(method, PLANS[method], compiled), eager)
 
 
 @pytest.mark.slow
-def test_a_sum_compiled_is_the_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sum_compiled_is_the_sum() -> None:
     plan = Plan(numbers={"coefficient": [0.3, -1.2, 0.5]})
     change = drawn(9, SIZE)
     vectors: list[tuple[Kind, Tensor | None]]
     vectors = [("weights", EXPERTS[0]), ("nothing", None), ("change", change)]
     found = {}
     for how in "01":
-        fusion._heat.cache_clear()
-        monkeypatch.setenv(COMPILE, how)
-        found[how], _ = run(weighted_sum, plan, BASE, vectors, torch.float32)
+        found[how], _ = run(weighted_sum, plan, BASE, vectors, torch.float32, passes=passes(how))
     expected = BASE.float() + (TAUS[0] * 0.3 + 0.0 + change * 0.5)
     assert torch.equal(found["0"], expected)
     assert torch.equal(found["1"], expected)
 
 
-def test_a_form_is_compiled_once_it_is_hot(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled: list[Any] = []
+class Counted:
+    """A compiler that leaves functions as they are and counts them."""
 
-    def compile(function: Any, **options: Any) -> Any:
-        compiled.append(function)
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        self.times += 1
         return function
 
-    monkeypatch.setattr(torch, "compile", compile)
-    monkeypatch.delenv(COMPILE, raising=False)
-    ticks = itertools.count()
-    monkeypatch.setattr(kernel, "perf_counter", lambda: 0.6 * next(ticks))
+
+class Slow(Compilation):
+    """Every eager pass takes 0.6 s."""
+
+    def spent(self, specialization: Specialization, seconds: float) -> None:
+        assert seconds > 0
+        super().spent(specialization, 0.6)
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"), [("", [0, 0, 1, 1]), ("0", [0] * 4), ("1", [1] * 4)]
+)
+def test_a_form_is_compiled_once_it_is_hot(setting: str, expected: list[int]) -> None:
+    compiler = Counted()
+    slow = Passes(compilation=Slow(setting, compiler))
     seen = []
     for weight in (0.1, 0.2, 0.3, 0.4):
         plan = Plan(numbers={"coefficient": [weight]})
-        run(weighted_sum, plan, BASE, [("weights", EXPERTS[0])], torch.bfloat16)
-        seen.append(len(compiled))
-    assert seen == [0, 0, 1, 1]
+        run(weighted_sum, plan, BASE, [("weights", EXPERTS[0])], torch.bfloat16, passes=slow)
+        seen.append(compiler.times)
+    assert seen == expected
 
 
-def test_without_a_compiler_it_runs_eagerly(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(("setting", "times"), [("0", 0), ("1", 1)])
+def test_the_environment_says_when(
+    setting: str, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def compile(function: Any, **options: Any) -> Any:
-        def broken(*operands: Any) -> Any:
+    monkeypatch.setenv(COMPILE, setting)
+    compiler = Counted()
+    merged("ties", PLANS["ties"], Passes(compilation=Compilation(compiler=compiler)))
+    assert compiler.times == times
+
+
+def test_without_a_compiler_it_runs_eagerly(caplog: pytest.LogCaptureFixture) -> None:
+    def compiler(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def broken(*operands: Any) -> Tensor:
             raise RuntimeError("no C++ compiler\nand more")
 
         return broken
 
-    monkeypatch.setattr(torch, "compile", compile)
-    monkeypatch.setenv(COMPILE, "1")
-    first, second = merged("ties", PLANS["ties"]), merged("ties", PLANS["ties"])
+    broken = Passes(compilation=Compilation("1", compiler))
+    first, second = (merged("ties", PLANS["ties"], broken) for _ in range(2))
     assert torch.equal(first, second)
     assert [record.message for record in caplog.records] == [
         "merging runs without torch.compile: no C++ compiler"
@@ -184,7 +199,7 @@ def test_an_empty_tensor_is_empty() -> None:
     assert (found.shape, largest) == ((0, 3), 0.0)
 
 
-def test_cuts_take_numbers_for_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuts_take_numbers_for_everything() -> None:
     plan = Plan(
         numbers={"cut": [CUTS[0], -1.0, float("inf")], "weight": [1.0] * 3, "lambda": [1.0]},
         switches=(False, "mass"),

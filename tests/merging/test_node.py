@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from evomerge.merging import kernel, vectors
 from evomerge.merging.apply import weights_of
-from evomerge.merging.bank import Bank
+from evomerge.merging.bank import Bank, VectorKey
+from evomerge.merging.kernel import Passes
 from evomerge.merging.weights import MergedWeights
 from evomerge.models.blueprint import outline
 from evomerge.operators import operators, signatures
@@ -190,25 +191,29 @@ def test_row_by_row_on_adapters_and_vectors(family: Family) -> None:
     assert all(bool(tensor.isfinite().all()) for tensor in tensors(recipe).values())
 
 
-def test_a_second_candidate_finds_its_statistics_in_the_bank(
-    family: Family, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from evomerge.merging import context, linalg
+class CountedBank(Bank):
+    """A bank that counts the statistics that are computed for it."""
 
-    calls = []
+    computed = 0
 
-    def counted(matrix: Tensor) -> Any:
-        calls.append(tuple(matrix.shape))
-        return linalg.singular_triples(matrix)
+    def cached_on_disk(
+        self, what: Hashable, of: Sequence[VectorKey], compute: Callable[[], tuple[Tensor, ...]]
+    ) -> tuple[Tensor, ...]:
+        def counted() -> tuple[Tensor, ...]:
+            self.computed += 1
+            return compute()
 
-    monkeypatch.setattr(context, "singular_triples", counted)
+        return super().cached_on_disk(what, of, counted)
+
+
+def test_a_second_candidate_finds_its_statistics_in_the_bank(family: Family) -> None:
     recipe = merge(family, "tsvm")
-    bank = Bank(dict.fromkeys(sources_of(recipe)))
+    bank = CountedBank(dict.fromkeys(sources_of(recipe)))
     tensors(recipe, bank)
-    first = len(calls)
+    first = bank.computed
     tensors(recipe.model_copy(update={"options": {"lambda": 0.5}}), bank)
     assert first > 0
-    assert len(calls) == first
+    assert bank.computed == first
 
 
 @pytest.mark.parametrize(
@@ -240,22 +245,21 @@ def test_what_a_bank_keeps_serves_other_parameters(family: Family, method: str) 
             assert torch.equal(found[name], tensor), name
 
 
+def in_blocks(recipe: Recipe) -> Bank:
+    """Tensors are merged 20 elements at a time."""
+    return Bank(dict.fromkeys(sources_of(recipe)), passes=Passes(block=20))
+
+
 @pytest.mark.parametrize("method", operators())
-def test_blocks_apart_give_what_the_whole_gives(
-    family: Family, method: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blocks_apart_give_what_the_whole_gives(family: Family, method: str) -> None:
     recipe = merge(family, method)
     whole = tensors(recipe)
-    for module in (kernel, vectors):
-        monkeypatch.setattr(module, "BLOCK", 20)
-    for name, tensor in tensors(recipe).items():
+    for name, tensor in tensors(recipe, in_blocks(recipe)).items():
         assert torch.equal(tensor, whole[name]), name
 
 
 @pytest.mark.parametrize("method", ["ties", "breadcrumbs"])
-def test_blocks_apart_where_many_changes_are_equally_large(
-    tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blocks_apart_where_many_changes_are_equally_large(tmp_path: Path, method: str) -> None:
     sources = {}
     for seed, name in enumerate(("base", "m")):
         coarse = {key: (one * 10).round() / 10 for key, one in tiny_tensors(seed).items()}
@@ -263,8 +267,7 @@ def test_blocks_apart_where_many_changes_are_equally_large(
     each = {"weight": 1.0, "density": 0.3}
     recipe = Merge(method=method, base="base", inputs=sources, rules=(Rule(inputs={"m": each}),))
     whole = tensors(recipe)
-    monkeypatch.setattr(kernel, "BLOCK", 20)
-    for name, tensor in tensors(recipe).items():
+    for name, tensor in tensors(recipe, in_blocks(recipe)).items():
         assert torch.equal(tensor, whole[name]), name
     kept = [tensor != coarse_base(name) for name, tensor in whole.items()]
     assert any(bool(one.any()) for one in kept)

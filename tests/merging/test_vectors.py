@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from evomerge.errors import CandidateError
-from evomerge.merging import vectors
 from evomerge.merging.vectors import Operands, Wholes, require_finite
 from evomerge.operators.low_rank import LowRank
 
@@ -52,12 +51,12 @@ def test_without_an_origin_they_are_the_weights() -> None:
 
 
 @pytest.mark.parametrize("block", [1, 10, 1 << 18])
-def test_factors_are_added_by_rows(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vectors, "BLOCK", block)
-    found = OPERANDS.summed([0.5, -2.0, 3.0], torch.float32)
+def test_factors_are_added_by_rows(block: int) -> None:
+    operands = replace(OPERANDS, block=block)
+    found = operands.summed([0.5, -2.0, 3.0], torch.float32)
     expected = BASE.float() + 0.5 * CHANGES[0] - 2.0 * CHANGES[1]
     assert torch.allclose(found, expected, atol=1e-6)
-    assert OPERANDS.summed([1.0, 1.0, 1.0], torch.bfloat16).dtype == torch.bfloat16
+    assert operands.summed([1.0, 1.0, 1.0], torch.bfloat16).dtype == torch.bfloat16
 
 
 def test_a_coefficient_a_row() -> None:

@@ -1,0 +1,108 @@
+"""When the arithmetic of a range is compiled: once it has cost more than compiling does."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from evomerge.merging.fusion import Specialization, merge_range
+
+__all__ = ["COMPILE", "PROCESS", "Compilation"]
+
+COMPILE = "EVOMERGE_COMPILE"
+"""Environment variable: 0 never compiles, 1 compiles at once; otherwise what is hot is compiled."""
+HOT_S = 1.0
+"""Seconds that a form takes eagerly before it is compiled, which takes seconds itself."""
+
+Compiler = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
+
+_log = logging.getLogger(__name__)
+
+
+class Compilation:
+    """The compiled forms of a process, and the time that each form has taken so far."""
+
+    def __init__(self, setting: str | None = None, compiler: Compiler | None = None) -> None:
+        """Nothing is compiled yet.
+
+        Args:
+            setting: as `EVOMERGE_COMPILE`, which is asked at a form's first use where left out.
+            compiler: from a function of tensors to a quicker one; `torch.compile`
+                where left out.
+        """
+        self._setting = setting
+        self._compiler = compiler or partial(torch.compile, dynamic=True, fullgraph=True)
+        self._heats: dict[Specialization, _Heat] = {}
+
+    def code(
+        self, specialization: Specialization, device: torch.device
+    ) -> Callable[..., Tensor] | None:
+        """`merge_range` of this form, compiled; None as long as it runs eagerly.
+
+        On an accelerator, where an eager pass is many kernels, there is nothing to wait for.
+        """
+        return self._heat(specialization).code(waits=device.type == "cpu")
+
+    def spent(self, specialization: Specialization, seconds: float) -> None:
+        """Count the time that a form took eagerly."""
+        self._heat(specialization).spent(seconds)
+
+    def _heat(self, specialization: Specialization) -> _Heat:
+        if specialization not in self._heats:
+            given = self._setting if self._setting is not None else os.environ.get(COMPILE, "")
+            left_s = {"0": math.inf, "1": 0.0}.get(given, HOT_S)
+            self._heats[specialization] = _Heat(specialization, left_s, self._compiler)
+        return self._heats[specialization]
+
+
+class _Heat:
+    """The time that a form has taken, and its compiled code once that is enough."""
+
+    def __init__(self, specialization: Specialization, left_s: float, compiler: Compiler) -> None:
+        self._form, self._left_s, self._compiler = specialization, left_s, compiler
+        self._never = math.isinf(left_s)
+        self._code: Callable[..., Tensor] | None = None
+
+    def spent(self, seconds: float) -> None:
+        self._left_s -= seconds
+
+    def code(self, *, waits: bool) -> Callable[..., Tensor] | None:
+        if self._code is None and (self._left_s <= 0 or not (waits or self._never)):
+            self._code = self._compiled()
+        return self._code
+
+    def _compiled(self) -> Callable[..., Tensor]:
+        specialization = self._form
+
+        def specialised(*operands: Any) -> Tensor:
+            return merge_range(specialization, *operands)
+
+        # A code object of its own: what is compiled is kept, and counted, by code object.
+        code = specialised.__code__
+        specialised.__code__ = code.replace(
+            co_name=getattr(specialization.kernel, "__name__", "kernel")
+        )
+        fused = self._compiler(specialised)
+
+        def first(*operands: Any) -> Tensor:
+            try:
+                found: Tensor = fused(*operands)
+            except RuntimeError as problem:  # no C++ compiler, or none that works
+                _log.warning("merging runs without torch.compile: %s", str(problem).split("\n")[0])
+                self._code, self._left_s, self._never = None, math.inf, True
+                return specialised(*operands)
+            self._code = fused
+            return found
+
+        return first
+
+
+PROCESS = Compilation()
+"""What all merges of this process share."""
