@@ -19,7 +19,10 @@ __all__ = ["EVALUATORS", "make_evaluator", "read_evaluator"]
 EVALUATORS: Registry[Factory] = Registry(
     role="evaluator",
     group="evomerge.evaluators",
-    built_in={"lm_eval": "evomerge.evaluators.lm_eval.config:LM_EVAL"},
+    built_in={
+        "lm_eval": "evomerge.evaluators.lm_eval.config:LM_EVAL",
+        "text": "evomerge.evaluators.text.evaluator:TextEvaluator",
+    },
     default="lm_eval",
 )
 

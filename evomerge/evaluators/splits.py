@@ -1,26 +1,34 @@
-"""What keeps the three splits honest, whatever an evaluator's examples are."""
+"""What keeps the three splits honest, whatever an evaluator's examples are.
+
+For evaluators of several tasks, each with a weight and with splits of its own or the evaluator's.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping
 from itertools import combinations
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from evomerge.errors import ConfigError
 from evomerge.evaluators.base import SPLITS, Split
 
-__all__ = ["check_distinct", "check_ranges_apart", "overlap", "sampled"]
+__all__ = ["check_distinct", "check_tasks", "overlap", "sampled", "splits_of", "tasks_of"]
 
 
-class Range(Protocol):
-    """A split's documents; its text names them in a message."""
+class Task(Protocol):
+    """How a task counts."""
 
-    def meets(self: R, other: R) -> bool:
-        """Whether a document is in both."""
+    @property
+    def weight(self) -> float:
+        """In the objective; 0: measured on the holdout only."""
+
+    @property
+    def splits(self) -> Any | None:
+        """Split -> its documents or None, as attributes; None: the evaluator's."""
 
 
-R = TypeVar("R", bound=Range)
+T = TypeVar("T", bound=Task)
 
 
 def overlap(a: tuple[int, int | None], b: tuple[int, int | None]) -> bool:
@@ -29,14 +37,41 @@ def overlap(a: tuple[int, int | None], b: tuple[int, int | None]) -> bool:
     return max(a[0], b[0]) < min(ends)
 
 
-def check_ranges_apart(task: str, ranges: Mapping[Split, R | None]) -> None:
-    """Raises: ValueError: two splits of the task share a document."""
-    for one, other in combinations(SPLITS, 2):
-        a, b = ranges.get(one), ranges.get(other)
-        if a is not None and b is not None and a.meets(b):
-            raise ValueError(
-                f"task {task!r}: {one} ({a}) and {other} ({b}) overlap; give each its own documents"
-            )
+def splits_of(name: str, tasks: Mapping[str, T], shared: Any | None) -> Any:
+    """The splits of a task: its own, or those that the evaluator has for all.
+
+    Raises:
+        ValueError: there are neither.
+    """
+    splits = tasks[name].splits or shared
+    if splits is None:
+        raise ValueError(f"task {name!r} has no splits; give them there or for all tasks")
+    return splits
+
+
+def tasks_of(split: Split, tasks: Mapping[str, T], shared: Any | None) -> list[str]:
+    """On the holdout all that have documents; on the others, which choose, those that count."""
+    return [
+        name
+        for name, task in tasks.items()
+        if getattr(splits_of(name, tasks, shared), split)
+        and (task.weight > 0 or split == "holdout")
+    ]
+
+
+def check_tasks(tasks: Mapping[str, T], shared: Any | None) -> None:
+    """Raises: ValueError: no task counts, one has no splits, or two splits share a document."""
+    if not any(task.weight > 0 for task in tasks.values()):
+        raise ValueError("at least one task needs a weight > 0: the search maximises their sum")
+    for name in tasks:
+        splits = splits_of(name, tasks, shared)
+        for one, other in combinations(SPLITS, 2):
+            a, b = getattr(splits, one), getattr(splits, other)
+            if a and b and a.meets(b):
+                raise ValueError(
+                    f"task {name!r}: {one} ({a}) and {other} ({b}) overlap; "
+                    "give each its own documents"
+                )
 
 
 def check_distinct(task: str, rows: Iterable[tuple[Split, str, str]]) -> None:

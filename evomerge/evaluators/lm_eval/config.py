@@ -16,7 +16,13 @@ from evomerge.errors import ConfigError, did_you_mean
 from evomerge.evaluators.base import SPLITS, EvaluatorConfig, Split, digest_of
 from evomerge.evaluators.lm_eval import extraction
 from evomerge.evaluators.lm_eval.task_files import TaskFile, find_tasks
-from evomerge.evaluators.splits import check_distinct, check_ranges_apart, overlap
+from evomerge.evaluators.splits import (
+    check_distinct,
+    check_tasks,
+    overlap,
+    splits_of,
+    tasks_of,
+)
 from evomerge.plugins import Deferred
 from evomerge.value import Value
 
@@ -110,26 +116,17 @@ class LmEvalConfig(EvaluatorConfig):
 
     @model_validator(mode="after")
     def _laws(self) -> LmEvalConfig:
-        if not any(task.weight > 0 for task in self.tasks.values()):
-            raise ValueError("at least one task needs a weight > 0: the search maximises their sum")
-        for name in self.tasks:
-            splits = self.splits_of(name)
-            check_ranges_apart(name, {split: getattr(splits, split) for split in SPLITS})
+        check_tasks(self.tasks, self.splits)
         return self
 
     def splits_of(self, task: str) -> Splits:
-        splits = self.tasks[task].splits or self.splits
-        if splits is None:
-            raise ValueError(f"task {task!r} has no splits; give them there or for all tasks")
+        """The splits that a task's documents come from."""
+        splits: Splits = splits_of(task, self.tasks, self.splits)
         return splits
 
     def tasks_of(self, split: Split) -> list[str]:
         """On the holdout all that have documents; on the others, which choose, those that count."""
-        return [
-            name
-            for name, task in self.tasks.items()
-            if getattr(self.splits_of(name), split) and (task.weight > 0 or split == "holdout")
-        ]
+        return tasks_of(split, self.tasks, self.splits)
 
     @property
     def weights(self) -> dict[str, float]:
