@@ -23,6 +23,7 @@ from evomerge.study.comparison import Comparison
 from evomerge.study.folder import StudyFolder
 from evomerge.study.record import Study
 from evomerge.study.select_recipe import recorded
+from evomerge.trust import require_trust
 from evomerge.value import parse
 
 __all__ = [
@@ -139,6 +140,7 @@ def evaluate(
     Raises:
         UserError: the recipe or the evaluator cannot be used.
     """
+    require_trust(evaluator.code)
     plan.check_recipe(recipe, origin)
     plan.check_engine_compatibility(recipe, donor(recipe), origin=origin)
     here = InProcessConfig(max_attempts=1)

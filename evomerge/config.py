@@ -82,7 +82,7 @@ class Job(Value):
         ParameterSpaceConfig | DataFlowSpaceConfig | SegmentsSpaceConfig, Discriminator("kind")
     ]
     optimizer: Annotated[OptimizerConfig, settings(OPTIMIZERS, "optimizer")]
-    evaluator: settings(EVALUATORS, "evaluator")  # type: ignore[valid-type]
+    evaluator: Annotated[EvaluatorConfig, settings(EVALUATORS, "evaluator")]
     objective: ObjectiveConfig = ObjectiveConfig()
     budget: Budget
     engine: EngineConfig = EngineConfig()
@@ -112,14 +112,17 @@ def read_job(path: Path, *, catalog_folder: Path | None = None) -> Job:
         if isinstance(data.get(key), str):
             entry = catalog.find(kind, data[key], folder=folder, catalog=catalog_folder)
             data[key] = read_mapping(entry)
-            if key == "evaluator":
-                data[key] = _plain(data[key], entry.parent, str(entry))
-            elif key == "space":
+            if key == "space":
                 data[key] = _with_recipes(data[key], entry.parent, str(entry))
-        elif key == "evaluator" and isinstance(data.get(key), dict):
-            data[key] = _plain(data[key], folder, f"{path}: evaluator")
         elif key == "space" and isinstance(data.get(key), dict):
             data[key] = _with_recipes(data[key], folder, f"{path}: space")
+    if "evaluator" in data:
+        data["evaluator"] = read_evaluator(
+            data["evaluator"],
+            folder=folder,
+            origin=f"{path}: evaluator",
+            catalog_folder=catalog_folder,
+        )
     if isinstance(data.get("warm_start"), dict):
         data["warm_start"] = _known(data["warm_start"], folder, f"{path}: warm_start")
     job = parse(Job, data, origin=str(path))
@@ -129,7 +132,6 @@ def read_job(path: Path, *, catalog_folder: Path | None = None) -> Job:
 
 _CATALOGS: Mapping[str, catalog.Kind] = {
     "space": "search_spaces",
-    "evaluator": "evaluators",
     "cluster": "cluster",
 }
 
@@ -160,9 +162,3 @@ def _recipe(one: Any, folder: Path, origin: str) -> dict[str, Any]:
     if isinstance(one, str):
         return plain(read_recipe(folder / one))
     return plain(parse_recipe(one, origin=origin, folder=folder))
-
-
-def _plain(evaluator: dict[str, Any], folder: Path, origin: str) -> dict[str, Any]:
-    """An evaluator, checked against its task and data files, as plain data with absolute paths."""
-    config: EvaluatorConfig = read_evaluator(evaluator, folder=folder, origin=origin)
-    return config.model_dump(mode="json")

@@ -10,8 +10,18 @@ import typer
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe
 from evomerge.recipe.yaml import read_recipe
+from evomerge.trust import trust_job
 
-__all__ = ["OLDER_NAMES", "AsJson", "Candidate", "Catalog", "Dtype", "Folder", "recipe_named"]
+__all__ = [
+    "OLDER_NAMES",
+    "AsJson",
+    "Candidate",
+    "Catalog",
+    "Dtype",
+    "Folder",
+    "Trust",
+    "recipe_named",
+]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 Catalog = Annotated[
@@ -24,6 +34,14 @@ Dtype = Annotated[
     ),
 ]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder.")]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust-job",
+        callback=lambda given: trust_job() if given else None,
+        help="Run code that the job names, such as a Python function that scores models.",
+    ),
+]
 Candidate = Annotated[
     int | None, typer.Option(help="Number of a candidate; the winner where it is left out.")
 ]

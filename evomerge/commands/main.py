@@ -17,11 +17,19 @@ import yaml
 from evomerge import api, catalog, writers
 from evomerge.commands import console, tables
 from evomerge.commands import writers as writing
-from evomerge.commands.arguments import OLDER_NAMES, AsJson, Catalog, Dtype, Folder, recipe_named
+from evomerge.commands.arguments import (
+    OLDER_NAMES,
+    AsJson,
+    Catalog,
+    Dtype,
+    Folder,
+    Trust,
+    recipe_named,
+)
 from evomerge.config import Job, read_job
 from evomerge.engines.config import EngineConfig
 from evomerge.errors import ConfigError, EvomergeError, UserError, did_you_mean
-from evomerge.evaluators.base import EvaluatorConfig, Split
+from evomerge.evaluators.base import Split
 from evomerge.evaluators.registry import read_evaluator
 from evomerge.interchange import convert as conversion
 from evomerge.operators import signatures
@@ -50,6 +58,7 @@ Engine = Annotated[
 def check(
     file: Annotated[Path, typer.Argument(help="A job or a recipe.")],
     catalog_folder: Catalog = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Validate a job or a recipe without reading weights, and say what it would cost."""
@@ -73,6 +82,7 @@ def search(
         Path | None, typer.Option(help="The study's folder; runs/NAME where left out.")
     ] = None,
     catalog_folder: Catalog = None,
+    trust: Trust = False,
 ) -> None:
     """Run a search here or on the cluster that the job names; Ctrl-C stops it cleanly."""
     parsed = read_job(job, catalog_folder=catalog_folder)
@@ -82,7 +92,7 @@ def search(
 
 
 @app.command()
-def resume(folder: Folder) -> None:
+def resume(folder: Folder, trust: Trust = False) -> None:
     """Continue a study after any interruption; finished candidates are not evaluated again."""
     with console.Terminal(folder) as terminal:
         api.resume(folder, terminal)
@@ -140,12 +150,15 @@ def evaluate(
     split: Annotated[Split, typer.Option(help="The examples to score it on.")] = "holdout",
     engine: Engine = "auto",
     catalog_folder: Catalog = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Score one model or one recipe."""
     report = api.evaluate(
         recipe_named(model),
-        _evaluator(evaluator, catalog_folder),
+        read_evaluator(
+            evaluator, folder=Path.cwd(), origin=evaluator, catalog_folder=catalog_folder
+        ),
         split=split,
         engine=EngineConfig(kind=engine),
         origin=model,
@@ -210,14 +223,6 @@ def main() -> None:
 def _leave(message: str, code: int) -> None:
     typer.echo(f"evomerge: {message}", err=True)
     sys.exit(code)
-
-
-def _evaluator(name: str, catalog_folder: Path | None) -> EvaluatorConfig:
-    path = catalog.find("evaluators", name, folder=Path.cwd(), catalog=catalog_folder)
-    config: EvaluatorConfig = read_evaluator(
-        read_mapping(path), folder=path.parent, origin=str(path)
-    )
-    return config
 
 
 def _catalogs(folder: Path | None) -> dict[str, dict[str, str]]:

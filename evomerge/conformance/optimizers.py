@@ -20,7 +20,7 @@ from functools import partial
 
 import numpy as np
 
-from evomerge.errors import EvomergeError
+from evomerge.conformance.laws import LawBroken
 from evomerge.optimizers.base import (
     Fitness,
     Observation,
@@ -44,10 +44,6 @@ MIXED: tuple[FloatGene | ChoiceGene, ...] = (
 )
 
 TARGET = 0.3
-
-
-class LawBroken(EvomergeError):
-    """The optimizer does not keep a law of `evomerge.optimizers.base`."""
 
 
 @dataclass(frozen=True, kw_only=True)

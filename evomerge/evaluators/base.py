@@ -113,6 +113,12 @@ class EvaluatorConfig(Value, ABC):
     def weights(self) -> Mapping[str, float]:
         """Task -> its weight in the objective, those that count (> 0)."""
 
+    @property
+    def code(self) -> tuple[str, ...]:
+        """Code that the job names and that would run: where there is some, the user has to consent
+        to it (`evomerge.trust`)."""
+        return ()
+
     @abstractmethod
     def sizes(self, split: Split) -> Mapping[str, int]:
         """Task -> how many examples of the split are scored.

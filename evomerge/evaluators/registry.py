@@ -7,32 +7,62 @@ libraries take long to import, `Deferred` names it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evomerge.errors import about
+from evomerge import catalog
+from evomerge.errors import ConfigError, about
 from evomerge.evaluators.base import Evaluator, EvaluatorConfig
 from evomerge.plugins import Factory, Registry
+from evomerge.recipe.yaml import read_mapping
 
-__all__ = ["EVALUATORS", "make_evaluator", "read_evaluator"]
+__all__ = ["EVALUATORS", "GROUP", "PARTS", "make_evaluator", "read_evaluator"]
+
+GROUP = "evomerge.evaluators"
+
+_SINGLE = {
+    "lm_eval": "evomerge.evaluators.lm_eval.config:LM_EVAL",
+    "python": "evomerge.evaluators.python.evaluator:PythonEvaluator",
+    "text": "evomerge.evaluators.text.evaluator:TextEvaluator",
+}
+
+PARTS: Registry[Factory] = Registry("evaluator", GROUP, _SINGLE, "lm_eval")
+"""What a mixture may have."""
 
 EVALUATORS: Registry[Factory] = Registry(
-    role="evaluator",
-    group="evomerge.evaluators",
-    built_in={
-        "lm_eval": "evomerge.evaluators.lm_eval.config:LM_EVAL",
-        "text": "evomerge.evaluators.text.evaluator:TextEvaluator",
-    },
-    default="lm_eval",
+    "evaluator",
+    GROUP,
+    {**_SINGLE, "mixture": "evomerge.evaluators.mixture.evaluator:MixtureEvaluator"},
+    "lm_eval",
 )
 
 
-def read_evaluator(data: object, *, folder: Path, origin: str) -> Any:
-    """The evaluator that plain data describes, its paths relative to `folder`, checked.
+def read_evaluator(
+    data: object, *, folder: Path, origin: str, catalog_folder: Path | None = None
+) -> EvaluatorConfig:
+    """The evaluator that a file describes, checked, with absolute paths.
+
+    `data`: its keys; or its name in the catalog, or its file; or a list of evaluators, which is
+    short for a mixture of them. `folder`: what paths are relative to. `origin`: the place in the
+    file, for messages.
 
     Raises:
-        ConfigError: it breaks a law; the sentence starts with `origin`.
+        ConfigError: it breaks a law; the sentence starts with `origin`, or the catalog's file.
     """
+    if isinstance(data, str):
+        entry = catalog.find("evaluators", data, folder=folder, catalog=catalog_folder)
+        data, folder, origin = read_mapping(entry), entry.parent, str(entry)
+    if isinstance(data, list):
+        data = {"kind": "mixture", "of": _named(data, origin)}
+    if isinstance(data, Mapping) and isinstance(data.get("of"), Mapping):
+        parts = {
+            name: read_evaluator(
+                part, folder=folder, origin=f"{origin}: of.{name}", catalog_folder=catalog_folder
+            )
+            for name, part in data["of"].items()
+        }
+        data = {**data, "of": parts}
     config: EvaluatorConfig = EVALUATORS.config(data, origin=origin)
     with about(origin):
         return config.located(folder)
@@ -42,3 +72,18 @@ def make_evaluator(config: EvaluatorConfig) -> Evaluator:
     """The evaluator itself; its libraries are imported now."""
     evaluator: Evaluator = EVALUATORS.make(config)
     return evaluator
+
+
+def _named(parts: list[Any], origin: str) -> dict[str, Any]:
+    """The evaluators of a list, each under its catalog name, its file's or its kind."""
+    named: dict[str, Any] = {}
+    for part in parts:
+        kind = part.get("kind", EVALUATORS.default) if isinstance(part, Mapping) else part
+        name = Path(str(kind)).stem
+        if name in named:
+            raise ConfigError(
+                f"{origin}: two evaluators would be called {name!r}; name them:"
+                " {kind: mixture, of: {NAME: ...}}"
+            )
+        named[name] = part
+    return named

@@ -41,6 +41,7 @@ from evomerge.search_spaces.base import SearchSpace, encode
 from evomerge.search_spaces.dataflow import DataFlowSpace, DataFlowSpaceConfig
 from evomerge.search_spaces.parameter import ParameterSpace, ParameterSpaceConfig
 from evomerge.search_spaces.segments import SegmentsSpace, SegmentsSpaceConfig
+from evomerge.trust import require_trust
 
 __all__ = [
     "baselines",
@@ -72,6 +73,7 @@ def check(job: Job, origin: str | None = None) -> list[str]:
         UserError: in one sentence that begins with `origin`, or with the job's name.
     """
     with about(origin or job.name):
+        require_trust(job.evaluator.code)
         for name, source in job.sources.items():
             with about(f"sources.{name}"):
                 read_inventory(model_folder(source))
