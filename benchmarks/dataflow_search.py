@@ -32,7 +32,7 @@ from evomerge.evaluators.base import Split
 from evomerge.recipe.digest import digest, plain
 from evomerge.recipe.tree import Recipe, Stack
 from evomerge.recipe.yaml import read_recipe
-from evomerge.searching import plan
+from evomerge.searching.plan import Plan
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
 from evomerge.writers import export_recipe
@@ -58,7 +58,7 @@ class Sharing(Terminal):
 
     def started(self, job: Job, study: Study, executor: Executor) -> None:
         for other in self._finished:
-            names = [digest(recipe) for recipe in plan.baselines(job).values()]
+            names = [digest(recipe) for recipe in Plan(job).baselines.values()]
             share(other, study, job, names, "holdout")
         if self._begun is not None:
             with Study.open(self._begun, write=False) as half:

@@ -21,7 +21,7 @@ from evomerge.cluster.base import Executor
 from evomerge.commands.console import Terminal
 from evomerge.config import Job, read_job
 from evomerge.recipe.digest import digest
-from evomerge.searching import plan
+from evomerge.searching.plan import Plan
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
 
@@ -42,7 +42,7 @@ class Sharing(Terminal):
 def share_baselines(finished: Path, study: Study, job: Job) -> None:
     evaluator = job.evaluator.digest()
     with Study.open(finished, write=False) as other:
-        for recipe in plan.baselines(job).values():
+        for recipe in Plan(job).baselines.values():
             name = digest(recipe)
             report = other.load_report(name, evaluator, "holdout")
             if report and not study.load_report(name, evaluator, "holdout"):

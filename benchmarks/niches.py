@@ -33,7 +33,7 @@ import torch
 from published import ROOT, write
 from torch import Tensor
 
-from evomerge.config import Job, read_job
+from evomerge.config import read_job
 from evomerge.merging.disk_cache import DiskCache
 from evomerge.merging.grams import measure
 from evomerge.merging.weights import MergedWeights
@@ -50,7 +50,7 @@ from evomerge.recipe.segments import PARALLEL, PiecewiseCoefficients, cross
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.tree import Recipe, Segments
 from evomerge.search_spaces.segments import SegmentsSpace
-from evomerge.searching import plan
+from evomerge.searching.plan import Plan
 
 SIZES = (20, 200, 2000)
 LEAST_CROSSINGS = 1000
@@ -68,10 +68,10 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def gram_matrices(job: Job, over: SegmentsSpace) -> None:
+def gram_matrices(plan: Plan, over: SegmentsSpace) -> None:
     """Measure them anew, not those on disk."""
-    seeds = [job.sources[name] for name in over.seed_pool.seeds]
-    measure(seeds, plan.skeleton(job), [Selector()], RESOLUTION, DiskCache(None))
+    seeds = [plan.job.sources[name] for name in over.seed_pool.seeds]
+    measure(seeds, plan.donor, [Selector()], RESOLUTION, DiskCache(None))
 
 
 def bred(seed_pool: SeedPool, size: int, crossings: int) -> list[PiecewiseCoefficients]:
@@ -273,11 +273,11 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=10_000)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    job = read_job(ROOT / "examples" / "niches.yaml")
-    over = plan.space(job)
+    plan = Plan(read_job(ROOT / "examples" / "niches.yaml"))
+    over = plan.space
     assert isinstance(over, SegmentsSpace)
     seed_pool = over.seed_pool
-    results: dict[str, Any] = {"gram_matrices_s": seconds(lambda: gram_matrices(job, over))}
+    results: dict[str, Any] = {"gram_matrices_s": seconds(lambda: gram_matrices(plan, over))}
     print(f"Gram matrices of {len(seed_pool.seeds)} seeds: {results['gram_matrices_s']:.1f} s")
     uniform = over.recipe(over.landmarks()["uniform"])
     checkpoint = blueprint(uniform, Headers()).size

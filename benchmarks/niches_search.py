@@ -40,7 +40,7 @@ from evomerge.optimizers.base import Observation
 from evomerge.optimizers.populations.config import PopulationConfig
 from evomerge.reports.archive import archive
 from evomerge.reports.pictures.archive import coverage, entropy
-from evomerge.searching import plan
+from evomerge.searching.plan import Plan
 from evomerge.study.candidate import Candidate, ranked
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
@@ -102,7 +102,7 @@ def observed(job: Job, study: Study, candidate: Candidate) -> Observation:
     report = study.load_report(candidate.digest, job.evaluator.digest(), "search")
     assert report is not None
     assert candidate.fitness is not None
-    return Observation(candidate.genome, candidate.fitness, *plan.objective(job).scores(report))
+    return Observation(candidate.genome, candidate.fitness, *Plan(job).objective.scores(report))
 
 
 def solved(job: Job, study: Study, some: Sequence[Candidate]) -> NDArray[np.float64]:

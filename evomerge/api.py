@@ -12,12 +12,12 @@ from evomerge.config import Job, read_job
 from evomerge.engines.config import EngineConfig
 from evomerge.errors import InfrastructureError, UserError
 from evomerge.evaluators.base import EvaluatorConfig, Failure, Report, Split
-from evomerge.models.blueprint import donor
 from evomerge.recipe.digest import plain
 from evomerge.recipe.tree import Recipe
-from evomerge.searching import plan
 from evomerge.searching.final_comparison import Finals, Scorer, Winner
 from evomerge.searching.loop import Progress, Search
+from evomerge.searching.plan import Plan, executor
+from evomerge.searching.recipe_plan import RecipePlan
 from evomerge.study.candidate import Candidate
 from evomerge.study.comparison import Comparison
 from evomerge.study.folder import StudyFolder
@@ -69,24 +69,24 @@ def search(
     listener, out = listener or Listener(), Path(out)
     if not isinstance(job, Job):
         origin, job = origin or str(job), read_job(Path(job))
-    for warning in plan.check(job, origin):
+    plan = Plan(job, origin or "")
+    for warning in plan.check():
         listener.said(f"warning: {warning}")
     StudyFolder(out).check_new()
-    space = plan.space(job)
     with (
-        _executor(job) as executor,
+        _workers(plan) as workers,
         Study.create(
             out,
             name=job.name,
             job=job.model_dump(mode="json"),
-            objectives=plan.objective(job).names,
-            genes=space.genes,
+            objectives=plan.objective.names,
+            genes=plan.space.genes,
             storage_url=job.storage,
         ) as study,
     ):
-        study.put("evaluator", job.evaluator.digest())
-        study.put("sources", plan.fingerprints(job))
-        return _go_on(job, study, executor, listener)
+        study.put("evaluator", plan.evaluator)
+        study.put("sources", plan.fingerprints)
+        return _go_on(plan, study, workers, listener)
 
 
 def resume(folder: Path | str, listener: Listener | None = None) -> Comparison:
@@ -99,16 +99,16 @@ def resume(folder: Path | str, listener: Listener | None = None) -> Comparison:
     """
     listener = listener or Listener()
     with Study.open(folder, write=True) as study:
-        job = job_of(study)
-        plan.check(job)
-        if study.get("evaluator") not in (None, job.evaluator.digest()):
+        plan = Plan(job_of(study))
+        plan.check()
+        if study.get("evaluator") not in (None, plan.evaluator):
             raise UserError(
                 f"{study.path}: the evaluator's tasks, data or packages have changed since the"
                 " study began, so scores could not be compared; restore them or begin anew"
             )
-        _check_sources(study, job)
-        with _executor(job) as executor:
-            return _go_on(job, study, executor, listener)
+        _check_sources(study, plan)
+        with _workers(plan) as workers:
+            return _go_on(plan, study, workers, listener)
 
 
 def job_of(study: Study) -> Job:
@@ -116,10 +116,10 @@ def job_of(study: Study) -> Job:
     return parse(Job, study.job, origin=f"{study.path}: job")
 
 
-def _check_sources(study: Study, job: Job) -> None:
+def _check_sources(study: Study, plan: Plan) -> None:
     """The sources have the weights that they had when the study began."""
     before = study.get("sources") or {}
-    for name, now in plan.fingerprints(job).items():
+    for name, now in plan.fingerprints.items():
         if before.get(name, now) != now:
             raise UserError(
                 f"{study.path}: the weights of the source {name!r} have changed since the study"
@@ -141,13 +141,13 @@ def evaluate(
         UserError: the recipe or the evaluator cannot be used.
     """
     require_trust(evaluator.code)
-    plan.check_recipe(recipe, origin)
-    plan.check_engine_compatibility(recipe, donor(recipe), origin=origin)
+    plan = RecipePlan(recipe, origin)
+    plan.check()
+    plan.check_engine()
     here = InProcessConfig(max_attempts=1)
-    capacity = plan.capacity_for(recipe, origin)
-    executor = plan.executor(here, engine, evaluator, donor(recipe), capacity)
-    executor.submit(Task("model", recipe, split))
-    outcome = executor.wait(0)[0].outcome
+    worker = executor(here, engine, evaluator, plan.donor, plan.capacity)
+    worker.submit(Task("model", recipe, split))
+    outcome = worker.wait(0)[0].outcome
     if isinstance(outcome, Failure):
         raise (
             UserError(outcome.message)
@@ -157,36 +157,33 @@ def evaluate(
     return outcome
 
 
-def _go_on(job: Job, study: Study, executor: Executor, listener: Listener) -> Comparison:
-    space = plan.space(job)
-    objective, evaluator = plan.objective(job), job.evaluator.digest()
-    optimizer = plan.optimizer(job, space)
-    listener.started(job, study, executor)
+def _go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> Comparison:
+    listener.started(plan.job, study, workers)
     Search(
         study,
-        space,
-        optimizer,
-        executor,
-        objective,
-        evaluator=evaluator,
-        budget=job.budget,
-        landmarks=plan.landmarks(job),
+        plan.space,
+        plan.optimizer,
+        workers,
+        plan.objective,
+        evaluator=plan.evaluator,
+        budget=plan.job.budget,
+        landmarks=plan.landmarks,
         tell=listener.progressed,
     ).run()
-    finals = Finals(Scorer(study, executor, evaluator, listener.said), objective)
+    finals = Finals(Scorer(study, workers, plan.evaluator, listener.said), plan.objective)
     if chosen := study.get("winner"):
         best = Winner(chosen["label"], recorded(chosen["recipe"], study), chosen["fitness"])
     else:
-        finalists = _finalists(job, study)
-        mean = optimizer.recommend() if job.select.recommendation else None
+        finalists = _finalists(plan.job, study)
+        mean = plan.optimizer.recommend() if plan.job.select.recommendation else None
         if mean is not None:
-            finalists["recommendation"] = space.recipe(mean)
+            finalists["recommendation"] = plan.space.recipe(mean)
         best = finals.choose(finalists)
         study.put(
             "winner",
             {"label": best.label, "recipe": plain(best.recipe), "fitness": best.fitness},
         )
-    reports = finals.holdout(best, plan.baselines(job))
+    reports = finals.holdout(best, plan.baselines)
     comparison = Comparison.of(reports, winner="evolved")
     study.put("comparison", comparison.to_json())
     listener.compared(comparison)
@@ -195,18 +192,21 @@ def _go_on(job: Job, study: Study, executor: Executor, listener: Listener) -> Co
 
 def _finalists(job: Job, study: Study) -> dict[str, Recipe]:
     """The best candidates of the search, each recipe once."""
-    found: dict[str, Candidate] = {}
-    for one in study.best(len(study.candidates())):
-        if len(found) < job.select.finalists:
-            found.setdefault(one.digest, one)
-    return {f"candidate {one.number}": recorded(one.recipe, study) for one in found.values()}
+    best: dict[str, Candidate] = {}
+    for candidate in study.best(len(study.candidates())):
+        if len(best) < job.select.finalists:
+            best.setdefault(candidate.digest, candidate)
+    return {
+        f"candidate {candidate.number}": recorded(candidate.recipe, study)
+        for candidate in best.values()
+    }
 
 
 @contextmanager
-def _executor(job: Job) -> Iterator[Executor]:
-    start_from, capacity = plan.skeleton(job), plan.capacity(job)
-    executor = plan.executor(job.cluster, job.engine, job.evaluator, start_from, capacity)
+def _workers(plan: Plan) -> Iterator[Executor]:
+    """The job's workers, closed in the end whatever happens."""
+    workers = plan.executor()
     try:
-        yield executor
+        yield workers
     finally:
-        executor.close()
+        workers.close()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, model_validator
+from pydantic import Field, model_validator
 
 from evomerge import catalog
 from evomerge.cluster.config import ClusterConfig, RayConfig
@@ -22,13 +22,11 @@ from evomerge.evaluators.registry import EVALUATORS, read_evaluator
 from evomerge.optimizers.base import OptimizerConfig
 from evomerge.optimizers.registry import OPTIMIZERS
 from evomerge.plugins import settings
-from evomerge.recipe.digest import plain
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe
-from evomerge.recipe.yaml import located, parse_recipe, read_mapping, read_recipe
-from evomerge.search_spaces.dataflow import DataFlowSpaceConfig
-from evomerge.search_spaces.parameter import ParameterSpaceConfig
-from evomerge.search_spaces.segments import SegmentsSpaceConfig
+from evomerge.recipe.yaml import inline_recipe, located, read_mapping
+from evomerge.search_spaces.base import SpaceConfig
+from evomerge.search_spaces.registry import SPACES, read_space
 from evomerge.value import Value, parse
 
 __all__ = ["Budget", "Job", "Select", "WarmStart", "read_job"]
@@ -76,26 +74,35 @@ class Job(Value):
     """A search, resolved: every name and path has become what it stands for."""
 
     name: str
+    """What the study is called."""
     seed: int = 0
+    """Of the optimizer's draws: the same job with the same seed asks the same."""
     sources: Mapping[str, Source]
-    space: Annotated[
-        ParameterSpaceConfig | DataFlowSpaceConfig | SegmentsSpaceConfig, Discriminator("kind")
-    ]
+    """The models, by the names that the rest of the job calls them."""
+    space: Annotated[SpaceConfig, settings(SPACES, "space")]
+    """Which recipes the search is over: a catalog name, or settings with the space's `kind`."""
     optimizer: Annotated[OptimizerConfig, settings(OPTIMIZERS, "optimizer")]
+    """What asks for candidates: a name, or settings with the optimizer's `kind`."""
     evaluator: Annotated[EvaluatorConfig, settings(EVALUATORS, "evaluator")]
+    """What candidates are scored on: a catalog name, or settings with the evaluator's `kind`."""
     objective: ObjectiveConfig = ObjectiveConfig()
+    """How a report becomes the fitness."""
     budget: Budget
+    """When the search ends."""
     engine: EngineConfig = EngineConfig()
+    """What runs the models, and how."""
     cluster: Annotated[ClusterConfig, settings(EXECUTORS, "cluster")] = RayConfig()
+    """Where candidates are evaluated: a catalog name, or settings with the executor's `kind`."""
     storage: str | None = None
     """A database URL for the record; None keeps a journal file in the study's folder."""
     warm_start: WarmStart = WarmStart()
+    """What is tried before the optimizer is asked."""
     select: Select = Select()
+    """How the winner is chosen when the search is over."""
 
     @model_validator(mode="after")
     def _some(self) -> Job:
-        recipes = getattr(self.space, "recipes", {})
-        if len(self.sources) + len(recipes) < 2:
+        if len(self.space.known_inputs(self.sources)) < 2:
             raise ValueError("sources: a search needs at least two sources")
         return self
 
@@ -108,14 +115,14 @@ def read_job(path: Path, *, catalog_folder: Path | None = None) -> Job:
     """
     data = read_mapping(path)
     folder = path.resolve().parent
-    for key, kind in _CATALOGS.items():
-        if isinstance(data.get(key), str):
-            entry = catalog.find(kind, data[key], folder=folder, catalog=catalog_folder)
-            data[key] = read_mapping(entry)
-            if key == "space":
-                data[key] = _with_recipes(data[key], entry.parent, str(entry))
-        elif key == "space" and isinstance(data.get(key), dict):
-            data[key] = _with_recipes(data[key], folder, f"{path}: space")
+    if "space" in data:
+        data["space"] = read_space(
+            data["space"],
+            folder=folder,
+            origin=str(path),
+            key="space",
+            catalog_folder=catalog_folder,
+        )
     if "evaluator" in data:
         data["evaluator"] = read_evaluator(
             data["evaluator"],
@@ -123,42 +130,23 @@ def read_job(path: Path, *, catalog_folder: Path | None = None) -> Job:
             origin=f"{path}: evaluator",
             catalog_folder=catalog_folder,
         )
+    if isinstance(data.get("cluster"), str):
+        entry = catalog.find("cluster", data["cluster"], folder=folder, catalog=catalog_folder)
+        data["cluster"] = read_mapping(entry)
     if isinstance(data.get("warm_start"), dict):
-        data["warm_start"] = _known(data["warm_start"], folder, f"{path}: warm_start")
+        data["warm_start"] = _with_recipes(data["warm_start"], folder, f"{path}: warm_start")
     job = parse(Job, data, origin=str(path))
     sources = {name: located(source, folder) for name, source in job.sources.items()}
     return job.model_copy(update={"sources": sources})
 
 
-_CATALOGS: Mapping[str, catalog.Kind] = {
-    "space": "search_spaces",
-    "cluster": "cluster",
-}
-
-
-def _known(warm_start: dict[str, Any], folder: Path, origin: str) -> dict[str, Any]:
+def _with_recipes(warm_start: dict[str, Any], folder: Path, origin: str) -> dict[str, Any]:
     """Known recipes as plain data with absolute paths, whether in files or written out."""
     recipes = warm_start.get("recipes", ())
     if not isinstance(recipes, list):
         return warm_start
-    found = [
-        _recipe(one, folder, f"{origin}.recipes.{number}") for number, one in enumerate(recipes)
+    read = [
+        inline_recipe(written, origin=f"{origin}.recipes.{number}", folder=folder)
+        for number, written in enumerate(recipes)
     ]
-    return warm_start | {"recipes": found}
-
-
-def _with_recipes(space: dict[str, Any], folder: Path, origin: str) -> dict[str, Any]:
-    """A data-flow space whose inputs are recipes, in files or written out, as plain data."""
-    recipes = space.get("recipes")
-    if not isinstance(recipes, dict):
-        return space
-    found = {
-        name: _recipe(one, folder, f"{origin}.recipes.{name}") for name, one in recipes.items()
-    }
-    return space | {"recipes": found}
-
-
-def _recipe(one: Any, folder: Path, origin: str) -> dict[str, Any]:
-    if isinstance(one, str):
-        return plain(read_recipe(folder / one))
-    return plain(parse_recipe(one, origin=origin, folder=folder))
+    return warm_start | {"recipes": read}

@@ -24,7 +24,7 @@ from evomerge.recipe.tree import Merge, Recipe, Stack
 from evomerge.recipe.yaml import dump_recipe, read_recipe
 from evomerge.reports.card import card
 from evomerge.reports.views import View, archive_view, lineage_view, usual_view
-from evomerge.searching import plan
+from evomerge.searching.recipe_plan import RecipePlan
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
 from evomerge.study.select_recipe import chosen
@@ -144,7 +144,7 @@ def merge(
     """
     out = Path(out)
     recipe, origin = _read(recipe)
-    warnings = plan.check_recipe(recipe, origin)
+    warnings = RecipePlan(recipe, origin).check()
     layout = layout_of(recipe, folded=folded, origin=origin)
     text = card(title=out.name, recipe=recipe, job=None, comparison=None, folded=layout is not None)
     _write(recipe, layout, out, text, dtype, progress)
@@ -168,7 +168,7 @@ def merge_adapter(
     """
     out = Path(out)
     recipe, origin = _read(recipe)
-    warnings = plan.check_recipe(recipe, origin)
+    warnings = RecipePlan(recipe, origin).check()
     base = adapter_base(recipe, signatures(), origin=origin)
     text = card(title=out.name, recipe=recipe, job=None, comparison=None, adapter_on=base)
     _write_adapter(recipe, out, text, dtype, rank, progress)
@@ -331,8 +331,8 @@ def _depths(stack: Stack, origin: str) -> dict[str, int] | None:
     """
     headers = Headers()
     try:
-        plan.check_recipe(stack, origin)
-        return {name: outline(one, headers).layers for name, one in stack.inputs.items()}
+        RecipePlan(stack, origin, headers).check()
+        return {name: outline(child, headers).layers for name, child in stack.inputs.items()}
     except SourceError:
         return None
 

@@ -17,15 +17,16 @@ from evomerge.cluster.local import InProcess
 from evomerge.config import Budget
 from evomerge.evaluators.base import Failure, Outcome, Report, TaskScore
 from evomerge.evaluators.objective import Objective
-from evomerge.operators import signatures
 from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.registry import configure, make
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
-from evomerge.search_spaces.parameter import ParameterSpace, ParameterSpaceConfig
+from evomerge.search_spaces.parameter import ParameterSpace
+from evomerge.search_spaces.parameter_config import ParameterSpaceConfig
 from evomerge.searching.loop import Search
 from evomerge.study.record import Study
 from evomerge.value import Value, parse
+from tests.facts import Facts
 
 BEST = {"json": 0.3, "math": 0.8}
 
@@ -68,9 +69,7 @@ def make_space() -> ParameterSpace:
         "genes": {"weight": [0, 1]},
     }
     sources = {name: Source(model=f"/models/{name}") for name in ("base", "json", "math")}
-    return ParameterSpace(
-        parse(ParameterSpaceConfig, config, origin="space"), sources, layers=4, methods=signatures()
-    )
+    return ParameterSpace(parse(ParameterSpaceConfig, config, origin="space"), sources, Facts())
 
 
 def make_optimizer(kind: str, seed: int = 5, **options: Any) -> Optimizer:

@@ -23,6 +23,7 @@ from evomerge.search_spaces.segments import SegmentsSpace, SegmentsSpaceConfig
 from evomerge.searching.loop import Search
 from evomerge.study.record import Study
 from evomerge.value import parse
+from tests.facts import Facts
 
 NAMES, SIZE = ("chat", "code", "math"), 90
 VECTORS = np.random.default_rng(0).standard_normal((len(NAMES), SIZE))
@@ -34,7 +35,8 @@ OPTIMIZERS = ["natural_niches", "genetic_merge", "map_elites", "cycle_qd", "rand
 def space() -> SegmentsSpace:
     sources = {name: Source(model=f"/models/{name}") for name in ("base", *NAMES)}
     config = parse(SegmentsSpaceConfig, {"kind": "segments", "base": "base"}, origin="space")
-    return SegmentsSpace(config, sources, grids=(GRID,), measure=lambda: [Grams.of(VECTORS, GRID)])
+    facts = Facts(cells=(GRID,), measure=lambda: [Grams.of(VECTORS, GRID)])
+    return SegmentsSpace(config, sources, facts)
 
 
 class Worker:

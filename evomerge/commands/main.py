@@ -36,7 +36,8 @@ from evomerge.operators import signatures
 from evomerge.optimizers.registry import OPTIMIZERS
 from evomerge.recipe.tree import KINDS
 from evomerge.recipe.yaml import read_mapping, read_recipe
-from evomerge.searching import plan
+from evomerge.searching.plan import Plan
+from evomerge.searching.recipe_plan import RecipePlan
 from evomerge.study.record import Study
 
 __all__ = ["app", "main"]
@@ -64,15 +65,15 @@ def check(
     """Validate a job or a recipe without reading weights, and say what it would cost."""
     data = read_mapping(file)
     if data.get("kind") in KINDS:
-        recipe = read_recipe(file)
-        for warning in plan.check_recipe(recipe, str(file)):
+        recipe = RecipePlan(read_recipe(file), str(file))
+        for warning in recipe.check():
             console.warn(warning)
-        console.emit({"recipe": str(file), "ok": True, **plan.recipe_cost(recipe)}, as_json)
+        console.emit({"recipe": str(file), "ok": True, **recipe.cost()}, as_json)
         return
-    job = read_job(file, catalog_folder=catalog_folder)
-    for warning in plan.check(job, str(file)):
+    plan = Plan(read_job(file, catalog_folder=catalog_folder), str(file))
+    for warning in plan.check():
         console.warn(warning)
-    console.emit({"job": job.name, "ok": True, **plan.cost(job)}, as_json)
+    console.emit({"job": plan.job.name, "ok": True, **plan.cost()}, as_json)
 
 
 @app.command()

@@ -7,7 +7,8 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from evomerge.models.inventory import read_header, read_inventory
+from evomerge.models.headers import Headers
+from evomerge.models.inventory import read_header
 from evomerge.models.sources import adapter_folder, model_folder
 from evomerge.recipe.source import Source
 
@@ -17,18 +18,19 @@ _PLACES, _BYTES = 4, 16
 """Of each tensor that many pieces of that many bytes are read, from its start to its end."""
 
 
-def fingerprint(source: Source) -> str:
+def fingerprint(source: Source, models: Headers | None = None) -> str:
     """16 hexadecimal digits: equal for the same weights wherever they lie.
 
     Names, types, shapes and a sample of the bytes of the model and of its adapter: siblings that
-    were trained apart differ, and no weight is loaded.
+    were trained apart differ, and no weight is loaded. `models`: what is known of sources already.
 
     Raises:
         SourceError: the model cannot be read.
     """
     folder = model_folder(source)
     found = hashlib.sha256()
-    for file in sorted({info.file for info in read_inventory(folder).tensors.values()}):
+    inventory = (models or Headers()).inventory(source)
+    for file in sorted({info.file for info in inventory.tensors.values()}):
         for piece in _sampled(folder / file):
             found.update(piece)
     if adapter := adapter_folder(source):

@@ -71,12 +71,16 @@ def flattened(
 
 
 def grids(
-    like: Recipe, where: Sequence[Selector], resolution: int, origin: str
+    like: Recipe,
+    where: Sequence[Selector],
+    resolution: int,
+    origin: str,
+    headers: Headers | None = None,
 ) -> tuple[Grid, ...]:
     """Cells of each chromosome, cut where a block begins; raises as `flattened`."""
     return tuple(
         Grid.regular(flat.size, resolution=resolution, blocks=flat.blocks)
-        for flat in flattened(like, where, origin)
+        for flat in flattened(like, where, origin, headers)
     )
 
 

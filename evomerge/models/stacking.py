@@ -8,8 +8,8 @@ from typing import Any
 from evomerge.errors import SourceError
 from evomerge.models.architecture import place
 from evomerge.models.blueprint import donor
-from evomerge.models.inventory import Inventory, read_inventory
-from evomerge.models.sources import model_folder
+from evomerge.models.headers import Headers
+from evomerge.models.inventory import Inventory
 from evomerge.recipe.tree import Stack
 
 __all__ = ["ROUTABLE", "check_routable", "check_stackable", "is_plain"]
@@ -70,13 +70,13 @@ def rotary(config: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def check_routable(stack: Stack) -> None:
+def check_routable(stack: Stack, models: Headers | None = None) -> None:
     """An engine can run the stack's layers in any order: the engines' own law, read from a header.
 
     Raises:
         SourceError: it is of a family, or has layers, that none of them knows.
     """
-    inventory = read_inventory(model_folder(donor(stack)))
+    inventory = (models or Headers()).inventory(donor(stack))
     config = inventory.config
     family = config.get("model_type")
     if family not in ROUTABLE:

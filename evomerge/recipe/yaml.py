@@ -16,6 +16,7 @@ from evomerge.value import parse
 
 __all__ = [
     "dump_recipe",
+    "inline_recipe",
     "located",
     "parse_recipe",
     "read_documents",
@@ -72,6 +73,17 @@ def parse_recipe(data: Any, *, origin: str, folder: Path) -> Recipe:
     if kind not in kinds:
         raise RecipeError(f"{origin}: kind must be one of {', '.join(kinds)}, got {kind!r}")
     return located(parse(kinds[kind], data, origin=origin, error=RecipeError), folder)
+
+
+def inline_recipe(written: Any, *, origin: str, folder: Path) -> dict[str, Any]:
+    """A recipe that a YAML file names by path or writes out, as plain data with absolute paths.
+
+    Raises:
+        RecipeError: the file or what is written is no recipe; `origin` is where it is written.
+    """
+    if isinstance(written, str):
+        return plain(read_recipe(folder / written))
+    return plain(parse_recipe(written, origin=origin, folder=folder))
 
 
 def dump_recipe(recipe: Recipe) -> str:

@@ -8,14 +8,14 @@ from evomerge.recipe.source import Source
 from evomerge.recipe.tokenizer import TokenizerChoice
 from evomerge.recipe.tree import Hop, Merge, Recipe, Rule, Stack
 
-__all__ = ["PLAIN_LAMBDA", "baselines", "data_flow_baselines"]
+__all__ = ["PLAIN_LAMBDA", "merge_baselines", "stack_baselines"]
 
 PLAIN_LAMBDA = 0.4
 """Ilharco et al. (2212.04089) sum task vectors scaled by 0.3 to 0.5 where nothing is tuned; the
 notebook of TIES-Merging, whose tables are the usual reference, takes 0.4."""
 
 
-def baselines(
+def merge_baselines(
     sources: Mapping[str, Source],
     base: str | None,
     parents: Sequence[str],
@@ -38,7 +38,7 @@ def baselines(
     recipes: dict[str, Recipe] = dict(own)
     if tokenizer is not None:
         for name in parents:
-            recipes[name] = mean({parent: {"weight": float(parent == name)} for parent in parents})
+            recipes[name] = mean({other: {"weight": float(other == name)} for other in parents})
     recipes["uniform merge"] = mean(equal)
     if base is not None:
         recipes["task arithmetic"] = Merge(
@@ -52,9 +52,7 @@ def baselines(
     return recipes
 
 
-def data_flow_baselines(
-    inputs: Mapping[str, Recipe], counts: Mapping[str, int]
-) -> dict[str, Recipe]:
+def stack_baselines(inputs: Mapping[str, Recipe], counts: Mapping[str, int]) -> dict[str, Recipe]:
     """Label -> recipe: each input, the uniform average of those that are equally deep, and the
     stack that people build by hand: the lower half of the first input below the upper half of
     another, and the other way round.

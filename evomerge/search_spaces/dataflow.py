@@ -9,140 +9,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
-
-from evomerge.errors import ConfigError, RecipeError, did_you_mean
+from evomerge.errors import ConfigError, RecipeError
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
+from evomerge.recipe.layer_path import Capacity
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Hop, Recipe, Scaling, Stack
-from evomerge.search_spaces.scales import Network, ScaleRange, ScaleRule, scale_genes
-from evomerge.search_spaces.slots import Jumps, Order, Pool, Slots, Step
-from evomerge.value import Value
+from evomerge.recipe.tree import Hop, Recipe, Stack
+from evomerge.search_spaces.base import ModelFacts, SearchSpace
+from evomerge.search_spaces.baselines import stack_baselines
+from evomerge.search_spaces.dataflow_config import DataFlowSpaceConfig
+from evomerge.search_spaces.scales import scale_genes
+from evomerge.search_spaces.slots import Pool, Slots, Step
 
-__all__ = ["DataFlowSpace", "DataFlowSpaceConfig", "Odds"]
+__all__ = ["DataFlowSpace"]
 
 SKIP, RUN = "skip", "run"
 
-Probability = Annotated[float, Field(gt=0, lt=1)]
 
-
-class Odds(Value):
-    """How probable it is that a slot runs when a search begins."""
-
-    own: Probability = 0.977
-    """Of the first input's layers in the first repetition; the default is two standard
-    deviations, as in the paper."""
-    other: Probability = 0.5
-    """Of all other slots."""
-    forced: Probability | None = None
-    """Of the forced layers' own slots in the first repetition, where they run twice; as `other`
-    where left out."""
-
-
-class DataFlowSpaceConfig(Value):
-    """`space: {kind: dataflow, ...}` of a job, or a catalog entry of that shape."""
-
-    kind: Literal["dataflow"]
-    description: str = ""
-    """One line about the space, which `evomerge catalog` shows."""
-    inputs: tuple[str, ...] | None = None
-    """Names of sources or `recipes`, at least two; the first gives embedding, head and forced
-    ends. Left out: all."""
-    recipes: Mapping[str, Recipe] = Field(default_factory=dict)
-    """Inputs that are recipes themselves (parameter space first, then data flow over the
-    result): name -> recipe, in a YAML file a path or written out."""
-
-    block: Annotated[int, Field(ge=1)] = 1
-    """Number of consecutive layers that run together; a scale is that of the first of them."""
-    order: Order = "by_input"
-    """Order of the pool: `by_input`: all layers of the first input, then of the next;
-    `by_depth`: the first layers of all inputs, then the second ones."""
-    repetitions: Annotated[int, Field(ge=1)] = 3
-    """How often the pool of layers is offered, r in the paper."""
-    first: bool = True
-    """The path begins with the first input's first layer."""
-    last: bool = True
-    """The path ends with the first input's last layer."""
-    ends_take_slots: bool = False
-    """Forced ends count among the slots: the last ones are missing, as in the author's decode."""
-    max_hops: Annotated[int, Field(ge=1)] | None = None
-    """The longest path, in layers; left out: every slot and the forced ends."""
-    jumps: Jumps = Jumps()
-    """How far the path may go from one hop to the next."""
-
-    scales: ScaleRule = "none"
-    """Genes for scales: `none`, one `per_hop`, one for each `pair` of layers, or a small
-    `network`."""
-    scale_range: ScaleRange = ScaleRange()
-    """The range of every scale, [low, high], which holds 1."""
-    network: Network = Network()
-    """The network of `scales: network`."""
-    scaling: Scaling = "stream"
-    """What a scale multiplies, as in a `stack` recipe."""
-    start: Odds = Odds()
-    """Probability that a slot runs when the search begins."""
-
-    @field_validator("scale_range", mode="before")
-    @classmethod
-    def _pair(cls, data: object) -> object:
-        if isinstance(data, list | tuple) and len(data) == 2:
-            return {"low": data[0], "high": data[1]}
-        return data
-
-    @field_validator("scale_range")
-    @classmethod
-    def _holds_one(cls, span: ScaleRange) -> ScaleRange:
-        if not span.low <= 1 <= span.high or span.low == span.high:
-            raise ValueError(
-                f"needs low <= 1 <= high, 1 being where a search begins, got"
-                f" [{span.low}, {span.high}]"
-            )
-        return span
-
-    def chosen(self, sources: Mapping[str, Source], origin: str) -> dict[str, Recipe]:
-        """The inputs by name, in the order of the pool.
-
-        Raises:
-            ConfigError: a name that is neither a source nor a recipe, twice, or both; too few.
-        """
-        for name in self.recipes:
-            if name in sources:
-                raise ConfigError(f"{origin}.recipes: {name!r} is a source already; rename it")
-        known: dict[str, Recipe] = {**sources, **self.recipes}
-        names = tuple(known) if self.inputs is None else self.inputs
-        for name in names:
-            if name not in known:
-                raise ConfigError(
-                    f"{origin}.inputs: {name!r} is neither a source nor one of the recipes;"
-                    f" {did_you_mean(name, known)}"
-                )
-        if len(set(names)) != len(names):
-            raise ConfigError(f"{origin}.inputs: an input is named twice in {', '.join(names)}")
-        if len(names) < 2:
-            raise ConfigError(f"{origin}.inputs: data flow needs at least two, got {len(names)}")
-        return {name: known[name] for name in names}
-
-
-class DataFlowSpace:
+class DataFlowSpace(SearchSpace):
     """Genome -> `Stack` recipe. Every recipe has all inputs, so that all share one pool."""
 
+    config = DataFlowSpaceConfig
+
     def __init__(
-        self,
-        config: DataFlowSpaceConfig,
-        inputs: Mapping[str, Recipe],
-        *,
-        counts: Mapping[str, int],
+        self, config: DataFlowSpaceConfig, sources: Mapping[str, Source], models: ModelFacts
     ) -> None:
-        """`inputs`: the first one's embedding, head and ends are taken; `counts`: their layers.
+        """The first input's embedding, head and ends are taken.
 
         Raises:
-            ConfigError: the longest path is shorter than its forced ends.
+            ConfigError: an input is unknown, or the longest path is shorter than its forced ends.
         """
-        self._config, self._inputs, self._counts = config, dict(inputs), counts
-        self._own = next(iter(inputs))
-        self._pool = Pool({name: counts[name] for name in inputs}, config.order, config.block)
+        self._config, self._inputs = config, config.chosen(sources)
+        self._counts = {name: models.layers(recipe) for name, recipe in self._inputs.items()}
+        self._own = next(iter(self._inputs))
+        self._pool = Pool(self._counts, config.order, config.block)
         self._slots = Slots(
             self._pool,
             repetitions=config.repetitions,
@@ -163,6 +63,16 @@ class DataFlowSpace:
     def max_hops(self) -> int:
         """The longest path that a genome can have."""
         return self._slots.max_hops
+
+    @property
+    def capacity(self) -> Capacity:
+        """Every layer of every input, and the longest path or the deepest input's own."""
+        hops = max(self.max_hops, *self._counts.values())
+        return Capacity(layers=sum(self._counts.values()), hops=hops)
+
+    def baselines(self) -> dict[str, Recipe]:
+        """Each input, the uniform merge of those that are equally deep, and halves."""
+        return stack_baselines(self._inputs, self._counts)
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:
@@ -226,24 +136,24 @@ class DataFlowSpace:
         Where the ends are forced they are the first input's in all of them. What the space does not
         hold (its jumps, its repetitions) is left out.
         """
-        genomes: dict[str, Genome] = {}
+        landmarks: dict[str, Genome] = {}
         for label, places in self._known_paths():
             path = self._slots.steps(places)
             if path is None:
                 continue
             genome = self._genome(path, {})
             if [step.place for step in self._path(genome)[0]] == places:
-                genomes[label] = genome
-        return genomes
+                landmarks[label] = genome
+        return landmarks
 
-    def samples(self) -> list[Recipe]:
+    def samples(self) -> list[Stack]:
         """One recipe with all inputs: a check that it passes holds for all of the space."""
         return [self._stack([Step(None, self._pool.first)], [1.0])]
 
     def _known_paths(self) -> list[tuple[str, list[int]]]:
         whole: dict[str, list[int]] = {name: [] for name in self._inputs}
         places = range(len(self._pool.blocks))
-        for place in sorted(places, key=lambda number: self._pool.blocks[number].first):
+        for place in sorted(places, key=lambda place: self._pool.blocks[place].first):
             whole[self._pool.blocks[place].of].append(place)
         known = {f"input:{name}": whole[name] for name in self._inputs}
         for name in self._inputs:

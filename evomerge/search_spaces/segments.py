@@ -8,22 +8,23 @@ each into a recipe.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
 
-from evomerge.errors import ConfigError, RecipeError, did_you_mean
+from evomerge.errors import ConfigError, RecipeError
 from evomerge.recipe.genome import CoefficientsGene, Genome
-from evomerge.recipe.grid import RESOLUTION, Grams, Grid
+from evomerge.recipe.grid import RESOLUTION, Grams
 from evomerge.recipe.seed_pool import SeedPool
 from evomerge.recipe.segments import DECIMALS, ChromosomeSegments, PiecewiseCoefficients
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Chromosome, Merge, Recipe, Rule, Segments
-from evomerge.value import Value
+from evomerge.search_spaces.base import ModelFacts, SearchSpace, SpaceConfig, check_names
+from evomerge.search_spaces.baselines import merge_baselines
 
 __all__ = ["SegmentsSpace", "SegmentsSpaceConfig"]
 
@@ -32,12 +33,10 @@ NOISE = "~noise"
 """The input that has the steps along singular directions: the base, changed by them."""
 
 
-class SegmentsSpaceConfig(Value):
-    """`space: {kind: segments, ...}` of a job, or a catalog entry of that shape."""
+class SegmentsSpaceConfig(SpaceConfig):
+    """Natural niches over models: coefficients of seed models, range by range of the weights."""
 
     kind: Literal["segments"]
-    description: str = ""
-    """One line about the space, which `evomerge catalog` shows."""
     seeds: tuple[str, ...] | None = None
     """The sources that members are combinations of, at least two; left out: all except a `base`
     that is named."""
@@ -58,49 +57,50 @@ class SegmentsSpaceConfig(Value):
             raise ValueError("the last one must select all tensors ({})")
         return where
 
-    def chosen(self, sources: Mapping[str, Source], origin: str) -> dict[str, Source]:
+    def chosen(self, sources: Mapping[str, Source]) -> dict[str, Source]:
         """The seeds by name, in their order.
 
         Raises:
             ConfigError: a name that is no source, or twice; fewer than two seeds.
         """
         names = self.seeds or tuple(name for name in sources if name != self.base)
-        for key, name in [*(("seeds", name) for name in names), ("base", self.base)]:
-            if name is not None and name not in sources:
-                raise ConfigError(
-                    f"{origin}.{key}: {name!r} is not among the sources;"
-                    f" {did_you_mean(name, sources)}"
-                )
+        check_names(names, sources, "space.seeds")
+        check_names([self.base] if self.base else [], sources, "space.base")
         if len(set(names)) != len(names):
-            raise ConfigError(f"{origin}.seeds: a seed is named twice in {', '.join(names)}")
+            raise ConfigError(f"space.seeds: a seed is named twice in {', '.join(names)}")
         if len(names) < 2:
             raise ConfigError(
-                f"{origin}.seeds: members are bred from at least two seeds, got {len(names)}"
+                f"space.seeds: members are bred from at least two seeds, got {len(names)}"
                 f" ({', '.join(names) or 'none'})"
             )
         return {name: sources[name] for name in names}
 
-    def donor(self, sources: Mapping[str, Source], origin: str) -> str:
-        """The name of the source that gives configuration and tokenizer; raises as `chosen`."""
-        return self.base or next(iter(self.chosen(sources, origin)))
 
-
-class SegmentsSpace:
+class SegmentsSpace(SearchSpace):
     """Genome -> `Segments` recipe. Every recipe has all seeds as inputs, whatever their shares."""
 
+    config = SegmentsSpaceConfig
+
     def __init__(
-        self,
-        config: SegmentsSpaceConfig,
-        sources: Mapping[str, Source],
-        *,
-        grids: tuple[Grid, ...],
-        measure: Callable[[], Sequence[Grams]],
+        self, config: SegmentsSpaceConfig, sources: Mapping[str, Source], models: ModelFacts
     ) -> None:
-        """`grids`: one a chromosome; `measure` gives the seeds' Gram matrices over them."""
-        seeds = config.chosen(sources, "space")
-        self._where, self._base = config.chromosomes, config.donor(sources, "space")
-        self._inputs = {**seeds, self._base: sources[self._base]}
-        self._seed_pool = SeedPool(tuple(seeds), grids, measure, config.base)
+        """Raises:
+        ConfigError: the seeds are not what members can be bred from.
+        RecipeError: a chromosome selects no tensor.
+        """
+        self._config, self._seeds = config, config.chosen(sources)
+        self._where = config.chromosomes
+        self._base = config.base or next(iter(self._seeds))
+        donor = sources[self._base]
+        self._inputs = {**self._seeds, self._base: donor}
+        grids = models.grids(donor, config.chromosomes, config.resolution)
+
+        def measure() -> list[Grams]:
+            seeds = list(self._seeds.values())
+            matrices = models.grams(seeds, donor, config.chromosomes, config.resolution)
+            return [Grams(grid, own) for grid, own in zip(grids, matrices, strict=True)]
+
+        self._seed_pool = SeedPool(tuple(self._seeds), grids, measure, config.base)
 
     @property
     def genes(self) -> tuple[CoefficientsGene, ...]:
@@ -111,6 +111,11 @@ class SegmentsSpace:
     def seed_pool(self) -> SeedPool:
         """What members are crossed over."""
         return self._seed_pool
+
+    def baselines(self) -> dict[str, Recipe]:
+        """Each seed, their uniform merge and, with a base beside them, plain task arithmetic."""
+        base = self._config.base if self._config.base not in self._seeds else None
+        return merge_baselines(self._inputs, base, tuple(self._seeds))
 
     def recipe(self, genome: Genome) -> Segments:
         """The recipe of a genome.
@@ -216,10 +221,6 @@ class SegmentsSpace:
         if self._noise(table) != noise:
             raise RecipeError(f"its input {NOISE!r} is not the one that this space would build")
         return (table.to_text(),)
-
-    def active(self, genome: Genome) -> tuple[bool, ...]:
-        """The one gene matters."""
-        return (True,)
 
     def landmarks(self) -> dict[str, Genome]:
         """Each seed, from which everything is bred, and the uniform merge of all."""

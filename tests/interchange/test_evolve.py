@@ -13,10 +13,11 @@ import yaml
 from evomerge.config import Job
 from evomerge.errors import ConfigError
 from evomerge.interchange.convert import convert
-from evomerge.operators import signatures
 from evomerge.recipe.tokenizer import TokenizerChoice
-from evomerge.search_spaces.parameter import ParameterSpace, ParameterSpaceConfig
+from evomerge.search_spaces.parameter import ParameterSpace
+from evomerge.search_spaces.parameter_config import ParameterSpaceConfig
 from evomerge.value import parse
+from tests.facts import Facts
 from tests.interchange.conftest import LAYERS, Llamas
 
 GENOME: dict[str, Any] = {
@@ -43,7 +44,7 @@ def config(made: Job) -> ParameterSpaceConfig:
 
 
 def space(made: Job) -> ParameterSpace:
-    return ParameterSpace(config(made), made.sources, layers=LAYERS, methods=signatures())
+    return ParameterSpace(config(made), made.sources, Facts(LAYERS))
 
 
 def test_a_configuration_becomes_a_job(llamas: Llamas, tmp_path: Path) -> None:

@@ -15,8 +15,10 @@ from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Rule, Stack
 from evomerge.recipe.yaml import read_mapping
-from evomerge.search_spaces.dataflow import DataFlowSpace, DataFlowSpaceConfig
+from evomerge.search_spaces.dataflow import DataFlowSpace
+from evomerge.search_spaces.dataflow_config import DataFlowSpaceConfig
 from evomerge.value import parse
+from tests.facts import Facts
 
 CATALOG = Path(__file__).parents[2] / "search_spaces" / "dataflow"
 SOURCES = {name: Source(model=f"./{name}") for name in ("a", "b")}
@@ -27,7 +29,7 @@ def config(**keys: Any) -> DataFlowSpaceConfig:
 
 
 def space(layers: int = 4, **keys: Any) -> DataFlowSpace:
-    return DataFlowSpace(config(**keys), SOURCES, counts=dict.fromkeys(SOURCES, layers))
+    return DataFlowSpace(config(**keys), SOURCES, Facts(layers))
 
 
 def draw(over: DataFlowSpace, seed: int, share: float = 0.5) -> Genome:
@@ -50,9 +52,7 @@ RULES = ["none", "per_hop", "pair", "network"]
 def test_the_papers_setting_is_decoded_as_its_author_published() -> None:
     """Pseudo-code of the author's answer: T = 192 hops over M = 64 layers, 190 + 64 x 64 genes."""
     data = read_mapping(CATALOG / "evollm.yaml")
-    over = DataFlowSpace(
-        parse(DataFlowSpaceConfig, data, origin="evollm"), SOURCES, counts={"a": 32, "b": 32}
-    )
+    over = DataFlowSpace(parse(DataFlowSpaceConfig, data, origin="evollm"), SOURCES, Facts(32))
     assert len(over.genes) == 190 + 64 * 64
     assert over.max_hops == 192
     rng = np.random.default_rng(3)
@@ -74,9 +74,7 @@ def test_the_papers_setting_is_decoded_as_its_author_published() -> None:
 
 def test_the_paper_starts_with_its_first_models_layers_likely() -> None:
     data = read_mapping(CATALOG / "evollm.yaml")
-    over = DataFlowSpace(
-        parse(DataFlowSpaceConfig, data, origin="evollm"), SOURCES, counts={"a": 32, "b": 32}
-    )
+    over = DataFlowSpace(parse(DataFlowSpaceConfig, data, origin="evollm"), SOURCES, Facts(32))
     odds = [gene.odds[1] for gene in over.genes if isinstance(gene, ChoiceGene) and gene.odds]
     assert odds == [0.977] * 32 + [0.5] * (190 - 32)
     starts = {gene.start for gene in over.genes if isinstance(gene, FloatGene)}
@@ -92,9 +90,7 @@ def test_forced_layers_do_not_run_twice_at_the_start() -> None:
 
 def test_the_catalogs_interleaved_space_walks_upward_between_siblings() -> None:
     data = read_mapping(CATALOG / "interleaved.yaml")
-    over = DataFlowSpace(
-        parse(DataFlowSpaceConfig, data, origin="x"), SOURCES, counts=dict.fromkeys(SOURCES, 6)
-    )
+    over = DataFlowSpace(parse(DataFlowSpaceConfig, data, origin="x"), SOURCES, Facts(6))
     for seed in range(20):
         depths = [layer for _, layer in hops(over, draw(over, seed))]
         steps = [after - before for before, after in itertools.pairwise(depths)]
@@ -203,8 +199,7 @@ def test_landmarks_that_the_space_does_not_hold_are_left_out() -> None:
 
 def test_an_input_may_be_a_recipe() -> None:
     merged = Merge(method="linear", inputs=SOURCES, rules=(Rule(),))
-    chosen = config(recipes={"m": merged.model_dump()}, inputs=["m", "b"]).chosen(SOURCES, "space")
-    over = DataFlowSpace(config(), chosen, counts={"m": 4, "b": 4})
+    over = space(recipes={"m": merged.model_dump()}, inputs=["m", "b"])
     recipe = over.recipe(draw(over, 0))
     assert isinstance(recipe, Stack)
     assert recipe.inputs == {"m": merged, "b": SOURCES["b"]}
@@ -276,7 +271,7 @@ def test_a_jump_or_a_scale_out_of_range_is_refused() -> None:
 )
 def test_inputs_that_do_not_exist_or_do_not_fit_are_refused(keys: Any, law: str) -> None:
     with pytest.raises(ConfigError, match=law):
-        config(**keys).chosen(SOURCES, "space")
+        space(**keys)
 
 
 @pytest.mark.parametrize(

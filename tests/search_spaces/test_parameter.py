@@ -20,9 +20,11 @@ from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
 from evomerge.search_spaces.base import encode, named
-from evomerge.search_spaces.baselines import baselines
-from evomerge.search_spaces.parameter import ParameterSpace, ParameterSpaceConfig
+from evomerge.search_spaces.baselines import merge_baselines
+from evomerge.search_spaces.parameter import ParameterSpace
+from evomerge.search_spaces.parameter_config import ParameterSpaceConfig
 from evomerge.value import parse
+from tests.facts import Facts
 
 SOURCES = {name: Source(model=name, statistics=f"of-{name}") for name in ("base", "json", "math")}
 GROUPS: list[dict[str, Any]] = [
@@ -47,7 +49,7 @@ NAMES = [
 def space(**config: Any) -> ParameterSpace:
     data = {"kind": "parameter", "base": "base", "method": "ties", "genes": {"weight": [0, 1.5]}}
     parsed = parse(ParameterSpaceConfig, data | config, origin="job: space")
-    return ParameterSpace(parsed, SOURCES, layers=30, methods=signatures())
+    return ParameterSpace(parsed, SOURCES, Facts(30))
 
 
 def genome(over: ParameterSpace, unit: float = 0.25) -> Genome:
@@ -175,11 +177,11 @@ def test_refusals(config: dict[str, Any], said: str) -> None:
 
 
 def test_baselines_are_what_their_labels_say() -> None:
-    found = baselines(SOURCES, "base", ("json", "math"))
+    found = merge_baselines(SOURCES, "base", ("json", "math"))
     assert list(found) == ["json", "math", "uniform merge", "task arithmetic"]
     for recipe in itertools.islice(found.values(), 2, None):
         check_methods(recipe, signatures(), origin="r")
-    assert "task arithmetic" not in baselines(SOURCES, None, ("json", "math"))
+    assert "task arithmetic" not in merge_baselines(SOURCES, None, ("json", "math"))
 
 
 def test_the_driver_starts_without_the_heavy_libraries() -> None:

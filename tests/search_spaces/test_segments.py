@@ -19,6 +19,7 @@ from evomerge.recipe.yaml import read_mapping
 from evomerge.search_spaces.base import encode, named
 from evomerge.search_spaces.segments import SegmentsSpace, SegmentsSpaceConfig
 from evomerge.value import parse
+from tests.facts import Facts
 
 CATALOG = Path(__file__).parents[2] / "search_spaces" / "segments"
 SOURCES = {name: Source(model=f"./{name}") for name in ("base", "math", "json", "code")}
@@ -37,7 +38,7 @@ def measured() -> Sequence[Grams]:
 
 def space(**keys: Any) -> SegmentsSpace:
     settings = {"base": "base", "chromosomes": WHERE} | keys
-    return SegmentsSpace(config(**settings), SOURCES, grids=GRIDS, measure=measured)
+    return SegmentsSpace(config(**settings), SOURCES, Facts(cells=GRIDS, measure=measured))
 
 
 @pytest.mark.parametrize(("entry", "count"), [("one_vector", 1), ("attention_apart", 2)])
@@ -45,7 +46,7 @@ def test_the_catalog_s_spaces(entry: str, count: int) -> None:
     data = read_mapping(CATALOG / f"{entry}.yaml")
     found = parse(SegmentsSpaceConfig, data, origin=entry)
     assert len(found.chromosomes) == count
-    assert list(found.chosen(SOURCES, entry)) == list(SOURCES)
+    assert list(found.chosen(SOURCES)) == list(SOURCES)
 
 
 def member() -> PiecewiseCoefficients:
@@ -166,7 +167,7 @@ def test_what_is_measured_is_measured_when_it_is_asked_for_and_once() -> None:
         return measured()
 
     over = SegmentsSpace(
-        config(base="base", chromosomes=WHERE), SOURCES, grids=GRIDS, measure=measure
+        config(base="base", chromosomes=WHERE), SOURCES, Facts(cells=GRIDS, measure=measure)
     )
     over.recipe(over.landmarks()["uniform"])
     assert not calls

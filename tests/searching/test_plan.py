@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from evomerge import api
-from evomerge.config import Job, read_job
+from evomerge.config import read_job
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.weights import checkpoint_shapes
 from evomerge.errors import UserError
@@ -27,7 +27,8 @@ from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Stack
 from evomerge.search_spaces.base import named
 from evomerge.search_spaces.segments import SegmentsSpace
-from evomerge.searching import plan
+from evomerge.searching.plan import Plan
+from evomerge.searching.recipe_plan import RecipePlan
 from tests.families import tiny_tensors, write_model
 from tests.merging.dialects import Dialects
 from tests.place import Place
@@ -36,6 +37,12 @@ from tests.place import Place
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path / "here")
+
+
+def planned(place: Place) -> Plan:
+    """The plan of the job as it now stands."""
+    place.write()
+    return Plan(read_job(place.folder / "job.yaml"), "job.yaml")
 
 
 def recipe(place: Place, **weights: float) -> dict[str, Any]:
@@ -56,25 +63,21 @@ def test_known_recipes_are_tried_first_whether_in_a_file_or_written_out(place: P
         "recipes": ["best.yaml", recipe(place, json=0.25, math=1.0)],
         "genomes": [{"json.weight": 1, "math.weight": 0, "json.density": 1, "math.density": 1}],
     }
-    place.write()
-    job = read_job(place.folder / "job.yaml")
-    marks = {label: named(plan.space(job), g) for label, g in plan.landmarks(job).items()}
+    plan = planned(place)
+    marks = {label: named(plan.space, g) for label, g in plan.landmarks.items()}
     assert list(marks) == ["genome:0", "recipe:0", "recipe:1"]
     assert marks["recipe:0"]["math.weight"] == pytest.approx(0.75)
     assert marks["recipe:1"]["json.weight"] == pytest.approx(0.25)
-    again = type(job).model_validate_json(json.dumps(job.model_dump(mode="json")))
-    assert again == job
+    job = plan.job
+    assert type(job).model_validate_json(json.dumps(job.model_dump(mode="json"))) == job
 
 
 def test_the_winner_is_compared_with_every_parent_and_the_plain_merges(place: Place) -> None:
-    place.write()
-    job = read_job(place.folder / "job.yaml")
-    found = plan.baselines(job)
+    found = planned(place).baselines
     assert list(found) == ["json", "math", "uniform merge", "task arithmetic"]
     assert isinstance(found["json"], Source)
     place.job["space"]["parents"] = ["math"]
-    place.write()
-    found = plan.baselines(read_job(place.folder / "job.yaml"))
+    found = planned(place).baselines
     assert list(found) == ["math", "uniform merge", "task arithmetic"]
 
 
@@ -86,47 +89,45 @@ def flow(place: Place) -> Place:
     return place
 
 
-def flowing(place: Place) -> Job:
-    place.write()
-    job = read_job(place.folder / "job.yaml")
-    assert plan.check(job) == []
-    return job
+def flowing(place: Place) -> Plan:
+    plan = planned(place)
+    assert plan.check() == []
+    return plan
 
 
 def test_data_flow_starts_from_its_first_input(flow: Place) -> None:
-    job = flowing(flow)
+    plan = flowing(flow)
     layers = read_inventory(flow.folder / "models" / "json").layers
-    assert plan.skeleton(job) == job.sources["json"]
-    assert plan.capacity(job) == Capacity(layers=2 * layers, hops=4 * layers + 2)
-    assert len(plan.space(job).genes) == 4 * layers
-    assert plan.cost(job)["genes"] == 4 * layers
-    assert list(plan.landmarks(job)) == [
+    assert plan.donor == plan.job.sources["json"]
+    assert plan.capacity == Capacity(layers=2 * layers, hops=4 * layers + 2)
+    assert len(plan.space.genes) == 4 * layers
+    assert plan.cost()["genes"] == 4 * layers
+    assert list(plan.landmarks) == [
         "input:json",
         "input:math",
         "halves:json+math",
         "halves:math+json",
     ]
-    assert list(plan.baselines(job)) == [
+    assert list(plan.baselines) == [
         "json",
         "math",
         "uniform merge",
         "halves, json below math",
         "halves, math below json",
     ]
-    for label, one in plan.baselines(job).items():
-        plan.check_recipe(one, label)
+    for label, baseline in plan.baselines.items():
+        RecipePlan(baseline, label).check()
 
 
 def test_inputs_that_are_deeper_than_any_path_have_room(flow: Place) -> None:
     flow.job["space"]["max_hops"] = 2
     layers = read_inventory(flow.folder / "models" / "json").layers
-    assert plan.capacity(flowing(flow)) == Capacity(layers=2 * layers, hops=max(layers, 2))
+    assert flowing(flow).capacity == Capacity(layers=2 * layers, hops=max(layers, 2))
     assert layers > 1
 
 
 def test_weights_are_merged_where_no_layers_are_routed(place: Place) -> None:
-    place.write()
-    assert plan.capacity(read_job(place.folder / "job.yaml")) is None
+    assert planned(place).capacity is None
 
 
 def test_data_flow_over_a_recipe_in_a_file_or_written_out(flow: Place) -> None:
@@ -135,21 +136,21 @@ def test_data_flow_over_a_recipe_in_a_file_or_written_out(flow: Place) -> None:
         "inputs": ["file", "here", "math"],
         "recipes": {"file": "best.yaml", "here": recipe(flow, json=1.0, math=0.25)},
     }
-    job = flowing(flow)
-    assert plan.skeleton(job).model == str(flow.folder / "models" / "base")
-    one = plan.space(job).recipe(plan.landmarks(job)["input:here"])
+    plan = flowing(flow)
+    assert plan.donor.model == str(flow.folder / "models" / "base")
+    one = plan.space.recipe(plan.landmarks["input:here"])
     assert isinstance(one, Stack)
     assert isinstance(one.inputs["file"], Merge)
-    again = type(job).model_validate_json(json.dumps(job.model_dump(mode="json")))
-    assert again == job
+    job = plan.job
+    assert type(job).model_validate_json(json.dumps(job.model_dump(mode="json"))) == job
 
 
 def test_a_recipe_needs_room_for_the_layers_that_run(flow: Place) -> None:
     hops = (Hop(of="a", layer=0), Hop(of="a", layer=1), Hop(of="a", layer=0))
     source = Source(model=str(flow.folder / "models" / "json"))
     one = Stack(inputs={"a": source}, embedding="a", head="a", hops=hops)
-    assert plan.capacity_for(one, "r.yaml") == Capacity(layers=2, hops=3)
-    assert plan.capacity_for(source, "r.yaml") is None
+    assert RecipePlan(one).capacity == Capacity(layers=2, hops=3)
+    assert RecipePlan(source).capacity is None
 
 
 def test_an_optimizer_that_cannot_do_the_search_is_refused_before_it_begins(flow: Place) -> None:
@@ -157,7 +158,7 @@ def test_an_optimizer_that_cannot_do_the_search_is_refused_before_it_begins(flow
     flow.job["optimizer"] = {"kind": "cma_es"}
     assert "this search has 2" in said(flow)
     flow.job["optimizer"] = {"kind": "optuna", "sampler": "NSGAIISampler"}
-    assert plan.objective(flowing(flow)).names == ("fitness", "layers")
+    assert flowing(flow).objective.names == ("fitness", "layers")
 
 
 @pytest.mark.parametrize(
@@ -188,9 +189,8 @@ def tongues(place: Place) -> Place:
 
 
 def said(place: Place) -> str:
-    place.write()
     with pytest.raises(UserError) as caught:
-        plan.check(read_job(place.folder / "job.yaml"), "job.yaml")
+        planned(place).check()
     assert str(caught.value).startswith("job.yaml: ")
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -202,18 +202,17 @@ def test_vocabularies_that_differ_are_refused_with_a_way_out(tongues: Place) -> 
 
 def test_a_search_maps_its_parents_to_the_bases_vocabulary(tongues: Place) -> None:
     tongues.job["space"]["tokenizer"] = "base"
-    tongues.write()
-    job = read_job(tongues.folder / "job.yaml")
-    warnings = plan.check(job)
+    plan = planned(tongues)
+    warnings = plan.check()
     assert all("another chat template" in warning for warning in warnings)
-    over = plan.space(job)
+    over = plan.space
     shapes = checkpoint_shapes(tongues.folder / "dialects" / "base")
-    candidates = {"middle": over.recipe(tuple(0.5 for _ in over.genes))} | plan.baselines(job)
+    candidates = {"middle": over.recipe(tuple(0.5 for _ in over.genes))} | dict(plan.baselines)
     assert list(candidates) == ["middle", "a", "b", "uniform merge", "task arithmetic"]
     for label, recipe in candidates.items():
         assert isinstance(recipe, Merge)
-        plan.check_recipe(recipe, label)
-        plan.check_engine_compatibility(recipe, plan.skeleton(job), origin=label)
+        RecipePlan(recipe, label).check()
+        RecipePlan(recipe, label).check_engine(plan.donor)
         found = {n: tuple(t.shape) for n, t in MergedWeights(recipe).tensors()}
         assert found == shapes, label
     for genome in over.landmarks().values():
@@ -232,21 +231,19 @@ def test_a_live_engine_has_one_vocabulary(tongues: Place) -> None:
     message = said(tongues)
     assert message.endswith("set tokenizer.pad_to_multiple_of: 17")
     tongues.job["space"]["tokenizer"] = {"source": "base", "pad_to_multiple_of": 17}
-    tongues.write()
-    plan.check(read_job(tongues.folder / "job.yaml"))
+    planned(tongues).check()
     tongues.job["space"]["tokenizer"] = "uion"
     assert "space.tokenizer.source: 'uion' is not an input; did you mean 'union'" in said(tongues)
 
 
 def test_a_recipe_of_another_vocabulary_is_built_before_it_is_scored(tongues: Place) -> None:
     tongues.job["space"]["tokenizer"] = "base"
-    tongues.write()
-    job = read_job(tongues.folder / "job.yaml")
-    over = plan.space(job)
+    plan = planned(tongues)
+    over = plan.space
     recipe = over.recipe(tuple(0.5 for _ in over.genes))
     other = Merge.model_validate({**recipe.model_dump(mode="json"), "tokenizer": "union"})
     with pytest.raises(UserError, match=r"build the model \(evomerge merge\)"):
-        api.evaluate(other, job.evaluator, split="holdout", engine=EngineConfig())
+        api.evaluate(other, plan.job.evaluator, split="holdout", engine=EngineConfig())
 
 
 @pytest.fixture
@@ -258,14 +255,13 @@ def niches(place: Place) -> Place:
 
 
 def test_a_space_of_tables_over_the_seeds(niches: Place) -> None:
-    niches.write()
-    job = read_job(niches.folder / "job.yaml")
-    over = plan.space(job)
+    plan = planned(niches)
+    over = plan.space
     assert isinstance(over, SegmentsSpace)
-    assert list(plan.landmarks(job)) == ["seed:json", "seed:math", "uniform"]
-    assert plan.skeleton(job) == job.sources["base"]
-    assert plan.capacity(job) is None
-    assert list(plan.baselines(job)) == ["json", "math", "uniform merge", "task arithmetic"]
+    assert list(plan.landmarks) == ["seed:json", "seed:math", "uniform"]
+    assert plan.donor == plan.job.sources["base"]
+    assert plan.capacity is None
+    assert list(plan.baselines) == ["json", "math", "uniform merge", "task arithmetic"]
     seed_pool = over.seed_pool
     assert seed_pool.seeds == ("json", "math")
     assert len(seed_pool.grids[0].edges) > 50
@@ -276,7 +272,7 @@ def test_a_space_of_tables_over_the_seeds(niches: Place) -> None:
     split = seed_pool.grids[0].edges[20]
     child = cross(a, b, splits=[split], ratios=[0.25], grams=seed_pool.grams)
     found = dict(MergedWeights(over.recipe((child.to_text(),)), "float32").tensors())
-    (flat,) = flattened(job.sources["math"], [Selector()], "r")
+    (flat,) = flattened(plan.job.sources["math"], [Selector()], "r")
     vectors = [
         np.concatenate([stored[name].double().numpy().ravel() for name in flat.starts])
         for stored in (tiny_tensors(2), tiny_tensors(1))
@@ -301,9 +297,8 @@ def test_a_space_of_tables_over_the_seeds(niches: Place) -> None:
 )
 def test_seeds_that_cannot_be_crossed(niches: Place, space: dict[str, Any], law: str) -> None:
     niches.job["space"] |= space
-    niches.write()
     with pytest.raises(UserError, match=law):
-        plan.check(read_job(niches.folder / "job.yaml"))
+        planned(niches).check()
 
 
 def test_seeds_of_different_shapes_are_refused(niches: Place) -> None:
@@ -311,24 +306,20 @@ def test_seeds_of_different_shapes_are_refused(niches: Place) -> None:
     wide = {name: torch.cat([one, one]) for name, one in tiny_tensors(7).items()}
     write_model(odd, wide)
     niches.job["sources"]["odd"] = {"model": "models/odd"}
-    niches.write()
-    sample = next(iter(plan.space(read_job(niches.folder / "job.yaml")).samples()))
     with pytest.raises(UserError) as caught:
-        plan.check_recipe(sample, "job.yaml")
+        RecipePlan(planned(niches).samples[0], "job.yaml").check()
     assert "has shape" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_an_optimizer_that_cannot_cross_refuses_a_space_of_tables(niches: Place) -> None:
     niches.job["optimizer"] = {"kind": "cma_es"}
-    niches.write()
     with pytest.raises(UserError, match="cma_es moves numbers and choices"):
-        plan.check(read_job(niches.folder / "job.yaml"))
+        planned(niches).check()
 
 
 def test_known_tables_and_their_recipes_are_tried_first(niches: Place) -> None:
-    niches.write()
-    over = plan.space(read_job(niches.folder / "job.yaml"))
+    over = planned(niches).space
     assert isinstance(over, SegmentsSpace)
     genome = over.landmarks()["uniform"]
     niches.job["warm_start"] = {
@@ -336,10 +327,8 @@ def test_known_tables_and_their_recipes_are_tried_first(niches: Place) -> None:
         "genomes": [{"table": genome[0]}],
         "recipes": [plain(over.recipe(genome))],
     }
-    niches.write()
-    job = read_job(niches.folder / "job.yaml")
-    assert plan.landmarks(job) == {"genome:0": genome, "recipe:0": genome}
+    plan = planned(niches)
+    assert plan.landmarks == {"genome:0": genome, "recipe:0": genome}
     niches.job["warm_start"]["genomes"] = [{"table": "{}"}]
-    niches.write()
     with pytest.raises(UserError, match=r"warm_start.genomes.0: not a table"):
-        plan.landmarks(read_job(niches.folder / "job.yaml"))
+        _ = planned(niches).landmarks

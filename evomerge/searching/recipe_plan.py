@@ -1,0 +1,85 @@
+"""One recipe before it is built: its laws, its cost, and what an engine needs to run it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from evomerge.errors import about
+from evomerge.models.adapter_compatibility import check_adapters
+from evomerge.models.blueprint import donor
+from evomerge.models.compatibility import check_compatibility, check_engine_compatibility
+from evomerge.models.headers import Headers
+from evomerge.models.stacking import check_routable
+from evomerge.operators import signatures
+from evomerge.recipe.check import check_methods
+from evomerge.recipe.layer_path import Capacity, in_use
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Recipe, Stack, sources_of
+
+__all__ = ["RecipePlan"]
+
+
+@dataclass(frozen=True)
+class RecipePlan:
+    """A recipe, and what headers tell of the model that it makes."""
+
+    recipe: Recipe
+    origin: str = "recipe"
+    """What messages call it: its file, say."""
+    headers: Headers = field(default_factory=Headers, compare=False)
+
+    @property
+    def donor(self) -> Source:
+        """The source whose configuration and tokenizer the model takes."""
+        return donor(self.recipe)
+
+    def check(self) -> list[str]:
+        """Check everything that can be checked without reading weights; the warnings worth telling.
+
+        Raises:
+            UserError: in one sentence that begins with `origin`.
+        """
+        with about(self.origin):
+            check_methods(self.recipe, signatures(), origin=self.origin)
+            check_adapters(self.recipe, signatures(), origin=self.origin)
+            return check_compatibility(
+                self.recipe, signatures(), origin=self.origin, models=self.headers
+            )
+
+    def check_engine(self, started_from: Source | None = None) -> None:
+        """A live engine can take the recipe; it was started from this source, or from the donor.
+
+        Raises:
+            RecipeError: the recipe maps tokens to another vocabulary than the engine has.
+            SourceError: it is a stack of layers that no engine can route.
+        """
+        start = started_from or self.donor
+        check_engine_compatibility(self.recipe, start, origin=self.origin, models=self.headers)
+        if isinstance(self.recipe, Stack):
+            with about(self.origin):
+                check_routable(self.recipe, self.headers)
+
+    @property
+    def capacity(self) -> Capacity | None:
+        """What an engine needs room for to run the recipe; None where its weights are merged."""
+        if not isinstance(self.recipe, Stack):
+            return None
+        pool, layer_path = in_use(self.recipe)
+        return Capacity(layers=len(pool.hops), hops=len(layer_path.layers))
+
+    def cost(self) -> dict[str, float | int]:
+        """What building the model would take, by name: parameters, and GiB to read and to write.
+
+        Raises:
+            SourceError: a source cannot be read.
+        """
+        inventories = {
+            inventory.folder: inventory
+            for inventory in map(self.headers.inventory, sources_of(self.recipe))
+        }
+        first = inventories[min(inventories)]
+        return {
+            "parameters": first.parameters,
+            "reads_gib": round(sum(read.size for read in inventories.values()) / 2**30, 2),
+            "disk_gib": round(first.size / 2**30, 2),
+        }
