@@ -58,8 +58,9 @@ class InProcess:
         seconds = time.monotonic() - self._since
         return [WorkerStatus("0", self._state, f"pid {os.getpid()}", self._task, seconds, 0)]
 
-    def waiting_for(self) -> None:
+    def waiting_for(self) -> str | None:
         """Nothing: the worker is this process."""
+        return None
 
     def submit(self, task: Task) -> None:
         if not self._is_open:

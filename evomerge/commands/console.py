@@ -45,8 +45,9 @@ class Terminal(api.Listener):
         """`folder`: the study's; `screen`: where all but the comparison is printed."""
         self._folder, self._out = folder, screen
         self._live: Live | None = None
-        self._where = ""
         self._executor: Executor | None = None
+        self._waits = False
+        """Whether it has been said what workers wait for; said again only after it was over."""
         self._shown = -1
         self._first: tuple[float, int] | None = None
 
@@ -66,19 +67,24 @@ class Terminal(api.Listener):
 
     def started(self, job: Job, study: Study, executor: Executor) -> None:
         """Print what runs and where; on a terminal, start the live table."""
-        self._where, self._executor = executor.where, executor
+        self.watch(executor)
         self._out.print(
             f"{job.name}: {len(study.genes)} genes, seed {job.seed}, study in {study.path}"
         )
-        self._out.print(f"running on {self._where}", soft_wrap=True)
+        self._out.print(f"running on {executor.where}", soft_wrap=True)
         if self._out.is_terminal:
             self._live = Live(console=self._out, refresh_per_second=4, transient=False)
             self._live.start()
+
+    def watch(self, executor: Executor) -> None:
+        """Show from now on what this executor's workers do."""
+        self._executor = executor
 
     def progressed(self, progress: Progress) -> None:
         """Update the live table, or print a line where a candidate has ended."""
         if self._first is None:
             self._first = (progress.seconds, _work(progress)[0])
+        self._say_what_is_missing()
         if self._live is not None:
             self._live.update(self.table(progress))
         elif progress.done != self._shown:
@@ -96,6 +102,12 @@ class Terminal(api.Listener):
         show_comparison(comparison)
         hint = f"evomerge export {self._folder} --out MODEL writes the winner as a model."
         self._out.print(hint, soft_wrap=True)
+
+    def _say_what_is_missing(self) -> None:
+        missing = self._executor.waiting_for() if self._executor is not None else None
+        if missing is not None and not self._waits and self._live is None:
+            self._out.print(f"waiting: {missing}", soft_wrap=True)
+        self._waits = missing is not None
 
     def _stop(self) -> None:
         if self._live is not None:
@@ -138,6 +150,8 @@ class Terminal(api.Listener):
             )
         if self._executor is not None:
             table.add_row("workers", _workers(self._executor))
+            if missing := self._executor.waiting_for():
+                table.add_row("waiting", missing)
         table.add_row("time", f"{clock(at.seconds)}, about {self._left(at)} left")
         shares = [at.done / at.total] if at.total else []
         shares += [at.evaluated / at.evaluations] if at.evaluations else []

@@ -52,14 +52,17 @@ class Scorer:
                 found[name] = known
             else:
                 missing[name] = recipes[label]
-        said = -1
+        said = ""
         for name, recipe in missing.items():
             self.executor.submit(Task(name, recipe, split))
         left = len(missing)
         while left:
-            if left != said:
-                self.tell(f"{split}: {len(recipes)} models, {left} to go")
-            said = left
+            state = f"{split}: {len(recipes)} models, {left} to go"
+            if shortage := self.executor.waiting_for():
+                state += f"; {shortage}"
+            if state != said:
+                self.tell(state)
+            said = state
             for done in self.executor.wait(POLL_S):
                 if isinstance(done.outcome, Report):
                     self.study.save_report(done.id, self.evaluator, done.outcome)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from evomerge.cluster.local import InProcess
 from evomerge.commands import console
 from evomerge.searching.loop import Progress
 
@@ -75,6 +76,40 @@ def test_a_table_that_stays_in_place_on_a_terminal(
     Console(file=drawn, width=80).print(table)
     assert done in drawn.getvalue()
     assert "0:20" in drawn.getvalue()
+
+
+class Short(InProcess):
+    """An executor that misses workers."""
+
+    missing: str | None = "2 of 4 workers wait for 1 GPU each; the cluster has 0 GPU"
+
+    def waiting_for(self) -> str | None:
+        return self.missing
+
+
+@pytest.fixture
+def short() -> Short:
+    return Short(lambda: pytest.fail("nothing is evaluated here"))
+
+
+def test_what_workers_wait_for_is_said_once_until_it_is_over(tmp_path: Path, short: Short) -> None:
+    written = io.StringIO()
+    terminal = console.Terminal(tmp_path, Console(file=written, width=80))
+    terminal.watch(short)
+    for missing in (short.missing, short.missing, None, short.missing):
+        short.missing = missing
+        terminal.progressed(progress(0, 0))
+    said = [line for line in written.getvalue().splitlines() if "waiting" in line]
+    assert said == [f"waiting: {short.missing}"] * 2
+
+
+def test_the_table_counts_workers_by_state(tmp_path: Path, short: Short) -> None:
+    terminal = console.Terminal(tmp_path)
+    terminal.watch(short)
+    drawn = io.StringIO()
+    Console(file=drawn, width=120).print(terminal.table(progress(2, 20)))
+    assert "1 starting" in drawn.getvalue()
+    assert "2 of 4 workers wait for 1 GPU each" in drawn.getvalue()
 
 
 def test_what_was_interrupted_says_how_to_go_on(
