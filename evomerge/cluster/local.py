@@ -43,10 +43,12 @@ class InProcess:
 
     @property
     def where(self) -> str:
+        """For a person: this process."""
         return f"in this process (pid {os.getpid()})"
 
     @property
     def free(self) -> int:
+        """1 if no task waits; else 0."""
         return 1 if self._is_open and not self._queue else 0
 
     @property
@@ -55,6 +57,7 @@ class InProcess:
         return len(self._queue)
 
     def workers(self) -> list[WorkerStatus]:
+        """The one worker; others see it busy only from another thread."""
         seconds = time.monotonic() - self._since
         return [WorkerStatus("0", self._state, f"pid {os.getpid()}", self._task, seconds, 0)]
 
@@ -63,6 +66,11 @@ class InProcess:
         return None
 
     def submit(self, task: Task) -> None:
+        """Queue a task.
+
+        Raises:
+            RuntimeError: after `drain` or `close`.
+        """
         if not self._is_open:
             raise RuntimeError("the executor takes no more tasks")
         self._queue.append(task)
@@ -82,13 +90,16 @@ class InProcess:
         return [result]
 
     def cancel(self, id_: str) -> None:
+        """Do not perform this task, if it waits."""
         self._queue = deque(task for task in self._queue if task.id != id_)
 
     def drain(self) -> None:
+        """Take no more tasks; those that wait are performed by `wait`, as before."""
         self._is_open = False
         self._enter("draining")
 
     def close(self) -> None:
+        """Forget the worker, and the tasks that wait."""
         self._is_open = False
         self._queue.clear()
         self._worker = None

@@ -44,6 +44,11 @@ class MergeLoader:
         self._headers = Headers()
 
     def load(self, recipe: Recipe) -> int:
+        """Merge the recipe's weights into the engine; how many layers the model has.
+
+        Raises:
+            CandidateError: a tensor of the merge is not finite or does not fit.
+        """
         self.engine.load(MergedWeights(recipe))
         return outline(recipe, self._headers).layers
 
@@ -62,6 +67,12 @@ class PathLoader:
         """Digest of the pool in the engine; None while its weights are those of two pools."""
 
     def load(self, recipe: Recipe) -> int:
+        """Load the recipe's pool, unless it is in the engine, and take its path; the path's length.
+
+        Raises:
+            CandidateError: the path runs more different layers, or has more hops, than the engine
+                has room for.
+        """
         stack = stacked(recipe, self._headers)
         counts = {
             name: outline(model, self._headers).layers for name, model in stack.inputs.items()

@@ -71,6 +71,7 @@ class RayExecutor:
 
     @property
     def where(self) -> str:
+        """For a person: how many workers there may be, and Ray's dashboard."""
         url = self._connection.url
         board = f", dashboard {url}" if url else ""
         # Ray sets this when it starts, unless the user turned tokens off.
@@ -80,15 +81,19 @@ class RayExecutor:
 
     @property
     def free(self) -> int:
+        """Workers that have a place and no task, less the tasks that wait."""
         if not self._is_open:
             return 0
         free = sum(worker.has_place and worker.assignment is None for worker in self._pool)
         return max(0, free - len(self._queue))
 
     def workers(self) -> list[WorkerStatus]:
+        """Every worker in the order of its id, those without a place too."""
         return [worker.status(draining=not self._is_open) for worker in self._pool]
 
     def waiting_for(self) -> str | None:
+        """Which places are missing, once fewer than asked have had one for `placement_notice_s`;
+        and which workers were given up."""
         said = []
         placed = sum(worker.has_place for worker in self._pool)
         longest_s = max((w.waited_s for w in self._pool if _waits(w)), default=0.0)
@@ -99,6 +104,11 @@ class RayExecutor:
         return "; ".join(said) or None
 
     def submit(self, task: Task) -> None:
+        """Queue a task; its deadline is `candidate_timeout_s` where it has none of its own.
+
+        Raises:
+            RuntimeError: after `drain` or `close`.
+        """
         if not self._is_open:
             raise RuntimeError("the executor takes no more tasks")
         if task.deadline_s is None:
@@ -107,6 +117,12 @@ class RayExecutor:
         self._dispatch()
 
     def wait(self, timeout_s: float) -> list[TaskResult]:
+        """What has finished since the last call; waits for the first at most `timeout_s`.
+
+        Raises:
+            InfrastructureError: no worker has a place for too long, or none comes up, or Ray has
+                died.
+        """
         end = time.monotonic() + timeout_s
         while True:
             self._connection.check()
@@ -117,16 +133,19 @@ class RayExecutor:
                 return results
 
     def cancel(self, id_: str) -> None:
+        """Do not begin this task; if it runs, let it end and drop what it brings."""
         for assignment in self._tasks():
             if assignment.task.id == id_:
                 assignment.cancelled = True
         self._queue = deque(queued for queued in self._queue if not queued.cancelled)
 
     def drain(self) -> None:
+        """Take no more tasks; workers leave as soon as none waits for them."""
         self._is_open = False
         self._dispatch()
 
     def close(self) -> None:
+        """End all workers, and Ray if it was started here."""
         self._is_open = False
         for worker in self._pool:
             worker.leave()

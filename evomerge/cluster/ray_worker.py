@@ -34,12 +34,15 @@ class EvomergeWorker:
     """
 
     def where(self) -> str:
+        """Host and process; answered as soon as the process runs."""
         return f"{ray.util.get_node_ip_address()} pid {os.getpid()}"
 
     def start(self, target: str, config: Value) -> None:
+        """Make the worker, of the class `package.module:class`, from its configuration."""
         self._worker: Worker = load(target)(config)
 
     def perform(self, task: Task) -> Outcome:
+        """What the worker says of the task."""
         return self._worker.perform(task)
 
 
@@ -82,6 +85,7 @@ class RayWorker:
 
     @property
     def is_up(self) -> bool:
+        """Whether it has come up, and lives as far as is known."""
         return self.state in ("idle", "busy")
 
     @property
@@ -100,6 +104,7 @@ class RayWorker:
         return time.monotonic() - self._since
 
     def status(self, *, draining: bool) -> WorkerStatus:
+        """What it does at the moment; `draining`: no task follows."""
         state: WorkerState = "draining" if draining and self.is_up else self.state
         task = self.assignment.task.id if self.assignment else None
         return WorkerStatus(self.id, state, self.where, task, self.seconds, self.restarts)
@@ -137,7 +142,7 @@ class RayWorker:
         self._enter("busy")
 
     def release(self) -> None:
-        """It is idle."""
+        """It has nothing to do from now on."""
         self.assignment = self.awaited = None
         self._enter("idle")
 

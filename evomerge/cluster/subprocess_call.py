@@ -1,9 +1,9 @@
-"""A call in a process of its own, for a caller that should not load what the callee needs.
+"""A call in a process of its own, for a caller that should not load what the function needs.
 
 The driver has no torch. What it needs of weights now and then (Gram matrices of seeds, once a
-search) a fresh interpreter computes: not a fork, which would take the driver's threads and locks
-along, nor `multiprocessing`'s spawn, which runs the caller's main module again. Argument and answer
-are JSON.
+search) is computed by a new interpreter: not by a fork, which would take the driver's threads and
+locks along, nor by `multiprocessing`'s spawn, which runs the caller's main module again. Argument
+and result are JSON.
 """
 
 from __future__ import annotations
@@ -21,42 +21,47 @@ from evomerge.plugins import load
 __all__ = ["call_in_subprocess"]
 
 _REFUSED = 2
+"""Exit code of a process whose function raised a `UserError`."""
 
 
 def call_in_subprocess(target: str, argument: Any) -> Any:
-    """What the function `package.module:function` gives for the argument, both plain data.
+    """What the function `package.module:function` returns for the argument, both plain data.
 
     Raises:
-        UserError: as the function does.
-        InfrastructureError: the process ended without an answer.
+        UserError: what the function raised, of the same class and with the same message.
+        InfrastructureError: the process ended without a result.
     """
-    done = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-m", __name__, target],
         input=json.dumps(argument).encode(),
         stdout=subprocess.PIPE,
         check=False,
     )
-    if done.returncode == _REFUSED:
-        refusal = json.loads(done.stdout)
+    if ended.returncode == _REFUSED:
+        refusal = json.loads(ended.stdout)
         raise getattr(errors, refusal["kind"])(refusal["message"])
-    if done.returncode:
+    if ended.returncode:
         raise InfrastructureError(
-            f"{target} ended with code {done.returncode} in a process of its own; what it said is"
+            f"{target} ended with code {ended.returncode} in a process of its own; what it said is"
             " above"
         )
-    return json.loads(done.stdout)
+    return json.loads(ended.stdout)
 
 
-def _answer(target: str) -> int:
+def _main(target: str) -> int:
+    """Call the function with standard input; its result, or its refusal, goes to standard output.
+
+    What libraries print goes to standard error instead.
+    """
     try:
         with redirect_stdout(sys.stderr):
-            found: Any = load(target)(json.load(sys.stdin))
+            result: Any = load(target)(json.load(sys.stdin))
         code = 0
     except UserError as problem:
-        found, code = {"kind": type(problem).__name__, "message": str(problem)}, _REFUSED
-    json.dump(found, sys.stdout)
+        result, code = {"kind": type(problem).__name__, "message": str(problem)}, _REFUSED
+    json.dump(result, sys.stdout)
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(_answer(sys.argv[1]))
+    sys.exit(_main(sys.argv[1]))

@@ -62,16 +62,16 @@ def stack(inputs: dict[str, Recipe], *path: tuple[str, int]) -> Stack:
 
 
 def totals(engine: DataFlowEngine | TransformersEngine) -> list[float]:
-    return [one.total for one in engine.logprobs(PAIRS)]
+    return [logprob.total for logprob in engine.logprobs(PAIRS)]
 
 
 def alone(recipe: Recipe, like: Recipe) -> list[float]:
     """What an ordinary engine says of a recipe that is not deeper than its model."""
     plain = TransformersEngine(EngineConfig(dtype="float32"), folder(like))
     plain.load(MergedWeights(recipe))
-    found = totals(plain)
+    scores = totals(plain)
     plain.close()
-    return found
+    return scores
 
 
 def test_paths_over_one_pool_load_it_once(engine: Counting, sources: dict[str, Recipe]) -> None:
@@ -129,8 +129,8 @@ def test_after_a_fault_the_pool_is_loaded_again(
 
 
 def test_a_recipe_as_a_stack_is_its_layers_in_order(sources: dict[str, Recipe]) -> None:
-    found = stacked(sources["b"], Headers())
-    assert [(hop.of, hop.layer, hop.scale) for hop in found.hops] == [
+    layers = stacked(sources["b"], Headers())
+    assert [(hop.of, hop.layer, hop.scale) for hop in layers.hops] == [
         ("model", 0, 1.0),
         ("model", 1, 1.0),
     ]

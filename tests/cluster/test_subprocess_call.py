@@ -28,10 +28,10 @@ def break_down(argument: Any) -> Any:
 
 
 def test_the_answer_comes_from_another_process(capfd: pytest.CaptureFixture[str]) -> None:
-    found = call_in_subprocess(f"{HERE}:about_me", {"numbers": [0.1, 1e-300], "text": "é\n"})
-    assert found["argument"] == {"numbers": [0.1, 1e-300], "text": "é\n"}
-    assert found["pid"] != os.getpid()
-    assert not found["pytest"]
+    answer = call_in_subprocess(f"{HERE}:about_me", {"numbers": [0.1, 1e-300], "text": "é\n"})
+    assert answer["argument"] == {"numbers": [0.1, 1e-300], "text": "é\n"}
+    assert answer["pid"] != os.getpid()
+    assert not answer["pytest"]
     said = capfd.readouterr()
     assert (said.out, "a library says something" in said.err) == ("", True)
 
