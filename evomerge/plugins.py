@@ -236,8 +236,12 @@ class _Settings:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        usable = self.registry.usable().values()
-        choices = [handler(one.config.__pydantic_core_schema__) for one in usable]
+        configs = [factory.config for factory in self.registry.usable().values()]
+        # By the class and not by `handler` alone, which leaves out the descriptions of its fields.
+        choices = [
+            config.__get_pydantic_json_schema__(config.__pydantic_core_schema__, handler)
+            for config in configs
+        ]
         names = {"type": "string", "enum": list(self.registry.usable())}
         return {"anyOf": [*choices, names]}
 

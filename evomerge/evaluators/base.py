@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import Field
 
+from evomerge.errors import CandidateError
 from evomerge.evaluators.live_model import LiveModel
 from evomerge.value import Value
 
@@ -55,6 +57,25 @@ class TaskScore(Value):
         default="arithmetic", exclude_if=lambda held: held == "arithmetic"
     )
     """Which mean of the examples `value` is: of perplexities, the geometric one."""
+
+    @classmethod
+    def averaged(
+        cls, metric: str, examples: Sequence[float], *, higher_is_better: bool = True
+    ) -> TaskScore:
+        """The plain mean of the examples (one at least).
+
+        Raises:
+            CandidateError: it is not finite.
+        """
+        value = sum(examples) / len(examples)
+        if not math.isfinite(value):
+            raise CandidateError(f"{metric} is not finite")
+        return cls(
+            metric=metric,
+            value=value,
+            examples=tuple(examples),
+            higher_is_better=higher_is_better,
+        )
 
 
 class Report(Value):

@@ -48,13 +48,13 @@ def join(reports: Sequence[Report], sizes: Mapping[str, int]) -> Report:
     if not reports or len({report.split for report in reports}) > 1:
         raise ValueError("reports of one split can be joined, at least one")
     names = dict.fromkeys(name for report in reports for name in report.tasks)
-    found = {name: _joined(name, reports) for name in names}
-    places = {name: at for name, (at, _) in found.items()}
+    joined = {name: _joined(name, reports) for name in names}
+    places = {name: at for name, (at, _) in joined.items()}
     whole = all(len(places.get(name, ())) == size for name, size in sizes.items())
     counts = [sum(len(task.examples) for task in report.tasks.values()) for report in reports]
     return Report(
         split=reports[0].split,
-        tasks={name: score for name, (_, score) in found.items()},
+        tasks={name: score for name, (_, score) in joined.items()},
         truncated=_weighed([report.truncated for report in reports], counts),
         seconds={
             phase: sum(report.seconds.get(phase, 0.0) for report in reports)

@@ -65,11 +65,11 @@ def check_tasks(tasks: Mapping[str, T], shared: Any | None) -> None:
         raise ValueError("at least one task needs a weight > 0: the search maximises their sum")
     for name in tasks:
         splits = splits_of(name, tasks, shared)
-        for one, other in combinations(SPLITS, 2):
-            a, b = getattr(splits, one), getattr(splits, other)
+        for first, second in combinations(SPLITS, 2):
+            a, b = getattr(splits, first), getattr(splits, second)
             if a and b and a.meets(b):
                 raise ValueError(
-                    f"task {name!r}: {one} ({a}) and {other} ({b}) overlap; "
+                    f"task {name!r}: {first} ({a}) and {second} ({b}) overlap; "
                     "give each its own documents"
                 )
 

@@ -66,15 +66,15 @@ class TaskFile:
         """
         declared = (self.keys.get("dataset_kwargs") or {}).get("data_files") or {}
         by_split = declared if isinstance(declared, Mapping) else {"train": declared}
-        found = {}
+        resolved = {}
         for split, files in by_split.items():
             listed = files if isinstance(files, list) else [files]
             paths = tuple((self.path.parent / file).resolve() for file in listed)
             for path in paths:
                 if not path.is_file():
                     raise ConfigError(f"{self.path}: data file {path} does not exist")
-            found[str(split)] = paths
-        return found
+            resolved[str(split)] = paths
+        return resolved
 
     def rows(self, split: str) -> Iterator[tuple[str, str]]:
         """(file:line, canonical text) of each example, for splits of JSON lines; else nothing."""

@@ -9,7 +9,6 @@ depend on which others are asked with it.
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -17,7 +16,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 from typing import Any
 
-from evomerge.errors import CandidateError, ConfigError, EvomergeError, did_you_mean
+from evomerge.errors import ConfigError, EvomergeError, did_you_mean
 from evomerge.evaluators.base import Report, Selection, Split, TaskScore
 from evomerge.evaluators.live_model import LiveModel
 from evomerge.evaluators.metered import MeteredModel
@@ -83,14 +82,7 @@ class PythonEvaluator:
                 f"{config.callable} gave {len(scores)} scores for {len(places)} places; one for"
                 " each is wanted"
             )
-        if not all(map(math.isfinite, scores)):
-            raise CandidateError(f"task {config.name!r}: {config.metric} is not finite")
-        return TaskScore(
-            metric=config.metric,
-            value=sum(scores) / len(scores),
-            examples=tuple(scores),
-            higher_is_better=config.higher_is_better,
-        )
+        return TaskScore.averaged(config.metric, scores, higher_is_better=config.higher_is_better)
 
 
 class _WatchedModel(MeteredModel):
@@ -124,8 +116,8 @@ def _function(config: PythonConfig) -> Callable[..., Any]:
     if not callable(function):
         known = [key for key, value in vars(module).items() if callable(value)]
         raise ConfigError(f"{config.callable}: no function {name!r}; {did_you_mean(name, known)}")
-    found: Callable[..., Any] = function
-    return found
+    scoring: Callable[..., Any] = function
+    return scoring
 
 
 def _from_file(config: PythonConfig) -> ModuleType:

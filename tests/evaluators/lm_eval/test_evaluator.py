@@ -306,8 +306,8 @@ def test_a_part_has_the_wholes_scores_at_its_places(
             expected = [whole.tasks[task].examples[place] for place in places]
             # Sums of log-probabilities differ in the last digits with the shape of a batch.
             exact = task != "prose"
-            found = list(report.tasks[task].examples)
-            assert found == (expected if exact else pytest.approx(expected, rel=1e-5))
+            examples = list(report.tasks[task].examples)
+            assert examples == (expected if exact else pytest.approx(expected, rel=1e-5))
     joined = join(reports, {"echo": 6, "colours": 5, "prose": 4})
     assert joined.places is None
     assert joined.tasks["echo"] == whole.tasks["echo"]

@@ -26,8 +26,8 @@ class Question:
 def answers(model, split, places, *, begins="1"):
     questions = [Question(f"{split} {place}?") for place in places]
     prompts = [model.tokenizer.encode(question.text) for question in questions]
-    found = model.generate(prompts, [Sampling(max_new_tokens=5)] * len(prompts))
-    return [answer.text.startswith(begins) for answer in found]
+    answers = model.generate(prompts, [Sampling(max_new_tokens=5)] * len(prompts))
+    return [answer.text.startswith(begins) for answer in answers]
 """
 
 

@@ -50,8 +50,8 @@ def test_ranges_count_documents_over_all_files(folder: Path) -> None:
         "holdout": {"files": "holdout.txt"},
     }
     config = load(folder, text(splits=splits))
-    found = [document.text for document, _ in config.windows("prose", "search")]
-    assert found == ["row 5", "A text for the search, of some forty bytes in all."]
+    texts = [document.text for document, _ in config.windows("prose", "search")]
+    assert texts == ["row 5", "A text for the search, of some forty bytes in all."]
 
 
 def test_a_task_without_weight_is_for_the_holdout(folder: Path) -> None:

@@ -68,17 +68,17 @@ def test_a_short_text_is_seen_whole(
     text = (folder / "short.txt").read_text()
     losses = nats(references[0], text)
     assert len(text.encode()) == len(losses) == 24
-    found = score(build(folder, window_bytes=16), transformers_engine, "holdout")
-    assert found.value == pytest.approx(sum(losses) / (24 * math.log(2)), rel=1e-5)
-    assert found.weights == (11.0, 13.0)
+    measured = score(build(folder, window_bytes=16), transformers_engine, "holdout")
+    assert measured.value == pytest.approx(sum(losses) / (24 * math.log(2)), rel=1e-5)
+    assert measured.weights == (11.0, 13.0)
     parts = sum(losses[:11]) / 11, sum(losses[11:]) / 13
-    assert found.examples == pytest.approx([part / math.log(2) for part in parts], rel=1e-5)
-    assert not found.higher_is_better
+    assert measured.examples == pytest.approx([part / math.log(2) for part in parts], rel=1e-5)
+    assert not measured.higher_is_better
 
-    found = score(build(folder, "perplexity", window_bytes=16), transformers_engine, "holdout")
-    assert found.value == pytest.approx(math.exp(sum(losses) / 24), rel=1e-5)
-    assert found.examples == pytest.approx([math.exp(part) for part in parts], rel=1e-5)
-    assert found.mean == "geometric"
+    measured = score(build(folder, "perplexity", window_bytes=16), transformers_engine, "holdout")
+    assert measured.value == pytest.approx(math.exp(sum(losses) / 24), rel=1e-5)
+    assert measured.examples == pytest.approx([math.exp(part) for part in parts], rel=1e-5)
+    assert measured.mean == "geometric"
 
 
 @pytest.mark.parametrize(("window_bytes", "context"), [(100, 64), (700, 200), (2048, 9999)])
@@ -93,14 +93,14 @@ def test_long_text_slides(
     """Each token after the tokens before it that the definition says, one window at a time."""
     transformers_engine.load(Edited(siblings.one))
     evaluator = build(folder, window_bytes=window_bytes, context_tokens=context)
-    found = score(evaluator, transformers_engine, "search")
+    measured = score(evaluator, transformers_engine, "search")
     reference, length = references[0], transformers_engine.max_length
     text = LONG.encode()
     stream = [reference.tokenizer.bos_token_id, *reference.tokenizer.encode(LONG)]
     assert len(stream) == len(text) + 1 > length  # a token is a byte
     context = min(context, length // 2)
     expected, start = [], 0
-    for size in map(int, found.weights or ()):
+    for size in map(int, measured.weights or ()):
         total = 0.0
         for piece in range(start, start + size, length - context):
             until = min(piece + length - context, start + size)
@@ -109,9 +109,9 @@ def test_long_text_slides(
         expected.append(total / (size * math.log(2)))
         start += size
     assert start == len(text)
-    assert found.examples == pytest.approx(expected, rel=1e-4)
-    assert found.value == pytest.approx(
-        sum(e * w for e, w in zip(expected, found.weights, strict=True)) / len(text), rel=1e-4
+    assert measured.examples == pytest.approx(expected, rel=1e-4)
+    assert measured.value == pytest.approx(
+        sum(e * w for e, w in zip(expected, measured.weights, strict=True)) / len(text), rel=1e-4
     )
 
 

@@ -1,0 +1,132 @@
+"""Evaluators by kind, ours and other packages' alike."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evomerge.config import Job
+from evomerge.conformance.evaluators import LAWS, Subject
+from evomerge.errors import ConfigError
+from evomerge.evaluators.registry import EVALUATORS, GROUP, PARTS, make_evaluator, read_evaluator
+from evomerge.plugins import Registry
+
+PACKAGE = """
+from typing import Literal
+from evomerge.evaluators.base import EvaluatorConfig, TaskScore, digest_of
+from evomerge.evaluators.metered import MeteredModel
+from evomerge.evaluators.selection import chosen_places
+
+class CountConfig(EvaluatorConfig):
+    "How surprising it is to count on."
+    kind: Literal["count"] = "count"
+    up_to: int = 9
+    @property
+    def weights(self):
+        return {"count": 1.0}
+    def sizes(self, split):
+        return {"count": self.up_to}
+    def digest(self):
+        return digest_of({"count": 1, "up_to": self.up_to})
+
+class Count:
+    config = CountConfig
+    def __init__(self, config):
+        self.config = config
+    def evaluate(self, model, split, examples=None, deadline_s=None):
+        metered = MeteredModel(model, deadline_s)
+        places = chosen_places(self.config.sizes(split), examples)
+        encode = model.tokenizer.encode
+        pairs = [(encode(f"{split} {n},"), encode(f" {n + 1}")) for n in places["count"]]
+        nats = [-answer.total for answer in metered.logprobs(pairs)]
+        score = TaskScore.averaged("nats", nats, higher_is_better=False)
+        return metered.report(split, {"count": score}, examples and places)
+"""
+"""An outside evaluator with an option of its own."""
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry[Any]:
+    """The package as pip leaves one, and a registry that has not looked before."""
+    info = tmp_path / "counting-1.0.dist-info"
+    info.mkdir()
+    (tmp_path / "counting.py").write_text(PACKAGE)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: counting\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{GROUP}]\ncount = counting:Count\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "counting", raising=False)
+    return Registry("evaluator", GROUP, EVALUATORS.built_in, "lm_eval")
+
+
+def test_kinds_are_told_without_their_libraries() -> None:
+    assert list(EVALUATORS.names()) == ["lm_eval", "mixture", "python", "text"]
+    assert list(PARTS.names()) == ["lm_eval", "python", "text"]
+    assert not any(line.startswith("broken") for line in EVALUATORS.names().values())
+
+
+def test_what_has_no_kind_is_of_lm_eval() -> None:
+    data = {
+        "tasks": {"a": {"metric": "acc", "weight": 1}},
+        "splits": {"search": "train", "holdout": "test"},
+    }
+    assert EVALUATORS.config(data).kind == "lm_eval"
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_another_packages_evaluator(law: str, installed: Registry[Any], tmp_path: Path) -> None:
+    assert len([line for line in PACKAGE.splitlines() if line]) < 30
+    assert installed.names()["count"] == "How surprising it is to count on."
+    config = installed.config({"kind": "count", "up_to": 4})
+    LAWS[law](Subject(make=installed.make, config=config, folder=tmp_path))
+
+
+def test_its_typos_are_found(installed: Registry[Any]) -> None:
+    with pytest.raises(ConfigError, match=r"^j: unknown key 'upto'; did you mean 'up_to'\?"):
+        installed.config({"kind": "count", "upto": 4}, origin="j")
+    with pytest.raises(ConfigError, match=r"^j: up_to: input should be a valid integer"):
+        installed.config({"kind": "count", "up_to": "many"}, origin="j")
+
+
+def test_an_unknown_kind_is_told_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^j: unknown evaluator 'lmeval'; did you mean 'lm_e"):
+        read_evaluator({"kind": "lmeval"}, folder=tmp_path, origin="j")
+    with pytest.raises(ConfigError, match="expected a mapping of keys, got int"):
+        read_evaluator(3, folder=tmp_path, origin="j")
+
+
+def test_a_name_is_the_catalogs(tmp_path: Path) -> None:
+    config = read_evaluator("json_math", folder=tmp_path, origin="j")
+    assert config.kind == "lm_eval"
+    assert config.sizes("search") == {"evomerge_json_math": 240}
+    assert type(make_evaluator(config)).__name__ == "LmEvalEvaluator"
+
+
+def test_every_option_says_what_it_is() -> None:
+    schema = Job.model_json_schema()
+    described = schema["properties"]["evaluator"]
+    definitions = {
+        name: held
+        for name, held in schema["$defs"].items()
+        if f"#/$defs/{name}" in json.dumps(described) or name.startswith(("Text", "Task"))
+    }
+    assert {"LmEvalConfig", "TextConfig", "TextRange", "TaskChoice"} <= definitions.keys()
+    missing = list(_undescribed([described, definitions]))
+    assert not missing
+
+
+def _undescribed(schema: Any) -> Iterator[str]:
+    if isinstance(schema, list):
+        for part in schema:
+            yield from _undescribed(part)
+    if isinstance(schema, dict):
+        properties = schema.get("properties", {})
+        for name, field in properties.items() if isinstance(properties, dict) else ():
+            if isinstance(field, dict) and "description" not in field:
+                yield f"{schema.get('title')}.{name}"
+        for part in schema.values():
+            yield from _undescribed(part)
