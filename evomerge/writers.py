@@ -194,7 +194,7 @@ def measure(
     Raises:
         UserError: model, text or moments are unfit, or `out` exists; nothing is left behind.
     """
-    found: list[str] = load("evomerge.measuring.measuring:measure")(
+    warnings: list[str] = load("evomerge.measuring.measuring:measure")(
         source if isinstance(source, Source) else Source(model=str(source)),
         Path(out),
         text=Path(text) if text is not None else None,
@@ -204,7 +204,7 @@ def measure(
         rank1=rank1,
         progress=progress,
     )
-    return found
+    return warnings
 
 
 def learn(

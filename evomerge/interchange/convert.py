@@ -28,7 +28,7 @@ def convert(file: Path, *, dtype: str | None = None) -> tuple[str, list[str]]:
     A mergekit configuration becomes a recipe, mergekit-evolve's a job, a recipe mergekit's YAML.
 
     Raises:
-        UserError: the file is none of these, or says what the other tool cannot.
+        UserError: the file is none of these, or the other tool cannot express it.
     """
     documents = read_documents(file)
     last = documents[-1] if documents else None
@@ -55,7 +55,7 @@ def to_mergekit(recipe: Recipe, *, dtype: str | None = None) -> str:
     """The recipe as mergekit's YAML.
 
     Raises:
-        RecipeError: what mergekit cannot be told.
+        RecipeError: mergekit cannot express the recipe.
     """
     return export.write(recipe, _places, dtype=dtype or "bfloat16")
 

@@ -1,4 +1,4 @@
-"""What a user is told about a file that is read."""
+"""Errors and warnings about a file that is read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Diagnosis"]
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Faults and warnings, each beginning with the place that it is about."""
+    """Errors and warnings, each beginning with the place in the file."""
 
     origin: str
     warnings: list[str]

@@ -33,7 +33,7 @@ def write(recipe: Recipe, places: Places, *, dtype: str = "bfloat16") -> str:
     Random masks (DARE, DELLA) are drawn otherwise there: equal in distribution only.
 
     Raises:
-        RecipeError: what mergekit cannot be told, and why.
+        RecipeError: mergekit cannot express the recipe, and why.
     """
     documents: list[dict[str, Any]] = []
     if isinstance(recipe, Source):

@@ -1,7 +1,7 @@
-"""mergekit's merge methods in our words: which parameter is which, and what cannot be said.
+"""mergekit's merge methods and ours: which parameter is which, and what has no equivalent.
 
 The semantics are those of mergekit 0.1.5. What differs on purpose (`docs/mergekit.md`) is refused
-where it would change the weights, or told as a warning where it changes them by chance only.
+where it would change the weights, or a warning where only the random draws differ.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ class Method:
     ignored: frozenset[str] = frozenset()
     """Without effect on the weights."""
     base: bool = True
-    """Whether the base is an operand's origin; without it, one that is listed is an operand."""
+    """Whether task vectors start from the base; without it, a base that is listed is an operand."""
     read: Callable[[Parameters], Parameters] = _same
     """From mergekit's shared parameters, defaults included, to ours beyond the names."""
     write: Callable[[Parameters], Parameters] = _same
     differs: str = ""
-    """What a user should know of where the weights may differ."""
+    """What a user should know about weights that may differ."""
 
 
-_CHANCE = "the masks are drawn otherwise here, so the weights are equal in distribution only"
+_OTHER_DRAWS = "the masks are drawn otherwise here, so the weights are equal in distribution only"
 
 
 def _density_family(
-    ours: str, each: Mapping[str, float] | None = None, *, chance: bool = False
+    ours: str, each: Mapping[str, float] | None = None, *, random: bool = False
 ) -> Method:
     """Generalised task arithmetic: a weight, a density, and whether to rescale and normalise."""
     return Method(
@@ -62,16 +62,16 @@ def _density_family(
         },
         special=frozenset({"rescale"}),
         ignored=frozenset({"int8_mask"}),
-        read=_read_rescale(ours, chance),
-        write=_write_rescale(chance),
-        differs=_CHANCE if chance else "",
+        read=_read_rescale(ours, random),
+        write=_write_rescale(random),
+        differs=_OTHER_DRAWS if random else "",
     )
 
 
-def _read_rescale(ours: str, chance: bool) -> Callable[[Parameters], Parameters]:
+def _read_rescale(ours: str, random: bool) -> Callable[[Parameters], Parameters]:
     def read(given: Parameters) -> Parameters:
-        rescale = given.pop("rescale", chance)
-        if chance:
+        rescale = given.pop("rescale", random)
+        if random:
             return given | {"rescale": "l1" if rescale else "none"}
         if rescale:
             raise ConfigError(f"{ours} with rescale: true has no equivalent; leave it out")
@@ -80,10 +80,10 @@ def _read_rescale(ours: str, chance: bool) -> Callable[[Parameters], Parameters]
     return read
 
 
-def _write_rescale(chance: bool) -> Callable[[Parameters], Parameters]:
+def _write_rescale(random: bool) -> Callable[[Parameters], Parameters]:
     def write(ours: Parameters) -> Parameters:
         rescale = ours.pop("rescale", "inverse_keep")
-        if not chance:
+        if not random:
             return ours
         if rescale == "inverse_keep":
             raise ConfigError(
@@ -165,7 +165,8 @@ METHODS: Mapping[str, Method] = {
     "model_stock": Method(
         "model_stock",
         special=frozenset({"filter_wise"}),
-        differs="where experts point apart mergekit steps away from all; here t is at least 0",
+        differs="where experts change in opposite directions mergekit steps away from all of"
+        " them; here t is at least 0",
         read=_read_model_stock,
         write=_write_model_stock,
     ),
@@ -192,15 +193,15 @@ METHODS: Mapping[str, Method] = {
         defaults={"normalize": True, "lambda": 1.0, "density": 1.0},
         special=frozenset({"rescale"}),
         ignored=frozenset({"int8_mask"}),
-        read=_read_rescale("ties", chance=False),
+        read=_read_rescale("ties", random=False),
         write=_write_ties,
     ),
-    "dare_linear": _density_family("dare_linear", chance=True),
-    "dare_ties": _density_family("dare_ties", chance=True),
+    "dare_linear": _density_family("dare_linear", random=True),
+    "dare_ties": _density_family("dare_ties", random=True),
     "breadcrumbs": _density_family("breadcrumbs", {"gamma": 0.01}),
     "breadcrumbs_ties": _density_family("breadcrumbs_ties", {"gamma": 0.01}),
-    "della": _density_family("della", {"epsilon": 0.15}, chance=True),
-    "della_linear": _density_family("della_linear", {"epsilon": 0.15}, chance=True),
+    "della": _density_family("della", {"epsilon": 0.15}, random=True),
+    "della_linear": _density_family("della_linear", {"epsilon": 0.15}, random=True),
 }
 
 SCALED = Method(

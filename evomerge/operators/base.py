@@ -13,10 +13,10 @@ float32, and answers with the change of the base.
 
 An *adapter* operator gets the low-rank changes of one weight, one an operand and of rank 0 where an
 adapter leaves the weight alone, and answers with one low-rank change. A weight that no operand
-changes is not its business.
+changes is not passed to it.
 
-All may look at what goes beyond one tensor's elements: see `Look`. The modules of this package
-import no torch where they are loaded: the driver lists and checks methods without it.
+All may ask for more than one tensor's elements: see `TensorContext`. The modules of this package
+import no torch when they are loaded: the driver lists and checks methods without it.
 """
 
 from __future__ import annotations
@@ -80,11 +80,11 @@ class Plan:
     """What an elementwise kernel needs of one tensor beside its elements."""
 
     numbers: Mapping[str, Sequence[float | Threshold | Bernoulli]] = field(default_factory=dict)
-    """By name, one an operand or as many as the kernel takes; it sees tensors without axes. A
-    threshold becomes the largest magnitude that is cut off here, a chance the limit of the draws.
-    Other numbers for another tensor or candidate do not have the kernel compiled again."""
+    """By name, one for each operand or as many as the kernel takes; it gets tensors without axes. A
+    threshold becomes the largest magnitude that is cut off, a `Bernoulli` the limit of the draws.
+    Other numbers, for another tensor or candidate, do not compile the kernel again."""
     elements: Mapping[str, Sequence[Tensor]] = field(default_factory=dict)
-    """Tensors of one value an element, beside the task vectors."""
+    """Tensors with one value for each element, beside the task vectors."""
     random: bool = False
     """Whether the kernel takes `draws`, int32, one an operand and element: seeded by recipe, tensor
     and operand, whatever the order and the device."""
@@ -93,9 +93,9 @@ class Plan:
 
 
 class Score(Protocol):
-    """What the elements of one tensor's task vector are worth, none less than 0.
+    """Scores the elements of one tensor's task vector, none below 0.
 
-    Hashable, and equal to another that scores alike: what follows from it is kept.
+    Hashable, and equal to another that gives the same scores: results are cached by it.
     """
 
     def __hash__(self) -> int: ...

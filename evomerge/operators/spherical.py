@@ -1,4 +1,4 @@
-"""Spherical interpolation and means: directions are averaged on the sphere, lengths apart."""
+"""Spherical interpolation and means: directions are averaged on the sphere, lengths separately."""
 
 from __future__ import annotations
 

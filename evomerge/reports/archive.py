@@ -1,4 +1,4 @@
-"""The archive at the end of a search, by the record."""
+"""The archive at the end of a search, from its record."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["RankedMember", "archive"]
 
 @dataclass(frozen=True)
 class RankedMember:
-    """A member, and where it stands among the others."""
+    """A member of the archive with its scores and the fitness that it is ranked by."""
 
     candidate: Candidate
     examples: tuple[float, ...]
@@ -33,16 +33,23 @@ def archive(
     config: PopulationConfig,
     observed: Observed,
 ) -> list[RankedMember]:
-    """The members that the optimizer holds now, the fittest first and of equals the older.
+    """The members that the optimizer holds now, the fittest first, of equal ones the older.
 
-    As `replay.restore` goes about it, landmarks come first and then what was told, in its order;
+    Landmarks come first, then results in the order in which they arrived, as in `replay.restore`;
     `observed` as there.
     """
     known = by_id(candidates)
-    ids = {one.number: id for id, one in known.items()}
+    ids = {candidate.number: id for id, candidate in known.items()}
     arrived = [event.candidate for event in events(candidates) if event.kind == "tell"]
     landmarks = [known[id] for id in sorted(known, reverse=True) if id < 0]
-    order = [*landmarks, *(one for one in arrived if one.origin == "optimizer" and one.fitness)]
+    order = [
+        *landmarks,
+        *(
+            candidate
+            for candidate in arrived
+            if candidate.origin == "optimizer" and candidate.fitness
+        ),
+    ]
     told: dict[int, ScoredMember] = {}
     for candidate in order:
         observation = observed(candidate)

@@ -66,7 +66,7 @@ def card(
 def _front_matter(sources: list[Source], adapter_on: Source | None) -> str:
     library, relation = ("peft", "adapter") if adapter_on else ("transformers", "merge")
     data: dict[str, Any] = {"library_name": library, "tags": ["merge", "evomerge"]}
-    names = [name for one in sources for name in (one.model, one.adapter) if name]
+    names = [name for source in sources for name in (source.model, source.adapter) if name]
     if adapter_on is not None:
         names = [adapter_on.model]
     # The hub knows only its own models; a path would be a broken link there.
@@ -153,13 +153,13 @@ def _origin(recipe: Recipe, job: Mapping[str, Any] | None) -> str:
 
 
 def _versions() -> str:
-    found = []
+    versions = []
     for package in PACKAGES:
         try:
-            found.append(f"{package} {version(package)}")
+            versions.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             continue
-    return ", ".join(found)
+    return ", ".join(versions)
 
 
 def _link(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Who descends from whom, by the record."""
+"""The ancestors of a candidate, from the record of the search."""
 
 from __future__ import annotations
 
@@ -12,31 +12,40 @@ __all__ = ["Ancestor", "by_id", "lineage"]
 
 @dataclass(frozen=True)
 class Ancestor:
-    """One of a family."""
+    """A candidate of a family, with its parents."""
 
     candidate: Candidate
     parents: tuple[Candidate, ...]
-    """As the optimizer drew them; none of a seed, and the same one twice where it was drawn twice.
-    """
+    """As the optimizer drew them: empty for a seed, the same one twice where it was drawn twice."""
     generation: int
-    """Steps to a seed, on the longest way."""
+    """Number of steps to a seed on the longest way."""
 
 
 def by_id(candidates: Sequence[Candidate]) -> dict[int, Candidate]:
-    """What an optimizer calls the candidates that it knows: -1 - k is the k-th landmark with a
-    fitness, by number, and others go by their question."""
-    landmarks = [one for one in candidates if one.origin == "landmark" and one.fitness is not None]
-    landmarks.sort(key=lambda one: one.number)
-    found = {-1 - k: one for k, one in enumerate(landmarks)}
-    return found | {one.proposal: one for one in candidates if one.proposal is not None}
+    """Candidates by the ids that the optimizer has for them.
+
+    -1 - k is the k-th landmark with a fitness, by number; others have the id of their proposal.
+    """
+    landmarks = [
+        candidate
+        for candidate in candidates
+        if candidate.origin == "landmark" and candidate.fitness is not None
+    ]
+    landmarks.sort(key=lambda candidate: candidate.number)
+    observed = {-1 - k: candidate for k, candidate in enumerate(landmarks)}
+    return observed | {
+        candidate.proposal: candidate for candidate in candidates if candidate.proposal is not None
+    }
 
 
 def lineage(candidates: Sequence[Candidate], number: int) -> list[Ancestor]:
     """A candidate and all that it descends from, in the order of asking, so that it is the last."""
     known = by_id(candidates)
     parents = {
-        one.number: tuple(known[id] for id in one.parentage.parents) if one.parentage else ()
-        for one in candidates
+        candidate.number: tuple(known[id] for id in candidate.parentage.parents)
+        if candidate.parentage
+        else ()
+        for candidate in candidates
     }
     family, new = {number}, [number]
     while new:
@@ -44,11 +53,11 @@ def lineage(candidates: Sequence[Candidate], number: int) -> list[Ancestor]:
         family |= more
         new = sorted(more)
     generations: dict[int, int] = {}
-    found = []
-    for one in sorted(candidates, key=lambda one: one.asked):
-        if one.number in family:
-            own = parents[one.number]
+    ancestors = []
+    for candidate in sorted(candidates, key=lambda other: other.asked):
+        if candidate.number in family:
+            own = parents[candidate.number]
             steps = [generations[parent.number] for parent in own]
-            generations[one.number] = 1 + max(steps) if steps else 0
-            found.append(Ancestor(one, own, generations[one.number]))
-    return found
+            generations[candidate.number] = 1 + max(steps) if steps else 0
+            ancestors.append(Ancestor(candidate, own, generations[candidate.number]))
+    return ancestors

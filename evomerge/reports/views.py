@@ -1,6 +1,6 @@
-"""What can be seen of a study whose optimizer crosses members, gathered from its record.
+"""Views of a study whose optimizer crosses members, from its record alone.
 
-Each view is (label, what its picture takes by name); neither models nor tasks need be at hand.
+Each view is (label, arguments of its picture); neither models nor tasks are needed.
 """
 
 from __future__ import annotations
@@ -29,8 +29,11 @@ View = Literal["path", "archive", "lineage"]
 
 
 def usual_view(study: Study, candidate: int | None) -> View:
-    """The path of a data-flow study and of one whose optimizer crosses nobody; else the archive,
-    and the lineage where none is kept or a candidate is named."""
+    """The view that suits a study.
+
+    The path for data flow and where the optimizer crosses no members; else the archive, or the
+    lineage where there is no archive or a candidate is named.
+    """
     space, optimizer = ((study.job.get(key) or {}).get("kind") for key in ("space", "optimizer"))
     config = _population(str(optimizer))
     if space == "dataflow" or config is None:
@@ -42,8 +45,8 @@ def archive_view(study: Study) -> tuple[str, dict[str, Any]]:
     """The members that the optimizer holds now, with their scores.
 
     Raises:
-        UserError: it keeps nobody, nothing has been scored yet, or there are no scores of examples.
-        RecordError: the scores of a candidate have gone.
+        UserError: it keeps no archive, nothing has been scored yet, or examples have no scores.
+        RecordError: the scores of a candidate are missing.
     """
     job = _job(study)
     config = job.optimizer
@@ -83,8 +86,8 @@ def lineage_view(study: Study, number: int | None) -> tuple[str, dict[str, Any]]
     the search's candidates, else the best one's.
 
     Raises:
-        UserError: the optimizer crosses nobody, nothing has been scored yet, or there is no such
-            candidate.
+        UserError: the optimizer crosses no members, nothing has been scored yet, or there is no
+            such candidate.
     """
     candidates = study.candidates()
     config = _job(study).optimizer
@@ -100,10 +103,10 @@ def lineage_view(study: Study, number: int | None) -> tuple[str, dict[str, Any]]
         raise UserError(f"{study.path}: no candidate {number}; there are {len(candidates)}, from 0")
     family = lineage(candidates, number)
     shares = {}
-    for one in family:
-        recipe = recorded(one.candidate.recipe, study)
+    for ancestor in family:
+        recipe = recorded(ancestor.candidate.recipe, study)
         if isinstance(recipe, Segments):
-            shares[one.candidate.number] = recipe.shares()
+            shares[ancestor.candidate.number] = recipe.shares()
     return f"lineage of candidate {number}", {
         "family": family,
         "shares": shares,
@@ -137,21 +140,21 @@ def _crossing(*, keeping: bool = False) -> str:
 
 
 def _report(study: Study, candidate: Candidate, evaluator: str) -> Report:
-    found = study.load_report(candidate.digest, evaluator, "search")
-    if found is None:
+    report = study.load_report(candidate.digest, evaluator, "search")
+    if report is None:
         raise RecordError(
             f"candidate {candidate.number}: its scores are no longer in {study.path / 'examples'},"
             " and the archive is drawn from them; put the files back"
         )
-    return found
+    return report
 
 
 def _best(study: Study, candidates: Sequence[Candidate]) -> int:
     """The number of the winner, or of the best so far."""
     label = str((study.get("winner") or {}).get("label"))
-    for one in candidates:
-        if label == f"candidate {one.number}":
-            return one.number
+    for candidate in candidates:
+        if label == f"candidate {candidate.number}":
+            return candidate.number
     for best in study.best(1):
         return best.number
     raise UserError(f"{study.path}: no candidate has been scored yet; evomerge resume goes on")
@@ -169,8 +172,10 @@ def _warm_up(config: OptimizerConfig, candidates: Sequence[Candidate]) -> frozen
     """The numbers of the merges that came before the archive bred: both parents at random."""
     count = config.random_merges() if isinstance(config, PopulationConfig) else 0
     bred = sorted(
-        (one.proposal, one.number)
-        for one in candidates
-        if one.proposal is not None and one.parentage is not None and one.parentage.parents
+        (candidate.proposal, candidate.number)
+        for candidate in candidates
+        if candidate.proposal is not None
+        and candidate.parentage is not None
+        and candidate.parentage.parents
     )
     return frozenset(number for _, number in bred[:count])
