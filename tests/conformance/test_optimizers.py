@@ -176,7 +176,7 @@ class DrawsFromGlobals(Same):
 
 class Stalls(Same):
     def ask(self, limit: int) -> list[Proposal]:
-        return super().ask(limit) if self._questions.asked < 50 else []
+        return super().ask(limit) if self._proposals.asked < 50 else []
 
 
 class TakesAnything(Same):
@@ -199,7 +199,7 @@ class RemembersOrder(Same):
     order = 0
 
     def ask(self, limit: int) -> list[Proposal]:
-        limit = min(limit, 20 - self._questions.asked % 20)
+        limit = min(limit, 20 - self._proposals.asked % 20)
         return [
             Proposal(q.id, ((hash((self.order, q.id)) % 1009) / 1009, *q.genome[1:]))
             for q in super().ask(limit)
@@ -213,8 +213,8 @@ class RemembersOrder(Same):
 
 class DrawsWhenRecommending(Same):
     def recommend(self) -> Genome | None:
-        self._questions.ask([])
-        self._questions.asked += 1
+        self._proposals.ask([])
+        self._proposals.asked += 1
         return None
 
 
