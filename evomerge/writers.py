@@ -117,7 +117,7 @@ def export_mergekit(
     """The winner's recipe, or a candidate's, as mergekit's YAML; its label is returned.
 
     Raises:
-        UserError: `out` exists, there is no such candidate, or mergekit cannot be told the recipe.
+        UserError: `out` exists, there is no such candidate, or mergekit cannot express the recipe.
     """
     with Study.open(folder, write=False) as study:
         label, recipe = chosen(study, candidate)
@@ -134,7 +134,7 @@ def merge(
     folded: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[str]:
-    """Build one recipe as a model folder; the warnings worth telling are returned.
+    """Build one recipe as a model folder; warnings are returned.
 
     A stack that scales is written folded, each layer once, with the code that runs the path; with
     `folded` any stack is.
@@ -186,7 +186,7 @@ def measure(
     rank1: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[str]:
-    """Write a folder of statistics of a model; the warnings worth telling are returned.
+    """Write a folder of statistics of a model; warnings are returned.
 
     `what` is measured on `text`, plain or JSON lines; `second_moment` is a safetensors file of
     Adam's `exp_avg_sq`, taken over whole, or with `rank1` as row and column sums.

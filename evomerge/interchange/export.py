@@ -81,7 +81,9 @@ def _merge(merge: Merge, names: Mapping[str, str], places: Places) -> dict[str, 
         raise RecipeError(f"mergekit has no method {merge.method!r}")
     theirs, method = _BY_OURS[merge.method]
     if merge.method == "karcher" and merge.base is not None:
-        raise RecipeError("karcher on task vectors cannot be said in mergekit, which has no base")
+        raise RecipeError(
+            "karcher on task vectors has no equivalent in mergekit, which takes no base"
+        )
     base = merge.base or (min(merge.inputs) if not method.base else None)
     operands = [n for n in sorted(merge.inputs) if not method.base or n != merge.base]
     if not method.base and merge.base is not None:
@@ -165,7 +167,7 @@ def _sources(
         elif name in operands and any(rule.inputs.get(name) for rule in rules):
             values = {v for rule in rules for v in rule.inputs.get(name, {}).values()}
             if len(values) > 1 or values - {1.0}:
-                raise RecipeError(f"{method.ours} with weights cannot be said in mergekit")
+                raise RecipeError(f"{method.ours} with weights has no equivalent in mergekit")
         sources.append(source)
     return sources
 
@@ -195,7 +197,7 @@ def _setting(rules: Sequence[Rule], values: Sequence[Any]) -> Any:
 def _stack(stack: Stack, names: Mapping[str, str]) -> dict[str, Any]:
     if any(hop.scale != 1.0 for hop in stack.hops):
         raise RecipeError(
-            "a hop that scales its input cannot be said in mergekit; build the model instead"
+            "a hop that scales its input has no equivalent in mergekit; build the model instead"
         )
     if (stack.embedding, stack.head) != (stack.hops[0].of, stack.hops[-1].of):
         raise RecipeError("mergekit takes the embedding of the first hop and the head of the last")

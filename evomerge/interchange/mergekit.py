@@ -57,7 +57,7 @@ def read(documents: Sequence[Any], tensors: Tensors, *, origin: str, folder: Pat
         folder: what relative paths start from; mergekit's is the working directory.
 
     Raises:
-        ConfigError: what cannot be said exactly, with the reason.
+        ConfigError: something has no exact equivalent, with the reason.
     """
     named: dict[str, Recipe] = {}
     done: Conversion | None = None

@@ -87,7 +87,7 @@ def _write_rescale(random: bool) -> Callable[[Parameters], Parameters]:
             return ours
         if rescale == "inverse_keep":
             raise ConfigError(
-                "rescale: inverse_keep cannot be said in mergekit, which rescales to the L1 norm;"
+                "rescale: inverse_keep has no equivalent in mergekit, which keeps the L1 norm;"
                 " take rescale: l1 or none"
             )
         return ours | {"rescale": rescale == "l1"}
@@ -104,7 +104,7 @@ def _read_nuslerp(given: Parameters) -> Parameters:
 
 def _write_nuslerp(ours: Parameters) -> Parameters:
     if ours.pop("lambda", 1.0) != 1.0:
-        raise ConfigError("nuslerp's lambda cannot be said in mergekit")
+        raise ConfigError("nuslerp's lambda has no equivalent in mergekit")
     if ours.pop("scope", "tensor") == "row":
         return ours | {"nuslerp_flatten": False, "nuslerp_row_wise": False}
     return ours
@@ -116,25 +116,25 @@ def _read_model_stock(given: Parameters) -> Parameters:
 
 def _write_model_stock(ours: Parameters) -> Parameters:
     if ours.pop("kappa", 1.0) != 1.0:
-        raise ConfigError("model_stock's kappa cannot be said in mergekit")
+        raise ConfigError("model_stock's kappa has no equivalent in mergekit")
     return ours | {"filter_wise": ours.pop("scope", "tensor") == "row"}
 
 
 def _write_sce(ours: Parameters) -> Parameters:
     if ours.pop("select_scope", "all") != "all" or ours.pop("lambda", 1.0) != 1.0:
-        raise ConfigError("sce's select_scope and lambda cannot be said in mergekit")
+        raise ConfigError("sce's select_scope and lambda have no equivalent in mergekit")
     return ours
 
 
 def _write_nearswap(ours: Parameters) -> Parameters:
     if ours.pop("relative", False):
-        raise ConfigError("nearswap's relative t cannot be said in mergekit")
+        raise ConfigError("nearswap's relative t has no equivalent in mergekit")
     return ours
 
 
 def _write_ties(ours: Parameters) -> Parameters:
     if ours.pop("scope", "tensor") != "tensor" or ours.pop("sign", "mass") != "mass":
-        raise ConfigError("ties over the whole model or by count cannot be said in mergekit")
+        raise ConfigError("ties over the whole model or by count has no equivalent in mergekit")
     return ours
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 __all__ = ["RESOLUTION", "Grams", "Grid"]
 
 RESOLUTION = 4096
-"""Cells of equal size that a chromosome is cut into, where nothing else is said."""
+"""Cells of equal size that a chromosome is cut into, unless the space says otherwise."""
 
 
 @dataclass(frozen=True)

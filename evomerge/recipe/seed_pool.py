@@ -21,7 +21,7 @@ class SeedPool:
     measure: Callable[[], Sequence[Grams]]
     """Gives the seeds' Gram matrices, one `Grams` a chromosome. It is a pass over all weights;
     linear crossing never calls it."""
-    origin: str | None = None
+    base: str | None = None
     """Name of the model that the seeds were fine-tuned from, a seed or not; None where the space
     names none."""
 

@@ -192,7 +192,7 @@ def test_merging_a_stack(place: Place) -> None:
     (place.folder / "source.yaml").write_text("model: models/math")
     said = "source.yaml: the format stack is for a recipe of kind stack, and this is a source"
     assert said in place.refuses("merge", "source.yaml", "--out", "m", "--format", "stack")
-    said = "a hop that scales its input cannot be said in mergekit"
+    said = "a hop that scales its input has no equivalent in mergekit"
     assert said in place.refuses("convert", "path.yaml")
     _stack(place, hops=[SCALED[0] | {"scale": float("nan")}])
     assert "hops.0.scale" in place.refuses("merge", "path.yaml", "--out", "m")
@@ -212,7 +212,7 @@ def test_exporting_a_stack(place: Place) -> None:
     assert place.run("export", "scaled", "--out", "c").returncode == 0
     assert [(place.folder / name / CODE).exists() for name in "abc"] == [False, True, True]
     assert place.run("export", "plain", "--out", "m", "--format", "mergekit").returncode == 0
-    said = "scaled: recommendation: a hop that scales its input cannot be said in mergekit"
+    said = "scaled: recommendation: a hop that scales its input has no equivalent in mergekit"
     assert said in place.refuses("export", "scaled", "--out", "n", "--format", "mergekit")
 
 

@@ -99,13 +99,13 @@ class CoefficientsCrossing:
     ) -> PiecewiseCoefficients:
         """Along the singular directions of the seeds that make up the expert; where the seeds'
         base is not known, all directions share one step."""
-        origin = self._seed_pool.origin
-        if origin is None:
+        base = self._seed_pool.base
+        if base is None:
             return self.blend(member, expert, reach * rng.random())
         steps = {
             seed: round(reach * share, DECIMALS)
             for seed, share in expert.shares().items()
-            if seed != origin
+            if seed != base
         }
         return member.stepped(number, steps)
 

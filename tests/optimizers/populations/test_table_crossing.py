@@ -127,7 +127,7 @@ def test_a_child_has_the_weights_of_its_parents_crossed() -> None:
 
 
 def test_a_step_is_along_the_directions_of_what_makes_up_the_expert() -> None:
-    over = replace(seed_pool(), origin=NAMES[0])
+    over = replace(seed_pool(), base=NAMES[0])
     crossing, rng = CoefficientsCrossing(CrossingConfig(), over), np.random.default_rng(0)
     first, second, *_ = crossing.seeds()
     uniform = PiecewiseCoefficients.constant(NAMES, SIZES, dict.fromkeys(NAMES, 1 / len(NAMES)))
