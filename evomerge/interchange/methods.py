@@ -33,7 +33,7 @@ class Method:
     special: frozenset[str] = frozenset()
     """Shared parameters that `read` takes under mergekit's name."""
     ignored: frozenset[str] = frozenset()
-    """Without effect on the weights."""
+    """Shared parameters that have no effect on the weights."""
     base: bool = True
     """Whether task vectors start from the base; without it, a base that is listed is an operand."""
     read: Callable[[Parameters], Parameters] = _same

@@ -44,7 +44,7 @@ class RuleBlock:
 
     layers: tuple[int, int]
     rules: tuple[Rule, ...]
-    """By name where parameters differ; the last one is the rest's."""
+    """One rule by name for each exception; the last is for all other tensors."""
 
 
 def rules_of(tensors: Sequence[TensorParameters]) -> tuple[Rule, ...]:

@@ -43,7 +43,7 @@ class Fisher(GradientHooks):
         self._tokens += len(tokens) - 1
 
     def tensors(self) -> dict[str, Tensor]:
-        """By checkpoint name, of the weights' shapes; tied weights under each of their names."""
+        """Checkpoint name -> Fisher information, in the weight's shape; for every tied name."""
         names = {id(parameter): name for name, parameter in self._live.distinct.items()}
         return {
             name: (self._sums[names[id(parameter)]] / max(self._tokens, 1)).cpu()
@@ -54,7 +54,7 @@ class Fisher(GradientHooks):
         self._sums[name].addcmul_(gradient, gradient)
 
     def _drawn(self, likely: Tensor) -> Tensor:
-        """A label a position; drawn on the CPU, so that they do not depend on the device."""
+        """One label for each position, drawn on the CPU: the same on every device."""
         # A generator of its own for each example, on the CPU whatever the device.
         seed, _ = keys(self._seed, "fisher", str(self._examples))
         draws = torch.Generator("cpu").manual_seed(seed % (1 << 32))

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["lora_lego", "lorahub", "mwa_factors"]
 
 SPARSE = 0.5
-"""Share of exact zeros above which an A counts as a frozen sparse projection: FlyLoRA's has three
-quarters, an A that was trained hardly any (or only zeros, where nothing was)."""
+"""An A with a larger share of exact zeros counts as a frozen sparse projection: FlyLoRA's A has
+three quarters, a trained A hardly any (or only zeros, where the weight was not trained)."""
 CANCELLED = 1e-6
-"""Of its members' mean size: a smaller mean of ranks is rounding noise, and no rank."""
+"""A mean of ranks below this share of its members' mean size is rounding noise, and dropped."""
 
 
 @operator(
@@ -91,7 +91,7 @@ def mwa_factors(
 def _summed(
     factors: Sequence[LowRank], weights: Sequence[float], context: TensorContext
 ) -> LowRank:
-    """Both factors summed by the weights; what has rank 0 is left out."""
+    """Both factors summed by the weights; adapters of rank 0 are left out."""
     given = [(f, w, n) for f, w, n in zip(factors, weights, context.names, strict=True) if f.rank]
     (first, _, name), *others = given
     for change, _, other in others:
@@ -212,13 +212,13 @@ def lora_lego(
 
 
 def _in_order(pool: Tensor) -> Tensor:
-    """The ranks sorted by their bytes: any order will do that is not the operands'."""
+    """The ranks sorted by their bytes, so that the order of the operands does not matter."""
     keys = [row.tobytes() for row in pool.cpu().numpy()]
     return pool[sorted(range(len(keys)), key=keys.__getitem__)]
 
 
 def _gram(pool: Tensor, width: int, feature: Literal["unit", "raw"]) -> NDArray[np.float64]:
-    """Inner products of what is clustered."""
+    """(ranks, ranks) inner products of the features that are clustered."""
     a, b = pool[:, :width].double(), pool[:, width:].double()
     if feature == "unit":
         a, b = a / a.norm(dim=1, keepdim=True), b / b.norm(dim=1, keepdim=True)
@@ -227,6 +227,6 @@ def _gram(pool: Tensor, width: int, feature: Literal["unit", "raw"]) -> NDArray[
 
 
 def _seed(context: TensorContext) -> int:
-    """One for each (recipe seed, tensor name)."""
+    """The k-means seed, one for each (recipe seed, tensor name)."""
     key = hashlib.sha256(f"{context.seed}\0{context.place.name}".encode()).digest()
     return int.from_bytes(key[:8], "little")

@@ -121,7 +121,7 @@ class TensorContext(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the tensor."""
+        """Shape of the tensor."""
 
     @property
     def seed(self) -> int:
@@ -140,7 +140,7 @@ class TensorContext(Protocol):
         """What the operator's survey found over the whole model, a round each."""
 
     def gram(self) -> Gram:
-        """Of the vectors; the base's weights are the first of them where it is an anchor."""
+        """(n, n) inner products of the vectors; an anchor's weights come first."""
 
     def row_gram(self) -> Gram:
         """The same for each row of a matrix; a tensor of another rank counts as one row."""
@@ -197,7 +197,7 @@ class TensorContext(Protocol):
         """Whether input `i`'s statistics of this kind have the whole tensor."""
 
     def statistic(self, i: int, kind: str) -> Tensor:
-        """Of input `i` and the whole tensor, float32; a `SourceError` where there is none."""
+        """Statistics of input `i` for the tensor, float32; `SourceError` where there are none."""
 
     def statistic_norm(self, i: int, kind: str) -> float:
         """The 2-norm of all of input `i`'s statistics of this kind, over the whole model."""
@@ -230,7 +230,7 @@ class Operator:
     rounds: Callable[[int], int] = lambda operands: 1
     """Rounds of the survey, given the number of operands."""
     plan: Planner | None = None
-    """Of an elementwise method, whose function is the kernel."""
+    """The planner of an elementwise method, whose function is the kernel."""
 
 
 _OPERATOR = "evomerge_operator"

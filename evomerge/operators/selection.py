@@ -38,7 +38,7 @@ class Threshold:
 
     @cached_property
     def below(self) -> float:
-        """The next smaller float32: what is above it is at least the value."""
+        """The next smaller float32: numbers above it are at least the value."""
         return float(np.nextafter(np.float32(self.value), np.float32(-1.0)))
 
     def mask(self, values: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class Magnitudes:
 
     @classmethod
     def of(cls, values: Tensor) -> Magnitudes:
-        """Of all elements of a float32 tensor that is not empty."""
+        """Count the magnitudes of a float32 tensor that is not empty."""
         ordered = _ascending(values)
         last = np.flatnonzero(ordered[1:] != ordered[:-1])
         last = np.append(last, len(ordered) - 1)
@@ -68,8 +68,11 @@ class Magnitudes:
 
     @property
     def compact(self) -> bool:
-        """Whether keeping this takes far less than the tensor: differences of rounded numbers are
-        few, those of float32 numbers are as many as there are elements."""
+        """Whether this takes far less memory than the tensor.
+
+        Differences of rounded numbers have few distinct magnitudes; those of float32 numbers nearly
+        as many as elements.
+        """
         return 8 * len(self.values) <= int(self.up_to[-1])
 
     @property

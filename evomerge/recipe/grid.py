@@ -101,7 +101,7 @@ class Grams:
 
     @classmethod
     def of(cls, vectors: NDArray[np.float64], grid: Grid) -> Grams:
-        """Of vectors in memory, (models, size)."""
+        """Gram matrices of vectors in memory, (models, size)."""
         edges = np.array(grid.edges)
         products = vectors[:, None, :] * vectors[None, :, :]
         sums = np.add.reduceat(products, edges[:-1], axis=-1)

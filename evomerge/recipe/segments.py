@@ -30,10 +30,10 @@ parents, as the paper's released code does, or their shares below and above the 
 as the paper writes."""
 
 DECIMALS = 9
-"""Of a child's coefficients: a hundredth of what float32 tells apart. Rows that came to be the same
-are equal then, and are joined."""
+"""Decimals of a child's coefficients: a hundredth of float32's precision. Rows that became the same
+are then exactly equal, and are joined."""
 FAINT = 1e-6
-"""A share of noise that is left out: half a parent's is a grandparent's quarter, and so on."""
+"""Shares of noise below this are dropped: they halve with every generation."""
 PARALLEL = 1e-6
 """The sine of an angle up to which spherical interpolation is linear, as in the released code."""
 
@@ -143,7 +143,10 @@ class PiecewiseCoefficients:
         return dict(zip(self.seeds, (sums / sum(self.sizes)).tolist(), strict=True))
 
     def stepped(self, number: int, shares: Mapping[str, float]) -> PiecewiseCoefficients:
-        """With steps of these sizes along seeds' singular directions, drawn under a new number."""
+        """The member with steps of these sizes along seeds' singular directions.
+
+        They are drawn under `number`, which no other step has.
+        """
         steps = [(f"{seed}~{number}", share) for seed, share in shares.items() if share]
         return replace(self, noise=tuple(sorted([*self.noise, *steps])))
 

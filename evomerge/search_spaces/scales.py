@@ -94,7 +94,7 @@ class _Named(ABC):
 
     @abstractmethod
     def _name(self, before: Step, step: Step) -> str:
-        """Of the gene that scales the input of `step` where `before` comes before it."""
+        """Name of the gene that scales the input of `step` after the step `before`."""
 
     def _names(self, path: Sequence[Step]) -> list[str]:
         return [self._name(before, step) for before, step in itertools.pairwise(path)]

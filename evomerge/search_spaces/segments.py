@@ -148,7 +148,7 @@ class SegmentsSpace(SearchSpace):
     def _coefficients(
         self, table: PiecewiseCoefficients, part: ChromosomeSegments
     ) -> dict[str, tuple[float, ...]]:
-        """By input; the base is subtracted as often as the noise is added, which contains it."""
+        """Coefficients by input; the noise contains the base, so the base is subtracted again."""
         columns = dict(zip(table.seeds, part.coefficients.T, strict=True))
         if table.noise:
             columns[NOISE] = np.ones(len(part.ends))
@@ -239,7 +239,7 @@ class SegmentsSpace(SearchSpace):
 
 
 def _without_noise(chromosome: Chromosome, base: str) -> Chromosome:
-    """Without the noise, and with what was taken from the base for it."""
+    """The chromosome without noise, with the base's coefficients as they were before it."""
     nothing = (0.0,) * len(chromosome.ends)
     columns = dict(chromosome.coefficients)
     taken = np.array(columns.pop(NOISE, nothing))

@@ -64,7 +64,7 @@ class Archive(Generic[M]):
 
     @property
     def members(self) -> tuple[M, ...]:
-        """By row."""
+        """The members, row by row."""
         return tuple(self._members)
 
     @property

@@ -107,7 +107,7 @@ class Cycle(Generic[M]):
         self._seeds: list[tuple[Member[M], Array]] = []
         """Seeds with their scores (tasks,)."""
         self._scores: dict[int, MemberScores] = {}
-        """By id, of the members that some grid holds."""
+        """Id -> scores, of the members that some grid holds."""
         self.version = 0
 
     @property

@@ -52,7 +52,7 @@ class NaturalNichesConfig(PopulationConfig, CrossingConfig):
         return Niches(archive, attraction=self.attraction, negative=self.shift)
 
     def drawn(self) -> tuple[str, str]:
-        """By attraction, or without it by fitness."""
+        """The first by fitness, the second by attraction (without it, by fitness)."""
         second = "by attraction to the first" if self.attraction else "by shared fitness"
         return "by shared fitness", second
 
@@ -108,7 +108,7 @@ class Niches(Generic[M]):
         self.archive.add(member, member_scores.examples)
 
     def parents(self, number: int, rng: np.random.Generator) -> tuple[Member[M], Member[M]]:
-        """By attraction; without it both by fitness, perhaps the same one twice."""
+        """The second by attraction; without it both by fitness, perhaps the same one twice."""
         first = self.archive.draw(rng)
         if self._attraction:
             second = self.archive.draw_partner(first, rng)

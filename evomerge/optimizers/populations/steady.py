@@ -58,7 +58,7 @@ class SteadyState(Generic[M]):
         self._score_checks = ScoreChecks(needs)
         self._observed = 0
         self._seeds: dict[int, Member[M]] = {}
-        """By id; without those that failed."""
+        """Id -> seed, without those that failed."""
         self._unasked: list[M] | None = None
         """Seeds of the space that were not tried yet; None before the first proposal."""
         self._asked: dict[int, Member[M]] = {}

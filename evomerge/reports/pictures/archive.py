@@ -30,7 +30,7 @@ SHARED, ALONE = COLOURS[0], COLOURS[1]
 LETTERS = 96
 """How many fit into the width of the matrix."""
 SHADES = 64
-"""Of colour, where scores are graded."""
+"""Number of colours for graded scores."""
 
 # Heights in points, a 72nd of an inch.
 MEMBERS = 560.0

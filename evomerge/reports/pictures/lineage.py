@@ -22,7 +22,7 @@ from evomerge.reports.pictures.style import INK, PALE, WIDTH, Format, colour, dr
 __all__ = ["lineage_figure", "lineage_picture"]
 
 SIDES = (INK, "#8e44ad")
-"""Of arcs from first and from second parents; none is a seed's."""
+"""Colours of arcs from first and from second parents; no seed has them."""
 
 # In points, a 72nd of an inch.
 ROWS = 700.0

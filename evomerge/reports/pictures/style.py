@@ -32,7 +32,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5
 INK = "#444444"
 PALE = "#888888"
 WIDTH = 9.0
-"""Of a picture, in inches; 900 pixels, as wide as a README."""
+"""Width of a picture in inches: 900 pixels, as wide as a README."""
 
 STYLE: Any = {
     "axes.edgecolor": PALE,
@@ -56,7 +56,7 @@ UNDATED = {
 
 
 def colour(number: int) -> str:
-    """Of the number-th thing, from 0: twice as many as `COLOURS`, the second half tints."""
+    """The colour of item `number`, from 0: twice as many as `COLOURS`, the second half tints."""
     rounds, place = divmod(number, len(COLOURS))
     red, green, blue = to_rgb(COLOURS[place])
     tint = TINT * (rounds % 2)
