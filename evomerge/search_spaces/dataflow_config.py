@@ -26,12 +26,12 @@ class Odds(Value):
     """How probable it is that a slot runs when a search begins."""
 
     own: Probability = 0.977
-    """Of the first input's layers in the first repetition; the default is two standard
+    """Probability of the first input's layers in the first repetition; by default two standard
     deviations, as in the paper."""
     other: Probability = 0.5
-    """Of all other slots."""
+    """Probability of all other slots."""
     forced: Probability | None = None
-    """Of the forced layers' own slots in the first repetition, where they run twice; as `other`
+    """Probability of the forced layers' own slots in the first repetition; as `other`
     where left out."""
 
 
