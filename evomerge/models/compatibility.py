@@ -70,7 +70,7 @@ def check_compatibility(
         if adapter is not None and not (adapter / WEIGHTS).exists():
             raise SourceError(f"{adapter}: no {WEIGHTS}; an adapter is a folder that peft saved")
     _check_layers_and_shapes(recipe, models, origin)
-    _check_statistics(recipe, signatures)
+    _check_statistics(recipe, signatures, models)
     _check_ends(recipe, origin, models)
     with about(origin):
         _check_vocabularies(recipe, models)
@@ -83,9 +83,9 @@ def check_compatibility(
 
 
 def check_engine_compatibility(
-    recipe: Recipe, skeleton: Source, *, origin: str, models: Headers | None = None
+    recipe: Recipe, start: Source, *, origin: str, models: Headers | None = None
 ) -> None:
-    """A live engine has the skeleton's vocabulary, and every recipe merged into it must have it.
+    """A live engine has the vocabulary of its start, and every recipe merged into it must have it.
 
     Raises:
         RecipeError: the recipe maps its inputs to another one.
@@ -93,7 +93,7 @@ def check_engine_compatibility(
     if not is_mapped(recipe):
         return
     models = models or Headers()
-    own = read_vocabulary(models.inventory(skeleton))
+    own = read_vocabulary(models.inventory(start))
     output = vocabulary_of(recipe, models.inventory)
     if output.digest != own.digest:
         raise RecipeError(
@@ -234,7 +234,7 @@ def _check_range(where: Selector, layers: int, origin: str) -> None:
         )
 
 
-def _check_statistics(recipe: Recipe, signatures: Mapping[str, Signature]) -> None:
+def _check_statistics(recipe: Recipe, signatures: Mapping[str, Signature], models: Headers) -> None:
     """The statistics that methods need are there, and are the sources' own."""
     if isinstance(recipe, Source):
         return
@@ -243,6 +243,6 @@ def _check_statistics(recipe: Recipe, signatures: Mapping[str, Signature]) -> No
         for name in operands(recipe, signature):
             source = recipe.inputs[name]
             if isinstance(source, Source):
-                StatisticsFolder(source).check(signature.statistics)
+                StatisticsFolder(source, models).check(signature.statistics)
     for child in recipe.inputs.values():
-        _check_statistics(child, signatures)
+        _check_statistics(child, signatures, models)

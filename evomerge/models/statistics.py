@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from evomerge.errors import SourceError, did_you_mean
 from evomerge.models.fingerprint import fingerprint
-from evomerge.models.inventory import Inventory, read_header, read_inventory
-from evomerge.models.sources import model_folder, statistics_folder
+from evomerge.models.headers import Headers
+from evomerge.models.inventory import Inventory, read_header
+from evomerge.models.sources import statistics_folder
 from evomerge.recipe.source import Source
 from evomerge.recipe.yaml import read_mapping
 from evomerge.value import Value, parse
@@ -60,21 +60,25 @@ class Description(Value):
 class StatisticsFolder:
     """A source's folder of statistics, checked by what its files' headers say."""
 
-    def __init__(self, source: Source) -> None:
-        """Raises: SourceError: there is no such folder, or it is of another model."""
+    def __init__(self, source: Source, models: Headers | None = None) -> None:
+        """`models`: what is known of the sources already; read where left out.
+
+        Raises:
+            SourceError: there is no such folder, or it is of another model.
+        """
         folder = statistics_folder(source)
         if folder is None:
             raise SourceError(
                 f"{described(source)}: has no statistics; name their folder as 'statistics'"
             )
         self.folder = folder
-        self._source = source
+        self._source, self._models = source, models or Headers()
         self._shapes: dict[str, Mapping[str, Shape]] = {}
         path = folder / DESCRIPTION
         about = parse(
             Description, read_mapping(path, error=SourceError), origin=str(path), error=SourceError
         )
-        own = fingerprint(source)
+        own = fingerprint(source, self._models)
         if about.fingerprint != own:
             raise SourceError(
                 f"{folder}: these are statistics of {about.model} ({about.fingerprint}), not of"
@@ -98,10 +102,6 @@ class StatisticsFolder:
         known = self._entries(kind)
         return name in known or (kind == "second_moment" and name + ROWS in known)
 
-    @cached_property
-    def _inventory(self) -> Inventory:
-        return read_inventory(model_folder(self._source))
-
     def _entries(self, kind: str) -> Mapping[str, Shape]:
         """The file's tensors and shapes, each of which fits the model."""
         if kind not in self._shapes:
@@ -111,7 +111,7 @@ class StatisticsFolder:
                     f"{self.folder}: no {path.name}, which the merge needs; evomerge measure and"
                     " evomerge learn write such files"
                 )
-            self._shapes[kind] = entries(path, kind, self._inventory)
+            self._shapes[kind] = entries(path, kind, self._models.inventory(self._source))
         return self._shapes[kind]
 
 
