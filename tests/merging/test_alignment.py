@@ -14,10 +14,11 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from evomerge.merging.alignment import AlignedBank, Alignment, alignment_of
-from evomerge.merging.apply import weights_of
 from evomerge.merging.bank import Bank
 from evomerge.merging.checkpoint import write_checkpoint
 from evomerge.merging.weights import MergedWeights
+from evomerge.merging.weights import merged as merged_by
+from evomerge.models.blueprint import blueprint
 from evomerge.recipe.source import Source
 from evomerge.recipe.tokenizer import TokenizerChoice
 from evomerge.recipe.tree import Hop, Merge, Recipe, Rule, Stack, sources_of
@@ -137,8 +138,7 @@ def test_statistics_of_aligned_rows_are_not_those_of_other_rows(dialects: Dialec
         recipe = merge(dialects, "tsvm", choice, a=1.0, b=1.0)
         recipe = recipe.model_copy(update={"options": {"embeddings": True, "keep": 0.1}})
         bank = Bank(dict.fromkeys(sources_of(recipe)), worth=worth)
-        weights = weights_of(recipe, bank)
-        return {one.name: weights(one.name) for one in MergedWeights(recipe).specs(bank)}
+        return dict(merged_by(blueprint(recipe, bank).stored_as("float32"), bank))
 
     found("union")  # the same files, other rows
     after = found("base")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import random
 import signal
@@ -22,7 +24,6 @@ from evomerge.errors import RecordError, UserError
 from evomerge.evaluators.base import Failure, Report
 from evomerge.optimizers.base import Observation, Proposal, Result
 from evomerge.recipe.genome import Genome
-from evomerge.searching import loop
 from evomerge.study.record import Study
 from tests.sphere import Sphere, Worker, make_executor, make_optimizer, search
 
@@ -82,14 +83,11 @@ def test_a_budget_of_evaluations_does_not_count_what_was_scored_before(tmp_path:
     assert [c.attempts > 0 for c in candidates] == [True] * 4 + [False, True, False, True]
 
 
-def test_an_optimizer_that_has_nothing_new_ends_the_search(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop, "STALE", 20)
+def test_an_optimizer_that_has_nothing_new_ends_the_search(tmp_path: Path) -> None:
     again = Repeating((0.1, 0.1), (0.2, 0.1))
     with search(tmp_path / "s", evaluations=6, executor=in_process(), optimizer=again) as study:
         candidates = study.candidates()
-    assert len(candidates) == 3 + 2 + 20
+    assert len(candidates) == 3 + 2 + 500
 
 
 def test_it_finds_the_optimum(tmp_path: Path) -> None:
@@ -199,44 +197,36 @@ def test_niches_refuse_an_evaluator_without_examples(tmp_path: Path) -> None:
         search(tmp_path / "s", candidates=12, executor=executor, optimizer=niches())
 
 
-def _start(arguments: list[str]) -> subprocess.Popen[bytes]:
-    """The search as a program of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.sphere", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+def _run_and_kill_at(
+    arguments: list[str], notes: Path, lines: float, delay_s: float, *, whole_group: bool = False
+) -> bool:
+    """Run the search as a program and kill it a moment after the notes have so many lines.
 
-
-def _run_and_kill(arguments: list[str], after_s: float, whole_group: bool) -> bool:
-    """Run the search as a program and kill it; True if it ended by itself first."""
-    process = _start(arguments)
-    try:
-        _, errors = process.communicate(timeout=after_s)
-        assert process.returncode == 0, errors.decode()[-2000:]
-        return True
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL) if whole_group else process.kill()
-        process.communicate()
-        return False
-
-
-def _run_and_kill_at(arguments: list[str], notes: Path, lines: int, delay_s: float) -> bool:
-    """Run the search and kill it a moment after the notes have so many lines; True if it ended."""
-    process = _start(arguments)
+    True if it ended by itself first.
+    """
+    said = notes.with_suffix(".stderr")
+    with said.open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.sphere", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        )
     while process.poll() is None:
         if notes.exists() and len(notes.read_text().split()) >= lines:
             time.sleep(delay_s)
             break
         time.sleep(0.001)
+    if whole_group:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     process.kill()
-    _, errors = process.communicate()
+    process.wait()
     if process.returncode == -signal.SIGKILL:
         return False
-    assert process.returncode == 0, errors.decode()[-2000:]
+    assert process.returncode == 0, said.read_text()[-2000:]
     return True
 
 
@@ -261,6 +251,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_candidates(tmp_path: Pat
 @pytest.mark.slow
 def test_with_ray_killed_whole_it_ends_with_the_same_candidates(tmp_path: Path) -> None:
     search(tmp_path / "whole", candidates=40, executor=in_process()).close()
+    notes = tmp_path / "notes"
     arguments = [
         str(tmp_path / "killed"),
         "--candidates",
@@ -269,11 +260,12 @@ def test_with_ray_killed_whole_it_ends_with_the_same_candidates(tmp_path: Path) 
         "ray",
         "--seconds",
         "0.2",
+        "--notes",
+        str(notes),
     ]
-    ended = False
-    for after_s in (14, 17):
-        ended = _run_and_kill(arguments, after_s, whole_group=True)
-    assert ended or _run_and_kill(arguments, 300, whole_group=True)
+    for lines in (5, 20):
+        assert not _run_and_kill_at(arguments, notes, lines, 0.1, whole_group=True)
+    assert _run_and_kill_at(arguments, notes, math.inf, 0.0)
     assert found(tmp_path / "killed") == found(tmp_path / "whole")
 
 
@@ -293,13 +285,14 @@ def test_ray_workers_killed_under_way_change_nothing(tmp_path: Path) -> None:
     def kill_some() -> None:
         rng = random.Random(2)
         for _ in range(2):  # one less than the attempts of a candidate, which may be hit each time
-            if stop.wait(1.5):
-                return
-            titles = ("ray::EvomergeWorker", "ray::search ")
-            workers = [pid for pid, title in _descendants() if title.startswith(titles)]
-            if workers:
-                os.kill(rng.choice(workers), signal.SIGKILL)
-                killed.append(workers)
+            workers: list[int] = []
+            while not workers:
+                if stop.wait(1.0):
+                    return
+                titles = ("ray::EvomergeWorker", "ray::search ")
+                workers = [pid for pid, title in _descendants() if title.startswith(titles)]
+            os.kill(rng.choice(workers), signal.SIGKILL)
+            killed.append(workers)
 
     killer = threading.Thread(target=kill_some)
     killer.start()

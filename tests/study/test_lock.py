@@ -12,13 +12,13 @@ from evomerge.errors import UserError
 from evomerge.study.lock import WriterLock
 
 HOLD = """
-import os, sys, time
+import os, signal, sys
 from pathlib import Path
 from evomerge.study.lock import WriterLock
 lock = WriterLock(Path(sys.argv[1]))
 if "fork" not in sys.argv or os.fork() == 0:
     print(os.getpid(), flush=True)
-time.sleep(60)
+signal.pause()
 """
 
 
@@ -63,8 +63,10 @@ def test_a_forked_child_does_not_keep_the_lock_of_a_killed_parent(tmp_path: Path
     holder, child = hold(path, "fork")
     end(holder)
     try:
-        os.kill(child, 0)
-        WriterLock(path).release()
+        os.kill(child, 0)  # it lives
+        lock = WriterLock(path)
+        assert f"process {os.getpid()} " in path.read_text()
+        lock.release()
     finally:
         os.kill(child, signal.SIGKILL)
 
