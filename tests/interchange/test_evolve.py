@@ -12,6 +12,7 @@ import yaml
 
 from evomerge.config import Job
 from evomerge.errors import ConfigError
+from evomerge.evaluators.lm_eval.config import LmEvalConfig
 from evomerge.interchange.convert import convert
 from evomerge.recipe.tokenizer import TokenizerChoice
 from evomerge.search_spaces.parameter import ParameterSpace
@@ -38,6 +39,11 @@ def job(llamas: Llamas, folder: Path, **changes: Any) -> tuple[Job, list[str]]:
     return parse(Job, yaml.safe_load(text), origin="job"), warnings
 
 
+def evaluator_of(made: Job) -> LmEvalConfig:
+    assert isinstance(made.evaluator, LmEvalConfig)
+    return made.evaluator
+
+
 def config(made: Job) -> ParameterSpaceConfig:
     assert isinstance(made.space, ParameterSpaceConfig)
     return made.space
@@ -58,7 +64,7 @@ def test_a_configuration_becomes_a_job(llamas: Llamas, tmp_path: Path) -> None:
     ]
     assert config(made).options == {"normalize": True}
     assert made.budget.candidates == 100
-    evaluator = made.evaluator
+    evaluator = evaluator_of(made)
     assert evaluator.chat_template
     assert evaluator.num_fewshot == 3
     assert evaluator.tasks["gsm8k"].metric == "exact_match"
@@ -111,7 +117,7 @@ def test_what_has_no_effect_is_told(llamas: Llamas, tmp_path: Path) -> None:
     assert "limt has no effect in mergekit-evolve; did you mean 'limit'?" in said
     assert "shuffle has no effect here" in said
     assert "the negative weight of wikitext is dropped" in said
-    assert made.evaluator.tasks["wikitext"].weight == 1.0
+    assert evaluator_of(made).tasks["wikitext"].weight == 1.0
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from evomerge.engines.base import Engine
 from evomerge.errors import CandidateError, ConfigError, DeadlineExceeded
 from evomerge.evaluators.base import Selection
 from evomerge.evaluators.live_model import LogProb
+from evomerge.evaluators.lm_eval.config import LmEvalConfig
 from evomerge.evaluators.lm_eval.evaluator import LmEvalEvaluator
 from evomerge.evaluators.registry import read_evaluator
 from evomerge.evaluators.selection import join
@@ -45,7 +46,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def build(folder: Path, data: dict[str, Any]) -> LmEvalEvaluator:
-    return LmEvalEvaluator(read_evaluator(data, folder=folder, origin="evaluator.yaml"))
+    config = read_evaluator(data, folder=folder, origin="evaluator.yaml")
+    assert isinstance(config, LmEvalConfig)
+    return LmEvalEvaluator(config)
 
 
 def add(prompt: str) -> str:

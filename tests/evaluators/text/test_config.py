@@ -30,7 +30,8 @@ def text(tasks: Any = None, **keys: Any) -> dict[str, Any]:
 
 
 def load(folder: Path, data: Any) -> TextConfig:
-    config: TextConfig = read_evaluator(data, folder=folder, origin="job.yaml")
+    config = read_evaluator(data, folder=folder, origin="job.yaml")
+    assert isinstance(config, TextConfig)
     return config
 
 

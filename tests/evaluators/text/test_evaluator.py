@@ -127,6 +127,7 @@ def test_documents_do_not_see_each_other_and_parts_join(
     ]
     assert [part.places for part in parts] == [{"prose": (1, 3)}, {"prose": (0, 2, 4)}]
     for part in parts:
+        assert part.places is not None
         for place, example in zip(part.places["prose"], part.tasks["prose"].examples, strict=True):
             assert example == pytest.approx(whole.tasks["prose"].examples[place], rel=1e-5)
     joined = join(parts, {"prose": 5})
