@@ -15,39 +15,10 @@ from evomerge.conformance.evaluators import LAWS, Subject
 from evomerge.errors import ConfigError
 from evomerge.evaluators.registry import EVALUATORS, GROUP, PARTS, make_evaluator, read_evaluator
 from evomerge.plugins import Registry
+from tests.evaluators.pages import PAGE, blocks
 
-PACKAGE = """
-from typing import Literal
-from evomerge.evaluators.base import EvaluatorConfig, TaskScore, digest_of
-from evomerge.evaluators.metered import MeteredModel
-from evomerge.evaluators.selection import chosen_places
-
-class CountConfig(EvaluatorConfig):
-    "How surprising it is to count on."
-    kind: Literal["count"] = "count"
-    up_to: int = 9
-    @property
-    def weights(self):
-        return {"count": 1.0}
-    def sizes(self, split):
-        return {"count": self.up_to}
-    def digest(self):
-        return digest_of({"count": 1, "up_to": self.up_to})
-
-class Count:
-    config = CountConfig
-    def __init__(self, config):
-        self.config = config
-    def evaluate(self, model, split, examples=None, deadline_s=None):
-        metered = MeteredModel(model, deadline_s)
-        places = chosen_places(self.config.sizes(split), examples)
-        encode = model.tokenizer.encode
-        pairs = [(encode(f"{split} {n},"), encode(f" {n + 1}")) for n in places["count"]]
-        nats = [-answer.total for answer in metered.logprobs(pairs)]
-        score = TaskScore.averaged("nats", nats, higher_is_better=False)
-        return metered.report(split, {"count": score}, examples and places)
-"""
-"""An outside evaluator with an option of its own."""
+PACKAGE = blocks(PAGE, "python")[1]
+"""The outside evaluator that docs/evaluators.md shows."""
 
 
 @pytest.fixture
