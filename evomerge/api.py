@@ -15,8 +15,9 @@ from evomerge.evaluators.base import EvaluatorConfig, Failure, Report, Split
 from evomerge.recipe.digest import plain
 from evomerge.recipe.tree import Recipe
 from evomerge.searching.final_comparison import Finals, Scorer, Winner
-from evomerge.searching.loop import Progress, Search
+from evomerge.searching.loop import Search
 from evomerge.searching.plan import Plan, executor
+from evomerge.searching.progress import Progress
 from evomerge.searching.recipe_plan import RecipePlan
 from evomerge.study.candidate import Candidate
 from evomerge.study.comparison import Comparison
@@ -168,6 +169,8 @@ def _go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> C
         evaluator=plan.evaluator,
         budget=plan.job.budget,
         landmarks=plan.landmarks,
+        schedule=plan.schedule,
+        sizes=plan.sizes,
         tell=listener.progressed,
     ).run()
     finals = Finals(Scorer(study, workers, plan.evaluator, listener.said), plan.objective)

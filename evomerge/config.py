@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -21,7 +21,7 @@ from evomerge.evaluators.objective import ObjectiveConfig
 from evomerge.evaluators.registry import EVALUATORS, read_evaluator
 from evomerge.optimizers.base import OptimizerConfig
 from evomerge.optimizers.registry import OPTIMIZERS
-from evomerge.plugins import settings
+from evomerge.plugins import Factory, Registry, settings
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe
 from evomerge.recipe.yaml import inline_recipe, located, read_mapping
@@ -29,7 +29,16 @@ from evomerge.search_spaces.base import SpaceConfig
 from evomerge.search_spaces.registry import SPACES, read_space
 from evomerge.value import Value, parse
 
-__all__ = ["Budget", "Job", "Select", "WarmStart", "read_job"]
+__all__ = [
+    "SCHEDULES",
+    "Budget",
+    "Job",
+    "ScheduleConfig",
+    "Select",
+    "WarmStart",
+    "WholeConfig",
+    "read_job",
+]
 
 
 class Budget(Value):
@@ -48,6 +57,29 @@ class Budget(Value):
         if self.candidates is self.evaluations is self.seconds is None:
             raise ValueError("a budget needs candidates, evaluations or seconds")
         return self
+
+
+class ScheduleConfig(Value):
+    """Settings of a schedule; each kind has a class of its own, derived from this."""
+
+    kind: str
+    """The schedule's name in the registry."""
+
+
+class WholeConfig(ScheduleConfig):
+    """Every candidate is evaluated on the whole search split, at once; it has no options."""
+
+    kind: Literal["whole"] = "whole"
+
+
+SCHEDULES: Registry[Factory] = Registry(
+    role="schedule",
+    group="evomerge.schedules",
+    built_in={"whole": "evomerge.searching.schedule:Whole"},
+    default="whole",
+)
+"""Schedules by kind. An entry is called with its settings, `sizes` (task -> examples of the search
+split, as far as they are known) and the job's `seed`."""
 
 
 class WarmStart(Value):
@@ -89,6 +121,8 @@ class Job(Value):
     """How a report becomes the fitness."""
     budget: Budget
     """When the search ends."""
+    schedule: Annotated[ScheduleConfig, settings(SCHEDULES, "schedule")] = WholeConfig()
+    """In which parts a candidate is evaluated: a name, or settings with the schedule's `kind`."""
     engine: EngineConfig = EngineConfig()
     """What runs the models, and how."""
     cluster: Annotated[ClusterConfig, settings(EXECUTORS, "cluster")] = RayConfig()

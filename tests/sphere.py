@@ -98,9 +98,14 @@ def search(
     evaluations: int | None = None,
     executor: Executor,
     optimizer: Optimizer | None = None,
+    study: Study | None = None,
+    **more: Any,
 ) -> Study:
-    """Search in a folder, or go on in it, to the end of the budget; the study is left open."""
-    study, space = open_study(folder), make_space()
+    """Search in a folder, or go on in it, to the end of the budget; the study is left open.
+
+    `study`: one that is open already; `more`: of `Search`.
+    """
+    study, space = study or open_study(folder), make_space()
     Search(
         study,
         space,
@@ -110,6 +115,7 @@ def search(
         evaluator="e" * 64,
         budget=Budget(candidates=candidates, evaluations=evaluations),
         landmarks=space.landmarks(),
+        **more,
     ).run()
     return study
 

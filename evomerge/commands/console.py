@@ -23,7 +23,7 @@ from evomerge.cluster.base import Executor
 from evomerge.commands.tables import clock, fitness_of, origin_of, out, show_comparison
 from evomerge.config import Job
 from evomerge.errors import UserError
-from evomerge.searching.loop import Progress
+from evomerge.searching.progress import Progress
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
 
@@ -49,6 +49,7 @@ class Terminal(api.Listener):
         self._waits = False
         """Whether it has been said what workers wait for; said again only after it was over."""
         self._shown = -1
+        self._draining = False
         self._first: tuple[float, int] | None = None
 
     def __enter__(self) -> Self:
@@ -87,6 +88,9 @@ class Terminal(api.Listener):
         self._say_what_is_missing()
         if self._live is not None:
             self._live.update(self.table(progress))
+        elif progress.draining and not self._draining:
+            self._draining = True
+            self._out.print(f"finishing {progress.running} under way; Ctrl-C again leaves them")
         elif progress.done != self._shown:
             self._shown = progress.done
             self._out.print(self._line(progress))
@@ -118,7 +122,7 @@ class Terminal(api.Listener):
         best = (
             f"best {fitness_of(at.best)} (#{at.best.number})" if at.best else "nothing scored yet"
         )
-        failed = f", {at.failed} failed" if at.failed else ""
+        failed = _counts(at)
         time = f"{clock(at.seconds)}, {self._left(at)} left"
         done = f"{at.done}/{at.total}" if at.total else f"{at.done}"
         if at.evaluations is not None:
@@ -139,7 +143,7 @@ class Terminal(api.Listener):
         table = Table.grid(padding=(0, 3))
         table.add_column(style="bold")
         table.add_column()
-        failed = f", {at.failed} failed" if at.failed else ""
+        failed = _counts(at)
         of = f" of {at.total}" if at.total is not None else ""
         table.add_row("candidates", f"{at.done}{of}{failed}")
         if at.evaluations is not None:
@@ -152,6 +156,8 @@ class Terminal(api.Listener):
             table.add_row("workers", _workers(self._executor))
             if missing := self._executor.waiting_for():
                 table.add_row("waiting", missing)
+        if at.draining:
+            table.add_row("stopping", f"{at.running} under way; Ctrl-C again leaves them")
         table.add_row("time", f"{clock(at.seconds)}, about {self._left(at)} left")
         shares = [at.done / at.total] if at.total else []
         shares += [at.evaluated / at.evaluations] if at.evaluations else []
@@ -163,6 +169,12 @@ def _workers(executor: Executor) -> str:
     """How many workers are in which state: `2 busy, 1 starting`."""
     counts = Counter(worker.state for worker in executor.workers())
     return ", ".join(f"{count} {state}" for state, count in counts.items())
+
+
+def _counts(at: Progress) -> str:
+    """How many candidates came to another end than a fitness, or wait."""
+    counts = {"failed": at.failed, "stopped": at.stopped, "paused": at.paused}
+    return "".join(f", {count} {state}" for state, count in counts.items() if count)
 
 
 def _work(at: Progress) -> tuple[int, int | None]:

@@ -45,9 +45,11 @@ def show_study(study: Study, top: int) -> None:
     """Print the best candidates with genes or paths, and the comparison where there is one."""
     candidates = study.candidates()
     failed = sum(candidate.state == "failed" for candidate in candidates)
-    unfinished = sum(candidate.state == "running" for candidate in candidates)
+    stopped = sum(candidate.state == "stopped" for candidate in candidates)
+    unfinished = sum(candidate.told is None for candidate in candidates)
     out.print(
-        f"{study.name}: {len(candidates)} candidates, {failed} failed, {unfinished} unfinished,"
+        f"{study.name}: {len(candidates)} candidates, {failed} failed,"
+        f"{f' {stopped} stopped,' if stopped else ''} {unfinished} unfinished,"
         f" {clock(study.seconds_spent)}"
     )
     failures = Counter(candidate.failure.message for candidate in candidates if candidate.failure)

@@ -10,7 +10,7 @@ from evomerge.cluster.base import Executor
 from evomerge.cluster.config import ClusterConfig
 from evomerge.cluster.registry import make_executor
 from evomerge.cluster.worker_config import MergeLoaderConfig, PathLoaderConfig, WorkerConfig
-from evomerge.config import Job
+from evomerge.config import SCHEDULES, Job
 from evomerge.engines.config import EngineConfig
 from evomerge.errors import ConfigError, about, did_you_mean
 from evomerge.evaluators.base import EvaluatorConfig
@@ -29,6 +29,7 @@ from evomerge.search_spaces.base import SearchSpace, encode
 from evomerge.search_spaces.registry import SPACES
 from evomerge.searching.model_facts import FactsFromHeaders
 from evomerge.searching.recipe_plan import RecipePlan
+from evomerge.searching.schedule import Schedule
 from evomerge.trust import require_trust
 
 __all__ = ["Plan", "executor"]
@@ -111,6 +112,17 @@ class Plan:
         )
 
     @cached_property
+    def sizes(self) -> Mapping[str, int]:
+        """Task -> examples of the search split, as far as they are known without a model."""
+        return self.job.evaluator.sizes("search")
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """In which parts candidates are evaluated; it has a state, and serves one search."""
+        schedule: Schedule = SCHEDULES.make(self.job.schedule, sizes=self.sizes, seed=self.job.seed)
+        return schedule
+
+    @cached_property
     def landmarks(self) -> dict[str, Genome]:
         """What is tried first, by label and in this order: the space's landmarks, then the job's
         known genomes, then its known recipes. Candidates are numbered in this order.
@@ -158,7 +170,7 @@ class Plan:
                 with about(f"sources.{name}"):
                     self.headers.inventory(source)
                     adapter_folder(source)
-            _ = self.space, self.landmarks, self.optimizer
+            _ = self.space, self.landmarks, self.optimizer, self.schedule
             warnings: dict[str, None] = {}
             for recipe in self.samples:
                 plan = RecipePlan(recipe, origin, self.headers)

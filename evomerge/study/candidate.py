@@ -1,4 +1,4 @@
-"""A candidate as recorded, and the order of asks and tells that restores an optimizer."""
+"""A candidate as recorded, and the order of asks, stages and tells that restores a search."""
 
 from __future__ import annotations
 
@@ -7,17 +7,46 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from evomerge.errors import RecordError
-from evomerge.evaluators.base import Failure
+from evomerge.evaluators.base import Failure, Split
 from evomerge.optimizers.base import Fitness, Parentage
 from evomerge.recipe.genome import Genome
 
-__all__ = ["ORIGINS", "Candidate", "Event", "Origin", "State", "events", "ranked"]
+__all__ = [
+    "ORIGINS",
+    "Candidate",
+    "Event",
+    "Origin",
+    "RecordedStage",
+    "State",
+    "events",
+    "ranked",
+]
 
 Origin = Literal["optimizer", "landmark", "finalist"]
 """Asked by the optimizer; told to it before it asks; tried after it, and unknown to it."""
 ORIGINS: tuple[Origin, ...] = ("optimizer", "landmark", "finalist")
 
-State = Literal["running", "done", "failed"]
+State = Literal["running", "paused", "done", "stopped", "failed"]
+"""running: asked, and not told. paused: the same, but its schedule lets it wait. done: it has a
+fitness. stopped: its schedule gave it up. failed: there is no report, and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedStage:
+    """A part of the examples on which a candidate was scored."""
+
+    part: str
+    """The part's name, by which its report is kept (`part_name`)."""
+    split: Split
+    scored: int
+    """Examples scored by then, this part's among them."""
+    worker: str
+    attempts: int
+    """How often the stage was tried; 0 where its report was there already."""
+    place: int
+    """Place among all asks, stages and tells of the study, from 0."""
+    at_s: float
+    """Seconds of searching until then, over all sittings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,16 +64,20 @@ class Candidate:
     recipe: Mapping[str, Any]
     digest: str
     asked: int
-    """Place among all asks and tells of the study, from 0."""
+    """Place among all asks, stages and tells of the study, from 0."""
     asked_s: float
     """Seconds of searching until then, over all sittings."""
     parentage: Parentage | None = None
     """Whence the question came, where the optimizer said so."""
 
     state: State = "running"
+    stages: tuple[RecordedStage, ...] = ()
+    """In their order; none of a candidate that was evaluated at once."""
     fitness: Fitness | None = None
+    partial: Fitness | None = None
+    """The fitness by a part of the examples that the optimizer was told of a stopped candidate."""
     tasks: Mapping[str, float] = field(default_factory=dict)
-    """Task -> its metric over all examples."""
+    """Task -> its metric over all examples; of a stopped candidate over those that it came to."""
     truncated: float = 0.0
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Wall time by phase."""
@@ -57,14 +90,16 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Event:
-    """An ask or a tell."""
+    """An ask, the end of a stage, or a tell."""
 
-    kind: Literal["ask", "tell"]
+    kind: Literal["ask", "stage", "tell"]
     candidate: Candidate
+    stages: int = 0
+    """How many of the candidate's stages were over by then; of an ask 0, of a tell all."""
 
 
 def events(candidates: Iterable[Candidate]) -> list[Event]:
-    """All asks and tells in the order in which they were recorded.
+    """All asks, stages and tells in the order in which they were recorded.
 
     Raises:
         RecordError: a place in that order is empty or taken twice.
@@ -72,8 +107,10 @@ def events(candidates: Iterable[Candidate]) -> list[Event]:
     placed: list[tuple[int, Event]] = []
     for candidate in candidates:
         placed.append((candidate.asked, Event("ask", candidate)))
+        for number, stage in enumerate(candidate.stages, 1):
+            placed.append((stage.place, Event("stage", candidate, number)))
         if candidate.told is not None:
-            placed.append((candidate.told, Event("tell", candidate)))
+            placed.append((candidate.told, Event("tell", candidate, len(candidate.stages))))
     placed.sort(key=lambda pair: pair[0])
     for expected, (place, event) in enumerate(placed):
         if place != expected:

@@ -1,43 +1,57 @@
 """Per-example scores: one compressed file an evaluation, which is also the cache of evaluations.
 
-A report is saved before its candidate is closed. So an evaluation that finished is never repeated,
-not even when the search was killed between the two.
+A report is saved before its stage is recorded or its candidate closed. So an evaluation that
+finished is never repeated, not even when the search was killed between the two.
 """
 
 from __future__ import annotations
 
 import gzip
+import hashlib
+import json
 import zlib
 from pathlib import Path
 
 from evomerge.errors import RecordError
-from evomerge.evaluators.base import Report, Split
+from evomerge.evaluators.base import Report, Selection, Split
 from evomerge.publish import write_whole
 
-__all__ = ["Examples"]
+__all__ = ["Examples", "part_name"]
+
+
+def part_name(examples: Selection) -> str:
+    """16 hexadecimal digits that name a part of a split, whatever the order of its tasks."""
+    chosen = {task: list(places) for task, places in examples.items() if places}
+    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class Examples:
-    """Reports by recipe digest, evaluator digest and split."""
+    """Reports by recipe digest, evaluator digest, split and part of the split."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def save(self, digest: str, evaluator_digest: str, report: Report) -> None:
-        """Keep a report; one already there for the same evaluation is replaced."""
+    def save(
+        self, digest: str, evaluator_digest: str, report: Report, part: str | None = None
+    ) -> None:
+        """Keep a report; one already there for the same evaluation is replaced.
+
+        `part`: the `part_name` of the examples that it is about; None: all of the split.
+        """
         data = report.model_dump_json().encode()
         # The time of writing is left out: the same report makes the same file.
-        write_whole(
-            self._path(digest, evaluator_digest, report.split), gzip.compress(data, mtime=0)
-        )
+        path = self._path(digest, evaluator_digest, report.split, part)
+        write_whole(path, gzip.compress(data, mtime=0))
 
-    def load(self, digest: str, evaluator_digest: str, split: Split) -> Report | None:
+    def load(
+        self, digest: str, evaluator_digest: str, split: Split, part: str | None = None
+    ) -> Report | None:
         """The report of that evaluation, if it was made.
 
         Raises:
             RecordError: the file is damaged.
         """
-        path = self._path(digest, evaluator_digest, split)
+        path = self._path(digest, evaluator_digest, split, part)
         try:
             return Report.model_validate_json(gzip.decompress(path.read_bytes()))
         except FileNotFoundError:
@@ -45,5 +59,6 @@ class Examples:
         except (OSError, EOFError, ValueError, zlib.error):
             raise RecordError(f"{path}: is damaged; delete it to evaluate again") from None
 
-    def _path(self, digest: str, evaluator_digest: str, split: Split) -> Path:
-        return self._folder / f"{digest}.{evaluator_digest[:16]}.{split}.json.gz"
+    def _path(self, digest: str, evaluator_digest: str, split: Split, part: str | None) -> Path:
+        piece = "" if part is None else f".{part}"
+        return self._folder / f"{digest}.{evaluator_digest[:16]}.{split}{piece}.json.gz"

@@ -1,8 +1,12 @@
 """The study: the durable record of a search, from which it resumes.
 
-A candidate is recorded when it is asked, before it is submitted, and its outcome before the
-optimizer is told. Each ask and each tell has its place in one order, so that replaying them
-(`evomerge.study.replay`) restores the optimizer.
+A candidate is recorded when it is asked, before it is submitted, each stage when its report is in,
+and the outcome before the optimizer is told. Each ask, stage and tell has its place in one order,
+so that replaying them (`evomerge.study.replay`) restores the optimizer.
+
+    ask --> running <--> paused      a paused candidate waits for its schedule
+               |           |
+               '-----------'-----> done, stopped or failed, for good
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import Outcome, Report, Split
@@ -20,12 +24,26 @@ from evomerge.optimizers.base import Fitness, Parentage
 from evomerge.recipe.digest import digest, plain
 from evomerge.recipe.genome import Gene, Genome
 from evomerge.recipe.tree import Recipe
-from evomerge.study.candidate import Candidate, Event, Origin, events, ranked
+from evomerge.study.candidate import (
+    Candidate,
+    Event,
+    Origin,
+    RecordedStage,
+    events,
+    ranked,
+)
 from evomerge.study.examples import Examples
 from evomerge.study.folder import Identity, StudyFolder
 from evomerge.study.lock import WriterLock
 from evomerge.study.storage import create_trials, open_trials, repair_journal
-from evomerge.study.trial import asked_trial, closed_state, outcome_attributes, to_candidate
+from evomerge.study.trial import (
+    PAUSED,
+    asked_trial,
+    outcome_attributes,
+    stage_attribute,
+    stopped_attributes,
+    to_candidate,
+)
 
 __all__ = ["Study"]
 
@@ -61,7 +79,7 @@ class Study:
         genes: Sequence[Gene],
         objectives: Sequence[str] = ("fitness",),
         storage_url: str | None = None,
-    ) -> Study:
+    ) -> Self:
         """A new study in a new or empty folder, open for writing.
 
         Args:
@@ -82,7 +100,7 @@ class Study:
         return cls.open(folder, write=True)
 
     @classmethod
-    def open(cls, folder: Path | str, *, write: bool) -> Study:
+    def open(cls, folder: Path | str, *, write: bool) -> Self:
         """An existing study: to go on with it (`write`), or to look at it while another writes.
 
         Raises:
@@ -168,15 +186,15 @@ class Study:
         """Record a candidate before it is submitted; its number.
 
         Args:
-            question: the optimizer's id of its question; for the origin `optimizer`, and only then.
-            descent: whence the question came, where the optimizer says so.
+            proposal: the optimizer's id of it; for the origin `optimizer`, and only then.
+            parentage: whence the proposal came, where the optimizer says so.
 
         Raises:
-            ValueError: the genome does not fit the genes, or a question is missing or too much.
+            ValueError: the genome does not fit the genes, or a proposal is missing or too much.
         """
         self._check_writing()
         if (proposal is None) == (origin == "optimizer"):
-            raise ValueError(f"origin {origin!r} and question {proposal} do not go together")
+            raise ValueError(f"origin {origin!r} and proposal {proposal} do not go together")
         trial = asked_trial(
             self.genes,
             genome,
@@ -192,6 +210,53 @@ class Study:
         trial_id = self._storage.create_new_trial(self._id, template_trial=trial)
         self._next += 1
         return self._storage.get_trial(trial_id).number
+
+    def add_stage(
+        self,
+        number: int,
+        *,
+        part: str,
+        split: Split,
+        scored: int,
+        fitness: Fitness | None,
+        worker: str,
+        attempts: int = 1,
+    ) -> None:
+        """Record the end of a stage; its report is saved before.
+
+        Args:
+            part, split: the part's name and its split, as the report was saved by.
+            scored: examples scored so far, all stages together (at least 1).
+            fitness: by those examples, where they say one; its first number becomes the trial's
+                intermediate value at the step `scored`.
+
+        Raises:
+            RecordError: no such candidate, or it was told already.
+        """
+        trial_id = self._open_trial(number)
+        stage = RecordedStage(
+            part=part,
+            split=split,
+            scored=scored,
+            worker=worker,
+            attempts=attempts,
+            place=self._next,
+            at_s=self.seconds_spent,
+        )
+        if fitness is not None:
+            self._storage.set_trial_intermediate_value(trial_id, scored, fitness[0])
+        # The write that counts: until then the stage has not been.
+        before = len(to_candidate(self.genes, self._storage.get_trial(trial_id)).stages)
+        self._storage.set_trial_user_attr(trial_id, *stage_attribute(before, stage))
+        self._next += 1
+
+    def pause(self, number: int, paused: bool = True) -> None:
+        """Record that a candidate waits for its schedule, or that it no longer does.
+
+        Raises:
+            RecordError: no such candidate, or it was told already.
+        """
+        self._storage.set_trial_user_attr(self._open_trial(number), PAUSED, paused)
 
     def tell(
         self,
@@ -214,23 +279,45 @@ class Study:
             RecordError: no such candidate, or it was told already.
             ValueError: the fitness does not go with the outcome or the objectives.
         """
-        self._check_writing()
         self._check_fitness(outcome, fitness)
-        try:
-            trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
-        except KeyError:
-            raise RecordError(f"candidate {number} was never asked") from None
-        if self._storage.get_trial(trial_id).state.is_finished():
-            raise RecordError(f"candidate {number} was told already")
-        told = self._next
+        trial_id = self._open_trial(number)
         attributes = outcome_attributes(
-            outcome, told=told, told_s=self.seconds_spent, worker=worker, attempts=attempts
+            outcome, told=self._next, told_s=self.seconds_spent, worker=worker, attempts=attempts
         )
-        for key, value in attributes.items():
-            self._storage.set_trial_user_attr(trial_id, key, value)
-        self._storage.set_trial_state_values(trial_id, closed_state(fitness), fitness)
-        self._next += 1
-        return told
+        return self._close(trial_id, attributes, "FAIL" if fitness is None else "COMPLETE", fitness)
+
+    def stop(
+        self,
+        number: int,
+        so_far: Report | None,
+        fitness: Fitness | None = None,
+        *,
+        worker: str,
+        attempts: int = 1,
+    ) -> int:
+        """Record that a candidate was given up, as `tell` records an end.
+
+        Args:
+            so_far: the report of its stages; None where there were none.
+            fitness: what the optimizer is told of it; None: that it failed. It is kept apart from
+                the fitness of candidates that came to their end.
+
+        Raises:
+            RecordError: no such candidate, or it was told already.
+            ValueError: the fitness does not go with the objectives.
+        """
+        if fitness is not None:
+            self._check_numbers(fitness)
+        trial_id = self._open_trial(number)
+        attributes = stopped_attributes(
+            so_far,
+            fitness,
+            told=self._next,
+            told_s=self.seconds_spent,
+            worker=worker,
+            attempts=attempts,
+        )
+        return self._close(trial_id, attributes, "PRUNED", fitness)
 
     def candidates(self) -> list[Candidate]:
         """All candidates, by number.
@@ -238,20 +325,32 @@ class Study:
         Raises:
             RecordError: something other than evomerge added or closed one.
         """
-        found = []
+        candidates = []
         for trial in self._storage.get_all_trials(self._id, deepcopy=False):
             candidate = self._closed.get(trial.number) or to_candidate(self.genes, trial)
-            if candidate.state != "running":
+            if candidate.told is not None:
                 self._closed[trial.number] = candidate
-            found.append(candidate)
-        return found
+            candidates.append(candidate)
+        return candidates
+
+    def candidate(self, number: int) -> Candidate:
+        """One candidate.
+
+        Raises:
+            RecordError: there is none of that number, or something other than evomerge made it.
+        """
+        try:
+            trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+        except KeyError:
+            raise RecordError(f"candidate {number} was never asked") from None
+        return to_candidate(self.genes, self._storage.get_trial(trial_id))
 
     def unfinished(self) -> list[Candidate]:
-        """The candidates that were asked and not told, by number."""
-        return [candidate for candidate in self.candidates() if candidate.state == "running"]
+        """The candidates that were asked and not told, paused ones among them, by number."""
+        return [candidate for candidate in self.candidates() if candidate.told is None]
 
     def events(self) -> list[Event]:
-        """All asks and tells, in the order in which they were recorded."""
+        """All asks, stages and tells, in the order in which they were recorded."""
         return events(self.candidates())
 
     def best(self, limit: int = 1) -> list[Candidate]:
@@ -267,14 +366,22 @@ class Study:
         """What was kept under `key`; None where nothing was."""
         return self._storage.get_study_user_attrs(self._id).get(key)
 
-    def save_report(self, digest: str, evaluator_digest: str, report: Report) -> None:
-        """Keep per-example scores; to be called before the candidate is told."""
-        self._check_writing()
-        self._examples.save(digest, evaluator_digest, report)
+    def save_report(
+        self, digest: str, evaluator_digest: str, report: Report, part: str | None = None
+    ) -> None:
+        """Keep per-example scores; to be called before the stage is added or the candidate told.
 
-    def load_report(self, digest: str, evaluator_digest: str, split: Split) -> Report | None:
+        `part`: the name of the examples that the report is about (`examples.part_name`); None: all
+        of the split.
+        """
+        self._check_writing()
+        self._examples.save(digest, evaluator_digest, report, part)
+
+    def load_report(
+        self, digest: str, evaluator_digest: str, split: Split, part: str | None = None
+    ) -> Report | None:
         """The report of a finished evaluation, whichever candidate it was made for."""
-        return self._examples.load(digest, evaluator_digest, split)
+        return self._examples.load(digest, evaluator_digest, split, part)
 
     def _check_writing(self) -> None:
         if self._lock is None:
@@ -283,14 +390,46 @@ class Study:
     def _check_fitness(self, outcome: Outcome, fitness: Fitness | None) -> None:
         if (fitness is not None) != isinstance(outcome, Report):
             raise ValueError(f"a {type(outcome).__name__} cannot have the fitness {fitness}")
-        if fitness is not None and (
-            len(fitness) != len(self.objectives) or not all(map(math.isfinite, fitness))
-        ):
+        if fitness is not None:
+            self._check_numbers(fitness)
+
+    def _check_numbers(self, fitness: Fitness) -> None:
+        if len(fitness) != len(self.objectives) or not all(map(math.isfinite, fitness)):
             raise ValueError(
                 f"the fitness must be {len(self.objectives)} finite number(s), got {fitness}"
             )
 
+    def _open_trial(self, number: int) -> int:
+        """Optuna's id of the trial of a candidate that is about to change."""
+        self._check_writing()
+        try:
+            trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+        except KeyError:
+            raise RecordError(f"candidate {number} was never asked") from None
+        if self._storage.get_trial(trial_id).state.is_finished():
+            raise RecordError(f"candidate {number} was told already")
+        return trial_id
+
+    def _close(
+        self,
+        trial_id: int,
+        attributes: Mapping[str, Any],
+        state: Literal["COMPLETE", "PRUNED", "FAIL"],
+        values: Fitness | None,
+    ) -> int:
+        from optuna.trial import TrialState
+
+        told = self._next
+        for key, value in attributes.items():
+            self._storage.set_trial_user_attr(trial_id, key, value)
+        self._storage.set_trial_state_values(trial_id, TrialState[state], values)
+        self._next += 1
+        return told
+
     def _seconds_recorded(self) -> float:
         noted = float(self._storage.get_study_system_attrs(self._id).get(_CLOCK, 0.0))
-        marks = [mark for one in self.candidates() for mark in (one.asked_s, one.told_s or 0.0)]
-        return max([noted, *marks])
+        marks = [noted]
+        for candidate in self.candidates():
+            marks += [candidate.asked_s, candidate.told_s or 0.0]
+            marks += [stage.at_s for stage in candidate.stages]
+        return max(marks)

@@ -13,14 +13,13 @@ from evomerge.study.candidate import Candidate, Event, events
 __all__ = ["Observed", "by_fitness", "restore"]
 
 Observed = Callable[[Candidate], Observation | None]
-"""What an optimizer hears of a candidate; None of one without a fitness."""
+"""What an optimizer hears of a candidate that was told; None of one that counts as failed."""
 
 
 def by_fitness(candidate: Candidate) -> Observation | None:
     """What an optimizer hears that goes by the fitness alone."""
-    if candidate.fitness is None:
-        return None
-    return Observation(candidate.genome, candidate.fitness)
+    fitness = candidate.partial if candidate.fitness is None else candidate.fitness
+    return None if fitness is None else Observation(candidate.genome, fitness)
 
 
 def restore(

@@ -1,34 +1,57 @@
 """A candidate as an Optuna trial, and back.
 
 Parameters hold the genes in their own units, but no tables: those no plot could show, and they
-stand in the genome. Values hold the fitness. User attributes hold the rest: one `score.<task>` a
-task, so that Optuna's tables and plots can show them; one `outcome` for what is known once the
-candidate was tried; and what was known when it was asked.
+stand in the genome. Values hold the fitness, intermediate values the first number of the fitness by
+the examples scored so far. User attributes hold the rest: one `score.<task>` a task, so that
+Optuna's tables and plots can show them; one `stage.<number>` a stage; one `outcome` for what is
+known once the candidate was tried; and what was known when it was asked.
+
+    candidate   running, paused   done       stopped   failed
+    trial       RUNNING           COMPLETE   PRUNED    FAIL
+
+Whether a running trial's candidate is paused is the user attribute `paused`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import Failure, Outcome, Report
-from evomerge.optimizers.base import Parentage
+from evomerge.optimizers.base import Fitness, Parentage
 from evomerge.recipe.genome import ChoiceGene, CoefficientsGene, Gene, Genome, Scalar
-from evomerge.study.candidate import Candidate, Origin, State
+from evomerge.study.candidate import Candidate, Origin, RecordedStage, State
 
 if TYPE_CHECKING:
     # Optuna itself is imported where a trial is made: most commands make none.
     from optuna.distributions import BaseDistribution
-    from optuna.trial import FrozenTrial, TrialState
+    from optuna.trial import FrozenTrial
 
-__all__ = ["asked_trial", "closed_state", "outcome_attributes", "to_candidate"]
+__all__ = [
+    "PAUSED",
+    "asked_trial",
+    "outcome_attributes",
+    "stage_attribute",
+    "stopped_attributes",
+    "to_candidate",
+]
+
+PAUSED = "paused"
+"""The user attribute that says whether a candidate that was not told is paused."""
 
 _OUTCOME = "outcome"
 _SCORE = "score."
+_STAGE = "stage."
 _MESSAGE_LIMIT = 2000
 
-_STATES: dict[str, State] = {"RUNNING": "running", "COMPLETE": "done", "FAIL": "failed"}
+_STATES: dict[str, State] = {
+    "RUNNING": "running",
+    "COMPLETE": "done",
+    "PRUNED": "stopped",
+    "FAIL": "failed",
+}
 
 
 def asked_trial(
@@ -69,30 +92,51 @@ def asked_trial(
     )
 
 
-def closed_state(fitness: Sequence[float] | None) -> TrialState:
-    """The state of a trial that was told."""
-    from optuna.trial import TrialState
-
-    return TrialState.FAIL if fitness is None else TrialState.COMPLETE
+def stage_attribute(number: int, stage: RecordedStage) -> tuple[str, dict[str, Any]]:
+    """The attribute, name and value, that records the end of stage `number`, from 0."""
+    facts = asdict(stage)
+    return f"{_STAGE}{number}", facts | {"at_s": round(stage.at_s, 3)}
 
 
 def outcome_attributes(
     outcome: Outcome, *, told: int, told_s: float, worker: str, attempts: int
 ) -> dict[str, Any]:
-    """The attributes to set before the trial is closed."""
+    """The attributes to set before the trial of a candidate that came to its end is closed."""
     common = {"told": told, "told_s": round(told_s, 3), "worker": worker, "attempts": attempts}
     match outcome:
         case Report():
-            found = {
-                "split": outcome.split,
-                "truncated": outcome.truncated,
-                "seconds": {phase: round(s, 3) for phase, s in outcome.seconds.items()},
-            }
-            scores = {f"{_SCORE}{name}": task.value for name, task in outcome.tasks.items()}
-            return scores | {_OUTCOME: common | found}
+            scores, facts = _of_report(outcome)
+            return scores | {_OUTCOME: common | facts}
         case Failure():
             why = {"cause": outcome.cause, "message": outcome.message[:_MESSAGE_LIMIT]}
             return {_OUTCOME: common | {"failure": why}}
+
+
+def stopped_attributes(
+    so_far: Report | None,
+    partial: Fitness | None,
+    *,
+    told: int,
+    told_s: float,
+    worker: str,
+    attempts: int,
+) -> dict[str, Any]:
+    """The attributes to set before the trial of a candidate that was given up is closed."""
+    scores, facts = _of_report(so_far) if so_far else ({}, {})
+    common = {"told": told, "told_s": round(told_s, 3), "worker": worker, "attempts": attempts}
+    told_as = {} if partial is None else {"partial": list(partial)}
+    return scores | {_OUTCOME: common | facts | told_as}
+
+
+def _of_report(report: Report) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An attribute for each task, and what stands in the outcome."""
+    scores = {f"{_SCORE}{name}": task.value for name, task in report.tasks.items()}
+    facts = {
+        "split": report.split,
+        "truncated": report.truncated,
+        "seconds": {phase: round(s, 3) for phase, s in report.seconds.items()},
+    }
+    return scores, facts
 
 
 def to_candidate(genes: Sequence[Gene], trial: FrozenTrial) -> Candidate:
@@ -109,7 +153,9 @@ def to_candidate(genes: Sequence[Gene], trial: FrozenTrial) -> Candidate:
         raise RecordError(f"candidate {trial.number} was closed by something other than evomerge")
     # Attributes of a tell that was cut off before the trial was closed do not count.
     outcome = {} if state == "running" else attributes[_OUTCOME]
-    failure = outcome.get("failure")
+    if state == "running" and attributes.get(PAUSED):
+        state = "paused"
+    failure, partial = outcome.get("failure"), outcome.get("partial")
     return Candidate(
         number=trial.number,
         origin=attributes["origin"],
@@ -124,10 +170,12 @@ def to_candidate(genes: Sequence[Gene], trial: FrozenTrial) -> Candidate:
         digest=attributes["digest"],
         asked=attributes["asked"],
         asked_s=attributes["asked_s"],
-        parentage=_descent(attributes.get("descent")),
+        parentage=_parentage(attributes.get("descent")),
         state=state,
+        stages=_stages(attributes),
         fitness=tuple(trial.values) if state == "done" else None,
-        tasks=_scores(attributes) if state == "done" else {},
+        partial=None if partial is None else tuple(partial),
+        tasks=_scores(attributes) if state != "failed" and "split" in outcome else {},
         truncated=outcome.get("truncated", 0.0),
         seconds=outcome.get("seconds", {}),
         failure=Failure.model_validate(failure) if failure else None,
@@ -138,8 +186,17 @@ def to_candidate(genes: Sequence[Gene], trial: FrozenTrial) -> Candidate:
     )
 
 
-def _descent(recorded: Mapping[str, Any] | None) -> Parentage | None:
+def _parentage(recorded: Mapping[str, Any] | None) -> Parentage | None:
     return None if recorded is None else Parentage(recorded["version"], tuple(recorded["parents"]))
+
+
+def _stages(attributes: Mapping[str, Any]) -> tuple[RecordedStage, ...]:
+    recorded = {
+        int(key.removeprefix(_STAGE)): RecordedStage(**facts)
+        for key, facts in attributes.items()
+        if key.startswith(_STAGE)
+    }
+    return tuple(recorded[number] for number in sorted(recorded))
 
 
 def _scores(attributes: Mapping[str, Any]) -> dict[str, float]:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from evomerge.cluster.local import InProcess
 from evomerge.commands import console
-from evomerge.searching.loop import Progress
+from evomerge.searching.progress import Progress
 
 
 def progress(done: int, seconds: float, **more: Any) -> Progress:
@@ -42,6 +42,16 @@ def progress(done: int, seconds: float, **more: Any) -> Progress:
                 progress(50, 20, total=None, evaluations=10, evaluated=4),
             ],
             "4/10 evaluated, 50 candidates, nothing scored yet, 0:20, 0:30 left",
+        ),
+        # A schedule gave one up, and lets two wait.
+        (
+            [progress(3, 20, stopped=1, paused=2)],
+            "3/10 candidates, nothing scored yet, 1 stopped, 2 paused, 0:20, ? left",
+        ),
+        # Ctrl-C was pressed.
+        (
+            [progress(3, 20), progress(3, 20, draining=True)],
+            "finishing 2 under way; Ctrl-C again leaves them",
         ),
         # Whichever ends first.
         (

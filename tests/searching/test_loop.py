@@ -84,10 +84,11 @@ def test_a_budget_of_evaluations_does_not_count_what_was_scored_before(tmp_path:
 
 
 def test_an_optimizer_that_has_nothing_new_ends_the_search(tmp_path: Path) -> None:
-    again = Repeating((0.1, 0.1), (0.2, 0.1))
-    with search(tmp_path / "s", evaluations=6, executor=in_process(), optimizer=again) as study:
+    again, executor = Repeating((0.1, 0.1), (0.2, 0.1)), in_process()
+    folder = tmp_path / "s"
+    with search(folder, evaluations=6, executor=executor, optimizer=again, stale_after=20) as study:
         candidates = study.candidates()
-    assert len(candidates) == 3 + 2 + 500
+    assert len(candidates) == 3 + 2 + 20
 
 
 def test_it_finds_the_optimum(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from evomerge.errors import RecordError
-from evomerge.study.candidate import Candidate, events, ranked
+from evomerge.study.candidate import Candidate, RecordedStage, events, ranked
 
 
 def candidate(number: int, *, asked: int = 0, **rest: Any) -> Candidate:
@@ -32,6 +32,23 @@ def test_events_stand_in_the_order_of_recording() -> None:
     )
     found = [(event.kind, event.candidate.number) for event in events([late, early, open_])]
     assert found == [("ask", 0), ("ask", 1), ("ask", 2), ("tell", 1), ("tell", 0)]
+
+
+def test_stages_stand_among_asks_and_tells() -> None:
+    def stage(place: int) -> RecordedStage:
+        return RecordedStage(
+            part=f"{place}", split="search", scored=1, worker="w", attempts=1, place=place, at_s=0.0
+        )
+
+    first = candidate(0, asked=0, stages=(stage(2), stage(4)), told=5)
+    second = candidate(1, asked=1, stages=(stage(3),))
+    order = [(e.kind, e.candidate.number, e.stages) for e in events([first, second])]
+    assert order == [
+        ("ask", 0, 0), ("ask", 1, 0), ("stage", 0, 1), ("stage", 1, 1), ("stage", 0, 2),
+        ("tell", 0, 2),
+    ]  # fmt: skip
+    with pytest.raises(RecordError, match="should go on with number 2"):
+        events([candidate(0, asked=0, stages=(stage(3),)), candidate(1, asked=1)])
 
 
 @pytest.mark.parametrize("told", [1, 3])

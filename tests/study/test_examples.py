@@ -6,7 +6,7 @@ import pytest
 
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import Report
-from evomerge.study.examples import Examples
+from evomerge.study.examples import Examples, part_name
 
 RECIPE = "a" * 64
 EVALUATOR = "b" * 64
@@ -44,3 +44,25 @@ def test_a_damaged_file_is_named(tmp_path: Path, report: Report, kept: slice) ->
     path.write_bytes(path.read_bytes()[kept])
     with pytest.raises(RecordError, match=r"search\.json\.gz: is damaged; delete it"):
         examples.load(RECIPE, EVALUATOR, "search")
+
+
+def test_parts_are_kept_apart_from_each_other_and_from_the_whole(
+    tmp_path: Path, report: Report
+) -> None:
+    examples = Examples(tmp_path)
+    first, second = part_name({"sums": (0, 2)}), part_name({"sums": (1,)})
+    part = report.model_copy(update={"places": {"sums": (0, 2)}})
+    examples.save(RECIPE, EVALUATOR, part, first)
+    assert examples.load(RECIPE, EVALUATOR, "search", first) == part
+    assert examples.load(RECIPE, EVALUATOR, "search", second) is None
+    assert examples.load(RECIPE, EVALUATOR, "search") is None
+    examples.save(RECIPE, EVALUATOR, report)
+    assert examples.load(RECIPE, EVALUATOR, "search", first) == part
+    assert examples.load(RECIPE, EVALUATOR, "search") == report
+
+
+def test_a_part_has_one_name() -> None:
+    name = part_name({"a": (0, 2), "b": (1,)})
+    assert name == part_name({"b": (1,), "a": (0, 2), "c": ()})
+    assert name != part_name({"a": (0, 2)})
+    assert len(name) == 16

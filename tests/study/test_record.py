@@ -86,6 +86,66 @@ def test_a_question_goes_with_the_optimizer_only(
     assert study.candidates() == []
 
 
+def test_stages_are_on_record_with_intermediate_values(
+    study: Study, folder: Path, ask: Ask, report: Report
+) -> None:
+    ask(0)
+    study.add_stage(0, part="a1", split="search", scored=2, fitness=(0.5,), worker="w1")
+    study.add_stage(0, part="b2", split="search", scored=5, fitness=None, worker="w2", attempts=3)
+    with Study.open(folder, write=False) as reader:
+        (candidate,) = reader.unfinished()
+    first, second = candidate.stages
+    assert (first.part, first.split, first.scored, first.worker) == ("a1", "search", 2, "w1")
+    assert (second.part, second.scored, second.worker) == ("b2", 5, "w2")
+    assert [(stage.attempts, stage.place) for stage in candidate.stages] == [(1, 1), (3, 2)]
+    storage, study_id = study._storage, study._id
+    (trial,) = storage.get_all_trials(study_id)
+    assert trial.intermediate_values == {2: 0.5}
+    study.tell(0, report, (0.5,), worker="w2")
+    assert [(event.kind, event.stages) for event in study.events()] == [
+        ("ask", 0), ("stage", 1), ("stage", 2), ("tell", 2),
+    ]  # fmt: skip
+    with pytest.raises(RecordError, match="candidate 0 was told already"):
+        study.add_stage(0, part="c3", split="search", scored=6, fitness=None, worker="w1")
+    with pytest.raises(RecordError, match="candidate 0 was told already"):
+        study.pause(0)
+
+
+def test_a_paused_candidate_is_unfinished_until_it_is_told(
+    study: Study, ask: Ask, report: Report
+) -> None:
+    ask(0)
+    study.pause(0)
+    assert study.candidate(0).state == "paused"
+    assert [candidate.number for candidate in study.unfinished()] == [0]
+    study.pause(0, False)
+    assert study.candidate(0).state == "running"
+    study.pause(0)
+    study.tell(0, report, (0.5,), worker="w1")
+    assert study.candidate(0).state == "done"
+    with pytest.raises(RecordError, match="candidate 1 was never asked"):
+        study.candidate(1)
+
+
+def test_a_stopped_candidate_has_no_fitness_but_maybe_a_partial_one(
+    study: Study, ask: Ask, report: Report
+) -> None:
+    ask(0), ask(1), ask(2)
+    assert study.stop(0, report, (0.25,), worker="w1", attempts=2) == 3
+    study.stop(1, None, worker="cache", attempts=0)
+    partly, early, _ = study.candidates()
+    assert (partly.state, partly.fitness, partly.partial) == ("stopped", None, (0.25,))
+    assert (partly.tasks, partly.attempts, partly.told) == ({"sums": 0.5}, 2, 3)
+    assert (early.state, early.partial, early.tasks) == ("stopped", None, {})
+    assert study.best() == []
+    assert [candidate.number for candidate in study.unfinished()] == [2]
+    for wrong in ((), (0.1, 0.2), (math.nan,)):
+        with pytest.raises(ValueError, match="finite number"):
+            study.stop(2, report, wrong, worker="w1")
+    with pytest.raises(RecordError, match="candidate 0 was told already"):
+        study.stop(0, report, worker="w1")
+
+
 def test_the_order_goes_on_after_reopening(
     study: Study, folder: Path, ask: Ask, report: Report
 ) -> None:

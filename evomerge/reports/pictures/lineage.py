@@ -166,7 +166,7 @@ def _draw_row(
     text: Any = {"va": "center_baseline", "fontsize": min(8.0, 0.68 * row), "color": INK}
     name = shortened(candidate.label or f"{candidate.number}", 12)
     axes.text(left - 5, at, name, ha="right", parse_math=False, **text)
-    score = "failed" if candidate.state == "failed" else "-"
+    score: str = candidate.state if candidate.state in ("failed", "stopped") else "-"
     if candidate.fitness is not None:
         score = f"{candidate.fitness[0]:.3f}"
     axes.text(right + 5, at, score, ha="left", **text)

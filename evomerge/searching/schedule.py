@@ -1,0 +1,104 @@
+"""The schedule: how much of a candidate is evaluated, and when; between optimizer and executor.
+
+    optimizer.ask -> candidate --schedule--> stage --executor--> report of a part
+                                  ^                                   |
+                                  '------- so far: parts, joined <----'
+
+Laws:
+
+- *It decides by what it is asked.* All that a schedule knows are the candidates and outcomes of its
+  calls. Asked again with nothing new it answers the same: the search also asks about candidates
+  that wait or are under way. One that goes by what became of other candidates says so by an
+  attribute, `remembers = True`: the calls of a search that is resumed are then repeated for it, in
+  the order of the record.
+- *No stage twice.* The parts of one candidate are different ones, of one split; together they need
+  not be all of it.
+- *A pause ends.* A candidate may be paused while another is under way or can still be asked. The
+  optimizer hears of landmarks first, so those must come to their end without anyone else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from evomerge.config import WholeConfig
+from evomerge.evaluators.base import Outcome, Selection, Split
+from evomerge.optimizers.base import Fitness
+from evomerge.study.candidate import Candidate
+
+__all__ = [
+    "Decision",
+    "Finished",
+    "Paused",
+    "Schedule",
+    "Stage",
+    "Stopped",
+    "Whole",
+    "remembers",
+]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Evaluate this next."""
+
+    split: Split = "search"
+    examples: Selection | None = None
+    """Task -> places of its examples, from 0, ascending; None: all of the split."""
+    deadline_s: float | None = None
+    """Seconds that the stage may take in its worker: a candidate that takes longer has failed.
+    None: the cluster's own limit."""
+
+
+@dataclass(frozen=True)
+class Paused:
+    """Nothing now; the schedule is asked again whenever a worker is free."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The report so far is the candidate's; its fitness counts."""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Not worth another stage. The candidate is recorded as stopped, and is never a best one."""
+
+    fitness: Fitness | None = None
+    """What the optimizer is told, finite and as long as the objective's. None: that the candidate
+    failed; an optimizer that goes by examples is told so in any case, since some are missing."""
+
+
+Decision = Stage | Paused | Finished | Stopped
+
+
+class Schedule(Protocol):
+    """See the laws above, and `evomerge.config.SCHEDULES` for what it is made from."""
+
+    def next(self, candidate: Candidate, so_far: Outcome | None) -> Decision:
+        """What becomes of a candidate now.
+
+        Args:
+            candidate: as recorded; only what was known when it was asked says anything here.
+            so_far: all parts that came back, joined; None before the first; a failure where the
+                candidate has failed: then the answer does not matter.
+        """
+
+
+def remembers(schedule: Schedule) -> bool:
+    """Whether what it decides depends on other candidates than the one that it is asked about."""
+    return bool(getattr(schedule, "remembers", False))
+
+
+class Whole:
+    """One stage of all examples."""
+
+    config: ClassVar[type[WholeConfig]] = WholeConfig
+
+    def __init__(self, config: WholeConfig, *, sizes: Mapping[str, int], seed: int) -> None:
+        """`sizes`: task -> examples of the search split, as far as they are known."""
+
+    def next(self, candidate: Candidate, so_far: Outcome | None) -> Decision:
+        return Stage() if so_far is None else Finished()

@@ -1,0 +1,210 @@
+"""Candidates on their way through the stages of a schedule, from the first to the record's end."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from evomerge.cluster.base import Executor, Task, TaskResult
+from evomerge.errors import CandidateError, InfrastructureError, UserError
+from evomerge.evaluators.base import Failure, Outcome, Report, Selection
+from evomerge.evaluators.objective import Objective
+from evomerge.optimizers.base import Fitness
+from evomerge.search_spaces.base import SearchSpace
+from evomerge.searching.schedule import (
+    Finished,
+    Paused,
+    Schedule,
+    Stage,
+    Stopped,
+    remembers,
+)
+from evomerge.searching.under_test import Reports, UnderTest
+from evomerge.study.candidate import Candidate, Event
+from evomerge.study.examples import part_name
+from evomerge.study.record import Study
+
+__all__ = ["Stages"]
+
+
+@dataclass
+class Stages:
+    """Does with candidates what their schedule says, and records what they come to."""
+
+    study: Study
+    space: SearchSpace
+    schedule: Schedule
+    executor: Executor
+    objective: Objective
+    reports: Reports
+    ended: Callable[[Candidate], None]
+    """Hears of each candidate that was told, once that is on record."""
+    is_draining: bool = False
+    """Whether no further stage is begun: what was asked is on record, and goes on when resumed."""
+    under_way: dict[str, UnderTest] = field(default_factory=dict)
+    """By the id of its task."""
+    interrupted: deque[UnderTest] = field(default_factory=deque)
+    """What the last sitting had under way."""
+    paused: dict[int, UnderTest] = field(default_factory=dict)
+    """By candidate."""
+
+    def restore(self) -> None:
+        """Bring a fresh schedule to where the recorded one was, and take up what was left.
+
+        Raises:
+            RecordError: the report of a stage has gone.
+        """
+        if remembers(self.schedule):
+            for event in self.study.events():
+                self._repeat(event)
+        for candidate in self.study.unfinished():
+            test = self.reports.restored(candidate, len(candidate.stages))
+            if candidate.state == "paused":
+                self.paused[candidate.number] = test
+            else:
+                self.interrupted.append(test)
+
+    def next_begun(self) -> UnderTest | None:
+        """The next candidate that has begun and waits for a worker: interrupted ones first, then
+        paused ones that the schedule no longer lets wait."""
+        if self.interrupted:
+            return self.interrupted.popleft()
+        for number, test in sorted(self.paused.items()):
+            if not isinstance(self.schedule.next(test.candidate, test.so_far), Paused):
+                del self.paused[number]
+                self.study.pause(number, False)
+                return replace(test, candidate=self.study.candidate(number))
+        return None
+
+    def go_on(self, test: UnderTest) -> None:
+        """Do what the schedule says, for as long as the reports of its stages are on record."""
+        while True:
+            match self.schedule.next(test.candidate, test.so_far):
+                case Stage() as stage:
+                    test = replace(test, stage=stage)
+                    known = self.reports.load(test.candidate, stage)
+                    if known is None:
+                        return self._submit(test)
+                    test = self._scored(test, known, "cache", 0)
+                case Paused():
+                    return self._pause(test)
+                case Finished():
+                    return self._finish(test)
+                case Stopped(fitness):
+                    return self._stop(test, fitness)
+
+    def receive(self, result: TaskResult) -> None:
+        """Record what a stage came to; what is no longer under way is ignored."""
+        test = self.under_way.pop(result.id, None)
+        if test is None:
+            return
+        match result.outcome:
+            case Failure() as failure:
+                attempts = test.attempts + result.attempts
+                self._close(replace(test, worker=result.worker, attempts=attempts), failure)
+            case Report() as report:
+                _check_part(test, report)
+                self.reports.save(test.candidate, test.stage, report)
+                self.go_on(self._scored(test, report, result.worker, result.attempts))
+        self._stop_what_is_beaten()
+
+    def _repeat(self, event: Event) -> None:
+        """Ask the schedule again what it was asked when that happened."""
+        candidate = event.candidate
+        match event.kind, candidate.state:
+            case "ask" | "stage", _:
+                self.schedule.next(candidate, self.reports.restored(candidate, event.stages).so_far)
+            case "tell", "failed":
+                self.schedule.next(candidate, candidate.failure)
+            case "tell", "done" if not candidate.stages:
+                self.schedule.next(candidate, self.reports.of(candidate))
+
+    def _submit(self, test: UnderTest) -> None:
+        if self.is_draining:
+            return
+        stage, recipe = test.stage, self.space.recipe(test.candidate.genome)
+        self.under_way[test.task] = test
+        self.executor.submit(Task(test.task, recipe, stage.split, stage.examples, stage.deadline_s))
+
+    def _scored(self, test: UnderTest, report: Report, worker: str, attempts: int) -> UnderTest:
+        """The candidate with one more stage, which is recorded unless it is the whole split."""
+        test = self.reports.add(test, report, worker, attempts)
+        part, so_far, number = test.parts[-1], test.so_far, test.candidate.number
+        if part is None or so_far is None:
+            return test
+        self.study.add_stage(
+            number,
+            part=part,
+            split=test.stage.split,
+            scored=test.scored,
+            fitness=self._fitness(so_far),
+            worker=worker,
+            attempts=attempts,
+        )
+        return replace(test, candidate=self.study.candidate(number))
+
+    def _pause(self, test: UnderTest) -> None:
+        number = test.candidate.number
+        self.study.pause(number)
+        self.paused[number] = replace(test, candidate=self.study.candidate(number))
+
+    def _finish(self, test: UnderTest) -> None:
+        if test.so_far is None:
+            raise UserError(f"candidate {test.candidate.number}: its schedule has no stage for it")
+        if test.so_far.places is None and len(test.parts) > 1:
+            # Whoever asks for the whole split finds it, and nothing is evaluated again.
+            self.reports.save(test.candidate, Stage(test.so_far.split), test.so_far)
+        self._close(test, test.so_far)
+
+    def _close(self, test: UnderTest, outcome: Outcome) -> None:
+        fitness: Fitness | None = None
+        if isinstance(outcome, Report):
+            try:
+                fitness = self.objective(outcome)
+            except CandidateError as problem:
+                outcome = Failure(cause="candidate", message=str(problem))
+        number, worker = test.candidate.number, test.worker
+        self.study.tell(number, outcome, fitness, worker=worker, attempts=test.attempts)
+        candidate = self.study.candidate(number)
+        if candidate.failure is not None:
+            self.schedule.next(candidate, candidate.failure)
+        self.ended(candidate)
+
+    def _stop(self, test: UnderTest, fitness: Fitness | None) -> None:
+        number, worker = test.candidate.number, test.worker
+        self.study.stop(number, test.so_far, fitness, worker=worker, attempts=test.attempts)
+        self.ended(self.study.candidate(number))
+
+    def _stop_what_is_beaten(self) -> None:
+        """Give up candidates under way that the schedule stops by what others came to."""
+        for id_, test in list(self.under_way.items()):
+            match self.schedule.next(test.candidate, test.so_far):
+                case Stopped(fitness):
+                    self.executor.cancel(id_)
+                    self._stop(self.under_way.pop(id_), fitness)
+                case _:
+                    continue
+
+    def _fitness(self, so_far: Report) -> Fitness | None:
+        """By a part of the examples; None where that lacks a task or a cost."""
+        try:
+            return self.objective(so_far)
+        except CandidateError:
+            return None
+
+
+def _check_part(test: UnderTest, report: Report) -> None:
+    """Raises: InfrastructureError: the worker scored other examples than it was asked for."""
+    asked, scored = test.stage.examples, report.places
+    if (asked and part_name(asked)) != (scored and part_name(scored)):
+        raise InfrastructureError(
+            f"candidate {test.candidate.number}: {_said(asked)} of the split were asked for, and"
+            f" the evaluator scored {_said(scored)}; it has to keep to `examples`"
+        )
+
+
+def _said(examples: Selection | None) -> str:
+    if examples is None:
+        return "all examples"
+    return f"{sum(map(len, examples.values()))} examples"

@@ -1,0 +1,141 @@
+"""A candidate on its way through the stages of its schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from evomerge.errors import RecordError, UserError
+from evomerge.evaluators.base import Report, Split
+from evomerge.evaluators.selection import join
+from evomerge.searching.schedule import Stage
+from evomerge.study.candidate import Candidate
+from evomerge.study.examples import part_name
+from evomerge.study.record import Study
+
+__all__ = ["Reports", "UnderTest"]
+
+
+@dataclass(frozen=True)
+class UnderTest:
+    """A candidate and what has come back of it."""
+
+    candidate: Candidate
+    reports: tuple[Report, ...] = ()
+    """Of its stages, in their order."""
+    so_far: Report | None = None
+    """The same, joined."""
+    parts: tuple[str | None, ...] = ()
+    """Names of the parts that it was scored on; None: the whole split."""
+    worker: str = "cache"
+    """Where its last stage was evaluated."""
+    attempts: int = 0
+    """Of all its stages; 0 where every report was there already."""
+    stage: Stage = field(default_factory=Stage)
+    """The one that is under way, or was the last."""
+
+    @property
+    def task(self) -> str:
+        """The id of the task for the stage that is under way."""
+        number = self.candidate.number
+        return f"{number}.{len(self.parts)}" if self.parts else str(number)
+
+    @property
+    def scored(self) -> int:
+        """How many examples it was scored on."""
+        tasks = self.so_far.tasks.values() if self.so_far else ()
+        return sum(len(task.examples) for task in tasks)
+
+
+@dataclass(frozen=True)
+class Reports:
+    """The reports of a study's candidates: kept by part, and joined."""
+
+    study: Study
+    evaluator: str
+    """The evaluator's digest."""
+    sizes: Mapping[str, int]
+    """Task -> examples of the search split, as far as they are known."""
+
+    def load(self, candidate: Candidate, stage: Stage) -> Report | None:
+        """The report of a stage, if it was evaluated before, for whichever candidate."""
+        digest = candidate.digest
+        return self.study.load_report(digest, self.evaluator, stage.split, _part(stage))
+
+    def save(self, candidate: Candidate, stage: Stage, report: Report) -> None:
+        """Keep the report of a stage."""
+        self.study.save_report(candidate.digest, self.evaluator, report, _part(stage))
+
+    def add(self, test: UnderTest, report: Report, worker: str, attempts: int) -> UnderTest:
+        """The candidate with the report of the stage that was under way.
+
+        Raises:
+            UserError: the candidate has had that stage, or the parts cannot be joined.
+        """
+        part = _part(test.stage)
+        if part in test.parts:
+            raise UserError(
+                f"candidate {test.candidate.number}: its schedule asks for a stage that it has had"
+            )
+        reports = (*test.reports, report)
+        return replace(
+            test,
+            reports=reports,
+            so_far=self._joined(test.candidate, reports),
+            parts=(*test.parts, part),
+            worker=worker,
+            attempts=test.attempts + attempts,
+        )
+
+    def restored(self, candidate: Candidate, stages: int) -> UnderTest:
+        """The candidate as it was after so many of its recorded stages.
+
+        Raises:
+            RecordError: a report has gone.
+        """
+        recorded = candidate.stages[:stages]
+        reports = tuple(self._recorded(candidate, stage.split, stage.part) for stage in recorded)
+        return UnderTest(
+            candidate,
+            reports,
+            self._joined(candidate, reports),
+            tuple(stage.part for stage in recorded),
+            recorded[-1].worker if recorded else "cache",
+            sum(stage.attempts for stage in recorded),
+        )
+
+    def of(self, candidate: Candidate) -> Report:
+        """The report that a candidate's fitness was made of.
+
+        Raises:
+            RecordError: it has gone.
+        """
+        if candidate.stages:
+            so_far = self.restored(candidate, len(candidate.stages)).so_far
+            assert so_far is not None
+            return so_far
+        return self._recorded(candidate, "search", None)
+
+    def _recorded(self, candidate: Candidate, split: Split, part: str | None) -> Report:
+        report = self.study.load_report(candidate.digest, self.evaluator, split, part)
+        if report is None:
+            raise RecordError(
+                f"candidate {candidate.number}: its scores are no longer in"
+                f" {self.study.path / 'examples'}, and this search goes by them; put the files"
+                " back or begin anew"
+            )
+        return report
+
+    def _joined(self, candidate: Candidate, reports: Sequence[Report]) -> Report | None:
+        if len(reports) < 2:
+            return next(iter(reports), None)
+        try:
+            return join(reports, self.sizes)
+        except ValueError as problem:
+            raise UserError(
+                f"candidate {candidate.number}: {problem}; take {{schedule: whole}}"
+            ) from problem
+
+
+def _part(stage: Stage) -> str | None:
+    return None if stage.examples is None else part_name(stage.examples)
