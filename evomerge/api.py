@@ -53,7 +53,7 @@ class Listener:
 
 
 def search(
-    job: Job | Path | str,
+    job: Job | Plan | Path | str,
     out: Path | str,
     listener: Listener | None = None,
     *,
@@ -61,16 +61,16 @@ def search(
 ) -> Comparison:
     """Search, choose the winner on the validation split and compare it on the holdout.
 
-    The study is kept in the folder `out`; whatever stops this, `resume(out)` goes on. `origin` is
-    what messages call the job: its file, or its name.
+    The study is kept in the folder `out`; whatever stops this, `resume(out)` goes on. Of a `Plan`,
+    which serves one search, nothing is built again. `origin` is what messages call the job: its
+    file, or its name.
 
     Raises:
         UserError: the job cannot be run as written, or `out` holds something; nothing is written.
     """
     listener, out = listener or Listener(), Path(out)
-    if not isinstance(job, Job):
-        origin, job = origin or str(job), read_job(Path(job))
-    plan = Plan(job, origin or "")
+    plan = job if isinstance(job, Plan) else _planned(job, origin)
+    job = plan.job
     for warning in plan.check():
         listener.said(f"warning: {warning}")
     StudyFolder(out).check_new()
@@ -110,6 +110,12 @@ def resume(folder: Path | str, listener: Listener | None = None) -> Comparison:
         _check_sources(study, plan)
         with _workers(plan) as workers:
             return _go_on(plan, study, workers, listener)
+
+
+def _planned(job: Job | Path | str, origin: str | None) -> Plan:
+    if isinstance(job, Job):
+        return Plan(job, origin or "")
+    return Plan(read_job(Path(job)), origin or str(job))
 
 
 def job_of(study: Study) -> Job:

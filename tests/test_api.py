@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,12 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 import evomerge
+from evomerge import api
+from evomerge.config import read_job
 from evomerge.errors import UserError
+from evomerge.models.headers import Headers
+from evomerge.models.inventory import Inventory, read_inventory
+from evomerge.searching.plan import Plan
 from evomerge.study.record import Study
 from evomerge.study.select_recipe import winner
 from tests.merging.loadable import Loadable, check_loads
@@ -69,6 +75,23 @@ def test_a_search_over_adapters_ends_in_an_adapter(job: Path, tmp_path: Path) ->
     assert "## Scores" in (out / "README.md").read_text()
     evomerge.export_adapter(tmp_path / "study", tmp_path / "cut", rank=1)
     assert "## Scores" not in (tmp_path / "cut" / "README.md").read_text()
+
+
+def test_a_search_of_a_checked_plan_builds_nothing_again(job: Path, tmp_path: Path) -> None:
+    reads: Counter[str] = Counter()
+
+    def read(folder: Path) -> Inventory:
+        reads[folder.name] += 1
+        return read_inventory(folder)
+
+    written = yaml.safe_load(job.read_text())
+    job.write_text(yaml.safe_dump(written | {"budget": {"candidates": 1}}))
+    plan = Plan(read_job(job), str(job), Headers(read))
+    plan.check()
+    space, optimizer = plan.space, plan.optimizer
+    api.search(plan, tmp_path / "study")
+    assert (plan.space, plan.optimizer) == (space, optimizer)
+    assert reads == {"base": 1}
 
 
 def test_a_study_whose_source_changed_is_not_gone_on_with(job: Path, tmp_path: Path) -> None:
