@@ -37,7 +37,8 @@ class Needs:
             ConfigError: this machine, which is all of the cluster, cannot hold even one.
         """
         workers, amounts = self._config.workers, self._amounts
-        fits = min(int(total.get(name, 0.0) // amount) for name, amount in amounts.items())
+        # A share is a decimal that binary floats miss by a little: 2 CPUs hold 20 of 0.1.
+        fits = min(int(total.get(name, 0.0) / amounts[name] + 1e-6) for name in amounts)
         if fits < 1 and self._config.address is None:
             short = next(name for name in amounts if total.get(name, 0.0) < amounts[name])
             raise ConfigError(
@@ -56,7 +57,7 @@ class Needs:
         short = [name for name in self._amounts if free.get(name, 0.0) < self._amounts[name]]
         wanted = " and ".join(f"{self._amounts[n]:g} {n}" for n in short or self._amounts)
         has = [_stock(name, total.get(name, 0.0), free.get(name, 0.0)) for name in short]
-        known = " and ".join(has) or "that free, but not on one node"
+        known = " and ".join(has) or "that, but not free on one node"
         return (
             f"{waiting} of {of} worker{'s' * (of > 1)} wait{'s' * (waiting == 1)} for {wanted}"
             f"{' each' * (waiting > 1)}; the cluster has {known}"
@@ -64,4 +65,4 @@ class Needs:
 
 
 def _stock(name: str, total: float, free: float) -> str:
-    return f"{total:g} {name}" + (f", {free:g} of them free" if total else "")
+    return f"{total:g} {name}" + (f" ({free:g} free)" if total else "")

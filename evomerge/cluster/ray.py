@@ -64,8 +64,6 @@ class RayExecutor:
         self._is_open = True
         self._last_reason = ""
         """What the last worker that died before it came up said."""
-        self._placed = time.monotonic()
-        """When a worker last had a place."""
         self._pool = [RayWorker(str(i), self._spawn, target, worker) for i in range(sizes.max)]
         self._min = sizes.min
 
@@ -250,9 +248,9 @@ class RayExecutor:
         Raises:
             InfrastructureError: no worker has had a place for too long.
         """
-        if not self._pool or any(worker.has_place for worker in self._pool):
-            self._placed = time.monotonic()
-        elif time.monotonic() - self._placed > self._config.placement_timeout_s:
+        waited_s = [worker.waited_s for worker in self._pool if _waits(worker)]
+        has_place = any(worker.has_place for worker in self._pool)
+        if not has_place and waited_s and min(waited_s) > self._config.placement_timeout_s:
             raise InfrastructureError(
                 f"no worker found a place in {self._config.placement_timeout_s:g} s:"
                 f" {self._shortage()}"
