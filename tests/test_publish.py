@@ -95,6 +95,7 @@ def test_an_empty_folder_is_filled_and_stays_the_one_it_is(tmp_path: Path) -> No
         raise AssertionError("nothing may be begun")
 
 
+@pytest.mark.process
 def test_what_dead_writers_left_is_removed(tmp_path: Path) -> None:
     host, dead = socket.gethostname().replace(".", "_"), dead_process()
     kept = {
@@ -113,6 +114,7 @@ def test_what_dead_writers_left_is_removed(tmp_path: Path) -> None:
     assert set(names(tmp_path)) == kept - {f".other.{host}-{dead}.00{PARTIAL}"} | {"out"}
 
 
+@pytest.mark.process
 def test_a_writer_that_is_killed_leaves_nothing_to_be_taken_for_whole(tmp_path: Path) -> None:
     code = (
         "import os, sys, pathlib; from evomerge.publish import whole_folder\n"

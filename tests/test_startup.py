@@ -54,6 +54,7 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "command",
     [
@@ -70,6 +71,7 @@ def test_looking_at_things_loads_no_tensors(command: tuple[str, ...], place: Pat
     assert loaded(place, *command).isdisjoint(SEARCHING | DRAWING | {"safetensors", "torch"})
 
 
+@pytest.mark.process
 def test_a_merge_loads_torch_and_nothing_that_searches(place: Path) -> None:
     found = loaded(place, "merge", "recipe.yaml", "--out", "merged")
     assert (place / "merged" / "model.safetensors").exists()

@@ -11,6 +11,8 @@ import pytest
 from evomerge.cluster.subprocess_call import call_in_subprocess
 from evomerge.errors import InfrastructureError, SourceError
 
+pytestmark = pytest.mark.process
+
 HERE = "tests.cluster.test_subprocess_call"
 
 

@@ -208,6 +208,7 @@ def test_a_folder_without_a_study(place: Place, command: str) -> None:
     assert "is not a study" in place.refuses(command, "runs/nothing")
 
 
+@pytest.mark.process
 def test_the_console_script_is_a_program(place: Place) -> None:
     code = "from evomerge.commands.main import main; main()"
     ended = subprocess.run(

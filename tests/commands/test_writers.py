@@ -275,6 +275,7 @@ def test_the_paths_of_a_study(place: Place) -> None:
     assert "no candidate 2" in place.refuses("plot", "s", "--out", "no.svg", "--candidate", "2")
 
 
+@pytest.mark.process
 def test_what_draws_is_an_extra(place: Place) -> None:
     _stack(place)
     code = (

@@ -90,6 +90,7 @@ def method_options(method: str, founders: Any) -> Any:
     return (PRE_TRAINED if known else SCRATCH)[method]
 
 
+@pytest.mark.slow
 def test_niches_beat_every_interpolation_soon(pair: Any) -> None:
     """Halves: after 300 of 10,000 passes; and its members know what GA's have lost."""
     niches, genetic = run("M2N2", pair, 300)[-1], run("GA", pair, 300)[-1]
@@ -102,16 +103,19 @@ def test_niches_beat_every_interpolation_soon(pair: Any) -> None:
     assert niches.entropy > 0.4 > 0.1 > genetic.entropy, "all of GA's members are nearly the same"
 
 
+@pytest.mark.slow
 def test_without_a_split_point_it_is_brute_force(pair: Any) -> None:
     last = run("M2N2 without split point", pair, 300)[-1]
     assert last.training == pytest.approx(0.713, abs=0.005)
 
 
+@pytest.mark.slow
 def test_the_same_seed_is_the_same_run(pair: Any) -> None:
     assert run("M2N2", pair, 60) == run("M2N2", pair, 60)
     assert run("M2N2", pair, 60) != run("M2N2", pair, 60, seed=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", SCRATCH)
 def test_every_method_runs_from_scratch(method: str) -> None:
     founders = [initial(np.random.default_rng([0, i])) for i in (0, 1)]

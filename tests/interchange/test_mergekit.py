@@ -26,6 +26,9 @@ from evomerge.recipe.tree import Merge, Recipe, Stack
 from evomerge.recipe.yaml import parse_recipe
 from tests.interchange.conftest import LAYERS, Llamas
 
+pytestmark = pytest.mark.slow
+"""mergekit merges each configuration as well."""
+
 PAIR = "models: [{model: a, parameters: {weight: 0.7}}, {model: b, parameters: {weight: 0.4}}]\n"
 DENSE = """models:
   - {model: a, parameters: {weight: 0.7, density: 0.5}}

@@ -24,6 +24,9 @@ from evomerge.recipe.tree import Merge, Recipe
 from evomerge.recipe.yaml import parse_recipe, read_recipe
 from tests.merging.dialects import EMBEDDING, HEAD, Dialects
 
+pytestmark = pytest.mark.slow
+"""mergekit merges each configuration as well."""
+
 PAIR = "models: [{model: a, parameters: {weight: 0.7}}, {model: b, parameters: {weight: 0.4}}]\n"
 METHODS = {
     "linear": """models:

@@ -49,6 +49,7 @@ def test_sampled_labels_follow_from_the_seed(live: Live) -> None:
     assert not torch.equal(first, other)
 
 
+@pytest.mark.slow
 def test_sampled_labels_estimate_the_expectation_over_the_models_predictions(live: Live) -> None:
     """Of the final norm, whose exact Fisher information is affordable."""
     name, tokens = "model.norm.weight", [5, 9, 2, 77]

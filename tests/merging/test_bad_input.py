@@ -255,6 +255,7 @@ def test_a_disk_without_room(tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.process
 def test_a_file_that_may_not_be_written(family: Family, tmp_path: Path) -> None:
     """The system's limit on a file's size stands in for a disk that fills up on the way."""
     (tmp_path / "recipe.yaml").write_text(dump_recipe(linear(family.math, family.json)))

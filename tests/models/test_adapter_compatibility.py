@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext as does_not_raise
 from typing import Any
 
 import pytest
@@ -74,7 +75,8 @@ def test_an_operand_that_is_no_adapter_on_the_base(family: Family, method: str) 
 def test_the_same_folder_by_another_path_is_the_same_model(family: Family) -> None:
     detour = f"{family.folder}/math/../base"
     one = family.lora.model_copy(update={"model": detour})
-    check_adapters(merge("lorahub", family.base, {"l": one}), signatures(), origin="r")
+    with does_not_raise():
+        check_adapters(merge("lorahub", family.base, {"l": one}), signatures(), origin="r")
 
 
 def test_factors_of_other_ranks_or_scales(family: Family) -> None:

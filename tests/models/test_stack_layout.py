@@ -120,6 +120,8 @@ def test_each_layer_is_stored_once(siblings: Siblings, tmp_path: Path) -> None:
     assert "AutoTokenizer.from_pretrained(folder, trust_remote_code=True)" in card
 
 
+@pytest.mark.slow
+@pytest.mark.process
 def test_fifty_paths_by_hand_in_the_engine_and_where_evomerge_is_not(
     siblings: Siblings, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext as does_not_raise
 from typing import Any
 
 import pytest
@@ -115,7 +116,8 @@ def test_families_that_no_engine_can_route(
 )
 def test_families_that_engines_route(family: Family, config: dict[str, Any]) -> None:
     one = other(family, **config)
-    check_routable(stack(one, one))
+    with does_not_raise():
+        check_routable(stack(one, one))
 
 
 def test_a_stack_is_plain_where_nothing_is_scaled(family: Family) -> None:

@@ -39,9 +39,8 @@ def test_no_point_is_nearer_to_another_mean(seed: int, n: int, k: int) -> None:
     assert sorted(set(labels.tolist())) == list(range(count))
     means = np.array([points[labels == one].mean(0) for one in range(count)])
     distances = ((points[:, None] - means) ** 2).sum(-1)
-    if k < n:
-        own = distances[np.arange(n), labels]
-        assert np.allclose(own, distances.min(1), rtol=1e-9, atol=1e-9)
+    own = distances[np.arange(n), labels]
+    assert np.allclose(own, distances.min(1), rtol=1e-9, atol=1e-9)
 
 
 @given(seed=st.integers(0, 50))

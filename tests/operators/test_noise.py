@@ -28,6 +28,7 @@ def test_each_direction_takes_a_step_of_its_own() -> None:
     assert torch.allclose(turned, -2 * steps, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_steps_are_even_from_nothing_to_the_weight() -> None:
     diagonal = torch.arange(1.0, 2001.0).diag()
     steps = applied("singular_noise", [diagonal], weights(1.0)).diagonal() / diagonal.diagonal()

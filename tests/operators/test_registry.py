@@ -38,6 +38,7 @@ def test_every_built_in_entry_names_a_method_of_its_name() -> None:
     assert set(OPERATORS.built_in) <= OPERATORS.usable().keys()
 
 
+@pytest.mark.process
 def test_a_method_loads_its_own_file_alone() -> None:
     script = (
         "import sys; from evomerge.operators import signatures; signatures()['linear']\n"

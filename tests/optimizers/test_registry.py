@@ -55,6 +55,7 @@ def test_every_kind_has_defaults_and_asks(kind: str) -> None:
     assert optimizer.ask(1)[0].id == 0
 
 
+@pytest.mark.process
 def test_listing_imports_no_library() -> None:
     script = (
         "import sys; from evomerge.optimizers.registry import OPTIMIZERS; OPTIMIZERS.names()\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext as does_not_raise
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def said(recipe: Merge) -> str:
     ],
 )
 def test_good_recipes_pass(recipe: Merge) -> None:
-    check_methods(recipe, signatures(), origin="r.yaml")
+    with does_not_raise():
+        check_methods(recipe, signatures(), origin="r.yaml")
 
 
 def test_refusals() -> None:

@@ -169,6 +169,7 @@ def test_the_command_draws_what_suits_a_study(place: Place) -> None:
     assert drawn[0] == drawn[1]
 
 
+@pytest.mark.process
 def test_another_process_draws_the_same_bytes(tmp_path: Path) -> None:
     study(tmp_path / "s", "natural_niches", 20, **NICHES).close()
     code = "import sys; from evomerge.writers import plot; plot('s', sys.argv[1], view=sys.argv[2])"

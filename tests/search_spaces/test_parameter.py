@@ -6,6 +6,7 @@ import itertools
 import re
 import subprocess
 import sys
+from contextlib import nullcontext as does_not_raise
 from typing import Any
 
 import pytest
@@ -184,6 +185,7 @@ def test_baselines_are_what_their_labels_say() -> None:
     assert "task arithmetic" not in merge_baselines(SOURCES, None, ("json", "math"))
 
 
+@pytest.mark.process
 def test_the_driver_starts_without_the_heavy_libraries() -> None:
     code = (
         "import evomerge.searching.plan, evomerge.commands.main, sys;"
@@ -290,13 +292,15 @@ def test_a_gene_for_which_nothing_is_recommended_needs_a_range() -> None:
 
 
 @pytest.mark.parametrize(
-    "method", [name for name, one in signatures().items() if one.search_ranges]
+    "method",
+    # The metrics of those left out are measured, and have to be in the recipe.
+    [name for name, one in signatures().items() if one.search_ranges and "mwa" not in name],
 )
 def test_every_recommended_range_is_one_that_the_method_takes(method: str) -> None:
-    if "mwa" in method:  # whose metrics are measured, and have to be in the recipe
-        return
     signature = signatures()[method]
     parents = ["json", "math"][: signature.max_inputs or 2]
     over = space(method=method, parents=parents, genes=list(signature.search_ranges))
     for unit in (0.0, 0.5, 1.0):
-        check_methods(over.recipe(genome(over, unit)), signatures(), origin="r")
+        recipe = over.recipe(genome(over, unit))
+        with does_not_raise():
+            check_methods(recipe, signatures(), origin="r")

@@ -70,6 +70,7 @@ def run(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.process
 def test_a_space_of_another_package_is_checked(place: Place) -> None:
     assert len(PACKAGE.strip().splitlines()) < 30
     ended = run(place, "check", "job.yaml", "--json")
@@ -79,6 +80,7 @@ def test_a_space_of_another_package_is_checked(place: Place) -> None:
     assert "The source at 0." in ended.stdout
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("space", "said"),
     [

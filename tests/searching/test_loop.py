@@ -83,6 +83,7 @@ def test_a_budget_of_evaluations_does_not_count_what_was_scored_before(tmp_path:
     assert [c.attempts > 0 for c in candidates] == [True] * 4 + [False, True, False, True]
 
 
+@pytest.mark.slow
 def test_an_optimizer_that_has_nothing_new_ends_the_search(tmp_path: Path) -> None:
     again, executor = Repeating((0.1, 0.1), (0.2, 0.1)), in_process()
     folder = tmp_path / "s"
@@ -124,6 +125,7 @@ def test_outcomes_are_on_record_before_the_optimizer_hears_of_them(tmp_path: Pat
     assert all(state != "running" for states in heard for state in states)
 
 
+@pytest.mark.slow
 def test_arrival_order_does_not_change_a_generational_search(tmp_path: Path) -> None:
     class Shuffled(InProcess):
         """Four workers whose answers come in any order."""
@@ -163,6 +165,7 @@ def niches() -> Any:
     return make_optimizer("natural_niches", mutation=0.05, archive=8)
 
 
+@pytest.mark.slow
 def test_niches_resume_from_the_scores_on_record(tmp_path: Path) -> None:
     """Whole, or in three sittings: the same candidates, and the same archive in the end."""
     whole, pieces = niches(), [niches() for _ in range(3)]

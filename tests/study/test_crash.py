@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from evomerge.evaluators.base import Report, TaskScore
 from evomerge.recipe.genome import FloatGene
 from evomerge.recipe.source import Source
@@ -81,6 +83,7 @@ def nurse(folder: Path, returned: Path) -> None:
         print("dead", flush=True)
 
 
+@pytest.mark.process
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     folder, returned = tmp_path / "study", tmp_path / "returned"
     returned.touch()
@@ -126,6 +129,7 @@ def check_after_death(folder: Path, returned: Path, finished: set[int]) -> None:
         check(study, finished)
 
 
+@pytest.mark.slow
 def test_cut_off_anywhere(tmp_path: Path) -> None:
     folder = tmp_path / "study"
     with Study.create(folder, name="crash", job={}, genes=GENES) as study:

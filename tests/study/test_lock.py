@@ -38,6 +38,7 @@ def end(process: subprocess.Popen[str]) -> None:
     process.stdout.close()
 
 
+@pytest.mark.process
 def test_a_second_writer_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "writer.lock"
     holder, _ = hold(path)
@@ -58,6 +59,7 @@ def test_a_second_lock_of_the_same_process_is_refused(tmp_path: Path) -> None:
     WriterLock(tmp_path / "writer.lock").release()
 
 
+@pytest.mark.process
 def test_a_forked_child_does_not_keep_the_lock_of_a_killed_parent(tmp_path: Path) -> None:
     path = tmp_path / "writer.lock"
     holder, child = hold(path, "fork")

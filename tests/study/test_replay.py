@@ -117,6 +117,7 @@ def warm_up(optimizer: Optimizer, study: Study, report: Report) -> None:
     optimizer.observe(Observation(points[2], (-2.0,)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_a_restored_optimizer_goes_on_as_the_first_would_have(
     tmp_path: Path, report: Report, kind: str

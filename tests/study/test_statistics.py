@@ -107,6 +107,7 @@ def test_the_same_seed_gives_the_same_p() -> None:
     assert paired_difference(a, b, seed=1).p != paired_difference(a, b, seed=2).p
 
 
+@pytest.mark.slow
 def test_many_examples_are_drawn_in_batches() -> None:
     chance = np.random.default_rng(1)
     a = chance.random(20_000).tolist()
@@ -152,6 +153,7 @@ def test_nineteen_intervals_of_twenty_hold_a_true_graded_mean() -> None:
     assert 0.93 <= held / 1000 <= 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["binary", "graded"])
 def test_nineteen_differences_of_twenty_hold_the_truth(kind: str) -> None:
     # Correlated models: an example that is hard for one is hard for the other.

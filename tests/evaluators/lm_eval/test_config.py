@@ -227,13 +227,14 @@ def test_included_keys_and_functions_are_part_of_a_task(folder: Path) -> None:
     assert load(folder, data).digest() != before
 
 
+@pytest.mark.process
 def test_the_driver_needs_neither_torch_nor_lm_eval() -> None:
     code = (
         "import sys, evomerge.evaluators.lm_eval.config, evomerge.engines.config, "
         "evomerge.engines.factory\n"
         "sys.exit(bool({'torch', 'lm_eval', 'vllm', 'transformers'} & sys.modules.keys()))"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 THREE: dict[str, dict[str, Any]] = {

@@ -209,6 +209,7 @@ sys.stdout.buffer.write(path_picture(recipe, "svg", title="t"))
 """
 
 
+@pytest.mark.process
 def test_another_process_draws_the_same_bytes() -> None:
     drawn = {
         subprocess.run(
