@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from evomerge.errors import ConfigError, did_you_mean
 from evomerge.recipe.signature import Signature
@@ -35,6 +35,21 @@ class Range(Value):
         return self
 
 
+def _shape(given: object) -> str:
+    return "keys" if isinstance(given, Mapping | Range) else "list"
+
+
+# Told apart by their shape, so that a fault is told of the one that was written.
+Span = Annotated[
+    Annotated[tuple[float, float], Tag("list")] | Annotated[Range, Tag("keys")],
+    Discriminator(_shape),
+]
+Genes = Annotated[
+    Annotated[Mapping[str, Span], Tag("keys")] | Annotated[tuple[str, ...], Tag("list")],
+    Discriminator(_shape),
+]
+
+
 class ParameterSpaceConfig(SpaceConfig):
     """How the parents' weights are combined, group of tensors by group of tensors."""
 
@@ -48,7 +63,7 @@ class ParameterSpaceConfig(SpaceConfig):
     """The merge method, one that `evomerge catalog operators` lists; a list makes it a gene."""
     groups: Groups = Groups()
     """Which tensors share genes; all of them where it is left out."""
-    genes: Mapping[str, tuple[float, float] | Range] | tuple[str, ...]
+    genes: Genes
     """Parameter -> its range, or a list of names to take the ranges that the methods recommend.
     Other parameters keep their default or the value under `options`."""
     options: Mapping[str, float | int | bool | str] = Field(default_factory=dict)

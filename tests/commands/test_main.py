@@ -85,6 +85,31 @@ def _same_rows(place: Place) -> None:
         ),
         (_job(warm_start={"recipes": ["best.yaml"]}), "best.yaml: no such file"),
         (_space(base=None), "method 'ties' needs a base"),
+        (
+            _space(base="bse"),
+            "job.yaml: space.base: 'bse' is not among the sources; did you mean 'base'?",
+        ),
+        (
+            _space(parents=["json", "maht"]),
+            "job.yaml: space.parents: 'maht' is not among the sources; did you mean 'math'?",
+        ),
+        (
+            _job(space={"kind": "parametr"}),
+            "job.yaml: space: unknown search space 'parametr'; did you mean 'parameter'?",
+        ),
+        (
+            _job(space={"method": "ties"}),
+            "job.yaml: space: name the search space as 'kind'; known: dataflow, parameter",
+        ),
+        (_space(grups={}), "job.yaml: unknown key 'space.grups'; did you mean 'groups'?"),
+        (
+            _space(genes={"weight": {"low": 0, "high": 1, "log": True}, "density": [0.1, 1]}),
+            "job.yaml: space.genes.weight: a logarithmic range needs low > 0, got 0.0",
+        ),
+        (
+            _space(genes={"weight": {"low": 0, "hihg": 1}}),
+            "job.yaml: unknown key 'space.genes.weight.hihg'; did you mean 'high'?",
+        ),
         (_space(groups={"layers": 9}), "9 of a model that has 3"),
         (
             _job(sources={"base": {"model": "models/bse"}, "math": {"model": "models/math"}}),

@@ -105,6 +105,35 @@ def test_its_typos_are_refused(place: Place, space: dict[str, str], said: str) -
     assert (ended.returncode, ended.stderr) == (2, f"evomerge: {said}\n")
 
 
+WANDERING = """
+from evomerge.search_spaces.base import SearchSpace, SpaceConfig
+from evomerge.recipe.genome import ChoiceGene
+class WanderConfig(SpaceConfig):
+    "Each source as it is."
+    kind: str = "wander"
+class Wander(SearchSpace):
+    config = WanderConfig
+    def __init__(self, config, sources, models):
+        self._sources = sources
+    @property
+    def genes(self):
+        return (ChoiceGene(name="of", choices=tuple(self._sources)),)
+    def recipe(self, genome):
+        return self._sources[genome[0]]
+"""
+
+
+def test_a_space_whose_recipes_have_several_donors_is_refused(place: Place) -> None:
+    site = place.folder.parent / "site"
+    offer(site, "wanderpackage", WANDERING, {"evomerge.search_spaces": {"wander": "Wander"}})
+    place.job["space"] = {"kind": "wander"}
+    place.write()
+    ended = run(place, "check", "job.yaml")
+    assert ended.returncode == 2, ended.stderr
+    assert "job.yaml: space: its recipes take configuration and tokenizer from" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
 def test_every_built_in_space_can_be_loaded() -> None:
     assert list(SPACES.names()) == ["dataflow", "parameter", "segments"]
     assert not [line for line in SPACES.names().values() if line.startswith("broken")]
