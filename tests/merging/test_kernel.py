@@ -15,7 +15,6 @@ from evomerge.merging.fusion import Kind, Specialization
 from evomerge.merging.kernel import Passes, run, weighted_sum
 from evomerge.operators import operators
 from evomerge.operators.base import Bernoulli, Plan
-from evomerge.operators.selecting import _variance
 from evomerge.operators.selection import Threshold
 
 SIZE = 3001
@@ -73,7 +72,7 @@ PLANS: dict[str, Plan] = {
     "nearswap": Plan(numbers={"t": [0.001]}),
     "sce": Plan(
         numbers={
-            "cut": [Threshold.of(_variance(TAUS), 0.3)],
+            "cut": [Threshold.of(torch.stack(TAUS).var(dim=0), 0.3)],
             "share": [0.2, 0.3, 0.5],
             "lambda": [1.1],
         },
