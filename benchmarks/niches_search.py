@@ -83,7 +83,7 @@ def kept(job: Job, study: Study, size: int) -> list[Candidate]:
     candidates = study.candidates()
     if not (isinstance(job.optimizer, PopulationConfig) and job.optimizer.keeps):
         return ranked(
-            [candidate for candidate in candidates if candidate.origin != "finalist"], size
+            [candidate for candidate in candidates if candidate.proposed_by != "finalist"], size
         )
     members = archive(candidates, job.optimizer, lambda candidate: observed(job, study, candidate))
     return [member.candidate for member in members]
@@ -94,7 +94,7 @@ def asked(candidates: Sequence[Candidate]) -> list[Candidate]:
     return [
         candidate
         for candidate in candidates
-        if candidate.origin == "optimizer" and candidate.fitness
+        if candidate.proposed_by == "optimizer" and candidate.fitness
     ]
 
 

@@ -238,7 +238,7 @@ def fitness_of(candidate: Candidate | None) -> str:
 
 def origin_of(candidate: Candidate) -> str:
     """A landmark's label, or which part of the search asked for the candidate."""
-    return candidate.label or candidate.origin
+    return candidate.label or candidate.proposed_by
 
 
 def _value(value: float | str) -> str:

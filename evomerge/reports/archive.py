@@ -47,7 +47,7 @@ def archive(
         *(
             candidate
             for candidate in arrived
-            if candidate.origin == "optimizer" and candidate.fitness
+            if candidate.proposed_by == "optimizer" and candidate.fitness
         ),
     ]
     told: dict[int, ScoredMember] = {}

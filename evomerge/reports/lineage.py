@@ -29,7 +29,7 @@ def by_id(candidates: Sequence[Candidate]) -> dict[int, Candidate]:
     landmarks = [
         candidate
         for candidate in candidates
-        if candidate.origin == "landmark" and candidate.fitness is not None
+        if candidate.proposed_by == "landmark" and candidate.fitness is not None
     ]
     landmarks.sort(key=lambda candidate: candidate.number)
     observed = {-1 - k: candidate for k, candidate in enumerate(landmarks)}

@@ -43,32 +43,36 @@ class Scorer:
     tell: Callable[[str], None] = lambda message: None
 
     def score(self, recipes: Mapping[str, Recipe], split: Split) -> dict[str, Outcome]:
-        """Label -> outcome; equal recipes are evaluated once, finished ones not again."""
+        """Label -> outcome; equal recipes are evaluated once, finished ones not again.
+
+        Raises:
+            InfrastructureError: no worker can be had or kept alive.
+        """
         digests = {label: digest(recipe) for label, recipe in recipes.items()}
-        found: dict[str, Outcome] = {}
+        outcomes: dict[str, Outcome] = {}
         missing: dict[str, Recipe] = {}
         for label, name in digests.items():
             if known := self.study.load_report(name, self.evaluator, split):
-                found[name] = known
+                outcomes[name] = known
             else:
                 missing[name] = recipes[label]
         said = ""
         for name, recipe in missing.items():
             self.executor.submit(Task(name, recipe, split))
-        left = len(missing)
-        while left:
+        while left := len(missing):
             state = f"{split}: {len(recipes)} models, {left} to go"
             if shortage := self.executor.waiting_for():
                 state += f"; {shortage}"
             if state != said:
                 self.tell(state)
             said = state
-            for done in self.executor.wait(POLL_S):
-                if isinstance(done.outcome, Report):
-                    self.study.save_report(done.id, self.evaluator, done.outcome)
-                found[done.id] = done.outcome
-                left -= 1
-        return {label: found[name] for label, name in digests.items()}
+            for result in self.executor.wait(POLL_S):
+                if missing.pop(result.id, None) is None:
+                    continue  # it came twice, or is none of these
+                if isinstance(result.outcome, Report):
+                    self.study.save_report(result.id, self.evaluator, result.outcome)
+                outcomes[result.id] = result.outcome
+        return {label: outcomes[name] for label, name in digests.items()}
 
 
 @dataclass(frozen=True)
@@ -100,4 +104,6 @@ class Finals:
     def holdout(self, winner: Winner, baselines: Mapping[str, Recipe]) -> dict[str, Report]:
         """Label -> holdout report, the winner's first under `evolved`; what failed is left out."""
         outcomes = self.scorer.score({"evolved": winner.recipe, **baselines}, "holdout")
-        return {label: one for label, one in outcomes.items() if isinstance(one, Report)}
+        return {
+            label: outcome for label, outcome in outcomes.items() if isinstance(outcome, Report)
+        }

@@ -78,9 +78,9 @@ class Search:
         )
         self._stages.restore()
         asked = study.candidates()
-        known = {candidate.label for candidate in asked if candidate.origin == "landmark"}
+        known = {candidate.label for candidate in asked if candidate.proposed_by == "landmark"}
         self._landmarks = deque((k, g) for k, g in landmarks.items() if k not in known)
-        self._observed = any(candidate.origin == "optimizer" for candidate in asked)
+        self._observed = any(candidate.proposed_by == "optimizer" for candidate in asked)
 
     def run(self) -> None:
         """Search until the budget is spent and every candidate under way has come back.
@@ -139,7 +139,9 @@ class Search:
         if self._stages.under_way or self._stages.paused:
             return False
         for candidate in self._study.candidates():
-            if candidate.origin == "landmark" and (observation := self._observation(candidate)):
+            if candidate.proposed_by == "landmark" and (
+                observation := self._observation(candidate)
+            ):
                 with _refusal_named(candidate):
                     self._optimizer.observe(observation)
         self._observed = True
@@ -149,7 +151,7 @@ class Search:
         self, genome: Genome, *, label: str | None = None, proposal: Proposal | None = None
     ) -> Candidate:
         number = self._study.ask(
-            origin="landmark" if proposal is None else "optimizer",
+            proposed_by="landmark" if proposal is None else "optimizer",
             genome=genome,
             recipe=self._space.recipe(genome),
             label=label,

@@ -12,19 +12,18 @@ from evomerge.optimizers.base import Fitness, Parentage
 from evomerge.recipe.genome import Genome
 
 __all__ = [
-    "ORIGINS",
     "Candidate",
     "Event",
-    "Origin",
+    "Proposer",
     "RecordedStage",
     "State",
     "events",
     "ranked",
 ]
 
-Origin = Literal["optimizer", "landmark", "finalist"]
-"""Asked by the optimizer; told to it before it asks; tried after it, and unknown to it."""
-ORIGINS: tuple[Origin, ...] = ("optimizer", "landmark", "finalist")
+Proposer = Literal["optimizer", "landmark", "finalist"]
+"""Who proposed a candidate. A landmark is told to the optimizer before it proposes anything; a
+finalist is tried when the search is over, and unknown to it."""
 
 State = Literal["running", "paused", "done", "stopped", "failed"]
 """running: asked, and not told. paused: the same, but its schedule lets it wait. done: it has a
@@ -43,9 +42,9 @@ class RecordedStage:
     worker: str
     attempts: int
     """How often the stage was tried; 0 where its report was there already."""
-    place: int
-    """Place among all asks, stages and tells of the study, from 0."""
-    at_s: float
+    ended: int
+    """Its number in the order of all asks, stages and tells of the study, from 0."""
+    ended_s: float
     """Seconds of searching until then, over all sittings."""
 
 
@@ -54,7 +53,7 @@ class Candidate:
     """One recipe put to the test. What is known only after the test is None or empty before it."""
 
     number: int
-    origin: Origin
+    proposed_by: Proposer
     label: str | None
     proposal: int | None
     """The optimizer's id of the question; None unless the optimizer asked."""
@@ -64,7 +63,7 @@ class Candidate:
     recipe: Mapping[str, Any]
     digest: str
     asked: int
-    """Place among all asks, stages and tells of the study, from 0."""
+    """The ask's number in the order of all asks, stages and tells of the study, from 0."""
     asked_s: float
     """Seconds of searching until then, over all sittings."""
     parentage: Parentage | None = None
@@ -85,7 +84,9 @@ class Candidate:
     worker: str | None = None
     attempts: int = 0
     told: int | None = None
+    """The tell's number in the same order."""
     told_s: float | None = None
+    """Seconds of searching until then, over all sittings."""
 
 
 @dataclass(frozen=True)
@@ -102,23 +103,23 @@ def events(candidates: Iterable[Candidate]) -> list[Event]:
     """All asks, stages and tells in the order in which they were recorded.
 
     Raises:
-        RecordError: a place in that order is empty or taken twice.
+        RecordError: a number in that order is missing or stands twice.
     """
-    placed: list[tuple[int, Event]] = []
+    numbered: list[tuple[int, Event]] = []
     for candidate in candidates:
-        placed.append((candidate.asked, Event("ask", candidate)))
+        numbered.append((candidate.asked, Event("ask", candidate)))
         for number, stage in enumerate(candidate.stages, 1):
-            placed.append((stage.place, Event("stage", candidate, number)))
+            numbered.append((stage.ended, Event("stage", candidate, number)))
         if candidate.told is not None:
-            placed.append((candidate.told, Event("tell", candidate, len(candidate.stages))))
-    placed.sort(key=lambda pair: pair[0])
-    for expected, (place, event) in enumerate(placed):
-        if place != expected:
+            numbered.append((candidate.told, Event("tell", candidate, len(candidate.stages))))
+    numbered.sort(key=lambda pair: pair[0])
+    for expected, (number, event) in enumerate(numbered):
+        if number != expected:
             raise RecordError(
                 f"the record of asks and tells should go on with number {expected}, but candidate "
-                f"{event.candidate.number} has number {place}: something else wrote to the study"
+                f"{event.candidate.number} has number {number}: something else wrote to the study"
             )
-    return [event for _, event in placed]
+    return [event for _, event in numbered]
 
 
 def ranked(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:
@@ -129,13 +130,22 @@ def ranked(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:
     """
     left = [candidate for candidate in candidates if candidate.fitness is not None]
     if all(len(candidate.fitness or ()) == 1 for candidate in left):
-        return sorted(left, key=lambda one: (-(one.fitness or (0.0,))[0], one.number))[:limit]
+        return sorted(left, key=lambda candidate: (-_first(candidate), candidate.number))[:limit]
     best: list[Candidate] = []
     while left and len(best) < limit:
-        front = [one for one in left if not any(_dominates(other, one) for other in left)]
+        front = [
+            candidate
+            for candidate in left
+            if not any(_dominates(other, candidate) for other in left)
+        ]
         best += front
-        left = [one for one in left if one not in front]
+        left = [candidate for candidate in left if candidate not in front]
     return best[:limit]
+
+
+def _first(candidate: Candidate) -> float:
+    """The first number of its fitness."""
+    return (candidate.fitness or (0.0,))[0]
 
 
 def _dominates(a: Candidate, b: Candidate) -> bool:

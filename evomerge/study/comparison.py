@@ -80,7 +80,9 @@ class Comparison(Value):
             _table(task, {model: report.tasks[task] for model, report in ordered.items()})
             for task in first.tasks
         )
-        truncated = {model: one.truncated for model, one in ordered.items() if one.truncated > 0}
+        truncated = {
+            model: report.truncated for model, report in ordered.items() if report.truncated > 0
+        }
         return cls(split=first.split, winner=winner, tables=tables, truncated=truncated)
 
     def to_json(self) -> dict[str, Any]:
@@ -121,8 +123,8 @@ def _shape(report: Report) -> tuple[Split, dict[str, tuple[str, int]]]:
 def _table(task: str, scores: Mapping[str, TaskScore]) -> ComparisonTable:
     (_, best), *others = scores.items()
     ahead = {model: _ahead(best, score) for model, score in others}
-    found = {model: one.p for model, one in ahead.items() if one}
-    corrected = dict(zip(found, holm(list(found.values())), strict=True))
+    p_values = {model: difference.p for model, difference in ahead.items() if difference}
+    corrected = dict(zip(p_values, holm(list(p_values.values())), strict=True))
     rows = [
         Row(
             model=model,

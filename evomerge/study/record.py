@@ -1,8 +1,8 @@
 """The study: the durable record of a search, from which it resumes.
 
 A candidate is recorded when it is asked, before it is submitted, each stage when its report is in,
-and the outcome before the optimizer is told. Each ask, stage and tell has its place in one order,
-so that replaying them (`evomerge.study.replay`) restores the optimizer.
+and the outcome before the optimizer is told. Asks, ends of stages and tells are numbered in one
+order, so that replaying them (`evomerge.study.replay`) restores the optimizer.
 
     ask --> running <--> paused      a paused candidate waits for its schedule
                |           |
@@ -27,7 +27,7 @@ from evomerge.recipe.tree import Recipe
 from evomerge.study.candidate import (
     Candidate,
     Event,
-    Origin,
+    Proposer,
     RecordedStage,
     events,
     ranked,
@@ -95,8 +95,8 @@ class Study:
         identity = Identity(
             name=name, storage=storage_url, objectives=tuple(objectives), genes=tuple(genes)
         )
-        place = StudyFolder(Path(folder))
-        place.create(identity, job, lambda new: create_trials(identity, new.journal))
+        study_folder = StudyFolder(Path(folder))
+        study_folder.create(identity, job, lambda new: create_trials(identity, new.journal))
         return cls.open(folder, write=True)
 
     @classmethod
@@ -107,11 +107,11 @@ class Study:
             UserError: there is no study, its database cannot be reached, or another process writes.
             RecordError: the record is damaged or contradicts itself.
         """
-        place = StudyFolder(Path(folder))
-        place.read_identity()
-        lock = WriterLock(place.lock) if write else None
+        study_folder = StudyFolder(Path(folder))
+        study_folder.read_identity()
+        lock = WriterLock(study_folder.lock) if write else None
         try:
-            return cls(place, lock)
+            return cls(study_folder, lock)
         except BaseException:
             if lock is not None:
                 lock.release()
@@ -176,7 +176,7 @@ class Study:
     def ask(
         self,
         *,
-        origin: Origin,
+        proposed_by: Proposer,
         genome: Genome,
         recipe: Recipe,
         label: str | None = None,
@@ -186,19 +186,21 @@ class Study:
         """Record a candidate before it is submitted; its number.
 
         Args:
-            proposal: the optimizer's id of it; for the origin `optimizer`, and only then.
+            proposal: the optimizer's id of it; for one that the optimizer proposed, and only then.
             parentage: whence the proposal came, where the optimizer says so.
 
         Raises:
             ValueError: the genome does not fit the genes, or a proposal is missing or too much.
         """
         self._check_writing()
-        if (proposal is None) == (origin == "optimizer"):
-            raise ValueError(f"origin {origin!r} and proposal {proposal} do not go together")
+        if (proposal is None) == (proposed_by == "optimizer"):
+            raise ValueError(
+                f"a candidate of the {proposed_by} and proposal {proposal} do not go together"
+            )
         trial = asked_trial(
             self.genes,
             genome,
-            origin=origin,
+            proposed_by=proposed_by,
             label=label,
             proposal=proposal,
             recipe=plain(recipe),
@@ -240,8 +242,8 @@ class Study:
             scored=scored,
             worker=worker,
             attempts=attempts,
-            place=self._next,
-            at_s=self.seconds_spent,
+            ended=self._next,
+            ended_s=self.seconds_spent,
         )
         if fitness is not None:
             self._storage.set_trial_intermediate_value(trial_id, scored, fitness[0])
@@ -267,7 +269,7 @@ class Study:
         worker: str,
         attempts: int = 1,
     ) -> int:
-        """Record what became of a candidate; the place of this tell among all asks and tells.
+        """Record what became of a candidate; the number of this tell among all asks and tells.
 
         Closing the trial is the last write, and the one that counts: a candidate whose writer dies
         before it is unfinished.
@@ -354,7 +356,7 @@ class Study:
         return events(self.candidates())
 
     def best(self, limit: int = 1) -> list[Candidate]:
-        """At most `limit` candidates, best fitness first, whatever their origin."""
+        """At most `limit` candidates, best fitness first, whoever proposed them."""
         return ranked(self.candidates(), limit)
 
     def put(self, key: str, value: Any) -> None:
@@ -431,5 +433,5 @@ class Study:
         marks = [noted]
         for candidate in self.candidates():
             marks += [candidate.asked_s, candidate.told_s or 0.0]
-            marks += [stage.at_s for stage in candidate.stages]
+            marks += [stage.ended_s for stage in candidate.stages]
         return max(marks)

@@ -39,11 +39,11 @@ def restore(
             told; it must not be used then.
     """
     order = events(candidates)
-    if any(event.candidate.origin == "optimizer" for event in order):
+    if any(event.candidate.proposed_by == "optimizer" for event in order):
         _observe_landmarks(optimizer, order, observed)
     for event in order:
         candidate = event.candidate
-        match candidate.origin, event.kind:
+        match candidate.proposed_by, event.kind:
             case "optimizer", "ask":
                 _ask_again(optimizer, candidate)
             case "optimizer", "tell":
@@ -58,8 +58,8 @@ _CURE = "resume with the job, seed and package versions that the study was made 
 def _observe_landmarks(optimizer: Optimizer, order: Sequence[Event], observed: Observed) -> None:
     """By number, not by arrival: the search tells them so once all are back."""
     told = [event.candidate for event in order if event.kind == "tell"]
-    for candidate in sorted(told, key=lambda one: one.number):
-        if candidate.origin == "landmark" and (observation := observed(candidate)):
+    for candidate in sorted(told, key=lambda candidate: candidate.number):
+        if candidate.proposed_by == "landmark" and (observation := observed(candidate)):
             with _refusal_named(candidate):
                 optimizer.observe(observation)
 

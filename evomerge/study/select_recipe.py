@@ -32,8 +32,8 @@ def winner(study: Study) -> tuple[str, Recipe]:
     Raises:
         UserError: nothing has been scored yet.
     """
-    if found := study.get("winner"):
-        return str(found["label"]), recorded(found["recipe"], study)
+    if chosen := study.get("winner"):
+        return str(chosen["label"]), recorded(chosen["recipe"], study)
     for best in study.best(1):
         return f"candidate {best.number}", recorded(best.recipe, study)
     raise UserError(f"{study.path}: no candidate has been scored yet; evomerge resume goes on")

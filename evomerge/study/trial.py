@@ -22,7 +22,7 @@ from evomerge.errors import RecordError
 from evomerge.evaluators.base import Failure, Outcome, Report
 from evomerge.optimizers.base import Fitness, Parentage
 from evomerge.recipe.genome import ChoiceGene, CoefficientsGene, Gene, Genome, Scalar
-from evomerge.study.candidate import Candidate, Origin, RecordedStage, State
+from evomerge.study.candidate import Candidate, Proposer, RecordedStage, State
 
 if TYPE_CHECKING:
     # Optuna itself is imported where a trial is made: most commands make none.
@@ -58,7 +58,7 @@ def asked_trial(
     genes: Sequence[Gene],
     genome: Genome,
     *,
-    origin: Origin,
+    proposed_by: Proposer,
     label: str | None,
     proposal: int | None,
     recipe: Mapping[str, Any],
@@ -74,7 +74,7 @@ def asked_trial(
     pairs = zip(genes, plain, strict=True)
     scalars = [(gene, entry) for gene, entry in pairs if not isinstance(gene, CoefficientsGene)]
     attributes = {
-        "origin": origin,
+        "origin": proposed_by,
         "label": label,
         "question": proposal,
         "asked": asked,
@@ -95,7 +95,7 @@ def asked_trial(
 def stage_attribute(number: int, stage: RecordedStage) -> tuple[str, dict[str, Any]]:
     """The attribute, name and value, that records the end of stage `number`, from 0."""
     facts = asdict(stage)
-    return f"{_STAGE}{number}", facts | {"at_s": round(stage.at_s, 3)}
+    return f"{_STAGE}{number}", facts | {"ended_s": round(stage.ended_s, 3)}
 
 
 def outcome_attributes(
@@ -158,7 +158,7 @@ def to_candidate(genes: Sequence[Gene], trial: FrozenTrial) -> Candidate:
     failure, partial = outcome.get("failure"), outcome.get("partial")
     return Candidate(
         number=trial.number,
-        origin=attributes["origin"],
+        proposed_by=attributes["origin"],
         label=attributes.get("label"),
         proposal=attributes.get("question"),
         genome=tuple(attributes["genome"]),

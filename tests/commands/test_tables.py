@@ -33,7 +33,7 @@ def test_in_a_narrow_terminal_names_of_tasks_fold_and_nothing_is_cut(
     names = ["evomerge_json", "evomerge_json_math", "evomerge_math", "evomerge_spell"]
     score = TaskScore(metric="exact", value=0.125, examples=(0.0, 0.25))
     with Study.create(tmp_path / "study", name="small", job={}, genes=GENES) as study:
-        study.ask(origin="optimizer", genome=(0.5,) * 50, recipe=Source(model="m"), proposal=0)
+        study.ask(proposed_by="optimizer", genome=(0.5,) * 50, recipe=Source(model="m"), proposal=0)
         scored = Report(split="search", tasks=dict.fromkeys(names, score))
         study.tell(0, scored, (0.125,), worker="w")
         tables.show_study(study, 1)
@@ -56,7 +56,7 @@ def test_candidates_side_by_side_and_failures_counted(
         assert "0 candidates" in capsys.readouterr().out
         for number, outcome in enumerate(outcomes):
             study.ask(
-                origin="optimizer",
+                proposed_by="optimizer",
                 genome=(number / 10,) * len(GENES),
                 recipe=Source(model="m"),
                 proposal=number,
@@ -91,7 +91,7 @@ def test_paths_stand_in_the_place_of_the_genes_that_make_them(
     with Study.create(tmp_path / "study", name="small", job={}, genes=GENES) as study:
         recipes: tuple[Recipe, ...] = (stack, Source(model="/a"))
         for number, recipe in enumerate(recipes):
-            study.ask(origin="landmark", genome=(0.5,) * len(GENES), recipe=recipe)
+            study.ask(proposed_by="landmark", genome=(0.5,) * len(GENES), recipe=recipe)
             study.tell(number, report(0.5 - number / 10), (0.5 - number / 10,), worker="w")
         tables.show_study(study, 1)
         alone = capsys.readouterr().out
@@ -124,7 +124,7 @@ def test_sums_by_range_say_how_much_of_each_input_is_in_them(
     )
     gene = CoefficientsGene(name="table", seeds=("a", "b"))
     with Study.create(tmp_path / "study", name="small", job={}, genes=[gene]) as study:
-        study.ask(origin="landmark", genome=("a long text",), recipe=recipe)
+        study.ask(proposed_by="landmark", genome=("a long text",), recipe=recipe)
         study.tell(0, report(0.5), (0.5,), worker="w")
     with Study.open(tmp_path / "study", write=False) as study:
         assert study.genes == (gene,)

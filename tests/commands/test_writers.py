@@ -262,8 +262,8 @@ def test_the_paths_of_a_study(place: Place) -> None:
     assert isinstance(other, Stack)
     genes = [FloatGene(name="g", low=0, high=1)]
     with Study.create(place.folder / "s", name="s", job=job, genes=genes) as study:
-        study.ask(origin="landmark", genome=(0.5,), recipe=other)
-        study.ask(origin="landmark", genome=(0.5,), recipe=other.inputs["math"])
+        study.ask(proposed_by="landmark", genome=(0.5,), recipe=other)
+        study.ask(proposed_by="landmark", genome=(0.5,), recipe=other.inputs["math"])
         study.put("winner", {"label": "recommendation", "recipe": recipe, "fitness": 1.0})
     assert place.run("plot", "s", "--out", "winner.svg").stdout == "winner.svg: recommendation\n"
     drawn = place.run("plot", "s", "--out", "other.svg", "--trial", "0")  # the older name

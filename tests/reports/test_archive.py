@@ -12,7 +12,7 @@ from evomerge.optimizers.base import Fitness, Observation, Proposal, Result
 from evomerge.optimizers.registry import configure, make
 from evomerge.recipe.genome import Genome
 from evomerge.reports.archive import archive
-from evomerge.study.candidate import Candidate, Origin
+from evomerge.study.candidate import Candidate, Proposer
 
 CONFIGS: list[dict[str, Any]] = [
     {"kind": "natural_niches", "mutation": 0.05, "archive": 6},
@@ -54,11 +54,11 @@ class Search:
             self.tell(number, fitness)
             self.optimizer.tell([Result(proposal.id, fitness, *scores_of(proposal.genome))])
 
-    def ask(self, origin: Origin, genome: Genome, proposal: Proposal | None = None) -> int:
+    def ask(self, proposed_by: Proposer, genome: Genome, proposal: Proposal | None = None) -> int:
         number = len(self.candidates)
         one = Candidate(
             number=number,
-            origin=origin,
+            proposed_by=proposed_by,
             label=None,
             proposal=None if proposal is None else proposal.id,
             genome=genome,

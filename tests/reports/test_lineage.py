@@ -15,7 +15,7 @@ def candidate(number: int, *parents: int, **facts: Any) -> Candidate:
     return Candidate(
         **{
             "number": number,
-            "origin": "optimizer",
+            "proposed_by": "optimizer",
             "label": None,
             "proposal": number - 3,
             "genome": (0.5,),
@@ -33,7 +33,12 @@ def candidate(number: int, *parents: int, **facts: Any) -> Candidate:
 
 
 def landmark(number: int, **facts: Any) -> Candidate:
-    own = {"origin": "landmark", "label": f"seed:{number}", "proposal": None, "parentage": None}
+    own = {
+        "proposed_by": "landmark",
+        "label": f"seed:{number}",
+        "proposal": None,
+        "parentage": None,
+    }
     return candidate(number, **{**own, **facts})
 
 

@@ -77,7 +77,7 @@ def test_the_lineage_is_that_of_the_best_or_of_the_one_asked_for(tmp_path: Path)
         assert label == f"lineage of candidate {best.number}"
         assert shown["title"] == f"niches, {label.removeprefix('lineage of ')}"
         assert shown["family"][-1].candidate.number == best.number
-        assert shown["family"][0].candidate.origin == "landmark"
+        assert shown["family"][0].candidate.proposed_by == "landmark"
         assert shown["shares"].keys() == {one.candidate.number for one in shown["family"]}
         assert shown["shares"][0] == {"chat": 1.0, "code": 0.0, "math": 0.0, "base": 0.0}
         assert shown["sides"] == (

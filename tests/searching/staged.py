@@ -145,7 +145,7 @@ def record(folder: Path) -> list[Any]:
         return [
             (
                 c.number,
-                c.origin,
+                c.proposed_by,
                 c.label,
                 c.genome,
                 c.state,

@@ -38,7 +38,7 @@ def found(folder: Path) -> list[Any]:
     """What a study holds, as far as a crash may not change it."""
     with Study.open(folder, write=False) as study:
         return [
-            (c.number, c.origin, c.label, c.genome, c.digest, c.state, c.fitness)
+            (c.number, c.proposed_by, c.label, c.genome, c.digest, c.state, c.fitness)
             for c in study.candidates()
         ]
 
@@ -48,7 +48,7 @@ def test_warm_starts_come_first_and_the_budget_counts_them(tmp_path: Path) -> No
         candidates = study.candidates()
     assert len(candidates) == 30
     assert [c.label for c in candidates[:4]] == ["uniform", "parent:json", "parent:math", None]
-    assert {c.origin for c in candidates[3:]} == {"optimizer"}
+    assert {c.proposed_by for c in candidates[3:]} == {"optimizer"}
     failed = [c for c in candidates if c.state == "failed"]
     assert failed, "weights of 1 must fail here: the parents"
     assert all(c.failure == Failure(cause="candidate", message="too heavy") for c in failed)
@@ -181,10 +181,10 @@ def test_niches_resume_from_the_scores_on_record(tmp_path: Path) -> None:
     with Study.open(tmp_path / "whole", write=False) as study:
         best, asked = study.best(1)[0], study.candidates()
     assert best.values["json.weight"] == pytest.approx(0.3, abs=0.1)
-    children = [one for one in asked if one.origin == "optimizer"]
+    children = [one for one in asked if one.proposed_by == "optimizer"]
     assert all(one.parentage is not None for one in children)
     assert {one.parentage.version for one in children if one.parentage} > {1, 5}
-    assert all(one.parentage is None for one in asked if one.origin == "landmark")
+    assert all(one.parentage is None for one in asked if one.proposed_by == "landmark")
 
 
 def test_niches_refuse_a_record_without_scores(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def rows(study: Study) -> list[list[Any]]:
     return [
         [
             c.number,
-            c.origin,
+            c.proposed_by,
             c.label,
             c.proposal,
             list(c.genome),

@@ -135,7 +135,7 @@ def test_a_paused_candidate_waits_for_the_others_and_is_taken_up(
         rung = candidates[first : first + 3]
         went_on = [c for c in rung if len(c.stages) == 2]
         assert [c.state for c in went_on] == ["done"]
-        assert went_on[0].stages[1].place > max(c.stages[0].place for c in rung if c.stages)
+        assert went_on[0].stages[1].ended > max(c.stages[0].ended for c in rung if c.stages)
         assert {c.state for c in rung} <= {"done", "stopped", "failed"}
 
 

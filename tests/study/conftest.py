@@ -56,5 +56,5 @@ def report() -> Report:
 def ask(study: Study, genome: Genome, recipe: Merge) -> Callable[[int], int]:
     """Record the optimizer's question of that id."""
     return lambda proposal: study.ask(
-        origin="optimizer", genome=genome, recipe=recipe, proposal=proposal
+        proposed_by="optimizer", genome=genome, recipe=recipe, proposal=proposal
     )

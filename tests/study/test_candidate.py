@@ -11,7 +11,7 @@ from evomerge.study.candidate import Candidate, RecordedStage, events, ranked
 def candidate(number: int, *, asked: int = 0, **rest: Any) -> Candidate:
     return Candidate(
         number=number,
-        origin="optimizer",
+        proposed_by="optimizer",
         label=None,
         proposal=number,
         genome=(),
@@ -35,9 +35,15 @@ def test_events_stand_in_the_order_of_recording() -> None:
 
 
 def test_stages_stand_among_asks_and_tells() -> None:
-    def stage(place: int) -> RecordedStage:
+    def stage(ended: int) -> RecordedStage:
         return RecordedStage(
-            part=f"{place}", split="search", scored=1, worker="w", attempts=1, place=place, at_s=0.0
+            part=f"{ended}",
+            split="search",
+            scored=1,
+            worker="w",
+            attempts=1,
+            ended=ended,
+            ended_s=0.0,
         )
 
     first = candidate(0, asked=0, stages=(stage(2), stage(4)), told=5)

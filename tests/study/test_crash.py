@@ -36,7 +36,7 @@ def search(folder: Path, returned: Path) -> None:
     while True:
         number = len(study.candidates())
         study.ask(
-            origin="optimizer",
+            proposed_by="optimizer",
             proposal=number,
             genome=(number / 1000, 0.5),
             recipe=Source(model=str(number)),
@@ -136,7 +136,10 @@ def test_cut_off_anywhere(tmp_path: Path) -> None:
         empty = (folder / "journal.log").stat().st_size
         for number in range(2):
             study.ask(
-                origin="optimizer", proposal=number, genome=(0.1, 0.5), recipe=Source(model="a")
+                proposed_by="optimizer",
+                proposal=number,
+                genome=(0.1, 0.5),
+                recipe=Source(model="a"),
             )
         study.tell(1, report_of(1), (0.001,), worker="w1")
     whole = (folder / "journal.log").read_bytes()
@@ -145,7 +148,7 @@ def test_cut_off_anywhere(tmp_path: Path) -> None:
         with Study.open(folder, write=False) as reader:
             assert len(reader.candidates()) <= 2
         with Study.open(folder, write=True) as study:
-            number = study.ask(origin="landmark", genome=(0.1, 0.5), recipe=Source(model="b"))
+            number = study.ask(proposed_by="landmark", genome=(0.1, 0.5), recipe=Source(model="b"))
             study.tell(number, report_of(3), (0.003,), worker="w1")
         with Study.open(folder, write=False) as reader:
             assert reader.candidates()[number].state == "done"

@@ -23,7 +23,7 @@ Ask = Callable[[int], int]
 def test_a_candidate_is_on_record_once_asked(
     study: Study, folder: Path, genome: Genome, recipe: Merge
 ) -> None:
-    number = study.ask(origin="landmark", label="uniform", genome=genome, recipe=recipe)
+    number = study.ask(proposed_by="landmark", label="uniform", genome=genome, recipe=recipe)
     with Study.open(folder, write=False) as reader:
         (candidate,) = reader.unfinished()
     assert (candidate.number, candidate.state, candidate.asked) == (number, "running", 0)
@@ -31,7 +31,7 @@ def test_a_candidate_is_on_record_once_asked(
     assert candidate.values == {"weight": 0.5, "rate": 10.0, "method": "ties"}
     assert candidate.recipe == plain(recipe)
     assert candidate.digest == digest(recipe)
-    assert (candidate.origin, candidate.label) == ("landmark", "uniform")
+    assert (candidate.proposed_by, candidate.label) == ("landmark", "uniform")
 
 
 def test_a_report_closes_its_candidate(study: Study, ask: Ask, report: Report) -> None:
@@ -78,11 +78,11 @@ def test_a_question_goes_with_the_optimizer_only(
     study: Study, genome: Genome, recipe: Merge
 ) -> None:
     with pytest.raises(ValueError, match="do not go together"):
-        study.ask(origin="optimizer", genome=genome, recipe=recipe)
+        study.ask(proposed_by="optimizer", genome=genome, recipe=recipe)
     with pytest.raises(ValueError, match="do not go together"):
-        study.ask(origin="landmark", proposal=0, genome=genome, recipe=recipe)
+        study.ask(proposed_by="landmark", proposal=0, genome=genome, recipe=recipe)
     with pytest.raises(ValueError, match="zip"):
-        study.ask(origin="landmark", genome=genome[:2], recipe=recipe)
+        study.ask(proposed_by="landmark", genome=genome[:2], recipe=recipe)
     assert study.candidates() == []
 
 
@@ -97,7 +97,7 @@ def test_stages_are_on_record_with_intermediate_values(
     first, second = candidate.stages
     assert (first.part, first.split, first.scored, first.worker) == ("a1", "search", 2, "w1")
     assert (second.part, second.scored, second.worker) == ("b2", 5, "w2")
-    assert [(stage.attempts, stage.place) for stage in candidate.stages] == [(1, 1), (3, 2)]
+    assert [(stage.attempts, stage.ended) for stage in candidate.stages] == [(1, 1), (3, 2)]
     storage, study_id = study._storage, study._id
     (trial,) = storage.get_all_trials(study_id)
     assert trial.intermediate_values == {2: 0.5}
@@ -175,7 +175,7 @@ def test_a_reader_writes_nothing(
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     with Study.open(folder, write=False) as reader:
         for write in (
-            lambda: reader.ask(origin="landmark", genome=genome, recipe=recipe),
+            lambda: reader.ask(proposed_by="landmark", genome=genome, recipe=recipe),
             lambda: reader.tell(0, FAILURE, None, worker="w1"),
             lambda: reader.put("key", 1),
             lambda: reader.save_report("a", "b", report),
@@ -266,7 +266,9 @@ def test_a_database_keeps_the_same_record(
         tmp_path / "one", name="one", job={}, genes=genes, storage_url=url, objectives=("x", "y")
     ) as study:
         for proposal in range(2):
-            study.ask(origin="optimizer", proposal=proposal, genome=(0.1, 1 / 3), recipe=recipe)
+            study.ask(
+                proposed_by="optimizer", proposal=proposal, genome=(0.1, 1 / 3), recipe=recipe
+            )
         study.tell(1, report, (0.5, 0.25), worker="w1")
         study.put("key", [1])
     with Study.open(tmp_path / "one", write=True) as again:

@@ -14,7 +14,7 @@ from evomerge.optimizers.base import Fitness, Observation, Optimizer, Proposal, 
 from evomerge.optimizers.registry import configure, make
 from evomerge.recipe.genome import FloatGene, Genome
 from evomerge.recipe.source import Source
-from evomerge.study.candidate import Candidate, Origin
+from evomerge.study.candidate import Candidate, Proposer
 from evomerge.study.record import Study
 from evomerge.study.replay import restore
 
@@ -89,7 +89,7 @@ def drive(optimizer: Optimizer, study: Study, report: Report, *, tells: int, see
     for _ in range(tells):
         while len(study.unfinished()) < 3 and (asked := optimizer.ask(1)):
             study.ask(
-                origin="optimizer",
+                proposed_by="optimizer",
                 proposal=asked[0].id,
                 genome=asked[0].genome,
                 recipe=Source(model="m"),
@@ -109,7 +109,7 @@ def warm_up(optimizer: Optimizer, study: Study, report: Report) -> None:
     """Landmarks in flight at once: one fails, and the last comes back first."""
     points: list[Genome] = [(0.2, 0.3, 0.4), (0.6, 0.5, 0.4), (0.0, 0.0, 1.0)]
     for point in points:
-        study.ask(origin="landmark", genome=point, recipe=Source(model="m"))
+        study.ask(proposed_by="landmark", genome=point, recipe=Source(model="m"))
     study.tell(2, report, (-2.0,), worker="w")
     study.tell(1, Failure(cause="candidate", message="no"), None, worker="w")
     study.tell(0, report, (-1.0,), worker="w")
@@ -126,7 +126,7 @@ def test_a_restored_optimizer_goes_on_as_the_first_would_have(
     with Study.create(tmp_path / "one", name="one", job={}, genes=GENES) as study:
         warm_up(optimizer, study, report)
         drive(optimizer, study, report, tells=23, seed=0)
-        study.ask(origin="finalist", genome=(0.5, 0.5, 0.5), recipe=Source(model="m"))
+        study.ask(proposed_by="finalist", genome=(0.5, 0.5, 0.5), recipe=Source(model="m"))
         study.tell(len(study.candidates()) - 1, report, (9.0,), worker="w")
         copytree(study.path, tmp_path / "two")
         drive(optimizer, study, report, tells=20, seed=1)
@@ -180,10 +180,10 @@ def test_an_optimizer_without_a_question_is_an_error(recorded: list[Candidate]) 
         restore(Generational(), untold)
 
 
-@pytest.mark.parametrize("origin", ["landmark", "optimizer"])
-def test_a_refused_fitness_is_an_error(recorded: list[Candidate], origin: Origin) -> None:
+@pytest.mark.parametrize("proposed_by", ["landmark", "optimizer"])
+def test_a_refused_fitness_is_an_error(recorded: list[Candidate], proposed_by: Proposer) -> None:
     first = next(one for one in recorded if one.fitness is not None)
-    wrong = replace(first, origin=origin, fitness=(0.0, 0.0))
+    wrong = replace(first, proposed_by=proposed_by, fitness=(0.0, 0.0))
     rest = [one for one in recorded if one is not first]
     message = rf"candidate {first.number}: .* refuses the recorded fitness \(0\.0, 0\.0\)"
     with pytest.raises(RecordError, match=message):

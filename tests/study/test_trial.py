@@ -20,7 +20,7 @@ def asked(unit: float, parentage: Parentage | None = None) -> FrozenTrial:
     return asked_trial(
         GENES,
         (unit, "ties"),
-        origin="landmark",
+        proposed_by="landmark",
         label="uniform",
         proposal=None,
         recipe={"kind": "source"},
@@ -44,7 +44,11 @@ def test_a_candidate_comes_back_exactly() -> None:
     candidate = to_candidate(GENES, asked(1 / 3))
     assert candidate.genome == (1 / 3, "ties")
     assert list(candidate.values) == ["rate", "method"]
-    assert (candidate.origin, candidate.label, candidate.proposal) == ("landmark", "uniform", None)
+    assert (candidate.proposed_by, candidate.label, candidate.proposal) == (
+        "landmark",
+        "uniform",
+        None,
+    )
     assert (candidate.asked, candidate.asked_s, candidate.state) == (0, 1.235, "running")
 
 
@@ -58,7 +62,7 @@ def test_whence_a_question_comes_is_on_record_where_it_was_said() -> None:
 def test_a_table_stands_in_the_genome_and_is_no_parameter() -> None:
     genes = (CoefficientsGene(name="table", seeds=("a", "b")), GENES[0])
     trial = asked_trial(
-        genes, ("{...}", 0.0), origin="landmark", label=None, proposal=None, recipe={},
+        genes, ("{...}", 0.0), proposed_by="landmark", label=None, proposal=None, recipe={},
         digest="", asked=0, asked_s=0.0,
     )  # fmt: skip
     assert trial.params == {"rate": pytest.approx(0.1)}
@@ -74,7 +78,7 @@ def test_the_ends_of_a_logarithmic_gene_stay_inside(low: float) -> None:
         gene = FloatGene(name="g", low=low, high=high, log=True)
         for unit in (0.0, 1.0):
             trial = asked_trial(
-                [gene], (unit,), origin="landmark", label=None, proposal=None, recipe={},
+                [gene], (unit,), proposed_by="landmark", label=None, proposal=None, recipe={},
                 digest="", asked=0, asked_s=0.0,
             )  # fmt: skip
             assert low <= trial.params["g"] <= high
