@@ -11,7 +11,7 @@ entry point group `evomerge.search_spaces`:
 
         def __init__(self, config: MyConfig, sources: Mapping[str, Source], models: ModelFacts): ...
 
-`docs/extending.md` has a whole one.
+`tests/search_spaces/test_registry.py` has a whole one.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class SpaceConfig(Value):
     """Settings of a space: `space: {kind: ..., ...}` of a job, or a catalog entry of that shape."""
 
     kind: str
-    """Which search space: a name that `evomerge catalog search_spaces` lists."""
+    """Which search space: one of ours, or of another package."""
     description: str = ""
     """What the space is for, in one line; `evomerge catalog` shows it."""
 
