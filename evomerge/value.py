@@ -50,12 +50,12 @@ def descriptions(model: type[BaseModel]) -> Mapping[str, str]:
     Fields that say neither are left out; a class that says nothing of a field it takes over or
     redefines leaves its parent's description. Without the source there are no docstrings.
     """
-    found: dict[str, str] = {}
+    inherited: dict[str, str] = {}
     for parent in reversed(model.__mro__):
         if issubclass(parent, BaseModel) and parent is not BaseModel:
-            found |= _docstrings(parent.__module__).get(parent.__qualname__, {})
+            inherited |= _docstrings(parent.__module__).get(parent.__qualname__, {})
     said = {name: field.description or "" for name, field in model.model_fields.items()}
-    texts = {name: said[name] or found.get(name, "") for name in said}
+    texts = {name: said[name] or inherited.get(name, "") for name in said}
     return {name: " ".join(text.split()) for name, text in texts.items() if text}
 
 
@@ -167,13 +167,13 @@ def _follow(
     here: list[tuple[str, Any]] = [("", kind)]
     holders = here
     for part in loc:
-        if chosen := [(tag, one) for tag, one in here if tag == part]:
-            here = [("", one) for _, one in chosen]
+        if chosen := [(tag, kind) for tag, kind in here if tag == part]:
+            here = [("", kind) for _, kind in chosen]
             continue
         path.append(str(part))
         holders = here
-        here = [found for _, one in here for found in _below(one, part)]
-    return path, [one for _, one in holders if _is_model(one)]
+        here = [member for _, kind in here for member in _below(kind, part)]
+    return path, [kind for _, kind in holders if _is_model(kind)]
 
 
 def _below(annotation: Any, part: int | str) -> list[tuple[str, Any]]:
@@ -181,7 +181,7 @@ def _below(annotation: Any, part: int | str) -> list[tuple[str, Any]]:
     if _is_model(annotation):
         field = annotation.model_fields.get(part)
         return _members(field.annotation) if field else []
-    items = [one for one in get_args(annotation) if one is not Ellipsis]
+    items = [argument for argument in get_args(annotation) if argument is not Ellipsis]
     return _members(items[-1]) if items else []
 
 
@@ -192,7 +192,7 @@ def _members(annotation: Any, tag: str = "") -> list[tuple[str, Any]]:
         tags = [mark.tag for mark in marks if isinstance(mark, Tag)]
         return _members(inner, tags[0] if tags else tag)
     if get_origin(annotation) in (Union, UnionType):
-        return [found for one in get_args(annotation) for found in _members(one, tag)]
+        return [member for argument in get_args(annotation) for member in _members(argument, tag)]
     return [(tag, annotation)]
 
 

@@ -31,6 +31,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LARGEST_SHARE = 0.15
 VAGUE = ("found", "one")
 """Variables that say nothing of what they hold."""
+FROZEN = ("evaluators/lm_eval/extraction.py",)
+"""Files whose text is part of the evaluators' digests: their variables keep their names."""
 
 SETTINGS = ("evomerge.config", "evomerge.measuring.settings", "evomerge.operators")
 """Modules whose import loads every class of options; registries that they bring are read too."""
@@ -190,9 +192,14 @@ def _is_options(kind: object, module: str | None = None) -> bool:
 
 
 def repeated_classes(folder: Path) -> list[str]:
-    """Names that more than one class has, private ones left out."""
+    """Names that more than one class has, private ones left out.
+
+    The suites of `conformance` share theirs on purpose: each offers a `Subject` and its `LAWS`.
+    """
     places = defaultdict(list)
     for path, tree in sources(folder).items():
+        if path.parts[0] == "conformance":
+            continue
         for node in tree.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(f"{path}:{node.lineno}")
@@ -200,10 +207,11 @@ def repeated_classes(folder: Path) -> list[str]:
 
 
 def uses(folder: Path, variable: str) -> list[str]:
-    """Where a variable or parameter of this name is set, read or declared."""
+    """Where a variable or parameter of this name is used, except in frozen files."""
     return [
         f"{path}:{node.lineno}"
         for path, tree in sources(folder).items()
+        if path.as_posix() not in FROZEN
         for node in ast.walk(tree)
         if (isinstance(node, ast.Name) and node.id == variable)
         or (isinstance(node, ast.arg) and node.arg == variable)

@@ -48,9 +48,11 @@ class Subject:
     a real model's sums differ in their last digits with the shape of a batch."""
 
     def located(self) -> EvaluatorConfig:
+        """The configuration with absolute paths."""
         return self.config.located(self.folder)
 
     def new(self) -> Evaluator:
+        """A fresh evaluator."""
         return self.make(self.located())
 
 

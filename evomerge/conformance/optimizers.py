@@ -33,7 +33,16 @@ from evomerge.optimizers.base import (
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
 
-__all__ = ["FLOATS", "LAWS", "MIXED", "ONE", "LawBroken", "Subject", "fitness_of", "scores_of"]
+__all__ = [
+    "FLOATS",
+    "LAWS",
+    "MIXED",
+    "ONE",
+    "LawBroken",
+    "Subject",
+    "fitness_of",
+    "scores_of",
+]
 
 FLOATS: tuple[FloatGene, ...] = tuple(FloatGene(name=f"x{i}", low=0, high=1) for i in range(6))
 ONE: tuple[FloatGene, ...] = FLOATS[:1]

@@ -33,6 +33,7 @@ class Continuation:
         return len(self.prompt) + self.sampling.max_new_tokens
 
     def add(self, token: int) -> None:
+        """Take the next token of the answer."""
         if self.done:
             return
         self.tokens.append(token)
@@ -49,6 +50,9 @@ class Continuation:
         return int(order[drawn.to(order.device)])
 
     def result(self) -> Generation:
+        """The answer so far: its text without the stop string, its tokens, and whether it was
+        cut off.
+        """
         text = text_of(self.tokens, self._stop, self._tokenizer)
         return Generation(text, len(self.tokens), not self._stopped)
 

@@ -20,10 +20,10 @@ AutoModelForCausalLM.register(StackConfig, EvomergeStackForCausalLM, exist_ok=Tr
 def configuration(folder: Path, *, trust_remote_code: bool) -> Any:
     """The language model's part of `config.json`. Raises: SourceError: there is none to read."""
     try:
-        found = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as problem:
         raise _unreadable(folder, "configuration", problem) from None
-    return found.get_text_config()
+    return config.get_text_config()
 
 
 def tokenizer(folder: Path, *, trust_remote_code: bool) -> Any:

@@ -91,5 +91,6 @@ class SlabCache(Cache):
                 )
 
     def keep(self, rows: Tensor) -> None:
+        """Keep these rows of the batch, in this order."""
         for slab in self._slabs[: len(self)]:
             slab.keep(rows)

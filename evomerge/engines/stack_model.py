@@ -75,9 +75,9 @@ class Path(nn.ModuleList):
         """Take this path from now on. Raises: ValueError: it is none; the old one stays."""
         if not layers or len(layers) != len(scales) or scaling not in SCALINGS:
             raise ValueError(f"a route has layers, as many scales and one of {SCALINGS}")
-        if wrong := [one for one in layers if not 0 <= one < len(self)]:
+        if wrong := [layer for layer in layers if not 0 <= layer < len(self)]:
             raise ValueError(f"the route takes layer {wrong[0]}, and there are {len(self)}")
-        if wrong_scales := [one for one in scales if not math.isfinite(one)]:
+        if wrong_scales := [scale for scale in scales if not math.isfinite(scale)]:
             raise ValueError(f"the route scales by {wrong_scales[0]}, which is not finite")
         entering, leaving = scales, [1.0] * len(scales)
         if scaling == "mlp_output":  # what a hop's MLP adds is scaled for the hop that comes next
@@ -87,10 +87,10 @@ class Path(nn.ModuleList):
     def __getitem__(self, index: Any) -> Any:
         if not isinstance(index, slice):
             return super().__getitem__(index)
-        return [Hop(n, self[hop[0]], *hop[1:]) for n, hop in enumerate(self._hops)][index]
+        return [LayerRun(n, self[hop[0]], *hop[1:]) for n, hop in enumerate(self._hops)][index]
 
 
-class Hop:
+class LayerRun:
     """One run of a layer, in the place that a decoder layer has in its model."""
 
     def __init__(self, number: int, layer: Any, entering: float, leaving: float) -> None:
@@ -98,7 +98,7 @@ class Hop:
         self.number, self.layer, self.entering, self.leaving = number, layer, entering, leaving
 
     def __call__(self, stream: Tensor, *, past_key_values: Any = None, **given: Any) -> Tensor:
-        cache = None if past_key_values is None else _Slot(past_key_values, self.number)
+        cache = None if past_key_values is None else _HopCache(past_key_values, self.number)
         if self.entering != 1.0:
             stream = stream * self.entering
         if self.leaving == 1.0:
@@ -113,7 +113,7 @@ class Hop:
         return stream + added * self.leaving
 
 
-class _Slot:
+class _HopCache:
     """A cache to which a layer, whatever its own number, appears as layer `number`."""
 
     def __init__(self, cache: Any, number: int) -> None:

@@ -34,6 +34,9 @@ def end_tokens(tokenizer: Any, generation: Any) -> frozenset[int]:
 
 
 def stop(strings: Iterable[str], tokenizer: Any, ends: frozenset[int]) -> Stop:
+    """What ends an answer: the tokens `ends` and the strings, of which special tokens count as
+    tokens.
+    """
     special = {
         token.content: index
         for index, token in tokenizer.added_tokens_decoder.items()
@@ -51,5 +54,5 @@ def text_of(tokens: Sequence[int], ending: Stop, tokenizer: Any) -> str:
     text: str = tokenizer.decode(
         tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
     )
-    found = (text.find(string) for string in ending.strings)
-    return text[: min((at for at in found if at >= 0), default=len(text))]
+    places = (text.find(string) for string in ending.strings)
+    return text[: min((at for at in places if at >= 0), default=len(text))]

@@ -36,9 +36,11 @@ class VllmDataFlow(VllmEngine):
 
     @property
     def capacity(self) -> Capacity:
+        """How many layers and hops the engine holds."""
         return self._room
 
     def layer_path(self, layer_path: LayerPath) -> None:
+        """Take another path; no weight is moved."""
         check_route(layer_path, self._room)
         self._llm.collective_rpc("follow", args=(pickle.dumps(layer_path),))
         self._forget()

@@ -15,6 +15,8 @@ from evomerge.engines.stack_model import StackConfig
 __all__ = ["ARCHITECTURE", "register"]
 
 ARCHITECTURE = "EvomergeStackForCausalLM"
+"""The name in an exported folder's configuration."""
+_MODEL = "evomerge.engines.vllm_stack:VllmStackForCausalLM"
 
 
 def register() -> None:
@@ -25,6 +27,5 @@ def register() -> None:
     """
     registry = import_module("vllm").ModelRegistry
     if ARCHITECTURE not in registry.get_supported_archs():
-        where = "evomerge.engines.vllm_stack"
-        registry.register_model(ARCHITECTURE, f"{where}:{ARCHITECTURE}")
+        registry.register_model(ARCHITECTURE, _MODEL)
     AutoConfig.register(StackConfig.model_type, StackConfig, exist_ok=True)

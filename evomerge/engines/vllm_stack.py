@@ -21,10 +21,10 @@ from evomerge.engines.stack_model import obstacle
 from evomerge.errors import SourceError
 from evomerge.recipe.layer_path import Capacity, LayerPath
 
-__all__ = ["EvomergeStackForCausalLM"]
+__all__ = ["VllmStackForCausalLM"]
 
 
-class EvomergeStackForCausalLM(nn.Module):
+class VllmStackForCausalLM(nn.Module):
     """A decoder of any family whose layers can be routed, as a pool.
 
     Its configuration is the family's, with `num_hidden_layers` the layers of the pool, and says in
@@ -66,10 +66,12 @@ class EvomergeStackForCausalLM(nn.Module):
 
     @property
     def lm_head(self) -> nn.Module:
+        """The output head."""
         head: nn.Module = self.decoder.lm_head
         return head
 
     def embed_input_ids(self, input_ids: Tensor) -> Tensor:
+        """(tokens, hidden): the embedding of the tokens."""
         embedded: Tensor = self.decoder.embed_input_ids(input_ids)
         return embedded
 
@@ -80,14 +82,17 @@ class EvomergeStackForCausalLM(nn.Module):
         intermediate_tensors: Any = None,
         inputs_embeds: Tensor | None = None,
     ) -> Tensor:
+        """(tokens, hidden): what the path's last hop gives, after the final norm."""
         hidden: Tensor = self.decoder(input_ids, positions, intermediate_tensors, inputs_embeds)
         return hidden
 
     def compute_logits(self, hidden_states: Tensor) -> Tensor | None:
+        """(tokens, vocabulary): the logits."""
         logits: Tensor | None = self.decoder.compute_logits(hidden_states)
         return logits
 
     def load_weights(self, weights: Iterable[tuple[str, Tensor]]) -> set[str]:
+        """Load the pool's weights by checkpoint name; the names that were loaded."""
         return {f"decoder.{name}" for name in self.decoder.load_weights(weights)}
 
 

@@ -16,7 +16,7 @@ from evomerge.evaluators.base import SPLITS, Split
 __all__ = ["check_distinct", "check_tasks", "overlap", "sampled", "splits_of", "tasks_of"]
 
 
-class Task(Protocol):
+class SplitTask(Protocol):
     """How a task counts."""
 
     @property
@@ -28,7 +28,7 @@ class Task(Protocol):
         """Split -> its documents or None, as attributes; None: the evaluator's."""
 
 
-T = TypeVar("T", bound=Task)
+T = TypeVar("T", bound=SplitTask)
 
 
 def overlap(a: tuple[int, int | None], b: tuple[int, int | None]) -> bool:

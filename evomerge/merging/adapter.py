@@ -21,7 +21,7 @@ def read_adapter(folder: Path) -> dict[str, LowRank]:
         SourceError: not a LoRA adapter in safetensors, or a variant that changes more than B A.
     """
     changes = read_adapter_inventory(folder).changes
-    found = {}
+    low_rank = {}
     with safe_open(folder / WEIGHTS, framework="pt", device="cpu") as file:
         for name, info in changes.items():
             a, b = (file.get_tensor(key).float() for key in (info.a, info.b))
@@ -30,5 +30,5 @@ def read_adapter(folder: Path) -> dict[str, LowRank]:
                     f"{folder / WEIGHTS}: the factors of {name.removesuffix('.weight')!r} are not"
                     " finite"
                 )
-            found[name] = LowRank(a, b, info.scale)
-    return found
+            low_rank[name] = LowRank(a, b, info.scale)
+    return low_rank

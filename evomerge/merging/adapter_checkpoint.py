@@ -56,7 +56,7 @@ def write_adapter(
         kept = getattr(torch, dtype or "float32")
         save_file(_tensors(changes, kept), folder / WEIGHTS, metadata={"format": "pt"})
         weights = open_bank(_sources(recipe)).inventory(base).tensors
-        ranks = {name.removesuffix(".weight"): one.rank for name, one in changes.items()}
+        ranks = {name.removesuffix(".weight"): change.rank for name, change in changes.items()}
         config = _config(base, ranks, [name.removesuffix(".weight") for name in weights])
         text = json.dumps(config, indent=2, sort_keys=True) + "\n"
         (folder / CONFIG).write_text(text, encoding="utf-8")
@@ -76,13 +76,13 @@ def _changes(
     change = change_of(recipe, base, bank)
     names = [tensor.name for tensor in outline(recipe, bank).tensors]
     for done, name in enumerate(names, start=1):
-        found = change(name)
-        if found is not None:
-            found = found if rank is None else truncated(found, rank)
-            if not is_finite(found.a) or not is_finite(found.b):
+        factors = change(name)
+        if factors is not None:
+            factors = factors if rank is None else truncated(factors, rank)
+            if not is_finite(factors.a) or not is_finite(factors.b):
                 raise CandidateError(f"the merged change of {name!r} is not finite")
-            if found.rank:
-                yield name, found
+            if factors.rank:
+                yield name, factors
         progress(done, len(names))
 
 

@@ -36,14 +36,14 @@ def alignment_of(merge: Merge, bank: Bank) -> Alignment:
     """
     key = canonical_json(_facts(merge))
 
-    def found() -> Alignment:
+    def align() -> Alignment:
         known = inputs_of(merge, bank.inventory)
         output = output_of(merge, known)
         rows = token_rows(merge, known, output)
         own = {name: torch.tensor(ids) for name, ids in rows.own.items()}
         return Alignment(key, output.rows, own, rows.shared)
 
-    return bank.remember(("alignment", key), found)
+    return bank.remember(("alignment", key), align)
 
 
 def _facts(recipe: Recipe) -> Any:
@@ -84,14 +84,14 @@ class Alignment:
             wanted = [
                 (slot, row)
                 for slot, rows in enumerate(self.shared.values())
-                for one, row in rows
-                if one == name
+                for owner, row in rows
+                if owner == name
             ]
             pairs = torch.tensor(wanted, dtype=torch.long).view(-1, 2)
-            found = readers[name](pairs[:, 1])
+            rows_read = readers[name](pairs[:, 1])
             if total is None:
-                total = found.new_zeros((len(self.shared), *found.shape[1:]))
-            total.index_add_(0, pairs[:, 0].to(found.device), found)
+                total = rows_read.new_zeros((len(self.shared), *rows_read.shape[1:]))
+            total.index_add_(0, pairs[:, 0].to(rows_read.device), rows_read)
         assert total is not None, "a merge has inputs"
         counts = total.new_tensor([max(1, len(rows)) for rows in self.shared.values()])
         return total.div_(counts.view(-1, *[1] * (total.ndim - 1)))
@@ -103,13 +103,13 @@ class Alignment:
         """
         own = self.own[name]
         lacks = own < 0
-        found = read(own.clamp(min=0))
-        found[lacks.to(found.device)] = shared[self.slots[lacks].to(found.device)]
+        aligned = read(own.clamp(min=0))
+        aligned[lacks.to(aligned.device)] = shared[self.slots[lacks].to(aligned.device)]
         if self.size == len(own):
-            return found
-        out = found.new_empty((self.size, *found.shape[1:]))
-        out[: len(own)] = found
-        out[len(own) :] = found.mean(dim=0)
+            return aligned
+        out = aligned.new_empty((self.size, *aligned.shape[1:]))
+        out[: len(own)] = aligned
+        out[len(own) :] = aligned.mean(dim=0)
         return out
 
 
@@ -128,7 +128,7 @@ class AlignedBank(Bank):
         self._plain, self._alignment, self._nested = bank, alignment, nested
         self._inputs = merge.inputs
         self._by_source = {
-            one: name for name, one in merge.inputs.items() if isinstance(one, Source)
+            source: name for name, source in merge.inputs.items() if isinstance(source, Source)
         }
 
     def inventory(self, source: Source) -> Inventory:
@@ -140,9 +140,9 @@ class AlignedBank(Bank):
         if not self._is_aligned(source, name):
             return self._plain.weights(source, name)
         read = _reader(self._plain.weights(source, name))
-        one = self._by_source[source]
-        key = None if self._nested else ("rows", one, name)
-        return self.remember(key, lambda: self._aligned(one, name, read))
+        input_name = self._by_source[source]
+        key = None if self._nested else ("rows", input_name, name)
+        return self.remember(key, lambda: self._aligned(input_name, name, read))
 
     def vector(self, source: Source, base: Source, name: str) -> Vector:
         """As the plain bank's, but of aligned rows never as factors."""
@@ -164,42 +164,42 @@ class AlignedBank(Bank):
             None if key is None else ("aligned", self._alignment.key, key), compute
         )
 
-    def nested(self, one: str) -> Weights:
+    def nested(self, input_name: str) -> Weights:
         """The tensors of an input that is no source, aligned."""
 
         def value(name: str, dtype: torch.dtype = torch.float32) -> Tensor:
-            whole = self._nested[one](name)
-            if not self._is_aligned(donor(self._inputs[one]), name):
+            whole = self._nested[input_name](name)
+            if not self._is_aligned(donor(self._inputs[input_name]), name):
                 return whole.to(dtype)
-            return self._aligned(one, name, _reader(whole)).to(dtype)
+            return self._aligned(input_name, name, _reader(whole)).to(dtype)
 
         return value
 
-    def _aligned(self, one: str, name: str, read: Read) -> Tensor:
-        return self._alignment.rows(one, read, self._shared(name))
+    def _aligned(self, input_name: str, name: str, read: Read) -> Tensor:
+        return self._alignment.rows(input_name, read, self._shared(name))
 
     def _resized(self, source: Source) -> Inventory:
-        found, rows = self._plain.inventory(source), self._alignment.size
+        inventory, rows = self._plain.inventory(source), self._alignment.size
         tensors = {
             name: replace(info, shape=(rows, *info.shape[1:]))
-            if has_token_rows(name, info, found.vocabulary_size)
+            if has_token_rows(name, info, inventory.vocabulary_size)
             else info
-            for name, info in found.tensors.items()
+            for name, info in inventory.tensors.items()
         }
-        return replace(found, tensors=tensors)
+        return replace(inventory, tensors=tensors)
 
     def _shared(self, name: str) -> Tensor:
         key = None if self._nested else ("shared rows", name)
         return self.remember(key, lambda: self._alignment.shared_rows(self._readers(name)))
 
     def _readers(self, name: str) -> dict[str, Read]:
-        found: dict[str, Read] = {}
-        for one, recipe in self._inputs.items():
+        readers: dict[str, Read] = {}
+        for input_name, recipe in self._inputs.items():
             if isinstance(recipe, Source):
-                found[one] = _reader(self._plain.weights(recipe, name))
+                readers[input_name] = _reader(self._plain.weights(recipe, name))
             else:
-                found[one] = _reader(self._nested[one](name))
-        return found
+                readers[input_name] = _reader(self._nested[input_name](name))
+        return readers
 
     def _is_aligned(self, source: Source, name: str) -> bool:
         inventory = self._plain.inventory(source)

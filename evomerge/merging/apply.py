@@ -28,11 +28,11 @@ def weights_of(recipe: Recipe, bank: Bank) -> Weights:
     """
     if isinstance(recipe, Source):
         return _Stored(recipe, bank).value
-    inputs = {name: weights_of(one, bank) for name, one in recipe.inputs.items()}
+    inputs = {name: weights_of(child, bank) for name, child in recipe.inputs.items()}
     match recipe:
         case Merge() if recipe.tokenizer is not None:
             nested = {
-                n: inputs[n] for n, one in recipe.inputs.items() if not isinstance(one, Source)
+                n: inputs[n] for n, child in recipe.inputs.items() if not isinstance(child, Source)
             }
             aligned = AlignedBank(bank, alignment_of(recipe, bank), recipe, nested)
             return Node(recipe, aligned, {name: aligned.nested(name) for name in nested}).value
@@ -52,10 +52,10 @@ class _Stored:
     bank: Bank
 
     def value(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
-        found = self.bank.tensor(self.source, name).to(dtype)
-        if not is_finite(found):
+        weights = self.bank.tensor(self.source, name).to(dtype)
+        if not is_finite(weights):
             raise CandidateError(f"the tensor {name!r} is not finite as {dtype}")
-        return found
+        return weights
 
 
 @dataclass(frozen=True)

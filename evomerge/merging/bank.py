@@ -72,7 +72,7 @@ class Bank(Headers):
             inventory = self.inventory(source)
             folder = adapter_folder(source)
             changes = read_adapter(folder) if folder else {}
-            changes = {name: one.to(self.device) for name, one in changes.items()}
+            changes = {name: change.to(self.device) for name, change in changes.items()}
             for name, change in changes.items():
                 shape = (change.b.shape[0], change.a.shape[1])
                 known = inventory.tensors.get(name)
@@ -113,10 +113,10 @@ class Bank(Headers):
 
     def change(self, source: Source, base: Source, name: str) -> LowRank | Tensor | None:
         """th - th_0: None where it is zero by construction, factors if low-rank, else float32."""
-        found = self.vector(source, base, name)
-        if not isinstance(found, Tensor):
-            return found
-        return found.to(torch.float32, copy=True).sub_(self.weights(base, name))
+        vector = self.vector(source, base, name)
+        if not isinstance(vector, Tensor):
+            return vector
+        return vector.to(torch.float32, copy=True).sub_(self.weights(base, name))
 
     def remember(self, key: Hashable, compute: Callable[[], T]) -> T:
         """What `compute` gives, kept under `key` unless that is None."""
@@ -129,19 +129,19 @@ class Bank(Headers):
         (name, source, _), *_ = of
         large = math.prod(self.inventory(source).tensors[name].shape) >= self._worth
 
-        def found() -> tuple[Tensor, ...]:
+        def computed() -> tuple[Tensor, ...]:
             if not large:
                 return compute()
             return self._disk_cache.get(
-                what, [self._content(one) for one in of], self.device, compute
+                what, [self._content(vector) for vector in of], self.device, compute
             )
 
-        return self._cache.get((what, *of), found)
+        return self._cache.get((what, *of), computed)
 
     def _content(self, of: VectorKey) -> str:
         """What names a vector by what it holds."""
         name, *sources = of
-        return " ".join(self._content_of(one, name) for one in sources if one is not None)
+        return " ".join(self._content_of(source, name) for source in sources if source is not None)
 
     def _content_of(self, source: Source, name: str) -> str:
         key = (source.model_dump_json(), name)

@@ -34,14 +34,14 @@ class Cache:
                 self._known.move_to_end(key)
                 kept: T = self._known[key]
                 return kept
-        found = compute()  # by several threads at a time, for several keys
+        computed = compute()  # by several threads at a time, for several keys
         with self._lock:
-            self._known[key] = found
-            self._size += nbytes(found)
+            self._known[key] = computed
+            self._size += nbytes(computed)
             while self._size > self._limit and len(self._known) > 1:
                 _, old = self._known.popitem(last=False)
                 self._size -= nbytes(old)
-        return found
+        return computed
 
     def drop(self, chosen: Callable[[Hashable], bool]) -> None:
         """Forget the values whose key is chosen."""
@@ -52,9 +52,9 @@ class Cache:
 def nbytes(value: Any) -> int:
     """Roughly what a value takes: its arrays, and a little for itself."""
     if isinstance(value, tuple | list):
-        return 64 + sum(nbytes(one) for one in value)
+        return 64 + sum(nbytes(item) for item in value)
     if isinstance(value, dict):
-        return 64 + sum(128 + nbytes(one) for one in value.values())
+        return 64 + sum(128 + nbytes(item) for item in value.values())
     return 128 + int(getattr(value, "nbytes", 0))
 
 

@@ -93,13 +93,13 @@ class _Heat:
 
         def first(*operands: Any) -> Tensor:
             try:
-                found: Tensor = fused(*operands)
+                merged: Tensor = fused(*operands)
             except RuntimeError as problem:  # no C++ compiler, or none that works
                 _log.warning("merging runs without torch.compile: %s", str(problem).split("\n")[0])
                 self._code, self._left_s, self._never = None, math.inf, True
                 return specialised(*operands)
             self._code = fused
-            return found
+            return merged
 
         return first
 

@@ -41,11 +41,11 @@ def change_of(recipe: Recipe, base: Source, bank: Bank) -> Change:
         return lambda name: _of_source(recipe, base, bank, name)
     assert isinstance(recipe, Merge), "adapter_base refuses stacks"
     signature = operators()[recipe.method].signature
-    inputs = {name: weights_of(one, bank) for name, one in recipe.inputs.items()}
+    inputs = {name: weights_of(child, bank) for name, child in recipe.inputs.items()}
     node = Node(recipe, bank, inputs)
     if signature.family == "adapter":
         return node.factors
-    below = [change_of(recipe.inputs[one], base, bank) for one in operands(recipe, signature)]
+    below = [change_of(recipe.inputs[name], base, bank) for name in operands(recipe, signature)]
 
     def combined(name: str) -> LowRank | None:
         changes = [change(name) for change in below]

@@ -29,16 +29,19 @@ T = TypeVar("T")
 class TensorStatistics(Protocol):
     """What was measured of one input: a folder (`Statistics`), or values at hand."""
 
-    def has(self, kind: str, name: str) -> bool: ...
+    def has(self, kind: str, name: str) -> bool:
+        """Whether there are statistics of this kind for the tensor."""
 
-    def tensor(self, kind: str, name: str) -> Tensor: ...
+    def tensor(self, kind: str, name: str) -> Tensor:
+        """The statistics of the tensor, float32."""
 
-    def norm(self, kind: str) -> float: ...
+    def norm(self, kind: str) -> float:
+        """The 2-norm of all statistics of this kind, over the whole model."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BankContext:
-    """Implements `Look` for one tensor of one merge."""
+    """Implements `TensorContext` for one tensor of one merge."""
 
     bank: Bank
     tensor: str
@@ -57,46 +60,60 @@ class BankContext:
 
     @property
     def place(self) -> Place:
+        """Where the tensor sits."""
         return place(self.tensor)
 
     @property
     def size(self) -> int:
+        """Number of elements of the tensor."""
         return self.operands.shape.numel()
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Shape of the tensor."""
         return tuple(self.operands.shape)
 
     @cached_property
     def base(self) -> Tensor:
+        """The base's weights, float32; not to be changed."""
         return self.operands.base()
 
     @property
     def surveyed(self) -> Sequence[Mapping[str, float]]:
+        """What the operator's survey measured over the whole model, one mapping a round."""
         return self.survey()
 
     def gram(self) -> Gram:
+        """(n, n) inner products of the vectors."""
         return self.memoise("gram", lambda: _gram(self.taus()))
 
     def row_gram(self) -> Gram:
+        """(rows, n, n) inner products of the vectors, row by row."""
         return self.memoise("row_gram", lambda: _row_gram(self.taus()))
 
     def norm(self, i: int, p: float) -> float:
+        """The p-norm of vector `i`."""
         return self._of(i, ("norm", p), lambda: _norm(self.taus()[i], p))
 
     def taus(self) -> Sequence[Tensor]:
+        """The task vectors, float32, each made when it is first read."""
         return self._taus
 
     def memoise(self, what: Hashable, compute: Callable[[], T]) -> T:
+        """The value, kept in the bank's memory cache unless a vector is a candidate's."""
         key = None if None in self.keys else (what, *self.keys)
         return self.bank.remember(key, compute)
 
     def memoise_on_disk(
         self, what: Hashable, compute: Callable[[], tuple[Tensor, ...]]
     ) -> tuple[Tensor, ...]:
+        """The tensors, kept in memory and on disk, named by the vectors' content."""
         return self._cached_on_disk(what, self.keys, compute)
 
     def cut(self, i: int, density: float, scope: Scope = "tensor") -> Threshold:
+        """The threshold that keeps a share `density` of vector `i`, in the tensor or the whole
+        model.
+        """
         if scope == "tensor":
             return self._of(i, ("cut", density), lambda: self._cut(i, density))
         cuts = self.bank.remember(
@@ -106,15 +123,19 @@ class BankContext:
         return cuts[self.tensor]
 
     def threshold(self, values: Tensor, k: int) -> Threshold:
+        """The threshold that keeps the k largest magnitudes of any tensor."""
         return Threshold.of_count(values, k)
 
     def ranks(self, i: int) -> Tensor:
+        """Rank of each magnitude of vector `i` in its row, int32, 0 for the smallest."""
         return self._of(i, "ranks", lambda: _ranks(self.taus()[i]))
 
     def draws(self, i: int) -> Tensor:
+        """Random draws of vector `i`, int32, in the tensor's shape."""
         return self._drawn(i, self.size).view(self.operands.shape)
 
     def uniform(self, i: int, count: int) -> Tensor:
+        """(count,) random numbers from 0 to 1 of vector `i`, float32."""
         return (self._drawn(i, count).double() * 2.0**-32 + 0.5).float()
 
     def keys_of_draws(self) -> list[tuple[int, int]]:
@@ -122,9 +143,12 @@ class BankContext:
         return [keys(self.seed, self.tensor, name) for name in self.names]
 
     def limit(self, chance: Bernoulli) -> int:
+        """The largest draw that counts as a success with this probability."""
         return limit(chance.keep)
 
     def svd(self, i: int, rank: int) -> tuple[Tensor, Tensor, Tensor]:
+        """At most `rank` leading singular triples (U, S, V^T) of vector `i`, kept on disk."""
+
         def leading() -> tuple[Tensor, Tensor, Tensor]:
             u, s, vt = singular_triples(self.taus()[i])
             return u[:, :rank].clone(), s[:rank].clone(), vt[:rank].clone()
@@ -133,18 +157,24 @@ class BankContext:
         return u, s, vt
 
     def decompose(self, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Singular triples of any matrix; nothing is kept."""
         return singular_triples(matrix)
 
     def has_statistic(self, i: int, kind: str) -> bool:
+        """Whether input `i` has statistics of this kind for the tensor."""
         return self.statistics(i).has(kind, self.tensor)
 
     def statistic(self, i: int, kind: str) -> Tensor:
+        """Statistics of input `i` for the tensor, float32."""
         return self.statistics(i).tensor(kind, self.tensor)
 
     def statistic_norm(self, i: int, kind: str) -> float:
+        """The 2-norm of input `i`'s statistics of this kind, over the whole model."""
         return self.statistics(i).norm(kind)
 
     def keep_best(self, i: int, density: float, score: Score, scope: Scope = "tensor") -> Tensor:
+        """Boolean mask of the best scores of vector `i`, in the tensor or the whole model."""
+
         def scored(name: str, tau: Tensor) -> Tensor:
             return score(tau, lambda kind: self.statistics(i).tensor(kind, name))
 
@@ -152,13 +182,13 @@ class BankContext:
         if scope == "tensor":
             cut = Threshold.of(scores, density)
         else:
-            found = self.bank.remember(
+            cuts = self.bank.remember(
                 _elsewhere("best", self.keys[i], density, score),
                 lambda: global_thresholds(
                     lambda: ((name, scored(name, tau)) for name, tau in self.everywhere(i)), density
                 ),
             )
-            cut = found[self.tensor]
+            cut = cuts[self.tensor]
         return cut.mask(scores) & (scores > 0)
 
     def _cut(self, i: int, density: float) -> Threshold:
@@ -184,9 +214,9 @@ class BankContext:
 
     def _magnitudes(self, i: int) -> tuple[Tensor, Tensor]:
         """The table, empty where it would be as large as the tensor."""
-        found = Magnitudes.of(self.taus()[i])
-        some = slice(None) if found.compact else slice(0)
-        return torch.from_numpy(found.values[some]), torch.from_numpy(found.up_to[some])
+        table = Magnitudes.of(self.taus()[i])
+        some = slice(None) if table.compact else slice(0)
+        return torch.from_numpy(table.values[some]), torch.from_numpy(table.up_to[some])
 
     def _of(self, i: int, what: Hashable, compute: Callable[[], T]) -> T:
         """What `compute` finds in vector `i`."""
@@ -210,7 +240,7 @@ class BankContext:
 
     def _drawn(self, i: int, count: int) -> Tensor:
         index = torch.arange(count, dtype=torch.int32, device=self._device)
-        return draw(index, *(index.new_tensor(one) for one in self.keys_of_draws()[i]))
+        return draw(index, *(index.new_tensor(key) for key in self.keys_of_draws()[i]))
 
     @property
     def _device(self) -> torch.device:
@@ -234,25 +264,25 @@ def _ranks(tau: Tensor) -> Tensor:
 def _gram(vectors: Sequence[Tensor]) -> Gram:
     rows = [vector.flatten() for vector in vectors]
     gram = np.empty((len(rows), len(rows)))
-    for i, one in enumerate(rows):
+    for i, row in enumerate(rows):
         for j, other in enumerate(rows[: i + 1]):
-            gram[i, j] = gram[j, i] = _inner(one, other)
+            gram[i, j] = gram[j, i] = _inner(row, other)
     return gram
 
 
 def _row_gram(vectors: Sequence[Tensor]) -> Gram:
     rows = [v if v.ndim == 2 else v.reshape(1, -1) for v in vectors]
     gram = np.empty((rows[0].shape[0], len(rows), len(rows)))
-    for i, one in enumerate(rows):
+    for i, row in enumerate(rows):
         for j, other in enumerate(rows[: i + 1]):
-            found = torch.linalg.vecdot(one.double(), other.double()).cpu().numpy()
-            gram[:, i, j] = gram[:, j, i] = found
+            products = torch.linalg.vecdot(row.double(), other.double()).cpu().numpy()
+            gram[:, i, j] = gram[:, j, i] = products
     return gram
 
 
-def _inner(one: Tensor, other: Tensor) -> float:
+def _inner(vector: Tensor, other: Tensor) -> float:
     """An inner product accumulated in float64 by blocks, without a float64 copy of the whole."""
-    blocks = zip(one.split(1 << 16), other.split(1 << 16), strict=True)
+    blocks = zip(vector.split(1 << 16), other.split(1 << 16), strict=True)
     return float(sum(torch.dot(a.double(), b.double()) for a, b in blocks))
 
 

@@ -57,11 +57,11 @@ class DiskCache:
             return compute()
         name = hashlib.sha256(repr((what, *of)).encode()).hexdigest()
         path = self._folder / name[:2] / f"{name}.safetensors"
-        found = _read(path, device)
-        if found is None:
-            found = compute()
-            self._write(path, found)
-        return found
+        tensors = _read(path, device)
+        if tensors is None:
+            tensors = compute()
+            self._write(path, tensors)
+        return tensors
 
     def _write(self, path: Path, tensors: tuple[Tensor, ...]) -> None:
         """Whole or not at all; a disk that is full, or not ours, is no reason to fail."""

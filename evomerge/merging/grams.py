@@ -54,14 +54,14 @@ def measure(
     """
     cells = grids(like, where, resolution, "chromosomes")
     edges = [list(grid.edges) for grid in cells]
-    what = ("grams of segments", [one.model_dump_json() for one in where], edges)
-    found = (disk_cache or DiskCache.of_user()).get(
+    what = ("grams of segments", [selector.model_dump_json() for selector in where], edges)
+    tensors = (disk_cache or DiskCache.of_user()).get(
         repr(what),
         [fingerprint(seed) for seed in seeds],
         torch.device("cpu"),
         lambda: _measured(seeds, like, where, cells, piece, forget_bytes),
     )
-    return [Grams(grid, one.numpy()) for grid, one in zip(cells, found, strict=True)]
+    return [Grams(grid, sums.numpy()) for grid, sums in zip(cells, tensors, strict=True)]
 
 
 def matrices(request: Mapping[str, Any]) -> list[Any]:
@@ -71,13 +71,13 @@ def matrices(request: Mapping[str, Any]) -> list[Any]:
     it asks to the last digit. Cells are summed side by side instead.
     """
     torch.set_num_threads(1)
-    found = measure(
-        [Source.model_validate(one) for one in request["seeds"]],
+    measured = measure(
+        [Source.model_validate(seed) for seed in request["seeds"]],
         Source.model_validate(request["like"]),
-        [Selector.model_validate(one) for one in request["where"]],
+        [Selector.model_validate(selector) for selector in request["where"]],
         request["resolution"],
     )
-    return [grams.matrices.tolist() for grams in found]
+    return [grams.matrices.tolist() for grams in measured]
 
 
 def _measured(
@@ -101,7 +101,7 @@ def _of_chromosome(
 ) -> Tensor:
     """(cells, seeds, seeds)."""
     edges = np.array(grid.edges)
-    found = torch.zeros(len(edges) - 1, len(seeds), len(seeds), dtype=torch.float64)
+    sums = torch.zeros(len(edges) - 1, len(seeds), len(seeds), dtype=torch.float64)
     held = 0
     with ThreadPoolExecutor() as pool:
         for name, start in flat.starts.items():
@@ -110,20 +110,20 @@ def _of_chromosome(
             first = int(np.searchsorted(edges, start, side="right")) - 1
             last = int(np.searchsorted(edges, start + tensors[0].numel()))
             parts = [tensors] * (last - first), inside[first:last], inside[first + 1 : last + 1]
-            for cell, one in enumerate(pool.map(partial(_gram, piece), *parts), start=first):
-                found[cell] += one
+            for cell, gram in enumerate(pool.map(partial(_gram, piece), *parts), start=first):
+                sums[cell] += gram
             held += sum(tensor.nbytes for tensor in tensors)
             del tensors, parts
             if held > forget_bytes:
                 bank.forget()
                 held = 0
-    return found
+    return sums
 
 
 def _gram(piece: int, tensors: Sequence[Tensor], start: int, end: int) -> Tensor:
     """(seeds, seeds) of a range of the flat tensors."""
-    found = torch.zeros(len(tensors), len(tensors), dtype=torch.float64)
+    gram = torch.zeros(len(tensors), len(tensors), dtype=torch.float64)
     for at in range(start, end, piece):
         rows = torch.stack([tensor[at : min(at + piece, end)].double() for tensor in tensors])
-        found += rows @ rows.T
-    return found
+        gram += rows @ rows.T
+    return gram

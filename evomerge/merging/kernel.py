@@ -19,7 +19,7 @@ from evomerge.merging.compilation import PROCESS, Compilation
 from evomerge.merging.draws import limit
 from evomerge.merging.fusion import Kind, NumberKind, Specialization, merge_range
 from evomerge.merging.memory import empty
-from evomerge.operators.base import Bernoulli, Kernel, Plan
+from evomerge.operators.base import Bernoulli, Kernel, KernelPlan
 from evomerge.operators.selection import BLOCK, Threshold
 
 __all__ = ["USUAL", "Passes", "run", "weighted_sum"]
@@ -50,7 +50,7 @@ def weighted_sum(taus: Sequence[Tensor], numbers: Mapping[str, Sequence[Tensor]]
 
 def run(
     kernel: Kernel,
-    plan: Plan,
+    plan: KernelPlan,
     origin: Tensor | None,
     vectors: Sequence[tuple[Kind, Tensor | None]],
     dtype: torch.dtype,
@@ -117,7 +117,7 @@ def run(
 class _Packed:
     """A plan's numbers, one after another, as `merge_range` takes them."""
 
-    def __init__(self, plan: Plan, keys: Sequence[tuple[int, int]], passes: Passes) -> None:
+    def __init__(self, plan: KernelPlan, keys: Sequence[tuple[int, int]], passes: Passes) -> None:
         self._passes = passes
         self.names: list[tuple[str, NumberKind, int]] = []
         self._numbers: list[float | Threshold | Bernoulli] = []
@@ -125,7 +125,7 @@ class _Packed:
         for name, many in plan.numbers.items():
             kind = _kind(many)
             self.names.append((name, kind, len(many)))
-            self._numbers += [_as_cut(one) for one in many] if kind == "cut" else many
+            self._numbers += [_as_cut(number) for number in many] if kind == "cut" else many
 
     def at(self, start: int, device: torch.device, *, cut: bool) -> tuple[Tensor, Tensor]:
         """(floats, integers) of a range that begins at the flat index `start`.
@@ -134,17 +134,17 @@ class _Packed:
         """
         floats: list[float] = []
         integers: list[int] = []
-        for one in self._numbers:
-            match one:
+        for number in self._numbers:
+            match number:
                 case Threshold() if cut:
-                    floats += [one.below, one.value]
-                    integers.append(min(max(one.end - start, 0), self._passes.largest))
+                    floats += [number.below, number.value]
+                    integers.append(min(max(number.end - start, 0), self._passes.largest))
                 case Threshold():
-                    floats.append(one.below if start < one.end else one.value)
+                    floats.append(number.below if start < number.end else number.value)
                 case Bernoulli():
-                    integers.append(limit(one.keep))
+                    integers.append(limit(number.keep))
                 case _:
-                    floats.append(one)
+                    floats.append(number)
         if self._keys:
             # Beyond 2^32 elements the draws begin anew.
             integers += [*self._keys, (start + (1 << 31)) % (1 << 32) - (1 << 31)]
@@ -156,7 +156,11 @@ class _Packed:
     def uncut(self, size: int, device: torch.device) -> Iterator[tuple[int, int]]:
         """Ranges that stay in a CPU's cache and in which no threshold ends."""
         most = self._passes.block if device.type == "cpu" else self._passes.largest
-        ends = {one.end for one in self._numbers if isinstance(one, Threshold) and one.end < size}
+        ends = {
+            number.end
+            for number in self._numbers
+            if isinstance(number, Threshold) and number.end < size
+        }
         bounds = sorted({*range(0, size, most), *ends, size})
         return pairwise(bounds)
 
@@ -167,14 +171,14 @@ def _ranges(size: int, most: int) -> Iterator[tuple[int, int]]:
 
 
 def _kind(numbers: Sequence[float | Threshold | Bernoulli]) -> NumberKind:
-    for one in numbers:
-        if isinstance(one, Threshold):
+    for number in numbers:
+        if isinstance(number, Threshold):
             return "cut"
-        if isinstance(one, Bernoulli):
+        if isinstance(number, Bernoulli):
             return "chance"
     return "float"
 
 
-def _as_cut(one: float | Threshold | Bernoulli) -> Threshold | Bernoulli:
+def _as_cut(number: float | Threshold | Bernoulli) -> Threshold | Bernoulli:
     """A number among thresholds: one limit for all elements."""
-    return one if isinstance(one, Threshold | Bernoulli) else Threshold(one, 0)
+    return number if isinstance(number, Threshold | Bernoulli) else Threshold(number, 0)

@@ -23,7 +23,7 @@ from evomerge.merging.vectors import Operands, Vector, require_finite
 from evomerge.models.architecture import place
 from evomerge.models.blueprint import Blueprint, outline
 from evomerge.operators import operators
-from evomerge.operators.base import Coefficients, Operator, Plan
+from evomerge.operators.base import Coefficients, KernelPlan, Operator
 from evomerge.operators.low_rank import LowRank
 from evomerge.recipe.check import operands
 from evomerge.recipe.digest import digest
@@ -55,23 +55,25 @@ class Node:
 
     def value(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
         """The merged tensor, rounded once; the caller's to change."""
-        found = self._operands(name)
+        tensor_operands = self._operands(name)
         options, each = self._parameters(name)
-        context = self._look(name, found, self._survey)
+        context = self._context(name, tensor_operands, self._survey)
         if self._operator.signature.family == "span":
-            merged, finite = self._summed(found, options, each, context, dtype)
-        elif found.origin is None and self._operator.signature.base == "origin":
+            merged, finite = self._summed(tensor_operands, options, each, context, dtype)
+        elif tensor_operands.origin is None and self._operator.signature.base == "origin":
             raise RecipeError(f"method {self.merge.method!r} needs a base")
-        elif found.unchanged:
-            merged, finite = found.base().to(dtype), True
+        elif tensor_operands.unchanged:
+            merged, finite = tensor_operands.base().to(dtype), True
         elif self._operator.signature.family == "adapter":
-            merged = self._over(found.origin, [self.factors(name)]).summed([1.0], dtype)
+            merged = self._over(tensor_operands.origin, [self.factors(name)]).summed([1.0], dtype)
             finite = is_finite(merged)
         elif self._operator.plan is not None:
-            merged, finite = self._planned(found, options, each, context, dtype)
+            merged, finite = self._planned(tensor_operands, options, each, context, dtype)
         else:
             change: Tensor = self._operator.function(context.taus(), options, each, context)
-            merged = (change if found.origin is None else change + found.base()).to(dtype)
+            merged = (
+                change if tensor_operands.origin is None else change + tensor_operands.base()
+            ).to(dtype)
             finite = is_finite(merged)
         if not finite:
             raise CandidateError(f"the merged tensor {name!r} is not finite")
@@ -80,19 +82,21 @@ class Node:
     def coefficients(self, name: str) -> Coefficients:
         """What a span method multiplies the operands by."""
         options, each = self._parameters(name)
-        context = self._look(name, self._operands(name), self._survey)
-        found: Coefficients = self._operator.function(options, each, context)
-        return found
+        context = self._context(name, self._operands(name), self._survey)
+        coefficients: Coefficients = self._operator.function(options, each, context)
+        return coefficients
 
     def factors(self, name: str) -> LowRank | None:
         """The change that a method on adapters makes; None where no adapter changes the tensor."""
-        found, (options, each) = self._operands(name), self._parameters(name)
-        context = self._look(name, found, self._survey)
-        return merged_factors(self._operator, found.vectors, found.shape, options, each, context)
+        tensor_operands, (options, each) = self._operands(name), self._parameters(name)
+        context = self._context(name, tensor_operands, self._survey)
+        return merged_factors(
+            self._operator, tensor_operands.vectors, tensor_operands.shape, options, each, context
+        )
 
     def _summed(
         self,
-        found: Operands,
+        tensor_operands: Operands,
         options: Any,
         each: Sequence[Any],
         context: BankContext,
@@ -101,21 +105,21 @@ class Node:
         coefficients = self._operator.function(options, each, context)
         require_finite(coefficients)
         if np.ndim(coefficients) == 2:  # row by row
-            merged = found.summed_by_rows(coefficients).to(dtype)
+            merged = tensor_operands.summed_by_rows(coefficients).to(dtype)
             return merged, is_finite(merged)
-        numbers = [float(one) for one in coefficients]
-        if found.low_rank():
-            merged = found.summed(numbers, dtype)
+        numbers = [float(coefficient) for coefficient in coefficients]
+        if tensor_operands.low_rank():
+            merged = tensor_operands.summed(numbers, dtype)
             return merged, is_finite(merged)
-        there = [i for i, vector in enumerate(found.vectors) if vector is not None]
+        there = [i for i, vector in enumerate(tensor_operands.vectors) if vector is not None]
         if not there:
-            return found.base().to(dtype), True
-        plan = Plan(numbers={"coefficient": [numbers[i] for i in there]})
-        kinds = found.kinds()
+            return tensor_operands.base().to(dtype), True
+        plan = KernelPlan(numbers={"coefficient": [numbers[i] for i in there]})
+        kinds = tensor_operands.kinds()
         merged, largest = run(
             weighted_sum,
             plan,
-            found.origin,
+            tensor_operands.origin,
             [kinds[i] for i in there],
             dtype,
             passes=self.bank.passes,
@@ -124,7 +128,7 @@ class Node:
 
     def _planned(
         self,
-        found: Operands,
+        tensor_operands: Operands,
         options: Any,
         each: Sequence[Any],
         context: BankContext,
@@ -135,8 +139,8 @@ class Node:
         merged, largest = run(
             self._operator.function,
             plan,
-            found.origin,
-            found.kinds(),
+            tensor_operands.origin,
+            tensor_operands.kinds(),
             dtype,
             context.keys_of_draws(),
             passes=self.bank.passes,
@@ -182,7 +186,7 @@ class Node:
         signature = self._operator.signature
         options = signature.shared.model_validate({**self.merge.options, **rule.options})
         return options, [
-            signature.each.model_validate(rule.inputs.get(one, {})) for one in self._names
+            signature.each.model_validate(rule.inputs.get(operand, {})) for operand in self._names
         ]
 
     @cached_property
@@ -192,29 +196,32 @@ class Node:
 
     def _operands(self, name: str) -> Operands:
         if self._origin is None:
-            return self._over(None, [self._weights(one, name) for one in self._inputs])
+            return self._over(None, [self._weights(operand, name) for operand in self._inputs])
         origin = self._weights(self._origin, name)
-        return self._over(origin, [self._vector(one, name) for one in self._inputs])
+        return self._over(origin, [self._vector(operand, name) for operand in self._inputs])
 
     def _over(self, origin: Tensor | None, vectors: Sequence[Vector]) -> Operands:
         return Operands(origin, vectors, self.bank.passes.block)
 
-    def _weights(self, one: str, name: str) -> Tensor:
+    def _weights(self, operand: str, name: str) -> Tensor:
         """An input's weights: as stored where it is a source, in float32 where it is merged."""
-        source = self.merge.inputs[one]
+        source = self.merge.inputs[operand]
         if isinstance(source, Source):
             return self.bank.weights(source, name)
-        return self.inputs[one](name)
+        return self.inputs[operand](name)
 
-    def _vector(self, one: str, name: str) -> Vector:
+    def _vector(self, operand: str, name: str) -> Vector:
         """An input's weights, or its change of the origin where that is known without them."""
-        source, base = self.merge.inputs[one], self.merge.inputs[self._origin or ""]
+        source, base = self.merge.inputs[operand], self.merge.inputs[self._origin or ""]
         if isinstance(source, Source) and isinstance(base, Source):
             return self.bank.vector(source, base, name)
-        return self._weights(one, name)
+        return self._weights(operand, name)
 
-    def _look(
-        self, name: str, found: Operands, survey: Callable[[], Sequence[Mapping[str, float]]]
+    def _context(
+        self,
+        name: str,
+        tensor_operands: Operands,
+        survey: Callable[[], Sequence[Mapping[str, float]]],
     ) -> BankContext:
         return BankContext(
             bank=self.bank,
@@ -222,16 +229,16 @@ class Node:
             names=self._names,
             layers=self._made.layers,
             seed=self.merge.seed,
-            operands=found,
-            keys=[self._key(one, name) for one in self._inputs],
+            operands=tensor_operands,
+            keys=[self._key(operand, name) for operand in self._inputs],
             everywhere=self._everywhere,
             survey=survey,
             statistics=lambda i: statistics_of(self.merge.inputs[self._inputs[i]], self.bank),
         )
 
-    def _key(self, one: str, name: str) -> VectorKey | None:
+    def _key(self, operand: str, name: str) -> VectorKey | None:
         """What names a vector in the bank; None where it comes from a candidate."""
-        source = self.merge.inputs[one]
+        source = self.merge.inputs[operand]
         base = self.merge.inputs[self._origin] if self._origin else None
         if not isinstance(source, Source) or not isinstance(base, Source | None):
             return None
@@ -254,7 +261,7 @@ class Node:
             for name in (tensor.name for tensor in self._made.tensors):
                 assert survey is not None
                 options, each = self._parameters(name)
-                context = self._look(name, self._operands(name), lambda: done)
+                context = self._context(name, self._operands(name), lambda: done)
                 for key, value in survey(context.taus(), options, each, context).items():
                     totals[key] = totals.get(key, 0.0) + value
             done.append(totals)

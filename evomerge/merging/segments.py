@@ -19,7 +19,7 @@ from evomerge.merging.kernel import run, weighted_sum
 from evomerge.merging.memory import empty
 from evomerge.merging.node import Weights
 from evomerge.models.flat import embedding_of, flat_of
-from evomerge.operators.base import Plan
+from evomerge.operators.base import KernelPlan
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Chromosome, Segments
 
@@ -41,7 +41,7 @@ class Pieces:
         number, start = self._places[name]
         chromosome = self.segments.chromosomes[number]
         ends = self._ends[number]
-        weights = _Lazy(lambda one: self._weights(one, name))
+        weights = _Lazy(lambda input_name: self._weights(input_name, name))
         size = weights[self.segments.base].numel()
         first = int(np.searchsorted(ends, start, side="right"))
         last = int(np.searchsorted(ends, start + size))
@@ -64,22 +64,24 @@ class Pieces:
     ) -> float:
         """Write the sum in one range; its largest magnitude. Who has no share is not read."""
         shares = {
-            one: many[row] for one, many in sorted(chromosome.coefficients.items()) if many[row]
+            input_name: many[row]
+            for input_name, many in sorted(chromosome.coefficients.items())
+            if many[row]
         } or {self.segments.base: 0.0}
         vectors: list[tuple[Kind, Tensor]] = [
-            ("weights", weights[one].view(-1)[part]) for one in shares
+            ("weights", weights[input_name].view(-1)[part]) for input_name in shares
         ]
-        plan = Plan(numbers={"coefficient": list(shares.values())})
+        plan = KernelPlan(numbers={"coefficient": list(shares.values())})
         _, largest = run(
             weighted_sum, plan, None, vectors, out.dtype, out=out, passes=self.bank.passes
         )
         return largest
 
-    def _weights(self, one: str, name: str) -> Tensor:
-        source = self.segments.inputs[one]
+    def _weights(self, input_name: str, name: str) -> Tensor:
+        source = self.segments.inputs[input_name]
         if isinstance(source, Source):
             return self.bank.weights(source, name).contiguous()
-        return self.inputs[one](name)
+        return self.inputs[input_name](name)
 
     @cached_property
     def _places(self) -> dict[str, tuple[int, int]]:
@@ -91,7 +93,9 @@ class Pieces:
 
     @cached_property
     def _ends(self) -> list[NDArray[np.int64]]:
-        return [np.array(one.ends, dtype=np.int64) for one in self.segments.chromosomes]
+        return [
+            np.array(chromosome.ends, dtype=np.int64) for chromosome in self.segments.chromosomes
+        ]
 
 
 class _Lazy(dict[str, Tensor]):
@@ -101,6 +105,6 @@ class _Lazy(dict[str, Tensor]):
         super().__init__()
         self._find = find
 
-    def __missing__(self, one: str) -> Tensor:
-        self[one] = self._find(one)
-        return self[one]
+    def __missing__(self, input_name: str) -> Tensor:
+        self[input_name] = self._find(input_name)
+        return self[input_name]

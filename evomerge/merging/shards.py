@@ -41,22 +41,22 @@ class Shard:
     @property
     def size(self) -> int:
         """Bytes of the tensors."""
-        return sum(one.size for one in self.tensors)
+        return sum(tensor.size for tensor in self.tensors)
 
     @cached_property
     def offsets(self) -> dict[str, int]:
         """Where each tensor's bytes begin after the header."""
-        laid = sorted(self.tensors, key=lambda one: (-WIDTHS[one.dtype], one.name))
-        found, at = {}, 0
-        for one in laid:
-            found[one.name] = at
-            at += one.size
-        return found
+        laid = sorted(self.tensors, key=lambda tensor: (-WIDTHS[tensor.dtype], tensor.name))
+        offsets, at = {}, 0
+        for tensor in laid:
+            offsets[tensor.name] = at
+            at += tensor.size
+        return offsets
 
     @cached_property
     def header(self) -> bytes:
         """The length and the padded JSON."""
-        known = {one.name: one for one in self.tensors}
+        known = {tensor.name: tensor for tensor in self.tensors}
         entries = {
             name: {
                 "dtype": known[name].dtype,
@@ -77,12 +77,12 @@ def plan(tensors: Iterable[TensorSpec], limit: int) -> list[Shard]:
     """Shards of at most `limit` bytes, or of one tensor; their files are numbered if several."""
     groups: list[list[TensorSpec]] = [[]]
     held = 0
-    for one in tensors:
-        if groups[-1] and held + one.size > limit:
+    for tensor in tensors:
+        if groups[-1] and held + tensor.size > limit:
             groups.append([])
             held = 0
-        groups[-1].append(one)
-        held += one.size
+        groups[-1].append(tensor)
+        held += tensor.size
     if len(groups) == 1:
         return [Shard(SINGLE, tuple(groups[0]))]
     return [
@@ -109,7 +109,7 @@ def write_shards(shards: list[Shard], tensors: Iterable[tuple[str, Tensor]], fol
     if len(shards) > 1:
         index = {
             "metadata": {"total_size": sum(shard.size for shard in shards)},
-            "weight_map": {one.name: shard.file for shard in shards for one in shard.tensors},
+            "weight_map": {tensor.name: shard.file for shard in shards for tensor in shard.tensors},
         }
         text = json.dumps(index, indent=2, sort_keys=True)
         (folder / INDEX).write_text(text, encoding="utf-8")

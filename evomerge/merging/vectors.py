@@ -37,6 +37,7 @@ class Operands:
 
     @property
     def shape(self) -> torch.Size:
+        """Shape of the tensor."""
         return self._like.shape
 
     @property
@@ -57,23 +58,24 @@ class Operands:
             case LowRank() as change:
                 return change.dense()
             case weights:
-                found = weights.to(torch.float32, copy=True)
-                return found if self.origin is None else found.sub_(self.origin)
+                vector = weights.to(torch.float32, copy=True)
+                return vector if self.origin is None else vector.sub_(self.origin)
 
     def kinds(self) -> list[tuple[Kind, Tensor | None]]:
         """What a kernel reads: factors as the change that they make."""
-        found: list[tuple[Kind, Tensor | None]] = []
+        kinds: list[tuple[Kind, Tensor | None]] = []
         for vector in self.vectors:
             match vector:
                 case None:
-                    found.append(("nothing", None))
+                    kinds.append(("nothing", None))
                 case LowRank():
-                    found.append(("change", vector.dense()))
+                    kinds.append(("change", vector.dense()))
                 case weights:
-                    found.append(("weights", weights))
-        return found
+                    kinds.append(("weights", weights))
+        return kinds
 
     def low_rank(self) -> bool:
+        """Whether some operand is a low-rank change."""
         return any(isinstance(vector, LowRank) for vector in self.vectors)
 
     def summed(self, coefficients: Sequence[float], dtype: torch.dtype) -> Tensor:
@@ -139,7 +141,7 @@ class Wholes(Sequence[Tensor]):
     def __getitem__(self, i: slice) -> Sequence[Tensor]: ...
     def __getitem__(self, i: int | slice) -> Tensor | Sequence[Tensor]:
         if isinstance(i, slice):
-            return [self[one] for one in range(len(self))[i]]
+            return [self[place] for place in range(len(self))[i]]
         place = range(len(self))[i]
         if place not in self._made:
             self._made[place] = self._operands.whole(place)
@@ -155,6 +157,6 @@ def require_finite(coefficients: Coefficients) -> None:
     if isinstance(coefficients, np.ndarray):
         finite = bool(np.all(np.abs(coefficients) <= LARGEST))
     else:
-        finite = all(abs(one) <= LARGEST for one in coefficients)
+        finite = all(abs(coefficient) <= LARGEST for coefficient in coefficients)
     if not finite:
         raise CandidateError(f"the coefficients {list(coefficients)} are not finite in float32")

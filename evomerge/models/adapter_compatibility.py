@@ -32,10 +32,10 @@ def check_adapters(recipe: Recipe, methods: Mapping[str, Signature], *, origin: 
         needs = f"method {recipe.method!r} merges LoRA adapters on one model"
         base = _plain(recipe, f"{origin}: {needs}")
         for name in operands(recipe, signature):
-            one = recipe.inputs[name]
-            if not isinstance(one, Source):
+            source = recipe.inputs[name]
+            if not isinstance(source, Source):
                 raise RecipeError(f"{origin}: {needs}; {name!r} is a recipe")
-            _check_on(base, one, name, f"{origin}: {needs}")
+            _check_on(base, source, name, f"{origin}: {needs}")
         if signature.combine == "factor":
             _check_ranks(recipe, operands(recipe, signature), origin)
     for name, child in recipe.inputs.items():
@@ -76,12 +76,12 @@ def _base_below(recipe: Recipe, methods: Mapping[str, Signature], lead: str) -> 
         )
     base = _plain(recipe, f"{lead}: that takes adapters on one model")
     for name in operands(recipe, signature):
-        one = recipe.inputs[name]
-        if isinstance(one, Source):
-            _check_on(base, one, name, f"{lead}: that takes adapters on one model")
+        child = recipe.inputs[name]
+        if isinstance(child, Source):
+            _check_on(base, child, name, f"{lead}: that takes adapters on one model")
             continue
         inner = f"{lead}: inputs.{name}"
-        if model_folder(_base_below(one, methods, inner)) != model_folder(base):
+        if model_folder(_base_below(child, methods, inner)) != model_folder(base):
             raise RecipeError(f"{inner}: its base is another model than {model_folder(base)}")
     return base
 
@@ -98,12 +98,12 @@ def _plain(merge: Merge, lead: str) -> Source:
     return base
 
 
-def _check_on(base: Source, one: Source, name: str, lead: str) -> None:
-    if one.adapter is None:
+def _check_on(base: Source, source: Source, name: str, lead: str) -> None:
+    if source.adapter is None:
         raise RecipeError(f"{lead}; {name!r} has no adapter")
-    if model_folder(one) != model_folder(base):
+    if model_folder(source) != model_folder(base):
         raise RecipeError(
-            f"{lead}; {name!r} is an adapter on {model_folder(one)}, the base is"
+            f"{lead}; {name!r} is an adapter on {model_folder(source)}, the base is"
             f" {model_folder(base)}"
         )
 

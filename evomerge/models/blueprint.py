@@ -124,18 +124,18 @@ def blueprint(recipe: Recipe, models: Headers) -> Blueprint:
     Raises:
         SourceError: a model cannot be read, or lacks a tensor, or vocabularies cannot be mapped.
     """
-    found = outline(recipe, models)
+    outlined = outline(recipe, models)
     if not is_mapped(recipe):
-        return found
+        return outlined
     vocabulary = vocabulary_of(recipe, models.inventory)
     tensors = tuple(
         replace(tensor, shape=(vocabulary.rows, *tensor.shape[1:]))
         if _by_token(tensor, models)
         else tensor
-        for tensor in found.tensors
+        for tensor in outlined.tensors
     )
-    tokens = Tokens(found.tokens.inventory, vocabulary)
-    mapped = replace(found, tensors=tensors, tokens=tokens)
+    tokens = Tokens(outlined.tokens.inventory, vocabulary)
+    mapped = replace(outlined, tensors=tensors, tokens=tokens)
     return mapped.configured({"vocab_size": vocabulary.rows} | _special_ids(vocabulary))
 
 
@@ -200,7 +200,7 @@ def _stacked(
     stack: Stack, inputs: Mapping[str, Blueprint], models: Headers
 ) -> Iterator[BlueprintTensor]:
     first = inputs[stack.embedding]
-    known = {of: {one.name: one for one in made.tensors} for of, made in inputs.items()}
+    known = {of: {tensor.name: tensor for tensor in made.tensors} for of, made in inputs.items()}
     like = models.inventory(first.donor).tensors
 
     def renamed(of: str, stored: str, name: str) -> BlueprintTensor:

@@ -154,11 +154,11 @@ def _check_layers(recipe: Merge | Stack | Segments, layers: Mapping[str, int], o
 
 def _check_siblings(first: Inventory, other: Inventory, origin: str) -> None:
     for key in _SAME:
-        one, two = first.config.get(key), other.config.get(key)
-        if one != two:
+        own, theirs = first.config.get(key), other.config.get(key)
+        if own != theirs:
             raise SourceError(
-                f"{origin}: the parents differ in {key}: {first.folder} has {one},"
-                f" {other.folder} has {two}; only siblings of one architecture can be merged"
+                f"{origin}: the parents differ in {key}: {first.folder} has {own},"
+                f" {other.folder} has {theirs}; only siblings of one architecture can be merged"
             )
     for name, info in first.tensors.items():
         theirs = other.tensors.get(name)

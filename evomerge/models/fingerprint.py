@@ -28,16 +28,16 @@ def fingerprint(source: Source, models: Headers | None = None) -> str:
         SourceError: the model cannot be read.
     """
     folder = model_folder(source)
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     inventory = (models or Headers()).inventory(source)
     for file in sorted({info.file for info in inventory.tensors.values()}):
         for piece in _sampled(folder / file):
-            found.update(piece)
+            sha256.update(piece)
     if adapter := adapter_folder(source):
-        found.update((adapter / "adapter_config.json").read_bytes())
+        sha256.update((adapter / "adapter_config.json").read_bytes())
         for piece in _sampled(adapter / "adapter_model.safetensors"):
-            found.update(piece)
-    return found.hexdigest()[:16]
+            sha256.update(piece)
+    return sha256.hexdigest()[:16]
 
 
 def _sampled(path: Path) -> Iterator[bytes]:

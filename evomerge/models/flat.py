@@ -36,7 +36,7 @@ class Flat:
 
 def flat_of(recipe: Segments, origin: str, headers: Headers | None = None) -> list[Flat]:
     """The recipe's chromosomes; raises as `flattened`."""
-    where = [one.where for one in recipe.chromosomes]
+    where = [chromosome.where for chromosome in recipe.chromosomes]
     return flattened(recipe.inputs[recipe.base], where, origin, headers)
 
 

@@ -138,11 +138,11 @@ def entries(path: Path, kind: str, inventory: Inventory) -> dict[str, Shape]:
             )
         if name != entry and not {name + ROWS, name + COLUMNS} <= set(header):
             raise SourceError(f"{path}: {name!r} needs both {ROWS!r} and {COLUMNS!r}")
-        shape, found = inventory.tensors[name].shape, tuple(info["shape"])
-        law = _misfit(kind, entry.removeprefix(name), shape, found)
+        shape, measured = inventory.tensors[name].shape, tuple(info["shape"])
+        law = _misfit(kind, entry.removeprefix(name), shape, measured)
         if law:
             raise SourceError(
-                f"{path}: {entry!r} has shape {list(found)}, but the weight has {list(shape)}:"
+                f"{path}: {entry!r} has shape {list(measured)}, but the weight has {list(shape)}:"
                 f" {law}"
             )
     return {entry: tuple(info["shape"]) for entry, info in sorted(header.items())}
@@ -153,25 +153,25 @@ def described(source: Source) -> str:
     return source.model + (f" with {source.adapter}" if source.adapter else "")
 
 
-def _misfit(kind: str, part: str, weight: Shape, found: Shape) -> str | None:
+def _misfit(kind: str, part: str, weight: Shape, measured: Shape) -> str | None:
     """The law that the shape breaks, if any."""
     match kind:
         case "gram":
             if len(weight) != 2:
                 return "only a matrix has inputs"
-            return None if found == (weight[1], weight[1]) else "a Gram matrix is (n, n)"
+            return None if measured == (weight[1], weight[1]) else "a Gram matrix is (n, n)"
         case "coefficients":
-            return _misfit_of_pieces(math.prod(weight), found)
+            return _misfit_of_pieces(math.prod(weight), measured)
     if not part:
-        return None if found == weight else "they are to be equal"
+        return None if measured == weight else "they are to be equal"
     if len(weight) != 2:
         return "only a matrix has rows and columns"
     side = weight[0] if part == ROWS else weight[1]
-    return None if found == (side,) else f"{side} numbers are wanted"
+    return None if measured == (side,) else f"{side} numbers are wanted"
 
 
-def _misfit_of_pieces(size: int, found: Shape) -> str | None:
-    if len(found) != 1 or not found[0]:
+def _misfit_of_pieces(size: int, measured: Shape) -> str | None:
+    if len(measured) != 1 or not measured[0]:
         return "a list of coefficients is wanted"
-    used = math.ceil(size / math.ceil(size / found[0])) if size else 1
-    return None if used == found[0] else f"cut into equal pieces it uses {used} of them"
+    used = math.ceil(size / math.ceil(size / measured[0])) if size else 1
+    return None if used == measured[0] else f"cut into equal pieces it uses {used} of them"

@@ -64,8 +64,8 @@ class Vocabulary:
     @property
     def added(self) -> dict[str, Mapping[str, Any]]:
         """Added and special tokens, by id."""
-        tokens = sorted(self.tokenizer.get("added_tokens", ()), key=lambda one: int(one["id"]))
-        return {one["content"]: one for one in tokens}
+        tokens = sorted(self.tokenizer.get("added_tokens", ()), key=lambda token: int(token["id"]))
+        return {token["content"]: token for token in tokens}
 
     def with_tokens(self, tokens: Mapping[str, Mapping[str, Any]]) -> Vocabulary:
         """The same with added tokens, each with its settings; new ones get the next ids."""
@@ -75,7 +75,7 @@ class Vocabulary:
                 added[token] = {**settings, "content": token, "id": ids.setdefault(token, len(ids))}
         if len(added) == len(self.added):
             return self
-        ordered = sorted(added.values(), key=lambda one: int(one["id"]))
+        ordered = sorted(added.values(), key=lambda token: int(token["id"]))
         tokenizer = {**self.tokenizer, "added_tokens": ordered}
         return Vocabulary(self.folder, tokenizer, ids, self.rows, changed=True)
 
@@ -97,7 +97,7 @@ def is_mapped(recipe: Recipe) -> bool:
     if isinstance(recipe, Source):
         return False
     own = isinstance(recipe, Merge) and recipe.tokenizer is not None
-    return own or any(is_mapped(one) for one in recipe.inputs.values())
+    return own or any(is_mapped(child) for child in recipe.inputs.values())
 
 
 def tokenizer_donor(recipe: Recipe) -> Source:
@@ -122,7 +122,7 @@ def vocabulary_of(recipe: Recipe, inventory: Callable[[Source], Inventory]) -> V
 
 def inputs_of(merge: Merge, inventory: Callable[[Source], Inventory]) -> dict[str, Vocabulary]:
     """Input -> its vocabulary; raises as `vocabulary_of`."""
-    return {name: vocabulary_of(one, inventory) for name, one in merge.inputs.items()}
+    return {name: vocabulary_of(child, inventory) for name, child in merge.inputs.items()}
 
 
 def output_of(merge: Merge, known: Mapping[str, Vocabulary]) -> Vocabulary:
@@ -165,14 +165,14 @@ def read_vocabulary(inventory: Inventory) -> Vocabulary:
             )
     tokenizer: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     added = tokenizer.get("added_tokens", [])
-    ids = dict(_ordinary(tokenizer)) | {one["content"]: int(one["id"]) for one in added}
+    ids = dict(_ordinary(tokenizer)) | {token["content"]: int(token["id"]) for token in added}
     for token in _declared(inventory.folder):
         if token not in ids:
             raise SourceError(
                 f"{path}: lacks the token {token!r} of tokenizer_config.json; save the tokenizer"
                 " again with transformers (AutoTokenizer, save_pretrained)"
             )
-    kept = [one for one in added if int(one["id"]) < rows]
+    kept = [token for token in added if int(token["id"]) < rows]
     changed = len(kept) < len(added)
     if changed:
         tokenizer["added_tokens"] = kept
@@ -183,13 +183,13 @@ def read_vocabulary(inventory: Inventory) -> Vocabulary:
 def _missing(start: Vocabulary, others: list[Vocabulary]) -> dict[str, Mapping[str, Any]]:
     """What a union adds: ordinary tokens first, then added ones; the first settings win."""
     added: dict[str, Mapping[str, Any]] = {}
-    for one in others:
-        for token, settings in one.added.items():
+    for other in others:
+        for token, settings in other.added.items():
             added.setdefault(token, settings)
     ordinary = (
         token
-        for one in others
-        for token in sorted(one.ids, key=lambda token: one.ids[token])
+        for other in others
+        for token in sorted(other.ids, key=lambda token: other.ids[token])
         if token not in start.ids and token not in added
     )
     return dict.fromkeys(ordinary, _PLAIN) | added
@@ -224,7 +224,7 @@ def _ordinary(tokenizer: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     if isinstance(vocabulary, Mapping):
         yield from ((str(token), int(id)) for token, id in vocabulary.items())
     else:
-        yield from ((str(one[0]), id) for id, one in enumerate(vocabulary))
+        yield from ((str(entry[0]), id) for id, entry in enumerate(vocabulary))
 
 
 def _declared(folder: Path) -> list[str]:
@@ -233,4 +233,4 @@ def _declared(folder: Path) -> list[str]:
     if not path.exists():
         return []
     config = json.loads(path.read_text(encoding="utf-8"))
-    return [str(one["content"]) for one in config.get("added_tokens_decoder", {}).values()]
+    return [str(token["content"]) for token in config.get("added_tokens_decoder", {}).values()]

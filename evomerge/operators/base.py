@@ -47,7 +47,7 @@ __all__ = [
     "Kernel",
     "TensorContext",
     "Operator",
-    "Plan",
+    "KernelPlan",
     "Scope",
     "Score",
     "Span",
@@ -76,7 +76,7 @@ class Bernoulli:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class KernelPlan:
     """What an elementwise kernel needs of one tensor beside its elements."""
 
     numbers: Mapping[str, Sequence[float | Threshold | Bernoulli]] = field(default_factory=dict)
@@ -208,7 +208,7 @@ class TensorContext(Protocol):
 
 
 Span = Callable[[Any, Sequence[Any], TensorContext], Coefficients]
-Planner = Callable[[Any, Sequence[Any], TensorContext], Plan]
+Planner = Callable[[Any, Sequence[Any], TensorContext], KernelPlan]
 Kernel = Callable[..., "Tensor"]
 """(taus, numbers, *switches) -> the change of the base, in plain tensor arithmetic by element.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from evomerge.operators.base import Bernoulli, Plan, TensorContext, operator
+from evomerge.operators.base import Bernoulli, KernelPlan, TensorContext, operator
 from evomerge.operators.masks import kept
 from evomerge.operators.parameters import Lambda, WeightDensity, divisor
 from evomerge.operators.signs import agreeing, majority, total
@@ -64,13 +64,15 @@ class WeightDensityEpsilon(WeightDensity):
         return self
 
 
-def _dare_plan(options: DropOptions, each: Sequence[WeightDensity], context: TensorContext) -> Plan:
+def _dare_plan(
+    options: DropOptions, each: Sequence[WeightDensity], context: TensorContext
+) -> KernelPlan:
     """E[m o tau / density] = tau (DARE, equation 2): `scale` is weight and rescaling together."""
     weights = [parameters.weight for parameters in each]
     factors = [
         _rescaling(i, parameters, options.rescale, context) for i, parameters in enumerate(each)
     ]
-    return Plan(
+    return KernelPlan(
         numbers={
             "keep": [Bernoulli(parameters.density) for parameters in each],
             "scale": [weight * factor for weight, factor in zip(weights, factors, strict=True)],
@@ -161,7 +163,7 @@ def _della_plan(
     options: DellaOptions | DropOptions,
     each: Sequence[WeightDensityEpsilon],
     context: TensorContext,
-) -> Plan:
+) -> KernelPlan:
     """keep = floor + slope * rank within the row (DELLA, section 3.1)."""
     width = context.shape[-1] if context.shape else 1
     weights = [parameters.weight for parameters in each]
@@ -173,7 +175,7 @@ def _della_plan(
         else 1.0
         for i, parameters in enumerate(each)
     ]
-    return Plan(
+    return KernelPlan(
         numbers={
             "floor": [floor for floor, _ in ladders],
             "slope": [slope for _, slope in ladders],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from evomerge.operators.base import Plan, TensorContext, operator
+from evomerge.operators.base import KernelPlan, TensorContext, operator
 from evomerge.operators.masks import kept
 from evomerge.operators.parameters import Lambda, Nothing, divided
 from evomerge.operators.signs import EVERYTHING, agreeing, majority, total
@@ -33,10 +33,10 @@ class SceOptions(Lambda):
     weighs the experts (the authors' code)."""
 
 
-def _sce_plan(options: SceOptions, each: Sequence[Nothing], context: TensorContext) -> Plan:
+def _sce_plan(options: SceOptions, each: Sequence[Nothing], context: TensorContext) -> KernelPlan:
     share = 1.0 if len(each) == 1 else options.select_topk
     cut, energies = context.memoise(("sce", share), lambda: _selection(context, share))
-    return Plan(
+    return KernelPlan(
         numbers={"cut": [cut], "share": divided(energies), "lambda": [options.lambda_]},
         switches=(options.select_scope, share < 1),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from evomerge.errors import CandidateError, did_you_mean
-from evomerge.operators.base import Plan, Scope, TensorContext, operator
+from evomerge.operators.base import KernelPlan, Scope, TensorContext, operator
 from evomerge.operators.masks import kept, nonzero, signed
 from evomerge.operators.parameters import Lambda, Nothing, WeightDensity
 from evomerge.value import Value
@@ -42,12 +42,14 @@ class TiesOptions(Lambda):
     that most experts have."""
 
 
-def _ties_plan(options: TiesOptions, each: Sequence[WeightDensity], context: TensorContext) -> Plan:
+def _ties_plan(
+    options: TiesOptions, each: Sequence[WeightDensity], context: TensorContext
+) -> KernelPlan:
     cuts: list[float | Threshold] = [
         EVERYTHING if parameters.density >= 1 else context.cut(i, parameters.density, options.scope)
         for i, parameters in enumerate(each)
     ]
-    return Plan(
+    return KernelPlan(
         numbers={
             "cut": cuts,
             "weight": [parameters.weight for parameters in each],
@@ -135,11 +137,11 @@ class UsefulnessThreshold(Value):
 
 def _consensus_plan(
     options: ConsensusOptions, each: Sequence[UsefulnessThreshold], context: TensorContext
-) -> Plan:
+) -> KernelPlan:
     cuts: list[float | Threshold] = [
         context.cut(i, 0.2) if options.merged == "ties" else EVERYTHING for i in range(len(each))
     ]
-    return Plan(
+    return KernelPlan(
         numbers={
             "cut": cuts,
             "threshold": [parameters.threshold for parameters in each],
@@ -203,13 +205,13 @@ def _emr_sizes(
     }
 
 
-def _emr_plan(options: EmrOptions, each: Sequence[Nothing], context: TensorContext) -> Plan:
+def _emr_plan(options: EmrOptions, each: Sequence[Nothing], context: TensorContext) -> KernelPlan:
     scale, restored = options.lambda_, None
     if options.restore is not None:
         sizes = context.surveyed[0]
         scale *= sizes["own"] / sizes["unified"] if sizes["unified"] > 0 else 0.0
         restored = _position(options.restore, context)
-    return Plan(numbers={"scale": [scale]}, switches=(restored,))
+    return KernelPlan(numbers={"scale": [scale]}, switches=(restored,))
 
 
 @operator(

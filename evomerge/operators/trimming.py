@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from evomerge.operators.base import Plan, TensorContext, operator
+from evomerge.operators.base import KernelPlan, TensorContext, operator
 from evomerge.operators.masks import kept
 from evomerge.operators.parameters import Lambda, Nothing, WeightDensity, divisor
 from evomerge.operators.signs import EVERYTHING, agreeing, majority, total, trimmed
@@ -57,7 +57,7 @@ class BreadcrumbsOptions(Lambda):
 
 def _plan(
     options: BreadcrumbsOptions, each: Sequence[WeightDensityGamma], context: TensorContext
-) -> Plan:
+) -> KernelPlan:
     weights = [parameters.weight for parameters in each]
     numbers: dict[str, Sequence[float | Threshold]] = {
         "weight": weights,
@@ -69,10 +69,12 @@ def _plan(
         stays = [
             _stays_in_rows(tau, parameters) for tau, parameters in zip(taus, each, strict=True)
         ]
-        return Plan(numbers=numbers, elements={"kept": stays}, switches=(True, options.normalize))
+        return KernelPlan(
+            numbers=numbers, elements={"kept": stays}, switches=(True, options.normalize)
+        )
     cuts = [_cuts(i, parameters, context) for i, parameters in enumerate(each)]
     numbers |= {"lower": [lower for lower, _ in cuts], "upper": [upper for _, upper in cuts]}
-    return Plan(numbers=numbers, switches=(False, options.normalize))
+    return KernelPlan(numbers=numbers, switches=(False, options.normalize))
 
 
 def _shares(parameters: WeightDensityGamma, size: int) -> tuple[int, int]:
@@ -158,9 +160,9 @@ class NearswapOptions(Value):
 
 def _nearswap_plan(
     options: NearswapOptions, each: Sequence[Nothing], context: TensorContext
-) -> Plan:
+) -> KernelPlan:
     size = context.norm(0, 2.0) / math.sqrt(context.size) if options.relative else 1.0
-    return Plan(numbers={"t": [options.t * size]})
+    return KernelPlan(numbers={"t": [options.t * size]})
 
 
 @operator(

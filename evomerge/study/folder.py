@@ -45,22 +45,27 @@ class StudyFolder:
 
     @property
     def identity(self) -> Path:
+        """What the study is: name, genes, objectives, format."""
         return self.path / "study.json"
 
     @property
     def job(self) -> Path:
+        """The resolved job."""
         return self.path / "job.json"
 
     @property
     def journal(self) -> Path:
+        """The journal of candidates, unless the record is in a database."""
         return self.path / "journal.log"
 
     @property
     def examples(self) -> Path:
+        """Folder of the scores example by example."""
         return self.path / "examples"
 
     @property
     def lock(self) -> Path:
+        """Locked by the one process that writes."""
         return self.path / "writer.lock"
 
     def check_new(self) -> None:

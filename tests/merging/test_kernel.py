@@ -14,7 +14,7 @@ from evomerge.merging.draws import keys
 from evomerge.merging.fusion import Kind, Specialization
 from evomerge.merging.kernel import Passes, run, weighted_sum
 from evomerge.operators import operators
-from evomerge.operators.base import Bernoulli, Plan
+from evomerge.operators.base import Bernoulli, KernelPlan
 from evomerge.operators.selection import Threshold
 
 SIZE = 3001
@@ -44,33 +44,35 @@ DROPS: dict[str, Sequence[Bernoulli | float]] = {
 }
 RANKS = [drawn(seed, SIZE).argsort().to(torch.int16) for seed in (4, 5, 6)]
 LADDER = {"floor": [0.1, 0.2, 0.3], "slope": [1e-4, 2e-4, 1e-4], "scale": [1.0, 0.5, 2.0]}
-PLANS: dict[str, Plan] = {
-    "ties": Plan(numbers={"cut": CUTS, **WEIGHTS}, switches=(True, "mass")),
-    "consensus": Plan(
+PLANS: dict[str, KernelPlan] = {
+    "ties": KernelPlan(numbers={"cut": CUTS, **WEIGHTS}, switches=(True, "mass")),
+    "consensus": KernelPlan(
         numbers={"cut": CUTS, "threshold": [0.4] * 3, "k": [2.0], "lambda": [0.5]},
         switches=("ties",),
     ),
-    "emr": Plan(numbers={"scale": [0.8]}, switches=(1,)),
-    "dare_linear": Plan(numbers={**DROPS, **WEIGHTS}, random=True, switches=(False,)),
-    "dare_ties": Plan(numbers={**DROPS, **WEIGHTS}, random=True, switches=(True,)),
-    "della": Plan(
+    "emr": KernelPlan(numbers={"scale": [0.8]}, switches=(1,)),
+    "dare_linear": KernelPlan(numbers={**DROPS, **WEIGHTS}, random=True, switches=(False,)),
+    "dare_ties": KernelPlan(numbers={**DROPS, **WEIGHTS}, random=True, switches=(True,)),
+    "della": KernelPlan(
         numbers={**LADDER, **WEIGHTS},
         elements={"rank": RANKS},
         random=True,
         switches=(True, True),
     ),
-    "della_linear": Plan(
+    "della_linear": KernelPlan(
         numbers={**LADDER, **WEIGHTS},
         elements={"rank": RANKS},
         random=True,
         switches=(False, False),
     ),
-    "breadcrumbs": Plan(numbers={"lower": CUTS, "upper": TOPS, **WEIGHTS}, switches=(False, False)),
-    "breadcrumbs_ties": Plan(
+    "breadcrumbs": KernelPlan(
+        numbers={"lower": CUTS, "upper": TOPS, **WEIGHTS}, switches=(False, False)
+    ),
+    "breadcrumbs_ties": KernelPlan(
         numbers={"lower": CUTS, "upper": TOPS, **WEIGHTS}, switches=(False, True)
     ),
-    "nearswap": Plan(numbers={"t": [0.001]}),
-    "sce": Plan(
+    "nearswap": KernelPlan(numbers={"t": [0.001]}),
+    "sce": KernelPlan(
         numbers={
             "cut": [Threshold.of(torch.stack(TAUS).var(dim=0), 0.3)],
             "share": [0.2, 0.3, 0.5],
@@ -82,7 +84,7 @@ PLANS: dict[str, Plan] = {
 
 
 def merged(
-    method: str, plan: Plan, passes: Passes = EAGER, dtype: torch.dtype = torch.bfloat16
+    method: str, plan: KernelPlan, passes: Passes = EAGER, dtype: torch.dtype = torch.bfloat16
 ) -> Tensor:
     experts = EXPERTS[:1] if method == "nearswap" else EXPERTS
     vectors: list[tuple[Kind, Tensor | None]] = [("weights", expert) for expert in experts]
@@ -109,7 +111,7 @@ def test_compiled_eager_and_in_blocks_give_the_same_bits(method: str) -> None:
 
 @pytest.mark.slow
 def test_a_sum_compiled_is_the_sum() -> None:
-    plan = Plan(numbers={"coefficient": [0.3, -1.2, 0.5]})
+    plan = KernelPlan(numbers={"coefficient": [0.3, -1.2, 0.5]})
     change = drawn(9, SIZE)
     vectors: list[tuple[Kind, Tensor | None]]
     vectors = [("weights", EXPERTS[0]), ("nothing", None), ("change", change)]
@@ -148,7 +150,7 @@ def test_a_form_is_compiled_once_it_is_hot(setting: str, expected: list[int]) ->
     slow = Passes(compilation=Slow(setting, compiler))
     seen = []
     for weight in (0.1, 0.2, 0.3, 0.4):
-        plan = Plan(numbers={"coefficient": [weight]})
+        plan = KernelPlan(numbers={"coefficient": [weight]})
         run(weighted_sum, plan, BASE, [("weights", EXPERTS[0])], torch.bfloat16, passes=slow)
         seen.append(compiler.times)
     assert seen == expected
@@ -180,7 +182,7 @@ def test_without_a_compiler_it_runs_eagerly(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_the_largest_magnitude_tells_what_is_not_finite() -> None:
-    plan = Plan(numbers={"coefficient": [1.0]})
+    plan = KernelPlan(numbers={"coefficient": [1.0]})
     big = torch.tensor([1.0, 3e38])
     _, largest = run(weighted_sum, plan, None, [("weights", big)], torch.float32)
     assert largest == pytest.approx(3e38)
@@ -193,13 +195,13 @@ def test_the_largest_magnitude_tells_what_is_not_finite() -> None:
 
 
 def test_an_empty_tensor_is_empty() -> None:
-    plan = Plan(numbers={"coefficient": [1.0]})
+    plan = KernelPlan(numbers={"coefficient": [1.0]})
     found, largest = run(weighted_sum, plan, None, [("weights", torch.empty(0, 3))], torch.bfloat16)
     assert (found.shape, largest) == ((0, 3), 0.0)
 
 
 def test_cuts_take_numbers_for_everything() -> None:
-    plan = Plan(
+    plan = KernelPlan(
         numbers={"cut": [CUTS[0], -1.0, float("inf")], "weight": [1.0] * 3, "lambda": [1.0]},
         switches=(False, "mass"),
     )

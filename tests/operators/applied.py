@@ -17,7 +17,7 @@ from evomerge.merging.fusion import Kind
 from evomerge.merging.kernel import run, weighted_sum
 from evomerge.merging.vectors import Operands, require_finite
 from evomerge.operators import operators
-from evomerge.operators.base import Bernoulli, Operator, Plan
+from evomerge.operators.base import Bernoulli, KernelPlan, Operator
 from evomerge.operators.low_rank import LowRank
 from evomerge.operators.selection import Threshold
 
@@ -29,7 +29,7 @@ Rows = Sequence[Any] | Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskedLook(BankContext):
+class MaskedContext(BankContext):
     """The engine's look, but with given masks in place of random ones."""
 
     masks: Mapping[int, Sequence[int]]
@@ -86,7 +86,7 @@ def applied(
     shared = signature.shared.model_validate(options)
     own = [signature.each.model_validate(one) for one in each or [{}] * count]
     origin = torch.zeros_like(rows[0]) if base is None else torch.as_tensor(base).float()
-    context = MaskedLook(
+    context = MaskedContext(
         bank=Bank([]),
         tensor=tensor,
         names=names[:count],
@@ -134,11 +134,13 @@ def _summed(rows: Sequence[Tensor], coefficients: Any) -> Tensor:
     zeros = torch.zeros_like(rows[0])
     if np.ndim(coefficients) == 2:
         return _Given(zeros, rows).summed_by_rows(coefficients)
-    plan = Plan(numbers={"coefficient": [float(one) for one in coefficients]})
+    plan = KernelPlan(numbers={"coefficient": [float(one) for one in coefficients]})
     return run(weighted_sum, plan, zeros, [("change", row) for row in rows], torch.float32)[0]
 
 
-def _planned(operator: Operator, plan: Plan, rows: Sequence[Tensor], context: MaskedLook) -> Tensor:
+def _planned(
+    operator: Operator, plan: KernelPlan, rows: Sequence[Tensor], context: MaskedContext
+) -> Tensor:
     """By the engine; where masks are given, the kernel alone, which the engine gives its draws."""
     if not context.masks:
         zeros = torch.zeros_like(rows[0])

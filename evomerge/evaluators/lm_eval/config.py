@@ -56,6 +56,7 @@ class Documents(Value):
         return self
 
     def meets(self, other: Documents) -> bool:
+        """Whether two parts of the same split share a document."""
         if self.split != other.split:
             return False
         return overlap((self.first, self.end), (other.first, other.end))

@@ -37,20 +37,24 @@ class EngineLM(TemplateLM):
 
     @property
     def eot_token_id(self) -> int:
+        """Id of the token that ends a text."""
         return int(self.tokenizer.eos_token_id)
 
     @property
     def prefix_token_id(self) -> int:
+        """Id of the token that a text starts with: the first special token, else the last one."""
         bos = self.tokenizer.bos_token_id
         return self.eot_token_id if bos is None else int(bos)
 
     @property
     def tokenizer_name(self) -> str:
+        """The tokenizer's name, as lm-eval names its caches."""
         return str(self.tokenizer.name_or_path).replace("/", "__")
 
     def apply_chat_template(
         self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
     ) -> str:
+        """The messages in the tokenizer's chat format."""
         return str(
             self.tokenizer.apply_chat_template(
                 chat_history,
@@ -63,6 +67,7 @@ class EngineLM(TemplateLM):
     def tok_encode(
         self, string: str, add_special_tokens: bool | None = None, **_: Any
     ) -> list[int]:
+        """The text's tokens; a text that starts with the first special token gets no second one."""
         return list(self._tokens(string, add_special_tokens))
 
     def _tokenize(self, string: str, add_special_tokens: bool | None) -> tuple[int, ...]:
@@ -73,6 +78,11 @@ class EngineLM(TemplateLM):
         return tuple(self.tokenizer.encode(string, add_special_tokens=special))
 
     def generate_until(self, requests: Sequence[Instance], disable_tqdm: bool = True) -> list[str]:
+        """The generated texts, one for each request.
+
+        Raises:
+            ConfigError: a task generates more tokens than the engine takes.
+        """
         asked: Counter[int] = Counter()
         prompts, samplings = [], []
         for request in requests:
@@ -92,6 +102,7 @@ class EngineLM(TemplateLM):
     def loglikelihood_rolling(
         self, requests: Sequence[Instance], disable_tqdm: bool = True
     ) -> list[float]:
+        """The log-probability of each whole text, in nats, window by window."""
         windows, owners = [], []
         for index, request in enumerate(requests):
             for window in get_rolling_token_windows(

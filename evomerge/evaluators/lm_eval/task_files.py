@@ -42,10 +42,12 @@ class TaskFile:
 
     @property
     def filters(self) -> tuple[str, ...]:
+        """Names of the task's filters; `none` where it has no filter."""
         return tuple(str(f["name"]) for f in self.keys.get("filter_list") or [{"name": "none"}])
 
     @property
     def on_hub(self) -> bool:
+        """Whether the data set comes from the hub rather than from local files."""
         return self.keys.get("dataset_path") not in _LOCAL_BUILDERS
 
     def examples_from(self, shots: int | None) -> str | None:

@@ -68,6 +68,7 @@ class MixtureConfig(EvaluatorConfig):
 
     @property
     def code(self) -> tuple[str, ...]:
+        """The code that the evaluators run."""
         return tuple(code for part in self.of.values() for code in part.code)
 
     def share(self, name: str) -> float:
@@ -100,6 +101,7 @@ class MixtureConfig(EvaluatorConfig):
         return digest_of({"of": parts, "shares": {name: self.share(name) for name in self.of}})
 
     def sizes(self, split: Split) -> dict[str, int]:
+        """EVALUATOR/TASK -> number of examples of the split."""
         return {
             f"{name}/{task}": size
             for name, part in self.asked(split).items()

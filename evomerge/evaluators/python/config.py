@@ -62,13 +62,16 @@ class PythonConfig(EvaluatorConfig):
 
     @property
     def weights(self) -> dict[str, float]:
+        """The one task and its weight."""
         return {self.name: self.weight}
 
     @property
     def code(self) -> tuple[str, ...]:
+        """The callable that is run."""
         return (self.callable,)
 
     def sizes(self, split: Split) -> dict[str, int]:
+        """The task and its number of examples of the split."""
         return {self.name: self.examples[split]} if split in self.examples else {}
 
     def located(self, folder: Path) -> PythonConfig:
