@@ -95,9 +95,7 @@ def test_over_a_real_model_too(
     config = EVALUATORS.config(KINDS["mixture"])
     model = transformers_engine
     LAWS[law](
-        Subject(
-            make=make_evaluator, config=config, folder=folder, model=model, tolerance=1e-5
-        )
+        Subject(make=make_evaluator, config=config, folder=folder, model=model, tolerance=1e-5)
     )
 
 

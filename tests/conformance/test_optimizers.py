@@ -87,9 +87,7 @@ def active(genome: Genome) -> list[bool]:
     return [i != 1 or genome[-1] == "sum" for i in range(len(genome))]
 
 
-def subject(
-    options: dict[str, Any], genes: tuple[Gene, ...], objectives: int = 1
-) -> Subject:
+def subject(options: dict[str, Any], genes: tuple[Gene, ...], objectives: int = 1) -> Subject:
     config = configure(options, origin="test")
     # A local search; one that visits corners alone, of which the first are the best here; and those
     # that stay between two random points, of which the best may lie there or not.
