@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
-import yaml
 
-from evomerge import api, catalog, writers
+from evomerge import api, writers
 from evomerge.commands import console, tables
 from evomerge.commands import writers as writing
 from evomerge.commands.arguments import (
@@ -26,14 +25,13 @@ from evomerge.commands.arguments import (
     Trust,
     recipe_named,
 )
+from evomerge.commands.catalog import list_catalog
 from evomerge.config import Job, read_job
 from evomerge.engines.config import EngineConfig
-from evomerge.errors import ConfigError, EvomergeError, UserError, did_you_mean
+from evomerge.errors import EvomergeError, UserError
 from evomerge.evaluators.base import Split
 from evomerge.evaluators.registry import read_evaluator
 from evomerge.interchange import convert as conversion
-from evomerge.operators import signatures
-from evomerge.optimizers.registry import OPTIMIZERS
 from evomerge.recipe.tree import KINDS
 from evomerge.recipe.yaml import read_mapping, read_recipe
 from evomerge.searching.plan import Plan
@@ -170,37 +168,7 @@ def evaluate(
         tables.show_report(report, model)
 
 
-@app.command("catalog")
-def list_catalog(
-    name: Annotated[
-        str | None,
-        typer.Argument(help="A catalog (operators, evaluators, ...) or an entry of one."),
-    ] = None,
-    catalog_folder: Catalog = None,
-    as_json: AsJson = False,
-) -> None:
-    """List search spaces, evaluators, clusters, operators and optimizers, or print one entry."""
-    found = _catalogs(catalog_folder)
-    if name is None or name in found:
-        chosen = found if name is None else {name: found[name]}
-        if as_json:
-            typer.echo(json.dumps(chosen, indent=2))
-        else:
-            tables.show_catalog(chosen)
-        return
-    for kind in catalog.KINDS:
-        for entry, path in catalog.entries(kind, catalog=catalog_folder):
-            if entry == name:
-                typer.echo(f"# {kind}/{entry}\n{path.read_text(encoding='utf-8')}".rstrip())
-                return
-    if name in signatures():
-        tables.show_operator(signatures()[name], as_json)
-        return
-    if name in OPTIMIZERS.entries:
-        typer.echo(json.dumps(OPTIMIZERS.get(name).config.model_json_schema(), indent=2))
-        return
-    everything = [*found, *(entry for entries in found.values() for entry in entries)]
-    raise ConfigError(f"the catalog has no {name!r}; {did_you_mean(name, everything)}")
+app.command("catalog")(list_catalog)
 
 
 @app.command()
@@ -224,19 +192,3 @@ def main() -> None:
 def _leave(message: str, code: int) -> None:
     typer.echo(f"evomerge: {message}", err=True)
     sys.exit(code)
-
-
-def _catalogs(folder: Path | None) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    for kind in catalog.KINDS:
-        found[kind] = {
-            name: _description(path) for name, path in catalog.entries(kind, catalog=folder)
-        }
-    found["operators"] = {name: one.summary for name, one in signatures().items()}
-    found["optimizers"] = dict(OPTIMIZERS.names())
-    return found
-
-
-def _description(path: Path) -> str:
-    data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return str(data.get("description", "")) if isinstance(data, dict) else ""

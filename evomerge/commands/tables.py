@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +12,6 @@ from rich.text import Text
 
 from evomerge.evaluators.base import Report
 from evomerge.recipe.path_text import path_text
-from evomerge.recipe.signature import SearchRange, Signature
 from evomerge.recipe.tree import Segments, Stack
 from evomerge.study.candidate import Candidate
 from evomerge.study.comparison import Comparison
@@ -27,9 +24,7 @@ __all__ = [
     "fitness_of",
     "origin_of",
     "out",
-    "show_catalog",
     "show_comparison",
-    "show_operator",
     "show_report",
     "show_study",
     "study_as_data",
@@ -162,71 +157,6 @@ def show_report(report: Report, title: str) -> None:
     out.print(table)
     if report.truncated > 0:
         out.print(f"{report.truncated:.1%} of the answers were cut off by the token limit")
-
-
-def show_catalog(kinds: Mapping[str, Mapping[str, str]]) -> None:
-    """Entries by kind, each with its first line."""
-    for kind, entries in kinds.items():
-        table = Table.grid(padding=(0, 2))
-        table.add_column(no_wrap=True)
-        for name, description in entries.items():
-            table.add_row(f"  {name}", description.strip().split("\n")[0])
-        out.print(f"[bold]{kind}[/bold]")
-        out.print(table)
-
-
-def show_operator(signature: Signature, as_json: bool) -> None:
-    """A merge method: what it does, what it takes, where it comes from."""
-    data = {
-        "name": signature.name,
-        "summary": signature.summary,
-        "citation": signature.citation,
-        "family": signature.family,
-        "combine": signature.combine,
-        "statistics": signature.statistics,
-        "inputs": {"least": signature.min_inputs, "most": signature.max_inputs},
-        "evolve": {name: list(span) for name, span in signature.search_ranges.items()},
-        "base": signature.base,
-        "options": signature.shared.model_json_schema().get("properties", {}),
-        "per_input": signature.each.model_json_schema().get("properties", {}),
-    }
-    if as_json:
-        sys.stdout.write(json.dumps(data, indent=2) + "\n")
-        return
-    out.print(f"[bold]{signature.name}[/bold]: {signature.summary}")
-    out.print(f"{signature.citation}; family {signature.family}, base: {signature.base}")
-    out.print(f"needs {_needs(signature)}")
-    table = Table("parameter", "of", "default", "worth evolving")
-    for owner, fields in (("all", signature.shared), ("each input", signature.each)):
-        for name, field in fields.model_fields.items():
-            key = field.alias or name
-            default = "required" if field.is_required() else str(field.default)
-            table.add_row(key, owner, default, _span(signature.search_ranges.get(key)))
-    out.print(table)
-
-
-def _needs(signature: Signature) -> str:
-    """What a recipe has to bring, in words."""
-    if signature.min_inputs == signature.max_inputs:
-        inputs = f"{signature.min_inputs} input(s)"
-    else:
-        inputs = f"{signature.min_inputs} input(s) or more"
-        if signature.max_inputs is not None:
-            inputs = f"{signature.min_inputs} to {signature.max_inputs} input(s)"
-    found = ["a base"] if signature.needs_base else []
-    found.append(inputs + (" beside it" if signature.needs_base else ""))
-    if signature.family == "adapter":
-        found.append("all of them LoRA adapters on the base")
-    if signature.statistics:
-        found.append(f"statistics of each: {signature.statistics} (docs/statistics.md)")
-    return ", ".join(found)
-
-
-def _span(search_ranges: SearchRange | None) -> str:
-    if search_ranges is None:
-        return ""
-    low, high, *scale = search_ranges
-    return f"{low:g} to {high:g}{', log scale' if scale else ''}"
 
 
 def fitness_of(candidate: Candidate | None) -> str:

@@ -8,7 +8,6 @@ import pytest
 
 from evomerge.commands import tables
 from evomerge.evaluators.base import Failure, Outcome, Report, TaskScore
-from evomerge.operators import signatures
 from evomerge.recipe.genome import CoefficientsGene, FloatGene
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
@@ -135,20 +134,3 @@ def test_sums_by_range_say_how_much_of_each_input_is_in_them(
     assert [cell.strip() for cell in row.split("│")[1:-1]] == ["0", "0.656", "0.344", "3"]
     assert "a long text" not in said
     assert data["best"][0]["genes"] == {"table": "a long text"}
-
-
-@pytest.mark.parametrize(
-    ("method", "needs"),
-    [
-        ("linear", "needs 1 input(s) or more"),
-        ("slerp", "needs a base, 1 input(s) beside it"),
-        ("nuslerp", "needs 2 input(s)"),
-        ("lorahub", "all of them LoRA adapters on the base"),
-        ("regmean", "statistics of each: gram"),
-    ],
-)
-def test_a_method_says_what_it_needs(
-    method: str, needs: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    tables.show_operator(signatures()[method], as_json=False)
-    assert needs in " ".join(capsys.readouterr().out.split())

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from evomerge.errors import RecipeError
+from evomerge.errors import ConfigError, RecipeError
 from evomerge.operators import signatures
 from evomerge.recipe.check import check_methods, operands
+from evomerge.recipe.signature import Signature
 from evomerge.recipe.tree import Merge
 from evomerge.recipe.yaml import parse_recipe
 
@@ -52,6 +53,18 @@ def said(recipe: Merge) -> str:
 def test_good_recipes_pass(recipe: Merge) -> None:
     with does_not_raise():
         check_methods(recipe, signatures(), origin="r.yaml")
+
+
+class Broken(dict[str, Signature]):
+    """Methods of which one cannot be loaded."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        raise ConfigError(f"method {name!r} of the package p cannot be loaded (p:m): no torch")
+
+
+def test_a_method_that_cannot_be_loaded_is_one_sentence() -> None:
+    with pytest.raises(RecipeError, match=r"^r\.yaml: method 'linear' of the package p cannot be"):
+        check_methods(merge("linear", "a", None), Broken(), origin="r.yaml")
 
 
 def test_refusals() -> None:
