@@ -44,9 +44,10 @@ from evomerge.optimizers.base import Observation, Result
 from evomerge.optimizers.populations.crossing import CrossingConfig
 from evomerge.optimizers.populations.table_crossing import CoefficientsCrossing
 from evomerge.optimizers.registry import configure, make
+from evomerge.recipe.arc import PARALLEL
 from evomerge.recipe.grid import RESOLUTION
 from evomerge.recipe.seed_pool import SeedPool
-from evomerge.recipe.segments import PARALLEL, PiecewiseCoefficients, cross
+from evomerge.recipe.segments import PiecewiseCoefficients, cross
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.tree import Recipe, Segments
 from evomerge.search_spaces.segments import SegmentsSpace

@@ -9,7 +9,7 @@ from pathlib import Path
 from evomerge.cluster.base import Executor, Task
 from evomerge.cluster.config import InProcessConfig
 from evomerge.config import Job, read_job
-from evomerge.engines.config import EngineConfig
+from evomerge.engines.config import EngineSettings
 from evomerge.errors import InfrastructureError, UserError
 from evomerge.evaluators.base import EvaluatorConfig, Failure, Report, Split
 from evomerge.recipe.digest import plain
@@ -139,7 +139,7 @@ def evaluate(
     evaluator: EvaluatorConfig,
     *,
     split: Split,
-    engine: EngineConfig,
+    engine: EngineSettings,
     origin: str = "recipe",
 ) -> Report:
     """Score one recipe (a model is the recipe that is its source) in this process.

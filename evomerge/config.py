@@ -15,7 +15,8 @@ from pydantic import Field, model_validator
 from evomerge import catalog
 from evomerge.cluster.config import ClusterConfig, RayConfig
 from evomerge.cluster.registry import EXECUTORS
-from evomerge.engines.config import EngineConfig
+from evomerge.engines.config import EngineConfig, EngineSettings
+from evomerge.engines.factory import ENGINES
 from evomerge.evaluators.base import EvaluatorConfig
 from evomerge.evaluators.objective import ObjectiveConfig
 from evomerge.evaluators.registry import EVALUATORS, read_evaluator
@@ -123,7 +124,7 @@ class Job(Value):
     """When the search ends."""
     schedule: Annotated[ScheduleConfig, settings(SCHEDULES, "schedule")] = WholeConfig()
     """In which parts a candidate is evaluated: a name, or settings with the schedule's `kind`."""
-    engine: EngineConfig = EngineConfig()
+    engine: Annotated[EngineSettings, settings(ENGINES, "engine")] = EngineConfig()
     """What runs the models, and how."""
     cluster: Annotated[ClusterConfig, settings(EXECUTORS, "cluster")] = RayConfig()
     """Where candidates are evaluated: a catalog name, or settings with the executor's `kind`."""

@@ -236,7 +236,7 @@ class _Settings:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        configs = [factory.config for factory in self.registry.usable().values()]
+        configs = dict.fromkeys(factory.config for factory in self.registry.usable().values())
         # By the class and not by `handler` alone, which leaves out the descriptions of its fields.
         choices = [
             config.__get_pydantic_json_schema__(config.__pydantic_core_schema__, handler)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from evomerge.cluster.worker_config import MergeLoaderConfig, PathLoaderConfig
 from evomerge.engines.base import DataFlowEngine, Engine
-from evomerge.engines.config import EngineConfig
+from evomerge.engines.config import EngineSettings
 from evomerge.engines.factory import start_engine
 from evomerge.errors import CandidateError
 from evomerge.merging.weights import MergedWeights
@@ -97,12 +97,12 @@ class PathLoader:
         return len(layer_path.layers)
 
 
-def merge_loader(config: MergeLoaderConfig, engine: EngineConfig, folder: Path) -> MergeLoader:
+def merge_loader(config: MergeLoaderConfig, engine: EngineSettings, folder: Path) -> MergeLoader:
     """A live engine with the model of `folder`, into which recipes are merged."""
     return MergeLoader(start_engine(engine, folder))
 
 
-def path_loader(config: PathLoaderConfig, engine: EngineConfig, folder: Path) -> PathLoader:
+def path_loader(config: PathLoaderConfig, engine: EngineSettings, folder: Path) -> PathLoader:
     """A live engine for a pool of layers, with the configuration and tokenizer of `folder`."""
     return PathLoader(start_engine(engine, folder, config.capacity))
 

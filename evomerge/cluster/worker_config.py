@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from evomerge.engines.config import EngineConfig
+from evomerge.engines.config import EngineSettings
+from evomerge.engines.factory import ENGINES
 from evomerge.evaluators.base import EvaluatorConfig
 from evomerge.plugins import Deferred, Factory, Registry, settings
 from evomerge.recipe.layer_path import Capacity
@@ -55,7 +56,7 @@ class WorkerConfig(Value):
 
     skeleton: Source
     """The source whose folder the engine starts from: its configuration and tokenizer are used."""
-    engine: EngineConfig
+    engine: Annotated[EngineSettings, settings(ENGINES, "engine")]
     """The engine that the worker keeps live."""
     evaluator: EvaluatorConfig
     """What scores the engine's model."""

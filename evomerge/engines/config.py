@@ -9,12 +9,19 @@ from pydantic import Field, model_validator
 
 from evomerge.value import Value
 
-__all__ = ["EngineConfig"]
+__all__ = ["EngineConfig", "EngineSettings"]
 
 Positive = Annotated[int, Field(ge=1)]
 
 
-class EngineConfig(Value):
+class EngineSettings(Value):
+    """What every engine's settings have; an engine of another package adds its own keys."""
+
+    kind: str
+    """The engine's name in the registry."""
+
+
+class EngineConfig(EngineSettings):
     """An engine's settings; what is left out is chosen on the machine where it starts."""
 
     kind: Literal["auto", "transformers", "vllm"] = "auto"

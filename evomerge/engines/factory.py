@@ -1,58 +1,132 @@
-"""Start the engine that a configuration asks for."""
+"""The registry of engines, and the start of the one that a configuration asks for."""
 
 from __future__ import annotations
 
-from importlib import import_module
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Protocol, overload
 
 from evomerge.engines.base import DataFlowEngine, Engine
-from evomerge.engines.config import EngineConfig
+from evomerge.engines.config import EngineConfig, EngineSettings
 from evomerge.errors import ConfigError
+from evomerge.plugins import Registry, first_line, load
 from evomerge.recipe.layer_path import Capacity
 
-__all__ = ["start_engine"]
+__all__ = ["AUTO", "ENGINES", "TRANSFORMERS", "VLLM", "EngineFactory", "start_engine"]
 
-_ENGINES = {"transformers": "transformers:TransformersEngine", "vllm": "vllm:VllmEngine"}
-_DATA_FLOW = {
-    "transformers": "transformers_dataflow:TransformersDataFlow",
-    "vllm": "vllm_dataflow:VllmDataFlow",
-}
+
+class EngineFactory(Protocol):
+    """What the target of an entry is. A class with `config` as a class variable is one.
+
+    One that also has `data_flow(config, folder, capacity)` can hold a pool of layers; without it
+    only merged weights are evaluated by the engine.
+    """
+
+    @property
+    def config(self) -> type[EngineSettings]:
+        """The class of its settings."""
+
+    def __call__(self, config: Any, folder: Path, /) -> Engine:
+        """A live engine with the model of `folder`: its configuration, tokenizer and weights."""
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """One of ours: its libraries, which take seconds to import, are only loaded when it starts."""
+
+    line: str
+    """About it, for lists."""
+    engine: str
+    """`package.module:class`."""
+    twin: str
+    """The class that holds a pool of layers."""
+    library: str
+    config: type[EngineSettings] = EngineConfig
+
+    def __call__(self, config: EngineConfig, folder: Path, /) -> Engine:
+        engine: Engine = self._class(self.engine)(config, folder)
+        return engine
+
+    def data_flow(self, config: EngineConfig, folder: Path, capacity: Capacity) -> DataFlowEngine:
+        """The engine with a pool of layers; `folder` gives configuration and tokenizer."""
+        engine: DataFlowEngine = self._class(self.twin)(config, folder, capacity)
+        return engine
+
+    def _class(self, target: str) -> Any:
+        if find_spec(self.library) is None:
+            kind = self.library
+            raise ConfigError(
+                f"engine.kind: {kind} is not installed; `pip install evomerge[{kind}]`"
+            )
+        return load(target)
+
+
+@dataclass(frozen=True)
+class Auto:
+    """The engine that suits the machine."""
+
+    line: str = "vllm where it can be imported and no device is named, else transformers"
+    config: type[EngineSettings] = EngineConfig
+
+    def __call__(self, config: EngineConfig, folder: Path, /) -> Engine:
+        return self._chosen(config)(config, folder)
+
+    def data_flow(self, config: EngineConfig, folder: Path, capacity: Capacity) -> DataFlowEngine:
+        """As the chosen one's."""
+        return self._chosen(config).data_flow(config, folder, capacity)
+
+    def _chosen(self, config: EngineConfig) -> BuiltIn:
+        return VLLM if find_spec("vllm") is not None and config.device == "auto" else TRANSFORMERS
+
+
+TRANSFORMERS = BuiltIn(
+    "Hugging Face transformers: runs anywhere, on one CPU or GPU",
+    "evomerge.engines.transformers:TransformersEngine",
+    "evomerge.engines.transformers_dataflow:TransformersDataFlow",
+    library="transformers",
+)
+VLLM = BuiltIn(
+    "vLLM: for GPUs and clusters; several GPUs can share one model",
+    "evomerge.engines.vllm:VllmEngine",
+    "evomerge.engines.vllm_dataflow:VllmDataFlow",
+    library="vllm",
+)
+AUTO = Auto()
+
+ENGINES: Registry[EngineFactory] = Registry(
+    role="engine",
+    group="evomerge.engines",
+    built_in={name: f"{__name__}:{name.upper()}" for name in ("auto", "transformers", "vllm")},
+    default="auto",
+    describe=lambda factory: getattr(factory, "line", first_line(factory)),
+)
+"""Called with settings and a model's folder, its entries start engines."""
 
 
 @overload
-def start_engine(config: EngineConfig, folder: Path) -> Engine: ...
+def start_engine(config: EngineSettings, folder: Path) -> Engine: ...
 @overload
-def start_engine(config: EngineConfig, folder: Path, capacity: Capacity) -> DataFlowEngine: ...
-def start_engine(config: EngineConfig, folder: Path, capacity: Capacity | None = None) -> Engine:
+def start_engine(config: EngineSettings, folder: Path, capacity: Capacity) -> DataFlowEngine: ...
+def start_engine(config: EngineSettings, folder: Path, capacity: Capacity | None = None) -> Engine:
     """A live engine with the model of `folder`: its configuration, tokenizer and weights.
 
-    `room`: for data flow. The folder then only gives configuration and tokenizer, and a model of
-    `room.layers` layers has to be loaded.
+    `capacity`: for data flow. The folder then only gives configuration and tokenizer, and a model
+    of `capacity.layers` layers has to be loaded.
 
     Raises:
-        ConfigError: vLLM is asked for and not installed.
+        ConfigError: the engine is unknown or not installed, or cannot hold a pool of layers.
         SourceError: the folder holds no model that the engine can run.
     """
-    kind = _kind(config)
     if capacity is None:
-        engine: Engine = _class(_ENGINES[kind])(config, folder)
+        engine: Engine = ENGINES.make(config, folder)
         return engine
-    stack: DataFlowEngine = _class(_DATA_FLOW[kind])(config, folder, capacity)
-    return stack
-
-
-def _kind(config: EngineConfig) -> str:
-    installed = find_spec("vllm") is not None
-    if config.kind == "vllm" and not installed:
-        raise ConfigError("engine.kind: vllm is not installed; `pip install evomerge[vllm]`")
-    if config.kind != "auto":
-        return config.kind
-    return "vllm" if installed and config.device == "auto" else "transformers"
-
-
-def _class(target: str) -> Any:
-    """Each engine's libraries take seconds to import, so only the one that runs is."""
-    module, name = target.split(":")
-    return getattr(import_module(f"evomerge.engines.{module}"), name)
+    factory = ENGINES.get(config.kind)
+    data_flow: Callable[..., DataFlowEngine] | None = getattr(factory, "data_flow", None)
+    if data_flow is None:
+        raise ConfigError(
+            f"engine.kind: {config.kind} holds no pool of layers, which data flow needs; take"
+            " transformers or vllm"
+        )
+    return data_flow(config, folder, capacity)

@@ -27,6 +27,7 @@ from evomerge.engines.stopping import Stop, end_tokens, stop
 from evomerge.engines.weights import Inspection, checkpoint_shapes
 from evomerge.errors import CandidateError, SourceError
 from evomerge.evaluators.live_model import Generation, LogProb, Sampling
+from evomerge.merging.device import device_named
 
 __all__ = ["TransformersEngine"]
 
@@ -47,7 +48,7 @@ class TransformersEngine:
 
     def __init__(self, config: EngineConfig, folder: Path) -> None:
         shapes = self._shapes_of(folder)
-        self._device = _device(config.device)
+        self._device = device_named(config.device)
         trust = config.trust_remote_code
         about = configuration(folder, trust_remote_code=trust)
         _only_attention(about, folder)
@@ -296,12 +297,6 @@ def _choose(batch: Sequence[Continuation], logits: Tensor) -> list[int]:
         if task.sampling.temperature > 0:
             chosen[row] = task.draw(logits[row])
     return chosen
-
-
-def _device(wanted: str) -> torch.device:
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(wanted)
 
 
 def _only_attention(about: Any, folder: Path) -> None:

@@ -13,7 +13,7 @@ from evomerge.engines.config import EngineConfig
 from evomerge.engines.requests import check_route
 from evomerge.engines.stack_model import EvomergeStackForCausalLM, StackConfig, obstacle
 from evomerge.engines.transformers import TransformersEngine
-from evomerge.engines.weights import checkpoint_shapes, stretched
+from evomerge.engines.weights import checkpoint_shapes
 from evomerge.errors import SourceError
 from evomerge.recipe.layer_path import Capacity, LayerPath
 
@@ -50,7 +50,7 @@ class TransformersDataFlow(TransformersEngine):
 
     def _shapes_of(self, folder: Path) -> dict[str, tuple[int, ...]]:
         """The folder's, with as many layers as the pool has, each like the folder's first."""
-        return stretched(checkpoint_shapes(folder), self._room.layers)
+        return checkpoint_shapes(folder, self._room.layers)
 
     def _model_of(
         self, folder: Path, about: Any, dtype: torch.dtype, *, trust_remote_code: bool

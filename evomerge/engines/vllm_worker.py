@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evomerge.engines.base import WeightSource
-from evomerge.engines.weights import Inspection, checkpoint_shapes, stretched
+from evomerge.engines.weights import Inspection, checkpoint_shapes
 from evomerge.errors import CandidateError
 from evomerge.recipe.layer_path import LayerPath
 
@@ -34,9 +34,9 @@ class WeightReceiver:
         A string, since an exception of ours comes back from another process as a plain one.
         """
         source: WeightSource = pickle.loads(payload)
-        shapes = checkpoint_shapes(Path(self.model_config.model))
-        if hasattr(self.model_config.hf_config, "slots"):
-            shapes = stretched(shapes, self.model_config.hf_config.num_hidden_layers)
+        about = self.model_config.hf_config
+        pool = about.num_hidden_layers if hasattr(about, "slots") else None
+        shapes = checkpoint_shapes(Path(self.model_config.model), pool)
         inspection = Inspection(
             shapes,
             self.model_config.dtype,

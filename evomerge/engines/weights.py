@@ -2,50 +2,36 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
-from evomerge.errors import CandidateError, SourceError
+from evomerge.errors import CandidateError
+from evomerge.models.blueprint import outline
+from evomerge.models.headers import Headers
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Hop, Recipe, Stack
 
-__all__ = ["Inspection", "checkpoint_shapes", "stretched"]
+__all__ = ["Inspection", "checkpoint_shapes"]
 
 _HEAD = "lm_head.weight"
-_LAYER = re.compile(r"((?:.*\.)?layers\.)(\d+)(\..+)")
 
 
-def checkpoint_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Checkpoint name -> shape, read from the headers of the folder's safetensors files.
+def checkpoint_shapes(folder: Path, layers: int | None = None) -> dict[str, tuple[int, ...]]:
+    """Checkpoint name -> shape, read from the headers of a model's folder.
+
+    `layers`: of a model that has so many layers like the folder's first, and the rest as there.
 
     Raises:
-        SourceError: there are none. Pickled checkpoints are never opened: they run code.
+        SourceError: no model that can be read. Pickled checkpoints are never opened: they run code.
     """
-    shapes: dict[str, tuple[int, ...]] = {}
-    for file in sorted(folder.glob("*.safetensors")):
-        with safe_open(file, framework="pt") as checkpoint:
-            for name in checkpoint.keys():  # noqa: SIM118 (not a mapping)
-                shapes[name] = tuple(checkpoint.get_slice(name).get_shape())
-    if not shapes:
-        raise SourceError(
-            f"{folder}: no safetensors files; evomerge reads no other format, so convert the model"
-        )
-    return shapes
-
-
-def stretched(shapes: Mapping[str, tuple[int, ...]], layers: int) -> dict[str, tuple[int, ...]]:
-    """The shapes of a model that has `layers` layers like the first, and the rest as here."""
-    found = {}
-    for name, shape in shapes.items():
-        match = _LAYER.fullmatch(name)
-        if match is None:
-            found[name] = shape
-        elif match[2] == "0":
-            found |= {f"{match[1]}{number}{match[3]}": shape for number in range(layers)}
-    return found
+    model: Recipe = Source(model=str(folder.resolve()))
+    if layers is not None:
+        hops = (Hop(of="model", layer=0),) * layers
+        model = Stack(inputs={"model": model}, embedding="model", head="model", hops=hops)
+    return {tensor.name: tensor.shape for tensor in outline(model, Headers()).tensors}
 
 
 class Inspection:

@@ -7,12 +7,12 @@ from typing import Any
 
 from evomerge.errors import ConfigError, did_you_mean
 from evomerge.interchange.diagnosis import Diagnosis
-from evomerge.interchange.layers import in_layer, is_embedding, layer_of
-from evomerge.interchange.layers import kind as kind_of
+from evomerge.interchange.layers import is_embedding
 from evomerge.interchange.methods import Method
 from evomerge.interchange.rules import TensorParameters
 from evomerge.interchange.settings import setting_at
 from evomerge.interchange.slices import Slice
+from evomerge.models.architecture import in_layer, place, within_layer
 
 __all__ = ["ParameterResolution"]
 
@@ -52,7 +52,7 @@ class ParameterResolution:
                 resolved += self._layer(piece, names, offset + step, step, t)
             offset += count
         for name in names:
-            if layer_of(name) is None:
+            if place(name).layer is None:
                 end = slices[0] if is_embedding(name) else slices[-1]
                 resolved.append(self._at(end, name, name, {}, 0.0, None))
         return resolved
@@ -66,7 +66,7 @@ class ParameterResolution:
         t: float,
     ) -> Iterator[TensorParameters]:
         for name in names:
-            if layer_of(name) != 0:
+            if place(name).layer != 0:
                 continue
             inputs = {s.name: in_layer(name, s.layers[step]) for s in piece.sources}
             output = in_layer(name, layer)
@@ -95,7 +95,7 @@ class ParameterResolution:
             if own:
                 each[source.name] = own
         return TensorParameters(
-            kind=kind_of(kind), layer=layer, options=self._options(shared, each), each=each
+            kind=within_layer(kind), layer=layer, options=self._options(shared, each), each=each
         )
 
     def _resolved(

@@ -14,6 +14,7 @@ from transformers.utils import logging
 
 from evomerge.errors import SourceError, UserError
 from evomerge.merging.bank import Bank
+from evomerge.merging.device import device_named
 from evomerge.merging.node import Weights
 from evomerge.models.sources import model_folder
 from evomerge.recipe.source import Source
@@ -82,7 +83,7 @@ def open_live(source: Source, bank: Bank, *, device: str, length: int) -> Live:
     longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if longest is not None and length > longest:
         raise UserError(f"{folder}: takes at most {longest} tokens, but windows have {length}")
-    where = _device(device)
+    where = device_named(device)
     model.to(where).eval().requires_grad_(False)
     known = dict(model.named_parameters(remove_duplicate=False))
     names = sorted(bank.inventory(source).tensors)
@@ -94,15 +95,3 @@ def open_live(source: Source, bank: Bank, *, device: str, length: int) -> Live:
     live = Live(model, tokenizer, {name: known[name] for name in names}, where)
     live.load(lambda name, dtype=torch.float32: bank.tensor(source, name).to(dtype))
     return live
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as problem:
-        reason = str(problem).strip().splitlines()[0]
-        raise UserError(f"the device {name!r} cannot be used ({reason})") from None
-    return device

@@ -7,7 +7,7 @@ from functools import cache
 
 from evomerge.recipe.selector import Component, Place
 
-__all__ = ["in_layer", "place"]
+__all__ = ["in_layer", "place", "within_layer"]
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|layer)\.(\d+)\.")
 _COMPONENTS: tuple[tuple[Component, re.Pattern[str]], ...] = (
@@ -32,4 +32,11 @@ def place(name: str) -> Place:
 
 def in_layer(name: str, layer: int) -> str:
     """The name that a layer's tensor has in another layer."""
-    return _LAYER.sub(lambda found: found[0].replace(found[1], str(layer)), name, count=1)
+    match = _LAYER.search(name)
+    return name if match is None else f"{name[: match.start(1)]}{layer}{name[match.end(1) :]}"
+
+
+def within_layer(name: str) -> str:
+    """The part of a tensor's name that does not change with the layer: `.mlp.up_proj.weight`."""
+    match = _LAYER.search(name)
+    return name if match is None else name[match.end(1) :]

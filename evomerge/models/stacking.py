@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
+from functools import cache
+from importlib import resources
 from typing import Any
 
 from evomerge.errors import SourceError
@@ -12,11 +15,7 @@ from evomerge.models.headers import Headers
 from evomerge.models.inventory import Inventory
 from evomerge.recipe.tree import Stack
 
-__all__ = ["ROUTABLE", "check_routable", "check_stackable", "is_plain"]
-
-ROUTABLE = ("gemma", "llama", "mistral", "qwen2", "qwen3")
-"""The families (`model_type`) that engines for data flow know: a decoder of Llama's shape, in which
-every layer attends in the same way."""
+__all__ = ["check_routable", "check_stackable", "is_plain", "rotary", "routable"]
 
 _MISTRALS = 4096
 """The window of a Mistral model whose configuration does not speak of one."""
@@ -33,6 +32,22 @@ _SAME: Mapping[str, Any] = {
     "tie_word_embeddings": False,
 }
 """What one configuration has to say for all layers, and what it means where it is left out."""
+
+
+@cache
+def routable() -> tuple[str, ...]:
+    """The families (`model_type`) that engines for data flow know: a decoder of Llama's shape, in
+    which every layer attends in the same way.
+
+    They are listed in the file that is exported with a stack, which stands alone and needs torch:
+    so the list is read, and the file not imported.
+    """
+    code = ast.parse(resources.files("evomerge.engines").joinpath("stack_model.py").read_text())
+    for statement in code.body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "FAMILIES":
+            families: tuple[str, ...] = ast.literal_eval(statement.value)
+            return families
+    raise AssertionError("stack_model.py lists its FAMILIES")
 
 
 def check_stackable(first: Inventory, other: Inventory, origin: str) -> None:
@@ -79,10 +94,10 @@ def check_routable(stack: Stack, models: Headers | None = None) -> None:
     inventory = (models or Headers()).inventory(donor(stack))
     config = inventory.config
     family = config.get("model_type")
-    if family not in ROUTABLE:
+    if family not in routable():
         raise SourceError(
             f"{inventory.folder}: layers of the family {family!r} cannot be routed, only of"
-            f" {', '.join(ROUTABLE)}"
+            f" {', '.join(routable())}"
         )
     always = family == "mistral"  # which has a window unless its configuration says null
     window = config.get("sliding_window", _MISTRALS if always else None)

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from evomerge.operators.base import Coefficients, Gram, TensorContext, operator
 from evomerge.operators.parameters import Lambda, Nothing, Weight, divided, normalized
+from evomerge.recipe.arc import cosine
 from evomerge.value import Value
 
 __all__ = ["karcher", "multislerp", "nuslerp", "slerp"]
@@ -209,10 +210,8 @@ def _unit(coefficients: NDArray[np.float64], cosines: Gram) -> NDArray[np.float6
 def _arc(gram: Gram, t: float, *, parallel: float) -> list[float]:
     """Coefficients of the point at `t` on the arc between two vectors with this Gram matrix."""
     norm = math.sqrt(gram[0, 0] * gram[1, 1])
-    if norm == 0.0:  # one vector is zero: there is no angle, and the chord is the only path
+    along = cosine(float(gram[0, 1]), norm)
+    if along is None or abs(along) >= parallel:  # the chord is the only path, or as good
         return [1.0 - t, t]
-    cosine = min(max(float(gram[0, 1]) / norm, -1.0), 1.0)
-    if abs(cosine) >= parallel:
-        return [1.0 - t, t]
-    angle = math.acos(cosine)
+    angle = math.acos(along)
     return [math.sin((1.0 - t) * angle) / math.sin(angle), math.sin(t * angle) / math.sin(angle)]

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from evomerge.recipe.arc import angle as angle_between
 from evomerge.recipe.grid import Grams
 
 __all__ = ["Angle", "ChromosomeSegments", "PiecewiseCoefficients", "blend", "cross"]
@@ -34,8 +35,6 @@ DECIMALS = 9
 are then exactly equal, and are joined."""
 FAINT = 1e-6
 """Shares of noise below this are dropped: they halve with every generation."""
-PARALLEL = 1e-6
-"""The sine of an angle up to which spherical interpolation is linear, as in the released code."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,10 +267,7 @@ def _omega(
     onto_a, onto_b = np.einsum("ri,rij->rj", a, matrices), np.einsum("ri,rij->rj", b, matrices)
     squares = max(np.vdot(onto_a, a), 0.0), max(np.vdot(onto_b, b), 0.0)
     lengths = math.sqrt(squares[0]) * math.sqrt(squares[1])
-    if lengths == 0.0:
-        return None
-    omega = math.acos(min(max(float(np.vdot(onto_a, b)) / lengths, -1.0), 1.0))
-    return omega if math.sin(omega) > PARALLEL else None
+    return angle_between(float(np.vdot(onto_a, b)), lengths)
 
 
 def _shown(ends: list[int]) -> str:

@@ -11,7 +11,7 @@ from evomerge.cluster.config import ClusterConfig
 from evomerge.cluster.registry import make_executor
 from evomerge.cluster.worker_config import MergeLoaderConfig, PathLoaderConfig, WorkerConfig
 from evomerge.config import SCHEDULES, Job
-from evomerge.engines.config import EngineConfig
+from evomerge.engines.config import EngineSettings
 from evomerge.errors import ConfigError, about, did_you_mean
 from evomerge.evaluators.base import EvaluatorConfig
 from evomerge.evaluators.objective import Objective
@@ -222,7 +222,7 @@ class Plan:
 
 def executor(
     cluster: ClusterConfig,
-    engine: EngineConfig,
+    engine: EngineSettings,
     evaluator: EvaluatorConfig,
     start_from: Source,
     capacity: Capacity | None = None,

@@ -12,6 +12,7 @@ import pytest
 
 from evomerge.conformance.evaluators import LAWS, Subject
 from evomerge.conformance.laws import LawBroken
+from evomerge.conformance.tiny_models import Edited
 from evomerge.conformance.toy_model import ToyModel
 from evomerge.engines.base import Engine
 from evomerge.errors import CandidateError
@@ -20,7 +21,6 @@ from evomerge.evaluators.metered import MeteredModel
 from evomerge.evaluators.registry import EVALUATORS, make_evaluator
 from evomerge.evaluators.selection import chosen_places
 from tests.engines.conftest import Siblings, siblings, transformers_engine
-from tests.engines.tiny import Edited
 from tests.evaluators.task_folder import choice_task, evaluator, rolling_task, sum_task
 
 __all__ = ["siblings", "transformers_engine"]

@@ -8,14 +8,12 @@ from typing import Any
 import pytest
 import torch
 
+from evomerge.conformance.layer_paths import ByHand
+from evomerge.conformance.tiny_models import Reference, build
 from evomerge.engines.base import Engine
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.factory import start_engine
 from evomerge.recipe.layer_path import Capacity
-from tests.engines.stacks import ByHand
-from tests.engines.tiny import Reference, build
-
-pytest.register_assert_rewrite("tests.engines.conformance", "tests.engines.dataflow_conformance")
 
 
 @dataclass(frozen=True)

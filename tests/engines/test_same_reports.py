@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from evomerge.conformance.tiny_models import Edited
 from evomerge.engines.base import Engine
 from evomerge.evaluators.base import Report
 from evomerge.evaluators.lm_eval.evaluator import LmEvalEvaluator
 from tests.engines.conftest import Siblings
-from tests.engines.tiny import Edited
 from tests.evaluators.lm_eval.test_evaluator import real
 
 __all__ = ["real"]

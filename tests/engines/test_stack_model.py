@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
+from evomerge.conformance.layer_paths import tiny_config
 from evomerge.engines.stack_model import (
     FAMILIES,
     EvomergeStackForCausalLM,
@@ -19,7 +20,6 @@ from evomerge.engines.stack_model import (
 from evomerge.engines.stack_model import (
     Path as Layers,
 )
-from tests.engines.stacks import tiny_config
 
 TOKENS = torch.tensor([[5, 6, 7, 8, 9, 10], [11, 12, 13, 14, 15, 16]])
 ROUTE: dict[str, Any] = {"layers": [0, 2, 2, 1, 0, 2], "scales": [0.9, 1.0, 1.3, 1.0, 0.7, 1.1]}

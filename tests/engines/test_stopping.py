@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer, GenerationConfig
 
+from evomerge.conformance.tiny_models import encode
 from evomerge.engines.stopping import end_tokens, stop, text_of
 from tests.engines.conftest import Siblings
-from tests.engines.tiny import encode
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,14 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from evomerge.conformance.engines import LAWS, PROMPTS, Subject
+from evomerge.conformance.tiny_models import Edited, Reference, encode
 from evomerge.engines.base import Engine
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.transformers import TransformersEngine
 from evomerge.errors import CandidateError, SourceError
 from evomerge.evaluators.live_model import Sampling
-from tests.engines.conformance import PROMPTS, EngineConformance
 from tests.engines.conftest import Siblings
-from tests.engines.tiny import Edited, Reference, encode
 
 
 @pytest.fixture
@@ -22,19 +22,28 @@ def engine(transformers_engine: Engine) -> Engine:
     return transformers_engine
 
 
-class TestConformance(EngineConformance):
-    pass
+@pytest.fixture(scope="module")
+def on_cuda(siblings: Siblings) -> Iterator[Engine]:
+    config = EngineConfig(kind="transformers", device="cuda", dtype="float32")
+    engine = TransformersEngine(config, siblings.one)
+    yield engine
+    engine.close()
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_contract(
+    law: str, engine: Engine, siblings: Siblings, references: tuple[Reference, Reference]
+) -> None:
+    LAWS[law](Subject(engine, (siblings.one, siblings.other), references))
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-class TestConformanceOnCuda(EngineConformance):
-    @pytest.fixture(scope="class")
-    def engine(self, siblings: Siblings) -> Iterator[Engine]:
-        config = EngineConfig(kind="transformers", device="cuda", dtype="float32")
-        engine = TransformersEngine(config, siblings.one)
-        yield engine
-        engine.close()
+@pytest.mark.parametrize("law", LAWS)
+def test_contract_on_cuda(
+    law: str, on_cuda: Engine, siblings: Siblings, references: tuple[Reference, Reference]
+) -> None:
+    LAWS[law](Subject(on_cuda, (siblings.one, siblings.other), references))
 
 
 @pytest.mark.parametrize(("batch_size", "batch_tokens"), [(2, 10_000), (128, 60)])
@@ -108,7 +117,8 @@ def test_untied_heads_and_other_shapes_of_attention(tmp_path: Path, siblings: Si
 
 
 @pytest.mark.parametrize(
-    ("lacks", "sentence"), [("config.json", "configuration"), ("tokenizer", "tokenizer")]
+    ("lacks", "sentence"),
+    [("config.json", r"config\.json: no such file"), ("tokenizer", "no readable tokenizer")],
 )
 def test_a_folder_that_is_no_model_is_refused(
     tmp_path: Path, siblings: Siblings, lacks: str, sentence: str
@@ -116,7 +126,7 @@ def test_a_folder_that_is_no_model_is_refused(
     for file in siblings.one.iterdir():
         if not file.name.startswith(lacks):
             (tmp_path / file.name).write_bytes(file.read_bytes())
-    with pytest.raises(SourceError, match=f"no readable {sentence}"):
+    with pytest.raises(SourceError, match=sentence):
         TransformersEngine(EngineConfig(kind="transformers"), tmp_path)
 
 
@@ -125,5 +135,5 @@ def test_pickled_checkpoints_are_refused(tmp_path: Path, siblings: Siblings) -> 
         if file.suffix != ".safetensors":
             (tmp_path / file.name).write_bytes(file.read_bytes())
     torch.save({}, tmp_path / "pytorch_model.bin")
-    with pytest.raises(SourceError, match="no safetensors"):
+    with pytest.raises(SourceError, match="is a pickle checkpoint"):
         TransformersEngine(EngineConfig(kind="transformers"), tmp_path)

@@ -7,41 +7,65 @@ from typing import Any
 import pytest
 import torch
 
+from evomerge.conformance.data_flow import CAPACITY, LAWS, OWN, Subject
+from evomerge.conformance.layer_paths import ByHand, Pool, build_family, random_routes
 from evomerge.engines.base import DataFlowEngine
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.factory import start_engine
 from evomerge.engines.stack_model import FAMILIES
 from evomerge.engines.transformers_dataflow import TransformersDataFlow
-from evomerge.errors import SourceError
+from evomerge.errors import CandidateError, SourceError
 from evomerge.evaluators.live_model import Sampling
-from evomerge.recipe.layer_path import Capacity
+from evomerge.recipe.layer_path import Capacity, LayerPath
 from tests.engines.conftest import Siblings
-from tests.engines.dataflow_conformance import OWN, ROOM, DataFlowConformance
-from tests.engines.stacks import ByHand, Pool, build_family, random_routes
 
 CPU = EngineConfig(kind="transformers", device="cpu", dtype="float32")
 
 
 @pytest.fixture(scope="module")
 def engine(siblings: Siblings) -> Iterator[DataFlowEngine]:
-    engine = start_engine(CPU, siblings.one, ROOM)
+    engine = start_engine(CPU, siblings.one, CAPACITY)
     yield engine
     engine.close()
 
 
-class TestConformance(DataFlowConformance):
-    pass
+@pytest.fixture(scope="module")
+def on_cuda(siblings: Siblings) -> Iterator[DataFlowEngine]:
+    config = EngineConfig(kind="transformers", device="cuda", dtype="float32")
+    engine = TransformersDataFlow(config, siblings.one, CAPACITY)
+    yield engine
+    engine.close()
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_contract(law: str, engine: DataFlowEngine, siblings: Siblings, by_hand: ByHand) -> None:
+    LAWS[law](Subject(engine, (siblings.one, siblings.other), by_hand))
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-class TestConformanceOnCuda(DataFlowConformance):
-    @pytest.fixture(scope="class")
-    def engine(self, siblings: Siblings) -> Iterator[DataFlowEngine]:
-        config = EngineConfig(kind="transformers", device="cuda", dtype="float32")
-        engine = TransformersDataFlow(config, siblings.one, ROOM)
-        yield engine
-        engine.close()
+@pytest.mark.parametrize("law", LAWS)
+def test_contract_on_cuda(
+    law: str, on_cuda: DataFlowEngine, siblings: Siblings, by_hand: ByHand
+) -> None:
+    LAWS[law](Subject(on_cuda, (siblings.one, siblings.other), by_hand))
+
+
+@pytest.mark.parametrize(
+    ("layers", "scales", "law"),
+    [
+        ((), (), "the route has 0 hops: the engine takes 1 to 12"),
+        ((0,) * 13, (1.0,) * 13, "the route has 13 hops: the engine takes 1 to 12"),
+        ((0, 4), (1.0, 1.0), "hop 1 of the path runs layer 4: the pool has 0 to 3"),
+        ((0, -1), (1.0, 1.0), "hop 1 of the path runs layer -1: the pool has 0 to 3"),
+        ((0, 1), (1.0,), "the route has 2 hops and 1 scales"),
+    ],
+)
+def test_a_path_that_is_none(
+    engine: DataFlowEngine, layers: tuple[int, ...], scales: tuple[float, ...], law: str
+) -> None:
+    with pytest.raises(CandidateError, match=f"^{law}$"):
+        engine.layer_path(LayerPath(layers=layers, scales=scales))
 
 
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
@@ -95,5 +119,5 @@ def test_slots_that_no_hop_uses_take_no_memory(siblings: Siblings) -> None:
 
 def test_computes_in_the_checkpoints_precision(siblings: Siblings) -> None:
     config = EngineConfig(kind="transformers", device="cpu", dtype="float16")
-    engine = TransformersDataFlow(config, siblings.one, ROOM)
+    engine = TransformersDataFlow(config, siblings.one, CAPACITY)
     assert {tensor.dtype for tensor in engine._live.values()} == {torch.float16}

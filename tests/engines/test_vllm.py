@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import pytest
 
+from evomerge.conformance.engines import LAWS, Subject
+from evomerge.conformance.tiny_models import Reference
 from evomerge.engines.base import Engine
-from tests.engines.conformance import EngineConformance
+from tests.engines.conftest import Siblings
 
 # vLLM and what it imports warn at import and at start.
 pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 
-class TestConformance(EngineConformance):
-    @pytest.fixture
-    def engine(self, vllm_engine: Engine) -> Engine:
-        return vllm_engine
+@pytest.mark.parametrize("law", LAWS)
+def test_contract(
+    law: str, vllm_engine: Engine, siblings: Siblings, references: tuple[Reference, Reference]
+) -> None:
+    LAWS[law](Subject(vllm_engine, (siblings.one, siblings.other), references))

@@ -9,6 +9,11 @@ from typing import Any
 import pytest
 
 import evomerge
+from evomerge.conformance import data_flow
+from evomerge.conformance.data_flow import CAPACITY, OWN, agrees
+from evomerge.conformance.engines import LAWS, PROMPTS, Subject
+from evomerge.conformance.layer_paths import ByHand, Pool, build_family, route_of, spoken
+from evomerge.conformance.tiny_models import Edited, Reference, encode
 from evomerge.engines.base import DataFlowEngine, Engine
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.vllm_dataflow import VllmDataFlow
@@ -17,11 +22,7 @@ from evomerge.evaluators.live_model import Sampling
 from evomerge.recipe.layer_path import Capacity
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Stack
-from tests.engines.conformance import PROMPTS, EngineConformance
 from tests.engines.conftest import Siblings
-from tests.engines.dataflow_conformance import OWN, ROOM, DataFlowConformance, agrees
-from tests.engines.stacks import ByHand, Pool, build_family, route_of, spoken
-from tests.engines.tiny import Edited, encode
 
 Start = Callable[..., Any]
 
@@ -43,35 +44,42 @@ def one_model(siblings: Siblings, start_vllm: Start) -> Any:
 
 @pytest.fixture(scope="module")
 def two_models(siblings: Siblings, start_vllm: Start) -> Any:
-    return start_vllm(siblings.one, ROOM)
+    return start_vllm(siblings.one, CAPACITY)
 
 
 @starts_vllm
-class TestAsAnyEngine(EngineConformance):
-    @pytest.fixture
-    def engine(self, one_model: DataFlowEngine) -> Engine:
-        return one_model
+@pytest.mark.parametrize("law", LAWS)
+def test_contract_of_any_engine(
+    law: str,
+    one_model: DataFlowEngine,
+    siblings: Siblings,
+    references: tuple[Reference, Reference],
+) -> None:
+    LAWS[law](Subject(one_model, (siblings.one, siblings.other), references))
 
 
 @starts_vllm
-class TestDataFlow(DataFlowConformance):
-    random_paths = 24
+@pytest.mark.parametrize("law", data_flow.LAWS)
+def test_contract(
+    law: str, two_models: DataFlowEngine, siblings: Siblings, by_hand: ByHand
+) -> None:
+    subject = data_flow.Subject(two_models, (siblings.one, siblings.other), by_hand)
+    data_flow.LAWS[law](subject)
 
-    @pytest.fixture
-    def engine(self, two_models: DataFlowEngine) -> DataFlowEngine:
-        return two_models
 
-    def test_the_identity_path_is_the_stock_model(
-        self, engine: DataFlowEngine, vllm_engine: Engine, siblings: Siblings
-    ) -> None:
-        engine.layer_path(OWN)
-        vllm_engine.load(Edited(siblings.one))
-        prompts = encode(engine.tokenizer, *PROMPTS)
-        samplings = [Sampling(max_new_tokens=24)] * len(prompts)
-        assert engine.generate(prompts, samplings) == vllm_engine.generate(prompts, samplings)
-        pairs = [(prompt, [5, 6, 7]) for prompt in prompts]
-        for one, other in zip(engine.logprobs(pairs), vllm_engine.logprobs(pairs), strict=True):
-            assert one.total == pytest.approx(other.total, abs=1e-4)
+@starts_vllm
+def test_the_identity_path_is_the_stock_model(
+    two_models: DataFlowEngine, vllm_engine: Engine, siblings: Siblings
+) -> None:
+    two_models.load(Pool([*siblings]))
+    two_models.layer_path(OWN)
+    vllm_engine.load(Edited(siblings.one))
+    prompts = encode(two_models.tokenizer, *PROMPTS)
+    samplings = [Sampling(max_new_tokens=24)] * len(prompts)
+    assert two_models.generate(prompts, samplings) == vllm_engine.generate(prompts, samplings)
+    pairs = [(prompt, [5, 6, 7]) for prompt in prompts]
+    for one, other in zip(two_models.logprobs(pairs), vllm_engine.logprobs(pairs), strict=True):
+        assert one.total == pytest.approx(other.total, abs=1e-4)
 
 
 @starts_vllm

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
-from evomerge.engines.weights import Inspection
+from evomerge.engines.weights import Inspection, checkpoint_shapes
 from evomerge.errors import CandidateError
+from tests.families import tiny_tensors, write_model
 
 SHAPES = {"a.weight": (2,), "positions": (3,), "mask": (2,)}
 GOOD = {
@@ -39,3 +42,16 @@ def test_a_fault_is_told_at_the_end(name: str, tensor: torch.Tensor, said: str) 
     assert passed.keys() == GOOD.keys() - {name}
     with pytest.raises(CandidateError, match=said):
         inspection.settle()
+
+
+def test_the_shapes_of_a_pool_are_those_of_a_model_of_its_depth(tmp_path: Path) -> None:
+    """Each layer is like the folder's first."""
+    folder = write_model(tmp_path / "m", tiny_tensors(0))
+    own, pool = checkpoint_shapes(folder), checkpoint_shapes(folder, 5)
+    tensors = tiny_tensors(0)
+    assert own == {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    layers = [name for name in own if ".layers.0." in name]
+    assert len(pool) == len(own) + 2 * len(layers)
+    for name in layers:
+        assert pool[name.replace(".0.", ".4.")] == own[name]
+    assert checkpoint_shapes(folder, 1).keys() < own.keys()

@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from evomerge.conformance.tiny_models import build
 from evomerge.measuring.live import Live, open_live
 from evomerge.merging.bank import Bank
 from evomerge.recipe.source import Source
-from tests.engines.tiny import build
 from tests.families import write_adapter
 
 WORDS = {"math": "one and two make three; ", "json": '{"a": [1, 2], "b": null} '}

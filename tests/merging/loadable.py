@@ -10,10 +10,10 @@ from peft import PeftModel
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
+from evomerge.conformance.tiny_models import build
 from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Rule
-from tests.engines.tiny import build
 from tests.families import write_adapter
 
 __all__ = ["Loadable", "check_loads", "with_peft"]

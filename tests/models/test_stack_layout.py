@@ -16,20 +16,20 @@ from safetensors import safe_open
 from transformers import AutoModelForCausalLM
 
 import evomerge
+from evomerge.conformance.layer_paths import ByHand, build_family, random_routes, tiny_config
+from evomerge.conformance.tiny_models import build
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.factory import start_engine
 from evomerge.engines.family import configuration
 from evomerge.engines.stack_model import FAMILIES, obstacle
 from evomerge.errors import RecipeError, SourceError
 from evomerge.merging.weights import MergedWeights
-from evomerge.models.stacking import ROUTABLE, check_routable
+from evomerge.models.stacking import check_routable, routable
 from evomerge.recipe.layer_path import Capacity, LayerPath, pooled
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Recipe, Rule, Stack
 from evomerge.recipe.yaml import read_recipe
 from tests.engines.conftest import Siblings
-from tests.engines.stacks import ByHand, build_family, random_routes, tiny_config
-from tests.engines.tiny import build
 
 CPU = EngineConfig(kind="transformers", device="cpu", dtype="float32")
 CONTEXT, REST = [3, 4, 5], [6, 7]
@@ -263,7 +263,7 @@ def test_other_families_are_refused_before_anything_is_written(
 
 
 def test_merging_and_engines_know_the_same_families() -> None:
-    assert ROUTABLE == FAMILIES
+    assert routable() == FAMILIES
 
 
 @pytest.mark.parametrize(

@@ -12,16 +12,15 @@ from evomerge.errors import ConfigError
 from evomerge.optimizers.coordinates import from_cube, to_cube
 from evomerge.optimizers.initial_distribution import sample_initial
 from evomerge.optimizers.populations.crossing import CrossingConfig
+from evomerge.recipe.arc import angle
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome, Scalar
 
-__all__ = ["PARALLEL", "VectorCrossing", "angle_between", "shares"]
+__all__ = ["VectorCrossing", "angle_between", "shares"]
 
 Array = NDArray[np.float64]
 
 SPREAD = 1 / 6
 """Standard deviation of a founder's floats around their starts, as a share of their ranges."""
-PARALLEL = 1e-6
-"""The sine of an angle up to which SLERP is linear interpolation, as in the released code."""
 
 
 class VectorCrossing:
@@ -129,10 +128,7 @@ def angle_between(a: Array, b: Array) -> float | None:
     """
     # Sums without BLAS: what is asked must not depend on its number of threads.
     lengths = math.sqrt((a * a).sum() * (b * b).sum())
-    if lengths == 0:
-        return None
-    omega = math.acos(min(max(float((a * b).sum()) / lengths, -1.0), 1.0))
-    return omega if math.sin(omega) > PARALLEL else None
+    return angle(float((a * b).sum()), lengths)
 
 
 def shares(omega: float | None, t: float) -> tuple[float, float]:

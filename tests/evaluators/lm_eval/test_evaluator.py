@@ -10,6 +10,7 @@ import pytest
 import yaml
 from transformers import AutoTokenizer
 
+from evomerge.conformance.tiny_models import Edited, Reference, encode
 from evomerge.engines.base import Engine
 from evomerge.errors import CandidateError, ConfigError, DeadlineExceeded
 from evomerge.evaluators.base import Selection
@@ -19,7 +20,6 @@ from evomerge.evaluators.lm_eval.evaluator import LmEvalEvaluator
 from evomerge.evaluators.registry import read_evaluator
 from evomerge.evaluators.selection import join
 from tests.engines.conftest import Siblings
-from tests.engines.tiny import Edited, Reference, encode
 from tests.evaluators.scripted import ScriptedEngine
 from tests.evaluators.task_folder import (
     SPLITS,

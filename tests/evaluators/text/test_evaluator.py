@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from evomerge.conformance.tiny_models import Edited, Reference
 from evomerge.engines.base import Engine
 from evomerge.errors import CandidateError, ConfigError, DeadlineExceeded
 from evomerge.evaluators.base import Report
@@ -19,7 +20,6 @@ from evomerge.evaluators.registry import make_evaluator, read_evaluator
 from evomerge.evaluators.selection import join
 from evomerge.evaluators.text.evaluator import TextEvaluator
 from tests.engines.conftest import Siblings
-from tests.engines.tiny import Edited, Reference
 from tests.evaluators.scripted import ScriptedEngine
 
 LONG = "The year's last, loveliest smile — said of autumn, schön. " * 20
