@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from evomerge.cluster.model_loader import PathLoader, stacked
+from evomerge.conformance import tiny_models as tiny
 from evomerge.engines.base import DataFlowEngine, WeightSource
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.transformers import TransformersEngine
@@ -20,7 +21,6 @@ from evomerge.models.headers import Headers
 from evomerge.recipe.layer_path import Capacity
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Recipe, Rule, Stack
-from tests.engines import tiny
 
 PAIRS = [([10, 20, 30], [40, 50]), ([7, 8], [9, 10, 11])]
 
