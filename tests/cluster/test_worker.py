@@ -14,13 +14,13 @@ from evomerge.cluster.worker_config import (
     PathLoaderConfig,
     WorkerConfig,
 )
+from evomerge.conformance import tiny_models as tiny
 from evomerge.engines.config import EngineConfig
 from evomerge.evaluators.base import Failure, Report
 from evomerge.evaluators.registry import read_evaluator
 from evomerge.recipe.layer_path import Capacity
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Stack
-from tests.engines import tiny
 
 TEXT = {
     "kind": "text",
