@@ -1,6 +1,6 @@
 """A program whose Ray loses one of its processes while a worker is busy; what the executor says.
 
-python -m tests.cluster.death_of_ray gcs_server|raylet FOLDER
+python -m tests.cluster.death_of_ray gcs_server|raylet RAY_TIMEOUT_S FOLDER
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ def child(name: str) -> int:
     raise LookupError(name)
 
 
-def main(name: str, folder: str) -> None:
-    config = RayConfig(workers=1, dashboard=False, ray_timeout_s=5)
+def main(name: str, ray_timeout_s: str, folder: str) -> None:
+    """Kill the process of this name, and print what `wait` raises then."""
+    config = RayConfig(workers=1, dashboard=False, ray_timeout_s=float(ray_timeout_s))
     executor = make_executor(config, "tests.cluster.performers:Scripted", Script(folder=folder))
     submit(executor, "a", "hold")
     until(executor, lambda: executor.workers()[0].state == "busy")
@@ -43,5 +44,5 @@ def main(name: str, folder: str) -> None:
 
 if __name__ == "__main__":
     # Ray's head looks after its nodes less patiently than it would, so that the test is short.
-    os.environ |= {"RAY_health_check_period_ms": "500", "RAY_health_check_failure_threshold": "2"}
+    os.environ |= {"RAY_health_check_period_ms": "1000", "RAY_health_check_failure_threshold": "3"}
     main(*sys.argv[1:])

@@ -50,7 +50,7 @@ def test_a_candidate_that_always_kills_its_worker_fails_and_the_others_go_on(on_
 
 
 def test_four_workers_on_two_cpus_run_with_two_and_say_so(on_ray: Make) -> None:
-    executor = on_ray(workers=4, placement_notice_s=0.1, ray_timeout_s=2)
+    executor = on_ray(workers=4, placement_notice_s=0.1)
     results = collect(executor, *(f"0.{i}" for i in range(6)))
     assert len(results) == 6
     assert len({result.worker for result in results.values()}) <= 2
@@ -60,7 +60,7 @@ def test_four_workers_on_two_cpus_run_with_two_and_say_so(on_ray: Make) -> None:
 
 
 def test_a_deadline_below_the_start_time_is_no_matter(on_ray: Make) -> None:
-    executor = on_ray(workers=1, candidate_timeout_s=1, grace_s=0.5, script={"start_s": 3})
+    executor = on_ray(workers=1, candidate_timeout_s=2, grace_s=2, script={"start_s": 6})
     results = collect(executor, "0.1", "0.2")
     assert [value(result) for result in results.values()] == [0.1, 0.2]
     assert executor.workers()[0].restarts == 0
@@ -76,7 +76,7 @@ def test_death_before_a_worker_is_up_costs_no_attempt(on_ray: Make) -> None:
 def test_a_hung_evaluation_ends_at_its_deadline_once_and_the_worker_is_well_again(
     on_ray: Make, tmp_path: Path
 ) -> None:
-    executor = on_ray(workers=1, candidate_timeout_s=1, grace_s=0.5)
+    executor = on_ray(workers=1, candidate_timeout_s=1, grace_s=3)
     results = collect(executor, "hang", "0.1")
     assert failure(results["0"]) == (
         "candidate",
@@ -148,9 +148,7 @@ def test_a_worker_joins_late_and_leaves_with_its_node(
 ) -> None:
     node = {"num_cpus": 1, "resources": {"seat": 1}, "object_store_memory": 100 << 20}
     stays = cluster.add_node(**node)
-    executor = on_ray(
-        workers={"min": 2, "max": 3}, resources={"seat": 1}, placement_notice_s=0.1, ray_timeout_s=8
-    )
+    executor = on_ray(workers={"min": 2, "max": 3}, resources={"seat": 1}, placement_notice_s=0.1)
     for id_ in ("a", "b"):
         submit(executor, id_, "hold")
     until(executor, lambda: count(executor, "busy") == 1)
