@@ -194,6 +194,18 @@ def _temperature_draws_by_seed(subject: Subject) -> None:
     same(drawn[0].text != drawn[2].text, True, "other draws with another seed")
 
 
+def _what_is_called_between_steps_ends_the_call(subject: Subject) -> None:
+    def enough() -> None:
+        raise TimeoutError("enough")
+
+    prompts = subject.encoded(*PROMPTS)
+    with refused(TimeoutError, "enough"):
+        subject.engine.generate(prompts, [Sampling(max_new_tokens=8)] * len(prompts), enough)
+    with refused(TimeoutError, "enough"):
+        subject.engine.logprobs([(prompt, [5]) for prompt in prompts], enough)
+    subject.says_as(0, prompts, 8)
+
+
 _LAWS: tuple[Callable[[Subject], None], ...] = (
     _continues_greedily,
     _prompts_need_not_begin_alike,
@@ -208,6 +220,7 @@ _LAWS: tuple[Callable[[Subject], None], ...] = (
     _nothing_asked_nothing_answered,
     _refuses_what_is_too_long,
     _temperature_draws_by_seed,
+    _what_is_called_between_steps_ends_the_call,
 )
 
 

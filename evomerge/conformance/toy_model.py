@@ -56,13 +56,13 @@ class ToyModel:
         self,
         prompts: Sequence[Sequence[int]],
         samplings: Sequence[Sampling],
-        between_batches: Callable[[], None] | None = None,
+        between_steps: Callable[[], None] | None = None,
     ) -> list[Generation]:
         """Digits, up to 8; what begins with a 0 counts as cut off."""
         generations = []
         for prompt, sampling in zip(prompts, samplings, strict=True):
-            if between_batches:
-                between_batches()
+            if between_steps:
+                between_steps()
             digits = str(self._checksum([*prompt, sampling.seed]))[
                 : min(8, sampling.max_new_tokens)
             ]
@@ -72,13 +72,13 @@ class ToyModel:
     def logprobs(
         self,
         pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
-        between_batches: Callable[[], None] | None = None,
+        between_steps: Callable[[], None] | None = None,
     ) -> list[LogProb]:
         """Of each token between -4 and 0 nats, by the tokens just before it."""
         logprobs = []
         for context, rest in pairs:
-            if between_batches:
-                between_batches()
+            if between_steps:
+                between_steps()
             whole = [*context, *rest]
             ends = range(len(context) + 1, len(whole) + 1)
             nats = (self._checksum(whole[max(0, end - _SEEN) : end]) / 2**30 for end in ends)

@@ -94,7 +94,7 @@ class TransformersEngine:
         self,
         prompts: Sequence[Sequence[int]],
         samplings: Sequence[Sampling],
-        between_batches: Callable[[], None] | None = None,
+        between_steps: Callable[[], None] | None = None,
     ) -> list[Generation]:
         check_generation(prompts, samplings, self._max_length)
         tasks = [
@@ -104,16 +104,14 @@ class TransformersEngine:
         shared = self._start([task.prompt[:-1] for task in tasks])
         tasks.sort(key=lambda task: (-len(task.prompt), -task.sampling.max_new_tokens, task.index))
         for batch in _batches(tasks, self._rows, self._cells):
-            if between_batches:
-                between_batches()
-            self._continue(batch, shared)
+            self._continue(batch, shared, between_steps or _nothing)
         return [task.result() for task in sorted(tasks, key=lambda task: task.index)]
 
     @torch.inference_mode()
     def logprobs(
         self,
         pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
-        between_batches: Callable[[], None] | None = None,
+        between_steps: Callable[[], None] | None = None,
     ) -> list[LogProb]:
         check_scoring(pairs, self._max_length)
         scored = [_Pair(index, [*context], [*rest]) for index, (context, rest) in enumerate(pairs)]
@@ -122,8 +120,8 @@ class TransformersEngine:
         cells = min(self._cells, _LOGITS // self._model.config.get_text_config().vocab_size)
         results: dict[int, LogProb] = {}
         for batch in _batches(scored, self._rows, cells):
-            if between_batches:
-                between_batches()
+            if between_steps:
+                between_steps()
             results |= self._score(batch, shared)
         return [results[index] for index in range(len(pairs))]
 
@@ -162,8 +160,11 @@ class TransformersEngine:
             self._run(self._model.base_model, self._prefix, tokens)
         return shared
 
-    def _continue(self, batch: list[Continuation], shared: int) -> None:
+    def _continue(
+        self, batch: list[Continuation], shared: int, between_steps: Callable[[], None]
+    ) -> None:
         """Left-padded prompts after the shared prefix, then one token at a time."""
+        between_steps()
         width = max(len(task.prompt) for task in batch) - shared
         capacity = shared + width + max(task.sampling.max_new_tokens for task in batch)
         pads = torch.tensor([[shared + width - len(task.prompt)] for task in batch])
@@ -189,6 +190,7 @@ class TransformersEngine:
                 self._cache.keep(rows)
                 mask, positions = mask[rows], positions[rows]
                 batch = [batch[row] for row in going]
+            between_steps()
             newest = torch.tensor([[task.tokens[-1]] for task in batch])
 
     def _score(self, batch: list[_Pair], shared: int) -> dict[int, LogProb]:
@@ -247,6 +249,10 @@ class TransformersEngine:
             use_cache=True,
             **options,
         )
+
+
+def _nothing() -> None:
+    """Between two steps that nobody watches."""
 
 
 class _Sized(Protocol):

@@ -90,7 +90,7 @@ class VllmEngine:
         self,
         prompts: Sequence[Sequence[int]],
         samplings: Sequence[Sampling],
-        between_batches: Callable[[], None] | None = None,
+        between_steps: Callable[[], None] | None = None,
     ) -> list[Generation]:
         check_generation(prompts, samplings, self._max_length)
         stops = [stop(sampling.stop, self._tokenizer, self._ends) for sampling in samplings]
@@ -106,9 +106,7 @@ class VllmEngine:
             )
             for sampling, ending in zip(samplings, stops, strict=True)
         ]
-        outputs = [
-            request.outputs[0] for request in self._run(prompts, parameters, between_batches)
-        ]
+        outputs = [request.outputs[0] for request in self._run(prompts, parameters, between_steps)]
         return [
             self._generation(list(output.token_ids), ending, output.finish_reason)
             for output, ending in zip(outputs, stops, strict=True)
@@ -117,12 +115,12 @@ class VllmEngine:
     def logprobs(
         self,
         pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
-        between_batches: Callable[[], None] | None = None,
+        between_steps: Callable[[], None] | None = None,
     ) -> list[LogProb]:
         check_scoring(pairs, self._max_length)
         whole = [[*context, *continuation] for context, continuation in pairs]
         parameters = self._library.SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0)
-        requests = self._run(whole, [parameters] * len(whole), between_batches)
+        requests = self._run(whole, [parameters] * len(whole), between_steps)
         found = []
         for (context, continuation), request in zip(pairs, requests, strict=True):
             said = [
@@ -150,14 +148,14 @@ class VllmEngine:
         self,
         prompts: Sequence[Sequence[int]],
         parameters: list[Any],
-        between_batches: Callable[[], None] | None,
+        between_steps: Callable[[], None] | None,
     ) -> list[Any]:
         """All at once, since vLLM makes its own batches; by parts where somebody watches."""
-        part = len(prompts) if between_batches is None else _WATCHED
+        part = len(prompts) if between_steps is None else _WATCHED
         outputs: list[Any] = []
         for first in range(0, len(prompts), part or 1):
-            if between_batches:
-                between_batches()
+            if between_steps:
+                between_steps()
             some = slice(first, first + part)
             tokens = [{"prompt_token_ids": list(prompt)} for prompt in prompts[some]]
             outputs += self._llm.generate(tokens, parameters[some], use_tqdm=False)

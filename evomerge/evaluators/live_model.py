@@ -52,19 +52,20 @@ class LiveModel(Protocol):
         self,
         prompts: Sequence[Sequence[int]],
         samplings: Sequence[Sampling],
-        between_batches: Callable[[], None] | None = None,
+        between_steps: Callable[[], None] | None = None,
     ) -> list[Generation]:
         """Continue each prompt by its own sampling; answers in the order of the prompts.
 
-        `between_batches` is called before each batch; what it raises ends the call.
+        `between_steps` is called before each batch, by an engine that can also before each of its
+        tokens; what it raises ends the call.
         """
 
     def logprobs(
         self,
         pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
-        between_batches: Callable[[], None] | None = None,
+        between_steps: Callable[[], None] | None = None,
     ) -> list[LogProb]:
         """Score each (context, continuation); a context holds at least one token.
 
-        `between_batches` is called before each batch; what it raises ends the call.
+        `between_steps` is called before each batch; what it raises ends the call.
         """

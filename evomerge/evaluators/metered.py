@@ -17,7 +17,7 @@ class MeteredModel:
     """The live model for one evaluation; every call may raise `DeadlineExceeded`.
 
     `deadline_s`: seconds from now; the clock is looked at before each call and between the model's
-    batches. An evaluator makes one around the model that it is given.
+    steps. An evaluator makes one around the model that it is given.
     """
 
     def __init__(
@@ -43,10 +43,10 @@ class MeteredModel:
         self,
         prompts: Sequence[Sequence[int]],
         samplings: Sequence[Sampling],
-        between_batches: Callable[[], None] | None = None,
+        between_steps: Callable[[], None] | None = None,
     ) -> list[Generation]:
         start = self._clock()
-        generations = self._model.generate(prompts, samplings, *self._watch(between_batches))
+        generations = self._model.generate(prompts, samplings, *self._watch(between_steps))
         self._generating_s += self._clock() - start
         self._tokens += sum(generation.tokens for generation in generations)
         self._generations += len(generations)
@@ -56,9 +56,9 @@ class MeteredModel:
     def logprobs(
         self,
         pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
-        between_batches: Callable[[], None] | None = None,
+        between_steps: Callable[[], None] | None = None,
     ) -> list[LogProb]:
-        return self._model.logprobs(pairs, *self._watch(between_batches))
+        return self._model.logprobs(pairs, *self._watch(between_steps))
 
     def check(self) -> None:
         """Raises: DeadlineExceeded: the evaluation has taken too long."""
@@ -91,15 +91,15 @@ class MeteredModel:
             places=places,
         )
 
-    def _watch(self, between_batches: Callable[[], None] | None) -> tuple[Callable[[], None], ...]:
+    def _watch(self, between_steps: Callable[[], None] | None) -> tuple[Callable[[], None], ...]:
         """What the model is to call between its batches, if anything."""
         self.check()
         if self._deadline_s is None:
-            return () if between_batches is None else (between_batches,)
+            return () if between_steps is None else (between_steps,)
 
         def watch() -> None:
             self.check()
-            if between_batches:
-                between_batches()
+            if between_steps:
+                between_steps()
 
         return (watch,)

@@ -55,7 +55,8 @@ def read_evaluator(
         data, folder, origin = read_mapping(entry), entry.parent, str(entry)
     if isinstance(data, list):
         data = {"kind": "mixture", "of": _named(data, origin)}
-    if isinstance(data, Mapping) and isinstance(data.get("of"), Mapping):
+    mixed = isinstance(data, Mapping) and data.get("kind") == "mixture"
+    if isinstance(data, Mapping) and mixed and isinstance(data.get("of"), Mapping):
         parts = {
             name: read_evaluator(
                 part, folder=folder, origin=f"{origin}: of.{name}", catalog_folder=catalog_folder

@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
+from itertools import product
+from pathlib import Path
+
 import pytest
 
 from evomerge.conformance.tiny_models import Edited
 from evomerge.engines.base import Engine
-from evomerge.evaluators.base import Report
+from evomerge.evaluators.base import Evaluator, Report
 from evomerge.evaluators.lm_eval.evaluator import LmEvalEvaluator
+from evomerge.evaluators.registry import read_evaluator
+from evomerge.evaluators.text.config import TextConfig
+from evomerge.evaluators.text.evaluator import TextEvaluator
 from tests.engines.conftest import Siblings
 from tests.evaluators.lm_eval.test_evaluator import real
 
 __all__ = ["real"]
 
 
+@pytest.fixture
+def text(tmp_path: Path) -> TextEvaluator:
+    """A document longer than the engines take, in windows that fit (vLLM takes a token less)."""
+    for split in ("search", "holdout"):
+        (tmp_path / f"{split}.txt").write_text(f"Of the {split} there is much to say. " * 30)
+    task = {"weight": 1, "splits": {"search": "search.txt", "holdout": "holdout.txt"}}
+    data = {"kind": "text", "tasks": {"prose": task}, "window_bytes": 300, "context_tokens": 100}
+    config = read_evaluator(data, folder=tmp_path, origin="text.yaml")
+    assert isinstance(config, TextConfig)
+    return TextEvaluator(config)
+
+
 @pytest.mark.vllm
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_both_engines_give_the_same_report(
-    real: LmEvalEvaluator, vllm_engine: Engine, transformers_engine: Engine, siblings: Siblings
+    real: LmEvalEvaluator,
+    text: TextEvaluator,
+    vllm_engine: Engine,
+    transformers_engine: Engine,
+    siblings: Siblings,
 ) -> None:
-    for folder in siblings:
+    evaluators: list[Evaluator] = [real, text]
+    for folder, evaluator in product(siblings, evaluators):
         reports: list[Report] = []
         for engine in (transformers_engine, vllm_engine):
             engine.load(Edited(folder))
-            reports.append(real.evaluate(engine, "holdout"))
+            reports.append(evaluator.evaluate(engine, "holdout", deadline_s=600))
         for name, score in reports[0].tasks.items():
             assert reports[1].tasks[name].value == pytest.approx(score.value, abs=1e-4)
             assert reports[1].tasks[name].examples == pytest.approx(score.examples, abs=1e-3)

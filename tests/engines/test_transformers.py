@@ -66,6 +66,30 @@ def test_batches_do_not_show(
         assert score.total == pytest.approx(references[0].logprob(prompt, [7, 8]), abs=1e-4)
 
 
+def test_steps_are_batches_and_tokens(siblings: Siblings) -> None:
+    config = EngineConfig(device="cpu", dtype="float32", batch_size=2)
+    engine = TransformersEngine(config, siblings.one)
+    prompts = encode(engine.tokenizer, *PROMPTS)
+    steps: list[int] = []
+    engine.logprobs([(prompt, [7, 8]) for prompt in prompts], lambda: steps.append(1))
+    assert len(steps) == 3  # five prompts, two at a time
+    steps.clear()
+    generations = engine.generate(
+        prompts[:1], [Sampling(max_new_tokens=10)], lambda: steps.append(1)
+    )
+    assert len(steps) == generations[0].tokens == 10
+
+    def until_the_fifth() -> None:
+        steps.append(1)
+        if len(steps) == 15:
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        engine.generate(prompts, [Sampling(max_new_tokens=10)] * 5, until_the_fifth)
+    again = engine.generate(prompts[:1], [Sampling(max_new_tokens=10)])
+    assert again == generations  # what was cut off leaves no trace
+
+
 def test_sequences_that_end_early_leave_the_others_alone(
     engine: Engine, siblings: Siblings, references: tuple[Reference, Reference]
 ) -> None:

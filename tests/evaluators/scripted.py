@@ -27,11 +27,11 @@ class ScriptedEngine:
         self,
         prompts: Sequence[Sequence[int]],
         samplings: Sequence[Sampling],
-        between_batches: Callable[[], None] | None = None,
+        between_steps: Callable[[], None] | None = None,
     ) -> list[Generation]:
         """One batch; an empty answer counts as cut off."""
-        if between_batches:
-            between_batches()
+        if between_steps:
+            between_steps()
         asked = [str(self.tokenizer.decode(prompt)) for prompt in prompts]
         self.prompts += asked
         self.samplings += samplings
@@ -41,10 +41,10 @@ class ScriptedEngine:
     def logprobs(
         self,
         pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
-        between_batches: Callable[[], None] | None = None,
+        between_steps: Callable[[], None] | None = None,
     ) -> list[LogProb]:
-        if between_batches:
-            between_batches()
+        if between_steps:
+            between_steps()
         return [self.score for _ in pairs]
 
     def close(self) -> None:
