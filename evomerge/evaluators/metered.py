@@ -68,13 +68,6 @@ class MeteredModel:
                 " an end, or is the deadline too short?"
             )
 
-    @property
-    def remaining_s(self) -> float | None:
-        """Seconds left until the deadline; None without one."""
-        if self._deadline_s is None:
-            return None
-        return self._deadline_s - (self._clock() - self._start)
-
     def report(
         self, split: Split, tasks: Mapping[str, TaskScore], places: Selection | None
     ) -> Report:

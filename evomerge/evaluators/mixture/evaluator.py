@@ -28,7 +28,7 @@ class MixtureEvaluator:
         examples: Selection | None = None,
         deadline_s: float | None = None,
     ) -> Report:
-        """All their scores; each has the time that those before it have left of `deadline_s`.
+        """All their scores. They ask one metered model, so the deadline is of all together.
 
         Raises:
             ConfigError, CandidateError, DeadlineExceeded: as one of the evaluators does.
@@ -40,7 +40,7 @@ class MixtureEvaluator:
         for name, part in parts.items():
             if name not in self._made:
                 self._made[name] = make_evaluator(self._config.of[name])
-            report = self._made[name].evaluate(metered, split, part, metered.remaining_s)
+            report = self._made[name].evaluate(metered, split, part)
             tasks |= {f"{name}/{task}": score for task, score in report.tasks.items()}
             places |= {f"{name}/{task}": at for task, at in (report.places or {}).items()}
         return metered.report(split, tasks, None if examples is None else places)
