@@ -68,7 +68,7 @@ class ScheduleConfig(Value):
 
 
 class WholeConfig(ScheduleConfig):
-    """Every candidate is evaluated on the whole search split, at once; it has no options."""
+    """Every candidate is evaluated on the whole search split, at once."""
 
     kind: Literal["whole"] = "whole"
 

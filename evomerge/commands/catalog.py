@@ -19,6 +19,7 @@ from evomerge.cluster.registry import EXECUTORS
 from evomerge.commands.arguments import AsJson, Catalog
 from evomerge.commands.options import Option, options_of, properties_of
 from evomerge.commands.tables import out
+from evomerge.config import SCHEDULES
 from evomerge.errors import ConfigError, did_you_mean
 from evomerge.evaluators.registry import EVALUATORS
 from evomerge.operators import OPERATORS
@@ -34,6 +35,7 @@ ROLES: Mapping[str, Registry[Any]] = {
     "optimizers": OPTIMIZERS,
     "evaluator_kinds": EVALUATORS,
     "executors": EXECUTORS,
+    "schedules": SCHEDULES,
 }
 """The registries, by what the catalog calls them. The folders of YAML files stand beside them."""
 
