@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Event
+
 import numpy as np
+import pytest
 import torch
 
 from evomerge.merging.cache import Cache, nbytes
@@ -10,7 +14,7 @@ from evomerge.operators.selection import Magnitudes
 
 
 def test_the_least_recently_used_goes_first() -> None:
-    cache = Cache(limit=3 * nbytes(torch.zeros(100)))
+    cache = Cache(lambda: 3 * nbytes(torch.zeros(100)))
     asked: list[str] = []
 
     def ask(key: str) -> None:
@@ -28,7 +32,7 @@ def test_the_least_recently_used_goes_first() -> None:
 
 
 def test_what_is_larger_than_the_bound_is_given_all_the_same() -> None:
-    cache = Cache(limit=10)
+    cache = Cache(lambda: 10)
     assert cache.get("a", lambda: torch.zeros(100)).shape == (100,)
     assert cache.get("b", lambda: 1.0) == 1.0
     assert cache.get("a", lambda: "forgotten") == "forgotten"
@@ -49,10 +53,69 @@ def test_sizes_are_those_of_the_arrays() -> None:
 
 
 def test_what_is_dropped_is_computed_anew_and_makes_room() -> None:
-    cache = Cache(limit=2 * nbytes(torch.zeros(100)))
+    cache = Cache(lambda: 2 * nbytes(torch.zeros(100)))
     for key in "ab":
         cache.get(key, lambda: torch.zeros(100))
     cache.drop(lambda key: key == "a")
     cache.get("c", lambda: torch.zeros(100))
     assert cache.get("b", lambda: "anew") != "anew"
     assert cache.get("a", lambda: "anew") == "anew"
+
+
+def test_threads_that_ask_for_one_key_compute_it_once() -> None:
+    cache = Cache(lambda: 2 * nbytes(torch.zeros(100)))
+    computed: list[int] = []
+    together = Barrier(8)
+    release = Event()
+
+    def compute() -> torch.Tensor:
+        computed.append(1)
+        release.wait(60)
+        return torch.zeros(100)
+
+    def ask(_: int) -> torch.Tensor:
+        together.wait(60)
+        return cache.get("a", compute)
+
+    with ThreadPoolExecutor(8) as threads:
+        asked = [threads.submit(ask, number) for number in range(7)]
+        together.wait(60)
+        assert cache.get("other", lambda: "at once") == "at once"
+        release.set()
+        tensors = [future.result() for future in asked]
+    assert len(computed) == 1
+    assert all(tensor is tensors[0] for tensor in tensors)
+    cache.get("b", lambda: torch.zeros(100))  # counted once, "a" still leaves room for it
+    assert cache.get("a", lambda: torch.ones(1)) is tensors[0]
+
+
+def test_a_computation_that_fails_is_tried_again() -> None:
+    cache = Cache(lambda: 1000)
+
+    def fails() -> float:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        cache.get("a", fails)
+    assert cache.get("a", lambda: 1.0) == 1.0
+
+
+def test_a_value_may_need_others_of_the_same_cache() -> None:
+    cache = Cache(lambda: 1000)
+    assert cache.get("a", lambda: cache.get("b", lambda: 1.0) + 1.0) == 2.0
+
+
+def test_the_bound_is_asked_for_whenever_a_value_is_added() -> None:
+    size = nbytes(torch.zeros(100))
+    bounds = iter((3 * size, 3 * size, size))
+    cache = Cache(lambda: next(bounds))
+    for key in "abc":
+        cache.get(key, lambda: torch.zeros(100))
+    kept: list[object] = []
+
+    def look(key: object) -> bool:
+        kept.append(key)
+        return False
+
+    cache.drop(look)
+    assert kept == ["c"]

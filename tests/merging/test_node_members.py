@@ -1,0 +1,46 @@
+"""Caches of one machine know how many they are, whatever becomes of their processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from evomerge.merging.node_members import Member
+
+OTHER = """
+import pathlib, sys
+from evomerge.merging.node_members import Member
+member = Member(pathlib.Path(sys.argv[1]))
+print(member.count(), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_every_process_counts_until_it_is_no_more(tmp_path: Path) -> None:
+    own = Member(tmp_path / "caches")
+    assert own.count() == 1
+    other = subprocess.Popen(
+        [sys.executable, "-c", OTHER, str(tmp_path / "caches")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert other.stdout is not None
+    assert int(other.stdout.readline()) == 2
+    assert own.count() == 2
+    other.kill()
+    other.communicate()
+    assert own.count() == 1
+    assert len(list((tmp_path / "caches").iterdir())) == 1
+
+
+def test_a_cache_that_is_collected_no_longer_counts(tmp_path: Path) -> None:
+    first, second = Member(tmp_path / "caches"), Member(tmp_path / "caches")
+    assert first.count() == second.count() == 2
+    del second
+    assert first.count() == 1
+
+
+def test_where_nobody_can_meet_each_is_alone(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert Member(tmp_path / "file" / "caches").count() == 1
