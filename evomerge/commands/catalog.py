@@ -27,6 +27,7 @@ from evomerge.operators.base import Operator
 from evomerge.optimizers.registry import OPTIMIZERS
 from evomerge.plugins import Registry
 from evomerge.recipe.signature import SearchRange, Signature
+from evomerge.search_spaces.registry import SPACES
 
 __all__ = ["ROLES", "list_catalog"]
 
@@ -34,6 +35,7 @@ ROLES: Mapping[str, Registry[Any]] = {
     "operators": OPERATORS,
     "optimizers": OPTIMIZERS,
     "evaluator_kinds": EVALUATORS,
+    "search_space_kinds": SPACES,
     "executors": EXECUTORS,
     "schedules": SCHEDULES,
 }

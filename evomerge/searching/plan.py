@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,7 +13,7 @@ from evomerge.cluster.registry import make_executor
 from evomerge.cluster.worker_config import MergeLoaderConfig, PathLoaderConfig, WorkerConfig
 from evomerge.config import SCHEDULES, Job
 from evomerge.engines.config import EngineSettings
-from evomerge.errors import ConfigError, about, did_you_mean
+from evomerge.errors import ConfigError, EvomergeError, about, did_you_mean
 from evomerge.evaluators.base import EvaluatorConfig
 from evomerge.evaluators.objective import Objective
 from evomerge.models.blueprint import donor
@@ -21,6 +22,7 @@ from evomerge.models.headers import Headers
 from evomerge.models.sources import adapter_folder
 from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.registry import make
+from evomerge.plugins import Entry
 from evomerge.recipe.genome import ChoiceGene, Genome
 from evomerge.recipe.layer_path import Capacity
 from evomerge.recipe.source import Source
@@ -170,7 +172,9 @@ class Plan:
                 with about(f"sources.{name}"):
                     self.headers.inventory(source)
                     adapter_folder(source)
-            _ = self.space, self.landmarks, self.optimizer, self.schedule
+            with self._faults_named():
+                _ = self.space, self.landmarks, self.samples, self.capacity, self.baselines
+            _ = self.optimizer, self.schedule
             warnings: dict[str, None] = {}
             for recipe in self.samples:
                 plan = RecipePlan(recipe, origin, self.headers)
@@ -178,6 +182,22 @@ class Plan:
                 self._check_donor(plan.donor)
                 plan.check_engine(self.donor)
             return list(warnings)
+
+    @contextmanager
+    def _faults_named(self) -> Iterator[None]:
+        """What fails in a space of another package is said of that package."""
+        entry = SPACES.entries[self.job.space.kind]
+        try:
+            yield
+        except EvomergeError:
+            raise
+        except Exception as problem:
+            if entry.package == Entry.package:
+                raise
+            said = " ".join(f"{type(problem).__name__}: {problem}".split())
+            raise ConfigError(
+                f"search space {entry.name!r} of the package {entry.package} fails: {said}"
+            ) from problem
 
     def _check_donor(self, other: Source) -> None:
         if other != self.donor:

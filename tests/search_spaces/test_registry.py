@@ -76,6 +76,8 @@ def test_a_space_of_another_package_is_checked(place: Place) -> None:
     ended = run(place, "check", "job.yaml", "--json")
     assert ended.returncode == 0, ended.stderr
     assert '"genes": 1' in ended.stdout
+    ended = run(place, "catalog", "search_space_kinds", "--json")
+    assert '"line": "The line through two models."' in ended.stdout
     ended = run(place, "schema")
     assert "The source at 0." in ended.stdout
 
@@ -121,6 +123,34 @@ class Wander(SearchSpace):
     def recipe(self, genome):
         return self._sources[genome[0]]
 """
+
+
+FAILING = """
+from evomerge.search_spaces.base import SearchSpace, SpaceConfig
+class FailConfig(SpaceConfig):
+    "Fails."
+    kind: str = "fail"
+class Fail(SearchSpace):
+    config = FailConfig
+    def __init__(self, config, sources, models):
+        pass
+    genes = ()
+    def recipe(self, genome):
+        return 1 / 0
+"""
+
+
+def test_a_space_that_fails_is_one_sentence_about_its_package(place: Place) -> None:
+    site = place.folder.parent / "site"
+    offer(site, "failpackage", FAILING, {"evomerge.search_spaces": {"fail": "Fail"}})
+    place.job["space"] = {"kind": "fail"}
+    place.write()
+    ended = run(place, "check", "job.yaml")
+    sentence = (
+        "evomerge: job.yaml: search space 'fail' of the package failpackage fails:"
+        " ZeroDivisionError: division by zero\n"
+    )
+    assert (ended.returncode, ended.stderr) == (2, sentence)
 
 
 def test_a_space_whose_recipes_have_several_donors_is_refused(place: Place) -> None:
