@@ -149,6 +149,26 @@ def test_arrival_order_does_not_change_a_generational_search(tmp_path: Path) -> 
     assert found(tmp_path / "one") == found(tmp_path / "four")
 
 
+def test_a_search_waits_for_workers_that_are_not_there_at_the_moment(tmp_path: Path) -> None:
+    class Late(InProcess):
+        """A worker that is missing for a while, first and again under way."""
+
+        def __init__(self) -> None:
+            super().__init__(partial(Worker, Sphere()))
+            self._waits = 0
+
+        @property
+        def free(self) -> int:
+            return super().free if self._waits % 5 > 2 else 0
+
+        def wait(self, timeout_s: float) -> list[TaskResult]:
+            self._waits += 1
+            return super().wait(timeout_s)
+
+    with search(tmp_path / "s", candidates=12, executor=Late()) as study:
+        assert len(study.candidates()) == 12
+
+
 def test_a_recipe_scored_before_is_not_evaluated_again(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     executor = in_process(notes=str(notes))
