@@ -56,8 +56,11 @@ class Needs:
         """`2 of 4 workers wait for 1 GPU each; the cluster has 0 GPU`."""
         short = [name for name in self._amounts if free.get(name, 0.0) < self._amounts[name]]
         wanted = " and ".join(f"{self._amounts[n]:g} {n}" for n in short or self._amounts)
-        has = [_stock(name, total.get(name, 0.0), free.get(name, 0.0)) for name in short]
-        known = " and ".join(has) or "that, but not free on one node"
+        has = [
+            _stock(name, total.get(name, 0.0), free.get(name, 0.0))
+            for name in short or self._amounts
+        ]
+        known = " and ".join(has) + ("" if short else ", perhaps not on one node")
         return (
             f"{waiting} of {of} worker{'s' * (of > 1)} wait{'s' * (waiting == 1)} for {wanted}"
             f"{' each' * (waiting > 1)}; the cluster has {known}"

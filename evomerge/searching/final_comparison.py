@@ -56,16 +56,16 @@ class Scorer:
                 outcomes[name] = known
             else:
                 missing[name] = recipes[label]
-        said = ""
+        said, is_short = 0, False
         for name, recipe in missing.items():
             self.executor.submit(Task(name, recipe, split))
         while left := len(missing):
-            state = f"{split}: {len(recipes)} models, {left} to go"
-            if shortage := self.executor.waiting_for():
-                state += f"; {shortage}"
-            if state != said:
-                self.tell(state)
-            said = state
+            if left != said:
+                self.tell(f"{split}: {len(recipes)} models, {left} to go")
+            shortage = self.executor.waiting_for()
+            if shortage is not None and not is_short:
+                self.tell(f"waiting: {shortage}")
+            said, is_short = left, shortage is not None
             for result in self.executor.wait(POLL_S):
                 if missing.pop(result.id, None) is None:
                     continue  # it came twice, or is none of these

@@ -39,6 +39,12 @@ def test_a_machine_that_holds_none_is_refused() -> None:
         needs(gpus_per_worker=1).sizes({"CPU": 4})
 
 
+FRAGMENTED = (
+    "3 of 4 workers wait for 2 CPU and 1 GPU each; it has 4 CPU (2 free) and 2 GPU (1 free),"
+    " perhaps not on one node"
+)
+
+
 @pytest.mark.parametrize(
     ("waiting", "total", "free", "sentence"),
     [
@@ -53,7 +59,7 @@ def test_a_machine_that_holds_none_is_refused() -> None:
             3,
             {"CPU": 4, "GPU": 2},
             {"CPU": 2, "GPU": 1},
-            "3 of 4 workers wait for 2 CPU and 1 GPU each; it has that, but not free on one node",
+            FRAGMENTED,
         ),
     ],
 )
