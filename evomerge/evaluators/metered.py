@@ -33,10 +33,12 @@ class MeteredModel:
 
     @property
     def tokenizer(self) -> Any:
+        """The model's own, the same object: evaluators know a model by it."""
         return self._model.tokenizer
 
     @property
     def max_length(self) -> int:
+        """Most tokens, prompt and continuation together."""
         return self._model.max_length
 
     def generate(
@@ -45,6 +47,11 @@ class MeteredModel:
         samplings: Sequence[Sampling],
         between_steps: Callable[[], None] | None = None,
     ) -> list[Generation]:
+        """As `LiveModel.generate`, counted.
+
+        Raises:
+            DeadlineExceeded: the evaluation has taken too long.
+        """
         start = self._clock()
         generations = self._model.generate(prompts, samplings, *self._watch(between_steps))
         self._generating_s += self._clock() - start
@@ -58,6 +65,11 @@ class MeteredModel:
         pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
         between_steps: Callable[[], None] | None = None,
     ) -> list[LogProb]:
+        """As `LiveModel.logprobs`.
+
+        Raises:
+            DeadlineExceeded: the evaluation has taken too long.
+        """
         return self._model.logprobs(pairs, *self._watch(between_steps))
 
     def check(self) -> None:
