@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evomerge.conformance.engines import PROMPTS, close, refused, same
-from evomerge.conformance.layer_paths import ByHand, Pool, random_routes, route_of, spoken
+from evomerge.conformance.layer_paths import ByHand, LayerPool, random_routes, route_of, spoken
 from evomerge.conformance.tiny_models import EDITED, Edited, Reference, build, encode
 from evomerge.engines.base import DataFlowEngine
 from evomerge.errors import CandidateError
 from evomerge.evaluators.live_model import Sampling
 from evomerge.recipe.layer_path import Capacity, LayerPath
 
-__all__ = ["CAPACITY", "LAWS", "OWN", "Subject", "agrees", "says", "subjects"]
+__all__ = ["CAPACITY", "LAWS", "OWN", "PathSubject", "agrees", "says", "subjects"]
 
 CAPACITY = Capacity(layers=4, hops=12)
 """Two siblings of two layers each."""
@@ -28,7 +28,7 @@ CLOSE = 5e-4
 
 
 @dataclass(frozen=True)
-class Subject:
+class PathSubject:
     """An engine under test, and the two models whose layers are its pool."""
 
     engine: DataFlowEngine
@@ -46,14 +46,14 @@ class Subject:
         agrees(self.engine, self.by_hand, layer_path)
 
 
-def subjects(start: Callable[[Path], DataFlowEngine], folder: Path) -> Iterator[Subject]:
+def subjects(start: Callable[[Path], DataFlowEngine], folder: Path) -> Iterator[PathSubject]:
     """The subject, once; its engine is closed when the next one is asked for.
 
     `start` makes the engine from a model's folder; `folder` is an empty one for the two models.
     """
     one, other = build(folder / "one", seed=1), build(folder / "other", seed=2)
     engine = start(one)
-    yield Subject(engine, (one, other), ByHand([one, other]))
+    yield PathSubject(engine, (one, other), ByHand([one, other]))
     engine.close()
 
 
@@ -75,11 +75,11 @@ def says(engine: DataFlowEngine, by_hand: ByHand, layer_path: LayerPath) -> None
     same([generation.text for generation in given], texts, f"continuations along {layer_path}")
 
 
-def _says_its_capacity(subject: Subject) -> None:
+def _says_its_capacity(subject: PathSubject) -> None:
     same(subject.engine.capacity, CAPACITY, "capacity")
 
 
-def _a_models_own_path_is_the_model(subject: Subject) -> None:
+def _a_models_own_path_is_the_model(subject: PathSubject) -> None:
     engine, reference = subject.engine, Reference(subject.siblings[0])
     engine.layer_path(OWN)
     prompts = subject.encoded(*PROMPTS)
@@ -88,28 +88,28 @@ def _a_models_own_path_is_the_model(subject: Subject) -> None:
     same([generation.text for generation in given], expected, "continuations")
 
 
-def _a_path_goes_from_model_to_model_and_repeats(subject: Subject) -> None:
+def _a_path_goes_from_model_to_model_and_repeats(subject: PathSubject) -> None:
     for layers in ((3,), (0, 3), (2, 1), (1, 2, 0, 3), (0, 0, 1, 0, 1, 1)):
         subject.agrees(route_of(layers))
 
 
-def _a_scale_multiplies_what_enters_the_hop(subject: Subject) -> None:
+def _a_scale_multiplies_what_enters_the_hop(subject: PathSubject) -> None:
     for scaling in ("stream", "mlp_output"):
         for scales in ((0.5, 1), (1, 0.5), (1, -0.7), (1.5, 0.6), (1, 0)):
             subject.agrees(route_of((0, 1), scales, scaling))
         subject.agrees(route_of((0, 2, 2, 1), (0.7, 1, 1.6, -0.4), scaling))
 
 
-def _a_path_may_take_all_hops(subject: Subject) -> None:
+def _a_path_may_take_all_hops(subject: PathSubject) -> None:
     subject.agrees(route_of((1, 3) * 6, (1, 0.9) * 6, "mlp_output"))
 
 
-def _random_paths(subject: Subject) -> None:
+def _random_paths(subject: PathSubject) -> None:
     for path in random_routes(RANDOM_PATHS, layers=CAPACITY.layers, most=CAPACITY.hops):
         subject.agrees(path)
 
 
-def _a_layer_that_runs_again_has_a_cache_for_each_time(subject: Subject) -> None:
+def _a_layer_that_runs_again_has_a_cache_for_each_time(subject: PathSubject) -> None:
     """Generated with the cache, scored without."""
     engine, path = subject.engine, route_of((0, 0, 1, 1, 0, 1), (1, 0.9, 1, 1, 1.1, 1))
     engine.layer_path(path)
@@ -121,7 +121,7 @@ def _a_layer_that_runs_again_has_a_cache_for_each_time(subject: Subject) -> None
     same(score.greedy, True, "greedy")
 
 
-def _forgets_what_the_old_path_made_of_a_prompt(subject: Subject) -> None:
+def _forgets_what_the_old_path_made_of_a_prompt(subject: PathSubject) -> None:
     """Longer, shorter and other paths; prompts long enough to fill blocks of a prefix cache."""
     engine = subject.engine
     prompts = subject.encoded("Once upon a time " * 20, "Once upon a time " * 19)
@@ -135,15 +135,15 @@ def _forgets_what_the_old_path_made_of_a_prompt(subject: Subject) -> None:
             same([generation.text for generation in given], texts, f"along {path}")
 
 
-def _another_pool_takes_the_path_that_stands(subject: Subject) -> None:
+def _another_pool_takes_the_path_that_stands(subject: PathSubject) -> None:
     path = route_of((0, 2, 3, 1), (1, 1, 0.8, 1))
     subject.agrees(path)
     other = [*reversed(subject.siblings)]
-    subject.engine.load(Pool(other))
+    subject.engine.load(LayerPool(other))
     says(subject.engine, ByHand(other), path)
 
 
-def _a_path_that_is_none_leaves_the_old_one(subject: Subject) -> None:
+def _a_path_that_is_none_leaves_the_old_one(subject: PathSubject) -> None:
     old = route_of((2, 1, 2), (1, 0.8, 1))
     subject.engine.layer_path(old)
     for layers, scales in (
@@ -158,25 +158,25 @@ def _a_path_that_is_none_leaves_the_old_one(subject: Subject) -> None:
         says(subject.engine, subject.by_hand, old)
 
 
-def _refuses_a_model_of_another_depth(subject: Subject) -> None:
+def _refuses_a_model_of_another_depth(subject: PathSubject) -> None:
     engine, (one, other) = subject.engine, subject.siblings
     with refused(CandidateError, r"lack 18 tensors, first model\.layers\.2\."):
         engine.load(Edited(one))
     with refused(CandidateError, r"layers\.4\..* is not one of the model's"):
-        engine.load(Pool([one, other, one]))
-    engine.load(Pool([one, other]))
+        engine.load(LayerPool([one, other, one]))
+    engine.load(LayerPool([one, other]))
     subject.agrees(route_of((3, 0)))
 
 
-def _refuses_what_is_not_finite_in_any_layer(subject: Subject) -> None:
+def _refuses_what_is_not_finite_in_any_layer(subject: PathSubject) -> None:
     broken = dict(Edited(subject.siblings[1]).tensors())[EDITED].clone()
     broken[3, 4] = float("nan")
     name = EDITED.replace(".1.", ".3.")
     with refused(CandidateError, f"{name} is not finite"):
-        subject.engine.load(Pool([*subject.siblings], {name: broken}))
+        subject.engine.load(LayerPool([*subject.siblings], {name: broken}))
 
 
-_LAWS: tuple[Callable[[Subject], None], ...] = (
+_LAWS: tuple[Callable[[PathSubject], None], ...] = (
     _says_its_capacity,
     _a_models_own_path_is_the_model,
     _a_path_goes_from_model_to_model_and_repeats,
@@ -192,15 +192,15 @@ _LAWS: tuple[Callable[[Subject], None], ...] = (
 )
 
 
-def _with_the_siblings_pool(law: Callable[[Subject], None]) -> Callable[[Subject], None]:
-    def check(subject: Subject) -> None:
-        subject.engine.load(Pool([*subject.siblings]))
+def _with_the_siblings_pool(law: Callable[[PathSubject], None]) -> Callable[[PathSubject], None]:
+    def check(subject: PathSubject) -> None:
+        subject.engine.load(LayerPool([*subject.siblings]))
         law(subject)
 
     return check
 
 
-LAWS: Mapping[str, Callable[[Subject], None]] = {
+LAWS: Mapping[str, Callable[[PathSubject], None]] = {
     law.__name__[1:]: _with_the_siblings_pool(law) for law in _LAWS
 }
 """Name -> the check; each loads the pool that it needs, so their order does not matter."""

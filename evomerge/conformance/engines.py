@@ -30,7 +30,16 @@ from evomerge.engines.base import Engine
 from evomerge.errors import CandidateError, EvomergeError
 from evomerge.evaluators.live_model import Generation, LogProb, Sampling
 
-__all__ = ["LAWS", "PROMPTS", "EngineLawBroken", "Subject", "close", "refused", "same", "subjects"]
+__all__ = [
+    "LAWS",
+    "PROMPTS",
+    "EngineLawBroken",
+    "EngineSubject",
+    "close",
+    "refused",
+    "same",
+    "subjects",
+]
 
 PROMPTS = ("Once upon", "Once upon a time", "Once", "Once upon a time there was a small fox", "On")
 CLOSE = 2e-4
@@ -42,7 +51,7 @@ class EngineLawBroken(EvomergeError):
 
 
 @dataclass(frozen=True)
-class Subject:
+class EngineSubject:
     """An engine under test, and the two models whose weights it is given."""
 
     engine: Engine
@@ -66,18 +75,18 @@ class Subject:
         same([given.text for given in self.generated(prompts, new)], expected, "continuations")
 
 
-def subjects(start: Callable[[Path], Engine], folder: Path) -> Iterator[Subject]:
+def subjects(start: Callable[[Path], Engine], folder: Path) -> Iterator[EngineSubject]:
     """The subject, once; its engine is closed when the next one is asked for.
 
     `start` makes the engine from a model's folder; `folder` is an empty one for the two models.
     """
     one, other = build(folder / "one", seed=1), build(folder / "other", seed=2)
     engine = start(one)
-    yield Subject(engine, (one, other), (Reference(one), Reference(other)))
+    yield EngineSubject(engine, (one, other), (Reference(one), Reference(other)))
     engine.close()
 
 
-def _continues_greedily(subject: Subject) -> None:
+def _continues_greedily(subject: EngineSubject) -> None:
     prompts = subject.encoded(*PROMPTS)
     subject.says_as(0, prompts, 12)
     reference = subject.references[0]
@@ -85,11 +94,11 @@ def _continues_greedily(subject: Subject) -> None:
         same(given.tokens, len(reference.continuation(prompt, 12)), "tokens of a continuation")
 
 
-def _prompts_need_not_begin_alike(subject: Subject) -> None:
+def _prompts_need_not_begin_alike(subject: EngineSubject) -> None:
     subject.says_as(0, subject.encoded("fox", "a small fox", "Once upon a time"), 9)
 
 
-def _each_prompt_has_its_own_limit(subject: Subject) -> None:
+def _each_prompt_has_its_own_limit(subject: EngineSubject) -> None:
     prompts = subject.encoded(*PROMPTS)
     whole = subject.generated(prompts, 8)
     limits = [1, 8, 3, 5, 2]
@@ -99,7 +108,7 @@ def _each_prompt_has_its_own_limit(subject: Subject) -> None:
         same(part.truncated, full.tokens > limit or full.truncated, f"cut at {limit}")
 
 
-def _a_stop_string_ends_and_is_left_out(subject: Subject) -> None:
+def _a_stop_string_ends_and_is_left_out(subject: EngineSubject) -> None:
     (prompt,) = subject.encoded(PROMPTS[1])
     (plain,) = subject.generated([prompt], 16)
     same(plain.truncated, True, "cut at the limit")
@@ -110,7 +119,7 @@ def _a_stop_string_ends_and_is_left_out(subject: Subject) -> None:
     same(given.tokens < plain.tokens, True, "fewer tokens than without the stop string")
 
 
-def _scores_continuations(subject: Subject) -> None:
+def _scores_continuations(subject: EngineSubject) -> None:
     contexts = subject.encoded(*PROMPTS)
     rests = subject.encoded(" a time", " fox", "!", " and", "ce upon")
     scores = subject.engine.logprobs(list(zip(contexts, rests, strict=True)))
@@ -119,7 +128,7 @@ def _scores_continuations(subject: Subject) -> None:
         same(score.greedy, False, "greedy")
 
 
-def _knows_its_own_words(subject: Subject) -> None:
+def _knows_its_own_words(subject: EngineSubject) -> None:
     (context,) = subject.encoded(PROMPTS[1])
     said = subject.references[0].continuation(context, 6)
     pairs = [(context, said), (context, [*said[:-1], said[-1] ^ 1])]
@@ -127,7 +136,7 @@ def _knows_its_own_words(subject: Subject) -> None:
     same([score.greedy for score in scores], [True, False], "greedy")
 
 
-def _load_replaces_every_weight(subject: Subject) -> None:
+def _load_replaces_every_weight(subject: EngineSubject) -> None:
     engine, prompts = subject.engine, subject.encoded(*PROMPTS)
     pairs = [(prompt, [5, 6, 7]) for prompt in prompts]
     engine.logprobs(pairs)  # fills whatever caches there are
@@ -138,7 +147,7 @@ def _load_replaces_every_weight(subject: Subject) -> None:
         subject.says_as(number, prompts, 8)
 
 
-def _forgets_what_the_old_weights_made_of_a_prompt(subject: Subject) -> None:
+def _forgets_what_the_old_weights_made_of_a_prompt(subject: EngineSubject) -> None:
     """Long enough to fill blocks of a prefix cache."""
     prompts = subject.encoded("Once upon a time " * 20, "Once upon a time " * 19)
     for number, folder in enumerate(subject.siblings):
@@ -147,7 +156,7 @@ def _forgets_what_the_old_weights_made_of_a_prompt(subject: Subject) -> None:
             subject.says_as(number, prompts, 5)
 
 
-def _refuses_what_is_not_finite(subject: Subject) -> None:
+def _refuses_what_is_not_finite(subject: EngineSubject) -> None:
     engine, (one, other) = subject.engine, subject.siblings
     for value in (float("nan"), float("inf"), float("-inf")):
         broken = dict(Edited(other).tensors())[EDITED].clone()
@@ -160,7 +169,7 @@ def _refuses_what_is_not_finite(subject: Subject) -> None:
         close(score, subject.references[0].logprob(context, [5]), "after a refused candidate")
 
 
-def _refuses_what_does_not_fit(subject: Subject) -> None:
+def _refuses_what_does_not_fit(subject: EngineSubject) -> None:
     engine, one = subject.engine, subject.siblings[0]
     with refused(CandidateError, rf"{EDITED} has shape \[2, 3\]"):
         engine.load(Edited(one, {EDITED: torch.zeros(2, 3)}))
@@ -170,19 +179,19 @@ def _refuses_what_does_not_fit(subject: Subject) -> None:
         engine.load(Edited(one, without=(EDITED,)))
 
 
-def _nothing_asked_nothing_answered(subject: Subject) -> None:
+def _nothing_asked_nothing_answered(subject: EngineSubject) -> None:
     same(subject.engine.generate([], []), [], "generate([], [])")
     same(subject.engine.logprobs([]), [], "logprobs([])")
 
 
-def _refuses_what_is_too_long(subject: Subject) -> None:
+def _refuses_what_is_too_long(subject: EngineSubject) -> None:
     with refused(ValueError, "in all"):
         subject.engine.generate([[1] * subject.engine.max_length], [Sampling(max_new_tokens=1)])
     with refused(ValueError, "at least one"):
         subject.engine.logprobs([([], [1])])
 
 
-def _temperature_draws_by_seed(subject: Subject) -> None:
+def _temperature_draws_by_seed(subject: EngineSubject) -> None:
     (prompt,) = subject.encoded(PROMPTS[0])
     drawn = [
         subject.engine.generate(
@@ -194,7 +203,7 @@ def _temperature_draws_by_seed(subject: Subject) -> None:
     same(drawn[0].text != drawn[2].text, True, "other draws with another seed")
 
 
-def _what_is_called_between_steps_ends_the_call(subject: Subject) -> None:
+def _what_is_called_between_steps_ends_the_call(subject: EngineSubject) -> None:
     def enough() -> None:
         raise TimeoutError("enough")
 
@@ -206,7 +215,7 @@ def _what_is_called_between_steps_ends_the_call(subject: Subject) -> None:
     subject.says_as(0, prompts, 8)
 
 
-_LAWS: tuple[Callable[[Subject], None], ...] = (
+_LAWS: tuple[Callable[[EngineSubject], None], ...] = (
     _continues_greedily,
     _prompts_need_not_begin_alike,
     _each_prompt_has_its_own_limit,
@@ -224,15 +233,17 @@ _LAWS: tuple[Callable[[Subject], None], ...] = (
 )
 
 
-def _from_the_first_sibling(law: Callable[[Subject], None]) -> Callable[[Subject], None]:
-    def check(subject: Subject) -> None:
+def _from_the_first_sibling(
+    law: Callable[[EngineSubject], None],
+) -> Callable[[EngineSubject], None]:
+    def check(subject: EngineSubject) -> None:
         subject.engine.load(Edited(subject.siblings[0]))
         law(subject)
 
     return check
 
 
-LAWS: Mapping[str, Callable[[Subject], None]] = {
+LAWS: Mapping[str, Callable[[EngineSubject], None]] = {
     law.__name__[1:]: _from_the_first_sibling(law) for law in _LAWS
 }
 """Name -> the check; each loads the weights that it needs, so their order does not matter."""

@@ -16,7 +16,15 @@ from transformers import CONFIG_MAPPING, AutoModelForCausalLM, AutoTokenizer
 from evomerge.recipe.layer_path import LayerPath
 from evomerge.recipe.tree import Scaling
 
-__all__ = ["ByHand", "Pool", "build_family", "random_routes", "route_of", "spoken", "tiny_config"]
+__all__ = [
+    "ByHand",
+    "LayerPool",
+    "build_family",
+    "random_routes",
+    "route_of",
+    "spoken",
+    "tiny_config",
+]
 
 
 def tiny_config(family: str, **keys: Any) -> Any:
@@ -72,7 +80,7 @@ def random_routes(count: int, *, layers: int, most: int, seed: int = 0) -> list[
 
 
 @dataclass(frozen=True)
-class Pool:
+class LayerPool:
     """A weight source: one folder's layers, then the next one's; the rest is the first's."""
 
     folders: Sequence[Path]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evomerge.conformance.engines import LAWS, EngineLawBroken, Subject, subjects
+from evomerge.conformance.engines import LAWS, EngineLawBroken, EngineSubject, subjects
 from evomerge.engines.base import Engine, WeightSource
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.transformers import TransformersEngine
@@ -19,7 +19,7 @@ CPU = EngineConfig(kind="transformers", device="cpu", dtype="float32")
 
 
 @pytest.fixture(scope="module")
-def subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+def subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSubject]:
     folder = tmp_path_factory.mktemp("models")
     yield from subjects(lambda model: TransformersEngine(CPU, model), folder)
 
@@ -103,7 +103,9 @@ class Shifted(Broken):
         (Shifted, "scores_continuations"),
     ],
 )
-def test_the_suite_notices(subject: Subject, broken: Callable[[Engine], Engine], law: str) -> None:
+def test_the_suite_notices(
+    subject: EngineSubject, broken: Callable[[Engine], Engine], law: str
+) -> None:
     LAWS[law](subject)
     with pytest.raises(EngineLawBroken):
         LAWS[law](replace(subject, engine=broken(subject.engine)))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from evomerge.conformance.engines import LAWS, PROMPTS, Subject
+from evomerge.conformance.engines import LAWS, PROMPTS, EngineSubject
 from evomerge.conformance.tiny_models import Edited, Reference, encode
 from evomerge.engines.base import Engine
 from evomerge.engines.config import EngineConfig
@@ -34,7 +34,7 @@ def on_cuda(siblings: Siblings) -> Iterator[Engine]:
 def test_contract(
     law: str, engine: Engine, siblings: Siblings, references: tuple[Reference, Reference]
 ) -> None:
-    LAWS[law](Subject(engine, (siblings.one, siblings.other), references))
+    LAWS[law](EngineSubject(engine, (siblings.one, siblings.other), references))
 
 
 @pytest.mark.gpu
@@ -43,7 +43,7 @@ def test_contract(
 def test_contract_on_cuda(
     law: str, on_cuda: Engine, siblings: Siblings, references: tuple[Reference, Reference]
 ) -> None:
-    LAWS[law](Subject(on_cuda, (siblings.one, siblings.other), references))
+    LAWS[law](EngineSubject(on_cuda, (siblings.one, siblings.other), references))
 
 
 @pytest.mark.parametrize(("batch_size", "batch_tokens"), [(2, 10_000), (128, 60)])

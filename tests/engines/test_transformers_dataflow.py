@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from evomerge.conformance.data_flow import CAPACITY, LAWS, OWN, Subject
-from evomerge.conformance.layer_paths import ByHand, Pool, build_family, random_routes
+from evomerge.conformance.data_flow import CAPACITY, LAWS, OWN, PathSubject
+from evomerge.conformance.layer_paths import ByHand, LayerPool, build_family, random_routes
 from evomerge.engines.base import DataFlowEngine
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.factory import start_engine
@@ -39,7 +39,7 @@ def on_cuda(siblings: Siblings) -> Iterator[DataFlowEngine]:
 
 @pytest.mark.parametrize("law", LAWS)
 def test_contract(law: str, engine: DataFlowEngine, siblings: Siblings, by_hand: ByHand) -> None:
-    LAWS[law](Subject(engine, (siblings.one, siblings.other), by_hand))
+    LAWS[law](PathSubject(engine, (siblings.one, siblings.other), by_hand))
 
 
 @pytest.mark.gpu
@@ -48,7 +48,7 @@ def test_contract(law: str, engine: DataFlowEngine, siblings: Siblings, by_hand:
 def test_contract_on_cuda(
     law: str, on_cuda: DataFlowEngine, siblings: Siblings, by_hand: ByHand
 ) -> None:
-    LAWS[law](Subject(on_cuda, (siblings.one, siblings.other), by_hand))
+    LAWS[law](PathSubject(on_cuda, (siblings.one, siblings.other), by_hand))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_every_family(family: str, tied: bool, tmp_path: Path, siblings: Sibling
         for seed in (1, 2)
     ]
     engine = TransformersDataFlow(CPU, folders[0], Capacity(layers=6, hops=9))
-    engine.load(Pool(folders))
+    engine.load(LayerPool(folders))
     by_hand = ByHand(folders)
     for layer_path in random_routes(6, layers=6, most=9):
         engine.layer_path(layer_path)
@@ -111,7 +111,7 @@ def test_other_families_are_refused(
 def test_slots_that_no_hop_uses_take_no_memory(siblings: Siblings) -> None:
     """What the cache holds follows the path, and not the room."""
     engine = TransformersDataFlow(CPU, siblings.one, Capacity(layers=4, hops=10_000))
-    engine.load(Pool(list(siblings)))
+    engine.load(LayerPool(list(siblings)))
     engine.layer_path(OWN)
     engine.generate([[3, 4, 5]] * 2, [Sampling(max_new_tokens=2)] * 2)
     assert len(engine._cache) == len(engine._prefix) == 2

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from evomerge.conformance.engines import LAWS, Subject
+from evomerge.conformance.engines import LAWS, EngineSubject
 from evomerge.conformance.tiny_models import Reference
 from evomerge.engines.base import Engine
 from tests.engines.conftest import Siblings
@@ -15,4 +15,4 @@ pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.filterwarnings("de
 def test_contract(
     law: str, vllm_engine: Engine, siblings: Siblings, references: tuple[Reference, Reference]
 ) -> None:
-    LAWS[law](Subject(vllm_engine, (siblings.one, siblings.other), references))
+    LAWS[law](EngineSubject(vllm_engine, (siblings.one, siblings.other), references))

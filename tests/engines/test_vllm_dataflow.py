@@ -11,8 +11,8 @@ import pytest
 import evomerge
 from evomerge.conformance import data_flow
 from evomerge.conformance.data_flow import CAPACITY, OWN, agrees
-from evomerge.conformance.engines import LAWS, PROMPTS, Subject
-from evomerge.conformance.layer_paths import ByHand, Pool, build_family, route_of, spoken
+from evomerge.conformance.engines import LAWS, PROMPTS, EngineSubject
+from evomerge.conformance.layer_paths import ByHand, LayerPool, build_family, route_of, spoken
 from evomerge.conformance.tiny_models import Edited, Reference, encode
 from evomerge.engines.base import DataFlowEngine, Engine
 from evomerge.engines.config import EngineConfig
@@ -55,7 +55,7 @@ def test_contract_of_any_engine(
     siblings: Siblings,
     references: tuple[Reference, Reference],
 ) -> None:
-    LAWS[law](Subject(one_model, (siblings.one, siblings.other), references))
+    LAWS[law](EngineSubject(one_model, (siblings.one, siblings.other), references))
 
 
 @starts_vllm
@@ -63,7 +63,7 @@ def test_contract_of_any_engine(
 def test_contract(
     law: str, two_models: DataFlowEngine, siblings: Siblings, by_hand: ByHand
 ) -> None:
-    subject = data_flow.Subject(two_models, (siblings.one, siblings.other), by_hand)
+    subject = data_flow.PathSubject(two_models, (siblings.one, siblings.other), by_hand)
     data_flow.LAWS[law](subject)
 
 
@@ -71,7 +71,7 @@ def test_contract(
 def test_the_identity_path_is_the_stock_model(
     two_models: DataFlowEngine, vllm_engine: Engine, siblings: Siblings
 ) -> None:
-    two_models.load(Pool([*siblings]))
+    two_models.load(LayerPool([*siblings]))
     two_models.layer_path(OWN)
     vllm_engine.load(Edited(siblings.one))
     prompts = encode(two_models.tokenizer, *PROMPTS)
@@ -114,7 +114,7 @@ def test_families(
     ]
     by_hand = ByHand(folders)
     engine = start_vllm(folders[0], Capacity(layers=6, hops=5))
-    engine.load(Pool(folders))
+    engine.load(LayerPool(folders))
     agrees(engine, by_hand, route_of((0, 1, 2)))
     agrees(engine, by_hand, route_of((0, 3, 3, 2, 5), (1, 0.8, 1, 1.2, 0.9)))
     agrees(engine, by_hand, route_of((3, 5, 1), (0.9, 0.8, 1.3), "mlp_output"))
