@@ -20,6 +20,7 @@ from evomerge.commands.arguments import AsJson, Catalog
 from evomerge.commands.options import Option, options_of, properties_of
 from evomerge.commands.tables import out
 from evomerge.config import SCHEDULES
+from evomerge.engines.factory import ENGINES
 from evomerge.errors import ConfigError, did_you_mean
 from evomerge.evaluators.registry import EVALUATORS
 from evomerge.operators import OPERATORS
@@ -36,6 +37,7 @@ ROLES: Mapping[str, Registry[Any]] = {
     "optimizers": OPTIMIZERS,
     "evaluator_kinds": EVALUATORS,
     "search_space_kinds": SPACES,
+    "engines": ENGINES,
     "executors": EXECUTORS,
     "schedules": SCHEDULES,
 }
