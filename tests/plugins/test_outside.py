@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.engines.tiny import build
+from evomerge.conformance.tiny_models import build
 from tests.place import Ended, Place
 
 pytestmark = [pytest.mark.slow, pytest.mark.process]
