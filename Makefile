@@ -43,7 +43,7 @@ test: model ## Run all tests, with real Ray, vLLM and lm-eval
 
 .PHONY: test-fast
 test-fast: install ## Run in two minutes what needs no process, no vLLM and no large model
-	$(PYTHON) -m pytest -m "not (gpu or process or ray or slow or vllm)"
+	$(PYTHON) -m pytest --hypothesis-profile fast -m "not (gpu or process or ray or slow or vllm)"
 
 .PHONY: check
 check: install ## Lint, format, types, architecture, counts, Dockerfile and shell scripts

@@ -20,6 +20,9 @@ __all__ = ["family"]
 hypothesis.settings.register_profile(
     "evomerge", deadline=None, print_blob=True, derandomize="CI" in os.environ
 )
+hypothesis.settings.register_profile(
+    "fast", hypothesis.settings.get_profile("evomerge"), max_examples=20
+)
 hypothesis.settings.load_profile("evomerge")
 
 

@@ -47,6 +47,7 @@ def test_certain_and_hardly_possible() -> None:
     assert limit(1e-12) == -(1 << 31)
 
 
+@pytest.mark.slow
 def test_bits_neighbours_and_inputs_are_uncorrelated() -> None:
     """Each within five standard deviations of a fair coin."""
     found, other = draws(), draws(of="b")

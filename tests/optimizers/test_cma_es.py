@@ -290,6 +290,7 @@ def scales_after(conditional: bool, seed: int) -> NDArray[np.float64]:
     return np.array(centre[10:], dtype=float)
 
 
+@pytest.mark.slow
 def test_scales_of_layers_that_do_not_run_stay_where_they_start() -> None:
     kept = np.array([scales_after(True, seed) for seed in range(4)])
     free = np.array([scales_after(False, seed) for seed in range(4)])

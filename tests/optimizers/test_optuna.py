@@ -114,6 +114,7 @@ NSGA: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 def test_a_front_of_accuracy_and_path_length() -> None:
     found = front(two_objectives(NSGA), 600)
     assert area(found) > 1.25 * area(front(two_objectives({"kind": "random"}), 600))
