@@ -101,4 +101,5 @@ class Whole:
         """`sizes`: task -> examples of the search split, as far as they are known."""
 
     def next(self, candidate: Candidate, so_far: Outcome | None) -> Decision:
+        """One stage of all examples, then the end."""
         return Stage() if so_far is None else Finished()

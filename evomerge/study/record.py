@@ -142,10 +142,12 @@ class Study:
 
     @property
     def path(self) -> Path:
+        """The study's folder."""
         return self._folder.path
 
     @property
     def name(self) -> str:
+        """The study's name."""
         return self._identity.name
 
     @property
@@ -155,6 +157,7 @@ class Study:
 
     @property
     def genes(self) -> tuple[Gene, ...]:
+        """The genes of the search space."""
         return self._identity.genes
 
     @property
