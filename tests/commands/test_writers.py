@@ -253,6 +253,13 @@ def test_a_path_is_drawn_where_the_models_are_not_at_hand(place: Place) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+@pytest.mark.parametrize("command", ["plot", "export"])
+def test_help_shows_an_option_by_its_present_name_alone(place: Place, command: str) -> None:
+    shown = place.run(command, "--help").stdout
+    assert "--candidate" in shown
+    assert "--trial" not in shown
+
+
 def test_the_paths_of_a_study(place: Place) -> None:
     recipe = _stack(place)
     job = read_job(place.folder / "job.yaml").model_dump(mode="json")
