@@ -92,7 +92,7 @@ class Registry(Generic[T]):
         Of a name that stands twice, a built-in one keeps it; of two packages neither has it, since
         which one comes first depends on the installation.
         """
-        found = {name: Entry(name, target) for name, target in self.built_in.items()}
+        entries = {name: Entry(name, target) for name, target in self.built_in.items()}
         offered: dict[str, list[EntryPoint]] = {}
         for point in entry_points(group=self.group):
             offered.setdefault(point.name, []).append(point)
@@ -101,11 +101,11 @@ class Registry(Generic[T]):
             if name in self.built_in:
                 key = f"{name} ({', '.join(packages)})"
                 fault = f"the name {name!r} is one of evomerge's own"
-                found[key] = Entry(key, points[0].value, ", ".join(packages), fault)
+                entries[key] = Entry(key, points[0].value, ", ".join(packages), fault)
             else:
                 fault = f"offered twice, by {' and '.join(packages)}" if len(points) > 1 else ""
-                found[name] = Entry(name, points[0].value, ", ".join(packages), fault or None)
-        return dict(sorted(found.items()))
+                entries[name] = Entry(name, points[0].value, ", ".join(packages), fault or None)
+        return dict(sorted(entries.items()))
 
     def names(self) -> Mapping[str, str]:
         """Name -> its first line, or `broken: ` and why; every entry is loaded."""
@@ -113,13 +113,13 @@ class Registry(Generic[T]):
 
     def usable(self) -> Mapping[str, T]:
         """Name -> what it stands for, of all that can be loaded."""
-        found = {}
+        usable = {}
         for name in self.entries:
             try:
-                found[name] = self.get(name)
+                usable[name] = self.get(name)
             except ConfigError:
                 continue
-        return found
+        return usable
 
     def get(self, name: str) -> T:
         """What a name stands for, loaded at the first call.

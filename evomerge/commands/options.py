@@ -42,10 +42,12 @@ def options_of(model: type[BaseModel]) -> list[Option]:
 def properties_of(model: type[BaseModel]) -> dict[str, Any]:
     """The same as JSON Schema, by key."""
     schema = model.model_json_schema()
-    found: dict[str, Any] = {
-        key: one for key, one in schema.get("properties", {}).items() if not _names_kind(key, one)
+    properties: dict[str, Any] = {
+        key: option
+        for key, option in schema.get("properties", {}).items()
+        if not _names_kind(key, option)
     }
-    return found
+    return properties
 
 
 def _options(schema: Schema, defs: Schema, prefix: str, levels: int) -> Iterator[Option]:
@@ -85,7 +87,7 @@ def _alternatives(shape: Schema, defs: Schema) -> list[Schema]:
         return _alternatives(defs[shape["$ref"].rpartition("/")[2]], defs)
     for key in ("anyOf", "oneOf"):
         if key in shape:
-            return [one for part in shape[key] for one in _alternatives(part, defs)]
+            return [alternative for part in shape[key] for alternative in _alternatives(part, defs)]
     return [shape]
 
 

@@ -88,6 +88,7 @@ class LayerPool:
     """By the pool's own names."""
 
     def tensors(self, device: str = "cpu") -> Iterable[tuple[str, Tensor]]:
+        """(name, tensor) of all layers, numbered through the folders."""
         number = 0
         for folder in self.folders:
             stored = load_file(folder / "model.safetensors")
@@ -108,7 +109,8 @@ class ByHand:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self.models: list[Any] = [
-            AutoModelForCausalLM.from_pretrained(one, dtype=torch.float32).eval() for one in folders
+            AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+            for folder in folders
         ]
         self.layers: list[Any] = [layer for model in self.models for layer in model.model.layers]
 
@@ -136,6 +138,7 @@ class ByHand:
     def logprob(
         self, layer_path: LayerPath, context: Sequence[int], continuation: Sequence[int]
     ) -> float:
+        """The log-probability of a continuation, in nats."""
         whole = torch.tensor([[*context, *continuation]])
         likely = self.logits(layer_path, whole)[0].log_softmax(-1)
         at = range(len(context) - 1, whole.shape[1] - 1)
@@ -149,15 +152,15 @@ class ByHand:
         self, layer_path: LayerPath, prompts: Sequence[Sequence[int]], new: int
     ) -> list[list[int]]:
         """Of several prompts at once: what pads a shorter one comes later, and is not seen."""
-        found: list[list[int]] = [[] for _ in prompts]
+        answers: list[list[int]] = [[] for _ in prompts]
         for _ in range(new):
-            rows = [[*prompt, *said] for prompt, said in zip(prompts, found, strict=True)]
+            rows = [[*prompt, *said] for prompt, said in zip(prompts, answers, strict=True)]
             width = max(map(len, rows))
             padded = torch.tensor([row + [0] * (width - len(row)) for row in rows])
             best = self.logits(layer_path, padded).argmax(-1)
-            for row, said, likely in zip(rows, found, best, strict=True):
+            for row, said, likely in zip(rows, answers, best, strict=True):
                 said.append(int(likely[len(row) - 1]))
-        return found
+        return answers
 
 
 def spoken(tokens: Sequence[int], tokenizer: Any) -> str:

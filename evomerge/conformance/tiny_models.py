@@ -63,6 +63,7 @@ def build(folder: Path, *, seed: int) -> Path:
 
 
 def encode(tokenizer: Any, *texts: str) -> list[list[int]]:
+    """The tokens of each text, without special tokens."""
     return [tokenizer.encode(text, add_special_tokens=False) for text in texts]
 
 
@@ -75,6 +76,7 @@ class Edited:
     without: tuple[str, ...] = ()
 
     def tensors(self, device: str = "cpu") -> Iterable[tuple[str, Tensor]]:
+        """(name, tensor) of the checkpoint, as edited."""
         for name, tensor in load_file(self.folder / "model.safetensors").items():
             if name not in self.without:
                 yield name, self.replace.get(name, tensor)
@@ -97,10 +99,12 @@ class Reference:
         return [int(token) for token in output[0, len(prompt) :]]
 
     def text(self, tokens: Sequence[int]) -> str:
+        """The text of tokens, without special tokens."""
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
 
     @torch.no_grad()
     def logprob(self, context: Sequence[int], continuation: Sequence[int]) -> float:
+        """The log-probability of a continuation, in nats."""
         whole = torch.tensor([[*context, *continuation]])
         likely = self.model(whole).logits[0].log_softmax(-1)
         at = range(len(context) - 1, whole.shape[1] - 1)

@@ -33,6 +33,7 @@ class EngineConfig(EngineSettings):
     max_length: Positive | None = None
     """Tokens, prompt and continuation together; None: what the model was made for."""
     trust_remote_code: bool = False
+    """Run code from model folders; off, such models are refused."""
 
     batch_size: Positive | None = None
     """Sequences at a time. None: for transformers 128 on a CPU, 256 on a GPU; vLLM's own."""
@@ -40,8 +41,11 @@ class EngineConfig(EngineSettings):
     """transformers: most tokens in the cache at a time, padding included."""
 
     tensor_parallel: Positive = 1
+    """vllm: number of GPUs that one engine is spread over."""
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """vllm: share of the GPU's memory that the engine may use."""
     enforce_eager: bool = False
+    """vllm: run without CUDA graphs."""
     kv_cache_gib: Annotated[float, Field(gt=0)] | None = None
     """vllm: for the cache. None: on a CPU 1, on a GPU what `gpu_memory_utilization` leaves."""
     vllm: Mapping[str, Any] = Field(default_factory=dict)

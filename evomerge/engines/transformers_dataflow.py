@@ -37,9 +37,11 @@ class TransformersDataFlow(TransformersEngine):
 
     @property
     def capacity(self) -> Capacity:
+        """How many layers and hops the engine holds."""
         return self._room
 
     def layer_path(self, layer_path: LayerPath) -> None:
+        """Take another path; no weight is moved."""
         check_route(layer_path, self._room)
         self._take(layer_path)
 

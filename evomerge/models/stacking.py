@@ -57,12 +57,12 @@ def check_stackable(first: Inventory, other: Inventory, origin: str) -> None:
         SourceError: they differ where they may not.
     """
     for key, default in _SAME.items():
-        one, two = first.config.get(key, default), other.config.get(key, default)
-        if one != two:
-            raise _differ(origin, key, first, other, one, two)
-    one, two = rotary(first.config), rotary(other.config)
-    if one != two:
-        raise _differ(origin, "rotary settings", first, other, one, two)
+        value, second = first.config.get(key, default), other.config.get(key, default)
+        if value != second:
+            raise _differ(origin, key, first, other, value, second)
+    value, second = rotary(first.config), rotary(other.config)
+    if value != second:
+        raise _differ(origin, "rotary settings", first, other, value, second)
     mine, theirs = _layer(first), _layer(other)
     for name in sorted(mine.keys() | theirs.keys()):
         if mine.get(name) != theirs.get(name):
@@ -79,10 +79,10 @@ def _layer(inventory: Inventory) -> dict[str, list[int]]:
 
 def rotary(config: Mapping[str, Any]) -> dict[str, Any]:
     """The rotary settings of a configuration, in whichever of transformers' spellings."""
-    found = dict(config.get("rope_parameters") or config.get("rope_scaling") or {})
-    found.setdefault("rope_theta", config.get("rope_theta", 10_000.0))
-    found.setdefault("rope_type", found.pop("type", "default"))
-    return found
+    settings = dict(config.get("rope_parameters") or config.get("rope_scaling") or {})
+    settings.setdefault("rope_theta", config.get("rope_theta", 10_000.0))
+    settings.setdefault("rope_type", settings.pop("type", "default"))
+    return settings
 
 
 def check_routable(stack: Stack, models: Headers | None = None) -> None:
@@ -115,9 +115,9 @@ def is_plain(stack: Stack) -> bool:
 
 
 def _differ(
-    origin: str, key: str, first: Inventory, other: Inventory, one: object, two: object
+    origin: str, key: str, first: Inventory, other: Inventory, value: object, second: object
 ) -> SourceError:
     return SourceError(
-        f"{origin}: the stack's inputs differ in {key}: {first.folder} has {one}, {other.folder}"
-        f" has {two}; layers can only run among those of a like shape"
+        f"{origin}: the stack's inputs differ in {key}: {first.folder} has {value}, {other.folder}"
+        f" has {second}; layers can only run among those of a like shape"
     )
