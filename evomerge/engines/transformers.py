@@ -74,14 +74,17 @@ class TransformersEngine:
 
     @property
     def tokenizer(self) -> Any:
+        """The model's tokenizer."""
         return self._tokenizer
 
     @property
     def max_length(self) -> int:
+        """Largest number of tokens, prompt and answer together."""
         return self._max_length
 
     @torch.inference_mode()
     def load(self, weights: WeightSource) -> None:
+        """Replace the model's weights in place."""
         inspection = Inspection(
             self._shapes, self._model.dtype, tied=self._model.config.tie_word_embeddings
         )
@@ -96,6 +99,7 @@ class TransformersEngine:
         samplings: Sequence[Sampling],
         between_steps: Callable[[], None] | None = None,
     ) -> list[Generation]:
+        """One answer for each prompt, in their order."""
         check_generation(prompts, samplings, self._max_length)
         tasks = [
             Continuation(index, prompt, sampling, self._stop(sampling), self._tokenizer)
@@ -113,6 +117,7 @@ class TransformersEngine:
         pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
         between_steps: Callable[[], None] | None = None,
     ) -> list[LogProb]:
+        """The log-probability of each continuation after its context, in nats."""
         check_scoring(pairs, self._max_length)
         scored = [_Pair(index, [*context], [*rest]) for index, (context, rest) in enumerate(pairs)]
         shared = self._start([pair.context[:-1] for pair in scored])
@@ -146,6 +151,7 @@ class TransformersEngine:
         return int(about.get_text_config(decoder=True).num_hidden_layers)
 
     def close(self) -> None:
+        """Release the model and its caches."""
         del self._model, self._live, self._cache, self._prefix
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
@@ -207,13 +213,13 @@ class TransformersEngine:
         results = {}
         for row, pair in enumerate(batch):
             at = len(pair.context) - 1 - shared - first
-            found = logits[row, at : at + len(pair.rest)].float()
+            predicted = logits[row, at : at + len(pair.rest)].float()
             said = torch.tensor(pair.rest, device=self._device)
-            own = found.gather(-1, said[:, None])[:, 0] - found.logsumexp(-1)
+            own = predicted.gather(-1, said[:, None])[:, 0] - predicted.logsumexp(-1)
             total = float(own.sum())
             if not math.isfinite(total):
                 raise CandidateError("the model's output is not finite")
-            results[pair.index] = LogProb(total, bool((found.argmax(-1) == said).all()))
+            results[pair.index] = LogProb(total, bool((predicted.argmax(-1) == said).all()))
         return results
 
     def _stop(self, sampling: Sampling) -> Stop:
@@ -317,10 +323,10 @@ def _live(model: Any, shapes: dict[str, tuple[int, ...]], folder: Path) -> dict[
     live = {}
     for name in shapes:
         spellings = [name, f"{model.base_model_prefix}.{name}"]
-        found = next((state[s] for s in spellings if s in state), None)
-        if found is None or tuple(found.shape) != shapes[name]:
+        tensor = next((state[s] for s in spellings if s in state), None)
+        if tensor is None or tuple(tensor.shape) != shapes[name]:
             raise SourceError(
                 f"{folder}: transformers keeps tensor {name} in another form; use engine.kind: vllm"
             )
-        live[name] = found
+        live[name] = tensor
     return live

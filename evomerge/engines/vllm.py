@@ -74,13 +74,16 @@ class VllmEngine:
 
     @property
     def tokenizer(self) -> Any:
+        """The model's tokenizer."""
         return self._tokenizer
 
     @property
     def max_length(self) -> int:
+        """Largest number of tokens, prompt and answer together."""
         return self._max_length
 
     def load(self, weights: WeightSource) -> None:
+        """Replace the weights in the live workers; the prefix cache is dropped."""
         for fault in self._llm.collective_rpc("receive", args=(pickle.dumps(weights),)):
             if fault:
                 raise CandidateError(fault)
@@ -92,6 +95,7 @@ class VllmEngine:
         samplings: Sequence[Sampling],
         between_steps: Callable[[], None] | None = None,
     ) -> list[Generation]:
+        """One answer for each prompt, in their order."""
         check_generation(prompts, samplings, self._max_length)
         stops = [stop(sampling.stop, self._tokenizer, self._ends) for sampling in samplings]
         parameters = [
@@ -117,11 +121,12 @@ class VllmEngine:
         pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
         between_steps: Callable[[], None] | None = None,
     ) -> list[LogProb]:
+        """The log-probability of each continuation after its context, in nats."""
         check_scoring(pairs, self._max_length)
         whole = [[*context, *continuation] for context, continuation in pairs]
         parameters = self._library.SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0)
         requests = self._run(whole, [parameters] * len(whole), between_steps)
-        found = []
+        scores = []
         for (context, continuation), request in zip(pairs, requests, strict=True):
             said = [
                 candidates[token]
@@ -129,13 +134,14 @@ class VllmEngine:
                     request.prompt_logprobs[len(context) :], continuation, strict=True
                 )
             ]
-            total = math.fsum(one.logprob for one in said)
+            total = math.fsum(token.logprob for token in said)
             if not math.isfinite(total):
                 raise CandidateError("the model's output is not finite")
-            found.append(LogProb(total, all(one.rank == 1 for one in said)))
-        return found
+            scores.append(LogProb(total, all(token.rank == 1 for token in said)))
+        return scores
 
     def close(self) -> None:
+        """End vLLM's processes."""
         self._llm.llm_engine.engine_core.shutdown()
         del self._llm
         import_module("vllm.distributed").cleanup_dist_env_and_memory()
