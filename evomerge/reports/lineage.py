@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evomerge.study.candidate import Candidate
+from evomerge.study.candidate import Candidate, landmarks
 
 __all__ = ["Ancestor", "by_id", "lineage"]
 
@@ -26,13 +26,8 @@ def by_id(candidates: Sequence[Candidate]) -> dict[int, Candidate]:
 
     -1 - k is the k-th landmark with a fitness, by number; others have the id of their proposal.
     """
-    landmarks = [
-        candidate
-        for candidate in candidates
-        if candidate.proposed_by == "landmark" and candidate.fitness is not None
-    ]
-    landmarks.sort(key=lambda candidate: candidate.number)
-    observed = {-1 - k: candidate for k, candidate in enumerate(landmarks)}
+    scored = [known for known in landmarks(candidates) if known.fitness is not None]
+    observed = {-1 - k: candidate for k, candidate in enumerate(scored)}
     return observed | {
         candidate.proposal: candidate for candidate in candidates if candidate.proposal is not None
     }

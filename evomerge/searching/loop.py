@@ -26,7 +26,7 @@ from evomerge.searching.progress import STALE, Progress, is_spent
 from evomerge.searching.schedule import Schedule, Whole
 from evomerge.searching.stages import Stages
 from evomerge.searching.under_test import Reports, UnderTest
-from evomerge.study.candidate import Candidate
+from evomerge.study.candidate import Candidate, landmarks
 from evomerge.study.record import Study
 from evomerge.study.replay import by_fitness, restore
 
@@ -135,13 +135,11 @@ class Search:
         return None
 
     def _observe(self) -> bool:
-        """Tell the optimizer the landmarks, in the order of their numbers, once all are back."""
+        """Tell the optimizer the landmarks in their order, once all are back."""
         if self._stages.under_way or self._stages.paused:
             return False
-        for candidate in self._study.candidates():
-            if candidate.proposed_by == "landmark" and (
-                observation := self._observation(candidate)
-            ):
+        for candidate in landmarks(self._study.candidates()):
+            if observation := self._observation(candidate):
                 with _refusal_named(candidate):
                     self._optimizer.observe(observation)
         self._observed = True

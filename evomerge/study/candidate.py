@@ -18,6 +18,7 @@ __all__ = [
     "RecordedStage",
     "State",
     "events",
+    "landmarks",
     "ranked",
 ]
 
@@ -120,6 +121,14 @@ def events(candidates: Iterable[Candidate]) -> list[Event]:
                 f"{event.candidate.number} has number {number}: something else wrote to the study"
             )
     return [event for _, event in numbered]
+
+
+def landmarks(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """The landmarks in the order in which the optimizer hears of those that have a fitness: by
+    number, whatever order they came back in.
+    """
+    own = (candidate for candidate in candidates if candidate.proposed_by == "landmark")
+    return sorted(own, key=lambda candidate: candidate.number)
 
 
 def ranked(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:

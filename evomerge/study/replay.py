@@ -8,7 +8,7 @@ from reprlib import repr as short
 
 from evomerge.errors import RecordError
 from evomerge.optimizers.base import Observation, Optimizer, Result
-from evomerge.study.candidate import Candidate, Event, events
+from evomerge.study.candidate import Candidate, events, landmarks
 
 __all__ = ["Observed", "by_fitness", "restore"]
 
@@ -38,9 +38,10 @@ def restore(
         RecordError: the optimizer asks something else than was recorded, or refuses what it was
             told; it must not be used then.
     """
-    order = events(candidates)
+    known = list(candidates)
+    order = events(known)
     if any(event.candidate.proposed_by == "optimizer" for event in order):
-        _observe_landmarks(optimizer, order, observed)
+        _observe_landmarks(optimizer, known, observed)
     for event in order:
         candidate = event.candidate
         match candidate.proposed_by, event.kind:
@@ -55,11 +56,12 @@ def restore(
 _CURE = "resume with the job, seed and package versions that the study was made with"
 
 
-def _observe_landmarks(optimizer: Optimizer, order: Sequence[Event], observed: Observed) -> None:
-    """By number, not by arrival: the search tells them so once all are back."""
-    told = [event.candidate for event in order if event.kind == "tell"]
-    for candidate in sorted(told, key=lambda candidate: candidate.number):
-        if candidate.proposed_by == "landmark" and (observation := observed(candidate)):
+def _observe_landmarks(
+    optimizer: Optimizer, candidates: Sequence[Candidate], observed: Observed
+) -> None:
+    """As the search tells them once all are back."""
+    for candidate in landmarks(candidates):
+        if observation := observed(candidate):
             with _refusal_named(candidate):
                 optimizer.observe(observation)
 
