@@ -4,7 +4,7 @@ A plugin's test is
 
     @pytest.mark.parametrize("law", LAWS)
     def test_contract(law):
-        LAWS[law](Subject(operator=operator_of("mine", mine), each={"density": 0.5}))
+        LAWS[law](OperatorSubject(operator=operator_of("mine", mine), each={"density": 0.5}))
 
 Each law is a function that returns if the method keeps it and raises `LawBroken` if not. They apply
 it to a few small tensors, by the merge's own context; torch is imported.
@@ -29,7 +29,7 @@ from evomerge.merging.vectors import Operands, require_finite
 from evomerge.operators.base import KernelPlan, Operator
 from evomerge.operators.low_rank import LowRank
 
-__all__ = ["LAWS", "LawBroken", "Subject"]
+__all__ = ["LAWS", "LawBroken", "OperatorSubject"]
 
 TENSOR = "model.layers.0.mlp.up_proj.weight"
 SHAPES = ((4, 3), (3, 4), (5,), (1,), (1, 1), (6, 1), (1, 6))
@@ -38,7 +38,7 @@ WEIGHTS = (1.0, 0.5, 2.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class OperatorSubject:
     """A merge method under test, with parameters that are neither neutral nor extreme."""
 
     operator: Operator
@@ -148,7 +148,7 @@ def _low_rank(matrix: Tensor) -> LowRank:
     return LowRank(a, torch.eye(a.shape[0]), 1.0)
 
 
-def it_says_what_it_is(subject: Subject) -> None:
+def it_says_what_it_is(subject: OperatorSubject) -> None:
     """A summary of one sentence, a source, and ranges worth searching of parameters it takes."""
     signature = subject.operator.signature
     require(signature.summary.endswith("."), "the docstring's first line is a sentence")
@@ -158,7 +158,7 @@ def it_says_what_it_is(subject: Subject) -> None:
     require(signature.search_ranges.keys() <= known, "ranges are of parameters that it takes")
 
 
-def options_are_checked(subject: Subject) -> None:
+def options_are_checked(subject: OperatorSubject) -> None:
     """What it does not know is refused."""
     signature = subject.operator.signature
     cases = [(signature.shared, dict(subject.options)), (signature.each, subject.parameters()[0])]
@@ -171,7 +171,7 @@ def options_are_checked(subject: Subject) -> None:
         raise LawBroken(f"{model.__name__} takes an option that it does not know")
 
 
-def vectors_stay_as_they_are(subject: Subject) -> None:
+def vectors_stay_as_they_are(subject: OperatorSubject) -> None:
     """The method is pure: it changes none of the tensors that it is given."""
     taus = _draw(1, subject.count, 4, 3)
     before = taus.clone()
@@ -179,7 +179,7 @@ def vectors_stay_as_they_are(subject: Subject) -> None:
     require(torch.equal(taus, before), "the vectors stay as they are")
 
 
-def it_repeats_itself(subject: Subject) -> None:
+def it_repeats_itself(subject: OperatorSubject) -> None:
     """The same vectors, parameters and seed give the same bits, whatever was merged in between."""
     taus = _draw(2, subject.count, 4, 3)
     first = subject.apply(taus)
@@ -187,7 +187,7 @@ def it_repeats_itself(subject: Subject) -> None:
     require(torch.equal(first, subject.apply(taus)), "the same merge gives the same bits")
 
 
-def global_generators_are_untouched(subject: Subject) -> None:
+def global_generators_are_untouched(subject: OperatorSubject) -> None:
     """Random draws come from the context, seeded by recipe, tensor and input."""
     torch_before, numpy_before = torch.get_rng_state(), _numpy_state()
     subject.apply(_draw(4, subject.count, 4, 3))
@@ -195,7 +195,7 @@ def global_generators_are_untouched(subject: Subject) -> None:
     require(numpy_before == _numpy_state(), "numpy's generator is untouched")
 
 
-def shape_and_precision_stay(subject: Subject) -> None:
+def shape_and_precision_stay(subject: OperatorSubject) -> None:
     """The result is float32, of the vectors' shape, whatever that is."""
     for shape in SHAPES:
         merged = subject.apply(_draw(5, subject.count, *shape))
@@ -203,14 +203,14 @@ def shape_and_precision_stay(subject: Subject) -> None:
         require(merged.dtype == torch.float32, "the result is float32")
 
 
-def no_change_makes_no_change(subject: Subject) -> None:
+def no_change_makes_no_change(subject: OperatorSubject) -> None:
     """Where no input changed the base, nothing is added to it."""
     for shape in SHAPES:
         merged = subject.apply(torch.zeros(subject.count, *shape))
         require(not bool(merged.any()), f"zeros of {shape} make zeros")
 
 
-def awkward_tensors_are_finite(subject: Subject) -> None:
+def awkward_tensors_are_finite(subject: OperatorSubject) -> None:
     """Equal, constant, tiny, huge and partly empty changes give finite numbers."""
     for shape in SHAPES:
         ordinary = _draw(6, subject.count, *shape)
@@ -222,7 +222,7 @@ def awkward_tensors_are_finite(subject: Subject) -> None:
         require(bool(subject.apply(ordinary * 1e8).isfinite().all()), f"finite for huge {shape}")
 
 
-def order_of_inputs_is_invisible(subject: Subject) -> None:
+def order_of_inputs_is_invisible(subject: OperatorSubject) -> None:
     """Inputs are a mapping: another order gives the same merge, but for rounding."""
     if subject.ordered:
         return
@@ -232,7 +232,7 @@ def order_of_inputs_is_invisible(subject: Subject) -> None:
     require(torch.allclose(merged, turned, atol=1e-4), "the order of inputs does not matter")
 
 
-def scale_goes_through(subject: Subject) -> None:
+def scale_goes_through(subject: OperatorSubject) -> None:
     """Where it is declared linear in scale: larger changes make a larger change."""
     if not subject.linear:
         return
@@ -244,7 +244,7 @@ def scale_goes_through(subject: Subject) -> None:
         require(close, f"changes times {scale:g} make the change times {scale:g}")
 
 
-LAWS: Mapping[str, Callable[[Subject], None]] = {
+LAWS: Mapping[str, Callable[[OperatorSubject], None]] = {
     law.__name__: law
     for law in (
         it_says_what_it_is,

@@ -4,7 +4,7 @@ A plugin's test is
 
     @pytest.mark.parametrize("law", LAWS)
     def test_contract(law):
-        LAWS[law](Subject(space=MySpace(config, sources, models)))
+        LAWS[law](SpaceSubject(space=MySpace(config, sources, models)))
 
 Each law is a function that returns if the space keeps it and raises `LawBroken` if not. They look
 at some fifty genomes; no model is read but by the space itself.
@@ -30,11 +30,11 @@ from evomerge.recipe.genome import ChoiceGene, Genome, Scalar
 from evomerge.recipe.tree import Recipe
 from evomerge.search_spaces.base import SearchSpace
 
-__all__ = ["LAWS", "LawBroken", "Subject"]
+__all__ = ["LAWS", "LawBroken", "SpaceSubject"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class SpaceSubject:
     """A search space under test."""
 
     space: SearchSpace
@@ -61,20 +61,20 @@ class Subject:
         return [*corners, *drawn]
 
 
-def genes_have_names(subject: Subject) -> None:
+def genes_have_names(subject: SpaceSubject) -> None:
     """There is a gene at least, and no two have one name."""
     names = [gene.name for gene in subject.space.genes]
     require(bool(names), "a space has genes")
     require(len(set(names)) == len(names), "every gene has a name of its own")
 
 
-def every_genome_is_a_recipe(subject: Subject) -> None:
+def every_genome_is_a_recipe(subject: SpaceSubject) -> None:
     """The map is total: random genomes and corners all give recipes, and lawful ones."""
     for genome in subject.genomes():
         subject.lawful(subject.space.recipe(genome))
 
 
-def the_map_is_pure(subject: Subject) -> None:
+def the_map_is_pure(subject: SpaceSubject) -> None:
     """A genome has the same recipe each time, whatever was asked in between."""
     genomes = subject.genomes()
     before = [digest(subject.space.recipe(genome)) for genome in genomes]
@@ -82,7 +82,7 @@ def the_map_is_pure(subject: Subject) -> None:
     require(before == after[::-1], "the same genome is the same recipe")
 
 
-def a_recipe_has_a_genome(subject: Subject) -> None:
+def a_recipe_has_a_genome(subject: SpaceSubject) -> None:
     """The genome that the space tells of its own recipe makes that recipe again."""
     for genome in subject.genomes():
         recipe = subject.space.recipe(genome)
@@ -95,7 +95,7 @@ def a_recipe_has_a_genome(subject: Subject) -> None:
         require(same, "recipe(genome(recipe)) is the recipe, but for rounding")
 
 
-def idle_genes_change_nothing(subject: Subject) -> None:
+def idle_genes_change_nothing(subject: SpaceSubject) -> None:
     """`active` has an entry a gene, and those that do not matter leave the recipe as it is."""
     rng = np.random.default_rng(1)
     for genome in subject.genomes():
@@ -111,7 +111,7 @@ def idle_genes_change_nothing(subject: Subject) -> None:
         require(same, "a gene that does not matter changes nothing")
 
 
-def landmarks_are_points(subject: Subject) -> None:
+def landmarks_are_points(subject: SpaceSubject) -> None:
     """Landmarks are genomes of the space, the same each time, and lawful recipes."""
     landmarks = dict(subject.space.landmarks())
     require(landmarks == dict(subject.space.landmarks()), "landmarks stay the same")
@@ -126,7 +126,7 @@ def landmarks_are_points(subject: Subject) -> None:
         subject.lawful(subject.space.recipe(genome))
 
 
-def samples_and_baselines_are_lawful(subject: Subject) -> None:
+def samples_and_baselines_are_lawful(subject: SpaceSubject) -> None:
     """There are samples, and they and the baselines are lawful recipes."""
     samples = list(subject.space.samples())
     require(bool(samples), "a space has samples")
@@ -134,7 +134,7 @@ def samples_and_baselines_are_lawful(subject: Subject) -> None:
         subject.lawful(recipe)
 
 
-LAWS: Mapping[str, Callable[[Subject], None]] = {
+LAWS: Mapping[str, Callable[[SpaceSubject], None]] = {
     law.__name__: law
     for law in (
         genes_have_names,

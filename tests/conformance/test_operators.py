@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from evomerge.conformance.operators import LAWS, LawBroken, Subject
+from evomerge.conformance.operators import LAWS, LawBroken, OperatorSubject
 from evomerge.operators import OPERATORS
 from evomerge.operators.base import TensorContext, operator, operator_of
 from evomerge.operators.parameters import Nothing, Weight
@@ -24,12 +24,12 @@ from tests.operators.test_properties import (
 CASES = [*ON_TASK_VECTORS, *ON_WEIGHTS]
 
 
-def subject(case: Case) -> Subject:
+def subject(case: Case) -> OperatorSubject:
     def statistic(i: int, shape: Sequence[int]) -> Tensor | None:
         drawn = measured(case.method, i + 1, shape)
         return None if drawn is None else drawn[i]
 
-    return Subject(
+    return OperatorSubject(
         operator=OPERATORS.get(case.method),
         each=case.each,
         options=case.options,
@@ -50,7 +50,7 @@ def test_no_method_is_left_out() -> None:
     assert {case.method for case in CASES} == set(OPERATORS.built_in)
 
 
-def dense(name: str, function: Any, summary: str = "Does something wrong.") -> Subject:
+def dense(name: str, function: Any, summary: str = "Does something wrong.") -> OperatorSubject:
     """A subject whose method is a function of the task vectors, the context and the options."""
 
     def method(taus: Sequence[Tensor], options: Any, each: Any, context: TensorContext) -> Tensor:
@@ -61,7 +61,7 @@ def dense(name: str, function: Any, summary: str = "Does something wrong.") -> S
     marked = operator(
         name, family="matrix", base="origin", shared=Nothing, each=Weight, citation="None."
     )(method)
-    return Subject(operator=operator_of(name, marked), linear=True)
+    return OperatorSubject(operator=operator_of(name, marked), linear=True)
 
 
 BROKEN = {

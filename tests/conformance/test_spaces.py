@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evomerge.conformance.spaces import LAWS, LawBroken, Subject
+from evomerge.conformance.spaces import LAWS, LawBroken, SpaceSubject
 from evomerge.operators import signatures
 from evomerge.recipe.check import check_methods
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
@@ -36,7 +36,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-def subject(config: dict[str, Any]) -> Subject:
+def subject(config: dict[str, Any]) -> SpaceSubject:
     space: SearchSpace = SPACES.make(
         SPACES.config(config), SOURCES, Facts(4, cells=GRIDS, measure=measured)
     )
@@ -44,7 +44,7 @@ def subject(config: dict[str, Any]) -> Subject:
     def lawful(recipe: Recipe) -> None:
         check_methods(recipe, signatures(), origin="recipe")
 
-    return Subject(space=space, lawful=lawful)
+    return SpaceSubject(space=space, lawful=lawful)
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -121,7 +121,7 @@ class Empty(Line):
 
 @pytest.mark.parametrize("law", LAWS)
 def test_a_space_of_two_methods_is_enough(law: str) -> None:
-    LAWS[law](Subject(space=Line()))
+    LAWS[law](SpaceSubject(space=Line()))
 
 
 @pytest.mark.parametrize(
@@ -138,4 +138,4 @@ def test_a_space_of_two_methods_is_enough(law: str) -> None:
 )
 def test_the_suite_notices(broken: type[Line], law: str) -> None:
     with pytest.raises(LawBroken):
-        LAWS[law](Subject(space=broken()))
+        LAWS[law](SpaceSubject(space=broken()))
