@@ -51,7 +51,7 @@ check: install ## Lint, format, types, architecture, counts, Dockerfile and shel
 	$(PYTHON) -m ruff format --check $(SOURCES)
 	$(PYTHON) -m mypy $(SOURCES)
 	.venv/bin/lint-imports --no-logo
-	$(PYTHON) scripts/counts.py
+	$(PYTHON) scripts/counts.py --check
 	.venv/bin/hadolint Dockerfile
 	.venv/bin/shellcheck .ci/run scripts/*.sh
 

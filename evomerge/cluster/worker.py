@@ -19,7 +19,7 @@ class ModelWorker:
     """Performs a task: load the recipe into the live engine, then evaluate."""
 
     def __init__(self, config: WorkerConfig) -> None:
-        folder = model_folder(config.skeleton)
+        folder = model_folder(config.donor)
         self._loader: ModelLoader = LOADERS.make(config.loader, config.engine, folder)
         self._evaluator: Evaluator = make_evaluator(config.evaluator)
 

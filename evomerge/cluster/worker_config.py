@@ -54,7 +54,7 @@ and give a `ModelLoader`."""
 class WorkerConfig(Value):
     """All that a worker is made from."""
 
-    skeleton: Source
+    donor: Source
     """The source whose folder the engine starts from: its configuration and tokenizer are used."""
     engine: Annotated[EngineSettings, settings(ENGINES, "engine")]
     """The engine that the worker keeps live."""

@@ -51,9 +51,9 @@ def subjects(start: Callable[[Path], DataFlowEngine], folder: Path) -> Iterator[
 
     `start` makes the engine from a model's folder; `folder` is an empty one for the two models.
     """
-    one, other = build(folder / "one", seed=1), build(folder / "other", seed=2)
-    engine = start(one)
-    yield PathSubject(engine, (one, other), ByHand([one, other]))
+    first, second = build(folder / "one", seed=1), build(folder / "other", seed=2)
+    engine = start(first)
+    yield PathSubject(engine, (first, second), ByHand([first, second]))
     engine.close()
 
 
@@ -138,9 +138,9 @@ def _forgets_what_the_old_path_made_of_a_prompt(subject: PathSubject) -> None:
 def _another_pool_takes_the_path_that_stands(subject: PathSubject) -> None:
     path = route_of((0, 2, 3, 1), (1, 1, 0.8, 1))
     subject.agrees(path)
-    other = [*reversed(subject.siblings)]
-    subject.engine.load(LayerPool(other))
-    says(subject.engine, ByHand(other), path)
+    second = [*reversed(subject.siblings)]
+    subject.engine.load(LayerPool(second))
+    says(subject.engine, ByHand(second), path)
 
 
 def _a_path_that_is_none_leaves_the_old_one(subject: PathSubject) -> None:
@@ -159,12 +159,12 @@ def _a_path_that_is_none_leaves_the_old_one(subject: PathSubject) -> None:
 
 
 def _refuses_a_model_of_another_depth(subject: PathSubject) -> None:
-    engine, (one, other) = subject.engine, subject.siblings
+    engine, (first, second) = subject.engine, subject.siblings
     with refused(CandidateError, r"lack 18 tensors, first model\.layers\.2\."):
-        engine.load(Edited(one))
+        engine.load(Edited(first))
     with refused(CandidateError, r"layers\.4\..* is not one of the model's"):
-        engine.load(LayerPool([one, other, one]))
-    engine.load(LayerPool([one, other]))
+        engine.load(LayerPool([first, second, first]))
+    engine.load(LayerPool([first, second]))
     subject.agrees(route_of((3, 0)))
 
 

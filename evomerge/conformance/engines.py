@@ -80,9 +80,9 @@ def subjects(start: Callable[[Path], Engine], folder: Path) -> Iterator[EngineSu
 
     `start` makes the engine from a model's folder; `folder` is an empty one for the two models.
     """
-    one, other = build(folder / "one", seed=1), build(folder / "other", seed=2)
-    engine = start(one)
-    yield EngineSubject(engine, (one, other), (Reference(one), Reference(other)))
+    first, second = build(folder / "one", seed=1), build(folder / "other", seed=2)
+    engine = start(first)
+    yield EngineSubject(engine, (first, second), (Reference(first), Reference(second)))
     engine.close()
 
 
@@ -157,26 +157,26 @@ def _forgets_what_the_old_weights_made_of_a_prompt(subject: EngineSubject) -> No
 
 
 def _refuses_what_is_not_finite(subject: EngineSubject) -> None:
-    engine, (one, other) = subject.engine, subject.siblings
+    engine, (first, second) = subject.engine, subject.siblings
     for value in (float("nan"), float("inf"), float("-inf")):
-        broken = dict(Edited(other).tensors())[EDITED].clone()
+        broken = dict(Edited(second).tensors())[EDITED].clone()
         broken[3, 4] = value
         with refused(CandidateError, f"{EDITED} is not finite"):
-            engine.load(Edited(other, {EDITED: broken}))
-        engine.load(Edited(one))
+            engine.load(Edited(second, {EDITED: broken}))
+        engine.load(Edited(first))
         (context,) = subject.encoded(PROMPTS[0])
         (score,) = engine.logprobs([(context, [5])])
         close(score, subject.references[0].logprob(context, [5]), "after a refused candidate")
 
 
 def _refuses_what_does_not_fit(subject: EngineSubject) -> None:
-    engine, one = subject.engine, subject.siblings[0]
+    engine, first = subject.engine, subject.siblings[0]
     with refused(CandidateError, rf"{EDITED} has shape \[2, 3\]"):
-        engine.load(Edited(one, {EDITED: torch.zeros(2, 3)}))
+        engine.load(Edited(first, {EDITED: torch.zeros(2, 3)}))
     with refused(CandidateError, r"new\.weight is not one of the model's"):
-        engine.load(Edited(one, {"new.weight": torch.zeros(2)}))
+        engine.load(Edited(first, {"new.weight": torch.zeros(2)}))
     with refused(CandidateError, f"lack 1 tensors, first {EDITED}"):
-        engine.load(Edited(one, without=(EDITED,)))
+        engine.load(Edited(first, without=(EDITED,)))
 
 
 def _nothing_asked_nothing_answered(subject: EngineSubject) -> None:

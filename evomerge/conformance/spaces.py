@@ -103,11 +103,11 @@ def idle_genes_change_nothing(subject: SpaceSubject) -> None:
         require(len(active) == len(genome), "active has an entry a gene")
         if all(active):
             continue
-        other = tuple(
+        right = tuple(
             value if matters or not isinstance(gene, Scalar) else _drawn(gene, rng)
             for gene, value, matters in zip(subject.space.genes, genome, active, strict=True)
         )
-        same = digest(subject.space.recipe(other)) == digest(subject.space.recipe(genome))
+        same = digest(subject.space.recipe(right)) == digest(subject.space.recipe(genome))
         require(same, "a gene that does not matter changes nothing")
 
 
@@ -159,12 +159,12 @@ def _end(gene: Scalar, high: bool) -> float | str:
     return gene.choices[-1 if high else 0] if isinstance(gene, ChoiceGene) else float(high)
 
 
-def _close(one: Any, other: Any) -> bool:
+def _close(left: Any, right: Any) -> bool:
     """Whether plain data are equal, numbers to their ninth digit."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_close(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_close, one, other))
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
-    return bool(one == other)
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(_close(left[key], right[key]) for key in left)
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        return len(left) == len(right) and all(map(_close, left, right))
+    if isinstance(left, float) and isinstance(right, float):
+        return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-9)
+    return bool(left == right)

@@ -13,7 +13,7 @@ from threading import Lock, RLock
 from typing import Any, TypeVar
 
 from evomerge.merging.memory_limit import memory_limit
-from evomerge.merging.node_members import Member
+from evomerge.merging.node_members import NodeMember
 
 __all__ = ["Cache", "nbytes"]
 
@@ -92,5 +92,5 @@ def nbytes(value: Any) -> int:
 
 
 def _equal_share() -> Callable[[], int]:
-    member, together = Member(), SHARE * memory_limit()
+    member, together = NodeMember(), SHARE * memory_limit()
     return lambda: int(together / member.count())

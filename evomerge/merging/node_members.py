@@ -13,10 +13,10 @@ import tempfile
 import weakref
 from pathlib import Path
 
-__all__ = ["Member"]
+__all__ = ["NodeMember"]
 
 
-class Member:
+class NodeMember:
     """One of the caches, until it is collected or its process ends."""
 
     def __init__(self, folder: Path | None = None) -> None:

@@ -253,5 +253,5 @@ def executor(
         ConfigError: the cluster is not there or is too small.
     """
     loader = MergeLoaderConfig() if capacity is None else PathLoaderConfig(capacity=capacity)
-    worker = WorkerConfig(skeleton=start_from, engine=engine, evaluator=evaluator, loader=loader)
+    worker = WorkerConfig(donor=start_from, engine=engine, evaluator=evaluator, loader=loader)
     return make_executor(cluster, WORKER, worker)

@@ -86,7 +86,7 @@ def worker(**more: Any) -> WorkerConfig:
     splits = {"search": "train", "holdout": "test"}
     evaluator = LmEvalConfig.model_validate({"tasks": tasks, "splits": splits})
     return WorkerConfig(
-        skeleton=Source(model="m"), engine=EngineConfig(), evaluator=evaluator, **more
+        donor=Source(model="m"), engine=EngineConfig(), evaluator=evaluator, **more
     )
 
 

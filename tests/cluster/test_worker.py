@@ -46,7 +46,7 @@ def model(folder: Path) -> Source:
 def worker(folder: Path, loader: LoaderConfig | None = None) -> ModelWorker:
     return ModelWorker(
         WorkerConfig(
-            skeleton=model(folder),
+            donor=model(folder),
             engine=EngineConfig(kind="transformers", dtype="float32"),
             evaluator=read_evaluator(TEXT, folder=folder, origin="evaluator"),
             loader=loader or MergeLoaderConfig(),

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from evomerge.merging.node_members import Member
+from evomerge.merging.node_members import NodeMember
 
 OTHER = """
 import pathlib, sys
@@ -18,7 +18,7 @@ sys.stdin.read()
 
 
 def test_every_process_counts_until_it_is_no_more(tmp_path: Path) -> None:
-    own = Member(tmp_path / "caches")
+    own = NodeMember(tmp_path / "caches")
     assert own.count() == 1
     other = subprocess.Popen(
         [sys.executable, "-c", OTHER, str(tmp_path / "caches")],
@@ -35,7 +35,7 @@ def test_every_process_counts_until_it_is_no_more(tmp_path: Path) -> None:
 
 
 def test_a_cache_that_is_collected_no_longer_counts(tmp_path: Path) -> None:
-    first, second = Member(tmp_path / "caches"), Member(tmp_path / "caches")
+    first, second = NodeMember(tmp_path / "caches"), NodeMember(tmp_path / "caches")
     assert first.count() == second.count() == 2
     del second
     assert first.count() == 1
@@ -43,4 +43,4 @@ def test_a_cache_that_is_collected_no_longer_counts(tmp_path: Path) -> None:
 
 def test_where_nobody_can_meet_each_is_alone(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert Member(tmp_path / "file" / "caches").count() == 1
+    assert NodeMember(tmp_path / "file" / "caches").count() == 1
