@@ -108,7 +108,9 @@ def test_they_are_listed_like_built_in_ones(site: Site) -> None:
     catalogs = json.loads(ended.stdout)
     assert catalogs["operators"]["fade"] == "Task vectors that fade with depth."
     assert catalogs["optimizers"]["hill"] == "Draws around the best point that is known."
-    assert "Standard deviation of a draw" in site.run("catalog", "hill").stdout
+    described = site.run("catalog", "hill").stdout
+    assert "hill (optimizer of hill)" in described
+    assert "Standard deviation of a draw" in described
 
 
 @pytest.mark.slow

@@ -68,8 +68,8 @@ class TransformersEngine:
         self._cells = config.batch_tokens
         self._ends = end_tokens(self._tokenizer, self._model.generation_config)
         self._stops: dict[tuple[str, ...], Stop] = {}
-        slots = self._slots(about)
-        self._cache, self._prefix = SlabCache(slots), SlabCache(slots)
+        layers = self._cached_layers(about)
+        self._cache, self._prefix = SlabCache(layers), SlabCache(layers)
         self._selects = "logits_to_keep" in inspect.signature(self._model.forward).parameters
 
     @property
@@ -146,7 +146,7 @@ class TransformersEngine:
             local_files_only=True,
         )
 
-    def _slots(self, about: Any) -> int:
+    def _cached_layers(self, about: Any) -> int:
         """How many layers fill a cache."""
         return int(about.get_text_config(decoder=True).num_hidden_layers)
 

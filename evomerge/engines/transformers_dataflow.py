@@ -23,26 +23,26 @@ __all__ = ["TransformersDataFlow"]
 class TransformersDataFlow(TransformersEngine):
     """Implements `DataFlowEngine` with the model class that an exported stack is loaded by.
 
-    A path of n hops costs what a model of n layers does; the cache of a slot that no hop uses is
-    never made. The weights are undefined before the first `load`.
+    A path of n hops costs what a model of n layers does; a hop's cache is made
+    when a path first has that hop. The weights are undefined before the first `load`.
 
     Raises:
         SourceError: as `TransformersEngine`, or layers of this family cannot be routed.
     """
 
     def __init__(self, config: EngineConfig, folder: Path, capacity: Capacity) -> None:
-        self._room = capacity
+        self._capacity = capacity
         super().__init__(config, folder)
         self._take(LayerPath(layers=(0,), scales=(1.0,)))
 
     @property
     def capacity(self) -> Capacity:
         """How many layers and hops the engine holds."""
-        return self._room
+        return self._capacity
 
     def layer_path(self, layer_path: LayerPath) -> None:
         """Take another path; no weight is moved."""
-        check_route(layer_path, self._room)
+        check_route(layer_path, self._capacity)
         self._take(layer_path)
 
     def _take(self, layer_path: LayerPath) -> None:
@@ -52,7 +52,7 @@ class TransformersDataFlow(TransformersEngine):
 
     def _shapes_of(self, folder: Path) -> dict[str, tuple[int, ...]]:
         """The folder's, with as many layers as the pool has, each like the folder's first."""
-        return checkpoint_shapes(folder, self._room.layers)
+        return checkpoint_shapes(folder, self._capacity.layers)
 
     def _model_of(
         self, folder: Path, about: Any, dtype: torch.dtype, *, trust_remote_code: bool
@@ -60,7 +60,7 @@ class TransformersDataFlow(TransformersEngine):
         family = about.model_type
         if problem := obstacle(family, about):
             raise SourceError(f"{folder}: {problem}")
-        keys = about.to_dict() | {"num_hidden_layers": self._room.layers}
+        keys = about.to_dict() | {"num_hidden_layers": self._capacity.layers}
         del keys["model_type"]
         keys.pop("layer_types", None)
         with no_init_weights(), torch.device(self._device):
@@ -70,5 +70,5 @@ class TransformersDataFlow(TransformersEngine):
             model.generation_config = GenerationConfig.from_pretrained(folder)
         return model
 
-    def _slots(self, about: Any) -> int:
-        return self._room.hops
+    def _cached_layers(self, about: Any) -> int:
+        return self._capacity.hops

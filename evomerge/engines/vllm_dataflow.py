@@ -32,16 +32,16 @@ class VllmDataFlow(VllmEngine):
         if problem := obstacle(about.model_type, about):
             raise SourceError(f"{folder}: {problem}")
         super().__init__(_for_stacks(config, about, capacity), folder)
-        self._room = capacity
+        self._capacity = capacity
 
     @property
     def capacity(self) -> Capacity:
         """How many layers and hops the engine holds."""
-        return self._room
+        return self._capacity
 
     def layer_path(self, layer_path: LayerPath) -> None:
         """Take another path; no weight is moved."""
-        check_route(layer_path, self._room)
+        check_route(layer_path, self._capacity)
         self._llm.collective_rpc("follow", args=(pickle.dumps(layer_path),))
         self._forget()
 
@@ -52,7 +52,7 @@ def _for_stacks(config: EngineConfig, about: Any, capacity: Capacity) -> EngineC
         **config.vllm.get("hf_overrides", {}),
         "architectures": [ARCHITECTURE],
         "num_hidden_layers": capacity.layers,
-        "slots": capacity.hops,
+        "max_hops": capacity.hops,
     }
     if getattr(about, "layer_types", None):
         overrides["layer_types"] = ["full_attention"] * capacity.layers

@@ -1,8 +1,8 @@
 """The model that vLLM runs for data flow: a pool of layers, and a path through them.
 
 vLLM builds an ordinary decoder of the pool's depth. A key-value cache there belongs to an
-`Attention` module of a name of its own, so each hop gets one, a slot, and the layers' own are
-dropped. A hop is then a twin of its layer: the same weights with the hop's slot for attention. The
+`Attention` module of a name of its own, so each hop gets one, and the layers' own are
+dropped. A hop is then a twin of its layer: the same weights with the hop's own attention. The
 decoder's loop over its layers meets the twins, in the order of the path.
 """
 
@@ -28,7 +28,7 @@ class VllmStackForCausalLM(nn.Module):
     """A decoder of any family whose layers can be routed, as a pool.
 
     Its configuration is the family's, with `num_hidden_layers` the layers of the pool, and says in
-    an exported stack `family` and `route`, in a live engine `slots`: most hops of a path, which
+    an exported stack `family` and `route`, in a live engine `max_hops`: most hops of a path, which
     then begins with the pool's first layer alone.
 
     Raises:
@@ -47,19 +47,19 @@ class VllmStackForCausalLM(nn.Module):
         self.decoder.model.layers = pool
         layer_path = _first_route(self.config)
         capacity = Capacity(
-            layers=len(pool), hops=getattr(self.config, "slots", len(layer_path.layers))
+            layers=len(pool), hops=getattr(self.config, "max_hops", len(layer_path.layers))
         )
         check_route(layer_path, capacity)
-        self.slots = _slots(pool, capacity.hops, vllm_config)
+        self.attentions = _attentions(pool, capacity.hops, vllm_config)
         self.follow(layer_path)
 
     def follow(self, layer_path: LayerPath) -> None:
         """Take another path: from the next forward pass on, whatever caches hold is of the old."""
         body = self.decoder.model
         body.layers.path = [
-            _hop(body.layers[layer], slot, scale, whole=layer_path.scaling == "stream")
-            for layer, scale, slot in zip(
-                layer_path.layers, layer_path.scales, self.slots, strict=False
+            _hop(body.layers[layer], attention, scale, whole=layer_path.scaling == "stream")
+            for layer, scale, attention in zip(
+                layer_path.layers, layer_path.scales, self.attentions, strict=False
             )
         ]
         body.start_layer, body.end_layer = 0, len(layer_path.layers)
@@ -125,8 +125,8 @@ class _Scaled:
         return self._layer(positions, hidden * self._scale, residual, **more)
 
 
-def _hop(layer: nn.Module, slot: nn.Module, scale: float, *, whole: bool) -> Any:
-    twin = _twin(layer, self_attn=_twin(layer.self_attn, attn=slot))
+def _hop(layer: nn.Module, attention: nn.Module, scale: float, *, whole: bool) -> Any:
+    twin = _twin(layer, self_attn=_twin(layer.self_attn, attn=attention))
     return twin if scale == 1 else _Scaled(twin, scale, whole=whole)
 
 
@@ -137,7 +137,7 @@ def _twin(module: Any, **children: nn.Module) -> Any:
     return twin
 
 
-def _slots(pool: _Pool, hops: int, vllm_config: Any) -> nn.ModuleList:
+def _attentions(pool: _Pool, hops: int, vllm_config: Any) -> nn.ModuleList:
     """Attention for each hop, as the pool's layers have it; theirs is taken out of the model."""
     known = vllm_config.compilation_config.static_forward_context
     own: list[Any] = [pool[number].self_attn for number in range(len(pool))]
@@ -153,7 +153,7 @@ def _slots(pool: _Pool, hops: int, vllm_config: Any) -> nn.ModuleList:
             num_kv_heads=like.num_kv_heads,
             cache_config=vllm_config.cache_config,
             quant_config=vllm_config.quant_config,
-            prefix=f"slots.{number}",
+            prefix=f"hops.{number}",
         )
         for number in range(hops)
     )

@@ -35,7 +35,7 @@ class WeightReceiver:
         """
         source: WeightSource = pickle.loads(payload)
         about = self.model_config.hf_config
-        pool = about.num_hidden_layers if hasattr(about, "slots") else None
+        pool = about.num_hidden_layers if hasattr(about, "max_hops") else None
         shapes = checkpoint_shapes(Path(self.model_config.model), pool)
         inspection = Inspection(
             shapes,

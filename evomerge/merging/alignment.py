@@ -71,19 +71,19 @@ class Alignment:
     """Token's id -> the rows whose mean every input takes that has none of its own."""
 
     @cached_property
-    def slots(self) -> Tensor:
-        """(tokens,) place of each token among the shared ones, -1 where it is not among them."""
-        slots = torch.full_like(next(iter(self.own.values())), -1)
-        slots[list(self.shared)] = torch.arange(len(self.shared))
-        return slots
+    def shared_index(self) -> Tensor:
+        """(tokens,) index of each token among the shared ones, -1 where it is not among them."""
+        index = torch.full_like(next(iter(self.own.values())), -1)
+        index[list(self.shared)] = torch.arange(len(self.shared))
+        return index
 
     def shared_rows(self, readers: Mapping[str, Read]) -> Tensor:
         """(shared tokens, width) in float32; the inputs are added in the order of their names."""
         total: Tensor | None = None
         for name in sorted(readers):
             wanted = [
-                (slot, row)
-                for slot, rows in enumerate(self.shared.values())
+                (index, row)
+                for index, rows in enumerate(self.shared.values())
                 for owner, row in rows
                 if owner == name
             ]
@@ -104,7 +104,7 @@ class Alignment:
         own = self.own[name]
         lacks = own < 0
         aligned = read(own.clamp(min=0))
-        aligned[lacks.to(aligned.device)] = shared[self.slots[lacks].to(aligned.device)]
+        aligned[lacks.to(aligned.device)] = shared[self.shared_index[lacks].to(aligned.device)]
         if self.size == len(own):
             return aligned
         out = aligned.new_empty((self.size, *aligned.shape[1:]))

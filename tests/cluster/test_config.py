@@ -85,9 +85,7 @@ def worker(**more: Any) -> WorkerConfig:
     tasks = {"t": {"metric": "acc", "weight": 1}}
     splits = {"search": "train", "holdout": "test"}
     evaluator = LmEvalConfig.model_validate({"tasks": tasks, "splits": splits})
-    return WorkerConfig(
-        donor=Source(model="m"), engine=EngineConfig(), evaluator=evaluator, **more
-    )
+    return WorkerConfig(donor=Source(model="m"), engine=EngineConfig(), evaluator=evaluator, **more)
 
 
 def test_a_worker_is_told_its_loader() -> None:

@@ -108,7 +108,7 @@ def test_other_families_are_refused(
         TransformersDataFlow(CPU, folder, Capacity(layers=2, hops=2))
 
 
-def test_slots_that_no_hop_uses_take_no_memory(siblings: Siblings) -> None:
+def test_hops_that_no_path_has_take_no_memory(siblings: Siblings) -> None:
     """What the cache holds follows the path, and not the room."""
     engine = TransformersDataFlow(CPU, siblings.one, Capacity(layers=4, hops=10_000))
     engine.load(LayerPool(list(siblings)))
