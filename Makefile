@@ -42,8 +42,8 @@ test: model ## Run all tests, with real Ray, vLLM and lm-eval
 	$(PYTHON) -m pytest
 
 .PHONY: test-fast
-test-fast: install ## Run in two minutes what needs no process, no vLLM and no large model
-	$(PYTHON) -m pytest --hypothesis-profile fast -m "not (gpu or process or ray or slow or vllm)"
+test-fast: install ## Run in under two minutes what needs no process, no vLLM and no large model
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --hypothesis-profile fast -m "not (gpu or process or ray or slow or vllm)"
 
 .PHONY: check
 check: install ## Lint, format, types, architecture, counts, Dockerfile and shell scripts

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-SAYING = {"raises", "warns", "fail", "does_not_raise"}
-"""Calls that fail a test, or name what would fail it."""
+SAYING = {"raises", "warns", "fail", "does_not_raise", "LAWS"}
+"""Calls that fail a test, or name what would fail it; a law of a conformance suite does."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -20,8 +20,10 @@ def functions(tree: ast.AST) -> list[Function]:
 
 
 def called(node: ast.AST) -> set[str]:
-    """The last names of everything called in it: `raises` of `pytest.raises(...)`."""
-    targets = [one.func for one in ast.walk(node) if isinstance(one, ast.Call)]
+    """The last names of everything called in it: `raises` of `pytest.raises(...)`, `LAWS` of
+    `LAWS[law](...)`."""
+    calls = [call.func for call in ast.walk(node) if isinstance(call, ast.Call)]
+    targets = [call.value if isinstance(call, ast.Subscript) else call for call in calls]
     names = {target.id for target in targets if isinstance(target, ast.Name)}
     return names | {target.attr for target in targets if isinstance(target, ast.Attribute)}
 
@@ -86,6 +88,8 @@ def test_every_test_asserts_and_none_returns(file: str) -> None:
         ("assert x", []),
         ("with pytest.raises(E): x()", []),
         ("x()", ["test_it asserts nothing"]),
+        ("LAWS[x](y)", []),
+        ("x[y](z)", ["test_it asserts nothing"]),
         ("check(x)", []),
         ("if y: return\n assert x", ["test_it returns in line 2"]),
         ("def f():\n  return 1\n assert f()", []),

@@ -58,8 +58,8 @@ NICHES: list[dict[str, Any]] = [
 ]
 MERGES: dict[str, Any] = {"kind": "random_merge"}
 
-LIBRARIES = {"nevergrad", "optuna"}
-"""A case takes seconds."""
+LONG = {"cma_es", "nevergrad", "optuna"}
+"""All cases together take more than ten seconds."""
 
 # Each with the space that it is always tried on; the others are for `slow`.
 OTHERS: list[tuple[dict[str, Any], str]] = [
@@ -133,7 +133,7 @@ CASES = [
             options,
             space,
             id=f"{name_of(options)}-{space}",
-            marks=() if always and options["kind"] not in LIBRARIES else pytest.mark.slow,
+            marks=() if always and options["kind"] not in LONG else pytest.mark.slow,
         )
         for options, space, always in CASES
     ],

@@ -19,6 +19,8 @@ from evomerge.evaluators.live_model import Sampling
 from evomerge.recipe.layer_path import Capacity, LayerPath
 from tests.engines.conftest import Siblings
 
+pytestmark = pytest.mark.slow
+
 CPU = EngineConfig(kind="transformers", device="cpu", dtype="float32")
 
 

@@ -75,6 +75,7 @@ def stored(seed: int) -> dict[str, Tensor]:
     return {name: tensor.float() for name, tensor in tiny_tensors(seed).items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", operators())
 def test_the_order_of_the_tensors_does_not_matter(family: Family, method: str) -> None:
     recipe = merge(family, method)
@@ -216,6 +217,7 @@ def test_a_second_candidate_finds_its_statistics_in_the_bank(family: Family) -> 
     assert bank.computed == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method", ["tsvm", "iso_c", "iso_cts", "resm", "sce", "dare_ties", "della"]
 )
@@ -250,6 +252,7 @@ def in_blocks(recipe: Recipe) -> Bank:
     return Bank(dict.fromkeys(sources_of(recipe)), passes=Passes(block=20))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", operators())
 def test_blocks_apart_give_what_the_whole_gives(family: Family, method: str) -> None:
     recipe = merge(family, method)

@@ -10,8 +10,8 @@ from evomerge.merging.node_members import NodeMember
 
 OTHER = """
 import pathlib, sys
-from evomerge.merging.node_members import Member
-member = Member(pathlib.Path(sys.argv[1]))
+from evomerge.merging.node_members import NodeMember
+member = NodeMember(pathlib.Path(sys.argv[1]))
 print(member.count(), flush=True)
 sys.stdin.read()
 """

@@ -136,6 +136,7 @@ def drawn(seed: int, count: int, *shape: int) -> Tensor:
     return torch.randn(count, *shape, generator=torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.slow
 @every
 @pytest.mark.parametrize("shape", [(4, 3), (3, 4), (5,), (1,), (1, 1), (6, 1), (1, 6), (2, 2)])
 def test_it_is_finite_for_awkward_tensors(case: Case, shape: tuple[int, ...]) -> None:
@@ -157,6 +158,7 @@ def test_it_is_finite_for_awkward_tensors(case: Case, shape: tuple[int, ...]) ->
         assert bool(found.isfinite().all()), what
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", LINEAR_IN_SCALE, ids=str)
 @given(seed=st.integers(0, 99), scale=st.sampled_from([1e-4, 1e4]))
 def test_scale_equivariance(case: Case, seed: int, scale: float) -> None:
@@ -175,6 +177,7 @@ UNORDERED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", UNORDERED, ids=str)
 @given(seed=st.integers(0, 99), order=st.permutations(range(COUNT)))
 def test_the_order_of_the_experts_does_not_matter(

@@ -195,6 +195,7 @@ def test_the_driver_starts_without_the_heavy_libraries() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("groups", GROUPS)
 @pytest.mark.parametrize("method", ["ties", ["ties", "linear", "dare_ties"]])
 @given(data=st.data())

@@ -62,6 +62,7 @@ def run_to_death(folder: Path, schedule: Schedule, workers: int, steps: Steps) -
     return executor
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "workers"), [(Halves, 1), (Rungs, 1)], ids=["halves", "rungs"])
 def test_killed_at_any_step_it_ends_with_the_same_record(
     tmp_path: Path, make: Callable[[], Schedule], workers: int
