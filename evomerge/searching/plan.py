@@ -16,7 +16,7 @@ from evomerge.engines.config import EngineSettings
 from evomerge.errors import ConfigError, EvomergeError, about, did_you_mean
 from evomerge.evaluators.base import EvaluatorConfig
 from evomerge.evaluators.objective import Objective
-from evomerge.models.blueprint import donor
+from evomerge.models.blueprint import blueprint, donor
 from evomerge.models.fingerprint import fingerprint
 from evomerge.models.headers import Headers
 from evomerge.models.sources import adapter_folder
@@ -215,7 +215,9 @@ class Plan:
         """
         inventories = map(self.headers.inventory, self.job.sources.values())
         parents = {inventory.folder: inventory.size for inventory in inventories}
-        made = self.headers.inventory(self.donor)
+        # Of a space of paths the donor stands for the models, which differ in depth.
+        model = self.samples[0] if self.capacity is None else self.donor
+        made = blueprint(model, self.headers)
         # The engine's weights, the parents that are mapped, and what a merge holds of its own.
         live = 3 * made.size
         if self.capacity is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from evomerge.errors import about
 from evomerge.models.adapter_compatibility import check_adapters
-from evomerge.models.blueprint import donor
+from evomerge.models.blueprint import blueprint, donor
 from evomerge.models.compatibility import check_compatibility, check_engine_compatibility
 from evomerge.models.headers import Headers
 from evomerge.models.stacking import check_routable
@@ -77,9 +77,9 @@ class RecipePlan:
             inventory.folder: inventory
             for inventory in map(self.headers.inventory, sources_of(self.recipe))
         }
-        first = inventories[min(inventories)]
+        made = blueprint(self.recipe, self.headers)
         return {
-            "parameters": first.parameters,
+            "parameters": made.parameters,
             "reads_gib": round(sum(read.size for read in inventories.values()) / 2**30, 2),
-            "disk_gib": round(first.size / 2**30, 2),
+            "disk_gib": round(made.size / 2**30, 2),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,20 @@ def test_a_recipe_needs_room_for_the_layers_that_run(flow: Place) -> None:
     one = Stack(inputs={"a": source}, embedding="a", head="a", hops=hops)
     assert RecipePlan(one).capacity == Capacity(layers=2, hops=3)
     assert RecipePlan(source).capacity is None
+
+
+def test_what_a_recipe_costs_is_that_of_the_model_it_makes(flow: Place) -> None:
+    source = Source(model=str(flow.folder / "models" / "json"))
+    inventory = read_inventory(Path(source.model))
+    assert RecipePlan(source).cost()["parameters"] == inventory.parameters
+    layer = sum(
+        math.prod(tensor.shape)
+        for name, tensor in inventory.tensors.items()
+        if name.startswith("model.layers.0.")
+    )
+    hops = tuple(Hop(of="a", layer=layer) for layer in (*range(inventory.layers), 0))
+    deeper = Stack(inputs={"a": source}, embedding="a", head="a", hops=hops)
+    assert RecipePlan(deeper).cost()["parameters"] == inventory.parameters + layer
 
 
 def test_an_optimizer_that_cannot_do_the_search_is_refused_before_it_begins(flow: Place) -> None:
