@@ -63,13 +63,13 @@ def whole_folder(out: Path, *, size: int = 0, last: str = "config.json") -> Iter
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out}: exists already; name a new folder or remove it")
-    out = out.absolute()
+    given, out = out, out.absolute()  # messages call it what the user called it
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         sweep(out.parent, out.name)
         if (free := shutil.disk_usage(out.parent).free) < size:
             needed = f"{size / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free"
-            raise UserError(f"{out}: what is written takes {needed}")
+            raise UserError(f"{given}: what is written takes {needed}")
         folder = _partial(out)
         folder.mkdir()
         try:
@@ -81,7 +81,7 @@ def whole_folder(out: Path, *, size: int = 0, last: str = "config.json") -> Iter
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     except OSError as problem:
-        raise UserError(f"{out}: cannot be written ({problem})") from None
+        raise UserError(f"{given}: cannot be written ({problem})") from None
 
 
 def sweep(folder: Path, name: str = "*") -> None:
