@@ -42,7 +42,7 @@ class BuiltIn:
     """`package.module:class`."""
     twin: str
     """The class that holds a pool of layers."""
-    library: str
+    package: str
     config: type[EngineSettings] = EngineConfig
 
     def __call__(self, config: EngineConfig, folder: Path, /) -> Engine:
@@ -55,8 +55,8 @@ class BuiltIn:
         return engine
 
     def _class(self, target: str) -> Any:
-        if find_spec(self.library) is None:
-            kind = self.library
+        if find_spec(self.package) is None:
+            kind = self.package
             raise ConfigError(
                 f"engine.kind: {kind} is not installed; `pip install evomerge[{kind}]`"
             )
@@ -85,13 +85,13 @@ TRANSFORMERS = BuiltIn(
     "Hugging Face transformers: runs anywhere, on one CPU or GPU",
     "evomerge.engines.transformers:TransformersEngine",
     "evomerge.engines.transformers_dataflow:TransformersDataFlow",
-    library="transformers",
+    package="transformers",
 )
 VLLM = BuiltIn(
     "vLLM: for GPUs and clusters; several GPUs can share one model",
     "evomerge.engines.vllm:VllmEngine",
     "evomerge.engines.vllm_dataflow:VllmDataFlow",
-    library="vllm",
+    package="vllm",
 )
 AUTO = Auto()
 
