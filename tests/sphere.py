@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from evomerge.evaluators.base import Failure, Outcome, Report, TaskScore
 from evomerge.evaluators.objective import Objective
 from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.registry import configure, make
+from evomerge.recipe.genome import Genome
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
 from evomerge.search_spaces.parameter import ParameterSpace
@@ -99,11 +101,12 @@ def search(
     executor: Executor,
     optimizer: Optimizer | None = None,
     study: Study | None = None,
+    landmarks: Mapping[str, Genome] | None = None,
     **more: Any,
 ) -> Study:
     """Search in a folder, or go on in it, to the end of the budget; the study is left open.
 
-    `study`: one that is open already; `more`: of `Search`.
+    `study`: one that is open already; `landmarks`: instead of the space's; `more`: of `Search`.
     """
     study, space = study or open_study(folder), make_space()
     Search(
@@ -114,7 +117,7 @@ def search(
         Objective({"sphere": 1.0}),
         evaluator="e" * 64,
         budget=Budget(candidates=candidates, evaluations=evaluations),
-        landmarks=space.landmarks(),
+        landmarks=space.landmarks() if landmarks is None else landmarks,
         **more,
     ).run()
     return study

@@ -126,27 +126,52 @@ def test_outcomes_are_on_record_before_the_optimizer_hears_of_them(tmp_path: Pat
 
 
 @pytest.mark.slow
+class Shuffled(InProcess):
+    """Four workers whose answers come in any order."""
+
+    def __init__(self) -> None:
+        super().__init__(partial(Worker, Sphere()))
+        self._rng, self._done = random.Random(3), list[TaskResult]()
+
+    @property
+    def free(self) -> int:
+        return 4 - self.queued - len(self._done)
+
+    def wait(self, timeout_s: float) -> list[TaskResult]:
+        while self.queued:
+            self._done += super().wait(0)
+        self._rng.shuffle(self._done)
+        return [self._done.pop()]
+
+
 def test_arrival_order_does_not_change_a_generational_search(tmp_path: Path) -> None:
-    class Shuffled(InProcess):
-        """Four workers whose answers come in any order."""
-
-        def __init__(self) -> None:
-            super().__init__(partial(Worker, Sphere()))
-            self._rng, self._done = random.Random(3), list[TaskResult]()
-
-        @property
-        def free(self) -> int:
-            return 4 - self.queued - len(self._done)
-
-        def wait(self, timeout_s: float) -> list[TaskResult]:
-            while self.queued:
-                self._done += super().wait(0)
-            self._rng.shuffle(self._done)
-            return [self._done.pop()]
-
     search(tmp_path / "one", candidates=40, executor=in_process()).close()
     search(tmp_path / "four", candidates=40, executor=Shuffled()).close()
     assert found(tmp_path / "one") == found(tmp_path / "four")
+
+
+def test_an_optimizer_hears_of_all_landmarks_before_it_is_asked(tmp_path: Path) -> None:
+    heard: list[object] = []
+
+    class Attentive(Repeating):
+        def ask(self, limit: int) -> list[Proposal]:
+            heard.append("asked")
+            return super().ask(limit)
+
+        def observe(self, observation: Observation) -> None:
+            heard.append(observation.genome)
+
+    known = {"near": (0.3, 0.3), "low": (0.1, 0.1), "high": (0.2, 0.4)}
+    with search(
+        tmp_path / "s",
+        candidates=6,
+        executor=Shuffled(),
+        optimizer=Attentive((0.2, 0.2), (0.3, 0.1)),
+        landmarks=known,
+    ) as study:
+        assert all(candidate.fitness is not None for candidate in study.candidates()[:3])
+    assert heard[:4] == [*known.values(), "asked"]
+    assert set(heard[4:]) <= {"asked"}
 
 
 def test_a_search_waits_for_workers_that_are_not_there_at_the_moment(tmp_path: Path) -> None:
