@@ -17,7 +17,8 @@ from evomerge.errors import RecipeError
 from evomerge.operators.averaging import Metric, MwaOptions, mwa
 from evomerge.operators.base import TensorContext, operator
 from evomerge.operators.kmeans import kmeans
-from evomerge.operators.parameters import Nothing, Weight
+from evomerge.operators.parameters import Nothing, Weight, taken
+from evomerge.recipe.signature import Taken
 from evomerge.value import Value
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ CANCELLED = 1e-6
 """A mean of ranks below this share of its members' mean size is rounding noise, and dropped."""
 
 
+def _lorahub_sole(options: Nothing, each: Sequence[Weight]) -> Taken:
+    return taken([own.weight**2 for own in each], over_base=True)
+
+
 @operator(
     "lorahub",
     family="adapter",
@@ -45,6 +50,7 @@ CANCELLED = 1e-6
     citation="Huang et al., LoraHub, COLM 2024, arXiv 2307.13269",
     search_ranges={"weight": (-1.5, 1.5)},
     combine="factor",
+    sole=_lorahub_sole,
 )
 def lorahub(
     factors: Sequence[LowRank], options: Nothing, each: Sequence[Weight], context: TensorContext

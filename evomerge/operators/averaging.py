@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from evomerge.operators.base import TensorContext, operator
-from evomerge.operators.parameters import Lambda, Nothing, Weight, divided, normalized
+from evomerge.operators.parameters import Lambda, Nothing, Weight, divided, normalized, taken
+from evomerge.recipe.signature import Taken
 from evomerge.value import Value
 
 __all__ = ["linear", "mwa", "negate", "task_arithmetic", "uniform_soup"]
@@ -24,6 +26,17 @@ class LinearOptions(Value):
     """Divide by the sum of the weights."""
 
 
+def _linear_sole(options: LinearOptions, each: Sequence[Weight]) -> Taken:
+    weights = [parameters.weight for parameters in each]
+    return taken(_shares(weights) if options.normalize else weights)
+
+
+def _shares(weights: Sequence[float]) -> Sequence[float]:
+    """The weights over their sum; as they are where it vanishes, which no merge accepts."""
+    total = math.fsum(weights)
+    return [weight / total for weight in weights] if total else weights
+
+
 @operator(
     "linear",
     family="span",
@@ -32,6 +45,7 @@ class LinearOptions(Value):
     each=Weight,
     citation=SOUPS,
     search_ranges={"weight": (0.0, 1.0)},
+    sole=_linear_sole,
 )
 def linear(options: LinearOptions, each: Sequence[Weight], context: TensorContext) -> list[float]:
     """Weighted mean of the weights (model soup).
@@ -58,6 +72,12 @@ class TaskArithmeticOptions(Lambda):
     """Divide by the sum of the weights."""
 
 
+def _task_arithmetic_sole(options: TaskArithmeticOptions, each: Sequence[Weight]) -> Taken:
+    weights: Sequence[float] = [parameters.weight for parameters in each]
+    weights = _shares(weights) if options.normalize else weights
+    return taken([options.lambda_ * weight for weight in weights], over_base=True)
+
+
 @operator(
     "task_arithmetic",
     family="span",
@@ -66,6 +86,7 @@ class TaskArithmeticOptions(Lambda):
     each=Weight,
     citation=EDITING,
     search_ranges={"weight": (-0.5, 1.5), "lambda": (0.1, 1.5)},
+    sole=_task_arithmetic_sole,
 )
 def task_arithmetic(
     options: TaskArithmeticOptions, each: Sequence[Weight], context: TensorContext

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evomerge.recipe.selector import Place
-from evomerge.recipe.signature import BaseRole, Combine, Family, SearchRange, Signature
+from evomerge.recipe.signature import BaseRole, Combine, Family, SearchRange, Signature, Sole
 from evomerge.value import Value
 
 if TYPE_CHECKING:
@@ -255,6 +255,7 @@ def operator(
     plan: Planner | None = None,
     combine: Combine = "delta",
     statistics: str | None = None,
+    sole: Sole = lambda options, each: None,
 ) -> Callable[[F], F]:
     """Make a function the merge method `name`; its docstring's first line is the summary.
 
@@ -275,6 +276,7 @@ def operator(
         plan: of an elementwise method, whose function is the kernel.
         combine: what of a low-rank change it combines.
         statistics: the kind of statistics that every input has to come with.
+        sole: which input the result is for certain, given options and parameters.
     """
 
     def register(function: F) -> F:
@@ -294,6 +296,7 @@ def operator(
             search_ranges=search_ranges or {},
             combine=combine,
             statistics=statistics,
+            sole=sole,
         )
         function.__dict__[_OPERATOR] = Operator(signature, function, survey, rounds, plan)
         return function

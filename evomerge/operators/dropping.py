@@ -9,8 +9,9 @@ from pydantic import Field, model_validator
 
 from evomerge.operators.base import Bernoulli, KernelPlan, TensorContext, operator
 from evomerge.operators.masks import kept
-from evomerge.operators.parameters import Lambda, WeightDensity, divisor
-from evomerge.operators.signs import agreeing, majority, total
+from evomerge.operators.parameters import Lambda, WeightDensity, divisor, taken
+from evomerge.operators.signs import agreeing, elected, majority, total
+from evomerge.recipe.signature import Taken
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -115,6 +116,18 @@ def _ratio(before: float, after: float) -> float:
     return before / after if after > 0 else 1.0
 
 
+def _linear_sole(options: DropOptions, each: Sequence[WeightDensity]) -> Taken:
+    if any(own.density < 1 and own.weight != 0 for own in each):
+        return None
+    weights = [own.weight for own in each]
+    factor = options.lambda_ / (divisor(weights) if options.normalize else 1.0)
+    return taken([factor * weight for weight in weights], over_base=True)
+
+
+def _ties_sole(options: DropOptions, each: Sequence[WeightDensity]) -> Taken:
+    return elected(options, each, mean=options.normalize)
+
+
 @operator(
     "dare_linear",
     family="elementwise",
@@ -124,6 +137,7 @@ def _ratio(before: float, after: float) -> float:
     citation=DARE,
     search_ranges={"weight": (0.0, 1.5), "density": (0.1, 1.0)},
     plan=_dare_plan,
+    sole=_linear_sole,
 )
 def dare_linear(taus: Sequence[Tensor], numbers: Numbers, normalize: bool) -> Tensor:
     """Drop changes at random, rescale the rest, add them (DARE on task arithmetic)."""
@@ -139,6 +153,7 @@ def dare_linear(taus: Sequence[Tensor], numbers: Numbers, normalize: bool) -> Te
     citation=f"{DARE}; Yadav et al. 2023",
     search_ranges={"weight": (0.0, 1.5), "density": (0.1, 1.0)},
     plan=_dare_plan,
+    sole=_ties_sole,
 )
 def dare_ties(taus: Sequence[Tensor], numbers: Numbers, normalize: bool) -> Tensor:
     """Drop changes at random, rescale the rest, merge those that agree in sign (DARE-TIES)."""

@@ -8,9 +8,21 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from evomerge.errors import CandidateError
+from evomerge.recipe.signature import Taken
 from evomerge.value import Value
 
-__all__ = ["Lambda", "Nothing", "Weight", "WeightDensity", "divided", "divisor", "normalized"]
+ROUNDING = 1e-9
+
+__all__ = [
+    "Lambda",
+    "Nothing",
+    "Weight",
+    "WeightDensity",
+    "divided",
+    "divisor",
+    "normalized",
+    "taken",
+]
 
 
 class Nothing(Value):
@@ -62,3 +74,15 @@ def divisor(weights: Sequence[float]) -> float:
     """The sum of the weights, by which mergekit's sums are divided; 1 where it vanishes."""
     total = math.fsum(weights)
     return total if abs(total) > 1e-8 else 1.0
+
+
+def taken(coefficients: Sequence[float], *, over_base: bool = False) -> Taken:
+    """The operand whose coefficient is 1 while all others are 0, but for rounding of a float64.
+
+    `over_base`: they multiply changes of the base, which is the result where all of them are 0.
+    """
+    left = [i for i, coefficient in enumerate(coefficients) if abs(coefficient) > ROUNDING]
+    if not left:
+        return "base" if over_base else None
+    (first, *others) = left
+    return first if not others and abs(coefficients[first] - 1) <= ROUNDING else None

@@ -10,7 +10,8 @@ from pydantic import Field
 from evomerge.errors import CandidateError, did_you_mean
 from evomerge.operators.base import KernelPlan, Scope, TensorContext, operator
 from evomerge.operators.masks import kept, nonzero, signed
-from evomerge.operators.parameters import Lambda, Nothing, WeightDensity
+from evomerge.operators.parameters import Lambda, Nothing, WeightDensity, taken
+from evomerge.recipe.signature import Taken
 from evomerge.value import Value
 
 if TYPE_CHECKING:
@@ -20,7 +21,17 @@ if TYPE_CHECKING:
 
     Numbers = Mapping[str, Sequence[Tensor]]
 
-__all__ = ["EVERYTHING", "agreeing", "consensus", "emr", "majority", "ties", "total", "trimmed"]
+__all__ = [
+    "EVERYTHING",
+    "agreeing",
+    "consensus",
+    "elected",
+    "emr",
+    "majority",
+    "ties",
+    "total",
+    "trimmed",
+]
 
 Election = Literal["mass", "count"]
 """Which sign wins: that of the weighted sum, or that of most experts."""
@@ -59,6 +70,21 @@ def _ties_plan(
     )
 
 
+def elected(options: Lambda, each: Sequence[WeightDensity], *, mean: bool) -> Taken:
+    """The one operand that votes, where all of its change passes; `mean`: over the votes' weight,
+    as which a lone weight above 0 is 1."""
+    coefficients = [float(own.weight > 0) if mean else own.weight for own in each]
+    chosen = taken([options.lambda_ * one for one in coefficients], over_base=True)
+    is_lone = all(own.weight == 0 or own.density >= 1 for own in each) and not any(
+        own.weight < 0 for own in each
+    )
+    return chosen if is_lone else None
+
+
+def _ties_sole(options: TiesOptions, each: Sequence[WeightDensity]) -> Taken:
+    return elected(options, each, mean=options.normalize)
+
+
 @operator(
     "ties",
     family="elementwise",
@@ -68,6 +94,7 @@ def _ties_plan(
     citation="Yadav et al., TIES-Merging, NeurIPS 2023, arXiv 2306.01708",
     search_ranges={"weight": (0.1, 2.0), "density": (0.05, 1.0), "lambda": (0.3, 2.0)},
     plan=_ties_plan,
+    sole=_ties_sole,
 )
 def ties(taus: Sequence[Tensor], numbers: Numbers, normalize: bool, sign: Election) -> Tensor:
     """Trim small changes, elect a sign per element, average the changes that agree.

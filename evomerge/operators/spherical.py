@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from evomerge.operators.base import Coefficients, Gram, TensorContext, operator
-from evomerge.operators.parameters import Lambda, Nothing, Weight, divided, normalized
+from evomerge.operators.parameters import Lambda, Nothing, Weight, divided, normalized, taken
 from evomerge.recipe.arc import cosine
+from evomerge.recipe.signature import Taken
 from evomerge.value import Value
 
 __all__ = ["karcher", "multislerp", "nuslerp", "slerp"]
@@ -29,6 +30,10 @@ class SlerpOptions(Value):
     """Position on the arc: 0 is the base, 1 the other model."""
 
 
+def _slerp_sole(options: SlerpOptions, each: Sequence[Nothing]) -> Taken:
+    return taken([options.t], over_base=True)
+
+
 @operator(
     "slerp",
     family="span",
@@ -38,6 +43,7 @@ class SlerpOptions(Value):
     max_inputs=1,
     citation="Shoemake, SIGGRAPH 1985; threshold as in mergekit 0.1.5",
     search_ranges={"t": (0.0, 1.0)},
+    sole=_slerp_sole,
 )
 def slerp(options: SlerpOptions, each: Sequence[Nothing], context: TensorContext) -> list[float]:
     """Spherical interpolation from the base (t = 0) to one other model (t = 1).
@@ -56,6 +62,10 @@ class NuslerpOptions(Lambda):
     rows."""
 
 
+def _nuslerp_sole(options: NuslerpOptions, each: Sequence[Weight]) -> Taken:
+    return taken([options.lambda_ * float(own.weight != 0) for own in each])
+
+
 @operator(
     "nuslerp",
     family="span",
@@ -66,6 +76,7 @@ class NuslerpOptions(Lambda):
     max_inputs=2,
     citation="Shoemake, SIGGRAPH 1985; mergekit 0.1.5 `nuslerp`",
     search_ranges={"weight": (0.0, 1.0), "lambda": (0.5, 1.5)},
+    sole=_nuslerp_sole,
 )
 def nuslerp(
     options: NuslerpOptions, each: Sequence[Weight], context: TensorContext
@@ -91,6 +102,11 @@ class MultislerpOptions(Value):
     """Divide by the sum of the weights."""
 
 
+def _multislerp_sole(options: MultislerpOptions, each: Sequence[Weight]) -> Taken:
+    weights = [own.weight for own in each]
+    return taken([float(one > 0) for one in weights] if options.normalize else weights)
+
+
 @operator(
     "multislerp",
     family="span",
@@ -100,6 +116,7 @@ class MultislerpOptions(Value):
     min_inputs=2,
     citation="C. Goddard, multislerp; mergekit 0.1.5",
     search_ranges={"weight": (0.0, 1.0)},
+    sole=_multislerp_sole,
 )
 def multislerp(
     options: MultislerpOptions, each: Sequence[Weight], context: TensorContext
@@ -135,6 +152,10 @@ class KarcherWeight(Value):
     """Relative weight of this model in the mean."""
 
 
+def _karcher_sole(options: KarcherOptions, each: Sequence[KarcherWeight]) -> Taken:
+    return taken([float(own.weight > 0) for own in each])
+
+
 @operator(
     "karcher",
     family="span",
@@ -144,6 +165,7 @@ class KarcherWeight(Value):
     min_inputs=2,
     citation="mergekit 0.1.5 `karcher`; Riemannian mean, arXiv 2603.04972",
     search_ranges={"weight": (0.0, 1.0)},
+    sole=_karcher_sole,
 )
 def karcher(
     options: KarcherOptions, each: Sequence[KarcherWeight], context: TensorContext

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from evomerge.value import Value
 
-__all__ = ["BaseRole", "Combine", "SearchRange", "Family", "Signature"]
+__all__ = ["BaseRole", "Combine", "SearchRange", "Family", "Signature", "Sole", "Taken"]
 
 Family = Literal["span", "elementwise", "matrix", "adapter", "statistics"]
 BaseRole = Literal["origin", "optional_origin", "anchor", "none"]
@@ -21,6 +21,13 @@ factors A and B apart from each other, or their ranks in clusters."""
 
 SearchRange = tuple[float, float] | tuple[float, float, Literal["log"]]
 """A range worth searching; `log` where the magnitude is what counts."""
+
+Taken = int | Literal["base"] | None
+"""Which model a merge gives back unchanged: an operand by its place, the base, or none of them."""
+
+Sole = Callable[[Any, Sequence[Any]], Taken]
+"""(shared options, each operand's parameters) -> what the merge gives back unchanged, whatever the
+weights are: with weight 1 on one model and 0 on the others, say. None where it is not sure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +52,8 @@ class Signature:
     combine: Combine = "delta"
     statistics: str | None = None
     """The kind of statistics (`fisher`, `gram`, ...) that every operand has to come with."""
+    sole: Sole = lambda options, each: None
+    """Which operand the result is for certain, where it is one of them."""
 
     @property
     def needs_base(self) -> bool:

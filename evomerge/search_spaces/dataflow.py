@@ -130,11 +130,13 @@ class DataFlowSpace(SearchSpace):
         return (*heeded, *(gene.name in used for gene in self._scales.genes))
 
     def landmarks(self) -> dict[str, Genome]:
-        """The first input's own path; each other input's; and halves: the lower half of one input
-        below the upper half of another, the stack that people build by hand.
+        """The first input's own path; each other input's layers; and halves: the lower half of one
+        input below the upper half of another, the stack that people build by hand.
 
-        Where the ends are forced they are the first input's in all of them. What the space does not
-        hold (its jumps, its repetitions) is left out.
+        Only the first is an input itself (`input:NAME`): embedding, head and forced ends are the
+        first input's in every recipe, so with another input's layers in between the model is none
+        of them (`layers:NAME`). What the space does not hold (its jumps, its repetitions) is left
+        out.
         """
         landmarks: dict[str, Genome] = {}
         for label, places in self._known_paths():
@@ -155,7 +157,10 @@ class DataFlowSpace(SearchSpace):
         places = range(len(self._pool.blocks))
         for place in sorted(places, key=lambda place: self._pool.blocks[place].first):
             whole[self._pool.blocks[place].of].append(place)
-        known = {f"input:{name}": whole[name] for name in self._inputs}
+        known = {
+            f"{'input' if name == self._own else 'layers'}:{name}": whole[name]
+            for name in self._inputs
+        }
         for name in self._inputs:
             if name != self._own:
                 for low, high in ((self._own, name), (name, self._own)):

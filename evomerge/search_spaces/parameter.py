@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome, Scalar
+from evomerge.recipe.same import sole_input
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
@@ -36,6 +37,7 @@ class ParameterSpace(SearchSpace):
         ConfigError: a name, a method or a gene that does not exist or does not fit.
         """
         self._config, self._sources = config, sources
+        self._known_methods = models.methods
         self._methods = config.signatures(models.methods)
         self._parents = config.parents_among(sources)
         self._inputs = tuple(
@@ -120,12 +122,18 @@ class ParameterSpace(SearchSpace):
         )
 
     def landmarks(self) -> dict[str, Genome]:
-        """The uniform merge (weights 1/n, the rest neutral) and each parent alone."""
+        """The uniform merge (weights 1/n, the rest neutral) and each parent alone.
+
+        `parent:NAME` makes that parent's weights. Where method, ranges or options do not allow it,
+        the nearest recipe that the space holds is called `near:NAME`.
+        """
         marks = {"uniform": self._at_weights(dict.fromkeys(self._parents, 1 / len(self._parents)))}
         if "weight" in self._ranges:
             for parent in self._parents:
                 alone = {name: float(name == parent) for name in self._parents}
-                marks[f"parent:{parent}"] = self._at_weights(alone)
+                genome = self._at_weights(alone)
+                is_parent = sole_input(self.recipe(genome), self._known_methods) == parent
+                marks[f"{'parent' if is_parent else 'near'}:{parent}"] = genome
         return marks
 
     def baselines(self) -> dict[str, Recipe]:

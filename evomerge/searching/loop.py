@@ -79,7 +79,13 @@ class Search:
         self._stages.restore()
         asked = study.candidates()
         known = {candidate.label for candidate in asked if candidate.proposed_by == "landmark"}
-        self._landmarks = deque((k, g) for k, g in landmarks.items() if k not in known)
+        # An earlier version may have called a landmark by another name: it counts by its genome.
+        renamed = {c.genome for c in asked if c.label in known and c.label not in landmarks}
+        self._landmarks = deque(
+            (label, genome)
+            for label, genome in landmarks.items()
+            if label not in known and genome not in renamed
+        )
         self._observed = any(candidate.proposed_by == "optimizer" for candidate in asked)
 
     def run(self) -> None:

@@ -163,7 +163,7 @@ def test_landmarks_are_each_inputs_path_and_halves_between_the_forced_ends() -> 
     marks = {label: hops(over, genome) for label, genome in over.landmarks().items()}
     assert marks == {
         "input:a": [("a", 0), ("a", 1), ("a", 2), ("a", 3)],
-        "input:b": [("a", 0), ("b", 1), ("b", 2), ("a", 3)],
+        "layers:b": [("a", 0), ("b", 1), ("b", 2), ("a", 3)],
         "halves:a+b": [("a", 0), ("a", 1), ("b", 2), ("a", 3)],
         "halves:b+a": [("a", 0), ("b", 1), ("a", 2), ("a", 3)],
     }
@@ -194,7 +194,7 @@ def test_a_block_runs_whole_and_its_first_layer_is_scaled() -> None:
 def test_landmarks_that_the_space_does_not_hold_are_left_out() -> None:
     assert set(space(jumps={"between": False}).landmarks()) == {"input:a"}
     free = space(first=False, last=False, repetitions=1)
-    assert set(free.landmarks()) == {"input:a", "input:b", "halves:a+b"}
+    assert set(free.landmarks()) == {"input:a", "layers:b", "halves:a+b"}
 
 
 def test_an_input_may_be_a_recipe() -> None:

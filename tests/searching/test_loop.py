@@ -25,7 +25,7 @@ from evomerge.evaluators.base import Failure, Report
 from evomerge.optimizers.base import Observation, Proposal, Result
 from evomerge.recipe.genome import Genome
 from evomerge.study.record import Study
-from tests.sphere import Sphere, Worker, make_executor, make_optimizer, search
+from tests.sphere import Sphere, Worker, make_executor, make_optimizer, make_space, search
 
 ROOT = Path(__file__).parents[2]
 
@@ -371,3 +371,12 @@ def _descendants() -> list[tuple[int, str]]:
     while more := {pid for pid, above in parent.items() if above in here} - here:
         here |= more
     return [(pid, title[pid]) for pid in here if pid in title]
+
+
+def test_a_landmark_on_record_under_an_earlier_name_is_not_tried_again(tmp_path: Path) -> None:
+    marks = make_space().landmarks()
+    before = {label.replace("parent:", "input:"): genome for label, genome in marks.items()}
+    search(tmp_path / "s", candidates=8, executor=in_process(), landmarks=before).close()
+    search(tmp_path / "s", candidates=12, executor=in_process(), landmarks=marks).close()
+    search(tmp_path / "whole", candidates=12, executor=in_process(), landmarks=before).close()
+    assert found(tmp_path / "s") == found(tmp_path / "whole")

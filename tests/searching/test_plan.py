@@ -139,7 +139,7 @@ def test_data_flow_over_a_recipe_in_a_file_or_written_out(flow: Place) -> None:
     }
     plan = flowing(flow)
     assert plan.donor.model == str(flow.folder / "models" / "base")
-    one = plan.space.recipe(plan.landmarks["input:here"])
+    one = plan.space.recipe(plan.landmarks["layers:here"])
     assert isinstance(one, Stack)
     assert isinstance(one.inputs["file"], Merge)
     job = plan.job
