@@ -59,7 +59,7 @@ def sole_input(merge: Merge, methods: Mapping[str, Signature]) -> str | None:
     """The input that the merge gives back, as every one of its rules says."""
     signature = methods[merge.method]
     names = operands(merge, signature)
-    found = set()
+    found: set[str | None] = set()
     for rule in merge.rules:
         shared = parse(signature.shared, {**merge.options, **rule.options}, origin="options")
         each = [parse(signature.each, rule.inputs.get(name, {}), origin=name) for name in names]
@@ -72,7 +72,7 @@ def sole_input(merge: Merge, methods: Mapping[str, Signature]) -> str | None:
 
 def _whole_input(recipe: Segments) -> str | None:
     """The input whose coefficient is 1 everywhere, while all others are 0."""
-    found = set()
+    found: set[str] = set()
     for chromosome in recipe.chromosomes:
         for at in range(len(chromosome.ends)):
             left = {name: many[at] for name, many in chromosome.coefficients.items()}

@@ -23,8 +23,11 @@ def name_of(recipe: Recipe) -> str | None:
     return same_as(recipe, KNOWN, signatures(), lambda recipe: LAYERS)
 
 
-def merge(method: str, each: dict[str, Any], base: str | None = "base", **options: Any) -> Merge:
+def merge(
+    method: str, each: dict[str, Any], base: str | None = "base", factor: float = 1.0, **more: Any
+) -> Merge:
     inputs = {name: KNOWN[name] for name in (*each, *([base] if base else []))}
+    options = more | ({"lambda": factor} if factor != 1.0 else {})
     return Merge(
         method=method, base=base, inputs=inputs, options=options, rules=(Rule(inputs=each),)
     )
@@ -38,7 +41,7 @@ ALONE: list[tuple[Merge, str]] = [
     (merge("linear", one_and_none(), base=None), "math"),
     (merge("linear", {"math": {"weight": 0.3}, "json": {"weight": 0.0}}, base=None), "math"),
     (merge("task_arithmetic", one_and_none()), "math"),
-    (merge("task_arithmetic", one_and_none(), **{"lambda": 0.0}), "base"),
+    (merge("task_arithmetic", one_and_none(), factor=0.0), "base"),
     (merge("ties", {"math": {"weight": 0.4}, "json": {"weight": 0.0}}), "math"),
     (merge("ties", one_and_none(), sign="count", normalize=False), "math"),
     (merge("dare_linear", one_and_none()), "math"),
@@ -54,12 +57,12 @@ ALONE: list[tuple[Merge, str]] = [
 NEW: list[Merge] = [
     merge("linear", {"math": {"weight": 0.3}, "json": {"weight": 0.0}}, base=None, normalize=False),
     merge("linear", {"math": {"weight": 0.9}, "json": {"weight": 0.1}}, base=None),
-    merge("task_arithmetic", one_and_none(), **{"lambda": 0.9}),
+    merge("task_arithmetic", one_and_none(), factor=0.9),
     merge("ties", one_and_none(density=0.5)),
-    merge("ties", one_and_none(), **{"lambda": 2.0}),
+    merge("ties", one_and_none(), factor=2.0),
     merge("dare_linear", one_and_none(density=0.5)),
     merge("slerp", {"json": {}}, t=0.5),
-    merge("nuslerp", one_and_none(), **{"lambda": 1.5}),
+    merge("nuslerp", one_and_none(), factor=1.5),
     merge("breadcrumbs", one_and_none(density=0.9, gamma=0.05)),
 ]
 
