@@ -74,7 +74,7 @@ def elected(options: Lambda, each: Sequence[WeightDensity], *, mean: bool) -> Ta
     """The one operand that votes, where all of its change passes; `mean`: over the votes' weight,
     as which a lone weight above 0 is 1."""
     coefficients = [float(own.weight > 0) if mean else own.weight for own in each]
-    chosen = taken([options.lambda_ * one for one in coefficients], over_base=True)
+    chosen = taken([options.lambda_ * coefficient for coefficient in coefficients], over_base=True)
     is_lone = all(own.weight == 0 or own.density >= 1 for own in each) and not any(
         own.weight < 0 for own in each
     )

@@ -104,7 +104,7 @@ class MultislerpOptions(Value):
 
 def _multislerp_sole(options: MultislerpOptions, each: Sequence[Weight]) -> Taken:
     weights = [own.weight for own in each]
-    return taken([float(one > 0) for one in weights] if options.normalize else weights)
+    return taken([float(weight > 0) for weight in weights] if options.normalize else weights)
 
 
 @operator(

@@ -59,28 +59,28 @@ def sole_input(merge: Merge, methods: Mapping[str, Signature]) -> str | None:
     """The input that the merge gives back, as every one of its rules says."""
     signature = methods[merge.method]
     names = operands(merge, signature)
-    found: set[str | None] = set()
+    taken_inputs: set[str | None] = set()
     for rule in merge.rules:
         shared = parse(signature.shared, {**merge.options, **rule.options}, origin="options")
         each = [parse(signature.each, rule.inputs.get(name, {}), origin=name) for name in names]
         taken = signature.sole(shared, each)
         if taken is None:
             return None
-        found.add(merge.base if taken == "base" else names[taken])
-    return found.pop() if len(found) == 1 else None
+        taken_inputs.add(merge.base if taken == "base" else names[taken])
+    return taken_inputs.pop() if len(taken_inputs) == 1 else None
 
 
 def _whole_input(recipe: Segments) -> str | None:
     """The input whose coefficient is 1 everywhere, while all others are 0."""
-    found: set[str] = set()
+    taken_inputs: set[str] = set()
     for chromosome in recipe.chromosomes:
         for at in range(len(chromosome.ends)):
             left = {name: many[at] for name, many in chromosome.coefficients.items()}
             left = {name: value for name, value in left.items() if abs(value) > ROUNDING}
             if len(left) != 1 or abs(next(iter(left.values())) - 1) > ROUNDING:
                 return None
-            found |= left.keys()
-    return found.pop() if len(found) == 1 else None
+            taken_inputs |= left.keys()
+    return taken_inputs.pop() if len(taken_inputs) == 1 else None
 
 
 def _own_path(stack: Stack, layers: Callable[[Recipe], int]) -> str | None:
