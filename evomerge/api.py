@@ -17,7 +17,7 @@ from evomerge.recipe.tree import Recipe
 from evomerge.searching.final_comparison import Finals, Scorer, Winner
 from evomerge.searching.loop import Search
 from evomerge.searching.plan import Plan, executor
-from evomerge.searching.progress import Progress
+from evomerge.searching.progress import Progress, Scoring
 from evomerge.searching.recipe_plan import RecipePlan
 from evomerge.study.candidate import Candidate
 from evomerge.study.comparison import Comparison
@@ -39,14 +39,21 @@ __all__ = [
 class Listener:
     """What hears of a search; every method does nothing unless it is overridden."""
 
+    def doing(self, what: str) -> None:
+        """What is done from now on, in a few words: `checking the job`, `starting Ray here`."""
+
     def started(self, job: Job, study: Study, executor: Executor) -> None:
         """The workers are being started; the search begins."""
 
     def progressed(self, progress: Progress) -> None:
         """Called at least every half second while the search runs."""
 
+    def scored(self, scoring: Scoring) -> None:
+        """The search is over, and models are scored on another split: called at least every second
+        while they are."""
+
     def said(self, message: str) -> None:
-        """One line about what comes after the search, or a warning before it."""
+        """A line to read, such as a warning before the search."""
 
     def compared(self, comparison: Comparison) -> None:
         """The holdout has been scored."""
@@ -69,13 +76,14 @@ def search(
         UserError: the job cannot be run as written, or `out` holds something; nothing is written.
     """
     listener, out = listener or Listener(), Path(out)
+    StudyFolder(out).check_new()
+    listener.doing("checking the job")
     plan = job if isinstance(job, Plan) else _planned(job, origin)
     job = plan.job
     for warning in plan.check():
         listener.said(f"warning: {warning}")
-    StudyFolder(out).check_new()
     with (
-        _workers(plan) as workers,
+        _workers(plan, listener) as workers,
         Study.create(
             out,
             name=job.name,
@@ -91,7 +99,7 @@ def search(
 
 
 def resume(folder: Path | str, listener: Listener | None = None) -> Comparison:
-    """Go on with a study after anything; a finished one is only compared again from its record.
+    """Go on with a study after anything; of a finished one the comparison is read, and that is all.
 
     Raises:
         UserError: there is no study, another process writes to it, a source has gone or has other
@@ -99,7 +107,12 @@ def resume(folder: Path | str, listener: Listener | None = None) -> Comparison:
         RecordError: the optimizer does not ask what is on record.
     """
     listener = listener or Listener()
+    listener.doing("reading the record")
+    if (comparison := _finished(folder)) is not None:
+        listener.compared(comparison)
+        return comparison
     with Study.open(folder, write=True) as study:
+        listener.doing("checking the job")
         plan = Plan(job_of(study))
         plan.check()
         if study.get("evaluator") not in (None, plan.evaluator):
@@ -108,8 +121,15 @@ def resume(folder: Path | str, listener: Listener | None = None) -> Comparison:
                 " study began, so scores could not be compared; restore them or begin anew"
             )
         _check_sources(study, plan)
-        with _workers(plan) as workers:
+        with _workers(plan, listener) as workers:
             return _go_on(plan, study, workers, listener)
+
+
+def _finished(folder: Path | str) -> Comparison | None:
+    """What a study that needs nothing more has come to."""
+    with Study.open(folder, write=False) as study:
+        recorded = study.get("comparison")
+    return Comparison.from_json(recorded) if recorded else None
 
 
 def _planned(job: Job | Path | str, origin: str | None) -> Plan:
@@ -179,7 +199,7 @@ def _go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> C
         sizes=plan.sizes,
         tell=listener.progressed,
     ).run()
-    finals = Finals(Scorer(study, workers, plan.evaluator, listener.said), plan.objective)
+    finals = Finals(Scorer(study, workers, plan.evaluator, listener.scored), plan.objective)
     if chosen := study.get("winner"):
         best = Winner(chosen["label"], recorded(chosen["recipe"], study), chosen["fitness"])
     else:
@@ -212,8 +232,9 @@ def _finalists(job: Job, study: Study) -> dict[str, Recipe]:
 
 
 @contextmanager
-def _workers(plan: Plan) -> Iterator[Executor]:
+def _workers(plan: Plan, listener: Listener) -> Iterator[Executor]:
     """The job's workers, closed in the end whatever happens."""
+    listener.doing(plan.job.cluster.opening)
     workers = plan.executor()
     try:
         yield workers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from evomerge.errors import UserError
 from evomerge.models.headers import Headers
 from evomerge.models.inventory import Inventory, read_inventory
 from evomerge.searching.plan import Plan
+from evomerge.searching.progress import Scoring
 from evomerge.study.record import Study
 from evomerge.study.select_recipe import winner
 from tests.merging.loadable import Loadable, check_loads
@@ -94,11 +96,45 @@ def test_a_search_of_a_checked_plan_builds_nothing_again(job: Path, tmp_path: Pa
     assert reads == {"base": 1}
 
 
+class Interrupting(api.Listener):
+    """Interrupts a study when its search is over, and hears what is done until then."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def doing(self, what: str) -> None:
+        self.heard.append(what)
+
+    def scored(self, scoring: Scoring) -> None:
+        raise KeyboardInterrupt
+
+
+def _short(job: Path) -> Path:
+    """The job with one candidate."""
+    written = yaml.safe_load(job.read_text())
+    job.write_text(yaml.safe_dump(written | {"budget": {"candidates": 1}}))
+    return job
+
+
+def test_a_finished_study_is_read_and_nothing_else_is_done(job: Path, tmp_path: Path) -> None:
+    """Not even its models need to be there; one that is not finished needs them."""
+    first, again = Interrupting(), Interrupting()
+    with pytest.raises(KeyboardInterrupt):
+        evomerge.search(_short(job), tmp_path / "study", first)
+    assert first.heard == ["checking the job", "starting a worker in this process"]
+    comparison = evomerge.resume(tmp_path / "study")
+    shutil.rmtree(tmp_path / "models")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "study").rglob("*")}
+    assert evomerge.resume(tmp_path / "study", again) == comparison
+    assert again.heard == ["reading the record"]
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "study").rglob("*")}
+
+
 def test_a_study_whose_source_changed_is_not_gone_on_with(job: Path, tmp_path: Path) -> None:
     written = yaml.safe_load(job.read_text())
     job.write_text(yaml.safe_dump(written | {"budget": {"candidates": 1}}))
-    evomerge.search(job, tmp_path / "study")
-    evomerge.resume(tmp_path / "study")
+    with pytest.raises(KeyboardInterrupt):
+        evomerge.search(job, tmp_path / "study", Interrupting())
     path = tmp_path / "models" / "one" / "adapter_model.safetensors"
     save_file({name: tensor + 1 for name, tensor in load_file(path).items()}, path)
     with pytest.raises(UserError) as caught:

@@ -67,6 +67,11 @@ class ClusterConfig(Value):
     """Serve Ray's dashboard on loopback, where evomerge starts Ray itself."""
 
     @property
+    def opening(self) -> str:
+        """For a person: what is done where the executor is made, which may take seconds."""
+        return f"starting the workers ({self.kind})"
+
+    @property
     def parallelism(self) -> int:
         """Most tasks at once, as far as the job says it; else 1."""
         return self.workers.max if isinstance(self.workers, WorkerRange) else self.workers or 1
@@ -89,9 +94,19 @@ class RayConfig(ClusterConfig):
     """Seconds without an answer from Ray until the search ends with the reason; after 60 Ray ends
     the process itself."""
 
+    @property
+    def opening(self) -> str:
+        """For a person: Ray is started here, or looked for at its address."""
+        return f"connecting to Ray at {self.address}" if self.address else "starting Ray here"
+
 
 class InProcessConfig(ClusterConfig):
     """One worker in the process itself, for debugging; only an evaluator itself keeps deadlines."""
 
     kind: Literal["in_process"] = "in_process"
     """The process itself. Of the shared keys, `max_attempts` and `candidate_timeout_s` count."""
+
+    @property
+    def opening(self) -> str:
+        """For a person: there is one worker, in this process."""
+        return "starting a worker in this process"

@@ -23,7 +23,7 @@ from evomerge.cluster.base import Executor
 from evomerge.commands.tables import clock, fitness_of, origin_of, out, show_comparison
 from evomerge.config import Job
 from evomerge.errors import UserError
-from evomerge.searching.progress import Progress
+from evomerge.searching.progress import Progress, Scoring
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
 
@@ -50,6 +50,7 @@ class Terminal(api.Listener):
         """Whether it has been said what workers wait for; said again only after it was over."""
         self._shown = -1
         self._draining = False
+        self._left_to_score: tuple[str, int] = ("", 0)
         self._first: tuple[float, int] | None = None
 
     def __enter__(self) -> Self:
@@ -94,6 +95,14 @@ class Terminal(api.Listener):
         elif progress.done != self._shown:
             self._shown = progress.done
             self._out.print(self._line(progress))
+
+    def scored(self, scoring: Scoring) -> None:
+        """Print how many models of a split are left, where that has changed."""
+        self._stop()
+        left = scoring.total - scoring.done
+        if left and (scoring.split, left) != self._left_to_score:
+            self._out.print(f"{scoring.split}: {scoring.total} models, {left} to go")
+        self._left_to_score = (scoring.split, left)
 
     def said(self, message: str) -> None:
         """Print a message below the table, which ends."""

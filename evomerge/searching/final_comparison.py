@@ -16,6 +16,7 @@ from evomerge.evaluators.base import Failure, Outcome, Report, Split
 from evomerge.evaluators.objective import Objective
 from evomerge.recipe.digest import digest
 from evomerge.recipe.tree import Recipe
+from evomerge.searching.progress import Scoring
 from evomerge.study.record import Study
 
 __all__ = ["Finals", "Scorer", "Winner"]
@@ -40,7 +41,8 @@ class Scorer:
     study: Study
     executor: Executor
     evaluator: str
-    tell: Callable[[str], None] = lambda message: None
+    tell: Callable[[Scoring], None] = lambda scoring: None
+    """Called at the beginning of a split, and at least every second until it is scored."""
 
     def score(self, recipes: Mapping[str, Recipe], split: Split) -> dict[str, Outcome]:
         """Label -> outcome; equal recipes are evaluated once, finished ones not again.
@@ -56,22 +58,24 @@ class Scorer:
                 outcomes[name] = known
             else:
                 missing[name] = recipes[label]
-        said, is_short = 0, False
+        labels = {name: label for label, name in reversed(digests.items()) if name in missing}
+        total = len(set(digests.values()))
+
+        def tell() -> None:
+            models = {name: labels[name] for name in missing}
+            self.tell(Scoring(split=split, done=total - len(missing), total=total, models=models))
+
         for name, recipe in missing.items():
             self.executor.submit(Task(name, recipe, split))
-        while left := len(missing):
-            if left != said:
-                self.tell(f"{split}: {len(recipes)} models, {left} to go")
-            shortage = self.executor.waiting_for()
-            if shortage is not None and not is_short:
-                self.tell(f"waiting: {shortage}")
-            said, is_short = left, shortage is not None
+        while missing:
+            tell()
             for result in self.executor.wait(POLL_S):
                 if missing.pop(result.id, None) is None:
                     continue  # it came twice, or is none of these
                 if isinstance(result.outcome, Report):
                     self.study.save_report(result.id, self.evaluator, result.outcome)
                 outcomes[result.id] = result.outcome
+        tell()
         return {label: outcomes[name] for label, name in digests.items()}
 
 

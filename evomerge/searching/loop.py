@@ -12,7 +12,7 @@ once. What a crash interrupted is submitted again; what it did not is read from 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from evomerge.cluster.base import Executor
@@ -22,11 +22,11 @@ from evomerge.evaluators.objective import Objective
 from evomerge.optimizers.base import Observation, Optimizer, Proposal, Result, needs_examples
 from evomerge.recipe.genome import Genome
 from evomerge.search_spaces.base import SearchSpace
-from evomerge.searching.progress import STALE, Progress, is_spent
+from evomerge.searching.progress import STALE, Progress, curve, failures, is_spent
 from evomerge.searching.schedule import Schedule, Whole
 from evomerge.searching.stages import Stages
 from evomerge.searching.under_test import Reports, UnderTest
-from evomerge.study.candidate import Candidate, landmarks
+from evomerge.study.candidate import Candidate, landmarks, ranked
 from evomerge.study.record import Study
 from evomerge.study.replay import by_fitness, restore
 
@@ -34,6 +34,9 @@ __all__ = ["Search"]
 
 POLL_S = 0.5
 """How long a wait lasts before the progress is told again."""
+
+LEADERS = 5
+"""So many of the best candidates are told with the progress."""
 
 
 class Search:
@@ -87,6 +90,7 @@ class Search:
             if label not in known and genome not in renamed
         )
         self._observed = any(candidate.proposed_by == "optimizer" for candidate in asked)
+        self._leaders: tuple[int, Sequence[Candidate]] = (0, ())
 
     def run(self) -> None:
         """Search until the budget is spent and every candidate under way has come back.
@@ -199,6 +203,9 @@ class Search:
     def progress(self) -> Progress:
         """Where the search stands now."""
         told = [candidate for candidate in self._study.candidates() if candidate.told is not None]
+        if self._leaders[0] != len(told):  # to rank several objectives takes a while
+            self._leaders = len(told), ranked(told, LEADERS)
+        leaders = self._leaders[1]
         return Progress(
             total=self._budget.candidates,
             limit_s=self._budget.seconds,
@@ -210,8 +217,12 @@ class Search:
             running=len(self._stages.under_way),
             paused=len(self._stages.paused),
             seconds=self._study.seconds_spent,
-            best=next(iter(self._study.best(1)), None),
+            best=next(iter(leaders), None),
             draining=self._stages.is_draining,
+            objectives=self._study.objectives,
+            leaders=tuple(leaders),
+            curve=curve(told),
+            failures=failures(told),
         )
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
 
 from evomerge.config import Budget
+from evomerge.evaluators.base import Split
 from evomerge.study.candidate import Candidate
 
-__all__ = ["STALE", "Progress", "is_spent"]
+__all__ = ["STALE", "Progress", "Scoring", "curve", "failures", "is_spent"]
 
 STALE = 500
 """So many candidates in a row that had all been scored before: the optimizer has nothing new."""
@@ -39,6 +43,43 @@ class Progress:
     """Candidates that wait for the schedule."""
     draining: bool = False
     """Whether only what is under way is waited for, after an interruption."""
+    objectives: tuple[str, ...] = ("fitness",)
+    """The names of the fitness's numbers."""
+    leaders: tuple[Candidate, ...] = ()
+    """The best so far, best first: at most five."""
+    curve: tuple[float, ...] = ()
+    """The best of the first objective, after each candidate that was told; `curve`."""
+    failures: Mapping[str, int] = field(default_factory=dict)
+    """Why candidates failed -> how many, the most frequent reason first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """How far the models of a split are scored, once the search is over."""
+
+    split: Split
+    done: int
+    """Models that are scored, or failed, of this split."""
+    total: int
+    models: Mapping[str, str]
+    """Of those under way: the id of the task -> the model's label."""
+
+
+def curve(told: Sequence[Candidate]) -> tuple[float, ...]:
+    """The best of the first objective so far, from the first candidate that has a fitness on.
+
+    Args:
+        told: candidates that were told, in any order.
+    """
+    ordered = sorted(told, key=lambda candidate: candidate.told or 0)
+    firsts = [c.fitness[0] if c.fitness else -math.inf for c in ordered]
+    return tuple(best for best in accumulate(firsts, max) if best > -math.inf)
+
+
+def failures(candidates: Sequence[Candidate]) -> dict[str, int]:
+    """Why candidates failed -> how many did, the most frequent reason first."""
+    reasons = Counter(candidate.failure.message for candidate in candidates if candidate.failure)
+    return dict(reasons.most_common())
 
 
 def is_spent(
