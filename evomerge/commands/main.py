@@ -19,6 +19,7 @@ from evomerge.commands import writers as writing
 from evomerge.commands.arguments import (
     OLDER_NAMES,
     AsJson,
+    Candidate,
     Catalog,
     Dtype,
     Folder,
@@ -26,6 +27,7 @@ from evomerge.commands.arguments import (
     recipe_named,
 )
 from evomerge.commands.catalog import list_catalog
+from evomerge.commands.examples import ExampleChoice, check_free, show_examples, write_samples
 from evomerge.config import Job, read_job
 from evomerge.engines.config import EngineConfig
 from evomerge.errors import EvomergeError, UserError
@@ -101,11 +103,28 @@ def resume(folder: Folder, trust: Trust = False) -> None:
 def show(
     folder: Folder,
     top: Annotated[int, typer.Option(min=1, help="How many candidates.")] = 5,
+    examples: Annotated[
+        bool, typer.Option("--examples", help="Show what was answered, example by example.")
+    ] = False,
+    candidate: Candidate = None,
+    split: Annotated[
+        Split | None, typer.Option(help="Examples of this split; the last one scored if left out.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="Examples of this task only.")] = None,
+    wrong: Annotated[
+        bool, typer.Option("--wrong", help="Only the examples that are wrong.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most examples.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the best candidates with genes and scores, and the comparison on the holdout."""
+    """Show the best candidates and the comparison on the holdout, or with --examples answers."""
     with Study.open(folder, write=False) as study:
-        if as_json:
+        if examples:
+            wanted = ExampleChoice(
+                candidate=candidate, split=split, task=task, wrong=wrong, limit=limit
+            )
+            show_examples(study, wanted, as_json=as_json, out=tables.out)
+        elif as_json:
             typer.echo(json.dumps(tables.study_as_data(study, top), indent=2))
         else:
             tables.show_study(study, top)
@@ -148,20 +167,29 @@ def evaluate(
     evaluator: Annotated[str, typer.Option(help="A catalog name or a YAML file.")],
     split: Annotated[Split, typer.Option(help="The examples to score it on.")] = "holdout",
     engine: Engine = "auto",
+    log_samples: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER|FILE.jsonl", help="Write each example and its answer there."),
+    ] = None,
     catalog_folder: Catalog = None,
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Score one model or one recipe."""
+    if log_samples:
+        check_free(log_samples)
+    suite = read_evaluator(
+        evaluator, folder=Path.cwd(), origin=evaluator, catalog_folder=catalog_folder
+    )
     report = api.evaluate(
         recipe_named(model),
-        read_evaluator(
-            evaluator, folder=Path.cwd(), origin=evaluator, catalog_folder=catalog_folder
-        ),
+        suite.model_copy(update={"keep_answers": True}) if log_samples else suite,
         split=split,
         engine=EngineConfig(kind=engine),
         origin=model,
     )
+    for path in write_samples(report, log_samples) if log_samples else ():
+        typer.echo(str(path), err=True)
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
     else:

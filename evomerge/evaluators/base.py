@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from pydantic import Field
 
 from evomerge.errors import CandidateError
+from evomerge.evaluators.answers import Answers
 from evomerge.evaluators.live_model import LiveModel
 from evomerge.value import Value
 
@@ -92,6 +93,9 @@ class Report(Value):
     places: Selection | None = Field(default=None, exclude_if=lambda held: held is None)
     """Of a report over a part of the examples: which; None: all of them. A task's `examples` are
     in the order of its places."""
+    answers: Answers = Field(default_factory=dict, exclude=True)
+    """What the model answered, of the tasks that keep it. Not part of the report's JSON: a study
+    keeps answers in files of their own, within a limit."""
 
 
 class Failure(Value):
@@ -111,6 +115,9 @@ class EvaluatorConfig(Value, ABC):
     """The evaluator's name in the registry."""
     description: str = ""
     """One line for lists of catalog entries."""
+    keep_answers: bool = Field(default=True, exclude_if=lambda kept: bool(kept))
+    """Whether a study keeps what the models answer, shortened and compressed; scores do not depend
+    on it."""
 
     def located(self: Config, folder: Path) -> Config:
         """The same with paths made absolute from `folder`, and checked against its files.
@@ -146,6 +153,17 @@ class EvaluatorConfig(Value, ABC):
 
         A task whose number is not known without the model or the hub is left out.
         """
+
+    def check_data(self) -> list[str]:
+        """Check that the examples of all splits can be had here, before anything is spent.
+
+        What it says is worth a line each: of splits that evomerge chose, say. It may take seconds
+        where data is found through a library. Nothing is checked that `located` has checked.
+
+        Raises:
+            ConfigError: the data of a task cannot be had, or has fewer examples than are wanted.
+        """
+        return []
 
 
 class Evaluator(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from evomerge.errors import DeadlineExceeded
+from evomerge.evaluators.answers import Answers
 from evomerge.evaluators.base import Report, Selection, Split, TaskScore
 from evomerge.evaluators.live_model import Generation, LiveModel, LogProb, Sampling
 
@@ -81,7 +82,11 @@ class MeteredModel:
             )
 
     def report(
-        self, split: Split, tasks: Mapping[str, TaskScore], places: Selection | None
+        self,
+        split: Split,
+        tasks: Mapping[str, TaskScore],
+        places: Selection | None,
+        answers: Answers | None = None,
     ) -> Report:
         """The scores, with what they took."""
         costs = {}
@@ -94,6 +99,7 @@ class MeteredModel:
             seconds={"evaluate": self._clock() - self._start},
             costs=costs,
             places=places,
+            answers=answers or {},
         )
 
     def _watch(self, between_steps: Callable[[], None] | None) -> tuple[Callable[[], None], ...]:

@@ -3,7 +3,7 @@
 study.json    what makes the folder a study: its name, storage, objectives and genes
 job.json      the resolved job, from which a search resumes
 journal.log   the candidates (not there when a database holds them)
-examples/     per-example scores, one file an evaluation
+examples/     per-example scores, one file an evaluation, and one of its answers where they are kept
 writer.lock   held by the process that writes
 """
 

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from evomerge.errors import RecordError
+from evomerge.evaluators.answers import Answers
 from evomerge.evaluators.base import Outcome, Report, Split
 from evomerge.optimizers.base import Fitness, Parentage
 from evomerge.recipe.digest import digest, plain
@@ -387,6 +388,12 @@ class Study:
     ) -> Report | None:
         """The report of a finished evaluation, whichever candidate it was made for."""
         return self._examples.load(digest, evaluator_digest, split, part)
+
+    def load_answers(
+        self, digest: str, evaluator_digest: str, split: Split, part: str | None = None
+    ) -> Answers | None:
+        """What a model answered in an evaluation; None where it is not kept."""
+        return self._examples.load_answers(digest, evaluator_digest, split, part)
 
     def _check_writing(self) -> None:
         if self._lock is None:

@@ -28,6 +28,8 @@ from evomerge.value import Value
 
 __all__ = ["LM_EVAL", "Documents", "LmEvalConfig", "Splits", "TaskChoice"]
 
+_NOT_IN_DIGEST = {"include_path", "description", "keep_answers"}
+
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -157,7 +159,7 @@ class LmEvalConfig(EvaluatorConfig):
         """64 hexadecimal digits of all that a score depends on; places on a disk are not in it."""
         return digest_of(
             {
-                "config": self.model_dump(mode="json", exclude={"include_path", "description"}),
+                "config": self.model_dump(mode="json", exclude=_NOT_IN_DIGEST),
                 "tasks": {name: file.content() for name, file in self.files().items()},
                 "lm_eval": version("lm_eval"),
                 "extraction": Path(extraction.__file__).read_text(encoding="utf-8"),

@@ -22,11 +22,13 @@ from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks._yaml_loader import load_yaml
 
 from evomerge.errors import CandidateError, ConfigError, did_you_mean
+from evomerge.evaluators.answers import room_for
 from evomerge.evaluators.base import Report, Selection, Split, TaskScore
 from evomerge.evaluators.live_model import LiveModel
 from evomerge.evaluators.lm_eval.config import Documents, LmEvalConfig, TaskChoice
 from evomerge.evaluators.lm_eval.filters import register_filters
 from evomerge.evaluators.lm_eval.language_model import EngineLM
+from evomerge.evaluators.lm_eval.samples import Samples
 from evomerge.evaluators.lm_eval.task_files import TaskFile
 from evomerge.evaluators.metered import MeteredModel
 from evomerge.evaluators.selection import chosen_places
@@ -49,6 +51,8 @@ class _Exam:
     name: str
     choice: TaskChoice
     task: Any
+    sample: list[int]
+    """The documents' numbers in their dataset split, in the order of the requests."""
 
     @cached_property
     def documents(self) -> list[list[Instance]]:
@@ -105,7 +109,14 @@ class LmEvalEvaluator:
         _ask(lm, [request for _, documents in asked for group in documents for request in group])
         partly = examples is not None
         tasks = {exam.name: _score(exam, documents, partly) for exam, documents in asked}
-        return metered.report(split, tasks, places if partly else None)
+        answers = {}
+        if self._config.keep_answers:
+            room = room_for(sum(len(documents) for _, documents in asked))
+            for exam, documents in asked:
+                samples = Samples(exam.task, exam.choice, lm.cut_off, room)
+                identities = ((place, exam.sample[place]) for place in places[exam.name])
+                answers[exam.name] = samples.answers(documents, tasks[exam.name], identities)
+        return metered.report(split, tasks, places if partly else None, answers)
 
     def _language_model(self, model: LiveModel) -> EngineLM:
         if self._lm is None or self._lm.tokenizer is not model.tokenizer:
@@ -128,9 +139,10 @@ class LmEvalEvaluator:
         documents: Documents = getattr(config.splits_of(name), split)
         with contextlib.redirect_stderr(io.StringIO()):  # progress bars
             task = self._task(name, file, documents)
+            sample = self._sample(name, split, documents, len(task.eval_docs))
             task.set_fewshot_seed(seed=_FEWSHOT_SEED)
             task.build_all_requests(
-                samples=self._sample(name, split, documents, len(task.eval_docs)),
+                samples=sample,
                 system_instruction=config.system_instruction,
                 apply_chat_template=config.chat_template,
                 fewshot_as_multiturn=config.chat_template,
@@ -141,7 +153,7 @@ class LmEvalEvaluator:
         if choice.filter not in known:
             nearest = did_you_mean(choice.filter, known)
             raise ConfigError(f"task {name!r}: unknown filter {choice.filter!r}; {nearest}")
-        return _Exam(name, choice, task)
+        return _Exam(name, choice, task, sample)
 
     def _task(self, name: str, file: TaskFile, documents: Documents) -> ConfigurableTask:
         keys = load_yaml(file.path, resolve_func=True)
@@ -177,6 +189,7 @@ def _first(*values: int | None) -> int:
 def _ask(lm: EngineLM, requests: list[Instance]) -> None:
     """Put every request's responses in it, in place of those of the candidate before."""
     by_kind: dict[str, list[Instance]] = defaultdict(list)
+    lm.cut_off.clear()
     for request in requests:
         request.resps, request.filtered_resps = [], {}
         by_kind[request.request_type].extend([request] * (request.repeats or 1))

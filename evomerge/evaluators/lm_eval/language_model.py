@@ -33,6 +33,9 @@ class EngineLM(TemplateLM):
         self.live = model
         """Who is asked; another may take its place if its tokenizer is the same."""
         self.tokenizer = model.tokenizer
+        self.cut_off: set[int] = set()
+        """`id` of each request of which an answer was cut off by the token limit; whoever asks
+        clears it."""
         self._tokens = lru_cache(maxsize=None)(self._tokenize)
 
     @property
@@ -97,7 +100,11 @@ class EngineLM(TemplateLM):
                 )
             prompts.append(self.tok_encode(context)[-room:])
             samplings.append(sampling)
-        return [answer.text for answer in self.live.generate(prompts, samplings)]
+        answers = self.live.generate(prompts, samplings)
+        for request, answer in zip(requests, answers, strict=True):
+            if answer.truncated:
+                self.cut_off.add(id(request))
+        return [answer.text for answer in answers]
 
     def loglikelihood_rolling(
         self, requests: Sequence[Instance], disable_tqdm: bool = True

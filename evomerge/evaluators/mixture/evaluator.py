@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evomerge.errors import ConfigError, did_you_mean
+from evomerge.evaluators.answers import Answer
 from evomerge.evaluators.base import Evaluator, Report, Selection, Split, TaskScore
 from evomerge.evaluators.live_model import LiveModel
 from evomerge.evaluators.metered import MeteredModel
@@ -37,13 +38,16 @@ class MixtureEvaluator:
         metered = MeteredModel(model, deadline_s)
         tasks: dict[str, TaskScore] = {}
         places: dict[str, tuple[int, ...]] = {}
+        answers: dict[str, tuple[Answer, ...]] = {}
         for name, part in parts.items():
             if name not in self._made:
                 self._made[name] = make_evaluator(self._config.of[name])
             report = self._made[name].evaluate(metered, split, part)
             tasks |= {f"{name}/{task}": score for task, score in report.tasks.items()}
             places |= {f"{name}/{task}": at for task, at in (report.places or {}).items()}
-        return metered.report(split, tasks, None if examples is None else places)
+            if self._config.keep_answers:
+                answers |= {f"{name}/{task}": said for task, said in report.answers.items()}
+        return metered.report(split, tasks, None if examples is None else places, answers)
 
     def _parts(self, split: Split, examples: Selection | None) -> dict[str, Selection | None]:
         """The evaluators to ask, and for which of their examples."""

@@ -113,7 +113,9 @@ class PythonConfig(EvaluatorConfig):
         or reads is not in it."""
         return digest_of(
             {
-                "settings": self.model_dump(mode="json", exclude={"path", "description"}),
+                "settings": self.model_dump(
+                    mode="json", exclude={"path", "description", "keep_answers"}
+                ),
                 "source": self.source().read_text(encoding="utf-8"),
             }
         )

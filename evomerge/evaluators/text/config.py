@@ -30,6 +30,8 @@ __all__ = ["TextConfig", "TextRange", "TextSplits", "TextTask"]
 _DEFINITION = 1
 """Of the scores: it changes when the same files and settings are scored in another way."""
 
+_NOT_IN_DIGEST = {"tasks", "splits", "description", "keep_answers"}
+
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -156,7 +158,7 @@ class TextConfig(EvaluatorConfig):
                 "weight": task.weight,
                 "splits": {split: _content(texts) for split, texts in ranges.items() if texts},
             }
-        settings = self.model_dump(mode="json", exclude={"tasks", "splits", "description"})
+        settings = self.model_dump(mode="json", exclude=_NOT_IN_DIGEST)
         return digest_of({"definition": _DEFINITION, "settings": settings, "tasks": tasks})
 
     def sizes(self, split: Split) -> dict[str, int]:

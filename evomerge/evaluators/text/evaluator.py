@@ -26,6 +26,7 @@ from itertools import accumulate
 from typing import Any
 
 from evomerge.errors import CandidateError, ConfigError
+from evomerge.evaluators.answers import Answer, shortened
 from evomerge.evaluators.base import Report, Selection, Split, TaskScore
 from evomerge.evaluators.live_model import LiveModel
 from evomerge.evaluators.metered import MeteredModel
@@ -35,6 +36,9 @@ from evomerge.evaluators.text.config import TextConfig
 from evomerge.evaluators.text.windows import Document, Window
 
 __all__ = ["TextEvaluator"]
+
+_BEGINNING = 200
+"""Characters of a window by which a person knows it again."""
 
 Pair = tuple[Sequence[int], Sequence[int]]
 
@@ -47,6 +51,10 @@ class _Example:
     """(context, tokens) of each piece."""
     tokens: int
     bytes: int
+    where: str
+    """The file, the line where the document begins, and the window's characters in it."""
+    beginning: str
+    """Of the window's text."""
 
 
 class TextEvaluator:
@@ -85,7 +93,15 @@ class TextEvaluator:
         for name, held in asked.items():
             nats = [-sum(next(totals).total for _ in example.pairs) for example in held]
             scores[name] = _score(name, self._config.tasks[name].metric, held, nats)
-        return metered.report(split, scores, None if examples is None else places)
+        answers = {
+            name: tuple(
+                Answer(place=place, doc=example.where, target=example.beginning, answer="", score=s)
+                for place, example, s in zip(places[name], held, scores[name].examples, strict=True)
+            )
+            for name, held in asked.items()
+            if self._config.keep_answers
+        }
+        return metered.report(split, scores, None if examples is None else places, answers)
 
     def _built(self, model: LiveModel, split: Split) -> dict[str, list[_Example]]:
         """The split's examples for this model's tokenizer and length."""
@@ -119,8 +135,10 @@ class TextEvaluator:
             # The stream begins with the prefix: its token i + 1 is the document's i.
             before = tokens.stream[max(0, piece + 1 - context) : piece + 1]
             pairs.append((before, tokens.stream[piece + 1 : until + 1]))
-        size = len(document.text[window.start : window.end].encode())
-        return _Example(tuple(pairs), end - first, size)
+        text = document.text[window.start : window.end]
+        where = f"{document.where}[{window.start}:{window.end}]"
+        beginning = shortened(text, _BEGINNING)
+        return _Example(tuple(pairs), end - first, len(text.encode()), where, beginning)
 
 
 @dataclass(frozen=True)

@@ -111,3 +111,19 @@ def test_refuses_in_one_sentence(folder: Path, data: Any, sentence: str) -> None
         load(folder, data)
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_answers_are_kept_of_those_that_keep_them(folder: Path) -> None:
+    model = ToyModel()
+    report = make_evaluator(load(folder, mixture())).evaluate(model, "search")
+    assert [len(said) for said in report.answers.values()] == [6, 1, 1]
+    assert list(report.answers) == ["maths/sums", "texts/prose", "texts/code"]
+    (window,) = report.answers["texts/prose"]
+    assert window.doc == "a.txt[0:75]"
+    assert window.target.startswith("The text of a.")
+    assert window.score == report.tasks["texts/prose"].examples[0]
+    quiet = {"of": {"maths": SUMS | {"keep_answers": False}, "texts": TEXT}}
+    report = make_evaluator(load(folder, mixture(**quiet))).evaluate(model, "search")
+    assert list(report.answers) == ["texts/prose", "texts/code"]
+    silent = make_evaluator(load(folder, mixture(keep_answers=False)))
+    assert silent.evaluate(model, "search").answers == {}

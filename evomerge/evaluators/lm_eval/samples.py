@@ -1,0 +1,144 @@
+"""The answers of a task's documents, read from its requests once they have been answered.
+
+What stands here is for a person to read: no score depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from lm_eval.api.instance import Instance
+
+from evomerge.evaluators.answers import Answer, shortened
+from evomerge.evaluators.base import TaskScore
+from evomerge.evaluators.lm_eval.config import TaskChoice
+from evomerge.evaluators.reasons import OTHER_OPTION, why_wrong
+
+__all__ = ["Samples"]
+
+_LENGTHS: Mapping[str, Callable[[str], int]] = {
+    "acc_norm": len,
+    "acc_bytes": lambda option: len(option.encode()),
+}
+"""Metric -> what it divides an option's log-likelihood by (lm-eval's `process_results`)."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """How the answers of one task are read."""
+
+    task: Any
+    """lm-eval's task."""
+    choice: TaskChoice
+    cut_off: Collection[int]
+    """`id` of each request of which an answer was cut off."""
+    room: int
+    """Most characters of a text."""
+
+    def answers(
+        self,
+        documents: Sequence[Sequence[Instance]],
+        score: TaskScore,
+        identities: Iterable[tuple[int, int]],
+    ) -> tuple[Answer, ...]:
+        """An answer for each document, given by its requests, in the order of `score.examples`.
+
+        `identities`: of each document its place in the split and its number in the data. Texts that
+        are only scored have no answers.
+        """
+        if self.task.OUTPUT_TYPE == "loglikelihood_rolling":
+            return ()
+        answers = []
+        for group, value, (place, doc) in zip(documents, score.examples, identities, strict=True):
+            group = sorted(group, key=lambda request: request.idx)
+            is_wrong = score.higher_is_better and value <= 0
+            targets, said, read = self._texts(group)
+            reason = self._reason(group, said, read, targets) if is_wrong else ""
+            answers.append(
+                Answer(
+                    place=place,
+                    doc=doc,
+                    target=shortened(" | ".join(targets), self.room),
+                    answer=shortened(said, self.room),
+                    read=None if read == said else shortened(read, self.room),
+                    score=value,
+                    reason=reason,
+                )
+            )
+        return tuple(answers)
+
+    @cached_property
+    def _wants_json(self) -> bool:
+        """Whether the filter that counts looks for JSON."""
+        for listed in self.task.config.filter_list or ():
+            if listed["name"] == self.choice.filter:
+                return any("json" in str(step["function"]) for step in listed["filter"])
+        return False
+
+    def _texts(self, group: Sequence[Instance]) -> tuple[list[str], str, str]:
+        """(right answers, what was said, what the filter read) of a document's requests."""
+        match self.task.OUTPUT_TYPE:
+            case "multiple_choice":
+                targets, chosen = self._options(group)
+                return targets, chosen, chosen
+            case "loglikelihood":
+                # The model says no more than whether it would have said the right answer.
+                _, is_greedy = group[0].resps[0]
+                continuation = str(group[0].args[1])
+                said = continuation if is_greedy else ""
+                return [continuation], said, said
+            case _:
+                read = group[0].filtered_resps[self.choice.filter]
+                return self._targets(group), str(group[0].resps[0]), _text(read)
+
+    def _targets(self, group: Sequence[Instance]) -> list[str]:
+        """What a generated answer is compared with, as the task says."""
+        doc = group[0].doc
+        target = self.task.doc_to_target(doc)
+        if self.task.config.doc_to_choice is not None and isinstance(target, int):
+            target = self.task.doc_to_choice(doc)[target]
+        return [str(one) for one in target] if isinstance(target, list) else [str(target)]
+
+    def _options(self, group: Sequence[Instance]) -> tuple[list[str], str]:
+        """(the right options, the one that the metric takes as the model's) of a choice."""
+        doc = group[0].doc
+        options = [str(option) for option in self.task.doc_to_choice(doc)]
+        likelihoods = [request.resps[0][0] for request in group][: len(options)]
+        length = _LENGTHS.get(self.choice.metric, lambda _: 1)
+        worth = [
+            likelihood / max(length(option), 1)
+            for likelihood, option in zip(likelihoods, options, strict=False)
+        ]
+        gold = self.task.doc_to_text(doc) if self.task.multiple_input else None
+        gold = self.task.doc_to_target(doc) if gold is None else gold
+        golds = gold if isinstance(gold, list) else [gold]
+        right = [
+            options[one] if isinstance(one, int) and one < len(options) else str(one)
+            for one in golds
+        ]
+        return right, options[worth.index(max(worth))] if worth else ""
+
+    def _reason(
+        self, group: Sequence[Instance], said: str, read: str, targets: Sequence[str]
+    ) -> str:
+        match self.task.OUTPUT_TYPE:
+            case "multiple_choice":
+                return OTHER_OPTION
+            case "loglikelihood":
+                return "other text"
+            case _:
+                return why_wrong(
+                    said,
+                    read,
+                    targets,
+                    cut_off=id(group[0]) in self.cut_off,
+                    wants_json=self._wants_json,
+                )
+
+
+def _text(read: Any) -> str:
+    """What a filter gives, which may be a list of several readings."""
+    return ", ".join(map(str, read)) if isinstance(read, list | tuple) else str(read)
