@@ -107,9 +107,9 @@ class Samples:
         doc = group[0].doc
         options = [str(option) for option in self.task.doc_to_choice(doc)]
         likelihoods = [request.resps[0][0] for request in group][: len(options)]
-        length = _LENGTHS.get(self.choice.metric, lambda _: 1)
+        length = _LENGTHS.get(self.choice.metric)
         worth = [
-            likelihood / max(length(option), 1)
+            likelihood / max(length(option), 1) if length else likelihood
             for likelihood, option in zip(likelihoods, options, strict=False)
         ]
         gold = self.task.doc_to_text(doc) if self.task.multiple_input else None
