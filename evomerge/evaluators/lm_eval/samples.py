@@ -100,7 +100,7 @@ class Samples:
         target = self.task.doc_to_target(doc)
         if self.task.config.doc_to_choice is not None and isinstance(target, int):
             target = self.task.doc_to_choice(doc)[target]
-        return [str(one) for one in target] if isinstance(target, list) else [str(target)]
+        return list(map(str, target)) if isinstance(target, list) else [str(target)]
 
     def _options(self, group: Sequence[Instance]) -> tuple[list[str], str]:
         """(the right options, the one that the metric takes as the model's) of a choice."""
@@ -116,8 +116,8 @@ class Samples:
         gold = self.task.doc_to_target(doc) if gold is None else gold
         golds = gold if isinstance(gold, list) else [gold]
         right = [
-            options[one] if isinstance(one, int) and one < len(options) else str(one)
-            for one in golds
+            options[named] if isinstance(named, int) and named < len(options) else str(named)
+            for named in golds
         ]
         return right, options[worth.index(max(worth))] if worth else ""
 
