@@ -12,17 +12,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from evomerge import catalog
 from evomerge.cluster.config import ClusterConfig, RayConfig
-from evomerge.cluster.registry import EXECUTORS
+from evomerge.cluster.registry import EXECUTORS, read_cluster
 from evomerge.engines.config import EngineConfig, EngineSettings
 from evomerge.engines.factory import ENGINES
+from evomerge.errors import ConfigError, about
 from evomerge.evaluators.base import EvaluatorConfig
 from evomerge.evaluators.objective import ObjectiveConfig
 from evomerge.evaluators.registry import EVALUATORS, read_evaluator
+from evomerge.faults import describe
 from evomerge.optimizers.base import OptimizerConfig
 from evomerge.optimizers.registry import OPTIMIZERS
 from evomerge.plugins import Factory, Registry, settings
+from evomerge.recipe.file_kind import instead_of_a_job
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe
 from evomerge.recipe.yaml import inline_recipe, located, read_mapping
@@ -39,6 +41,7 @@ __all__ = [
     "WarmStart",
     "WholeConfig",
     "read_job",
+    "resolve_job",
 ]
 
 
@@ -146,15 +149,32 @@ def read_job(path: Path, *, catalog_folder: Path | None = None) -> Job:
     """The job in a YAML file, resolved.
 
     Raises:
-        ConfigError: in one sentence naming file, key and law.
+        UserError: in one sentence naming file, key and law; where the file is a recipe, what to do
+            with it.
     """
     data = read_mapping(path)
+    if other := _no_job(data, path):
+        raise ConfigError(f"{path}: {other}")
     folder = path.resolve().parent
+    return resolve_job(data, folder=folder, origin=str(path), catalog_folder=catalog_folder)
+
+
+def resolve_job(
+    data: Mapping[str, Any], *, folder: Path, origin: str, catalog_folder: Path | None = None
+) -> Job:
+    """The job that plain data describes, every name and path in it resolved.
+
+    `folder`: what relative paths are relative to. `origin`: what messages call the job.
+
+    Raises:
+        UserError: in one sentence that starts with `origin`, naming key and law.
+    """
+    data = dict(data)
     if "space" in data:
         data["space"] = read_space(
             data["space"],
             folder=folder,
-            origin=str(path),
+            origin=origin,
             key="space",
             catalog_folder=catalog_folder,
         )
@@ -162,16 +182,21 @@ def read_job(path: Path, *, catalog_folder: Path | None = None) -> Job:
         data["evaluator"] = read_evaluator(
             data["evaluator"],
             folder=folder,
-            origin=f"{path}: evaluator",
+            origin=f"{origin}: evaluator",
             catalog_folder=catalog_folder,
         )
     if isinstance(data.get("cluster"), str):
-        entry = catalog.find("cluster", data["cluster"], folder=folder, catalog=catalog_folder)
-        data["cluster"] = read_mapping(entry)
+        with about(f"{origin}: cluster"):
+            data["cluster"] = read_cluster(data["cluster"], folder=folder, catalog=catalog_folder)
     if isinstance(data.get("warm_start"), dict):
-        data["warm_start"] = _with_recipes(data["warm_start"], folder, f"{path}: warm_start")
-    job = parse(Job, data, origin=str(path))
-    sources = {name: located(source, folder) for name, source in job.sources.items()}
+        data["warm_start"] = _with_recipes(data["warm_start"], folder, f"{origin}: warm_start")
+    job = parse(Job, data, origin=origin)
+    with about(origin):
+        _check_names(job)
+    sources = {}
+    for name, source in job.sources.items():
+        with about(f"{origin}: sources.{name}"):
+            sources[name] = located(source, folder)
     return job.model_copy(update={"sources": sources})
 
 
@@ -185,3 +210,29 @@ def _with_recipes(warm_start: dict[str, Any], folder: Path, origin: str) -> dict
         for number, written in enumerate(recipes)
     ]
     return warm_start | {"recipes": read}
+
+
+def _check_names(job: Job) -> None:
+    """The job's name may be a folder's (`runs/NAME`), and names can be read in one line. Checked
+    where a file is read: older studies are shown and resumed whatever they are called.
+    """
+    name = job.name
+    if not name.strip() or name != name.strip() or name in (".", "..") or len(name) > 100:
+        law = "must be the name of a folder (runs/NAME): 1 to 100 characters, no space at the ends"
+        raise ConfigError(f"name: {law}, got {describe(name)}")
+    if any(letter in "/\\" or not letter.isprintable() for letter in name):
+        law = "must be the name of a folder (runs/NAME), without '/', '\\' and control characters"
+        raise ConfigError(f"name: {law}, got {describe(name)}; `search --out DIR` names a place")
+    for source in job.sources:
+        if not source.strip() or not source.isprintable():
+            raise ConfigError(f"sources: a name is empty or cannot be printed, got {source!r}")
+
+
+def _no_job(data: Mapping[str, Any], path: Path) -> str | None:
+    """What the file is if it is no job; None where it may be one."""
+    kind = data.get("kind")
+    known = {"space": SPACES.known, "evaluator": EVALUATORS.known, "cluster": EXECUTORS.known}
+    for key, kinds in known.items():
+        if kind in kinds:
+            return f"a job is wanted, and this is its {key} alone; write `{key}: {path}` in a job"
+    return instead_of_a_job(data, path)

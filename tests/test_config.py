@@ -1,4 +1,5 @@
-"""Jobs as studies keep them: what an older version wrote means the same today.
+"""Jobs as studies keep them: what an older version wrote means the same today. And jobs as people
+write them: a plain form means what the full one means.
 
 `tests/fixtures/jobs` holds three resolved jobs, one a search space, as they were written before
 there was a registry of spaces.
@@ -12,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from evomerge.config import Job
+from evomerge.config import Job, read_job, resolve_job
+from evomerge.errors import ConfigError, SourceError
 from evomerge.value import parse
 
 STORED = sorted((Path(__file__).parent / "fixtures" / "jobs").glob("*.json"))
@@ -40,3 +42,84 @@ def test_a_stored_job_is_read_as_it_was_written(path: Path) -> None:
 
 def test_there_is_a_stored_job_of_every_space() -> None:
     assert [path.stem for path in STORED] == ["dataflow", "parameter", "segments"]
+
+
+EVALUATOR = {
+    "kind": "python",
+    "callable": "scores:score",
+    "examples": {"search": 2, "holdout": 2},
+}
+FULL: dict[str, Any] = {
+    "name": "a",
+    "sources": {
+        "json": {"model": "./models/json"},
+        "math": {"model": "owner/math", "revision": "1234"},
+        "spell": {"model": "owner/base", "adapter": "./adapters/spell"},
+    },
+    "space": {"kind": "parameter", "method": "linear", "genes": {"weight": [0, 1]}},
+    "optimizer": {"kind": "optuna", "sampler": "tpe", "options": {"n_startup_trials": 20}},
+    "evaluator": EVALUATOR,
+    "budget": {"candidates": 5},
+    "cluster": {"kind": "ray", "address": "head:6379"},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the files that the jobs above name."""
+    (tmp_path / "scores.py").write_text("def score(model, split, places):\n    return []\n")
+    (tmp_path / "adapters" / "spell").mkdir(parents=True)
+    config = {"base_model_name_or_path": "owner/base"}
+    (tmp_path / "adapters" / "spell" / "adapter_config.json").write_text(json.dumps(config))
+    return tmp_path
+
+
+def resolved(folder: Path, **changes: Any) -> Job:
+    return resolve_job({**FULL, **changes}, folder=folder, origin="job.yaml")
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        {"sources": FULL["sources"] | {"json": "./models/json"}},
+        {"sources": FULL["sources"] | {"math": "owner/math@1234"}},
+        {"sources": FULL["sources"] | {"spell": "adapters/spell"}},
+        {"sources": FULL["sources"] | {"spell": {"model": "./adapters/spell"}}},
+        {"optimizer": {"kind": "optuna", "sampler": "tpe", "n_startup_trials": 20}},
+        {"cluster": "head:6379"},
+    ],
+)
+def test_a_plain_form_means_what_the_full_one_means(folder: Path, plain: dict[str, Any]) -> None:
+    assert resolved(folder, **plain).model_dump() == resolved(folder).model_dump()
+
+
+def test_names_alone(folder: Path) -> None:
+    job = resolved(folder, optimizer="cma_es", cluster="auto", schedule="whole", engine="auto")
+    assert (job.optimizer.kind, job.engine.kind, job.schedule.kind) == ("cma_es", "auto", "whole")
+    assert (job.cluster.kind, job.cluster.address) == ("ray", "auto")
+    assert resolved(folder, cluster="in_process").cluster.kind == "in_process"
+
+
+def test_a_plain_job_is_stored_as_the_full_one_and_read_back(folder: Path) -> None:
+    (folder / "job.yaml").write_text(json.dumps(FULL | {"cluster": "head:6379"}))
+    job = read_job(folder / "job.yaml")
+    assert job == resolved(folder)
+    assert parse(Job, job.model_dump(mode="json"), origin="again") == job
+
+
+def test_genes_may_be_left_out(folder: Path) -> None:
+    space = resolved(folder, space={"kind": "parameter", "method": "linear"}).space
+    assert space.model_dump()["genes"] is None
+
+
+def test_an_older_study_is_read_whatever_it_is_called(folder: Path) -> None:
+    stored = resolved(folder).model_dump(mode="json") | {"name": "team/first try"}
+    assert parse(Job, stored, origin="job.json").name == "team/first try"
+    with pytest.raises(ConfigError, match=r"^job.yaml: name: must be the name of a folder"):
+        resolve_job(stored, folder=folder, origin="job.yaml")
+
+
+def test_an_adapter_of_which_no_model_is_known(folder: Path) -> None:
+    (folder / "adapters" / "spell" / "adapter_config.json").write_text("{}")
+    with pytest.raises(SourceError, match=r"^job.yaml: sources.spell: .*; write {model: MODEL, ad"):
+        resolved(folder, sources=FULL["sources"] | {"spell": "./adapters/spell"})

@@ -142,7 +142,7 @@ def test_a_field_holds_settings_and_is_written_out_whole() -> None:
 @pytest.mark.parametrize(
     ("optimizer", "sentence"),
     [
-        ({"kind": "hill", "step": -1}, "j.yaml: optimizer.step: input should be greater than 0"),
+        ({"kind": "hill", "step": -1}, "j.yaml: optimizer.step: must be above 0"),
         ({"kind": "hill", "stp": 1}, "j.yaml: unknown key 'optimizer.stp'; did you mean 'step'?"),
         ({"kind": "hull"}, "j.yaml: optimizer: unknown optimizer 'hull'; did you mean 'hill'?"),
         ({}, "j.yaml: optimizer: name the optimizer as 'kind'; known: hill, later"),

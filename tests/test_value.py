@@ -46,7 +46,7 @@ class Basket(Value):
         ),
         ({"best": {"kind": "plum"}}, "best: no kind 'plum'; known: apple, pear"),
         ({"best": {"kind": "peer"}}, "best: no kind 'peer'; did you mean 'pear'?"),
-        ({"all": {"apple": {"colour": 3}}}, "all.apple.colour: input should be a valid string"),
+        ({"all": {"apple": {"colour": 3}}}, "all.apple.colour: must be text, got 3"),
         ({"all": {"x": {"color": "red"}}}, "unknown key 'all.x.color'; did you mean 'colour'?"),
         (
             {"all": {"x": {"colour": "red", "wieght": 1}}},
@@ -57,8 +57,8 @@ class Basket(Value):
             "unknown key 'all.best.l'; known: kind, length",
         ),
         ({"pears": [{"length": 1}, {}]}, "the key 'pears.1.length' is missing"),
-        ({"pears": [{"length": float("inf")}]}, "pears.0.length: input should be a finite number"),
-        ([], "expected a mapping of keys, got list"),
+        ({"pears": [{"length": float("inf")}]}, "pears.0.length: must be a finite number"),
+        ([], "expected a mapping of keys, got a list"),
     ],
 )
 def test_one_sentence_names_the_key_as_it_was_written(data: Any, said: str) -> None:

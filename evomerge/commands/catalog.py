@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -28,6 +27,7 @@ from evomerge.operators.base import Operator
 from evomerge.optimizers.registry import OPTIMIZERS
 from evomerge.plugins import Registry
 from evomerge.recipe.signature import SearchRange, Signature
+from evomerge.recipe.yaml_reading import read_mapping
 from evomerge.search_spaces.registry import SPACES
 
 __all__ = ["ROLES", "list_catalog"]
@@ -91,8 +91,10 @@ def _rows(key: str, folder: Path | None) -> dict[str, str]:
 
 
 def _first_line(path: Path) -> str:
-    data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    text = str(data.get("description", "")) if isinstance(data, dict) else ""
+    try:
+        text = str(read_mapping(path).get("description", ""))
+    except ConfigError as problem:
+        return f"broken: {problem}"
     return text.strip().partition("\n")[0]
 
 
@@ -106,8 +108,7 @@ def _files(name: str, keys: Sequence[str], folder: Path | None) -> Iterator[tupl
 
 
 def _file_as_data(name: str, kind: str, path: Path) -> dict[str, Any]:
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return {"name": name, "role": kind, "file": str(path), "content": content}
+    return {"name": name, "role": kind, "file": str(path), "content": read_mapping(path)}
 
 
 def _show_list(rows: Mapping[str, Mapping[str, str]]) -> None:

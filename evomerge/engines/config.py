@@ -26,7 +26,9 @@ class EngineConfig(EngineSettings):
 
     kind: Literal["auto", "transformers", "vllm"] = "auto"
     """auto: vllm where it can be imported and no device is named, else transformers."""
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    device: Annotated[
+        str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$", examples=["auto", "cpu", "cuda", "cuda:1"])
+    ] = "auto"
     """For transformers; vllm runs on the devices that it sees."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """auto: the checkpoint's own, or float32 on a CPU that has no bfloat16 arithmetic."""

@@ -51,7 +51,8 @@ def read_evaluator(
         ConfigError: it breaks a law; the sentence starts with `origin`, or the catalog's file.
     """
     if isinstance(data, str):
-        entry = catalog.find("evaluators", data, folder=folder, catalog=catalog_folder)
+        with about(origin):
+            entry = catalog.find("evaluators", data, folder=folder, catalog=catalog_folder)
         data, folder, origin = read_mapping(entry), entry.parent, str(entry)
     if isinstance(data, list):
         data = {"kind": "mixture", "of": _named(data, origin)}

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from evomerge.errors import ConfigError, did_you_mean
 from evomerge.optimizers.base import Observation, OptimizerConfig, Proposal, Result
@@ -26,17 +26,36 @@ __all__ = ["Optuna", "OptunaConfig"]
 class OptunaConfig(OptimizerConfig):
     """One sampler of `optuna.samplers`, with its own keyword arguments as options.
 
+    In a file they stand beside the sampler: `{kind: optuna, sampler: tpe, n_startup_trials: 20}`.
     TPESampler proposes similar points to workers that ask before each other's results are in;
-    `options: {constant_liar: true}` makes it count what is running as bad, which helps from about
-    four workers on.
+    `constant_liar: true` makes it count what is running as bad, which helps from about four workers
+    on.
     """
 
     kind: Literal["optuna"] = "optuna"
     citation: ClassVar[str] = "Akiba et al. 2019, Optuna, KDD, arXiv 1907.10902"
     sampler: str = "TPESampler"
-    """A class of `optuna.samplers`."""
+    """A class of `optuna.samplers`, with or without `Sampler`, in letters of any size: `tpe`,
+    `cma_es`, `nsga_ii`, `gp`, `qmc`."""
     options: Mapping[str, Any] = Field(default_factory=dict)
-    """The sampler's own keyword arguments, such as {n_startup_trials: 20}."""
+    """The sampler's own keyword arguments, such as {n_startup_trials: 20}; or write them beside
+    `sampler`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flat(cls, data: Any) -> Any:
+        """What is no key of ours is an option of the sampler, which is checked once it is made."""
+        if not isinstance(data, Mapping):
+            return data
+        beside = {name: value for name, value in data.items() if name not in cls.model_fields}
+        options = data.get("options")
+        if not beside or not isinstance(options, Mapping | None):
+            return data
+        for name in beside:
+            if name in (options or {}):
+                raise ValueError(f"{name}: stands here and under options; keep one")
+        own = {name: value for name, value in data.items() if name in cls.model_fields}
+        return {**own, "options": {**beside, **(options or {})}}
 
 
 class Optuna:
@@ -132,17 +151,22 @@ class Optuna:
 
 def _sampler(samplers: Any, config: OptunaConfig, seed: int) -> tuple[Any, dict[str, Any]]:
     """The sampler's class and its arguments, the seed among them where it takes one."""
-    known = [name for name in samplers.__all__ if name != "BaseSampler"]
-    if config.sampler not in known:
-        raise ConfigError(
-            f"unknown optuna sampler {config.sampler!r}; {did_you_mean(config.sampler, known)}"
-        )
-    kind = getattr(samplers, config.sampler)
+    classes = [name for name in samplers.__all__ if name.endswith("Sampler")]
+    known = {_plain(name): name for name in classes if not name.startswith("Base")}
+    name = known.get(_plain(config.sampler))
+    if name is None:
+        hint = did_you_mean(config.sampler, [*known, *known.values()])
+        raise ConfigError(f"optimizer.sampler: optuna has no sampler {config.sampler!r}; {hint}")
+    kind = getattr(samplers, name)
     takes = inspect.signature(kind).parameters
     for option in config.options:
         if option not in takes:
-            raise ConfigError(
-                f"optuna's {config.sampler} has no option {option!r}; {did_you_mean(option, takes)}"
-            )
+            hint = did_you_mean(option, [*takes, "sampler"])
+            raise ConfigError(f"optimizer: optuna's {name} has no option {option!r}; {hint}")
     seeded = {"seed": seed % 2**32} if "seed" in takes else {}
     return kind, seeded | dict(config.options)
+
+
+def _plain(name: str) -> str:
+    """A sampler's name as people write it: `TPESampler`, `tpe` and `Tpe` are one."""
+    return name.lower().replace("_", "").removesuffix("sampler")

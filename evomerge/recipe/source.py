@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Any, Literal
+
+from pydantic import model_validator
 
 from evomerge.value import Value
 
 __all__ = ["Source"]
 
+_AT_REVISION = re.compile(r"([\w-][\w.-]*(?:/[\w.-]+)?)@(\S+)")
+"""`owner/name@revision`. A folder whose name has an @ begins with `./`."""
+
 
 class Source(Value):
     """A hub repository at a revision or a local folder, either with a LoRA adapter on top.
 
-    `statistics` is the folder of what was measured of it, which some merge methods need.
+    In a file a string is a source, too: a folder, or `owner/name` or `owner/name@revision`.
     """
 
     kind: Literal["source"] = "source"
+    """A model that exists."""
     model: str
-    """A hub repository (`owner/name`) or a folder."""
+    """A hub repository (`owner/name`) or a folder. The folder of a LoRA adapter alone stands for
+    the model that it was trained on, with the adapter on top."""
     revision: str | None = None
     """The hub repository's commit, branch or tag; its default branch where it is left out."""
     adapter: str | None = None
     """A LoRA adapter on top of the model: a hub repository or a folder."""
     statistics: str | None = None
-    """The folder of what was measured of this model (docs/statistics.md)."""
+    """The folder of what was measured of this model, which some merge methods need
+    (docs/statistics.md)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, data: Any) -> Any:
+        if not isinstance(data, str):
+            return data
+        if not data.strip():
+            raise ValueError("the name of a model is empty; write a folder or a hub repository")
+        if data.endswith((".yaml", ".yml")):
+            raise ValueError(f"a model is a folder or a hub repository, and {data} is a file")
+        if named := _AT_REVISION.fullmatch(data):
+            return {"model": named[1], "revision": named[2]}
+        return {"model": data}

@@ -18,6 +18,10 @@ from evomerge.value import Value, parse
 __all__ = ["ParameterSpaceConfig", "Range", "takes"]
 
 
+RESERVED = ("inputs", "options", "where")
+"""Keys of a recipe's rule, which stand beside the names of its inputs."""
+
+
 class Range(Value):
     """The range of a gene."""
 
@@ -63,9 +67,10 @@ class ParameterSpaceConfig(SpaceConfig):
     """The merge method, one that `evomerge catalog operators` lists; a list makes it a gene."""
     groups: Groups = Groups()
     """Which tensors share genes; all of them where it is left out."""
-    genes: Genes
+    genes: Genes | None = None
     """Parameter -> its range, or a list of names to take the ranges that the methods recommend.
-    Other parameters keep their default or the value under `options`."""
+    Left out: all that the methods recommend a range for and that `options` does not fix. Other
+    parameters keep their default or the value under `options`."""
     options: Mapping[str, float | int | bool | str] = Field(default_factory=dict)
     """Fixed options of the method: name -> value, the same in every recipe."""
     seed: int = 0
@@ -103,6 +108,9 @@ class ParameterSpaceConfig(SpaceConfig):
         parents = self.parents or tuple(name for name in sources if name != self.base)
         if not parents:
             raise ConfigError("space.parents: there is nothing to merge beside the base")
+        for name in RESERVED:
+            if name in (self.base, *parents):
+                raise ConfigError(f"sources.{name}: rename it; rules of recipes use that word")
         return parents
 
     def ranges(self, methods: Sequence[Signature]) -> dict[str, Range]:
@@ -116,8 +124,12 @@ class ParameterSpaceConfig(SpaceConfig):
                 name: span if isinstance(span, Range) else Range(low=span[0], high=span[1])
                 for name, span in self.genes.items()
             }
+        names = self.genes
+        if names is None:
+            recommended = dict.fromkeys(key for method in methods for key in method.search_ranges)
+            names = tuple(name for name in recommended if name not in self.options)
         ranges = {}
-        for name in self.genes:
+        for name in names:
             spans = [
                 method.search_ranges[name] for method in methods if name in method.search_ranges
             ]

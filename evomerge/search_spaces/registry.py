@@ -42,7 +42,8 @@ def read_space(
         ConfigError: one sentence that names file, key and law, and the nearest name.
     """
     if isinstance(data, str):
-        entry = catalog.find("search_spaces", data, folder=folder, catalog=catalog_folder)
+        with about(f"{origin}: {key}" if key else origin):
+            entry = catalog.find("search_spaces", data, folder=folder, catalog=catalog_folder)
         data, folder, origin, key = read_mapping(entry), entry.parent, str(entry), ""
     kind = data.get("kind") if isinstance(data, Mapping) else None
     if isinstance(data, Mapping) and kind in SPACES.known:

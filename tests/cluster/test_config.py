@@ -60,12 +60,12 @@ def test_workers_may_be_a_range() -> None:
 @pytest.mark.parametrize(
     ("cluster", "sentence"),
     [
-        ({"workers": 0}, "cluster.workers: input should be greater than or equal to 1, got 0"),
+        ({"workers": 0}, "cluster.workers: must be at least 1, got 0"),
         ({"workers": {"min": 3, "max": 2}}, "cluster.workers: min 3 is above max 2"),
         ({"workers": {"mx": 2}}, "unknown key 'cluster.workers.mx'; did you mean 'max'?"),
         ({"kind": "rai"}, "cluster: unknown executor 'rai'; did you mean 'ray'?"),
         ({"kind": "in_process", "grace": 1}, "unknown key 'cluster.grace'"),
-        ({"ray_timeout_s": 60}, "cluster.ray_timeout_s: input should be less than 60"),
+        ({"ray_timeout_s": 60}, "cluster.ray_timeout_s: must be below 60"),
     ],
 )
 def test_a_mistake_is_one_sentence(cluster: dict[str, Any], sentence: str) -> None:

@@ -74,7 +74,7 @@ def _same_rows(place: Place) -> None:
     ("spoil", "said"),
     [
         (_job(budgt={"candidates": 3}), "job.yaml: unknown key 'budgt'; did you mean 'budget'?"),
-        (_job(seed="seven"), "seed: input should be a valid integer"),
+        (_job(seed="seven"), "seed: must be a whole number, got 'seven'"),
         (_job(budget={}), "a budget needs candidates, evaluations or seconds"),
         (_space(method="tie"), "unknown method 'tie'; did you mean 'ties'?"),
         (_job(space="parameter_space/evolm"), "did you mean 'parameter_space/evollm'?"),
@@ -150,7 +150,9 @@ def test_bad_recipes(place: Place) -> None:
     assert said in place.refuses("check", "recipe.yaml")
     assert said in place.refuses("merge", "recipe.yaml", "--out", "merged")
     path.write_text("kind: merge\nmethod: [")
-    assert "not valid YAML" in place.refuses("check", "recipe.yaml")
+    assert "recipe.yaml:2:10: the list or mapping that is opened is not closed" in place.refuses(
+        "check", "recipe.yaml"
+    )
     assert "no such file" in place.refuses("merge", "nothing.yaml", "--out", "merged")
 
 

@@ -13,11 +13,11 @@ from evomerge.value import parse
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        ({"kind": "vlm"}, "kind: input should be 'auto', 'transformers' or 'vllm', got 'vlm'"),
-        ({"device": "gpu"}, "device: string should match"),
-        ({"dtype": "int8"}, "dtype: input should be"),
+        ({"kind": "vlm"}, "kind: must be 'auto', 'transformers' or 'vllm', got 'vlm'"),
+        ({"device": "gpu"}, "device: must be such as 'auto' or 'cpu'"),
+        ({"dtype": "int8"}, "dtype: must be"),
         ({"batchsize": 3}, "unknown key 'batchsize'; did you mean 'batch_size'?"),
-        ({"kv_cache_gib": 0}, "kv_cache_gib: input should be greater than 0"),
+        ({"kv_cache_gib": 0}, "kv_cache_gib: must be above 0"),
         ({"kind": "transformers", "tensor_parallel": 2}, "tensor_parallel needs kind: vllm"),
         ({"kind": "vllm", "device": "cuda:1"}, "device is for kind: transformers"),
         ({"vllm": {"max_model_len": 5}}, "vllm: 'max_model_len' is set by evomerge"),

@@ -212,8 +212,8 @@ def test_quantised_tensors(family: Family, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("each", "said"),
     [
-        ({"density": 0.0}, "rules.0.m: density: input should be greater than 0"),
-        ({"density": 1.5}, "rules.0.m: density: input should be less than or equal to 1"),
+        ({"density": 0.0}, "rules.0.m: density: must be above 0"),
+        ({"density": 1.5}, "rules.0.m: density: must be at most 1"),
         ({"dens": 0.5}, "did you mean 'density'?"),
     ],
 )

@@ -25,8 +25,12 @@ def sampler(name: str, options: dict[str, Any] | None = None, **changes: Any) ->
 @pytest.mark.parametrize(
     ("name", "options", "law"),
     [
-        ("TPESample", {}, "unknown optuna sampler 'TPESample'; did you mean 'TPESampler'?"),
-        ("BaseSampler", {}, "unknown optuna sampler"),
+        (
+            "TPESample",
+            {},
+            "optimizer.sampler: optuna has no sampler 'TPESample'; did you mean 'TPESampler'",
+        ),
+        ("BaseSampler", {}, "optuna has no sampler 'BaseSampler'"),
         ("TPESampler", {"constant_lie": True}, "no option 'constant_lie'; did you mean 'constant_"),
         ("PartialFixedSampler", {}, "PartialFixedSampler does not fit this search"),
         ("BruteForceSampler", {}, "BruteForceSampler does not fit this search"),
@@ -36,6 +40,24 @@ def test_what_cannot_be_is_said_at_once(name: str, options: dict[str, Any], law:
     with pytest.raises(ConfigError) as caught:
         sampler(name, options)
     assert law in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["tpe", "TPE", "TPESampler", "tpe_sampler"])
+def test_a_sampler_may_be_named_as_people_write_it(name: str) -> None:
+    assert type(sampler(name)._search.sampler).__name__ == "TPESampler"
+
+
+def test_options_may_stand_beside_the_sampler() -> None:
+    nested = {"kind": "optuna", "sampler": "tpe", "options": {"n_startup_trials": 20}}
+    flat = {"kind": "optuna", "sampler": "tpe", "n_startup_trials": 20}
+    config = configure(flat, origin="job")
+    assert config == configure(nested, origin="job")
+    assert config.model_dump() == nested
+    mixed = {**nested, "multivariate": True}
+    options = configure(mixed, origin="job").model_dump()["options"]
+    assert options == {"n_startup_trials": 20, "multivariate": True}
+    with pytest.raises(ConfigError, match="n_startup_trials: stands here and under options"):
+        configure({**nested, "n_startup_trials": 3}, origin="job")
 
 
 def test_options_reach_the_sampler() -> None:

@@ -98,7 +98,7 @@ def test_local_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ({**TIES, "inputs": {"where": {"model": "x"}}, "base": None}, "may not be called 'where'"),
         ({**TIES, "inputs": {"base": {"modl": "x"}}}, "inputs.base.modl'; did you mean"),
         ({**TIES, "options": {"lambda": float("nan")}}, "finite"),
-        ({**TIES, "kind": "mrege"}, "kind must be one of"),
+        ({**TIES, "kind": "mrege"}, "no kind of recipe 'mrege'; did you mean 'merge'?"),
         ([1, 2], "is missing"),
     ],
 )
@@ -157,7 +157,7 @@ def test_segments_read_back_to_an_equal_recipe(tmp_path: Path) -> None:
     [
         ({"ends": [9, 5]}, {}, "chromosomes.0: ends: positions that ascend"),
         ({"ends": []}, {}, "chromosomes.0: ends: positions that ascend"),
-        ({"ends": [0, 5]}, {}, "chromosomes.0.ends.0: input should be greater than 0"),
+        ({"ends": [0, 5]}, {}, "chromosomes.0.ends.0: must be above 0"),
         ({"coefficients": {"math": [1.0]}}, {}, "coefficients.math: one for each of the 2 ranges"),
         ({"coefficients": {"mth": [1, 1]}}, {}, "names 'mth', which is not an input"),
         ({"coefficients": {"math": [1.0, float("nan")]}}, {}, "finite number"),

@@ -159,9 +159,11 @@ def test_encode_inverts_named(units: list[float]) -> None:
         ({"method": "tie"}, "unknown method 'tie'; did you mean 'ties'?"),
         ({"genes": {"weigth": [0, 1]}}, "did you mean 'weight'?"),
         ({"genes": {"weight": [1, 1]}}, "low < high"),
-        ({"genes": {"weight": [0, 1], "density": [0, 1]}}, "greater than 0"),
+        ({"genes": {"weight": [0, 1], "density": [0, 1]}}, "density: must be above 0"),
         ({"genes": {"density": [0.1, 1]}}, "needs a range for 'weight'"),
         ({"genes": {}}, "at least one gene"),
+        ({"genes": None, "method": "uniform_soup"}, "at least one gene"),
+        ({"genes": None, "method": "mwa"}, "needs a range for 'metric'"),
         ({"base": None}, "needs a base"),
         ({"base": "bse"}, "did you mean 'base'?"),
         ({"parents": ["maths"]}, "did you mean 'math'?"),
@@ -175,6 +177,35 @@ def test_refusals(config: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         space(**config)
     assert said in str(caught.value)
+
+
+def test_genes_left_out_are_those_that_the_method_recommends_a_range_for() -> None:
+    over = space(genes=None, method="task_arithmetic")
+    ranges = {
+        gene.name: (gene.low, gene.high) for gene in over.genes if isinstance(gene, FloatGene)
+    }
+    assert ranges == {
+        "json.weight": (-0.5, 1.5),
+        "math.weight": (-0.5, 1.5),
+        "lambda": (0.1, 1.5),
+    }
+    named_alone = space(genes=["weight", "lambda"], method="task_arithmetic")
+    assert over.genes == named_alone.genes
+
+
+def test_an_option_that_is_fixed_is_no_gene() -> None:
+    over = space(genes=None, method="task_arithmetic", options={"lambda": 1.0})
+    assert [gene.name for gene in over.genes] == ["json.weight", "math.weight"]
+
+
+def test_a_parent_is_not_called_as_a_key_of_rules() -> None:
+    config = parse(
+        ParameterSpaceConfig, {"kind": "parameter", "method": "linear"}, origin="job: space"
+    )
+    for name in ("inputs", "options", "where"):
+        sources = {"math": SOURCES["math"], name: SOURCES["json"]}
+        with pytest.raises(ConfigError, match=f"^sources.{name}: rename it"):
+            ParameterSpace(config, sources, Facts(30))
 
 
 def test_baselines_are_what_their_labels_say() -> None:

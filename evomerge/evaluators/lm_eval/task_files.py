@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from evomerge.errors import ConfigError, did_you_mean
+from evomerge.recipe.yaml_reading import read_text, syntax_fault
 
 __all__ = ["TaskFile", "find_tasks"]
 
@@ -148,10 +149,11 @@ def _load(path: Path) -> tuple[dict[str, Any], list[Path]]:
         return spelled
 
     Loader.add_constructor("!function", function)
+    text = read_text(path)
     try:
-        loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as problem:
-        raise ConfigError(f"{path}: not a YAML file ({str(problem).splitlines()[0]})") from None
+        loaded = yaml.load(text, Loader=Loader)
+    except yaml.YAMLError as problem:
+        raise syntax_fault(path, problem, text) from None
     own = dict(loaded) if isinstance(loaded, Mapping) else {}
     included = own.pop("include", None) or []
     keys: dict[str, Any] = {}

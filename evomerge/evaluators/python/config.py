@@ -23,7 +23,13 @@ class PythonConfig(EvaluatorConfig):
 
     kind: Literal["python"] = "python"
     """A function that scores examples; runs only with --trust-job."""
-    callable: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")]
+    callable: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$",
+            examples=["my_scores:score"],
+        ),
+    ]
     """`module:function`; a file `module.py` beside the file that names it, or an installed
     module."""
     options: Mapping[str, Any] = Field(default_factory=dict)

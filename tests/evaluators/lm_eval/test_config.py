@@ -66,11 +66,11 @@ def test_crosses_processes_and_files(folder: Path) -> None:
         ({"tasks": {"sums": {"metric": "exact_match"}}}, "at least one task needs a weight > 0"),
         (
             {"tasks": {"sums": {"metric": "exact_match", "weight": -1}}},
-            "weight: input should be gr",
+            "weight: must be at l",
         ),
         (
             {"tasks": {"sums": {"metric": "exact_match", "weight": float("nan")}}},
-            "tasks.sums.weight: input should be a finite number",
+            "tasks.sums.weight: must be a finite number",
         ),
         (
             {"tasks": {"sum": {"metric": "acc", "weight": 1}}},
@@ -91,7 +91,7 @@ def test_crosses_processes_and_files(folder: Path) -> None:
         ({"splits": {"search": "search"}}, "the key 'splits.holdout' is missing"),
         ({"splits": None}, "task 'sums' has no splits"),
         ({"include_path": "task"}, "is not a folder"),
-        ({"limits": {"search": 0}}, "limits.search: input should be greater than or equal to 1"),
+        ({"limits": {"search": 0}}, "limits.search: must be at least 1"),
     ],
 )
 def test_refuses_in_one_sentence(folder: Path, change: dict[str, Any], sentence: str) -> None:

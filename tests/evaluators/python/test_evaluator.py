@@ -89,12 +89,12 @@ def test_an_installed_module_is_found_without_running_it(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"callable": "own"}, "callable: string should match pattern"),
+        ({"callable": "own"}, "callable: must be such as 'my_scores:score', got 'own'"),
         ({"callable": "nowhere.at.all:f"}, "no module 'nowhere.at.all'"),
         ({"callable": "evomerge.nowhere:f"}, "no module 'evomerge.nowhere'"),
         ({"path": "other.py"}, "other.py does not exist"),
         ({"examples": {"search": 3}}, "examples: say how many the holdout has"),
-        ({"examples": {"search": 0, "holdout": 1}}, "examples.search: input should be greater"),
+        ({"examples": {"search": 0, "holdout": 1}}, "examples.search: must be a"),
         ({"options": {"split": 1}}, "options: model, split and places are evomerge's own"),
         ({"option": {}}, "unknown key 'option'; did you mean 'options'?"),
     ],

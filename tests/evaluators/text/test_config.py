@@ -78,7 +78,7 @@ def test_limits_draw_the_same_windows_for_all(folder: Path) -> None:
         ({"tasks": {"prose": {}}}, "at least one task needs a weight > 0"),
         (
             {"tasks": {"prose": {"metric": "bpb", "weight": 1}}},
-            "tasks.prose.metric: input should be 'bits_per_byte' or 'perplexity', got 'bpb'",
+            "tasks.prose.metric: must be 'bits_per_byte' or 'perplexity', got 'bpb'",
         ),
         ({"splits": None}, "task 'prose' has no splits"),
         ({"splits": SPLITS | {"holdout": "search.txt"}}, "search (all of search.txt) and holdout"),

@@ -1,0 +1,83 @@
+"""Where the sources of a recipe are: paths made absolute, adapters told by their folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from evomerge.errors import SourceError, about
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Recipe
+
+__all__ = ["located"]
+
+
+def located(recipe: Recipe, folder: Path) -> Recipe:
+    """The same recipe with local sources absolute, so that it means the same anywhere.
+
+    A source whose model is the folder of a LoRA adapter becomes the adapter's model with it on top.
+
+    Raises:
+        SourceError: it is such a folder, and the model that it was trained on is not to be found.
+    """
+    if isinstance(recipe, Source):
+        return _source(recipe, folder)
+    inputs = {}
+    for name, child in recipe.inputs.items():
+        with about(f"inputs.{name}"):
+            inputs[name] = located(child, folder)
+    return recipe.model_copy(update={"inputs": inputs})
+
+
+def _source(source: Source, folder: Path) -> Source:
+    places = {
+        "model": _absolute(source.model, folder),
+        "adapter": source.adapter and _absolute(source.adapter, folder),
+        "statistics": source.statistics and _absolute(source.statistics, folder),
+    }
+    alone = Path(str(places["model"]))
+    if source.adapter is None and _is_adapter(alone):
+        model, revision = _trained_on(alone, folder)
+        places |= {"model": model, "revision": revision, "adapter": str(alone)}
+    return source.model_copy(update=places)
+
+
+def _is_adapter(path: Path) -> bool:
+    """Whether it is a folder as PEFT writes one, and no model's."""
+    return (
+        path.is_absolute()
+        and (path / "adapter_config.json").is_file()
+        and not (path / "config.json").exists()
+    )
+
+
+def _trained_on(adapter: Path, folder: Path) -> tuple[str, str | None]:
+    """The model (and the revision of a hub's) that the adapter's own configuration names."""
+    try:
+        config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+        name, revision = config.get("base_model_name_or_path"), config.get("revision")
+    except (OSError, ValueError, AttributeError):
+        raise SourceError(
+            f"{adapter}/adapter_config.json: no JSON with an adapter's keys"
+        ) from None
+    instead = f"write {{model: MODEL, adapter: {adapter}}}"
+    if not isinstance(name, str) or not name:
+        raise SourceError(
+            f"{adapter}: this LoRA adapter does not say which model it was trained on; {instead}"
+        )
+    for start in (adapter, folder):
+        if (start / Path(name).expanduser()).is_dir():
+            return str((start / Path(name).expanduser()).resolve()), None
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise SourceError(
+            f"{adapter}: this LoRA adapter was trained on {name}, which is not here; {instead}"
+        )
+    return name, revision if isinstance(revision, str) else None
+
+
+def _absolute(place: str, folder: Path) -> str:
+    """A path where it is written as one or exists; otherwise the name of a hub repository."""
+    path = Path(place).expanduser()
+    if place.startswith((".", "/", "~")) or (folder / path).exists():
+        return str((folder / path).resolve())
+    return place
