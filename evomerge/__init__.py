@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evomerge.api import evaluate, resume, search
+    from evomerge.searching.listener import Listener
     from evomerge.study.record import Study
     from evomerge.writers import export, export_adapter, learn, measure, merge, merge_adapter, plot
 
 __all__ = [
+    "Listener",
     "Study",
     "__version__",
     "evaluate",
@@ -37,6 +39,7 @@ __all__ = [
 __version__ = version("evomerge")
 
 _HOMES = {
+    "Listener": "evomerge.searching.listener",
     "Study": "evomerge.study.record",
     **dict.fromkeys(("evaluate", "resume", "search"), "evomerge.api"),
     **dict.fromkeys(

@@ -14,10 +14,11 @@ from evomerge.errors import InfrastructureError, UserError
 from evomerge.evaluators.base import EvaluatorConfig, Failure, Report, Split
 from evomerge.recipe.digest import plain
 from evomerge.recipe.tree import Recipe
+from evomerge.searching.ending import ENDED
 from evomerge.searching.final_comparison import Finals, Scorer, Winner
+from evomerge.searching.listener import Listener
 from evomerge.searching.loop import Search
 from evomerge.searching.plan import Plan, executor
-from evomerge.searching.progress import Progress, Scoring
 from evomerge.searching.recipe_plan import RecipePlan
 from evomerge.study.candidate import Candidate
 from evomerge.study.comparison import Comparison
@@ -34,29 +35,6 @@ __all__ = [
     "resume",
     "search",
 ]
-
-
-class Listener:
-    """What hears of a search; every method does nothing unless it is overridden."""
-
-    def doing(self, what: str) -> None:
-        """What is done from now on, in a few words: `checking the job`, `starting Ray here`."""
-
-    def started(self, job: Job, study: Study, executor: Executor) -> None:
-        """The workers are being started; the search begins."""
-
-    def progressed(self, progress: Progress) -> None:
-        """Called at least every half second while the search runs."""
-
-    def scored(self, scoring: Scoring) -> None:
-        """The search is over, and models are scored on another split: called at least every second
-        while they are."""
-
-    def said(self, message: str) -> None:
-        """A line to read, such as a warning before the search."""
-
-    def compared(self, comparison: Comparison) -> None:
-        """The holdout has been scored."""
 
 
 def search(
@@ -198,7 +176,10 @@ def _go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> C
         schedule=plan.schedule,
         sizes=plan.sizes,
         tell=listener.progressed,
+        told=listener.told,
+        stop=lambda: listener.stopped,
     ).run()
+    listener.said(f"the search is over: {study.get(ENDED)['said']}")
     finals = Finals(Scorer(study, workers, plan.evaluator, listener.scored), plan.objective)
     if chosen := study.get("winner"):
         best = Winner(chosen["label"], recorded(chosen["recipe"], study), chosen["fitness"])

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from evomerge.cluster.config import ClusterConfig, RayConfig
 from evomerge.cluster.registry import EXECUTORS, read_cluster
@@ -45,6 +45,11 @@ __all__ = [
 ]
 
 
+def _as_many(target: object) -> object:
+    """One number is short for a list of one."""
+    return [target] if isinstance(target, int | float) and not isinstance(target, bool) else target
+
+
 class Budget(Value):
     """When a search ends: at whichever comes first, or when the optimizer asks nothing new."""
 
@@ -55,11 +60,27 @@ class Budget(Value):
     choices an optimizer soon asks the same recipes again, which costs nothing."""
     seconds: Annotated[float, Field(gt=0)] | None = None
     """Wall time of the search, over all sittings; candidates under way are finished."""
+    target: (
+        Annotated[
+            tuple[float, ...],
+            Field(min_length=1),
+            BeforeValidator(_as_many, json_schema_input_type=float | list[float]),
+        ]
+        | None
+    ) = None
+    """A fitness on the search split: the first candidate that has it ends the search. Of several
+    objectives a list, all of which one candidate has to reach; layers count negatively."""
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """So many evaluated candidates of the optimizer, one after the other, without a better best end
+    the search. Of several objectives: without one that no other beats in all of them."""
 
     @model_validator(mode="after")
     def _one(self) -> Budget:
         if self.candidates is self.evaluations is self.seconds is None:
-            raise ValueError("a budget needs candidates, evaluations or seconds")
+            raise ValueError(
+                "a budget needs candidates, evaluations or seconds, and may have a target and"
+                " patience beside them"
+            )
         return self
 
 
@@ -142,6 +163,16 @@ class Job(Value):
     def _some(self) -> Job:
         if len(self.space.known_inputs(self.sources)) < 2:
             raise ValueError("sources: a search needs at least two sources")
+        return self
+
+    @model_validator(mode="after")
+    def _aim(self) -> Job:
+        objectives = ("fitness", *self.objective.also)
+        if self.budget.target and len(self.budget.target) != len(objectives):
+            raise ValueError(
+                f"budget.target: one number for each objective ({', '.join(objectives)}) is wanted,"
+                f" got {len(self.budget.target)}"
+            )
         return self
 
 

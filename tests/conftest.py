@@ -12,8 +12,9 @@ import pytest
 from evomerge.merging.compilation import COMPILE
 from evomerge.merging.disk_cache import FOLDER
 from tests.families import family
+from tests.small_job import small_job
 
-__all__ = ["family"]
+__all__ = ["family", "small_job"]
 
 # An example may meet what is slow once, a kernel's first compilation or a cold disk, and on a busy
 # machine everything is: how long one took says nothing. In CI the examples are the same each time.

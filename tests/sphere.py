@@ -102,6 +102,8 @@ def search(
     optimizer: Optimizer | None = None,
     study: Study | None = None,
     landmarks: Mapping[str, Genome] | None = None,
+    target: float | tuple[float, ...] | None = None,
+    patience: int | None = None,
     **more: Any,
 ) -> Study:
     """Search in a folder, or go on in it, to the end of the budget; the study is left open.
@@ -109,6 +111,12 @@ def search(
     `study`: one that is open already; `landmarks`: instead of the space's; `more`: of `Search`.
     """
     study, space = study or open_study(folder), make_space()
+    budget = {
+        "candidates": candidates,
+        "evaluations": evaluations,
+        "target": target,
+        "patience": patience,
+    }
     Search(
         study,
         space,
@@ -116,7 +124,7 @@ def search(
         executor,
         Objective({"sphere": 1.0}),
         evaluator="e" * 64,
-        budget=Budget(candidates=candidates, evaluations=evaluations),
+        budget=parse(Budget, budget, origin="budget"),
         landmarks=space.landmarks() if landmarks is None else landmarks,
         **more,
     ).run()

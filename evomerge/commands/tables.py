@@ -13,6 +13,7 @@ from rich.text import Text
 from evomerge.evaluators.base import Report
 from evomerge.recipe.path_text import path_text
 from evomerge.recipe.tree import Segments, Stack
+from evomerge.searching.ending import ENDED
 from evomerge.study.candidate import Candidate
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
@@ -64,6 +65,8 @@ def show_study(study: Study, top: int) -> None:
         out.print(_genes(plain))
         if (hidden := len(study.genes) - SHOWN_GENES) > 0:
             out.print(f"and {hidden} more genes, which --json has")
+    if ended := study.get(ENDED):
+        out.print(f"the search is over: {ended['said']}")
     if chosen := study.get("winner"):
         out.print(f"winner: {chosen['label']} ({chosen['fitness']:.3f} on the validation split)")
     if data := study.get("comparison"):
@@ -132,6 +135,7 @@ def study_as_data(study: Study, top: int) -> dict[str, Any]:
             }
             for candidate in study.best(top)
         ],
+        "ended": study.get(ENDED),
         "winner": study.get("winner"),
         "comparison": study.get("comparison"),
     }

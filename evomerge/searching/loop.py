@@ -22,7 +22,8 @@ from evomerge.evaluators.objective import Objective
 from evomerge.optimizers.base import Observation, Optimizer, Proposal, Result, needs_examples
 from evomerge.recipe.genome import Genome
 from evomerge.search_spaces.base import SearchSpace
-from evomerge.searching.progress import STALE, Progress, curve, failures, is_spent
+from evomerge.searching.ending import ENDED, STALE, Ending, find_ending
+from evomerge.searching.progress import Progress, curve, failures
 from evomerge.searching.schedule import Schedule, Whole
 from evomerge.searching.stages import Stages
 from evomerge.searching.under_test import Reports, UnderTest
@@ -56,6 +57,8 @@ class Search:
         schedule: Schedule | None = None,
         sizes: Mapping[str, int] | None = None,
         tell: Callable[[Progress], None] = lambda progress: None,
+        told: Callable[[Candidate], None] = lambda candidate: None,
+        stop: Callable[[], str | None] = lambda: None,
         stale_after: int = STALE,
     ) -> None:
         """Restore the optimizer and the schedule from the record.
@@ -65,6 +68,9 @@ class Search:
             landmarks: label -> genome, tried first.
             schedule: how much of a candidate is evaluated, and when; None: the whole, at once.
             sizes: task -> examples of the search split, as far as they are known.
+            tell: hears at least every half second where the search stands.
+            told: hears of each candidate that came to its end, once that is on record.
+            stop: why the search should end before its budget; None while it should not.
             stale_after: so many candidates in a row that had been scored before end the search.
 
         Raises:
@@ -72,7 +78,13 @@ class Search:
         """
         self._study, self._space, self._optimizer = study, space, optimizer
         self._executor, self._objective = executor, objective
-        self._budget, self._stale_after, self._tell = budget, stale_after, tell
+        self._budget, self._stale_after = budget, stale_after
+        self._tell, self._told, self._stop = tell, told, stop
+        # What a listener said holds for good; the rest follows from the budget and the record.
+        before = study.get(ENDED)
+        self._ended = Ending.model_validate(before) if before else None
+        if self._ended and self._ended.by != "listener":
+            self._ended = None
         self._reports = Reports(study, evaluator, sizes or {})
         restore(optimizer, study.candidates(), self._observation)
         schedule = schedule or Whole(WholeConfig(), sizes=self._reports.sizes, seed=0)
@@ -93,7 +105,8 @@ class Search:
         self._leaders: tuple[int, Sequence[Candidate]] = (0, ())
 
     def run(self) -> None:
-        """Search until the budget is spent and every candidate under way has come back.
+        """Search until the budget is spent and every candidate under way has come back; why it is
+        over is on record then.
 
         Interrupted by Ctrl-C it asks nothing more, records what is still under way and passes the
         interruption on. Interrupted again it leaves that to the next sitting.
@@ -133,7 +146,7 @@ class Search:
         """The candidate that comes next, on record; None if there is none now."""
         if begun := self._stages.next_begun():
             return begun
-        if self._is_spent():
+        if self._ending():
             return None
         if self._landmarks:
             label, genome = self._landmarks.popleft()
@@ -173,6 +186,7 @@ class Search:
             with _refusal_named(candidate):
                 observation = self._observation(candidate)
                 self._optimizer.tell([Result.of(candidate.proposal, observation)])
+        self._told(candidate)
 
     def _observation(self, candidate: Candidate) -> Observation | None:
         """What the optimizer hears of a candidate: with the scores on record if it needs them."""
@@ -183,22 +197,37 @@ class Search:
         scores = self._objective.scores(self._reports.of(candidate))
         return Observation(candidate.genome, candidate.fitness, *scores)
 
-    def _is_spent(self) -> bool:
-        return is_spent(
+    def _ending(self) -> Ending | None:
+        """Why nothing more is asked; None while something may be."""
+        if self._ended is None and (reason := self._stop()) is not None:
+            self._end(Ending(by="listener", said=reason))
+        return self._ended or find_ending(
             self._budget,
             self._study.candidates(),
             self._study.seconds_spent,
             stale_after=self._stale_after,
         )
 
+    def _end(self, ending: Ending) -> None:
+        self._ended = ending
+        self._study.put(ENDED, ending.model_dump())
+
     def _check_end(self) -> None:
-        """Raises: UserError: the search cannot go on, though its budget is not spent."""
-        if self._stages.paused and not self._is_spent():
+        """Record why the search is over.
+
+        Raises:
+            UserError: it cannot go on, though its budget is not spent.
+        """
+        ending = self._ending()
+        if self._stages.paused and not ending:
             raise UserError(
                 f"the schedule lets {len(self._stages.paused)} candidates wait, and nothing is left"
                 " to do before them; a schedule may pause a candidate only while another one is"
                 " under way or can still be asked"
             )
+        if self._ended is None:
+            nothing = Ending(by="optimizer", said="the optimizer asks for nothing more")
+            self._end(ending or nothing)
 
     def progress(self) -> Progress:
         """Where the search stands now."""

@@ -1,4 +1,4 @@
-"""Where a search stands, and whether its budget is spent."""
+"""Where a search stands."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from evomerge.config import Budget
 from evomerge.evaluators.base import Split
 from evomerge.study.candidate import Candidate
 
-__all__ = ["STALE", "Progress", "Scoring", "curve", "failures", "is_spent"]
-
-STALE = 500
-"""So many candidates in a row that had all been scored before: the optimizer has nothing new."""
+__all__ = ["Progress", "Scoring", "curve", "failures"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,32 +76,3 @@ def failures(candidates: Sequence[Candidate]) -> dict[str, int]:
     """Why candidates failed -> how many did, the most frequent reason first."""
     reasons = Counter(candidate.failure.message for candidate in candidates if candidate.failure)
     return dict(reasons.most_common())
-
-
-def is_spent(
-    budget: Budget,
-    candidates: Sequence[Candidate],
-    seconds: float,
-    *,
-    stale_after: int = STALE,
-) -> bool:
-    """Whether no further candidate may be asked.
-
-    Args:
-        candidates: all that are on record, by number; each counts once, however many its stages.
-        seconds: of searching so far, over all sittings.
-        stale_after: so many in a row that had been scored before end a search too.
-    """
-    evaluated = sum(map(_is_evaluated, candidates))
-    last = candidates[-stale_after:]
-    return (
-        (budget.candidates is not None and len(candidates) >= budget.candidates)
-        or (budget.evaluations is not None and evaluated >= budget.evaluations)
-        or (budget.seconds is not None and seconds >= budget.seconds)
-        or (len(last) == stale_after and not any(map(_is_evaluated, last)))
-    )
-
-
-def _is_evaluated(candidate: Candidate) -> bool:
-    """Is or was: what had been scored before takes no attempt."""
-    return candidate.attempts > 0 or candidate.told is None

@@ -1,0 +1,117 @@
+"""Why a search ends: what the budget says, and the sentence that the record keeps of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from evomerge.config import Budget
+from evomerge.optimizers.base import Fitness
+from evomerge.study.candidate import Candidate
+from evomerge.value import Value
+
+__all__ = ["ENDED", "STALE", "Ending", "find_ending"]
+
+ENDED = "ended"
+"""The study's attribute that says why its search is over."""
+
+STALE = 500
+"""So many candidates in a row that had all been scored before: the optimizer has nothing new."""
+
+
+class Ending(Value):
+    """Why a search is over."""
+
+    by: Literal[
+        "candidates",
+        "evaluations",
+        "seconds",
+        "target",
+        "patience",
+        "nothing_new",
+        "optimizer",
+        "listener",
+    ]
+    """What ended it: a key of the budget, an optimizer that repeats itself (`nothing_new`) or asks
+    nothing more, or a listener that said stop."""
+    said: str
+    """The same as a sentence."""
+
+
+def find_ending(
+    budget: Budget,
+    candidates: Sequence[Candidate],
+    seconds: float,
+    *,
+    stale_after: int = STALE,
+) -> Ending | None:
+    """Why no further candidate may be asked; None while one may.
+
+    Args:
+        candidates: all that are on record, by number; each counts once, however many its stages.
+        seconds: of searching so far, over all sittings.
+        stale_after: so many in a row that had been scored before end a search too.
+    """
+    if budget.target and (best := _reaches(budget.target, candidates)):
+        reached = f"candidate {best.number} has reached the target"
+        return Ending(by="target", said=f"{reached}: {_shown(best.fitness or ())}")
+    if budget.patience and (waited := _out_of_patience(budget.patience, candidates)):
+        return Ending(by="patience", said=waited)
+    if budget.candidates is not None and len(candidates) >= budget.candidates:
+        return Ending(
+            by="candidates", said=f"the budget of {budget.candidates} candidates is spent"
+        )
+    evaluated = sum(map(_is_evaluated, candidates))
+    if budget.evaluations is not None and evaluated >= budget.evaluations:
+        said = f"the budget of {budget.evaluations} evaluations is spent"
+        return Ending(by="evaluations", said=said)
+    if budget.seconds is not None and seconds >= budget.seconds:
+        return Ending(by="seconds", said=f"the budget of {budget.seconds:g} seconds is spent")
+    last = candidates[-stale_after:]
+    if len(last) == stale_after and not any(map(_is_evaluated, last)):
+        said = f"the last {stale_after} candidates had all been scored before"
+        return Ending(by="nothing_new", said=f"{said}: the optimizer has nothing new")
+    return None
+
+
+def _is_evaluated(candidate: Candidate) -> bool:
+    """Is or was: what had been scored before takes no attempt."""
+    return candidate.attempts > 0 or candidate.told is None
+
+
+def _reaches(target: Sequence[float], candidates: Sequence[Candidate]) -> Candidate | None:
+    """The first candidate that has at least the target, in every objective."""
+    return next((one for one in candidates if one.fitness and _covers(one.fitness, target)), None)
+
+
+def _out_of_patience(patience: int, candidates: Sequence[Candidate]) -> str | None:
+    """What has been waited for in vain, in the order in which candidates came to their end.
+
+    Warm starts may be the best, and none of them is waited for.
+    """
+    best: Candidate | None = None
+    front: list[Fitness] = []
+    since = 0
+    told = [one for one in candidates if one.told is not None]
+    for one in sorted(told, key=lambda candidate: candidate.told or 0):
+        fitness = one.fitness
+        if fitness is not None and not any(_covers(other, fitness) for other in front):
+            front = [other for other in front if not _covers(fitness, other)] + [fitness]
+            best, since = one, 0
+        elif one.proposed_by == "optimizer" and one.attempts > 0:
+            since += 1
+    if since < patience:
+        return None
+    if best is None:
+        return f"{since} candidates were evaluated, and none of them has a score"
+    than = f"candidate {best.number} ({_shown(best.fitness or ())})"
+    return f"{since} candidates were evaluated, and none is better than {than}"
+
+
+def _covers(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether it is at least as good in every objective."""
+    return all(mine >= theirs for mine, theirs in zip(one, other, strict=True))
+
+
+def _shown(fitness: Sequence[float]) -> str:
+    return ", ".join(f"{value:.4f}" for value in fitness)
