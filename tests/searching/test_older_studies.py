@@ -56,7 +56,9 @@ def rows(study: Study) -> list[list[Any]]:
 def test_it_is_shown_as_before() -> None:
     with Study.open(FROZEN / "study", write=False) as study:
         assert rows(study) == EXPECTED["interrupted"]["candidates"]
-        assert json.loads(json.dumps(study_as_data(study, 3))) == EXPECTED["interrupted"]["shown"]
+        shown = json.loads(json.dumps(study_as_data(study, 3)))
+        before = EXPECTED["interrupted"]["shown"]
+        assert {key: shown[key] for key in before} == before, "keys may come, and none may change"
 
 
 def test_it_is_resumed_as_before(tmp_path: Path) -> None:
