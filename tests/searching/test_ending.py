@@ -48,7 +48,7 @@ def candidate(
 
 def said(budget: dict[str, Any], *candidates: Candidate) -> str | None:
     ending = find_ending(parse(Budget, {"candidates": 99} | budget, origin=""), candidates, 0.0)
-    return ending and ending.said
+    return ending.said if ending else None
 
 
 def test_a_target_ends_the_search_with_the_candidate_that_has_it(tmp_path: Path) -> None:
