@@ -81,7 +81,10 @@ def _is_evaluated(candidate: Candidate) -> bool:
 
 def _reaches(target: Sequence[float], candidates: Sequence[Candidate]) -> Candidate | None:
     """The first candidate that has at least the target, in every objective."""
-    return next((one for one in candidates if one.fitness and _covers(one.fitness, target)), None)
+    for candidate in candidates:
+        if candidate.fitness and _covers(candidate.fitness, target):
+            return candidate
+    return None
 
 
 def _out_of_patience(patience: int, candidates: Sequence[Candidate]) -> str | None:
@@ -92,13 +95,13 @@ def _out_of_patience(patience: int, candidates: Sequence[Candidate]) -> str | No
     best: Candidate | None = None
     front: list[Fitness] = []
     since = 0
-    told = [one for one in candidates if one.told is not None]
-    for one in sorted(told, key=lambda candidate: candidate.told or 0):
-        fitness = one.fitness
+    told = [candidate for candidate in candidates if candidate.told is not None]
+    for candidate in sorted(told, key=lambda ended: ended.told or 0):
+        fitness = candidate.fitness
         if fitness is not None and not any(_covers(other, fitness) for other in front):
             front = [other for other in front if not _covers(fitness, other)] + [fitness]
-            best, since = one, 0
-        elif one.proposed_by == "optimizer" and one.attempts > 0:
+            best, since = candidate, 0
+        elif candidate.proposed_by == "optimizer" and candidate.attempts > 0:
             since += 1
     if since < patience:
         return None
@@ -108,9 +111,9 @@ def _out_of_patience(patience: int, candidates: Sequence[Candidate]) -> str | No
     return f"{since} candidates were evaluated, and none is better than {than}"
 
 
-def _covers(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Whether it is at least as good in every objective."""
-    return all(mine >= theirs for mine, theirs in zip(one, other, strict=True))
+def _covers(first: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether the first is at least as good in every objective."""
+    return all(mine >= theirs for mine, theirs in zip(first, other, strict=True))
 
 
 def _shown(fitness: Sequence[float]) -> str:
