@@ -10,10 +10,11 @@ from evomerge.cluster.base import Executor, Task
 from evomerge.cluster.config import InProcessConfig
 from evomerge.config import Job, read_job
 from evomerge.engines.config import EngineSettings
-from evomerge.errors import InfrastructureError, UserError
+from evomerge.errors import UserError
 from evomerge.evaluators.base import EvaluatorConfig, Failure, Report, Split
 from evomerge.recipe.digest import plain
 from evomerge.recipe.tree import Recipe
+from evomerge.searching.checks import check_new_study
 from evomerge.searching.ending import ENDED
 from evomerge.searching.final_comparison import Finals, Scorer, Winner
 from evomerge.searching.listener import Listener
@@ -52,27 +53,16 @@ def search(
 
     Raises:
         UserError: the job cannot be run as written, or `out` holds something; nothing is written.
+            Or candidates failed for one reason that is theirs or the job's; they are on record.
     """
     listener, out = listener or Listener(), Path(out)
     StudyFolder(out).check_new()
     listener.doing("checking the job")
     plan = job if isinstance(job, Plan) else _planned(job, origin)
-    job = plan.job
     for warning in plan.check():
         listener.said(f"warning: {warning}")
-    with (
-        _workers(plan, listener) as workers,
-        Study.create(
-            out,
-            name=job.name,
-            job=job.model_dump(mode="json"),
-            objectives=plan.objective.names,
-            genes=plan.space.genes,
-            storage_url=job.storage,
-        ) as study,
-    ):
-        study.put("evaluator", plan.evaluator)
-        study.put("sources", plan.fingerprints)
+    check_new_study(plan.job, out, plan.origin)
+    with _workers(plan, listener) as workers, _new_study(plan, out) as study:
         return _go_on(plan, study, workers, listener)
 
 
@@ -154,11 +144,7 @@ def evaluate(
     worker.submit(Task("model", recipe, split))
     outcome = worker.wait(0)[0].outcome
     if isinstance(outcome, Failure):
-        raise (
-            UserError(outcome.message)
-            if outcome.cause == "candidate"
-            else InfrastructureError(outcome.message)
-        )
+        raise outcome.as_error(outcome.message)
     return outcome
 
 
@@ -198,6 +184,30 @@ def _go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> C
     study.put("comparison", comparison.to_json())
     listener.compared(comparison)
     return comparison
+
+
+@contextmanager
+def _new_study(plan: Plan, out: Path) -> Iterator[Study]:
+    """A new study, which is gone again where the user's error ends the search before any candidate
+    came to an end."""
+    evaluator, sources = plan.evaluator, plan.fingerprints
+    was_there = out.exists()
+    with Study.create(
+        out,
+        name=plan.job.name,
+        job=plan.job.model_dump(mode="json"),
+        objectives=plan.objective.names,
+        genes=plan.space.genes,
+        storage_url=plan.job.storage,
+    ) as study:
+        try:
+            study.put("evaluator", evaluator)
+            study.put("sources", sources)
+            yield study
+        except UserError:
+            if all(candidate.told is None for candidate in study.candidates()):
+                study.discard(keep_folder=was_there)
+            raise
 
 
 def _finalists(job: Job, study: Study) -> dict[str, Recipe]:

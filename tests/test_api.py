@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -141,3 +142,28 @@ def test_a_study_whose_source_changed_is_not_gone_on_with(job: Path, tmp_path: P
         evomerge.resume(tmp_path / "study")
     assert "the weights of the source 'one' have changed since the study began" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def spoiled(job: Path, folder: Path) -> None:
+    """The job over copies of the models, whose configuration no engine can read."""
+    path = folder / "models" / "base" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"num_attention_heads": 7}))
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_a_users_error_that_only_the_worker_finds_leaves_no_study(
+    job: Path, tmp_path: Path, was_there: bool
+) -> None:
+    spoiled(job, tmp_path)
+    written = yaml.safe_load(job.read_text()) | {"storage": f"sqlite:///{tmp_path}/studies.db"}
+    job.write_text(yaml.safe_dump(written))
+    out = tmp_path / "study"
+    if was_there:
+        out.mkdir()
+    with pytest.raises(UserError, match="no readable configuration"):
+        evomerge.search(job, out)
+    assert out.exists() is was_there
+    assert not was_there or list(out.iterdir()) == []
+    with sqlite3.connect(tmp_path / "studies.db") as database:
+        assert database.execute("SELECT count(*) FROM studies").fetchone() == (0,)
+    database.close()

@@ -108,6 +108,7 @@ class Executor(Protocol):
         """What has finished since the last call; waits for the first at most `timeout_s`.
 
         Raises:
+            UserError: no worker can be made of what the user wrote.
             InfrastructureError: no worker can be had or kept alive.
         """
 

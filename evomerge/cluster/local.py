@@ -11,6 +11,7 @@ from functools import partial
 
 from evomerge.cluster.base import Task, TaskResult, Worker, WorkerState, WorkerStatus
 from evomerge.cluster.config import InProcessConfig
+from evomerge.errors import EvomergeError, InfrastructureError
 from evomerge.evaluators.base import Failure
 from evomerge.plugins import load
 from evomerge.value import Value
@@ -76,14 +77,19 @@ class InProcess:
         self._queue.append(task)
 
     def wait(self, timeout_s: float) -> list[TaskResult]:
-        """One finished task; the time-out cannot interrupt it."""
+        """One finished task; the time-out cannot interrupt it.
+
+        Raises:
+            UserError: the worker cannot be made of what the user wrote.
+            InfrastructureError: the worker cannot be made.
+        """
         if not self._queue:
             return []
         task = self._queue.popleft()
         if task.deadline_s is None:
             task = replace(task, deadline_s=self._timeout_s)
         if self._worker is None:
-            self._worker = self._make()
+            self._worker = self._made()
         self._enter("busy" if self._is_open else "draining", task.id)
         result = self._perform(self._worker, task)
         self._enter("idle" if self._is_open else "draining")
@@ -104,14 +110,27 @@ class InProcess:
         self._queue.clear()
         self._worker = None
 
+    def _made(self) -> Worker:
+        try:
+            return self._make()
+        except EvomergeError:
+            raise
+        except Exception as problem:
+            said = " ".join(str(problem).split())
+            raise InfrastructureError(
+                f"the worker does not come up: {type(problem).__name__}: {said}"
+            ) from problem
+
     def _perform(self, worker: Worker, task: Task) -> TaskResult:
         where = f"pid {os.getpid()}"
         for attempt in range(1, self._max_attempts + 1):
             try:
                 return TaskResult(task.id, worker.perform(task), where, attempt)
             except Exception as problem:  # noqa: BLE001 - whatever breaks a worker, it is not the candidate
-                reason = f"{type(problem).__name__}: {problem}"
-        return TaskResult(task.id, Failure(cause="infrastructure", message=reason), where, attempt)
+                kind = type(problem).__name__
+                reason = f"{kind}: {problem}"
+        failure = Failure(cause="infrastructure", message=reason, error=kind)
+        return TaskResult(task.id, failure, where, attempt)
 
     def _enter(self, state: WorkerState, task: str | None = None) -> None:
         self._state, self._task, self._since = state, task, time.monotonic()

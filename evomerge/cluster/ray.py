@@ -25,7 +25,7 @@ from evomerge.cluster.config import RayConfig
 from evomerge.cluster.placement import Needs
 from evomerge.cluster.ray_connection import RayConnection
 from evomerge.cluster.ray_worker import Assignment, EvomergeWorker, RayWorker, WorkerDied
-from evomerge.errors import ConfigError, InfrastructureError
+from evomerge.errors import ConfigError, InfrastructureError, UserError
 from evomerge.evaluators.base import Failure, Outcome
 from evomerge.value import Value
 
@@ -118,6 +118,7 @@ class RayExecutor:
         """What has finished since the last call; waits for the first at most `timeout_s`.
 
         Raises:
+            UserError: no worker can come up as the user wants it.
             InfrastructureError: no worker has a place for too long, or none comes up, or Ray has
                 died.
         """
@@ -191,7 +192,7 @@ class RayExecutor:
         try:
             outcome = worker.advance()
         except WorkerDied as death:
-            return self._replace(worker, str(death))
+            return self._replace(worker, str(death), death.problem)
         assignment = worker.assignment
         if outcome is None or assignment is None:
             return None
@@ -215,10 +216,17 @@ class RayExecutor:
             return self._replace(worker, f"it did not come up in {config.start_timeout_s:g} s")
         return None
 
-    def _replace(self, worker: RayWorker, reason: str) -> TaskResult | None:
+    def _replace(
+        self, worker: RayWorker, reason: str, problem: Exception | None = None
+    ) -> TaskResult | None:
         """A worker has died; its task goes to the head of the queue if it may be tried again.
 
+        Args:
+            problem: what was raised; None where there was only silence. A worker that cannot come
+                up as the user wants it (a `UserError`) is not started again.
+
         Raises:
+            UserError: that, and no other worker comes up.
             InfrastructureError: it did not come up again and again, and no other worker does.
         """
         assignment, where = worker.assignment, worker.where
@@ -229,15 +237,19 @@ class RayExecutor:
         elif assignment.attempt < self._config.max_attempts:
             self._queue.appendleft(replace(assignment, attempt=assignment.attempt + 1))
         else:
-            result = _result(worker, assignment, Failure(cause="infrastructure", message=reason))
+            kind = type(problem).__name__ if problem else None
+            failure = Failure(cause="infrastructure", message=reason, error=kind)
+            result = _result(worker, assignment, failure)
         if not worker.is_up:
-            worker.failed_starts += 1
+            worker.failed_starts += STARTS if isinstance(problem, UserError) else 1
             self._last_reason = reason
         if worker.failed_starts < STARTS:
             worker.replace()
         else:
             worker.leave()
             if not any(w.is_up or (w.has_place and not w.failed_starts) for w in self._pool):
+                if isinstance(problem, UserError):
+                    raise problem
                 raise InfrastructureError(
                     f"the workers do not come up; the last one said: {reason}"
                 )

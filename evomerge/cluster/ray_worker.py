@@ -49,6 +49,12 @@ class EvomergeWorker:
 class WorkerDied(Exception):
     """A worker's process has gone, or is no longer to be trusted: why."""
 
+    def __init__(self, problem: Exception) -> None:
+        """`problem`: what was raised in the worker, or by Ray about it."""
+        lines = str(problem).strip().splitlines() or [""]
+        super().__init__(f"{type(problem).__name__}: {lines[-1]}")
+        self.problem = problem
+
 
 @dataclass
 class Assignment:
@@ -118,7 +124,7 @@ class RayWorker:
         try:
             brought: Any = ray.get(self.awaited, timeout=GET_S)
         except RayError as problem:
-            raise WorkerDied(_reason(problem)) from None
+            raise WorkerDied(getattr(problem, "cause", None) or problem) from None
         if self.state == "busy":
             outcome: Outcome = brought
             return outcome
@@ -173,9 +179,3 @@ class RayWorker:
     def _enter(self, state: WorkerState) -> None:
         self.state = state
         self._since = self._pinged = time.monotonic()
-
-
-def _reason(problem: Exception) -> str:
-    cause = getattr(problem, "cause", None) or problem
-    lines = str(cause).strip().splitlines() or [""]
-    return f"{type(cause).__name__}: {lines[-1]}"

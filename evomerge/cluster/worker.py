@@ -40,7 +40,8 @@ class ModelWorker:
         except (CandidateError, UserError) as problem:
             if isinstance(problem, DeadlineExceeded) and task.deadline_s is not None:
                 return overrun(task.deadline_s)
-            return Failure(cause="candidate", message=str(problem))
+            kind = type(problem).__name__
+            return Failure(cause="candidate", message=str(problem), error=kind)
         ended = time.perf_counter()
         seconds = {"merge_and_load": loaded - began, "evaluate": ended - loaded}
         costs = {**report.costs, "layers": float(layers)}

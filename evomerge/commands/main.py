@@ -36,8 +36,10 @@ from evomerge.evaluators.registry import read_evaluator
 from evomerge.interchange import convert as conversion
 from evomerge.recipe.tree import KINDS
 from evomerge.recipe.yaml import read_mapping, read_recipe
+from evomerge.searching.checks import check_new_study, look_at_cluster
 from evomerge.searching.plan import Plan
 from evomerge.searching.recipe_plan import RecipePlan
+from evomerge.study.folder import StudyFolder
 from evomerge.study.record import Study
 
 __all__ = ["app", "main"]
@@ -58,6 +60,9 @@ Engine = Annotated[
 @app.command()
 def check(
     file: Annotated[Path, typer.Argument(help="A job or a recipe.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The folder that a search would get; runs/NAME if left out.")
+    ] = None,
     catalog_folder: Catalog = None,
     trust: Trust = False,
     as_json: AsJson = False,
@@ -72,6 +77,13 @@ def check(
         return
     plan = Plan(read_job(file, catalog_folder=catalog_folder), str(file))
     for warning in plan.check():
+        console.warn(warning)
+    folder = out or Path("runs") / plan.job.name
+    if out is None and StudyFolder(folder).identity.exists():
+        console.warn(f"{folder}: holds a study already; a new search needs --out")
+    else:
+        check_new_study(plan.job, folder, str(file))
+    for warning in look_at_cluster(plan.job):
         console.warn(warning)
     console.emit({"job": plan.job.name, "ok": True, **plan.cost()}, as_json)
 

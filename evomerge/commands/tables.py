@@ -14,6 +14,7 @@ from evomerge.evaluators.base import Report
 from evomerge.recipe.path_text import path_text
 from evomerge.recipe.tree import Segments, Stack
 from evomerge.searching.ending import ENDED
+from evomerge.searching.failures import current_halt
 from evomerge.study.candidate import Candidate
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
@@ -51,6 +52,8 @@ def show_study(study: Study, top: int) -> None:
     failures = Counter(candidate.failure.message for candidate in candidates if candidate.failure)
     for message, count in failures.most_common(SHOWN_FAILURES):
         out.print(f"failed {count} time{'s' * (count > 1)}: {message}")
+    if halt := current_halt(study):
+        out.print(f"{halt.said}; `evomerge resume {study.path}` goes on", soft_wrap=True)
     best = study.best(top)
     out.print(_scores(best))
     recipes = {candidate.number: recorded(candidate.recipe, study) for candidate in best}
@@ -119,6 +122,7 @@ def _shares(sums: Mapping[int, Segments]) -> Table:
 
 def study_as_data(study: Study, top: int) -> dict[str, Any]:
     """What `show` says, for a program."""
+    halt = current_halt(study)
     return {
         "name": study.name,
         "candidates": len(study.candidates()),
@@ -136,6 +140,7 @@ def study_as_data(study: Study, top: int) -> dict[str, Any]:
             for candidate in study.best(top)
         ],
         "ended": study.get(ENDED),
+        "stopped": halt and halt.to_json(),
         "winner": study.get("winner"),
         "comparison": study.get("comparison"),
     }

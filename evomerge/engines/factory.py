@@ -14,14 +14,23 @@ from evomerge.errors import ConfigError
 from evomerge.plugins import Registry, first_line, load
 from evomerge.recipe.layer_path import Capacity
 
-__all__ = ["AUTO", "ENGINES", "TRANSFORMERS", "VLLM", "EngineFactory", "start_engine"]
+__all__ = [
+    "AUTO",
+    "ENGINES",
+    "TRANSFORMERS",
+    "VLLM",
+    "EngineFactory",
+    "check_engine",
+    "start_engine",
+]
 
 
 class EngineFactory(Protocol):
     """What the target of an entry is. A class with `config` as a class variable is one.
 
     One that also has `data_flow(config, folder, capacity)` can hold a pool of layers; without it
-    only merged weights are evaluated by the engine.
+    only merged weights are evaluated by the engine. One that has `check(config)` is asked before a
+    search begins; it raises a ConfigError where the engine cannot start on this machine.
     """
 
     @property
@@ -54,12 +63,17 @@ class BuiltIn:
         engine: DataFlowEngine = self._class(self.twin)(config, folder, capacity)
         return engine
 
-    def _class(self, target: str) -> Any:
+    def check(self, config: EngineSettings | None = None) -> None:
+        """Raises: ConfigError: the package is not installed, with the command that does it."""
         if find_spec(self.package) is None:
             kind = self.package
             raise ConfigError(
-                f"engine.kind: {kind} is not installed; `pip install evomerge[{kind}]`"
+                f"engine.kind: {kind} is not installed; `pip install 'evomerge[{kind}]'`, or leave"
+                " the kind out to take what is there"
             )
+
+    def _class(self, target: str) -> Any:
+        self.check()
         return load(target)
 
 
@@ -76,6 +90,10 @@ class Auto:
     def data_flow(self, config: EngineConfig, folder: Path, capacity: Capacity) -> DataFlowEngine:
         """As the chosen one's."""
         return self._chosen(config).data_flow(config, folder, capacity)
+
+    def check(self, config: EngineConfig) -> None:
+        """Raises: ConfigError: not even transformers is installed."""
+        self._chosen(config).check()
 
     def _chosen(self, config: EngineConfig) -> BuiltIn:
         return VLLM if find_spec("vllm") is not None and config.device == "auto" else TRANSFORMERS
@@ -122,6 +140,25 @@ def start_engine(config: EngineSettings, folder: Path, capacity: Capacity | None
     if capacity is None:
         engine: Engine = ENGINES.make(config, folder)
         return engine
+    return _data_flow(config)(config, folder, capacity)
+
+
+def check_engine(config: EngineSettings, capacity: Capacity | None = None) -> None:
+    """Whether the engine could start here, as far as can be told without starting it.
+
+    Raises:
+        ConfigError: it is unknown or not installed, or cannot hold a pool of layers where a
+            `capacity` is wanted.
+    """
+    factory = ENGINES.get(config.kind)
+    check: Callable[[EngineSettings], None] | None = getattr(factory, "check", None)
+    if check is not None:
+        check(config)
+    if capacity is not None:
+        _data_flow(config)
+
+
+def _data_flow(config: EngineSettings) -> Callable[..., DataFlowEngine]:
     factory = ENGINES.get(config.kind)
     data_flow: Callable[..., DataFlowEngine] | None = getattr(factory, "data_flow", None)
     if data_flow is None:
@@ -129,4 +166,4 @@ def start_engine(config: EngineSettings, folder: Path, capacity: Capacity | None
             f"engine.kind: {config.kind} holds no pool of layers, which data flow needs; take"
             " transformers or vllm"
         )
-    return data_flow(config, folder, capacity)
+    return data_flow

@@ -17,7 +17,14 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import Field
 
-from evomerge.errors import CandidateError
+from evomerge import errors
+from evomerge.errors import (
+    CandidateError,
+    EvomergeError,
+    InfrastructureError,
+    RecipeError,
+    UserError,
+)
 from evomerge.evaluators.answers import Answers
 from evomerge.evaluators.live_model import LiveModel
 from evomerge.value import Value
@@ -103,6 +110,26 @@ class Failure(Value):
 
     cause: Literal["candidate", "infrastructure"]
     message: str
+    error: str | None = Field(default=None, exclude_if=lambda held: held is None)
+    """Name of the class of the error behind it, where one was raised: `ConfigError`."""
+
+    @property
+    def is_of_the_job(self) -> bool:
+        """Whether what the user wrote is at fault, so that every candidate fails like this one; not
+        its recipe, which no other candidate has.
+        """
+        kind = getattr(errors, self.error or "", None)
+        return (
+            isinstance(kind, type)
+            and issubclass(kind, UserError)
+            and not issubclass(kind, RecipeError)
+        )
+
+    def as_error(self, said: str) -> EvomergeError:
+        """An error that says so, of the class of whoever has to act: a `UserError` where the
+        candidate or the job is at fault, else an `InfrastructureError`.
+        """
+        return UserError(said) if self.cause == "candidate" else InfrastructureError(said)
 
 
 Outcome = Report | Failure
@@ -145,6 +172,15 @@ class EvaluatorConfig(Value, ABC):
     def code(self) -> tuple[str, ...]:
         """Code that the job names and that would run: where there is some, the user has to consent
         to it (`evomerge.trust`)."""
+        return ()
+
+    @property
+    def needs_chat_template(self) -> bool:
+        """Whether the model's tokenizer has to have one."""
+        return False
+
+    def lacking(self, split: Split) -> Sequence[str]:
+        """Tasks that count and have no examples of the split, as far as is known without data."""
         return ()
 
     @abstractmethod

@@ -17,7 +17,7 @@ Laws, held to by the conformance suite (`evomerge.conformance.optimizers`):
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -26,6 +26,7 @@ from evomerge.value import Value
 
 __all__ = [
     "Fitness",
+    "LeastBudget",
     "Observation",
     "Optimizer",
     "OptimizerConfig",
@@ -33,6 +34,7 @@ __all__ = [
     "Proposal",
     "Result",
     "Scores",
+    "least_budget",
     "needs_examples",
 ]
 
@@ -132,6 +134,23 @@ class Optimizer(Protocol):
 
     def recommend(self) -> Genome | None:
         """A genome that it would choose untried (a distribution's mean), or None."""
+
+
+@dataclass(frozen=True)
+class LeastBudget:
+    """How many candidates, warm starts among them, it takes until more than sampling is done."""
+
+    candidates: int
+    why: str
+    """What takes them: `a generation of 16 after 3 warm starts`."""
+
+
+def least_budget(optimizer: Optimizer, landmarks: int) -> LeastBudget | None:
+    """What the optimizer says by a method of this name, called with the number of warm starts; None
+    of one that has none.
+    """
+    said: Callable[[int], LeastBudget] | None = getattr(optimizer, "least_budget", None)
+    return None if said is None else said(landmarks)
 
 
 def needs_examples(optimizer: Optimizer) -> bool:

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from evomerge.optimizers.base import Observation, OptimizerConfig, Proposal, Result
+from evomerge.optimizers.base import LeastBudget, Observation, OptimizerConfig, Proposal, Result
 from evomerge.optimizers.cma_run import Covariance, Discrete, Mode, Run
 from evomerge.optimizers.failure import worse_than
 from evomerge.optimizers.initial_distribution import initial_distribution, says_where
@@ -132,6 +132,12 @@ class CmaEs:
         before any was found.
         """
         return None if self._centre in self._tried else self._centre
+
+    def least_budget(self, landmarks: int) -> LeastBudget:
+        """One generation: only then is the distribution moved."""
+        size = self._start.popsize
+        why = f"a generation of {size} after {landmarks} warm starts"
+        return LeastBudget(landmarks + size, why)
 
     def _sample_generation(self) -> None:
         if self._run is None:

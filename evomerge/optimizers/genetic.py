@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from evomerge.optimizers.base import Observation, OptimizerConfig, Proposal, Result
+from evomerge.optimizers.base import LeastBudget, Observation, OptimizerConfig, Proposal, Result
 from evomerge.optimizers.initial_distribution import sample_initial
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
@@ -89,6 +89,12 @@ class Genetic:
     def recommend(self) -> Genome | None:
         """None: it recommends only what it tried."""
         return None
+
+    def least_budget(self, landmarks: int) -> LeastBudget:
+        """A full population, in which observations have places."""
+        size = self._config.population
+        why = f"a population of {size}, {landmarks} warm starts among them, and a child"
+        return LeastBudget(max(landmarks, size) + 1, why)
 
     def _join(self, fitness: float, birth: int, genome: Genome) -> None:
         others = [member for member in self._members if member[2] != genome]

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from evomerge.errors import ConfigError, did_you_mean
-from evomerge.optimizers.base import Observation, OptimizerConfig, Proposal, Result
+from evomerge.optimizers.base import LeastBudget, Observation, OptimizerConfig, Proposal, Result
 from evomerge.optimizers.isolation import Isolation, quiet
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
@@ -82,6 +82,8 @@ class Optuna:
             for gene in problem.scalars("optuna")
         }
         kind, arguments = _sampler(self._optuna.samplers, config, problem.seed)
+        defaults = inspect.signature(kind).parameters.values()
+        self._options = {one.name: one.default for one in defaults} | arguments
         try:
             # A sampler says what it cannot do at its first proposals, so a copy is asked for two.
             with Isolation(problem.seed)():
@@ -131,6 +133,15 @@ class Optuna:
 
     def recommend(self) -> Genome | None:
         """None: it recommends only what it tried."""
+        return None
+
+    def least_budget(self, landmarks: int) -> LeastBudget | None:
+        """The sampler's first trials, which are drawn at random; observations are trials."""
+        for option in ("n_startup_trials", "population_size"):
+            first = self._options.get(option)
+            if isinstance(first, int):
+                why = f"{first} first trials, {landmarks} warm starts among them, and one more"
+                return LeastBudget(max(first, landmarks) + 1, why)
         return None
 
     def _of_an_observation(self) -> dict[str, Any]:

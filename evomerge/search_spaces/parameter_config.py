@@ -101,11 +101,13 @@ class ParameterSpaceConfig(SpaceConfig):
         """The parents' names; all sources but the base where none is named.
 
         Raises:
-            ConfigError: base or a parent is no source, or there is no parent.
+            ConfigError: base or a parent is no source, or there is no parent, or one twice.
         """
         check_names([self.base] if self.base else [], sources, "space.base")
         check_names(self.parents or (), sources, "space.parents")
         parents = self.parents or tuple(name for name in sources if name != self.base)
+        if len(set(parents)) != len(parents):
+            raise ConfigError(f"space.parents: a parent is named twice in {', '.join(parents)}")
         if not parents:
             raise ConfigError("space.parents: there is nothing to merge beside the base")
         for name in RESERVED:
@@ -167,6 +169,11 @@ class ParameterSpaceConfig(SpaceConfig):
             )
         for signature in methods:
             self._check_needs(signature, ranges)
+            if signature.needs_base and self.base in (self.parents or ()):
+                raise ConfigError(
+                    f"space.parents: {self.base!r} is the base, from which {signature.name!r} takes"
+                    " the parents' differences; leave it out of the parents"
+                )
         for name, span in ranges.items():
             _check_range(name, span, methods)
         if self.tokenizer is not None:

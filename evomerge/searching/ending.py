@@ -10,7 +10,7 @@ from evomerge.optimizers.base import Fitness
 from evomerge.study.candidate import Candidate
 from evomerge.value import Value
 
-__all__ = ["ENDED", "STALE", "Ending", "find_ending"]
+__all__ = ["ENDED", "STALE", "Ending", "counted", "find_ending"]
 
 ENDED = "ended"
 """The study's attribute that says why its search is over."""
@@ -38,6 +38,16 @@ class Ending(Value):
     """The same as a sentence."""
 
 
+def counted(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that count in a budget: without warm starts that failed and were tried again."""
+    latest = {one.label: one.number for one in candidates if one.proposed_by == "landmark"}
+    return [
+        one
+        for one in candidates
+        if one.proposed_by != "landmark" or latest[one.label] == one.number
+    ]
+
+
 def find_ending(
     budget: Budget,
     candidates: Sequence[Candidate],
@@ -48,10 +58,12 @@ def find_ending(
     """Why no further candidate may be asked; None while one may.
 
     Args:
-        candidates: all that are on record, by number; each counts once, however many its stages.
+        candidates: all that are on record, by number; each counts once, however many its stages,
+            and not one that stopped the search and was tried again.
         seconds: of searching so far, over all sittings.
         stale_after: so many in a row that had been scored before end a search too.
     """
+    candidates = counted(candidates)
     if budget.target and (best := _reaches(budget.target, candidates)):
         reached = f"candidate {best.number} has reached the target"
         return Ending(by="target", said=f"{reached}: {_shown(best.fitness or ())}")

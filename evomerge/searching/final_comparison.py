@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from evomerge.cluster.base import Executor, Task
-from evomerge.errors import InfrastructureError
+from evomerge.errors import UserError
 from evomerge.evaluators.base import Failure, Outcome, Report, Split
 from evomerge.evaluators.objective import Objective
 from evomerge.recipe.digest import digest
@@ -90,7 +90,8 @@ class Finals:
         """The finalist with the best validation fitness; the earlier one wins a tie.
 
         Raises:
-            InfrastructureError: none of them could be scored.
+            UserError: none of them could be scored, by their own or the job's fault.
+            InfrastructureError: none of them could be scored, by the workers' fault.
         """
         outcomes = self.scorer.score(finalists, "validation")
         scores = {
@@ -100,8 +101,9 @@ class Finals:
         }
         if not scores:
             first = next(iter(outcomes.values()), None)
-            reason = first.message if isinstance(first, Failure) else "there are no finalists"
-            raise InfrastructureError(f"no finalist could be scored: {reason}")
+            if isinstance(first, Failure):
+                raise first.as_error(f"no finalist could be scored: {first.message}")
+            raise UserError("no finalist could be scored: no candidate has a fitness")
         best = max(scores, key=lambda label: scores[label])
         return Winner(best, finalists[best], scores[best])
 

@@ -22,7 +22,8 @@ from evomerge.evaluators.objective import Objective
 from evomerge.optimizers.base import Observation, Optimizer, Proposal, Result, needs_examples
 from evomerge.recipe.genome import Genome
 from evomerge.search_spaces.base import SearchSpace
-from evomerge.searching.ending import ENDED, STALE, Ending, find_ending
+from evomerge.searching.ending import ENDED, STALE, Ending, counted, find_ending
+from evomerge.searching.failures import Halt, find_halt, last_halt
 from evomerge.searching.progress import Progress, curve, failures
 from evomerge.searching.schedule import Schedule, Whole
 from evomerge.searching.stages import Stages
@@ -89,11 +90,20 @@ class Search:
         restore(optimizer, study.candidates(), self._observation)
         schedule = schedule or Whole(WholeConfig(), sizes=self._reports.sizes, seed=0)
         self._stages = Stages(
-            study, space, schedule, executor, objective, self._reports, self._tell_optimizer
+            study, space, schedule, executor, objective, self._reports, self._hear
         )
         self._stages.restore()
         asked = study.candidates()
-        known = {candidate.label for candidate in asked if candidate.proposed_by == "landmark"}
+        self._observed = any(candidate.proposed_by == "optimizer" for candidate in asked)
+        halted = last_halt(study)
+        self._halted_at = -1 if halted is None else halted.told
+        # What stopped the search is mended now. An optimizer that was asked takes no warm starts.
+        again = halted.candidates if halted is not None and not self._observed else ()
+        known = {
+            candidate.label
+            for candidate in asked
+            if candidate.proposed_by == "landmark" and candidate.number not in again
+        }
         # An earlier version may have called a landmark by another name: it counts by its genome.
         renamed = {c.genome for c in asked if c.label in known and c.label not in landmarks}
         self._landmarks = deque(
@@ -101,7 +111,7 @@ class Search:
             for label, genome in landmarks.items()
             if label not in known and genome not in renamed
         )
-        self._observed = any(candidate.proposed_by == "optimizer" for candidate in asked)
+        self._halt: Halt | None = None
         self._leaders: tuple[int, Sequence[Candidate]] = (0, ())
 
     def run(self) -> None:
@@ -111,9 +121,13 @@ class Search:
         Interrupted by Ctrl-C it asks nothing more, records what is still under way and passes the
         interruption on. Interrupted again it leaves that to the next sitting.
 
+        Candidates that fail for one reason stop it too, at the third in a row; see `failures`.
+
         Raises:
-            UserError: the optimizer refuses a fitness or scores, or the schedule breaks a law.
-            InfrastructureError: no worker can be had, or one scored what it was not asked for.
+            UserError: the optimizer refuses a fitness or scores, or the schedule breaks a law, or
+                candidates failed for one reason that is theirs or the job's.
+            InfrastructureError: no worker can be had, or one scored what it was not asked for, or
+                workers failed for one reason.
         """
         try:
             self._search()
@@ -123,9 +137,11 @@ class Search:
 
     def _search(self) -> None:
         while True:
-            while self._executor.free and (test := self._next()):
+            while self._executor.free and not self._halt and (test := self._next()):
                 self._stages.go_on(test)
             self._tell(self.progress())
+            if self._halt:
+                return self._give_up(self._halt)
             if not self._stages.under_way and self._executor.free:
                 return self._check_end()  # a worker is free and there is nothing left to do
             for result in self._executor.wait(POLL_S):
@@ -181,12 +197,21 @@ class Search:
         )
         return self._study.candidate(number)
 
-    def _tell_optimizer(self, candidate: Candidate) -> None:
+    def _hear(self, candidate: Candidate) -> None:
+        """Tell the optimizer of a candidate that has ended, and look whether others may follow."""
         if candidate.proposal is not None:
             with _refusal_named(candidate):
                 observation = self._observation(candidate)
                 self._optimizer.tell([Result.of(candidate.proposal, observation)])
+        self._halt = None
+        if candidate.failure is not None:
+            self._halt = find_halt(self._study.candidates(), since=self._halted_at)
         self._told(candidate)
+
+    def _give_up(self, halt: Halt) -> None:
+        """Raises: EvomergeError: what the search ends with; the record says it too."""
+        halt.record(self._study)
+        raise halt.error(self._study)
 
     def _observation(self, candidate: Candidate) -> Observation | None:
         """What the optimizer hears of a candidate: with the scores on record if it needs them."""
@@ -216,7 +241,9 @@ class Search:
         """Record why the search is over.
 
         Raises:
-            UserError: it cannot go on, though its budget is not spent.
+            UserError: it cannot go on, though its budget is not spent; or none of fewer than three
+                candidates could be scored.
+            InfrastructureError: none could be scored, and the workers are at fault.
         """
         ending = self._ending()
         if self._stages.paused and not ending:
@@ -225,13 +252,18 @@ class Search:
                 " to do before them; a schedule may pause a candidate only while another one is"
                 " under way or can still be asked"
             )
+        candidates = self._study.candidates()
+        halt = find_halt(candidates, since=self._halted_at, in_a_row=1)
+        if halt and not any(one.state in ("done", "stopped") for one in candidates):
+            self._give_up(halt)
         if self._ended is None:
             nothing = Ending(by="optimizer", said="the optimizer asks for nothing more")
             self._end(ending or nothing)
 
     def progress(self) -> Progress:
         """Where the search stands now."""
-        told = [candidate for candidate in self._study.candidates() if candidate.told is not None]
+        candidates = counted(self._study.candidates())
+        told = [candidate for candidate in candidates if candidate.told is not None]
         if self._leaders[0] != len(told):  # to rank several objectives takes a while
             self._leaders = len(told), ranked(told, LEADERS)
         leaders = self._leaders[1]

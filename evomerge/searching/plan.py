@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,12 +24,13 @@ from evomerge.models.sources import adapter_folder
 from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.registry import make
 from evomerge.plugins import Entry
-from evomerge.recipe.genome import ChoiceGene, Genome
+from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome
 from evomerge.recipe.layer_path import Capacity
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe
 from evomerge.search_spaces.base import SearchSpace, encode
 from evomerge.search_spaces.registry import SPACES
+from evomerge.searching.checks import budget_warnings, check_evaluator, check_runtime
 from evomerge.searching.model_facts import FactsFromHeaders
 from evomerge.searching.recipe_plan import RecipePlan
 from evomerge.searching.schedule import Schedule
@@ -154,6 +156,10 @@ class Plan:
                 raise ConfigError(f"{key}: the gene {gene.name!r} is missing")
             if isinstance(gene, ChoiceGene) and values[gene.name] not in gene.choices:
                 raise ConfigError(f"{key}.{gene.name}: one of {', '.join(gene.choices)} is wanted")
+            if isinstance(gene, FloatGene) and not _is_number(values[gene.name]):
+                raise ConfigError(
+                    f"{key}.{gene.name}: a number is wanted, got {values[gene.name]!r}"
+                )
         genome = encode(self.space, values)
         with about(key):
             self.space.recipe(genome)
@@ -174,8 +180,12 @@ class Plan:
                     adapter_folder(source)
             with self._faults_named():
                 _ = self.space, self.landmarks, self.samples, self.capacity, self.baselines
+            check_evaluator(self.job.evaluator, self.headers.inventory(self.donor))
+            warnings = dict.fromkeys(check_runtime(self.job, self.capacity))
             _ = self.optimizer, self.schedule
-            warnings: dict[str, None] = {}
+            warnings |= dict.fromkeys(
+                budget_warnings(self.job, self.optimizer, len(self.landmarks))
+            )
             for recipe in self.samples:
                 plan = RecipePlan(recipe, origin, self.headers)
                 warnings |= dict.fromkeys(plan.check())
@@ -240,6 +250,13 @@ class Plan:
         """
         job = self.job
         return executor(job.cluster, job.engine, job.evaluator, self.donor, self.capacity)
+
+
+def _is_number(value: float | str) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except ValueError:
+        return False
 
 
 def executor(

@@ -10,9 +10,12 @@ writer.lock   held by the process that writes
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -84,6 +87,22 @@ class StudyFolder:
         if self.path.is_dir() and any(self.path.iterdir()):
             raise UserError(f"{self.path}: is not empty; name a new or an empty folder")
 
+    def check_writable(self) -> None:
+        """Whether the folder could be made; nothing is left of the attempt.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        there = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
+        try:
+            with TemporaryDirectory(prefix=".evomerge-", dir=there):
+                pass
+        except OSError as problem:
+            reason = f"{there}: {problem.strerror}" if there != self.path else problem.strerror
+            raise UserError(
+                f"{self.path}: cannot be written ({reason}); name another folder for the study"
+            ) from None
+
     def create(
         self, identity: Identity, job: Mapping[str, Any], fill: Callable[[StudyFolder], None]
     ) -> None:
@@ -100,6 +119,15 @@ class StudyFolder:
             partial.job.write_bytes(_json(job))
             partial.identity.write_bytes(_json(identity.model_dump(mode="json")))
             fill(partial)
+
+    def remove(self, *, keep: bool) -> None:
+        """Remove all that belongs to the study, and the folder itself unless it is to `keep`."""
+        for path in (self.identity, self.job, self.journal, self.lock):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(self.examples, ignore_errors=True)
+        if not keep:
+            with suppress(OSError):  # somebody else's files are in it
+                self.path.rmdir()
 
     def read_identity(self) -> Identity:
         """What `study.json` says.

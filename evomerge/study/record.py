@@ -118,6 +118,23 @@ class Study:
                 lock.release()
             raise
 
+    def discard(self, *, keep_folder: bool = False) -> None:
+        """Remove a study of which no candidate was told: as if it had never been made.
+
+        `keep_folder`: leave the folder, empty, as it was before.
+
+        Raises:
+            RecordError: a candidate was told, so that something is on record.
+        """
+        self._check_writing()
+        assert self._lock is not None
+        if any(candidate.told is not None for candidate in self.candidates()):
+            raise RecordError(f"{self.path}: holds candidates that were told, and is kept")
+        self._storage.delete_study(self._id)
+        self._folder.remove(keep=keep_folder)
+        self._lock.release()
+        self._lock = None
+
     def close(self) -> None:
         """Note the time spent and let the next writer in; once is enough."""
         try:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evomerge.errors import RecordError, UserError
+from evomerge.study.database import masked
 from evomerge.study.folder import Identity
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def create_trials(identity: Identity, journal: Path) -> None:
         storage.set_study_system_attr(study_id, _METRIC_NAMES, list(identity.objectives))
     except DuplicatedStudyError:
         raise UserError(
-            f"{_masked(identity.storage)}: holds a study called {identity.name!r} already; "
+            f"storage {masked(identity.storage)}: holds a study called {identity.name!r} already; "
             "give the job another name"
         ) from None
     finally:
@@ -61,7 +61,7 @@ def open_trials(identity: Identity, journal: Path) -> tuple[BaseStorage, int]:
     try:
         return storage, storage.get_study_id_from_name(identity.name)
     except KeyError:
-        where = _masked(identity.storage) if identity.storage else str(journal)
+        where = masked(identity.storage) if identity.storage else str(journal)
         raise UserError(f"{where}: holds no study called {identity.name!r}") from None
 
 
@@ -120,9 +120,4 @@ def _connect(url: str | None, journal: Path) -> BaseStorage:
         return _CachedStorage(RDBStorage(url))
     except Exception as problem:  # noqa: BLE001 - SQLAlchemy and every driver have their own
         reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-        raise UserError(f"storage {_masked(url)}: cannot be opened ({reason})") from None
-
-
-def _masked(url: str | None) -> str:
-    """The URL without its password."""
-    return re.sub(r"(://[^:/@]*:)[^@]*@", r"\1***@", url or "")
+        raise UserError(f"storage {masked(url)}: cannot be opened ({reason})") from None

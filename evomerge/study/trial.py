@@ -109,6 +109,7 @@ def outcome_attributes(
             return scores | {_OUTCOME: common | facts}
         case Failure():
             why = {"cause": outcome.cause, "message": outcome.message[:_MESSAGE_LIMIT]}
+            why |= {"error": outcome.error} if outcome.error else {}
             return {_OUTCOME: common | {"failure": why}}
 
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from evomerge.cluster.base import Task, overrun
+from evomerge.errors import ConfigError
 from evomerge.evaluators.base import Failure, Outcome, Report, TaskScore
 from evomerge.recipe.source import Source
 from evomerge.value import Value
@@ -24,6 +25,8 @@ class Script(Value):
     """So many processes die before they come up."""
     seats: int = 99
     """No more than so many workers ever come up."""
+    wanted: str = ""
+    """What the user wants that is not there, so that no worker can be made."""
 
 
 class Scripted:
@@ -34,6 +37,8 @@ class Scripted:
         time.sleep(script.start_s)
         if self._mark("starts") <= script.deaths:
             os.kill(os.getpid(), signal.SIGKILL)
+        if script.wanted:
+            raise ConfigError(f"{script.wanted} is not installed")
         if self._mark("seats") > script.seats:
             raise ValueError("no seat left")
 

@@ -103,6 +103,16 @@ def test_workers_that_never_come_up_stop_the_search_with_the_reason(
     assert not (tmp_path / "0").exists()
 
 
+def test_what_the_user_wants_and_is_not_there_is_said_once_and_as_such(
+    on_ray: Make, tmp_path: Path
+) -> None:
+    executor = on_ray(workers=2, script={"wanted": "the engine"})
+    with pytest.raises(ConfigError, match=r"^the engine is not installed$"):
+        collect(executor, "0.1")
+    # Neither worker is started again for it.
+    assert len((tmp_path / "starts").read_text()) <= 2
+
+
 def test_a_worker_that_never_comes_up_is_given_up_while_another_works(on_ray: Make) -> None:
     executor = on_ray(workers=2, script={"seats": 1})
     until(executor, lambda: says(executor, "1 of 2 did not come up: ValueError: no seat left"))

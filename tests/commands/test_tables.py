@@ -12,6 +12,7 @@ from evomerge.recipe.genome import CoefficientsGene, FloatGene
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Chromosome, Hop, Recipe, Segments, Stack
+from evomerge.searching.failures import find_halt
 from evomerge.study.record import Study
 
 GENES = tuple(FloatGene(name=f"weight@layers{i}", low=0.0, high=2.0) for i in range(50))
@@ -134,3 +135,31 @@ def test_sums_by_range_say_how_much_of_each_input_is_in_them(
     assert [cell.strip() for cell in row.split("│")[1:-1]] == ["0", "0.656", "0.344", "3"]
     assert "a long text" not in said
     assert data["best"][0]["genes"] == {"table": "a long text"}
+
+
+def test_why_a_search_stopped_is_shown_until_it_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Study.create(tmp_path / "study", name="small", job={}, genes=GENES) as study:
+
+        def ask() -> None:
+            recipe = Source(model="m")
+            study.ask(proposed_by="landmark", genome=(0.5,) * 50, recipe=recipe, label="uniform")
+
+        for number in range(3):
+            ask()
+            study.tell(number, failure(f"no room at {number}"), None, worker="w")
+        halt = find_halt(study.candidates())
+        assert halt is not None
+        halt.record(study)
+        tables.show_study(study, 5)
+        said = capsys.readouterr().out
+        assert "candidates 0, 1, 2 failed for one reason, and the search has stopped: no ro" in said
+        assert f"`evomerge resume {tmp_path / 'study'}` goes on" in said
+        stopped = tables.study_as_data(study, 5)["stopped"]
+        assert stopped["failure"] == {"cause": "candidate", "message": "no room at 2"}
+        assert stopped["candidates"] == [0, 1, 2]
+        ask()
+        tables.show_study(study, 5)
+        assert "has stopped" not in capsys.readouterr().out
+        assert tables.study_as_data(study, 5)["stopped"] is None

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from evomerge.engines.config import EngineConfig, EngineSettings
-from evomerge.engines.factory import ENGINES, start_engine
+from evomerge.engines.factory import ENGINES, BuiltIn, check_engine, start_engine
 from evomerge.engines.transformers import TransformersEngine
 from evomerge.errors import ConfigError
 from evomerge.plugins import Registry
@@ -73,3 +73,17 @@ def test_an_engine_without_a_twin_holds_no_pool_of_layers(siblings: Siblings) ->
             start_engine(EchoConfig(), siblings.one, Capacity(layers=1, hops=1))
     finally:
         del ENGINES._loaded["echo"]
+
+
+def test_an_engine_that_is_not_installed_is_told_before_it_starts() -> None:
+    absent = BuiltIn("none", "nowhere:Engine", "nowhere:Twin", package="not_installed_at_all")
+    with pytest.raises(ConfigError) as caught:
+        absent.check()
+    assert str(caught.value).startswith(
+        "engine.kind: not_installed_at_all is not installed;"
+        " `pip install 'evomerge[not_installed_at_all]'`"
+    )
+    with pytest.raises(ConfigError, match="is not installed"):
+        absent(EngineConfig(), Path())
+    check_engine(EngineConfig(kind="transformers"), Capacity(layers=2, hops=2))
+    check_engine(EngineConfig())

@@ -108,3 +108,23 @@ def test_sweeping_removes_only_what_was_not_finished(tmp_path: Path) -> None:
     folder.sweep()
     assert [entry.name for entry in folder.examples.iterdir()] == ["b.json.gz"]
     assert not list(folder.path.glob(".*"))
+
+
+def test_whether_it_can_be_written_is_tried_and_nothing_is_left(tmp_path: Path) -> None:
+    StudyFolder(tmp_path / "runs" / "one").check_writable()
+    StudyFolder(tmp_path).check_writable()
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"one: cannot be written \(.*file: Not a directory\)"):
+        StudyFolder(tmp_path / "file" / "one").check_writable()
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_what_is_removed_is_the_study_and_no_more(tmp_path: Path, keep: bool) -> None:
+    folder = make(tmp_path / "study")
+    folder.remove(keep=keep)
+    assert folder.path.exists() is keep
+    folder = make(tmp_path / "other")
+    (folder.path / "notes.txt").write_text("mine")
+    folder.remove(keep=keep)
+    assert [entry.name for entry in folder.path.iterdir()] == ["notes.txt"]

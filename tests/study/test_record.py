@@ -319,3 +319,20 @@ def test_a_journal_line_stays_small(study: Study, folder: Path, ask: Ask, report
     assert (folder / "journal.log").stat().st_size - before < 2500
     for line in (folder / "journal.log").read_bytes().splitlines():
         json.loads(line)
+
+
+@pytest.mark.parametrize("database", [False, True])
+def test_a_study_of_nothing_can_be_taken_back(tmp_path: Path, database: bool) -> None:
+    url = f"sqlite:///{tmp_path}/studies.db" if database else None
+    for _ in range(2):  # the second is as if the first had never been
+        with Study.create(tmp_path / "s", name="small", job={}, genes=(), storage_url=url) as made:
+            made.discard()
+        assert not (tmp_path / "s").exists()
+
+
+def test_a_study_that_says_something_is_kept(study: Study, folder: Path, ask: Ask) -> None:
+    study.tell(ask(0), FAILURE, None, worker="w1")
+    with pytest.raises(RecordError, match="holds candidates that were told, and is kept"):
+        study.discard()
+    assert (folder / "study.json").exists()
+    assert len(study.candidates()) == 1

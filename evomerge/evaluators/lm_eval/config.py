@@ -136,6 +136,15 @@ class LmEvalConfig(EvaluatorConfig):
         """Task -> weight in the objective, those that count."""
         return {name: task.weight for name, task in self.tasks.items() if task.weight > 0}
 
+    @property
+    def needs_chat_template(self) -> bool:
+        """As `chat_template` says."""
+        return self.chat_template
+
+    def lacking(self, split: Split) -> list[str]:
+        """Tasks that count and have no documents of the split."""
+        return [name for name in self.weights if name not in self.tasks_of(split)]
+
     def files(self) -> dict[str, TaskFile]:
         """Task -> its file. Raises: ConfigError: an unknown task."""
         return find_tasks(self.tasks, Path(self.include_path) if self.include_path else None)

@@ -71,6 +71,20 @@ class MixtureConfig(EvaluatorConfig):
         """The code that the evaluators run."""
         return tuple(code for part in self.of.values() for code in part.code)
 
+    @property
+    def needs_chat_template(self) -> bool:
+        """Whether one of them does."""
+        return any(part.needs_chat_template for part in self.of.values())
+
+    def lacking(self, split: Split) -> list[str]:
+        """EVALUATOR/TASK of each task that counts and has no examples of the split."""
+        return [
+            f"{name}/{task}"
+            for name, part in self.asked(split).items()
+            for task in part.lacking(split)
+            if self.share(name) > 0
+        ]
+
     def share(self, name: str) -> float:
         """How much an evaluator counts."""
         return self.shares.get(name, 1.0)

@@ -76,6 +76,10 @@ class PythonConfig(EvaluatorConfig):
         """The callable that is run."""
         return (self.callable,)
 
+    def lacking(self, split: Split) -> list[str]:
+        """The task, unless `examples` says how many the split has."""
+        return [] if split in self.examples else [self.name]
+
     def sizes(self, split: Split) -> dict[str, int]:
         """The task and its number of examples of the split."""
         return {self.name: self.examples[split]} if split in self.examples else {}

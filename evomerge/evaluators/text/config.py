@@ -131,6 +131,11 @@ class TextConfig(EvaluatorConfig):
         """Task -> weight in the objective, those that count."""
         return {name: task.weight for name, task in self.tasks.items() if task.weight > 0}
 
+    def lacking(self, split: Split) -> list[str]:
+        """Tasks that count and have no documents of the split."""
+        have = tasks_of(split, self.tasks, self.splits)
+        return [name for name in self.weights if name not in have]
+
     def located(self, folder: Path) -> TextConfig:
         """With the files' paths absolute from `folder`, and the files read.
 

@@ -59,4 +59,11 @@ class GeneticMerge(SteadyState[object]):
         crossing = crossing_of(config, problem, "genetic_merge", holds=config.archive)
         population: Niches[object] = config.population()
         self.archive = population.archive
-        super().__init__(problem, crossing, population, warm_up=config.warm_up, needs={"examples"})
+        super().__init__(
+            problem,
+            crossing,
+            population,
+            warm_up=config.warm_up,
+            needs={"examples"},
+            places=config.archive,
+        )

@@ -75,7 +75,14 @@ class NaturalNiches(SteadyState[object]):
         crossing = crossing_of(config, problem, "natural_niches", holds=config.archive)
         population: Niches[object] = config.population()
         self.archive = population.archive
-        super().__init__(problem, crossing, population, warm_up=config.warm_up, needs={"examples"})
+        super().__init__(
+            problem,
+            crossing,
+            population,
+            warm_up=config.warm_up,
+            needs={"examples"},
+            places=config.archive,
+        )
 
 
 class Niches(Generic[M]):

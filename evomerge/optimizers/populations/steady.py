@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from evomerge.optimizers.base import Observation, Parentage, Proposal, Result
+from evomerge.optimizers.base import LeastBudget, Observation, Parentage, Proposal, Result
 from evomerge.optimizers.populations.crossing import Crossing
 from evomerge.optimizers.populations.population import Member, Population, Variation
 from evomerge.optimizers.populations.score_checks import Kind, ScoreChecks
@@ -44,16 +44,19 @@ class SteadyState(Generic[M]):
         warm_up: int | None,
         needs: Collection[Kind],
         variation: Variation[M] | None = None,
+        places: int = 0,
     ) -> None:
         """`warm_up`: how many random merges of seeds come first; None: nothing else ever does.
         `needs`: the scores that it cannot do without. `variation`: makes a child of the parents
-        that the population draws; None: they are crossed and the child is mutated.
+        that the population draws; None: they are crossed and the child is mutated. `places`: how
+        many members the population has room for; 0 where that is no matter of the budget.
         """
         self.needs_examples = bool(needs)
         self._seed = problem.seed
         self._crossing, self._population = crossing, population
         self._variation = variation or self._crossed
         self._warm_up = warm_up
+        self._first_merges, self._places = warm_up or 0, places
         self._proposals = Proposals(problem)
         self._score_checks = ScoreChecks(needs)
         self._observed = 0
@@ -107,6 +110,14 @@ class SteadyState(Generic[M]):
     def recommend(self) -> Genome | None:
         """None: it recommends only what it tried."""
         return None
+
+    def least_budget(self, landmarks: int) -> LeastBudget:
+        """A child of members, with which an archive of so many places is full at last."""
+        first = landmarks + self._first_merges
+        why = f"{landmarks} warm starts, {self._first_merges} random merges and a child of members"
+        if self._places > first + 1:
+            why = f"an archive of {self._places}, which only then begins to choose"
+        return LeastBudget(max(first + 1, self._places), why)
 
     def _next(self) -> tuple[M, tuple[Member[M], ...]] | None:
         """The next proposal's body and parents (a seed has none); None if it has to wait."""

@@ -1,0 +1,133 @@
+"""What `evomerge check` and the start of a search look at beside the models: engine, evaluator,
+workers, budget, folder and database. Nothing is started, and nothing is left behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from evomerge.cluster.checks import check_address, check_here, gpus_here
+from evomerge.cluster.config import ClusterConfig
+from evomerge.config import Job
+from evomerge.engines.config import EngineConfig
+from evomerge.engines.factory import check_engine
+from evomerge.errors import ConfigError, about
+from evomerge.evaluators.base import EvaluatorConfig
+from evomerge.models.inventory import Inventory
+from evomerge.optimizers.base import Optimizer, least_budget
+from evomerge.recipe.layer_path import Capacity
+from evomerge.study.database import check_database
+from evomerge.study.folder import StudyFolder
+
+__all__ = [
+    "budget_warnings",
+    "check_evaluator",
+    "check_new_study",
+    "check_runtime",
+    "look_at_cluster",
+]
+
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tekken.json")
+"""A model folder with a tokenizer has one of these."""
+
+
+def check_runtime(job: Job, capacity: Capacity | None) -> list[str]:
+    """Whether engine and workers could come up, as far as this machine tells; warnings.
+
+    Raises:
+        ConfigError: the engine is not installed, or there is no GPU, CPU or custom resource that
+            the job asks for.
+    """
+    check_engine(job.engine, capacity)
+    if isinstance(job.engine, EngineConfig):
+        _check_gpus(job.engine, job.cluster)
+    return check_here(job.cluster)
+
+
+def look_at_cluster(job: Job) -> list[str]:
+    """Warnings about a cluster that the job names by address, which is connected to.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    return check_address(job.cluster)
+
+
+def check_evaluator(config: EvaluatorConfig, donor: Inventory) -> None:
+    """Whether every split can be scored by a model with this configuration and tokenizer.
+
+    Raises:
+        ConfigError: a task that counts has no examples where the winner is chosen, or the model
+            lacks a tokenizer or its chat template.
+    """
+    for task in config.lacking("validation"):
+        raise ConfigError(
+            f"evaluator: the task {task!r} counts and has no validation split, by which the winner"
+            " is chosen among the finalists; add one to its splits"
+        )
+    if not any((donor.folder / name).exists() for name in TOKENIZERS):
+        raise ConfigError(
+            f"{donor.folder}: has no tokenizer, and every recipe takes its tokenizer from there;"
+            " put the base model's tokenizer files beside its weights"
+        )
+    if config.needs_chat_template and donor.chat_template is None:
+        raise ConfigError(
+            f"evaluator.chat_template: the tokenizer of {donor.folder} has none; set it to false,"
+            " or put the instruct model's chat_template.jinja there"
+        )
+
+
+def budget_warnings(job: Job, optimizer: Optimizer, landmarks: int) -> Iterator[str]:
+    """What a budget of so many candidates is too small for. A search of it still runs and means
+    something (a smoke test, say), so it is no error.
+    """
+    budget = job.budget.candidates or job.budget.evaluations
+    if budget is None:
+        return
+    least = least_budget(optimizer, landmarks)
+    if budget <= landmarks:
+        yield (
+            f"budget: {budget} candidates are spent on the {landmarks} warm starts, and"
+            f" {job.optimizer.kind} is never asked; give more, or warm_start: {{landmarks: false}}"
+        )
+    elif least is not None and budget < least.candidates:
+        yield (
+            f"budget: {budget} candidates are too few for {job.optimizer.kind} to learn from any:"
+            f" {least.why} take {least.candidates}"
+        )
+    if job.select.finalists > budget:
+        yield (
+            f"select.finalists: {job.select.finalists} of a budget of {budget} candidates; all that"
+            " can be scored become finalists"
+        )
+
+
+def check_new_study(job: Job, out: Path, origin: str = "") -> None:
+    """Whether the search's study can be made in `out`, and in the job's database. `origin` is what
+    messages call the job.
+
+    Raises:
+        UserError: the folder holds something or cannot be written, or the database cannot be
+            reached or written, or holds a study of that name.
+    """
+    folder = StudyFolder(out)
+    folder.check_new()
+    folder.check_writable()
+    if job.storage is not None:
+        with about(origin or job.name):
+            check_database(job.storage, job.name)
+
+
+def _check_gpus(engine: EngineConfig, cluster: ClusterConfig) -> None:
+    given = cluster.gpus_per_worker
+    if 0 < given < engine.tensor_parallel:
+        raise ConfigError(
+            f"engine.tensor_parallel: an engine is spread over {engine.tensor_parallel} GPUs, and a"
+            f" worker gets {given:g} (cluster.gpus_per_worker)"
+        )
+    if engine.device.startswith("cuda") and cluster.address is None and gpus_here() == 0:
+        raise ConfigError(
+            f"engine.device: {engine.device}, and this machine has no GPU; leave the device out to"
+            " take what is there"
+        )

@@ -1,0 +1,236 @@
+"""What is found before anything is started, by `check` and by `search` in the same words."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evomerge.config import read_job
+from evomerge.searching.plan import Plan
+from tests.place import Place
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    made = Place(tmp_path / "here")
+    made.job["budget"] = {"candidates": 40}
+    return made
+
+
+def _job(**changes: Any) -> Callable[[Place], None]:
+    return lambda place: place.job.update(changes)
+
+
+def _cluster(**changes: Any) -> Callable[[Place], None]:
+    return _job(cluster={"kind": "ray", **changes})
+
+
+def _warm_start(**values: Any) -> Callable[[Place], None]:
+    genome = {f"{name}.{key}": 0.5 for name in ("json", "math") for key in ("weight", "density")}
+    return _job(warm_start={"genomes": [genome | values]})
+
+
+def _space(**changes: Any) -> Callable[[Place], None]:
+    return lambda place: place.job["space"].update(changes)
+
+
+def _other_space(kind: str, optimizer: str, **keys: Any) -> Callable[[Place], None]:
+    return _job(space={"kind": kind, **keys}, optimizer=optimizer)
+
+
+def _no_validation(place: Place) -> None:
+    del place.evaluator["splits"]["validation"]
+
+
+def _mixed_without_validation(place: Place) -> None:
+    _no_validation(place)
+    place.evaluator = {"kind": "mixture", "of": {"sums": place.evaluator}}
+
+
+def _no_template(place: Place) -> None:
+    place.evaluator["chat_template"] = True
+    (place.folder / "models" / "base" / "tokenizer_config.json").write_text("{}")
+
+
+def _no_tokenizer(place: Place) -> None:
+    (place.folder / "models" / "base" / "tokenizer.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (_space(base="bse"), "space.base: 'bse' is not among the sources; did you mean 'base'?"),
+        (_space(parents=["maht"]), "space.parents: 'maht' is not among the sources; did you mean"),
+        (_space(parents=["math", "math"]), "space.parents: a parent is named twice in math, math"),
+        (_space(parents=["base", "math"]), "space.parents: 'base' is the base, from which 'ties'"),
+        (_space(tokenizer="bse"), "space.tokenizer.source: 'bse' is not an input; did you mean"),
+        (
+            _other_space("segments", "natural_niches", base="bse"),
+            "space.base: 'bse' is not among the sources; did you mean 'base'?",
+        ),
+        (
+            _other_space("segments", "natural_niches", seeds=["json", "maht"]),
+            "space.seeds: 'maht' is not among the sources; did you mean 'math'?",
+        ),
+        (
+            _other_space("dataflow", "random", inputs=["json", "maht"]),
+            "space.inputs: 'maht' is neither a source nor one of the recipes; did you mean 'math'?",
+        ),
+        (_no_validation, "evaluator: the task 'sums' counts and has no validation split, by which"),
+        (_mixed_without_validation, "the task 'sums/sums' counts and has no validation split"),
+        (_no_template, "evaluator.chat_template: the tokenizer of "),
+        (_no_tokenizer, "has no tokenizer, and every recipe takes its tokenizer from there"),
+        (_warm_start(**{"json.weight": "much"}), "json.weight: a number is wanted, got 'much'"),
+        (_warm_start(**{"json.wieght": 1}), "no gene 'json.wieght'; did you mean 'json.weight'?"),
+        (
+            _cluster(gpus_per_worker=64),
+            "cluster: a worker needs 64 GPU, this machine has ",
+        ),
+        (_cluster(cpus_per_worker=5000), "cluster: a worker needs 5000 CPU, this machine has "),
+        (
+            _cluster(resources={"seat": 1}),
+            "a worker needs 1 seat, this machine has 0; resources of your own are those of a Ray",
+        ),
+        (
+            _job(engine={"kind": "vllm", "tensor_parallel": 4}, cluster={"gpus_per_worker": 2}),
+            "engine.tensor_parallel: an engine is spread over 4 GPUs, and a worker gets 2",
+        ),
+        (_job(storage="postgres"), "job.yaml: storage: 'postgres' is not the URL of a database"),
+        (
+            _job(storage="mysql://me:secret@nowhere/x"),
+            "mysql://me:***@nowhere/x: its driver MySQLdb is not installed; `pip install 'mysqlcli",
+        ),
+        (_job(storage="sqlite:///no/such/x.db"), "cannot be used (there is no folder "),
+        (_job(storage="sqlite://"), "a database in memory is gone with the process"),
+    ],
+)
+def test_check_and_search_refuse_in_one_sentence(
+    place: Place, spoil: Callable[[Place], None], said: str
+) -> None:
+    spoil(place)
+    place.write()
+    for command in (("check", "job.yaml"), ("search", "job.yaml", "--out", "runs/x")):
+        sentence = place.refuses(*command)
+        assert sentence.startswith("evomerge: job.yaml: ")
+        assert said in sentence
+
+
+def test_an_output_folder_that_cannot_be_written(place: Place) -> None:
+    place.write()
+    (place.folder / "file").write_text("")
+    for command in ("check", "search"):
+        assert "file/x: cannot be written (" in place.refuses(
+            command, "job.yaml", "--out", "file/x"
+        )
+        assert "file: is a file" in place.refuses(command, "job.yaml", "--out", "file")
+
+
+def test_an_output_folder_that_holds_a_study(place: Place) -> None:
+    place.write()
+    study = place.folder / "runs" / "tiny"
+    study.mkdir(parents=True)
+    (study / "study.json").write_text("{}")
+    assert "holds another study" in place.refuses("search", "job.yaml")
+    assert "holds another study" in place.refuses("check", "job.yaml", "--out", "runs/tiny")
+    # The job is well, and may have been checked because of what that study says.
+    ended = place.run("check", "job.yaml")
+    assert ended.returncode == 0
+    assert "holds a study already" in ended.stderr
+
+
+def test_a_database_that_holds_a_study_of_the_name(place: Place) -> None:
+    database = place.folder / "studies.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE studies (study_id INTEGER PRIMARY KEY, study_name TEXT)")
+        connection.execute("INSERT INTO studies (study_name) VALUES ('tiny')")
+    connection.close()
+    place.job["storage"] = f"sqlite:///{database}"
+    place.write()
+    for command in ("check", "search"):
+        assert "holds a study called 'tiny' already" in place.refuses(command, "job.yaml")
+
+
+def warnings(place: Place) -> list[str]:
+    place.write()
+    return Plan(read_job(place.folder / "job.yaml"), "job.yaml").check()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"budget": {"candidates": 3}},
+            ["budget: 3 candidates are spent on the 3 warm starts, and cma_es is never asked;"],
+        ),
+        (
+            {"budget": {"candidates": 8}},
+            ["to learn from any: a generation of 8 after 3 warm starts take 11"],
+        ),
+        ({"budget": {"evaluations": 8}}, ["budget: 8 candidates are too few for cma_es"]),
+        ({"budget": {"candidates": 11}}, []),
+        ({"budget": {"seconds": 60}}, []),
+        (
+            {"optimizer": {"kind": "natural_niches", "archive": 30}, "budget": {"candidates": 20}},
+            ["too few for natural_niches to learn from any: an archive of 30, which only then"],
+        ),
+        (
+            {"optimizer": {"kind": "map_elites", "warm_up": 9}, "budget": {"candidates": 10}},
+            ["3 warm starts, 9 random merges and a child of members take 13"],
+        ),
+        (
+            {"optimizer": "genetic", "budget": {"candidates": 8}},
+            ["a population of 8, 3 warm starts among them, and a child take 9"],
+        ),
+        (
+            {"optimizer": "optuna", "budget": {"candidates": 10}},
+            ["10 first trials, 3 warm starts among them, and one more take 11"],
+        ),
+        ({"optimizer": "random", "budget": {"candidates": 4}}, []),
+        (
+            {"select": {"finalists": 30}, "budget": {"candidates": 20}},
+            ["select.finalists: 30 of a budget of 20 candidates"],
+        ),
+        (
+            {"cluster": {"workers": 5000}, "budget": {"candidates": 20}},
+            ["cluster.workers: 5000 are asked for, and this machine holds "],
+        ),
+    ],
+)
+def test_what_is_worth_a_warning(place: Place, changes: dict[str, Any], said: list[str]) -> None:
+    place.job |= changes
+    found = warnings(place)
+    assert len(found) == len(said), found
+    for warning, part in zip(found, said, strict=True):
+        assert part in warning
+
+
+def test_a_folder_is_tried_and_nothing_is_left(place: Place) -> None:
+    place.job["storage"] = f"sqlite:///{place.folder}/studies.db"
+    place.write()
+    before = sorted(place.folder.rglob("*"))
+    ended = place.run("check", "job.yaml", "--out", "deep/er/x")
+    assert ended.returncode == 0, ended.stderr
+    assert sorted(place.folder.rglob("*")) == before
+
+
+@pytest.mark.process
+def test_the_command_itself(place: Place) -> None:
+    place.job["space"]["parents"] = ["math", "jsn"]
+    place.write()
+    program = "from evomerge.commands.main import main; main()"
+    command = [sys.executable, "-c", program, "check", "job.yaml"]
+    ended = subprocess.run(
+        command, cwd=place.folder, env=os.environ, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "evomerge: job.yaml: space.parents: 'jsn' is not among the sources; did you mean 'json'?\n"
+    )
+    assert ended.stdout == ""
