@@ -83,7 +83,7 @@ class Optuna:
         }
         kind, arguments = _sampler(self._optuna.samplers, config, problem.seed)
         defaults = inspect.signature(kind).parameters.values()
-        self._options = {one.name: one.default for one in defaults} | arguments
+        self._options = {parameter.name: parameter.default for parameter in defaults} | arguments
         try:
             # A sampler says what it cannot do at its first proposals, so a copy is asked for two.
             with Isolation(problem.seed)():

@@ -40,11 +40,15 @@ class Ending(Value):
 
 def counted(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Those that count in a budget: without warm starts that failed and were tried again."""
-    latest = {one.label: one.number for one in candidates if one.proposed_by == "landmark"}
+    latest = {
+        candidate.label: candidate.number
+        for candidate in candidates
+        if candidate.proposed_by == "landmark"
+    }
     return [
-        one
-        for one in candidates
-        if one.proposed_by != "landmark" or latest[one.label] == one.number
+        candidate
+        for candidate in candidates
+        if candidate.proposed_by != "landmark" or latest[candidate.label] == candidate.number
     ]
 
 

@@ -96,7 +96,11 @@ def find_halt(
             once, and it was resumed.
         in_a_row: so many failures for one reason stop it.
     """
-    ended = [(one.told, one) for one in candidates if one.told is not None and one.told > since]
+    ended = [
+        (candidate.told, candidate)
+        for candidate in candidates
+        if candidate.told is not None and candidate.told > since
+    ]
     ended.sort(key=lambda pair: -pair[0])
     if not ended or ended[0][1].failure is None:
         return None

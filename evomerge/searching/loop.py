@@ -254,7 +254,7 @@ class Search:
             )
         candidates = self._study.candidates()
         halt = find_halt(candidates, since=self._halted_at, in_a_row=1)
-        if halt and not any(one.state in ("done", "stopped") for one in candidates):
+        if halt and not any(candidate.state in ("done", "stopped") for candidate in candidates):
             self._give_up(halt)
         if self._ended is None:
             nothing = Ending(by="optimizer", said="the optimizer asks for nothing more")
