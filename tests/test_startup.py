@@ -35,7 +35,6 @@ def loaded(folder: Path, *arguments: str) -> set[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
     )
     assert ended.returncode == 0, ended.stderr
     return set(json.loads(ended.stdout.splitlines()[-1]))

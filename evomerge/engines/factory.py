@@ -21,6 +21,7 @@ __all__ = [
     "VLLM",
     "EngineFactory",
     "check_engine",
+    "data_flow_of",
     "start_engine",
 ]
 
@@ -140,7 +141,7 @@ def start_engine(config: EngineSettings, folder: Path, capacity: Capacity | None
     if capacity is None:
         engine: Engine = ENGINES.make(config, folder)
         return engine
-    return _data_flow(config)(config, folder, capacity)
+    return data_flow_of(ENGINES.get(config.kind), config.kind)(config, folder, capacity)
 
 
 def check_engine(config: EngineSettings, capacity: Capacity | None = None) -> None:
@@ -155,15 +156,19 @@ def check_engine(config: EngineSettings, capacity: Capacity | None = None) -> No
     if check is not None:
         check(config)
     if capacity is not None:
-        _data_flow(config)
+        data_flow_of(factory, config.kind)
 
 
-def _data_flow(config: EngineSettings) -> Callable[..., DataFlowEngine]:
-    factory = ENGINES.get(config.kind)
+def data_flow_of(factory: EngineFactory, kind: str) -> Callable[..., DataFlowEngine]:
+    """What makes the factory's engine with a pool of layers; `kind` is what the user calls it.
+
+    Raises:
+        ConfigError: it has none.
+    """
     data_flow: Callable[..., DataFlowEngine] | None = getattr(factory, "data_flow", None)
     if data_flow is None:
         raise ConfigError(
-            f"engine.kind: {config.kind} holds no pool of layers, which data flow needs; take"
+            f"engine.kind: {kind} holds no pool of layers, which data flow needs; take"
             " transformers or vllm"
         )
     return data_flow

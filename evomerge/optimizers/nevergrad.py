@@ -24,7 +24,7 @@ from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
 from evomerge.recipe.genome import ChoiceGene, Genome, Scalar
 
-__all__ = ["Nevergrad", "NevergradConfig"]
+__all__ = ["Nevergrad", "NevergradConfig", "library", "parametrization"]
 
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class Nevergrad:
     config = NevergradConfig
 
     def __init__(self, config: NevergradConfig, problem: Problem) -> None:
-        self._library = _library()
+        self._library = library()
         registry = self._library.optimizers.registry
         if config.optimizer not in registry:
             raise ConfigError(
@@ -136,7 +136,7 @@ class Nevergrad:
         return None if genome in self._tried else genome
 
     def _begin(self) -> Any:
-        space = _parametrization(self._library, self._genes)
+        space = parametrization(self._library, self._genes)
         return self._kind(space, budget=self._problem.budget, num_workers=self._limit)
 
     def _next(self) -> Any:
@@ -186,9 +186,10 @@ class Nevergrad:
         return value
 
 
-def _library() -> Any:
-    # Imported in isolation: Nevergrad seeds nothing but draws from both global generators while it
-    # is imported, and the scales of some registered optimizers depend on what it draws.
+def library() -> Any:
+    """Nevergrad, imported in isolation: it seeds nothing but draws from both global generators
+    while it is imported, and the scales of some registered optimizers depend on what it draws.
+    """
     with Isolation(0)():
         return importlib.import_module("nevergrad")
 
@@ -211,11 +212,12 @@ def _daemonic(call: Callable[[], T]) -> T:
     return outcome.result()
 
 
-def _parametrization(library: Any, genes: Sequence[Scalar]) -> Any:
-    """One array for all floats (a scalar each took 285 ms a proposal at 300 genes, this 1 ms).
+def parametrization(library: Any, genes: Sequence[Scalar]) -> Any:
+    """The genes as Nevergrad knows them: a choice each, and one array for all floats (a scalar each
+    took 285 ms a proposal at 300 genes, this 1 ms).
 
-    It has the scalar's own settings: sigma 1/6, and initial samples from the whole range. Starts
-    are where it begins; it is not told the odds, since its choices have nothing that every
+    The array has the scalar's own settings: sigma 1/6, and initial samples from the whole range.
+    Starts are where it begins; it is not told the odds, since its choices have nothing that every
     optimizer would begin with.
     """
     parameters: dict[str, Any] = {

@@ -91,7 +91,9 @@ class Optuna:
                 twin.tell(twin.ask(self._distributions), (0.0,) * problem.objectives)
                 twin.ask(self._distributions)
             with self._isolation():
-                self._search = self._study(kind(**arguments))
+                self.in_memory = self._study(kind(**arguments))
+                """The sampler's own `optuna.study.Study`: observations, then proposals, as trials.
+                """
         except Exception as error:
             raise ConfigError(
                 f"optuna's {config.sampler} does not fit this search: {error}"
@@ -100,7 +102,7 @@ class Optuna:
     def ask(self, limit: int) -> list[Proposal]:
         """The next proposals; see `Optimizer.ask`."""
         with self._isolation():
-            trials = [self._search.ask(self._distributions) for _ in range(limit)]
+            trials = [self.in_memory.ask(self._distributions) for _ in range(limit)]
         genes = self._problem.genes
         params = [trial.params for trial in trials]
         return self._proposals.ask(tuple(values[gene.name] for gene in genes) for values in params)
@@ -112,16 +114,16 @@ class Optuna:
         with self._isolation():
             for result in results:
                 if result.fitness is None:
-                    self._search.tell(result.id + self._observed, state=failed)
+                    self.in_memory.tell(result.id + self._observed, state=failed)
                 else:
-                    self._search.tell(result.id + self._observed, result.fitness)
+                    self.in_memory.tell(result.id + self._observed, result.fitness)
 
     def observe(self, observation: Observation) -> None:
         """Take a known point; see `Optimizer.observe`."""
         self._proposals.check_observed(observation)
         names = [gene.name for gene in self._problem.genes]
         with self._isolation():
-            self._search.add_trial(
+            self.in_memory.add_trial(
                 self._optuna.trial.create_trial(
                     params=dict(zip(names, observation.genome, strict=True)),
                     distributions=self._distributions,
@@ -146,8 +148,8 @@ class Optuna:
 
     def _of_an_observation(self) -> dict[str, Any]:
         # Without a generation the genetic samplers never look at a trial.
-        genetic = isinstance(self._search.sampler, self._optuna.samplers.BaseGASampler)
-        return {self._search.sampler._get_generation_key(): 0} if genetic else {}
+        genetic = isinstance(self.in_memory.sampler, self._optuna.samplers.BaseGASampler)
+        return {self.in_memory.sampler._get_generation_key(): 0} if genetic else {}
 
     def _study(self, sampler: Any) -> Any:
         verbosity = self._optuna.logging.get_verbosity()

@@ -45,7 +45,8 @@ def on_ray(cluster: Any, tmp_path: Path) -> Iterator[Make]:
     made: list[Executor] = []
 
     def make(*, script: dict[str, Any] | None = None, **config: Any) -> Executor:
-        settings = RayConfig.model_validate({"address": "auto"} | config)
+        patient = {"address": "auto", "ray_timeout_s": 59}
+        settings = RayConfig.model_validate(patient | config)
         made.append(make_executor(settings, TARGET, Script(folder=str(tmp_path), **script or {})))
         return made[-1]
 

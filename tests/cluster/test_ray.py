@@ -60,7 +60,8 @@ def test_four_workers_on_two_cpus_run_with_two_and_say_so(on_ray: Make) -> None:
 
 
 def test_a_deadline_below_the_start_time_is_no_matter(on_ray: Make) -> None:
-    executor = on_ray(workers=1, candidate_timeout_s=2, grace_s=2, script={"start_s": 6})
+    """The limit, 10 s in all, is a thousand times what the evaluation takes."""
+    executor = on_ray(workers=1, candidate_timeout_s=5, grace_s=5, script={"start_s": 11})
     results = collect(executor, "0.1", "0.2")
     assert [value(result) for result in results.values()] == [0.1, 0.2]
     assert executor.workers()[0].restarts == 0
@@ -76,8 +77,12 @@ def test_death_before_a_worker_is_up_costs_no_attempt(on_ray: Make) -> None:
 def test_a_hung_evaluation_ends_at_its_deadline_once_and_the_worker_is_well_again(
     on_ray: Make, tmp_path: Path
 ) -> None:
-    executor = on_ray(workers=1, candidate_timeout_s=1, grace_s=3)
-    results = collect(executor, "hang", "0.1")
+    """Only the one that hangs has a deadline, so that no other can miss it."""
+    executor = on_ray(workers=1, grace_s=1)
+    results: dict[str, Any] = {}
+    submit(executor, "0", "hang", deadline_s=1)
+    submit(executor, "1", "0.1")
+    until(executor, lambda: len(results) == 2, results)
     assert failure(results["0"]) == (
         "candidate",
         "its evaluation took longer than its deadline, 1 s",

@@ -77,7 +77,7 @@ def test_a_deadline_that_has_passed_is_the_candidates_failure_and_the_worker_goe
     late = live.perform(Task("a", model(folder), "search", deadline_s=1e-6))
     law = "its evaluation took longer than its deadline, 1e-06 s"
     assert late == Failure(cause="candidate", message=law)
-    in_time = live.perform(Task("b", model(folder), "search", deadline_s=600))
+    in_time = live.perform(Task("b", model(folder), "search", deadline_s=6000))
     assert report(in_time).tasks["prose"].examples
 
 

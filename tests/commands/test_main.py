@@ -244,7 +244,6 @@ def test_the_console_script_is_a_program(place: Place) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
     )
     assert ended.returncode == 2
     assert "is not a study" in ended.stderr

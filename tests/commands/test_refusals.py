@@ -222,39 +222,39 @@ def test_recipes(place: Place, spoil: Spoil, said: str) -> None:
     data = yaml.safe_load((place.folder / "good_recipe.yaml").read_text())
     spoil(data)
     text = yaml.safe_dump(data)
-    for command in (("check",), ("merge", "--out", "built")):
-        if command == ("check",) and data.get("kind") not in ("merge", "stack", "segments"):
-            continue
-        told = said_of(place, text, *command)
-        assert told.startswith(f"spoilt.yaml: {said}"), told
+    told = said_of(place, text, "merge", "--out", "built")
+    assert told.startswith(f"spoilt.yaml: {said}"), told
+    if data.get("kind") in ("merge", "stack", "segments"):
+        assert said_of(place, text, "check") == told
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("name: a\nname: b\n", "spoilt.yaml: the key 'name' stands in line 1 and again in line 2"),
-        ("name: [a\nseed: 1\n", "spoilt.yaml:1:7: the '[' that is opened here is not closed"),
-        ("name: a: b\n", "spoilt.yaml:1:8: a ':' stands where no key can be"),
-        ("- name\n", "spoilt.yaml: expected a mapping of keys (key: value), got a list"),
-        ("", "spoilt.yaml: there is nothing in it"),
-        ("seed: .nan\n", "spoilt.yaml:1:7: seed: .nan is no number to reckon with"),
-        ("no: 1\n", "spoilt.yaml:1:1: the key no is read as false and not as text"),
-    ],
-)
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("check",),
-        ("search",),
-        ("merge", "--out", "built"),
-        ("evaluate", "--evaluator", "a"),
-        ("convert",),
-    ],
-    ids=lambda command: command[0],
-)
+NO_YAML = [
+    ("name: a\nname: b\n", "spoilt.yaml: the key 'name' stands in line 1 and again in line 2"),
+    ("name: [a\nseed: 1\n", "spoilt.yaml:1:7: the '[' that is opened here is not closed"),
+    ("name: a: b\n", "spoilt.yaml:1:8: a ':' stands where no key can be"),
+    ("- name\n", "spoilt.yaml: expected a mapping of keys (key: value), got a list"),
+    ("", "spoilt.yaml: there is nothing in it"),
+    ("seed: .nan\n", "spoilt.yaml:1:7: seed: .nan is no number to reckon with"),
+    ("no: 1\n", "spoilt.yaml:1:1: the key no is read as false and not as text"),
+]
+READING = [
+    ("check",),
+    ("search",),
+    ("merge", "--out", "built"),
+    ("evaluate", "--evaluator", "evaluator.yaml"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), NO_YAML)
+@pytest.mark.parametrize("command", READING, ids=lambda command: command[0])
 def test_what_is_no_yaml(place: Place, text: str, said: str, command: tuple[str, ...]) -> None:
-    if command != ("convert",) or "stands" in said:
-        assert said_of(place, text, *command).startswith(said)
+    assert said_of(place, text, *command).startswith(said)
+
+
+def test_converting_what_is_no_yaml(place: Place) -> None:
+    """Of a file of mergekit's only the keys that stand twice are a fault."""
+    text, said = NO_YAML[0]
+    assert said_of(place, text, "convert").startswith(said)
 
 
 def test_another_kind_of_file_says_what_it_is_and_what_takes_it(place: Place) -> None:

@@ -295,7 +295,6 @@ def test_what_draws_is_an_extra(place: Place) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
     )
     assert ended.returncode == 2
     assert ended.stderr == (

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from evomerge.engines.config import EngineConfig, EngineSettings
-from evomerge.engines.factory import ENGINES, BuiltIn, check_engine, start_engine
+from evomerge.engines.factory import ENGINES, BuiltIn, check_engine, data_flow_of, start_engine
 from evomerge.engines.transformers import TransformersEngine
 from evomerge.errors import ConfigError
 from evomerge.plugins import Registry
@@ -66,13 +66,10 @@ def test_an_engine_of_another_package_has_options_of_its_own() -> None:
     assert EntryPoint("echo", f"{__name__}:Echo", "evomerge.engines").load() is Echo
 
 
-def test_an_engine_without_a_twin_holds_no_pool_of_layers(siblings: Siblings) -> None:
-    ENGINES._loaded["echo"] = Echo  # type: ignore[assignment]
-    try:
-        with pytest.raises(ConfigError, match="echo holds no pool of layers"):
-            start_engine(EchoConfig(), siblings.one, Capacity(layers=1, hops=1))
-    finally:
-        del ENGINES._loaded["echo"]
+def test_an_engine_without_a_twin_holds_no_pool_of_layers() -> None:
+    factory: Any = Echo
+    with pytest.raises(ConfigError, match="echo holds no pool of layers"):
+        data_flow_of(factory, "echo")
 
 
 def test_an_engine_that_is_not_installed_is_told_before_it_starts() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import torch
 
 from evomerge.conformance.data_flow import CAPACITY, LAWS, OWN, PathSubject
 from evomerge.conformance.layer_paths import ByHand, LayerPool, build_family, random_routes
+from evomerge.conformance.tiny_models import Edited
 from evomerge.engines.base import DataFlowEngine
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.factory import start_engine
@@ -110,16 +112,32 @@ def test_other_families_are_refused(
         TransformersDataFlow(CPU, folder, Capacity(layers=2, hops=2))
 
 
+def tensors() -> list[torch.Tensor]:
+    """All tensors of this process."""
+    gc.collect()
+    return [kept for kept in gc.get_objects() if type(kept) in (torch.Tensor, torch.nn.Parameter)]
+
+
 def test_hops_that_no_path_has_take_no_memory(siblings: Siblings) -> None:
-    """What the cache holds follows the path, and not the room."""
-    engine = TransformersDataFlow(CPU, siblings.one, Capacity(layers=4, hops=10_000))
-    engine.load(LayerPool(list(siblings)))
-    engine.layer_path(OWN)
-    engine.generate([[3, 4, 5]] * 2, [Sampling(max_new_tokens=2)] * 2)
-    assert len(engine._cache) == len(engine._prefix) == 2
+    """What an engine holds after an answer follows the path, and not the room."""
+
+    def held(hops: int) -> int:
+        """Bytes of all tensors that an engine has made, after an answer over two hops."""
+        before = {id(tensor) for tensor in tensors()}
+        engine = TransformersDataFlow(CPU, siblings.one, Capacity(layers=4, hops=hops))
+        engine.load(LayerPool(list(siblings)))
+        engine.layer_path(OWN)
+        engine.generate([[3, 4, 5]] * 2, [Sampling(max_new_tokens=2)] * 2)
+        made = [tensor for tensor in tensors() if id(tensor) not in before]
+        engine.close()
+        return sum(tensor.untyped_storage().nbytes() for tensor in made)
+
+    assert held(hops=1000) == held(hops=2) > 0
 
 
 def test_computes_in_the_checkpoints_precision(siblings: Siblings) -> None:
     config = EngineConfig(kind="transformers", device="cpu", dtype="float16")
-    engine = TransformersDataFlow(config, siblings.one, CAPACITY)
-    assert {tensor.dtype for tensor in engine._live.values()} == {torch.float16}
+    engine = TransformersDataFlow(config, siblings.one, Capacity(layers=2, hops=2))
+    name = "model.norm.weight"
+    with pytest.raises(CandidateError, match=f"{name} is not finite as torch.float16"):
+        engine.load(Edited(siblings.one, {name: torch.full((64,), 1e5)}))

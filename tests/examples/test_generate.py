@@ -82,6 +82,7 @@ def test_training_shares_no_wording_and_no_numbers_with_a_problem(task: Task, sp
 @pytest.mark.parametrize("task", ["json_math", "math"])
 def test_template_is_that_of_the_question(task: Task) -> None:
     for split in EVALUATION_SPLITS:
+        assert rows(task, split)
         for row in rows(task, split):
             literal = re.split(r"\{\w+\}", str(row["template"]))
             pattern = r"\w+".join(map(re.escape, literal)) + r"( Answer in JSON\.)?"
@@ -90,7 +91,9 @@ def test_template_is_that_of_the_question(task: Task) -> None:
 
 def test_no_specialist_is_trained_on_the_flagship() -> None:
     for skill in SKILLS:
-        for example in training_examples(skill, 1000, 1):
+        examples = training_examples(skill, 1000, 1)
+        assert len(examples) == 1000
+        for example in examples:
             asks_for_json = "JSON" in example.question
             assert not (asks_for_json and re.search(r"\d", example.question))
 
@@ -114,7 +117,9 @@ def test_json_questions_of_two_splits_share_no_sentence() -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_responses_hold_the_answer_and_stay_short(task: Task) -> None:
     for split in EVALUATION_SPLITS:
-        for example in evaluation_examples(task, split):
+        examples = evaluation_examples(task, split)
+        assert examples
+        for example in examples:
             assert example.answer in example.response
             assert len(example.question.split()) <= 40
             assert "{" not in example.question

@@ -196,6 +196,7 @@ def test_within_one_rounding_in_bfloat16(name: str, place: Path, tmp_path: Path)
     text = f"{SPEAKING[name]}\ndtype: float32\nout_dtype: bfloat16\n"
     theirs = by_mergekit(text, tmp_path / "out")
     mine = ours(converted(text, tmp_path)[0], "bfloat16")
+    assert theirs.keys() == mine.keys()
     for key, tensor in theirs.items():
         apart = (tensor.float() - mine[key].float()).abs()
         assert bool((apart <= tensor.float().abs() * 2**-7 + 1e-7).all()), key

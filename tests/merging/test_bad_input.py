@@ -266,7 +266,6 @@ def test_a_file_that_may_not_be_written(family: Family, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)),
     )
     assert ended.returncode == 2, ended.stderr

@@ -49,6 +49,7 @@ def test_cells_hold_the_inner_products_of_their_elements(
     found = measure(
         seeds, family.math, WHERE, resolution, DiskCache(None), piece=piece, forget_bytes=100
     )
+    assert len(found) == len(WHERE)
     for one, other in zip(found, expected(family, resolution), strict=True):
         assert one.grid == other.grid
         np.testing.assert_allclose(one.matrices, other.matrices, rtol=1e-6, atol=1e-12)
@@ -97,6 +98,7 @@ def test_plain_data_says_the_same(family: Family) -> None:
         "resolution": 20,
     }
     found = measure([family.math, family.json], family.math, WHERE, 20, DiskCache(None))
+    assert len(found) == len(WHERE)
     for one, other in zip(matrices(request), found, strict=True):
         np.testing.assert_array_equal(np.array(one), other.matrices)
 

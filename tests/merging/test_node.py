@@ -243,6 +243,7 @@ def test_what_a_bank_keeps_serves_other_parameters(family: Family, method: str) 
             seed=seed,
         )
         found, alone = tensors(recipe, shared), tensors(recipe)
+        assert found.keys() == alone.keys()
         for name, tensor in alone.items():
             assert torch.equal(found[name], tensor), name
 
@@ -256,8 +257,9 @@ def in_blocks(recipe: Recipe) -> Bank:
 @pytest.mark.parametrize("method", operators())
 def test_blocks_apart_give_what_the_whole_gives(family: Family, method: str) -> None:
     recipe = merge(family, method)
-    whole = tensors(recipe)
-    for name, tensor in tensors(recipe, in_blocks(recipe)).items():
+    whole, found = tensors(recipe), tensors(recipe, in_blocks(recipe))
+    assert found.keys() == whole.keys()
+    for name, tensor in found.items():
         assert torch.equal(tensor, whole[name]), name
 
 

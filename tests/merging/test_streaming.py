@@ -136,7 +136,7 @@ def test_an_interrupt_leaves_nothing(
 ) -> None:
     process = halfway()
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=300)
+    _, said = process.communicate()
     assert process.returncode == 130, said
     assert "Traceback" not in said
     assert list((tmp_path / "out").iterdir()) == []
@@ -149,6 +149,6 @@ def test_a_kill_leaves_nothing_under_the_models_name(
 ) -> None:
     process = halfway()
     process.send_signal(kill)
-    process.communicate(timeout=300)
+    process.communicate()
     assert process.returncode == -kill
     assert not (tmp_path / "out" / "model").exists()

@@ -152,6 +152,7 @@ def test_it_is_finite_for_awkward_tensors(case: Case, shape: tuple[int, ...]) ->
         "huge": drawn(6, case.count, *shape) * 1e8,
         "base of zeros": drawn(7, case.count, *shape),
     }
+    assert len(awkward) == 8
     for what, taus in awkward.items():
         found = case(taus, base=base * (what != "base of zeros"))
         assert found.shape == shape, what

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from evomerge.optimizers.cma_run import Covariance, Discrete, Mode, Run
 from evomerge.optimizers.restarts import Start
-from evomerge.recipe.genome import ChoiceGene, Gene
+from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene
 
 SLOTS: tuple[Gene, ...] = tuple(ChoiceGene(name=f"s{i}", choices=("skip", "run")) for i in range(8))
 THREE: tuple[Gene, ...] = tuple(ChoiceGene(name=f"m{i}", choices=("a", "b", "c")) for i in range(8))
@@ -48,28 +49,34 @@ def test_the_middle_of_three_goes_on_to_be_left(discrete: Discrete) -> None:
     assert run.centre == ("b",) * 8
 
 
+BOX: tuple[Gene, ...] = tuple(FloatGene(name=f"x{i}", low=0, high=1) for i in range(8))
+
+
+def mean(run: Run) -> NDArray[np.float64]:
+    return np.array(run.centre, dtype=float)
+
+
 FIRST_HALF = [True] * 4 + [False] * 4
 
 
 def test_genes_that_do_not_matter_leave_the_mean_where_it_is() -> None:
-    run = begun(SLOTS, "threshold")
-    before = run._es.mean.copy()
+    run = begun(BOX, "threshold")
     for generation in range(40):
-        genomes = run.ask()
-        fitnesses = [float(sum(value == "run" for value in genome[:4])) for genome in genomes]
-        run.tell(fitnesses, [FIRST_HALF] * len(genomes))
-        assert np.allclose(run._es.mean[4:], before[4:]), f"generation {generation}"
-    assert run.centre[:4] == ("run",) * 4
+        genomes = np.array(run.ask(), dtype=float)
+        run.tell(genomes[:, :4].sum(axis=1).tolist(), [FIRST_HALF] * len(genomes))
+        assert np.allclose(mean(run)[4:], 0.5), f"generation {generation}"
+    assert np.allclose(mean(run)[:4], 1.0, atol=0.01)
 
 
 def test_what_matters_at_some_moves_by_those_alone() -> None:
     """The best two of ten, at which the last gene does not matter, do not move it."""
-    whole, part = begun(SLOTS, "threshold"), begun(SLOTS, "threshold")
+    whole, part = begun(BOX, "threshold"), begun(BOX, "threshold")
     fitnesses = [float(-i) for i in range(10)]
     for run, idle in ((whole, 0), (part, 2)):
-        run.ask()
+        genomes = np.array(run.ask(), dtype=float)
         run.tell(fitnesses, [[True] * 7 + [i >= idle] for i in range(10)])
-    assert np.allclose(whole._es.mean[:7], part._es.mean[:7])
-    weights = np.array(whole._es.sp.weights.positive_weights)[:2]
-    lacking = weights @ (whole._es.pop_sorted[:2, 7] - 0.5)
-    assert whole._es.mean[7] - part._es.mean[7] == pytest.approx(lacking)
+    assert np.allclose(mean(whole)[:7], mean(part)[:7])
+    # The tutorial's weights of the better half, eq. 49 and 53: log(5.5) - log(i), of sum 1.
+    weights = np.log(5.5) - np.log(np.arange(1, 6))
+    lacking = weights[:2] / weights.sum() @ (genomes[:2, 7] - 0.5)
+    assert mean(whole)[7] - mean(part)[7] == pytest.approx(lacking)

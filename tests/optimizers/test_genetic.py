@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -95,23 +96,34 @@ def test_what_does_not_matter_does_not_mutate() -> None:
     assert (scales[:, 10:] == 0.5).all()
 
 
+def parents(optimizer: Genetic, known: list[Genome]) -> Counter[int]:
+    """How many of 500 children differ in one gene from each of the genomes."""
+    children = [proposal.genome for proposal in optimizer.ask(500)]
+    return Counter(
+        number
+        for number, genome in enumerate(known)
+        for child in children
+        if sum(a != b for a, b in zip(genome, child, strict=True)) == 1
+    )
+
+
 def test_the_best_are_the_parents_and_the_newer_of_equals() -> None:
-    optimizer = genetic(crossover=0, population=2)
+    genes = tuple(ChoiceGene(name=f"s{i}", choices=("skip", "run")) for i in range(SLOTS))
+    optimizer = genetic(genes, crossover=0, population=2)
     fitness = {0: 0.0, 1: 1.0, 2: 1.0, 3: 0.5}
     proposals = optimizer.ask(4)
     optimizer.tell([Result(q.id, (fitness[q.id],)) for q in proposals])
-    assert [member[2] for member in optimizer._members] == [
-        proposals[2].genome,
-        proposals[1].genome,
-    ]
+    children = parents(optimizer, [proposal.genome for proposal in proposals])
+    assert children.keys() == {1, 2}
+    assert children[2] > 2 * children[1], "the better of two that are drawn is the parent"
 
 
 def test_a_known_genome_takes_one_place() -> None:
-    optimizer = genetic()
-    genome = ("run",) * SLOTS
-    optimizer.observe(Observation(genome, (1.0,)))
-    optimizer.observe(Observation(genome, (1.0,)))
-    assert len(optimizer._members) == 1
+    optimizer = genetic(crossover=0, population=2)
+    better, worse = ("run",) * SLOTS, ("skip",) * SLOTS
+    for genome, fitness in ((better, 1.0), (better, 1.0), (worse, 0.5)):
+        optimizer.observe(Observation(genome, (fitness,)))
+    assert parents(optimizer, [better, worse]).keys() == {0, 1}
 
 
 def test_of_more_choices_any_other_comes_next() -> None:

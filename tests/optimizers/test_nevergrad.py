@@ -11,7 +11,7 @@ import pytest
 from evomerge.conformance.optimizers import FLOATS, fitness_of
 from evomerge.errors import ConfigError
 from evomerge.optimizers.base import Observation, Result
-from evomerge.optimizers.nevergrad import Nevergrad, NevergradConfig
+from evomerge.optimizers.nevergrad import Nevergrad, NevergradConfig, library, parametrization
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import FloatGene
 
@@ -53,17 +53,20 @@ def test_one_that_works_in_sequence_has_one_open() -> None:
 
 
 def test_a_failure_is_never_the_best() -> None:
-    """Not before any success either, when no scale is known: fitness is negative here."""
-    optimizer = nevergrad("OnePlusOne", workers=1)
-    for i in range(40):
+    """Not before any success either, when no scale is known: fitness is negative here.
+
+    (1 + 1) goes on from the best, so that it stays where it is once a failure is that.
+    """
+    optimizer = nevergrad("OnePlusOne", workers=1, budget=200)
+    worths = []
+    for i in range(100):
         (proposal,) = optimizer.ask(1)
         failed = i < 3 or i % 3 == 0
-        worth = fitness_of(proposal.genome)[0] - 50
-        optimizer.tell([Result(i, None if failed else (worth,))])
+        worths.append(fitness_of(proposal.genome)[0] - 50)
+        optimizer.tell([Result(i, None if failed else (worths[i],))])
         if i < 3:
             assert optimizer.recommend() is None
-    best = optimizer._optimizer.current_bests["minimum"]
-    assert 50 < best.mean < 51
+    assert np.median(worths[-30:]) > -50.08
 
 
 def test_observations_are_heard() -> None:
@@ -91,10 +94,9 @@ def test_recommends_a_mean() -> None:
 
 def test_three_hundred_genes_are_one_array() -> None:
     genes = tuple(FloatGene(name=f"x{i}", low=0, high=1) for i in range(300))
-    optimizer = nevergrad("OnePlusOne", genes=genes)
-    space = optimizer._optimizer.parametrization
+    space = parametrization(library(), genes)
     assert [tuple(value.shape) for value in space.value.values()] == [(300,)]
-    assert len(rounds(optimizer, 2)[0]) == 300
+    assert len(rounds(nevergrad("OnePlusOne", genes=genes), 2)[0]) == 300
 
 
 def test_begins_at_starts() -> None:
@@ -128,7 +130,6 @@ print(a)
             check=True,
             capture_output=True,
             text=True,
-            timeout=300,
             env={"PYTHONHASHSEED": str(seed), "PYTHONPATH": ROOT},
         ).stdout
         for seed in (1, 2)
@@ -147,7 +148,6 @@ def test_a_process_ends_with_an_optimizer_that_waits_in_a_thread() -> None:
         check=True,
         capture_output=True,
         text=True,
-        timeout=300,
         env={"PYTHONPATH": ROOT},
     )
     assert done.stdout == "1\n"

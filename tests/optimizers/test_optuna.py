@@ -44,7 +44,7 @@ def test_what_cannot_be_is_said_at_once(name: str, options: dict[str, Any], law:
 
 @pytest.mark.parametrize("name", ["tpe", "TPE", "TPESampler", "tpe_sampler"])
 def test_a_sampler_may_be_named_as_people_write_it(name: str) -> None:
-    assert type(sampler(name)._search.sampler).__name__ == "TPESampler"
+    assert type(sampler(name).in_memory.sampler).__name__ == "TPESampler"
 
 
 def test_options_may_stand_beside_the_sampler() -> None:
@@ -89,9 +89,9 @@ def test_observations_and_failures_are_trials_of_its_study() -> None:
     proposals = optimizer.ask(2)
     assert [q.id for q in proposals] == [0, 1]
     optimizer.tell([Result(1, None), Result(0, (0.25,))])
-    states = [trial.state.name for trial in optimizer._search.trials]
+    states = [trial.state.name for trial in optimizer.in_memory.trials]
     assert states == ["COMPLETE", "COMPLETE", "FAIL"]
-    assert optimizer._search.best_trial.params["x1"] == 0.2
+    assert optimizer.in_memory.best_trial.params["x1"] == 0.2
 
 
 PATH = tuple(ChoiceGene(name=f"s{i}", choices=("skip", "run")) for i in range(40))
@@ -149,7 +149,7 @@ def test_a_genetic_sampler_takes_observations_into_its_first_generation() -> Non
     short = ("run",) * 4 + ("skip",) * 36
     optimizer.observe(Observation(short, accuracy_and_shortness(short)))
     front(optimizer, 32)
-    study = optimizer._search
+    study = optimizer.in_memory
     first = study.sampler.get_population(study, 0)
     assert len(first) >= 24
     assert first[0].number == 0

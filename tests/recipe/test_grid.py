@@ -48,6 +48,7 @@ def test_ranges_of_cells_have_the_gram_matrices_of_their_elements() -> None:
     grams = Grams.of(vectors, Grid.regular(50, resolution=10, blocks=(13, 44)))
     starts, ends = [0, 13, 20, 44], np.array([13, 20, 44, 45])
     found = grams.between(ends)
+    assert found.shape == (4, 3, 3)
     for gram, start, end in zip(found, starts, ends, strict=True):
         np.testing.assert_allclose(
             gram, vectors[:, start:end] @ vectors[:, start:end].T, rtol=1e-12

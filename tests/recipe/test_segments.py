@@ -84,6 +84,7 @@ def test_a_lineage_of_any_depth_has_the_weights_of_merging_step_by_step(
             )
         )
         vectors.append(merged(vectors[-1], vectors[mate], split, ratio, angle))
+    assert len(tables) == len(seeds) + depth
     for table, vector in zip(tables, vectors, strict=True):
         found = weights(table.chromosomes[0], seeds)
         assert np.linalg.norm(found - vector) <= 1e-6 * np.linalg.norm(vector)

@@ -66,7 +66,6 @@ def run(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
     )
 
 

@@ -128,9 +128,8 @@ def test_a_path_finds_its_earliest_slots(first: bool, last: bool) -> None:
     draw = random.Random(0)
     for _ in range(50):
         runs = [draw.random() < 0.4 for _ in range(of.count)]
+        assert any(runs), "a path without ends needs a slot"
         path, _ = of.path(runs)
-        if not any(runs) and not (first or last):
-            continue
         again = of.steps([step.place for step in path])
         assert again is not None
         assert [step.place for step in again] == [step.place for step in path]

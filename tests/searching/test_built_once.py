@@ -109,7 +109,6 @@ def test_check_opens_every_file_of_weights_once(place: Place, kind: str) -> None
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
     )
     assert ended.returncode == 0, ended.stderr
     opened = json.loads(ended.stdout.splitlines()[-1])

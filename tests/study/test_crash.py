@@ -114,7 +114,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
 
 
 def wait_for_more(returned: Path, before: int) -> None:
-    deadline = time.monotonic() + 500
+    deadline = time.monotonic() + 1200
     while returned.stat().st_size == before:
         assert time.monotonic() < deadline, "the writer got nowhere"
         time.sleep(0.001)
@@ -143,7 +143,9 @@ def test_cut_off_anywhere(tmp_path: Path) -> None:
             )
         study.tell(1, report_of(1), (0.001,), worker="w1")
     whole = (folder / "journal.log").read_bytes()
-    for length in range(empty, len(whole), 41):
+    cuts = range(empty, len(whole), 41)
+    assert len(cuts) > 10
+    for length in cuts:
         (folder / "journal.log").write_bytes(whole[:length])
         with Study.open(folder, write=False) as reader:
             assert len(reader.candidates()) <= 2

@@ -86,6 +86,14 @@ def test_a_question_goes_with_the_optimizer_only(
     assert study.candidates() == []
 
 
+def as_optunas(folder: Path) -> optuna.Study:
+    """The record, opened by Optuna alone."""
+    storage = optuna.storages.JournalStorage(
+        optuna.storages.journal.JournalFileBackend(str(folder / "journal.log"))
+    )
+    return optuna.load_study(study_name="small", storage=storage)
+
+
 def test_stages_are_on_record_with_intermediate_values(
     study: Study, folder: Path, ask: Ask, report: Report
 ) -> None:
@@ -98,8 +106,7 @@ def test_stages_are_on_record_with_intermediate_values(
     assert (first.part, first.split, first.scored, first.worker) == ("a1", "search", 2, "w1")
     assert (second.part, second.scored, second.worker) == ("b2", 5, "w2")
     assert [(stage.attempts, stage.ended) for stage in candidate.stages] == [(1, 1), (3, 2)]
-    storage, study_id = study._storage, study._id
-    (trial,) = storage.get_all_trials(study_id)
+    (trial,) = as_optunas(folder).trials
     assert trial.intermediate_values == {2: 0.5}
     study.tell(0, report, (0.5,), worker="w2")
     assert [(event.kind, event.stages) for event in study.events()] == [
@@ -294,10 +301,7 @@ def test_a_study_that_the_database_refuses_leaves_no_folder(tmp_path: Path) -> N
 def test_optuna_opens_it_as_any_study(study: Study, folder: Path, ask: Ask, report: Report) -> None:
     for proposal, fitness in enumerate((0.25, 0.75)):
         study.tell(ask(proposal), report, (fitness,), worker="w1")
-    storage = optuna.storages.JournalStorage(
-        optuna.storages.journal.JournalFileBackend(str(folder / "journal.log"))
-    )
-    loaded = optuna.load_study(study_name="small", storage=storage)
+    loaded = as_optunas(folder)
     assert loaded.best_value == 0.75
     assert loaded.best_params == {"weight": 0.5, "rate": 10.0, "method": "ties"}
     assert loaded.metric_names == ["fitness"]
@@ -308,9 +312,8 @@ def test_optuna_dashboard_opens_it(study: Study, folder: Path, ask: Ask) -> None
     storage_url = pytest.importorskip("optuna_dashboard._storage_url")
     ask(0)
     storage = storage_url.get_storage(str(folder / "journal.log"))
-    (found,) = storage.get_all_studies()
-    assert found.study_name == "small"
-    assert len(storage.get_all_trials(found._study_id)) == 1
+    assert optuna.get_all_study_names(storage) == ["small"]
+    assert len(optuna.load_study(study_name="small", storage=storage).trials) == 1
 
 
 def test_a_journal_line_stays_small(study: Study, folder: Path, ask: Ask, report: Report) -> None:

@@ -103,7 +103,8 @@ class Cycle(Generic[M]):
 
     def __init__(self, config: CycleQdConfig) -> None:
         self._config = config
-        self._grids: list[EliteGrid[Member[M]]] = []
+        self.grids: list[EliteGrid[Member[M]]] = []
+        """The grid of each task, in the tasks' order; none before the first seed."""
         self._seeds: list[tuple[Member[M], Array]] = []
         """Seeds with their scores (tasks,)."""
         self._scores: dict[int, MemberScores] = {}
@@ -113,7 +114,7 @@ class Cycle(Generic[M]):
     @property
     def members(self) -> tuple[Member[M], ...]:
         """Each once, whichever grids hold it."""
-        every = {elite.item.id: elite.item for grid in self._grids for elite in grid.elites}
+        every = {elite.item.id: elite.item for grid in self.grids for elite in grid.elites}
         return tuple(every.values())
 
     def __len__(self) -> int:
@@ -124,14 +125,14 @@ class Cycle(Generic[M]):
 
     def add(self, member: Member[M], member_scores: MemberScores, *, seed: bool) -> None:
         """Offer the member to every task's grid; a seed first moves the grids' ends."""
-        if seed or not self._grids:
+        if seed or not self.grids:
             self._seeds.append((member, member_scores.tasks))
             self._lay_out()
         self.version += self._offer(member, member_scores)
 
     def parents(self, number: int, rng: np.random.Generator) -> tuple[Member[M], Member[M]]:
         """Two elites of the grid whose turn it is."""
-        elites = self._grids[number % len(self._grids)].elites
+        elites = self.grids[number % len(self.grids)].elites
         odds = np.ones(len(elites))
         if self._config.draw == "elite":
             odds = elite_odds(np.array([[elite.fitness, *elite.behaviour] for elite in elites]))
@@ -144,12 +145,12 @@ class Cycle(Generic[M]):
 
     def expert(self, number: int) -> Member[M]:
         """The seed that is best at the task whose turn proposal `number` is."""
-        task = number % len(self._grids)
+        task = number % len(self.grids)
         return max(self._seeds, key=lambda seed: (seed[1][task], -seed[0].id))[0]
 
     def champions(self) -> list[Elite[Member[M]]]:
         """The best of each grid, a task each."""
-        return [max(grid.elites, key=lambda elite: elite.fitness) for grid in self._grids]
+        return [max(grid.elites, key=lambda elite: elite.fitness) for grid in self.grids]
 
     def _lay_out(self) -> None:
         """Lay out cells from below the weakest to above the strongest seed; members stay."""
@@ -157,7 +158,7 @@ class Cycle(Generic[M]):
         scores = np.array([tasks for _, tasks in self._seeds])
         low = scores.min(axis=0) - MARGIN * np.abs(scores.min(axis=0))
         high = scores.max(axis=0) + MARGIN * np.abs(scores.max(axis=0))
-        self._grids = [
+        self.grids = [
             EliteGrid(
                 np.delete(low, task).tolist(), np.delete(high, task).tolist(), self._config.bins
             )
@@ -172,7 +173,7 @@ class Cycle(Generic[M]):
         tasks = member_scores.tasks
         taken = [
             grid.add(Elite(member, float(tasks[task]), np.delete(tasks, task)))
-            for task, grid in enumerate(self._grids)
+            for task, grid in enumerate(self.grids)
         ]
         held = {member.id for member in self.members}
         self._scores = {id: scores for id, scores in self._scores.items() if id in held}

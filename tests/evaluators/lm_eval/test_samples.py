@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 from evomerge.evaluators.live_model import LogProb
 from evomerge.evaluators.lm_eval.config import LmEvalConfig
 from evomerge.evaluators.lm_eval.evaluator import LmEvalEvaluator
-from evomerge.evaluators.registry import read_evaluator
+from evomerge.evaluators.registry import make_evaluator, read_evaluator
 from tests.engines.conftest import Siblings
 from tests.evaluators.scripted import ScriptedEngine
 from tests.evaluators.task_folder import choice_task, evaluator, rolling_task, sum_task
@@ -98,13 +98,16 @@ def test_a_part_keeps_the_answers_of_its_places(folder: Path, tokenizer: Any) ->
 
 def test_they_can_be_switched_off(folder: Path, tokenizer: Any) -> None:
     kept, not_kept = (
-        build(folder, evaluator(SUMS, **keys)) for keys in ({}, {"keep_answers": False})
+        read_evaluator(evaluator(SUMS, **keys), folder=folder, origin="evaluator.yaml")
+        for keys in ({}, {"keep_answers": False})
     )
     engine = ScriptedEngine(tokenizer, said)
-    with_answers, without = (suite.evaluate(engine, "holdout") for suite in (kept, not_kept))
+    with_answers, without = (
+        make_evaluator(config).evaluate(engine, "holdout") for config in (kept, not_kept)
+    )
     assert without.answers == {}
     assert without.tasks == with_answers.tasks
-    assert kept._config.digest() == not_kept._config.digest()
+    assert kept.digest() == not_kept.digest()
 
 
 def test_text_that_is_only_scored_has_no_answers(folder: Path, tokenizer: Any) -> None:

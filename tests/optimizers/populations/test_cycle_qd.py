@@ -57,9 +57,9 @@ def test_every_member_is_offered_to_every_grid() -> None:
     add(kept, 1, (0.2, 0.8), seed=True)
     assert [one.id for one in kept.members] == [0, 1]
     add(kept, 2, (0.9, 0.3))  # in the grid of the first task, where it takes the first's cell
-    ids = [[elite.item.id for elite in grid.elites] for grid in kept._grids]
+    ids = [[elite.item.id for elite in grid.elites] for grid in kept.grids]
     assert ids == [[2, 1], [2, 1]]
-    places = [[(e.fitness, *e.behaviour) for e in grid.elites] for grid in kept._grids]
+    places = [[(e.fitness, *e.behaviour) for e in grid.elites] for grid in kept.grids]
     assert places == [[(0.9, 0.3), (0.2, 0.8)], [(0.3, 0.9), (0.8, 0.2)]]
     add(kept, 3, (0.1, 0.1))
     assert [one.id for one in kept.members] == [2, 1]
@@ -72,10 +72,10 @@ def test_cells_reach_beyond_the_seeds() -> None:
     add(kept, 0, (0.4, 0.2), seed=True)
     add(kept, 1, (0.8, 0.6), seed=True)
     edge = 0.85 * 0.2 + 0.1 * (1.15 * 0.6 - 0.85 * 0.2)
-    grid = kept._grids[0]
+    grid = kept.grids[0]
     assert [grid.cell(np.array([edge + by])) for by in (-1e-6, 1e-6)] == [(0,), (1,)]
     add(kept, 2, (0.4, 0.95), seed=True)
-    assert kept._grids[0].cell(np.array([0.6])) < (5,)
+    assert kept.grids[0].cell(np.array([0.6])) < (5,)
     assert {one.id for one in kept.members} == {0, 1, 2}
 
 
