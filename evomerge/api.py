@@ -12,20 +12,17 @@ from evomerge.config import Job, read_job
 from evomerge.engines.config import EngineSettings
 from evomerge.errors import UserError
 from evomerge.evaluators.base import EvaluatorConfig, Failure, Report, Split
-from evomerge.recipe.digest import plain
 from evomerge.recipe.tree import Recipe
 from evomerge.searching.checks import check_new_study
 from evomerge.searching.ending import ENDED
-from evomerge.searching.final_comparison import Finals, Scorer, Winner
+from evomerge.searching.finish import finish, finished
 from evomerge.searching.listener import Listener
 from evomerge.searching.loop import Search
 from evomerge.searching.plan import Plan, executor
 from evomerge.searching.recipe_plan import RecipePlan
-from evomerge.study.candidate import Candidate
 from evomerge.study.comparison import Comparison
 from evomerge.study.folder import StudyFolder
 from evomerge.study.record import Study
-from evomerge.study.select_recipe import recorded
 from evomerge.trust import require_trust
 from evomerge.value import parse
 
@@ -96,8 +93,7 @@ def resume(folder: Path | str, listener: Listener | None = None) -> Comparison:
 def _finished(folder: Path | str) -> Comparison | None:
     """What a study that needs nothing more has come to."""
     with Study.open(folder, write=False) as study:
-        recorded = study.get("comparison")
-    return Comparison.from_json(recorded) if recorded else None
+        return finished(study)
 
 
 def _planned(job: Job | Path | str, origin: str | None) -> Plan:
@@ -166,22 +162,7 @@ def _go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> C
         stop=lambda: listener.stopped,
     ).run()
     listener.said(f"the search is over: {study.get(ENDED)['said']}")
-    finals = Finals(Scorer(study, workers, plan.evaluator, listener.scored), plan.objective)
-    if chosen := study.get("winner"):
-        best = Winner(chosen["label"], recorded(chosen["recipe"], study), chosen["fitness"])
-    else:
-        finalists = _finalists(plan.job, study)
-        mean = plan.optimizer.recommend() if plan.job.select.recommendation else None
-        if mean is not None:
-            finalists["recommendation"] = plan.space.recipe(mean)
-        best = finals.choose(finalists)
-        study.put(
-            "winner",
-            {"label": best.label, "recipe": plain(best.recipe), "fitness": best.fitness},
-        )
-    reports = finals.holdout(best, plan.baselines)
-    comparison = Comparison.of(reports, winner="evolved")
-    study.put("comparison", comparison.to_json())
+    comparison = finish(plan, study, workers, listener.scored)
     listener.compared(comparison)
     return comparison
 
@@ -208,18 +189,6 @@ def _new_study(plan: Plan, out: Path) -> Iterator[Study]:
             if all(candidate.told is None for candidate in study.candidates()):
                 study.discard(keep_folder=was_there)
             raise
-
-
-def _finalists(job: Job, study: Study) -> dict[str, Recipe]:
-    """The best candidates of the search, each recipe once."""
-    best: dict[str, Candidate] = {}
-    for candidate in study.best(len(study.candidates())):
-        if len(best) < job.select.finalists:
-            best.setdefault(candidate.digest, candidate)
-    return {
-        f"candidate {candidate.number}": recorded(candidate.recipe, study)
-        for candidate in best.values()
-    }
 
 
 @contextmanager

@@ -125,6 +125,9 @@ class Select(Value):
     """Best candidates of the search that go to the validation split."""
     recommendation: bool = True
     """The optimizer's own recommendation (CMA-ES: the distribution's mean) is a finalist too."""
+    tune_baselines: bool = True
+    """Task arithmetic is also compared with its strength tuned on the validation split, over all
+    parents and over those that carry weight in the winner: at most 12 evaluations there."""
 
 
 class Job(Value):

@@ -16,7 +16,7 @@ from evomerge.recipe.tree import Segments, Stack
 from evomerge.searching.ending import ENDED
 from evomerge.searching.failures import current_halt
 from evomerge.study.candidate import Candidate
-from evomerge.study.comparison import Comparison
+from evomerge.study.comparison import Comparison, ComparisonTable
 from evomerge.study.record import Study
 from evomerge.study.select_recipe import recorded
 from evomerge.study.statistics import mean_interval
@@ -34,6 +34,8 @@ __all__ = [
 
 SHOWN_GENES = 40
 SHOWN_FAILURES = 3
+WIDE, NARROW = 104, 72
+"""Columns of a window that a comparison is wholly shown in, and that its intervals need."""
 
 out = Console(highlight=False)
 
@@ -146,9 +148,46 @@ def study_as_data(study: Study, top: int) -> dict[str, Any]:
     }
 
 
-def show_comparison(comparison: Comparison) -> None:
-    """Print the holdout table: models x tasks with intervals, and differences from the winner."""
-    out.print(comparison.to_text(), soft_wrap=True)
+def show_comparison(comparison: Comparison, screen: Console = out) -> None:
+    """Print the comparison on the holdout: tables, what they do not show, and the verdict.
+
+    On a terminal long names of models fold, so that a table is not wider than the window.
+    """
+    if not screen.is_terminal:
+        screen.print(Text(comparison.to_text()), soft_wrap=True)
+        return
+    for table in comparison.tables:
+        screen.print(Text(comparison.title(table)))
+        screen.print(_compared(table, screen.width))
+        screen.print()
+    for model, failure in comparison.failed.items():
+        screen.print(Text(f"{model} failed: {' '.join(failure.message.split())}"))
+    for remark in comparison.remarks():
+        screen.print(Text(remark))
+    if comparison.verdict is not None:
+        screen.print(Text(f"\n{comparison.verdict.sentence}", style="bold"))
+
+
+def _compared(table: ComparisonTable, width: int) -> Table:
+    """In a narrow window short, in a very narrow one without the intervals."""
+    rows = [
+        row if row[0] not in table.failed else (row[0], "failed", "", "", "", "")
+        for row in table.to_rows()
+    ]
+    if width < WIDE:
+        header = (*rows[0][:2], "95 %", "ahead", "95 %", "p")
+        rows = [
+            header,
+            *((row[0], *(cell.replace(" to ", "..") for cell in row[1:])) for row in rows[1:]),
+        ]
+    if width < NARROW:
+        rows = [(model, value, ahead, p) for model, value, _, ahead, _, p in rows]
+    (first, *numbers), *others = rows
+    columns = (Column(first), *(Column(name, no_wrap=True) for name in numbers))
+    shown = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for row in others:
+        shown.add_row(*map(Text, row))
+    return shown
 
 
 def show_report(report: Report, title: str) -> None:

@@ -39,6 +39,7 @@ __all__ = [
     "Selection",
     "Split",
     "TaskScore",
+    "TokenCount",
     "digest_of",
 ]
 
@@ -86,6 +87,15 @@ class TaskScore(Value):
         )
 
 
+class TokenCount(Value):
+    """How many tokens went through a model in an evaluation, whatever a cache of it spared."""
+
+    read: int
+    """Of prompts and of texts that were scored."""
+    generated: int
+    """Of answers."""
+
+
 class Report(Value):
     """What an evaluation found."""
 
@@ -97,6 +107,8 @@ class Report(Value):
     """Wall time by phase: merge, load, evaluate."""
     costs: Mapping[str, float] = {}
     """What running the model takes: `layers` run for a token, `tokens_per_second` generated."""
+    tokens: TokenCount | None = Field(default=None, exclude_if=lambda held: held is None)
+    """None where they were not counted."""
     places: Selection | None = Field(default=None, exclude_if=lambda held: held is None)
     """Of a report over a part of the examples: which; None: all of them. A task's `examples` are
     in the order of its places."""

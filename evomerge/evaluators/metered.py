@@ -8,7 +8,7 @@ from typing import Any
 
 from evomerge.errors import DeadlineExceeded
 from evomerge.evaluators.answers import Answers
-from evomerge.evaluators.base import Report, Selection, Split, TaskScore
+from evomerge.evaluators.base import Report, Selection, Split, TaskScore, TokenCount
 from evomerge.evaluators.live_model import Generation, LiveModel, LogProb, Sampling
 
 __all__ = ["MeteredModel"]
@@ -29,7 +29,7 @@ class MeteredModel:
     ) -> None:
         self._model, self._deadline_s, self._clock = model, deadline_s, clock
         self._start = clock()
-        self._generations = self._truncated = self._tokens = 0
+        self._generations = self._truncated = self._tokens = self._read = 0
         self._generating_s = 0.0
 
     @property
@@ -56,6 +56,7 @@ class MeteredModel:
         start = self._clock()
         generations = self._model.generate(prompts, samplings, *self._watch(between_steps))
         self._generating_s += self._clock() - start
+        self._read += sum(map(len, prompts))
         self._tokens += sum(generation.tokens for generation in generations)
         self._generations += len(generations)
         self._truncated += sum(generation.truncated for generation in generations)
@@ -66,12 +67,14 @@ class MeteredModel:
         pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
         between_steps: Callable[[], None] | None = None,
     ) -> list[LogProb]:
-        """As `LiveModel.logprobs`.
+        """As `LiveModel.logprobs`, counted.
 
         Raises:
             DeadlineExceeded: the evaluation has taken too long.
         """
-        return self._model.logprobs(pairs, *self._watch(between_steps))
+        logprobs = self._model.logprobs(pairs, *self._watch(between_steps))
+        self._read += sum(len(context) + len(scored) for context, scored in pairs)
+        return logprobs
 
     def check(self) -> None:
         """Raises: DeadlineExceeded: the evaluation has taken too long."""
@@ -98,6 +101,7 @@ class MeteredModel:
             truncated=self._truncated / max(self._generations, 1),
             seconds={"evaluate": self._clock() - self._start},
             costs=costs,
+            tokens=TokenCount(read=self._read, generated=self._tokens),
             places=places,
             answers=answers or {},
         )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from evomerge.errors import ConfigError, did_you_mean
-from evomerge.evaluators.base import Report, Selection, TaskScore
+from evomerge.evaluators.base import Report, Selection, TaskScore, TokenCount
 
 __all__ = ["chosen_places", "join"]
 
@@ -67,7 +67,19 @@ def join(reports: Sequence[Report], sizes: Mapping[str, int]) -> Report:
             )
             for name in dict.fromkeys(name for report in reports for name in report.costs)
         },
+        tokens=_tokens(reports),
         places=None if whole and sizes else places,
+    )
+
+
+def _tokens(reports: Sequence[Report]) -> TokenCount | None:
+    """Those of all parts; None where a part did not count them."""
+    counted = [report.tokens for report in reports if report.tokens is not None]
+    if len(counted) < len(reports):
+        return None
+    return TokenCount(
+        read=sum(tokens.read for tokens in counted),
+        generated=sum(tokens.generated for tokens in counted),
     )
 
 

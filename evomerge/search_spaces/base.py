@@ -34,6 +34,7 @@ from evomerge.recipe.selector import Selector
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe
+from evomerge.search_spaces.baselines import PlainMerges
 from evomerge.value import Value
 
 __all__ = ["ModelFacts", "SearchSpace", "SpaceConfig", "check_names", "encode", "named"]
@@ -142,6 +143,12 @@ class SearchSpace(ABC):
         """What the winner is compared with on the holdout, by label; by default each input."""
         first = next(iter(self.samples()))
         return {} if isinstance(first, Source) else dict(first.inputs)
+
+    @property
+    def plain_merges(self) -> PlainMerges | None:
+        """The merges that anyone would try first over the space's parents, to be tuned and compared
+        with; None where its inputs are not weights to be merged."""
+        return None
 
     @property
     def capacity(self) -> Capacity | None:

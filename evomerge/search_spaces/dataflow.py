@@ -16,7 +16,7 @@ from evomerge.recipe.layer_path import Capacity
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Recipe, Stack
 from evomerge.search_spaces.base import ModelFacts, SearchSpace
-from evomerge.search_spaces.baselines import stack_baselines
+from evomerge.search_spaces.baselines import PlainMerges, halves
 from evomerge.search_spaces.dataflow_config import DataFlowSpaceConfig
 from evomerge.search_spaces.scales import scale_genes
 from evomerge.search_spaces.slots import Pool, Slots, Step
@@ -41,6 +41,7 @@ class DataFlowSpace(SearchSpace):
         """
         self._config, self._inputs = config, config.chosen(sources)
         self._counts = {name: models.layers(recipe) for name, recipe in self._inputs.items()}
+        self._base = config.origin(sources, self._inputs)
         self._own = next(iter(self._inputs))
         self._pool = Pool(self._counts, config.order, config.block)
         self._slots = Slots(
@@ -71,8 +72,20 @@ class DataFlowSpace(SearchSpace):
         return Capacity(layers=sum(self._counts.values()), hops=hops)
 
     def baselines(self) -> dict[str, Recipe]:
-        """Each input, the uniform merge of those that are equally deep, and halves."""
-        return stack_baselines(self._inputs, self._counts)
+        """The base where it is known, each input, plain merges of those that are equally deep, and
+        halves."""
+        plain = self.plain_merges.baselines()
+        base = dict([self._base] if self._base else [])
+        return {**base, **self._inputs, **plain, **halves(self._inputs, self._counts)}
+
+    @property
+    def plain_merges(self) -> PlainMerges:
+        """Over the inputs that are as deep as the first."""
+        depth = self._counts[self._own]
+        alike = {
+            name: recipe for name, recipe in self._inputs.items() if self._counts[name] == depth
+        }
+        return PlainMerges(alike, self._base)
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:

@@ -13,6 +13,7 @@ from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe, Scaling
 from evomerge.recipe.yaml import inline_recipe
 from evomerge.search_spaces.base import SpaceConfig, check_names
+from evomerge.search_spaces.baselines import common_base
 from evomerge.search_spaces.scales import Network, ScaleRange, ScaleRule
 from evomerge.search_spaces.slots import Jumps, Order
 from evomerge.value import Value
@@ -46,6 +47,9 @@ class DataFlowSpaceConfig(SpaceConfig):
     """Inputs that are recipes themselves (parameter space first, then data flow over the
     result): name -> recipe, in a YAML file a path or written out."""
 
+    base: str | None = None
+    """The source that the inputs were fine-tuned from, for the comparison's task arithmetic; no
+    candidate contains it. Left out: the model that all inputs are adapters on, if there is one."""
     block: Annotated[int, Field(ge=1)] = 1
     """Number of consecutive layers that run together; a scale is that of the first of them."""
     order: Order = "by_input"
@@ -108,6 +112,23 @@ class DataFlowSpaceConfig(SpaceConfig):
     def known_inputs(self, sources: Mapping[str, Source]) -> dict[str, Recipe]:
         """The sources and the `recipes`, by name."""
         return {**sources, **self.recipes}
+
+    def origin(
+        self, sources: Mapping[str, Source], inputs: Mapping[str, Recipe]
+    ) -> tuple[str, Recipe] | None:
+        """Name and model of the base, where it is named or all inputs are adapters on it.
+
+        Raises:
+            ConfigError: `base` is no source.
+        """
+        if self.base is not None:
+            check_names([self.base], sources, "space.base")
+            return self.base, sources[self.base]
+        shared = common_base(inputs.values())
+        if shared is None:
+            return None
+        named = (name for name, source in sources.items() if source == shared)
+        return next(named, "base"), shared
 
     def chosen(self, sources: Mapping[str, Source]) -> dict[str, Recipe]:
         """The inputs by name, in the order of the pool.

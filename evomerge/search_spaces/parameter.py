@@ -17,7 +17,7 @@ from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Rule
 from evomerge.search_spaces.base import ModelFacts, SearchSpace
-from evomerge.search_spaces.baselines import merge_baselines
+from evomerge.search_spaces.baselines import PlainMerges
 from evomerge.search_spaces.groups import Group, groups_of
 from evomerge.search_spaces.inverse import MergeParameters, place_of
 from evomerge.search_spaces.parameter_config import ParameterSpaceConfig, takes
@@ -137,9 +137,18 @@ class ParameterSpace(SearchSpace):
         return marks
 
     def baselines(self) -> dict[str, Recipe]:
-        """Each parent, their uniform merge and, with a base, plain task arithmetic."""
-        config = self._config
-        return merge_baselines(self._sources, config.base, self._parents, config.tokenizer)
+        """The base, each parent, their uniform merge and, with a base, plain task arithmetic."""
+        return self.plain_merges.baselines()
+
+    @property
+    def plain_merges(self) -> PlainMerges:
+        """Over the parents, mapped as the space's recipes are."""
+        base = self._config.base
+        return PlainMerges(
+            {name: self._sources[name] for name in self._parents},
+            None if base is None else (base, self._sources[base]),
+            self._config.tokenizer,
+        )
 
     def _at_weights(self, weights: Mapping[str, float]) -> Genome:
         """Neutral genes: the given weights, density 1, lambda 1, t one half, the first method."""

@@ -24,7 +24,7 @@ from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Chromosome, Merge, Recipe, Rule, Segments
 from evomerge.search_spaces.base import ModelFacts, SearchSpace, SpaceConfig, check_names
-from evomerge.search_spaces.baselines import merge_baselines
+from evomerge.search_spaces.baselines import PlainMerges
 
 __all__ = ["SegmentsSpace", "SegmentsSpaceConfig"]
 
@@ -113,9 +113,18 @@ class SegmentsSpace(SearchSpace):
         return self._seed_pool
 
     def baselines(self) -> dict[str, Recipe]:
-        """Each seed, their uniform merge and, with a base beside them, plain task arithmetic."""
-        base = self._config.base if self._config.base not in self._seeds else None
-        return merge_baselines(self._inputs, base, tuple(self._seeds))
+        """Each seed, their uniform merge and, with a base beside them, the base and plain task
+        arithmetic."""
+        return self.plain_merges.baselines()
+
+    @property
+    def plain_merges(self) -> PlainMerges:
+        """Over the seeds."""
+        base = self._config.base
+        beside = base is not None and base not in self._seeds
+        return PlainMerges(
+            dict(self._seeds), (base, self._inputs[base]) if base is not None and beside else None
+        )
 
     def recipe(self, genome: Genome) -> Segments:
         """The recipe of a genome.

@@ -107,9 +107,6 @@ class Finals:
         best = max(scores, key=lambda label: scores[label])
         return Winner(best, finalists[best], scores[best])
 
-    def holdout(self, winner: Winner, baselines: Mapping[str, Recipe]) -> dict[str, Report]:
-        """Label -> holdout report, the winner's first under `evolved`; what failed is left out."""
-        outcomes = self.scorer.score({"evolved": winner.recipe, **baselines}, "holdout")
-        return {
-            label: outcome for label, outcome in outcomes.items() if isinstance(outcome, Report)
-        }
+    def holdout(self, winner: Winner, baselines: Mapping[str, Recipe]) -> dict[str, Outcome]:
+        """Label -> holdout report or why there is none, the winner's first under `evolved`."""
+        return self.scorer.score({"evolved": winner.recipe, **baselines}, "holdout")

@@ -1,4 +1,4 @@
-"""The final table: the winner beside every model that it has to beat, on the same examples."""
+"""The final comparison: the winner beside every model that it has to beat, on the same examples."""
 
 from __future__ import annotations
 
@@ -9,41 +9,14 @@ from typing import Any
 from pydantic import Field
 
 from evomerge.errors import InfrastructureError
-from evomerge.evaluators.base import Report, Split, TaskScore
-from evomerge.study.statistics import Difference, Interval, holm, mean_interval, paired_difference
+from evomerge.evaluators.base import Failure, Outcome, Report, Split
+from evomerge.study.comparison_table import ComparisonTable, Row, task_table
+from evomerge.study.counted import Counted
+from evomerge.study.remarks import FitnessBySplit, Loss, Tuning, losses
+from evomerge.study.verdict import Contest, Verdict
 from evomerge.value import Value
 
-__all__ = ["Comparison", "Row", "ComparisonTable"]
-
-
-class Row(Value):
-    """One model's score at a task."""
-
-    model: str
-    value: float
-    """The task's metric."""
-    interval: Interval | None
-    """Around `value`; None where the metric is no mean over examples."""
-    ahead: Difference | None
-    """The winner's score minus this model's; None for the winner and where there is no interval."""
-    p: float | None
-    """`ahead.p`, corrected by Holm's method over the models of this table."""
-
-
-class ComparisonTable(Value):
-    """One task: the winner's row first, then the others in the order given."""
-
-    task: str
-    metric: str
-    higher_is_better: bool
-    examples: int
-    rows: tuple[Row, ...]
-
-    def to_rows(self) -> list[tuple[str, ...]]:
-        """The table as text, a header first: to print, or to set as Markdown."""
-        winner = self.rows[0].model
-        header = ("model", self.metric, "95 % interval", f"{winner} ahead by", "95 % interval", "p")
-        return [header, *(_cells(row) for row in self.rows)]
+__all__ = ["Comparison", "ComparisonTable", "Row"]
 
 
 class Comparison(Value):
@@ -52,38 +25,95 @@ class Comparison(Value):
     split: Split
     winner: str
     tables: tuple[ComparisonTable, ...]
+    """A task each; where several tasks count, the table of their weighted mean comes last."""
     truncated: Mapping[str, float] = Field(default_factory=dict)
     """Model -> share of its answers that the token limit cut off, where that is not 0."""
+    verdict: Verdict | None = None
+    """The end of it in one sentence; None in records of earlier versions."""
+    decided_by: str | None = None
+    """The table that the verdict is about; None where it goes task by task."""
+    same_as: str | None = None
+    """The source that the winner is, where it is one of them and no new model."""
+    failed: Mapping[str, Failure] = Field(default_factory=dict)
+    """Model -> why it could not be scored."""
+    fitness: FitnessBySplit | None = None
+    """The winner's fitness on the three splits."""
+    lost: tuple[Loss, ...] = ()
+    """What a parent does better than the winner, beyond chance."""
+    tuning: Tuning | None = None
+    """How the baselines' strength was tuned, and what that took."""
 
     @classmethod
-    def of(cls, reports: Mapping[str, Report], *, winner: str) -> Comparison:
+    def of(
+        cls,
+        outcomes: Mapping[str, Outcome],
+        *,
+        winner: str,
+        weights: Mapping[str, float] | None = None,
+        parents: tuple[str, ...] = (),
+        base: str | None = None,
+        same_as: str | None = None,
+        fitness: FitnessBySplit | None = None,
+        tuning: Tuning | None = None,
+        remark: str = "",
+    ) -> Comparison:
         """Compare the winner with every other model, task by task.
 
         Args:
-            reports: model -> its report, all by the same evaluator on the same split.
+            outcomes: model -> its report, all by the same evaluator on the same split; or why
+                there is none.
             winner: the model that the others are measured against.
+            weights: task -> its weight in the objective; left out: all tasks alike.
+            parents: the models that were merged.
+            base: the model that they were made from.
+            same_as: the one of them that the winner is.
+            remark: what else counts in the objective and not here, for the verdict.
 
         Raises:
             InfrastructureError: the winner has no report.
             ValueError: the reports are not of the same examples.
         """
+        reports = {model: out for model, out in outcomes.items() if isinstance(out, Report)}
+        failed = {model: out for model, out in outcomes.items() if isinstance(out, Failure)}
+        reasons = {model: failure.message for model, failure in failed.items()}
         if winner not in reports:
-            raise InfrastructureError(
-                f"{winner!r} could not be scored: there is nothing to compare"
-            )
+            why = reasons.get(winner, "there is no report of it")
+            raise InfrastructureError(f"{winner!r} could not be scored: {why}")
         first = reports[winner]
         ordered = {winner: first, **reports}
         for model, report in ordered.items():
             if _shape(report) != _shape(first):
                 raise ValueError(f"{model!r} and {winner!r} were not scored on the same examples")
-        tables = tuple(
-            _table(task, {model: report.tasks[task] for model, report in ordered.items()})
+        scores = {model: report.tasks for model, report in ordered.items()}
+        tables = {
+            task: task_table(task, {model: own[task] for model, own in scores.items()}, reasons)
             for task in first.tasks
-        )
-        truncated = {
-            model: report.truncated for model, report in ordered.items() if report.truncated > 0
         }
-        return cls(split=first.split, winner=winner, tables=tables, truncated=truncated)
+        counted = Counted.of(tables, scores, weights, reasons)
+        contest = Contest(
+            winner=winner,
+            tables=counted.tables,
+            factors=counted.factors,
+            measure=f"{counted.measure(first.split)}{remark}",
+            same_as=same_as,
+            parents=parents,
+            base=base,
+            failed=tuple(failed),
+        )
+        sources = (*parents, *([base] if base is not None else []))
+        return cls(
+            split=first.split,
+            winner=winner,
+            tables=tuple({**tables, **counted.tables}.values()),
+            truncated={m: report.truncated for m, report in ordered.items() if report.truncated},
+            verdict=contest.decide(),
+            decided_by=next(iter(counted.tables)) if len(counted.tables) == 1 else None,
+            same_as=same_as,
+            failed=failed,
+            fitness=fitness,
+            lost=losses(tables.values(), sources),
+            tuning=tuning,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `from_json` reads back to an equal comparison."""
@@ -92,20 +122,31 @@ class Comparison(Value):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Comparison:
-        """The comparison that `to_json` wrote."""
+        """The comparison that `to_json` wrote, in this or an earlier version."""
         return cls.model_validate(data)
 
     def to_text(self) -> str:
-        """All tables as plain text, at most some eighty columns wide."""
-        parts = [f"{self.title(table)}\n{_aligned(table)}" for table in self.tables]
-        return "\n\n".join([*parts, *self.remarks()])
+        """All tables as plain text, remarks, and in the end the verdict."""
+        parts = [f"{self.title(table)}\n{table.to_text()}" for table in self.tables]
+        if remarks := self.remarks():
+            parts.append("\n".join(remarks))
+        if self.verdict is not None:
+            parts.append(self.verdict.sentence)
+        return "\n\n".join(parts)
 
     def remarks(self) -> list[str]:
-        """What the tables do not show, a line each."""
-        if not self.truncated:
-            return []
-        shares = ", ".join(f"{model} {share:.1%}" for model, share in self.truncated.items())
-        return [f"answers cut off by the token limit: {shares}"]
+        """What the tables do not show, a line each; the verdict is not among them."""
+        said = []
+        if self.fitness is not None:
+            said.append(self.fitness.to_text(self.winner, self._margin()))
+        if self.lost:
+            said.append(f"lost: {'; '.join(map(str, self.lost))}")
+        if self.tuning is not None:
+            said.append(str(self.tuning))
+        if self.truncated:
+            shares = ", ".join(f"{model} {share:.1%}" for model, share in self.truncated.items())
+            said.append(f"answers cut off by the token limit: {shares}")
+        return said
 
     def title(self, table: ComparisonTable) -> str:
         """What a table is about, in one line."""
@@ -114,62 +155,15 @@ class Comparison(Value):
         test = f"; p: {', '.join(sorted(tests))}, Holm-corrected" if tests else ""
         return f"{table.task}{better}, {table.examples} {self.split} examples{test}"
 
+    def _margin(self) -> float | None:
+        """How far the winner's true fitness may lie above what the holdout says."""
+        for table in self.tables:
+            if table.task == self.decided_by and (interval := table.rows[0].interval):
+                ends = (table.sign * interval.low, table.sign * interval.high)
+                return max(ends) - table.sign * interval.mean
+        return None
+
 
 def _shape(report: Report) -> tuple[Split, dict[str, tuple[str, int]]]:
     tasks = {name: (task.metric, len(task.examples)) for name, task in report.tasks.items()}
     return report.split, tasks
-
-
-def _table(task: str, scores: Mapping[str, TaskScore]) -> ComparisonTable:
-    (_, best), *others = scores.items()
-    ahead = {model: _ahead(best, score) for model, score in others}
-    p_values = {model: difference.p for model, difference in ahead.items() if difference}
-    corrected = dict(zip(p_values, holm(list(p_values.values())), strict=True))
-    rows = [
-        Row(
-            model=model,
-            value=score.value,
-            interval=mean_interval(score.examples) if _is_mean(score) else None,
-            ahead=ahead.get(model),
-            p=corrected.get(model),
-        )
-        for model, score in scores.items()
-    ]
-    return ComparisonTable(
-        task=task,
-        metric=best.metric,
-        higher_is_better=best.higher_is_better,
-        examples=len(best.examples),
-        rows=tuple(rows),
-    )
-
-
-def _ahead(best: TaskScore, other: TaskScore) -> Difference | None:
-    if not (_is_mean(best) and _is_mean(other)):
-        return None
-    return paired_difference(best.examples, other.examples)
-
-
-def _is_mean(score: TaskScore) -> bool:
-    """Whether the metric is the mean over examples: an interval around that mean says nothing of a
-    corpus-wide metric, such as a perplexity."""
-    if not score.examples:
-        return False
-    mean = sum(score.examples) / len(score.examples)
-    return abs(mean - score.value) <= 1e-6 * max(1.0, abs(mean))
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    interval = f"{row.interval.low:.3f} to {row.interval.high:.3f}" if row.interval else ""
-    if row.ahead is None:
-        return (row.model, f"{row.value:.3f}", interval, "", "", "")
-    ahead = f"{row.ahead.low:+.3f} to {row.ahead.high:+.3f}"
-    p = "" if row.p is None else "<0.001" if row.p < 0.001 else f"{row.p:.3f}"
-    return (row.model, f"{row.value:.3f}", interval, f"{row.ahead.mean:+.3f}", ahead, p)
-
-
-def _aligned(table: ComparisonTable) -> str:
-    rows = table.to_rows()
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-    return "\n".join(lines)

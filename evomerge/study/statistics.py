@@ -17,7 +17,16 @@ from pydantic import ConfigDict
 
 from evomerge.value import Value
 
-__all__ = ["CONFIDENCE", "Difference", "Interval", "holm", "mean_interval", "paired_difference"]
+__all__ = [
+    "CONFIDENCE",
+    "Difference",
+    "Interval",
+    "combined_difference",
+    "combined_interval",
+    "holm",
+    "mean_interval",
+    "paired_difference",
+]
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999
@@ -94,15 +103,71 @@ def paired_difference(a: Scores, b: Scores, *, seed: int = 0) -> Difference:
     if len(first) != len(second):
         raise ValueError(f"scores of {len(first)} and {len(second)} examples cannot be paired")
     gains = first - second
-    mean = float(gains.mean())
+    low, high = _paired_interval(first, second)
     if _is_binary(first) and _is_binary(second):
-        low, high = _bonett_price(gains)
         p, test = _mcnemar(gains), "McNemar's exact test"
     else:
-        margin = _t_margin(gains)
-        low, high = mean - margin, mean + margin
         p, test = _sign_flips(gains, seed), "paired permutation test"
-    return Difference(mean=mean, low=low, high=high, p=p, test=test, examples=len(gains))
+    return Difference(
+        mean=float(gains.mean()), low=low, high=high, p=p, test=test, examples=len(gains)
+    )
+
+
+def combined_interval(parts: Sequence[tuple[float, Scores]]) -> Interval:
+    """The sum of factor x mean over several groups of examples, with its 95 % interval.
+
+    `parts`: (factor, scores) of each group. The groups' own intervals are joined by the method of
+    variance estimates recovery (Zou and Donner 2008, Stat. Med. 27:1693), which needs no normal
+    approximation of a sum; one group keeps its own.
+
+    Raises:
+        ValueError: no groups, or one without scores.
+    """
+    own = [(factor, mean_interval(scores)) for factor, scores in parts]
+    mean, low, high = _recovered(
+        [(factor, interval.mean, interval.low, interval.high) for factor, interval in own]
+    )
+    return Interval(
+        mean=mean, low=low, high=high, examples=sum(interval.examples for _, interval in own)
+    )
+
+
+def combined_difference(
+    parts: Sequence[tuple[float, Scores, Scores]], *, seed: int = 0
+) -> Difference:
+    """How far model a is ahead of model b in the sum of factor x mean over groups of examples.
+
+    `parts`: (factor, a's scores, b's) of each group. One group: as `paired_difference`, times the
+    factor. Several: the interval as `combined_interval` joins those of the groups' differences, and
+    a permutation test that flips the signs of the single differences, each with the weight that it
+    has in the sum.
+
+    Raises:
+        ValueError: no groups, one without scores, or not as many of a as of b.
+    """
+    if len(parts) == 1:
+        ((factor, a, b),) = parts
+        own = paired_difference(a, b, seed=seed)
+        mean, low, high = _recovered([(factor, own.mean, own.low, own.high)])
+        return own.model_copy(update={"mean": mean, "low": low, "high": high})
+    ranges, gains = [], []
+    for factor, a, b in parts:
+        first, second = _checked(a), _checked(b)
+        if len(first) != len(second):
+            raise ValueError(f"scores of {len(first)} and {len(second)} examples cannot be paired")
+        mean = float((first - second).mean())
+        ranges.append((factor, mean, *_paired_interval(first, second)))
+        gains.append(factor / len(first) * (first - second))
+    mean, low, high = _recovered(ranges)
+    joined = np.concatenate(gains)
+    return Difference(
+        mean=mean,
+        low=low,
+        high=high,
+        p=_sign_flips(joined, seed),
+        test="paired permutation test over all tasks",
+        examples=len(joined),
+    )
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
@@ -141,6 +206,34 @@ def _t_margin(values: NDArray[np.float64]) -> float:
         return math.inf
     quantile = float(_stats().t.ppf((1 + CONFIDENCE) / 2, n - 1))
     return quantile * float(values.std(ddof=1)) / math.sqrt(n)
+
+
+def _paired_interval(
+    first: NDArray[np.float64], second: NDArray[np.float64]
+) -> tuple[float, float]:
+    gains = first - second
+    if _is_binary(first) and _is_binary(second):
+        return _bonett_price(gains)
+    margin, mean = _t_margin(gains), float(gains.mean())
+    return mean - margin, mean + margin
+
+
+def _recovered(
+    parts: Sequence[tuple[float, float, float, float]],
+) -> tuple[float, float, float]:
+    """(estimate, low, high) of a sum of independent ones; (factor, estimate, low, high) of each."""
+    if not parts:
+        raise ValueError("there are no scores")
+    total = sum(factor * mean for factor, mean, _, _ in parts)
+    if len(parts) == 1:  # to the last digit
+        ((factor, mean, *ends),) = parts
+        low, high = sorted(factor * end for end in ends)
+        return total, low, high
+    below = above = 0.0
+    for factor, mean, low, high in parts:
+        down, up = sorted((factor * (low - mean), factor * (high - mean)))
+        below, above = math.hypot(below, down), math.hypot(above, up)
+    return total, total - below, total + above
 
 
 def _bonett_price(gains: NDArray[np.float64]) -> tuple[float, float]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from evomerge.commands import tables
 from evomerge.evaluators.base import Failure, Outcome, Report, TaskScore
@@ -13,6 +15,7 @@ from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Chromosome, Hop, Recipe, Segments, Stack
 from evomerge.searching.failures import find_halt
+from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
 
 GENES = tuple(FloatGene(name=f"weight@layers{i}", low=0.0, high=2.0) for i in range(50))
@@ -163,3 +166,45 @@ def test_why_a_search_stopped_is_shown_until_it_goes_on(
         tables.show_study(study, 5)
         assert "has stopped" not in capsys.readouterr().out
         assert tables.study_as_data(study, 5)["stopped"] is None
+
+
+def compared() -> Comparison:
+    def solved(ones: int) -> Report:
+        examples = (1.0,) * ones + (0.0,) * (40 - ones)
+        task = TaskScore(metric="exact_match", value=ones / 40, examples=examples)
+        return Report(split="holdout", tasks={"sums": task})
+
+    long = "task arithmetic 0.7 (tuned, [json]+math)"
+    return Comparison.of(
+        {"evolved": solved(30), "base": failed("no\nroom"), "math": solved(0), long: solved(20)},
+        winner="evolved",
+        parents=("math",),
+    )
+
+
+def failed(message: str) -> Failure:
+    return Failure(cause="candidate", message=message)
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_a_comparison_is_no_wider_than_the_window_and_nothing_is_cut(
+    width: int,
+) -> None:
+    window = Console(
+        file=io.StringIO(), width=width, force_terminal=True, color_system=None, record=True
+    )
+    tables.show_comparison(compared(), window)
+    said = window.export_text()
+    assert max(map(len, said.splitlines())) <= width
+    assert "…" not in said
+    assert "base failed: no room" in said
+    assert " ".join(said.split()).endswith(compared().verdict.sentence)  # type: ignore[union-attr]
+    assert ("0.598" in said) == (width > 60), "without room the intervals are left out"
+    assert "[json]+math" in said
+
+
+def test_where_nobody_looks_a_comparison_is_one_line_a_row(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tables.show_comparison(compared())
+    assert capsys.readouterr().out.strip() == compared().to_text()

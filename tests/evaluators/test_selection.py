@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from evomerge.evaluators.base import Report, Selection, TaskScore
+from evomerge.evaluators.base import Report, Selection, TaskScore, TokenCount
 from evomerge.evaluators.selection import chosen_places, join
 
 
@@ -79,3 +79,11 @@ def test_what_cannot_be_joined_is_refused() -> None:
     other = part(mean_of(1.0), {"t": (0,)}, split="holdout")
     with pytest.raises(ValueError, match="one split"):
         join([part(mean_of(1.0), {"t": (1,)}), other], {})
+
+
+def test_tokens_of_parts_are_added_where_all_were_counted() -> None:
+    first = part(mean_of(1.0), {"t": (0,)}, tokens={"read": 10, "generated": 3})
+    second = part(mean_of(0.0), {"t": (1,)}, tokens={"read": 5, "generated": 0})
+    unknown = part(mean_of(0.0), {"t": (1,)})
+    assert join([first, second], {"t": 2}).tokens == TokenCount(read=15, generated=3)
+    assert join([first, unknown], {"t": 2}).tokens is None

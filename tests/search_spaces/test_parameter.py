@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import subprocess
 import sys
@@ -21,7 +20,6 @@ from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
 from evomerge.search_spaces.base import encode, named
-from evomerge.search_spaces.baselines import merge_baselines
 from evomerge.search_spaces.parameter import ParameterSpace
 from evomerge.search_spaces.parameter_config import ParameterSpaceConfig
 from evomerge.value import parse
@@ -208,12 +206,12 @@ def test_a_parent_is_not_called_as_a_key_of_rules() -> None:
             ParameterSpace(config, sources, Facts(30))
 
 
-def test_baselines_are_what_their_labels_say() -> None:
-    found = merge_baselines(SOURCES, "base", ("json", "math"))
-    assert list(found) == ["json", "math", "uniform merge", "task arithmetic"]
-    for recipe in itertools.islice(found.values(), 2, None):
-        check_methods(recipe, signatures(), origin="r")
-    assert "task arithmetic" not in merge_baselines(SOURCES, None, ("json", "math"))
+def test_baselines_are_over_its_base_and_parents() -> None:
+    made = space(parents=["json", "math"]).baselines()
+    assert list(made) == ["base", "json", "math", "uniform merge", "task arithmetic"]
+    without = space(base=None, method="linear", genes={"weight": [0, 1]}, parents=["json", "math"])
+    assert list(without.baselines()) == ["json", "math", "uniform merge"]
+    assert space().plain_merges.base == ("base", SOURCES["base"])
 
 
 @pytest.mark.process

@@ -75,11 +75,11 @@ def test_known_recipes_are_tried_first_whether_in_a_file_or_written_out(place: P
 
 def test_the_winner_is_compared_with_every_parent_and_the_plain_merges(place: Place) -> None:
     found = planned(place).baselines
-    assert list(found) == ["json", "math", "uniform merge", "task arithmetic"]
+    assert list(found) == ["base", "json", "math", "uniform merge", "task arithmetic"]
     assert isinstance(found["json"], Source)
     place.job["space"]["parents"] = ["math"]
     found = planned(place).baselines
-    assert list(found) == ["math", "uniform merge", "task arithmetic"]
+    assert list(found) == ["base", "math", "task arithmetic"]
 
 
 @pytest.fixture
@@ -119,6 +119,26 @@ def test_data_flow_starts_from_its_first_input(flow: Place) -> None:
     ]
     for label, baseline in plan.baselines.items():
         RecipePlan(baseline, label).check()
+
+
+def test_data_flow_has_a_base_where_it_is_named_or_all_inputs_are_adapters_on_it(
+    flow: Place,
+) -> None:
+    flow.job["space"]["base"] = "base"
+    named = flowing(flow)
+    assert list(named.baselines)[:5] == ["base", "json", "math", "uniform merge", "task arithmetic"]
+    for label, baseline in named.baselines.items():
+        RecipePlan(baseline, label).check()
+    flow.job["space"]["base"] = "bse"
+    assert "space.base: 'bse' is not among the sources; did you mean 'base'?" in said(flow)
+    del flow.job["space"]["base"]
+    for name, adapter in (("json", "lora"), ("math", "other-lora")):
+        flow.job["sources"][name] = {"model": "models/base", "adapter": f"models/{adapter}"}
+    derived = flowing(flow)
+    assert derived.baselines["base"] == derived.job.sources["base"]
+    assert "task arithmetic" in derived.baselines
+    del flow.job["sources"]["base"]
+    assert next(iter(flowing(flow).baselines)) == "base"
 
 
 def test_inputs_that_are_deeper_than_any_path_have_room(flow: Place) -> None:
@@ -224,9 +244,9 @@ def test_a_search_maps_its_parents_to_the_bases_vocabulary(tongues: Place) -> No
     over = plan.space
     shapes = checkpoint_shapes(tongues.folder / "dialects" / "base")
     candidates = {"middle": over.recipe(tuple(0.5 for _ in over.genes))} | dict(plan.baselines)
-    assert list(candidates) == ["middle", "a", "b", "uniform merge", "task arithmetic"]
+    assert list(candidates) == ["middle", "base", "a", "b", "uniform merge", "task arithmetic"]
     for label, recipe in candidates.items():
-        assert isinstance(recipe, Merge)
+        assert isinstance(recipe, Merge) or label == "base"
         RecipePlan(recipe, label).check()
         RecipePlan(recipe, label).check_engine(plan.donor)
         found = {n: tuple(t.shape) for n, t in MergedWeights(recipe).tensors()}
@@ -277,7 +297,7 @@ def test_a_space_of_tables_over_the_seeds(niches: Place) -> None:
     assert list(plan.landmarks) == ["seed:json", "seed:math", "uniform"]
     assert plan.donor == plan.job.sources["base"]
     assert plan.capacity is None
-    assert list(plan.baselines) == ["json", "math", "uniform merge", "task arithmetic"]
+    assert list(plan.baselines) == ["base", "json", "math", "uniform merge", "task arithmetic"]
     seed_pool = over.seed_pool
     assert seed_pool.seeds == ("json", "math")
     assert len(seed_pool.grids[0].edges) > 50

@@ -1,13 +1,22 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from evomerge.errors import InfrastructureError
-from evomerge.evaluators.base import Report, TaskScore
+from evomerge.evaluators.base import Failure, Report, TaskScore
 from evomerge.study.comparison import Comparison
-from evomerge.study.statistics import holm, mean_interval, paired_difference
+from evomerge.study.remarks import FitnessBySplit
+from evomerge.study.statistics import (
+    combined_difference,
+    holm,
+    mean_interval,
+    paired_difference,
+)
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 
 
 def exact(ones: int, of: int = 40) -> TaskScore:
@@ -29,7 +38,7 @@ REPORTS = {
 
 def test_the_winner_stands_first_and_is_measured_against_the_others() -> None:
     found = Comparison.of(REPORTS, winner="evolved")
-    assert [table.task for table in found.tables] == ["flagship", "own"]
+    assert [table.task for table in found.tables] == ["flagship", "own", "objective"]
     winner, math, uniform = found.tables[0].rows
     assert [row.model for row in (winner, math, uniform)] == ["evolved", "math", "uniform merge"]
     assert winner.interval == mean_interval(exact(30).examples)
@@ -106,4 +115,76 @@ def test_answers_that_were_cut_off_are_mentioned() -> None:
     cut = {"math": REPORTS["math"].model_copy(update={"truncated": 0.25})}
     found = Comparison.of(REPORTS | cut, winner="evolved")
     assert found.remarks() == ["answers cut off by the token limit: math 25.0%"]
-    assert found.to_text().endswith(found.remarks()[0])
+    assert found.remarks()[0] in found.to_text().splitlines()
+
+
+FAILED = Failure(cause="candidate", message="tensor model.norm.weight\nis not finite")
+
+
+def test_a_model_that_failed_is_a_row_with_its_reason() -> None:
+    found = Comparison.of({**REPORTS, "base": FAILED}, winner="evolved")
+    for table in found.tables:
+        assert [row.model for row in table.rows] == ["evolved", "math", "uniform merge"]
+        assert table.to_rows()[-1][:2] == ("base", "failed: tensor model.norm.weight is not finite")
+        assert table.to_text().splitlines()[1].startswith("evolved        0.7")
+    assert found.failed == {"base": FAILED}
+    assert Comparison.from_json(json.loads(json.dumps(found.to_json()))) == found
+    with pytest.raises(InfrastructureError, match="'evolved' could not be scored: tensor model"):
+        Comparison.of({**REPORTS, "evolved": FAILED}, winner="evolved")
+
+
+def test_where_several_tasks_count_their_weighted_mean_has_a_table() -> None:
+    found = Comparison.of(REPORTS, winner="evolved", weights={"flagship": 3.0, "own": 1.0})
+    table = found.tables[-1]
+    assert (table.task, table.examples, found.decided_by) == ("objective", 80, "objective")
+    assert [row.value for row in table.rows] == pytest.approx([0.7375, 0.1875, 0.61875])
+    assert table.rows[1].ahead == combined_difference(
+        [
+            (0.75, exact(30).examples, exact(0).examples),
+            (0.25, exact(28).examples, exact(30).examples),
+        ]
+    )
+    alone = Comparison.of(REPORTS, winner="evolved", weights={"flagship": 1.0})
+    assert [table.task for table in alone.tables] == ["flagship", "own"]
+    assert alone.decided_by == "flagship"
+
+
+def test_what_is_said_at_the_end_is_the_verdict() -> None:
+    found = Comparison.of(
+        REPORTS,
+        winner="evolved",
+        weights={"flagship": 1.0},
+        parents=("math",),
+        fitness=FitnessBySplit(search=0.95, validation=0.8, holdout=0.75),
+    )
+    assert found.verdict is not None
+    *_, remarks, last = found.to_text().split("\n\n")
+    assert last == found.verdict.sentence
+    assert remarks.startswith("fitness of evolved: search 0.950, validation 0.800, holdout 0.750;")
+    assert Comparison.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_what_a_parent_does_better_is_said_whether_or_not_it_counts() -> None:
+    def reports(own: int, flagship: int) -> Report:
+        tasks = {"flagship": exact(flagship), "spell": exact(own)}
+        return Report(split="holdout", tasks=tasks)
+
+    models = {"evolved": reports(2, 30), "spell": reports(38, 0), "math": reports(36, 28)}
+    found = Comparison.of(
+        models, winner="evolved", weights={"flagship": 1.0}, parents=("spell", "math")
+    )
+    assert found.remarks() == ["lost: spell 0.950 (spell) -> 0.050"]
+    other = Comparison.of(models, winner="evolved", weights={"flagship": 1.0}, parents=("math",))
+    assert other.remarks() == ["lost: spell 0.900 (math) -> 0.050"]
+    assert Comparison.of(models, winner="evolved", weights={"flagship": 1.0}).lost == ()
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_comparisons_of_earlier_versions_are_read_and_printed(number: int) -> None:
+    recorded = json.loads((RESULTS / "flagship.json").read_text())["seeds"][number]
+    old = {key: recorded[key] for key in ("split", "winner", "tables")}
+    found = Comparison.from_json(old)
+    assert (found.verdict, found.same_as, found.fitness, found.lost) == (None, None, None, ())
+    text = found.to_text()
+    assert text.startswith("evomerge_json_math, 400 holdout examples; p: McNemar's exact test")
+    assert "uniform merge" in text

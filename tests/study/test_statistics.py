@@ -9,6 +9,8 @@ from scipy import stats
 from evomerge.study.statistics import (
     Difference,
     Interval,
+    combined_difference,
+    combined_interval,
     holm,
     mean_interval,
     paired_difference,
@@ -171,3 +173,57 @@ def test_nineteen_differences_of_twenty_hold_the_truth(kind: str) -> None:
         rejected += found.p < 0.05
     assert 0.92 <= held / repeats <= 0.99
     assert rejected / repeats <= 0.08
+
+
+def test_one_group_is_what_it_is_alone() -> None:
+    a, b = pairs(3, 9, 2, 6)
+    assert combined_interval([(1.0, a)]) == mean_interval(a)
+    assert combined_difference([(1.0, a, b)]) == paired_difference(a, b)
+    alone, turned = paired_difference(a, b), combined_difference([(-1.0, a, b)])
+    assert (turned.mean, turned.low, turned.high) == (-alone.mean, -alone.high, -alone.low)
+    assert (turned.p, turned.test) == (alone.p, alone.test)
+
+
+def test_intervals_of_groups_are_joined_as_zou_and_donner_have_it() -> None:
+    """L = sum - sqrt(sum (f (mean - low))^2), and the ends of a negative factor change places."""
+    a, b = binary(30, 10), [0.1, 0.2, 0.3, 0.4, 0.5]
+    first, second = mean_interval(a), mean_interval(b)
+    found = combined_interval([(0.75, a), (-0.25, b)])
+    assert found.mean == pytest.approx(0.75 * first.mean - 0.25 * second.mean)
+    down = math.hypot(0.75 * (first.mean - first.low), 0.25 * (second.high - second.mean))
+    up = math.hypot(0.75 * (first.high - first.mean), 0.25 * (second.mean - second.low))
+    assert (found.low, found.high) == pytest.approx((found.mean - down, found.mean + up))
+    assert found.examples == 45
+
+
+def test_several_tasks_have_one_permutation_test_in_which_each_has_its_weight() -> None:
+    a, b = [1.0, 1.0, 1.0], [0.0, 0.0, 0.0]
+    c, d = [0.5], [0.9]
+    found = combined_difference([(0.9, a, b), (0.1, c, d)])
+    assert found.mean == pytest.approx(0.9 - 0.04)
+    # Of the 16 ways to flip four signs four move the sum as far from 0: all three of the first
+    # task alike, and against them the other or not; two of these are as far as the one observed.
+    gains = np.array([0.3, 0.3, 0.3, -0.04])
+    signs = np.array(np.meshgrid(*[[1, -1]] * 4)).reshape(4, -1)
+    extreme = np.abs(gains @ signs) >= abs(gains.sum()) - 1e-12
+    assert found.p == pytest.approx(extreme.mean())
+    assert found.test == "paired permutation test over all tasks"
+
+
+def test_the_combined_interval_covers_as_often_as_it_says() -> None:
+    chance = np.random.default_rng(5)
+    hits, runs = 0, 300
+    for _ in range(runs):
+        a, b = (chance.random(60) < 0.7).astype(float), (chance.random(60) < 0.5).astype(float)
+        c, d = chance.normal(0.2, 1, 40), chance.normal(0.0, 1, 40)
+        parts = [(0.5, a.tolist(), b.tolist()), (0.5, c.tolist(), d.tolist())]
+        found = combined_difference(parts)
+        hits += found.low <= 0.5 * 0.2 + 0.5 * 0.2 <= found.high
+    assert 0.92 <= hits / runs <= 0.99
+
+
+def test_groups_that_cannot_be_compared_are_refused() -> None:
+    with pytest.raises(ValueError, match="there are no scores"):
+        combined_interval([])
+    with pytest.raises(ValueError, match="cannot be paired"):
+        combined_difference([(0.5, [1.0], [1.0]), (0.5, [1.0, 0.0], [1.0])])

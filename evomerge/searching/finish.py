@@ -1,0 +1,154 @@
+"""From the last candidate to the verdict: the winner, its rivals, and the comparison on record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from evomerge.cluster.base import Executor
+from evomerge.evaluators.base import Outcome, Report
+from evomerge.models.blueprint import outline
+from evomerge.operators import signatures
+from evomerge.recipe.digest import digest, plain
+from evomerge.recipe.same import same_as
+from evomerge.recipe.tree import Recipe
+from evomerge.searching.final_comparison import Finals, Scorer, Winner
+from evomerge.searching.plan import Plan
+from evomerge.searching.progress import Scoring
+from evomerge.searching.rivals import find_rivals
+from evomerge.searching.weight_shares import carriers
+from evomerge.study.candidate import Candidate
+from evomerge.study.comparison import Comparison
+from evomerge.study.record import Study
+from evomerge.study.remarks import FitnessBySplit
+from evomerge.study.select_recipe import recorded
+
+__all__ = ["EVOLVED", "finish", "finished", "same_as_source"]
+
+EVOLVED = "evolved"
+"""What the winner is called in the comparison."""
+
+
+def finished(study: Study) -> Comparison | None:
+    """What a study has come to that needs nothing more; None where something is still to do.
+
+    A baseline that could not be scored for want of a worker is tried again.
+    """
+    if not (data := study.get("comparison")):
+        return None
+    comparison = Comparison.from_json(data)
+    is_whole = all(failure.cause == "candidate" for failure in comparison.failed.values())
+    return comparison if is_whole else None
+
+
+def finish(
+    plan: Plan,
+    study: Study,
+    workers: Executor,
+    tell: Callable[[Scoring], None] = lambda scoring: None,
+) -> Comparison:
+    """Choose the winner of a study whose search is over, and compare it on the holdout, once.
+
+    Winner and comparison are recorded; what is on record already is not made again.
+
+    Args:
+        tell: hears how far the models of a split are scored.
+
+    Raises:
+        InfrastructureError: no finalist, or not the winner, could be scored; no worker can be had.
+    """
+    if (comparison := finished(study)) is not None:
+        return comparison
+    scorer = Scorer(study, workers, plan.evaluator, tell)
+    finals = Finals(scorer, plan.objective)
+    best = _winner(plan, study, finals)
+    space = plan.space
+    merges = space.plain_merges
+    carrying = carriers(
+        best.recipe, list(merges.parents) if merges else [], signatures(), plan.headers
+    )
+    rivals = find_rivals(
+        plan.baselines,
+        merges,
+        carrying,
+        scorer,
+        plan.objective,
+        tune=plan.job.select.tune_baselines,
+    )
+    outcomes: dict[str, Outcome] = {**finals.holdout(best, rivals.recipes), **rivals.failed}
+    base = merges.base[0] if merges and merges.base else None
+    known = plan.job.space.known_inputs(plan.job.sources)
+    comparison = Comparison.of(
+        outcomes,
+        winner=EVOLVED,
+        weights=plan.objective.weights,
+        parents=tuple(label for label in plan.baselines if label in known and label != base),
+        base=base,
+        same_as=same_as_source(best.recipe, plan),
+        fitness=_fitness(plan, study, best, outcomes[EVOLVED]),
+        tuning=rivals.tuning,
+        remark=_left_out(plan),
+    )
+    study.put("comparison", comparison.to_json())
+    return comparison
+
+
+def same_as_source(recipe: Recipe, plan: Plan) -> str | None:
+    """The source, or named input, of the job whose weights the recipe makes; None: of none."""
+    return same_as(
+        recipe,
+        plan.job.space.known_inputs(plan.job.sources),
+        signatures(),
+        lambda model: outline(model, plan.headers).layers,
+    )
+
+
+def _winner(plan: Plan, study: Study, finals: Finals) -> Winner:
+    """The one on record, or the finalist that the validation split chooses."""
+    if chosen := study.get("winner"):
+        return Winner(chosen["label"], recorded(chosen["recipe"], study), chosen["fitness"])
+    finalists = _finalists(plan.job.select.finalists, study)
+    mean = plan.optimizer.recommend() if plan.job.select.recommendation else None
+    if mean is not None:
+        finalists["recommendation"] = plan.space.recipe(mean)
+    best = finals.choose(finalists)
+    study.put(
+        "winner", {"label": best.label, "recipe": plain(best.recipe), "fitness": best.fitness}
+    )
+    return best
+
+
+def _finalists(limit: int, study: Study) -> dict[str, Recipe]:
+    """The best candidates of the search, each recipe once."""
+    best: dict[str, Candidate] = {}
+    for candidate in study.best(len(study.candidates())):
+        if len(best) < limit:
+            best.setdefault(candidate.digest, candidate)
+    return {
+        f"candidate {candidate.number}": recorded(candidate.recipe, study)
+        for candidate in best.values()
+    }
+
+
+def _fitness(plan: Plan, study: Study, best: Winner, holdout: Outcome) -> FitnessBySplit | None:
+    """The winner's on all splits; None where the holdout could not be scored."""
+    if not isinstance(holdout, Report):
+        return None
+    name = digest(best.recipe)
+    searched = (
+        candidate.fitness[0]
+        for candidate in study.candidates()
+        if candidate.digest == name and candidate.fitness is not None
+    )
+    return FitnessBySplit(
+        search=next(searched, None),
+        validation=best.fitness,
+        holdout=plan.objective(holdout)[0],
+    )
+
+
+def _left_out(plan: Plan) -> str:
+    """What the objective counts beside the tasks' scores, which the verdict is about."""
+    config = plan.objective.config
+    costs = list(dict.fromkeys([*config.prices, *config.also]))
+    named = " and ".join(cost.replace("_", " ") for cost in costs)
+    return f"; {named}, which the objective counts too, left out" if costs else ""

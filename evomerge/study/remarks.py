@@ -1,0 +1,114 @@
+"""What stands below the tables of a comparison: fitness by split, what was lost, what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from evomerge.study.comparison_table import ComparisonTable
+from evomerge.value import Value
+
+__all__ = ["FitnessBySplit", "Loss", "TriedStrength", "Tuning", "TunedBaseline", "losses"]
+
+
+class FitnessBySplit(Value):
+    """The winner's fitness where it was searched, chosen and judged."""
+
+    search: float | None
+    """None for a finalist that the search did not score: an optimizer's recommendation."""
+    validation: float
+    holdout: float
+
+    def to_text(self, model: str, margin: float | None) -> str:
+        """One line, with a word where the holdout lies clearly below the search split.
+
+        `margin`: how far the upper end of the holdout's 95 % interval lies above its mean; None
+        where there is no interval.
+        """
+        named = {"search": self.search, "validation": self.validation, "holdout": self.holdout}
+        numbers = ", ".join(
+            f"{split} not scored" if value is None else f"{split} {value:.3f}"
+            for split, value in named.items()
+        )
+        line = f"fitness of {model}: {numbers}"
+        if margin is not None and self.search is not None and self.search > self.holdout + margin:
+            line += (
+                "; the holdout is clearly below the search split: part of that score was the luck"
+                " of being picked among many"
+            )
+        return line
+
+
+class Loss(Value):
+    """A task at which a model that went into the merge is better than the winner, beyond chance."""
+
+    task: str
+    model: str
+    """The best of them."""
+    before: float
+    """Its score, in the task's metric."""
+    after: float
+    """The winner's."""
+
+    def __str__(self) -> str:
+        return f"{self.task} {self.before:.3f} ({self.model}) -> {self.after:.3f}"
+
+
+def losses(tables: Iterable[ComparisonTable], models: Sequence[str]) -> tuple[Loss, ...]:
+    """Of each task, the best of the models that the winner is behind by a whole 95 % interval."""
+    lost = []
+    for table in tables:
+        winner, *others = table.rows
+        ahead = {
+            row.model: row
+            for row in others
+            if row.model in models
+            and row.ahead is not None
+            and max(table.sign * row.ahead.low, table.sign * row.ahead.high) < 0
+        }
+        if ahead:
+            best = max(ahead.values(), key=lambda row: table.sign * row.value)
+            lost.append(
+                Loss(task=table.task, model=best.model, before=best.value, after=winner.value)
+            )
+    return tuple(lost)
+
+
+class TriedStrength(Value):
+    """A strength of task arithmetic, and the fitness that it had on the validation split."""
+
+    strength: float
+    fitness: float | None
+    """None where it could not be scored."""
+
+
+class TunedBaseline(Value):
+    """A baseline whose strength was chosen on the validation split."""
+
+    label: str
+    """Its row in the tables."""
+    tried: tuple[TriedStrength, ...]
+
+
+class Tuning(Value):
+    """Baselines that were tuned, and what tuning took."""
+
+    baselines: tuple[TunedBaseline, ...]
+    evaluations: int
+    """Models that were scored on the validation split, each once."""
+    examples: int
+    """Examples that were scored, all evaluations together."""
+    tokens_read: int | None
+    """Tokens of prompts and texts that were given to the models; None where not all was counted."""
+    tokens_generated: int | None
+    """Tokens that they answered."""
+
+    def __str__(self) -> str:
+        tried = dict.fromkeys(at.strength for own in self.baselines for at in own.tried)
+        grid = ", ".join(f"{strength:g}" for strength in tried)
+        tokens = "tokens were not counted"
+        if self.tokens_read is not None and self.tokens_generated is not None:
+            tokens = f"{self.tokens_read:,} tokens read, {self.tokens_generated:,} generated"
+        return (
+            f"task arithmetic tuned on the validation split over {grid}: {self.evaluations} models"
+            f" scored, {self.examples:,} examples, {tokens}"
+        )
