@@ -81,5 +81,6 @@ def test_a_search_over_tasks_text_and_a_function(
         assert study.get("evaluator") == digest
     assert evomerge.resume(tmp_path / "study") == comparison
     monkeypatch.setenv(VARIABLE, "")
+    assert evomerge.resume(tmp_path / "study") == comparison, "of a finished study no code runs"
     with pytest.raises(UserError, match=r"own:short.*--trust-job"):
-        evomerge.resume(tmp_path / "study")
+        evomerge.search(job, tmp_path / "other")
