@@ -70,15 +70,17 @@ class Comparison(Value):
             remark: what else counts in the objective and not here, for the verdict.
 
         Raises:
-            InfrastructureError: the winner has no report.
+            UserError: the winner could not be scored.
+            InfrastructureError: it was for want of a worker, or nobody tried.
             ValueError: the reports are not of the same examples.
         """
         reports = {model: out for model, out in outcomes.items() if isinstance(out, Report)}
         failed = {model: out for model, out in outcomes.items() if isinstance(out, Failure)}
         reasons = {model: failure.message for model, failure in failed.items()}
+        if winner in failed:
+            raise failed[winner].as_error(f"{winner!r} could not be scored: {reasons[winner]}")
         if winner not in reports:
-            why = reasons.get(winner, "there is no report of it")
-            raise InfrastructureError(f"{winner!r} could not be scored: {why}")
+            raise InfrastructureError(f"{winner!r} could not be scored: there is no report of it")
         first = reports[winner]
         ordered = {winner: first, **reports}
         for model, report in ordered.items():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from evomerge.errors import InfrastructureError
+from evomerge.errors import InfrastructureError, UserError
 from evomerge.evaluators.base import Failure, Report, TaskScore
 from evomerge.study.comparison import Comparison
 from evomerge.study.remarks import FitnessBySplit
@@ -129,7 +129,7 @@ def test_a_model_that_failed_is_a_row_with_its_reason() -> None:
         assert table.to_text().splitlines()[1].startswith("evolved        0.7")
     assert found.failed == {"base": FAILED}
     assert Comparison.from_json(json.loads(json.dumps(found.to_json()))) == found
-    with pytest.raises(InfrastructureError, match="'evolved' could not be scored: tensor model"):
+    with pytest.raises(UserError, match="'evolved' could not be scored: tensor model"):
         Comparison.of({**REPORTS, "evolved": FAILED}, winner="evolved")
 
 
