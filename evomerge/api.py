@@ -58,6 +58,8 @@ def search(
     plan = job if isinstance(job, Plan) else _planned(job, origin)
     for warning in plan.check():
         listener.said(f"warning: {warning}")
+    for remark in plan.remarks:
+        listener.said(remark)
     check_new_study(plan.job, out, plan.origin)
     with _workers(plan, listener) as workers, _new_study(plan, out) as study:
         return _go_on(plan, study, workers, listener)
@@ -68,7 +70,8 @@ def resume(folder: Path | str, listener: Listener | None = None) -> Comparison:
 
     Raises:
         UserError: there is no study, another process writes to it, a source has gone or has other
-            weights, or the evaluator's tasks or data are not what they were.
+            weights, or the evaluator's tasks or data are not what they were; as long as nothing
+            has been scored, they may change.
         RecordError: the optimizer does not ask what is on record.
     """
     listener = listener or Listener()
@@ -80,12 +83,11 @@ def resume(folder: Path | str, listener: Listener | None = None) -> Comparison:
         listener.doing("checking the job")
         plan = Plan(job_of(study))
         plan.check()
-        if study.get("evaluator") not in (None, plan.evaluator):
-            raise UserError(
-                f"{study.path}: the evaluator's tasks, data or packages have changed since the"
-                " study began, so scores could not be compared; restore them or begin anew"
-            )
-        _check_sources(study, plan)
+        if any(candidate.stages or candidate.tasks for candidate in study.candidates()):
+            _check_evaluator(study, plan)
+            _check_sources(study, plan)
+        else:  # nothing was scored yet, and perhaps they have changed because of that
+            _note_what_scores_depend_on(study, plan)
         with _workers(plan, listener) as workers:
             return _go_on(plan, study, workers, listener)
 
@@ -105,6 +107,20 @@ def _planned(job: Job | Path | str, origin: str | None) -> Plan:
 def job_of(study: Study) -> Job:
     """The resolved job that a study was made from."""
     return parse(Job, study.job, origin=f"{study.path}: job")
+
+
+def _note_what_scores_depend_on(study: Study, plan: Plan) -> None:
+    study.put("evaluator", plan.evaluator)
+    study.put("sources", plan.fingerprints)
+
+
+def _check_evaluator(study: Study, plan: Plan) -> None:
+    """The evaluator is what it was when the study began."""
+    if study.get("evaluator") not in (None, plan.evaluator):
+        raise UserError(
+            f"{study.path}: the evaluator's tasks, data or packages have changed since the study"
+            " began, so scores could not be compared; restore them or begin anew"
+        )
 
 
 def _check_sources(study: Study, plan: Plan) -> None:
@@ -171,7 +187,7 @@ def _go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> C
 def _new_study(plan: Plan, out: Path) -> Iterator[Study]:
     """A new study, which is gone again where the user's error ends the search before any candidate
     came to an end."""
-    evaluator, sources = plan.evaluator, plan.fingerprints
+    _ = plan.evaluator, plan.fingerprints  # what they read may not be there
     was_there = out.exists()
     with Study.create(
         out,
@@ -182,8 +198,7 @@ def _new_study(plan: Plan, out: Path) -> Iterator[Study]:
         storage_url=plan.job.storage,
     ) as study:
         try:
-            study.put("evaluator", evaluator)
-            study.put("sources", sources)
+            _note_what_scores_depend_on(study, plan)
             yield study
         except UserError:
             if all(candidate.told is None for candidate in study.candidates()):

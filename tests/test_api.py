@@ -167,3 +167,20 @@ def test_a_users_error_that_only_the_worker_finds_leaves_no_study(
     with sqlite3.connect(tmp_path / "studies.db") as database:
         assert database.execute("SELECT count(*) FROM studies").fetchone() == (0,)
     database.close()
+
+
+def test_a_task_that_is_mended_is_gone_on_with_as_long_as_nothing_is_scored(
+    job: Path, tmp_path: Path
+) -> None:
+    task = tmp_path / "tasks" / "sums.yaml"
+    sound = task.read_text()
+    task.write_text(sound.replace("{{question}}", "{{question.at.all}}"))
+    with pytest.raises(UserError, match=r"candidates 0, 1, 2 failed for one reason.*UndefinedErr"):
+        evomerge.search(job, tmp_path / "study")
+    task.write_text(sound)
+    evomerge.resume(tmp_path / "study")
+    with Study.open(tmp_path / "study", write=False) as study:
+        states = [one.state for one in study.candidates()]
+        study_of_changed = study.get("evaluator")
+    assert states == ["failed"] * 3 + ["done"] * 6
+    assert read_job(job).evaluator.digest() == study_of_changed

@@ -32,6 +32,7 @@ __all__ = [
     "counting",
     "emit",
     "merging",
+    "remark",
     "warn",
 ]
 
@@ -195,7 +196,12 @@ def _work(at: Progress) -> tuple[int, int | None]:
 
 def warn(message: str) -> None:
     """Print a warning on stderr."""
-    err.print(f"warning: {message}")
+    err.print(f"warning: {message}", soft_wrap=True)
+
+
+def remark(message: str) -> None:
+    """Print on stderr what is worth knowing and no warning."""
+    err.print(message, soft_wrap=True)
 
 
 def emit(data: Mapping[str, Any], as_json: bool) -> None:

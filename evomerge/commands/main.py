@@ -85,6 +85,8 @@ def check(
         check_new_study(plan.job, folder, str(file))
     for warning in look_at_cluster(plan.job):
         console.warn(warning)
+    for remark in plan.remarks:
+        console.remark(remark)
     console.emit({"job": plan.job.name, "ok": True, **plan.cost()}, as_json)
 
 

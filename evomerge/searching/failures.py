@@ -45,9 +45,10 @@ class Halt:
 
     def error(self, study: Study) -> EvomergeError:
         """What the search ends with: of the class of whoever has to act."""
-        return self.failure.as_error(
-            f"{self.said}; when that is mended, `evomerge resume {study.path}` goes on"
-        )
+        cure = f"when that is mended, `evomerge resume {study.path}` goes on"
+        if self.failure.cause == "candidate":
+            cure += " (a job that has to change itself is searched anew, with another --out)"
+        return self.failure.as_error(f"{self.said}; {cure}")
 
     @property
     def said(self) -> str:

@@ -98,12 +98,10 @@ class Search:
         halted = last_halt(study)
         self._halted_at = -1 if halted is None else halted.told
         # What stopped the search is mended now. An optimizer that was asked takes no warm starts.
-        again = halted.candidates if halted is not None and not self._observed else ()
-        known = {
-            candidate.label
-            for candidate in asked
-            if candidate.proposed_by == "landmark" and candidate.number not in again
-        }
+        may_be = halted.candidates if halted is not None and not self._observed else ()
+        marks = [candidate for candidate in asked if candidate.proposed_by == "landmark"]
+        self._again = {candidate.number for candidate in marks if candidate.number in may_be}
+        known = {candidate.label for candidate in marks if candidate.number not in self._again}
         # An earlier version may have called a landmark by another name: it counts by its genome.
         renamed = {c.genome for c in asked if c.label in known and c.label not in landmarks}
         self._landmarks = deque(
@@ -228,9 +226,19 @@ class Search:
             self._end(Ending(by="listener", said=reason))
         return self._ended or find_ending(
             self._budget,
-            self._study.candidates(),
+            self._counted(),
             self._study.seconds_spent,
             stale_after=self._stale_after,
+        )
+
+    def _counted(self) -> list[Candidate]:
+        """What the budget counts: not what is tried again, nor what was."""
+        return counted(
+            [
+                candidate
+                for candidate in self._study.candidates()
+                if candidate.number not in self._again
+            ]
         )
 
     def _end(self, ending: Ending) -> None:
@@ -262,7 +270,7 @@ class Search:
 
     def progress(self) -> Progress:
         """Where the search stands now."""
-        candidates = counted(self._study.candidates())
+        candidates = self._counted()
         told = [candidate for candidate in candidates if candidate.told is not None]
         if self._leaders[0] != len(told):  # to rank several objectives takes a while
             self._leaders = len(told), ranked(told, LEADERS)

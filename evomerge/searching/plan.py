@@ -121,6 +121,11 @@ class Plan:
         return self.job.evaluator.sizes("search")
 
     @cached_property
+    def remarks(self) -> tuple[str, ...]:
+        """What the evaluator has to say of its data, once it has looked whether that is there."""
+        return tuple(self.job.evaluator.check_data())
+
+    @cached_property
     def schedule(self) -> Schedule:
         """In which parts candidates are evaluated; it has a state, and serves one search."""
         schedule: Schedule = SCHEDULES.make(self.job.schedule, sizes=self.sizes, seed=self.job.seed)
@@ -182,7 +187,7 @@ class Plan:
                 _ = self.space, self.landmarks, self.samples, self.capacity, self.baselines
             check_evaluator(self.job.evaluator, self.headers.inventory(self.donor))
             warnings = dict.fromkeys(check_runtime(self.job, self.capacity))
-            _ = self.optimizer, self.schedule
+            _ = self.optimizer, self.schedule, self.remarks
             warnings |= dict.fromkeys(
                 budget_warnings(self.job, self.optimizer, len(self.landmarks))
             )

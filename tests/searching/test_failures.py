@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from evomerge.cluster.base import Task
+from evomerge.cluster.config import RayConfig
 from evomerge.cluster.local import InProcess
+from evomerge.cluster.registry import make_executor
 from evomerge.errors import (
     CandidateError,
     ConfigError,
@@ -216,6 +218,17 @@ def genomes(folder: Path) -> list[Any]:
         return [one.genome for one in study.candidates()]
 
 
+def test_what_is_tried_again_is_not_counted_from_the_start(tmp_path: Path) -> None:
+    folder, done = tmp_path / "s", list[int]()
+    stopped(folder, UserError, executor=failing(lambda performed: GONE), candidates=3)
+    search(
+        folder, executor=sound(), candidates=3, tell=lambda progress: done.append(progress.done)
+    ).close()
+    assert [state for _, state in labels(folder)] == ["failed"] * 3 + ["done", "failed", "failed"]
+    assert done == sorted(done)
+    assert (done[0], done[-1]) == (0, 3)
+
+
 def test_a_cause_that_is_not_mended_stops_it_again(tmp_path: Path) -> None:
     folder, broken = tmp_path / "s", failing(lambda performed: DEAD)
     stopped(folder, InfrastructureError, candidates=30, executor=broken)
@@ -259,3 +272,27 @@ def test_it_stops_without_warm_starts(tmp_path: Path) -> None:
         executor=failing(lambda performed: NOT_FINITE),
     )
     assert said.startswith("candidates 0, 1, 2 failed")
+
+
+@pytest.mark.ray
+def test_it_stops_on_ray_as_in_process(tmp_path: Path) -> None:
+    config = RayConfig(workers=2, dashboard=False, max_attempts=1)
+    executor = make_executor(config, "tests.searching.test_failures:Shaky", Sphere())
+    try:
+        said = stopped(tmp_path / "s", InfrastructureError, candidates=30, executor=executor)
+    finally:
+        executor.close()
+    assert said.startswith("candidates 0, 1, 2 failed for one reason")
+    assert "RuntimeError: out of memory at " in said
+    with Study.open(tmp_path / "s", write=False) as study:
+        assert len(study.candidates()) <= 4
+
+
+class Shaky:
+    """A worker whose engine fails."""
+
+    def __init__(self, config: Sphere) -> None:
+        pass
+
+    def perform(self, task: Task) -> Outcome:
+        raise RuntimeError(f"out of memory at {task.id}")

@@ -63,6 +63,10 @@ class Documents(Value):
             return False
         return overlap((self.first, self.end), (other.first, other.end))
 
+    def fits(self, count: int) -> bool:
+        """Whether a split of so many documents has all of them, and one at least."""
+        return self.first < count and (self.end is None or self.end <= count)
+
     def __str__(self) -> str:
         if self.first == 0 and self.end is None:
             return f"all of {self.split!r}"
@@ -194,6 +198,10 @@ LM_EVAL = Deferred(LmEvalConfig, "evomerge.evaluators.lm_eval.evaluator:LmEvalEv
 
 def _check(config: LmEvalConfig, name: str, file: TaskFile) -> None:
     task, splits = config.tasks[name], config.splits_of(name)
+    if "class" in file.keys:
+        raise ConfigError(f"task {name!r} is written in Python; evomerge runs YAML tasks")
+    if file.keys.get("unsafe_code"):
+        raise ConfigError(f"task {name!r} runs the code that a model writes; evomerge does not")
     _one_of("metric", task.metric, file.metrics, name)
     _one_of("filter", task.filter, file.filters, name)
     if file.on_hub and splits.search.split == "test" and not config.allow_test_split:
@@ -215,7 +223,12 @@ def _check(config: LmEvalConfig, name: str, file: TaskFile) -> None:
         if documents is None:
             continue
         _one_of(f"{split} split", documents.split, tuple(file.data_files), name)
-        in_range = list(file.rows(documents.split))[documents.first : documents.end]
+        held = list(file.rows(documents.split))
+        if held and "process_docs" not in file.keys and not documents.fits(len(held)):
+            raise ConfigError(
+                f"task {name!r}: {split} wants documents {documents}, but there are {len(held)}"
+            )
+        in_range = held[documents.first : documents.end]
         rows += [(split, place, row) for place, row in in_range]
     check_distinct(name, rows)
 

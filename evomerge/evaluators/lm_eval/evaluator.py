@@ -12,10 +12,12 @@ import shutil
 import tempfile
 import weakref
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from jinja2 import TemplateError
 from lm_eval.api.instance import Instance
 from lm_eval.api.metrics import mean
 from lm_eval.api.task import ConfigurableTask
@@ -137,7 +139,7 @@ class LmEvalEvaluator:
     def _exam(self, name: str, file: TaskFile, lm: EngineLM, split: Split) -> _Exam:
         config, choice = self._config, self._config.tasks[name]
         documents: Documents = getattr(config.splits_of(name), split)
-        with contextlib.redirect_stderr(io.StringIO()):  # progress bars
+        with contextlib.redirect_stderr(io.StringIO()), _task_at_fault(name, "asked"):
             task = self._task(name, file, documents)
             sample = self._sample(name, split, documents, len(task.eval_docs))
             task.set_fewshot_seed(seed=_FEWSHOT_SEED)
@@ -174,12 +176,30 @@ class LmEvalEvaluator:
 
     def _sample(self, name: str, split: Split, documents: Documents, count: int) -> list[int]:
         end = count if documents.end is None else documents.end
-        if end > count or documents.first >= count:
+        if not documents.fits(count):
             raise ConfigError(
                 f"task {name!r}: {split} wants documents {documents}, but there are {count}"
             )
         limit, seed = self._config.limits.get(split), self._config.seed
         return sampled(range(documents.first, end), limit, seed=seed, task=name, split=split)
+
+
+_FAULTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, TemplateError)
+"""What templates and functions of a task raise where they do not fit its documents."""
+
+
+@contextlib.contextmanager
+def _task_at_fault(name: str, done: str) -> Iterator[None]:
+    """Say it of the task where its file is at fault: it is so for every candidate.
+
+    Raises:
+        ConfigError: naming the task and what was wrong.
+    """
+    try:
+        yield
+    except _FAULTS as problem:
+        said = " ".join(f"{type(problem).__name__}: {problem}".split())
+        raise ConfigError(f"task {name!r}: its documents cannot be {done} ({said})") from problem
 
 
 def _first(*values: int | None) -> int:
@@ -209,7 +229,8 @@ def _score(exam: _Exam, documents: list[list[Instance]], partly: bool) -> TaskSc
     for group in documents:
         group = sorted(group, key=lambda request: request.idx)
         answers = [request.filtered_resps[exam.choice.filter] for request in group]
-        metrics = task.process_results(group[0].doc, answers)
+        with _task_at_fault(exam.name, "scored"):
+            metrics = task.process_results(group[0].doc, answers)
         if metric not in metrics:
             raise ConfigError(
                 f"task {exam.name!r}: unknown metric {metric!r}; {did_you_mean(metric, metrics)}"

@@ -89,6 +89,14 @@ def test_crosses_processes_and_files(folder: Path) -> None:
             "task 'sums': unknown search split 'serch'; did you mean 'search'?",
         ),
         ({"splits": {"search": "search"}}, "the key 'splits.holdout' is missing"),
+        (
+            {"splits": {"search": {"split": "search", "end": 7}, "holdout": "holdout"}},
+            "task 'sums': search wants documents 'search'[0:7], but there are 6",
+        ),
+        (
+            {"splits": {"search": "search", "holdout": {"split": "holdout", "first": 6}}},
+            "task 'sums': holdout wants documents 'holdout'[6:], but there are 6",
+        ),
         ({"splits": None}, "task 'sums' has no splits"),
         ({"include_path": "task"}, "is not a folder"),
         ({"limits": {"search": 0}}, "limits.search: must be at least 1"),
@@ -96,6 +104,27 @@ def test_crosses_processes_and_files(folder: Path) -> None:
 )
 def test_refuses_in_one_sentence(folder: Path, change: dict[str, Any], sentence: str) -> None:
     assert sentence in refusal(folder, evaluator(SUMS) | change)
+
+
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [
+        ({"class": "task.Sums"}, "task 'sums' is written in Python; evomerge runs YAML tasks"),
+        ({"unsafe_code": True}, "task 'sums' runs the code that a model writes; evomerge does not"),
+    ],
+)
+def test_tasks_that_no_worker_runs_are_refused_by_the_driver(
+    folder: Path, key: dict[str, Any], sentence: str
+) -> None:
+    sum_task(folder / "tasks", **key)
+    assert sentence in refusal(folder, evaluator(SUMS))
+
+
+def test_what_counts_and_has_no_documents_of_a_split(folder: Path) -> None:
+    both = SUMS | {"colours": {"metric": "acc"}}
+    assert load(folder, evaluator(both)).lacking("validation") == []
+    splits = {"search": "search", "holdout": "holdout"}
+    assert load(folder, evaluator(both, splits=splits)).lacking("validation") == ["sums"]
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,24 @@ def test_ranges_and_limits_choose_documents(folder: Path, tokenizer: Any) -> Non
         asked("holdout")
 
 
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"doc_to_text": "{{question.nothing.at_all}}"}, "task 'sums': its documents cannot be a"),
+        ({"doc_to_choice": "{{ answer"}, "task 'sums': its documents cannot be asked (Template"),
+    ],
+)
+def test_a_task_that_does_not_fit_its_documents_is_the_users_error(
+    folder: Path, tokenizer: Any, keys: dict[str, Any], said: str
+) -> None:
+    path = folder / "tasks" / "sums.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | keys))
+    suite = build(folder, evaluator(SUMS))
+    with pytest.raises(ConfigError) as caught:
+        suite.evaluate(ScriptedEngine(tokenizer, add), "search")
+    assert said in str(caught.value)
+
+
 def test_chat_template_system_and_examples(folder: Path, tokenizer: Any) -> None:
     sum_task(folder / "tasks", fewshot_split="validation")
     engine = ScriptedEngine(tokenizer, add)
