@@ -55,6 +55,13 @@ check: install ## Lint, format, types, architecture, counts, Dockerfile and shel
 	.venv/bin/hadolint Dockerfile
 	.venv/bin/shellcheck .ci/run scripts/*.sh
 
+# A test holds them to the code. Editors find them by the first line of examples and catalogs.
+.PHONY: schema
+schema: install ## Write docs/schema, the JSON Schemas of files
+	@for kind in job recipe evaluator space cluster; do \
+		$(EVOMERGE) schema --of $$kind > docs/schema/$$kind.json; \
+	done
+
 .PHONY: format
 format: install ## Let ruff rewrite what it can
 	$(PYTHON) -m ruff check --fix $(SOURCES)

@@ -139,11 +139,11 @@ class Job(Value):
     """Of the optimizer's draws: the same job with the same seed asks the same."""
     sources: Mapping[str, Source]
     """The models, by the names that the rest of the job calls them."""
-    space: Annotated[SpaceConfig, settings(SPACES, "space")]
+    space: Annotated[SpaceConfig, settings(SPACES, "space", catalogued=True)]
     """Which recipes the search is over: a catalog name, or settings with the space's `kind`."""
     optimizer: Annotated[OptimizerConfig, settings(OPTIMIZERS, "optimizer")]
     """What asks for candidates: a name, or settings with the optimizer's `kind`."""
-    evaluator: Annotated[EvaluatorConfig, settings(EVALUATORS, "evaluator")]
+    evaluator: Annotated[EvaluatorConfig, settings(EVALUATORS, "evaluator", catalogued=True)]
     """What candidates are scored on: a catalog name, or settings with the evaluator's `kind`."""
     objective: ObjectiveConfig = ObjectiveConfig()
     """How a report becomes the fitness."""
@@ -153,7 +153,7 @@ class Job(Value):
     """In which parts a candidate is evaluated: a name, or settings with the schedule's `kind`."""
     engine: Annotated[EngineSettings, settings(ENGINES, "engine")] = EngineConfig()
     """What runs the models, and how."""
-    cluster: Annotated[ClusterConfig, settings(EXECUTORS, "cluster")] = RayConfig()
+    cluster: Annotated[ClusterConfig, settings(EXECUTORS, "cluster", catalogued=True)] = RayConfig()
     """Where candidates are evaluated: a catalog name, or settings with the executor's `kind`."""
     storage: str | None = None
     """A database URL for the record; None keeps a journal file in the study's folder."""

@@ -97,6 +97,8 @@ class _Fault:
     """Where a value may be written in several ways: the place of that value, as pydantic has it."""
     length: int | None
     """How many entries a list of a fixed length has, if the place is in one."""
+    short_forms: tuple[str, ...]
+    """What may stand there in place of a mapping of keys."""
 
     def key(self, at: str) -> str:
         """The keys, with a dot between them."""
@@ -109,7 +111,8 @@ class _Fault:
         if kind in ("literal_error", "enum"):
             return str(context["expected"])
         if kind in _MAPPINGS:
-            return "a mapping of keys"
+            short = ", ".join(self.short_forms)
+            return f"{short} or a mapping of keys" if short else "a mapping of keys"
         return "a list" if kind in _LISTS else _WANTED.get(kind, "").format_map(context)
 
     def _examples(self) -> Sequence[Any]:
@@ -185,7 +188,16 @@ def _locate(kind: type[BaseModel], detail: ErrorDetails) -> _Fault:
             here = [below for annotation in here for below in _below(annotation, part)]
     models = [annotation for annotation in map(_bare, holders) if _is_model(annotation)]
     lengths = [len(get_args(_bare(holder))) for holder in holders if _is_fixed_tuple(holder)]
-    return _Fault(detail, tuple(path), models, union, lengths[0] if lengths else None)
+    length = lengths[0] if lengths else None
+    return _Fault(detail, tuple(path), models, union, length, _short_forms(here))
+
+
+def _short_forms(annotations: Sequence[Any]) -> tuple[str, ...]:
+    """In words, what a file may have in place of the keys of these classes."""
+    forms = [getattr(_bare(annotation), "short_form", {}) for annotation in annotations]
+    types = [form.get("type", ()) for form in forms]
+    kinds = [kind for kind in types for kind in ([kind] if isinstance(kind, str) else kind)]
+    return tuple({"string": "text", "array": "a list"}[kind] for kind in dict.fromkeys(kinds))
 
 
 def _below(annotation: Any, part: int | str) -> list[Any]:

@@ -207,15 +207,16 @@ class Registry(Generic[T]):
             return f"broken: {problem}"
 
 
-def settings(registry: Registry[Any], key: str) -> Any:
+def settings(registry: Registry[Any], key: str, *, catalogued: bool = False) -> Any:
     """Says of a field, called `key`, that it holds settings of one of the registry's entries:
     `optimizer: Annotated[OptimizerConfig, settings(OPTIMIZERS, "optimizer")]`.
 
     Plain data becomes a value of the entry's own class, a fault in it a `ConfigError` with the keys
     as the user wrote them; written out, the value keeps all of its class's fields. The JSON Schema
-    is one of the usable entries' schemas.
+    is one of the usable entries' schemas, or a name: of an entry that needs no settings, or, if
+    `catalogued`, of a file of a catalog, which whoever reads the file puts in its place.
     """
-    return _Settings(registry, key)
+    return _Settings(registry, key, catalogued)
 
 
 @dataclass(frozen=True)
@@ -224,6 +225,7 @@ class _Settings:
 
     registry: Registry[Any]
     key: str
+    catalogued: bool
 
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
@@ -236,14 +238,39 @@ class _Settings:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        configs = dict.fromkeys(factory.config for factory in self.registry.usable().values())
-        # By the class and not by `handler` alone, which leaves out the descriptions of its fields.
-        choices = [
-            config.__get_pydantic_json_schema__(config.__pydantic_core_schema__, handler)
-            for config in configs
+        kinds: dict[type[Any], list[str]] = {}
+        for name, factory in self.registry.usable().items():
+            kinds.setdefault(factory.config, []).append(name)
+        choices = [self._choice(config, names, handler) for config, names in kinds.items()]
+        bare = [
+            name
+            for choice, names in zip(choices, kinds.values(), strict=True)
+            if choice["required"] in ([], ["kind"])
+            for name in names
         ]
-        names = {"type": "string", "enum": list(self.registry.usable())}
-        return {"anyOf": [*choices, names]}
+        alone: JsonSchemaValue = {"type": "string"}
+        if not self.catalogued:
+            alone["enum"] = sorted(bare)
+        return {"oneOf": [*choices, alone]}
+
+    def _choice(
+        self, config: type[Any], names: list[str], handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The schema of the settings of the entries that have this class: they tell it by `kind`,
+        which only the registry's default may leave out."""
+        # By the class and not by `handler` alone, which leaves out the descriptions of its fields.
+        written = config.__get_pydantic_json_schema__(config.__pydantic_core_schema__, handler)
+        schema = dict(handler.resolve_ref_schema(written))
+        kind: JsonSchemaValue = {"const": names[0]} if len(names) == 1 else {"enum": names}
+        described = schema.get("properties", {}).get("kind", {}).get("description")
+        described = described or first_line(config) or f"Which {self.registry.role}."
+        if self.registry.default in names:
+            kind |= {"default": self.registry.default}
+        properties = schema.get("properties", {}) | {"kind": {**kind, "description": described}}
+        required = [key for key in schema.get("required", []) if key != "kind"]
+        if self.registry.default not in names:
+            required = ["kind", *required]
+        return {**schema, "properties": properties, "required": required}
 
 
 def load(target: str) -> Any:

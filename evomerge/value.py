@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
@@ -32,16 +32,37 @@ class Value(BaseModel):
         frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False
     )
 
+    short_form: ClassVar[Mapping[str, Any]] = {}
+    """The JSON Schema of what may stand in a file instead of the keys; empty: nothing may."""
+    other_keys: ClassVar[Mapping[str, Any]] = {}
+    """The JSON Schema of the values of keys that are no fields; empty: there are none."""
+
     @classmethod
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         schema = handler(core_schema)
-        properties = handler.resolve_ref_schema(schema).get("properties", {})
-        for name, description in descriptions(cls).items():
-            key = cls.model_fields[name].alias or name
-            properties.get(key, {}).setdefault("description", description)
+        as_written(cls, handler.resolve_ref_schema(schema))
         return schema
+
+
+def as_written(model: type[Value], schema: JsonSchemaValue) -> None:
+    """Turn the schema of a model's keys into that of what files have: with descriptions, further
+    keys and the short form. What has been turned already stays as it is.
+    """
+    if "properties" not in schema:
+        return
+    said = {"kind": (model.__doc__ or "").partition("\n")[0], **descriptions(model)}
+    for name, field in model.model_fields.items():
+        option = schema["properties"].get(field.alias or name, {})
+        if name in said:
+            option.setdefault("description", said[name])
+    if model.other_keys:
+        schema["additionalProperties"] = dict(model.other_keys)
+    if model.short_form:
+        keys = dict(schema)
+        schema.clear()
+        schema |= {"anyOf": [dict(model.short_form), keys]}
 
 
 def descriptions(model: type[BaseModel]) -> Mapping[str, str]:

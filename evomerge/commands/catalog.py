@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -43,6 +44,9 @@ ROLES: Mapping[str, Registry[Any]] = {
 }
 """The registries, by what the catalog calls them. The folders of YAML files stand beside them."""
 
+EDITORS_LINE = re.compile(r"\A# yaml-language-server:.*\n")
+"""What an editor reads at the top of a file: where the schema is, relative to it."""
+
 
 def list_catalog(
     name: Annotated[
@@ -74,7 +78,8 @@ def list_catalog(
         typer.echo(json.dumps(data[0] if len(data) == 1 else data, indent=2))
         return
     for key, path in files:
-        typer.echo(f"# {key}/{wanted}\n{path.read_text(encoding='utf-8')}".rstrip())
+        text = EDITORS_LINE.sub("", path.read_text(encoding="utf-8"))
+        typer.echo(f"# {key}/{wanted}\n{text}".rstrip())
     for key in roles:
         _show(wanted, ROLES[key])
 

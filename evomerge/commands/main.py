@@ -28,7 +28,8 @@ from evomerge.commands.arguments import (
 )
 from evomerge.commands.catalog import list_catalog
 from evomerge.commands.examples import ExampleChoice, check_free, show_examples, write_samples
-from evomerge.config import Job, read_job
+from evomerge.commands.schema import print_schema
+from evomerge.config import read_job
 from evomerge.engines.config import EngineConfig
 from evomerge.errors import EvomergeError, UserError
 from evomerge.evaluators.base import Split
@@ -213,10 +214,7 @@ def evaluate(
 app.command("catalog")(list_catalog)
 
 
-@app.command()
-def schema() -> None:
-    """Print the JSON Schema of a job with everything written inline."""
-    typer.echo(json.dumps(Job.model_json_schema(), indent=2))
+app.command("schema")(print_schema)
 
 
 def main() -> None:

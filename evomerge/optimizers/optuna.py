@@ -32,6 +32,8 @@ class OptunaConfig(OptimizerConfig):
     on.
     """
 
+    other_keys: ClassVar[Mapping[str, Any]] = {"description": "A keyword argument of the sampler."}
+
     kind: Literal["optuna"] = "optuna"
     citation: ClassVar[str] = "Akiba et al. 2019, Optuna, KDD, arXiv 1907.10902"
     sampler: str = "TPESampler"

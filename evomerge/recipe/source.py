@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import model_validator
 
@@ -20,6 +21,12 @@ class Source(Value):
 
     In a file a string is a source, too: a folder, or `owner/name` or `owner/name@revision`.
     """
+
+    short_form: ClassVar[Mapping[str, Any]] = {
+        "type": "string",
+        "description": "A folder, or a hub repository: owner/name or owner/name@revision.",
+        "examples": ["../models/math", "owner/name", "owner/name@revision"],
+    }
 
     kind: Literal["source"] = "source"
     """A model that exists."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -20,6 +20,11 @@ class TokenRow(Value):
 
     From the input `source`, which has the token, or its own `token`, or its row `id`; or `zero`.
     """
+
+    short_form: ClassVar[Mapping[str, Any]] = {
+        "type": "string",
+        "description": "The input whose row is taken, or `zero`.",
+    }
 
     source: str
     """The input whose row is taken, or `zero`."""
@@ -51,6 +56,12 @@ class TokenizerChoice(Value):
     Every input's rows of embedding and head are moved to it by token, so that the method sees
     matrices whose rows mean the same.
     """
+
+    short_form: ClassVar[Mapping[str, Any]] = {
+        "type": "string",
+        "description": "Whose vocabulary the result has: `base`, `union` or an input's name.",
+        "examples": ["base", "union"],
+    }
 
     source: str
     """`base` (the model whose configuration the result takes), `union` or an input's name."""

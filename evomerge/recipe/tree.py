@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag, model_serializer, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_serializer, model_validator
 
 from evomerge.errors import did_you_mean
 from evomerge.recipe.selector import Place, Selector
@@ -39,12 +39,23 @@ KINDS = ("merge", "segments", "source", "stack")
 Parameter = float | int | bool | str
 
 
+def _name_the_kind(schema: dict[str, Any]) -> None:
+    """A mapping without a kind is a source, so the others have to name theirs in a file."""
+    schema["required"] = ["kind", *schema.get("required", [])]
+
+
 class Rule(Value):
     """Parameters for the tensors that `where` selects.
 
     `options` are the operator's shared parameters, `inputs` those of one input each. In YAML an
     input's parameters stand beside `where` under the input's own name.
     """
+
+    other_keys: ClassVar[Mapping[str, Any]] = {
+        "type": "object",
+        "additionalProperties": {"type": ["number", "string", "boolean"]},
+        "description": "The parameters of the input of this name.",
+    }
 
     where: Selector = Selector()
     """The tensors that the rule is for; `{}` selects all."""
@@ -72,7 +83,10 @@ class Rule(Value):
 class Merge(Value):
     """Combine the inputs' weights, tensor by tensor; the first rule that matches a tensor wins."""
 
+    model_config = ConfigDict(json_schema_extra=_name_the_kind)
+
     kind: Literal["merge"] = "merge"
+    """Weights are combined."""
     method: str
     """A merge method; `evomerge catalog` lists them."""
     base: str | None = None
@@ -143,7 +157,10 @@ class Stack(Value):
     The result takes embedding and head (with the last norm) from the inputs that it names.
     """
 
+    model_config = ConfigDict(json_schema_extra=_name_the_kind)
+
     kind: Literal["stack"] = "stack"
+    """Layers run one after the other."""
     inputs: Mapping[str, Recipe]
     """Name -> a model or another recipe."""
     embedding: str
@@ -212,7 +229,10 @@ class Segments(Value):
     breeds is of this kind; see `evomerge.recipe.segments`.
     """
 
+    model_config = ConfigDict(json_schema_extra=_name_the_kind)
+
     kind: Literal["segments"] = "segments"
+    """Weights are summed, range by range."""
     base: str
     """The input that gives configuration, tokenizer and buffers."""
     inputs: Mapping[str, Recipe]

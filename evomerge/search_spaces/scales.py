@@ -11,7 +11,7 @@ import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal, Protocol, assert_never
+from typing import Annotated, Any, ClassVar, Literal, Protocol, assert_never
 
 from pydantic import Field
 
@@ -26,6 +26,14 @@ ScaleRule = Literal["none", "per_hop", "pair", "network"]
 
 class ScaleRange(Value):
     """The range of every scale; it holds 1, where a search begins."""
+
+    short_form: ClassVar[Mapping[str, Any]] = {
+        "type": "array",
+        "items": {"type": "number"},
+        "minItems": 2,
+        "maxItems": 2,
+        "description": "The smallest and the largest scale.",
+    }
 
     low: float = 0.5
     """The smallest scale."""

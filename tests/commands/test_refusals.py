@@ -108,7 +108,7 @@ JOBS: list[tuple[Spoil, str]] = [
     (changed("seed", [1]), "seed: must be a whole number, got a list"),
     (changed("sources", ["a", "b"]), "sources: must be a mapping of keys, got a list"),
     (changed("sources", {"base": "models/base"}), "sources: a search needs at least two sources"),
-    (changed("sources.math", 3), "sources.math: must be a mapping of keys, got 3"),
+    (changed("sources.math", 3), "sources.math: must be text or a mapping of keys, got 3"),
     (changed("sources.math", ""), "sources.math: the name of a model is empty"),
     (changed("sources.math", "best.yaml"), "sources.math: a model is a folder or a hub repository"),
     (changed("sources.math", {"modle": "x"}), "unknown key 'sources.math.modle'; did you mean 'mo"),
@@ -170,7 +170,7 @@ JOBS: list[tuple[Spoil, str]] = [
     (changed("objective", {"pirces": {}}), "unknown key 'objective.pirces'; did you mean 'prices'"),
     (changed("warm_start", 3), "warm_start: must be a mapping of keys, got 3"),
     (changed("warm_start", {"recipes": "a"}), "warm_start.recipes: must be a list, got 'a'"),
-    (changed("warm_start", {"recipes": [3]}), "warm_start.recipes.0: expected a mapping of keys"),
+    (changed("warm_start", {"recipes": [3]}), "warm_start.recipes.0: expected text or a mapping"),
     (changed("warm_start", {"recipes": [{"kind": "x"}]}), "warm_start.recipes.0: no kind of recip"),
     (changed("warm_start", {"genomes": [{"w": [1]}]}), "warm_start.genomes.0.w: must be a number "),
     (changed("select", {"finalists": 0}), "select.finalists: must be at least 1, got 0"),
@@ -196,7 +196,7 @@ RECIPES: list[tuple[Spoil, str]] = [
     (changed("base", "bse"), "base names 'bse', which is not an input; did you mean 'base'?"),
     (changed("inputs", {}), "a merge needs inputs"),
     (changed("inputs", ["a"]), "inputs: must be a mapping of keys, got a list"),
-    (changed("inputs.math", 3), "inputs.math: must be a mapping of keys, got 3"),
+    (changed("inputs.math", 3), "inputs.math: must be text or a mapping of keys, got 3"),
     (changed("inputs.math", ""), "inputs.math: the name of a model is empty"),
     (changed("inputs.math", {"kind": "plum"}), "inputs.math: no kind 'plum'; known: merge, segme"),
     (changed("inputs.math", {"mdel": "x"}), "unknown key 'inputs.math.mdel'; did you mean 'model'"),
@@ -213,7 +213,7 @@ RECIPES: list[tuple[Spoil, str]] = [
     (changed("options", {"lambda": None}), "options.lambda: must be a number, true or false or te"),
     (changed("seed", "a"), "seed: must be a whole number, got 'a'"),
     (changed("tokenizer", "bse"), "tokenizer.source: 'bse' is not an input; did you mean 'base'?"),
-    (changed("tokenizer", 3), "tokenizer: must be a mapping of keys, got 3"),
+    (changed("tokenizer", 3), "tokenizer: must be text or a mapping of keys, got 3"),
 ]
 
 

@@ -34,8 +34,8 @@ def test_a_string_is_a_folder_or_a_repository(
         ("", "the name of a model is empty"),
         (" ", "the name of a model is empty"),
         ("best.yaml", "a model is a folder or a hub repository, and best.yaml is a file"),
-        (3, "expected a mapping of keys, got 3"),
-        (None, "expected a mapping of keys, got nothing"),
+        (3, "expected text or a mapping of keys, got 3"),
+        (None, "expected text or a mapping of keys, got nothing"),
     ],
 )
 def test_what_is_no_source(written: object, said: str) -> None:

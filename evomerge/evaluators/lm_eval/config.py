@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -38,6 +38,11 @@ class Documents(Value):
 
     In YAML a name alone means the whole split.
     """
+
+    short_form: ClassVar[Mapping[str, Any]] = {
+        "type": "string",
+        "description": "The whole of a split of the task's data set.",
+    }
 
     split: str
     """A split of the task's data set."""

@@ -34,7 +34,7 @@ class MixtureConfig(EvaluatorConfig):
     kind: Literal["mixture"] = "mixture"
     """Several evaluators in one objective."""
     of: Annotated[
-        Mapping[str, Annotated[EvaluatorConfig, settings(PARTS, "of")]],
+        Mapping[str, Annotated[EvaluatorConfig, settings(PARTS, "of", catalogued=True)]],
         BeforeValidator(_parts),
         Field(min_length=1),
     ]

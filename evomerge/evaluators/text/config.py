@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -41,7 +41,13 @@ class TextRange(Value):
     In YAML a file's name alone, or a list of names, means all of their documents.
     """
 
-    files: tuple[str, ...]
+    short_form: ClassVar[Mapping[str, Any]] = {
+        "type": ["string", "array"],
+        "items": {"type": "string"},
+        "description": "A file, or a list of files, with all of their documents.",
+    }
+
+    files: Annotated[tuple[str, ...], Field(json_schema_extra={"type": ["string", "array"]})]
     """Text files, or JSON Lines files (`.jsonl`); relative to the file that names them."""
     first: Annotated[int, Field(ge=0)] = 0
     """The first document's number."""
