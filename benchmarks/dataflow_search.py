@@ -80,9 +80,10 @@ def run(job: Job, folder: Path, finished: list[Path], begun: Path | None = None)
     """One search to its end: what is published of it."""
     with Sharing(folder, finished, begun) as terminal:
         if (folder / "study.json").exists():
-            comparison = api.resume(folder, terminal)
+            comparison = api.resume(folder, terminal).comparison
         else:
-            comparison = api.search(job, folder, terminal)
+            comparison = api.search(job, folder, terminal).comparison
+    assert comparison is not None
     finished.append(folder)
     with Study.open(folder, write=False) as study:
         winner = study.get("winner")

@@ -53,9 +53,10 @@ def one_seed(job: Job, folder: Path, finished: Path | None) -> tuple[Comparison,
     """The holdout comparison, and the winner's fitness on the validation split."""
     with Sharing(folder, finished) as terminal:
         if (folder / "study.json").exists():
-            comparison = api.resume(folder, terminal)
+            comparison = api.resume(folder, terminal).comparison
         else:
-            comparison = api.search(job, folder, terminal)
+            comparison = api.search(job, folder, terminal).comparison
+    assert comparison is not None
     with Study.open(folder, write=False) as study:
         return comparison, float(study.get("winner")["fitness"])
 

@@ -1,18 +1,23 @@
-"""The verbs that score something: search, resume, evaluate; `evomerge.writers` has the others."""
+"""The verbs about scores: search, resume, load, evaluate; `evomerge.writers` has the others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Any
 
 from evomerge.cluster.base import Executor, Task
 from evomerge.cluster.config import InProcessConfig
-from evomerge.config import Job, read_job
+from evomerge.config import Job, read_job, resolve_job
 from evomerge.engines.config import EngineSettings
+from evomerge.engines.factory import ENGINES
 from evomerge.errors import UserError
 from evomerge.evaluators.base import EvaluatorConfig, Failure, Report, Split
+from evomerge.evaluators.registry import read_evaluator
+from evomerge.recipe.named import recipe_named
 from evomerge.recipe.tree import Recipe
+from evomerge.results import Results
 from evomerge.searching.checks import check_new_study
 from evomerge.searching.ending import ENDED
 from evomerge.searching.finish import finish, finished
@@ -30,43 +35,67 @@ __all__ = [
     "Listener",
     "evaluate",
     "job_of",
+    "load",
     "resume",
     "search",
 ]
 
 
 def search(
-    job: Job | Plan | Path | str,
-    out: Path | str,
+    job: Job | Plan | Mapping[str, Any] | Path | str,
+    out: Path | str | None = None,
     listener: Listener | None = None,
     *,
+    catalog: Path | str | None = None,
     origin: str | None = None,
-) -> Comparison:
+) -> Results:
     """Search, choose the winner on the validation split and compare it on the holdout.
 
-    The study is kept in the folder `out`; whatever stops this, `resume(out)` goes on. Of a `Plan`,
-    which serves one search, nothing is built again. `origin` is what messages call the job: its
-    file, or its name.
+        results = evomerge.search("job.yaml")
+        results = evomerge.search({"name": "mine", "sources": {...}, ...}, "runs/mine")
+
+    Everything is on record as it goes: whatever stops this, `resume(out)` goes on.
+
+    Args:
+        job: a YAML file; or the same keys as a dictionary, whose paths are relative to the working
+            directory; or a `Job`; or a `Plan`, of which nothing is built again.
+        out: the study's folder, new or empty; None: `runs/NAME`, by the job's name.
+        listener: hears of the search while it runs, and may stop it.
+        catalog: a folder of catalogs, searched before all others.
+        origin: what messages call the job; None: its file, or its name.
+
+    Returns:
+        What was found: the winner, all candidates with their scores, the comparison.
 
     Raises:
         UserError: the job cannot be run as written, or `out` holds something; nothing is written.
             Or candidates failed for one reason that is theirs or the job's; they are on record.
+        InfrastructureError: no worker can be had or kept alive; `resume` goes on.
     """
-    listener, out = listener or Listener(), Path(out)
+    listener = listener or Listener()
+    plan = _planned(job, origin, None if catalog is None else Path(catalog))
+    out = Path("runs") / plan.job.name if out is None else Path(out)
     StudyFolder(out).check_new()
     listener.doing("checking the job")
-    plan = job if isinstance(job, Plan) else _planned(job, origin)
     for warning in plan.check():
         listener.said(f"warning: {warning}")
     for remark in plan.remarks:
         listener.said(remark)
     check_new_study(plan.job, out, plan.origin)
     with _workers(plan, listener) as workers, _new_study(plan, out) as study:
-        return _go_on(plan, study, workers, listener)
+        _go_on(plan, study, workers, listener)
+    return Results(out)
 
 
-def resume(folder: Path | str, listener: Listener | None = None) -> Comparison:
-    """Go on with a study after anything; of a finished one the comparison is read, and that is all.
+def resume(folder: Path | str, listener: Listener | None = None) -> Results:
+    """Go on with a study after anything; a finished one is only read.
+
+    Args:
+        folder: the study's.
+        listener: hears of the search while it runs, and may stop it.
+
+    Returns:
+        What was found, as `search` does.
 
     Raises:
         UserError: there is no study, another process writes to it, a source has gone or has other
@@ -78,7 +107,7 @@ def resume(folder: Path | str, listener: Listener | None = None) -> Comparison:
     listener.doing("reading the record")
     if (comparison := _finished(folder)) is not None:
         listener.compared(comparison)
-        return comparison
+        return Results(folder)
     with Study.open(folder, write=True) as study:
         listener.doing("checking the job")
         plan = Plan(job_of(study))
@@ -89,7 +118,22 @@ def resume(folder: Path | str, listener: Listener | None = None) -> Comparison:
         else:  # nothing was scored yet, and perhaps they have changed because of that
             _note_what_scores_depend_on(study, plan)
         with _workers(plan, listener) as workers:
-            return _go_on(plan, study, workers, listener)
+            _go_on(plan, study, workers, listener)
+    return Results(folder)
+
+
+def load(folder: Path | str) -> Results:
+    """What a search has found, finished or not: candidates and scores of examples as pandas frames,
+    winner, comparison, pictures. Nothing is changed, and no model is needed.
+
+        results = evomerge.load("runs/demo")
+        results.candidates.sort_values("fitness", ascending=False).head()
+
+    Raises:
+        UserError: there is no study in the folder, or its database cannot be reached.
+        RecordError: the record is damaged.
+    """
+    return Results(folder)
 
 
 def _finished(folder: Path | str) -> Comparison | None:
@@ -98,10 +142,35 @@ def _finished(folder: Path | str) -> Comparison | None:
         return finished(study)
 
 
-def _planned(job: Job | Path | str, origin: str | None) -> Plan:
-    if isinstance(job, Job):
-        return Plan(job, origin or "")
-    return Plan(read_job(Path(job)), origin or str(job))
+def _planned(
+    job: Job | Plan | Mapping[str, Any] | Path | str, origin: str | None, catalog: Path | None
+) -> Plan:
+    match job:
+        case Plan():
+            return job
+        case Job():
+            return Plan(job, origin or "")
+        case Mapping():
+            origin = origin or "job"
+            written = _as_in_a_file(job)
+            here = Path.cwd()
+            resolved = resolve_job(written, folder=here, origin=origin, catalog_folder=catalog)
+            return Plan(resolved, origin)
+        case _:
+            return Plan(read_job(Path(job), catalog_folder=catalog), origin or str(job))
+
+
+def _as_in_a_file(data: Any) -> Any:
+    """Plain data, as a YAML file has it: paths as text, tuples as lists."""
+    match data:
+        case Mapping():
+            return {key: _as_in_a_file(value) for key, value in data.items()}
+        case list() | tuple():
+            return [_as_in_a_file(value) for value in data]
+        case PurePath():
+            return str(data)
+        case _:
+            return data
 
 
 def job_of(study: Study) -> Job:
@@ -135,32 +204,60 @@ def _check_sources(study: Study, plan: Plan) -> None:
 
 
 def evaluate(
-    recipe: Recipe,
-    evaluator: EvaluatorConfig,
+    model: Recipe | Path | str,
+    evaluator: EvaluatorConfig | Mapping[str, Any] | Path | str,
     *,
-    split: Split,
-    engine: EngineSettings,
-    origin: str = "recipe",
+    split: Split = "holdout",
+    engine: EngineSettings | Mapping[str, Any] | str = "auto",
+    catalog: Path | str | None = None,
+    origin: str | None = None,
 ) -> Report:
-    """Score one recipe (a model is the recipe that is its source) in this process.
+    """Score one model or one recipe, in this process.
+
+        report = evomerge.evaluate("./model", "gsm8k")
+        report.tasks["gsm8k"].value
+
+    Args:
+        model: a folder, `owner/name` or `owner/name@revision` on the hub, a recipe's file, or a
+            recipe.
+        evaluator: a name in the catalog, a YAML file, the same keys as a dictionary (paths are
+            relative to the working directory), or its settings.
+        split: which of the evaluator's splits.
+        engine: what runs the model: `auto`, `transformers`, `vllm`, or settings with a `kind`.
+        catalog: a folder of catalogs, searched before all others.
+        origin: what messages call the model; None: as it is given.
+
+    Returns:
+        The score of each task and of each example.
 
     Raises:
-        UserError: the recipe or the evaluator cannot be used.
+        UserError: the model or the evaluator cannot be used.
+        InfrastructureError: something around the evaluation broke.
     """
+    if isinstance(model, Path | str):
+        origin, model = origin or str(model), recipe_named(str(model))
+    if not isinstance(evaluator, EvaluatorConfig):
+        evaluator = read_evaluator(
+            _as_in_a_file(evaluator),
+            folder=Path.cwd(),
+            origin="evaluator" if isinstance(evaluator, Mapping) else str(evaluator),
+            catalog_folder=None if catalog is None else Path(catalog),
+        )
+    settings: EngineSettings = ENGINES.config(engine, origin="engine")
     require_trust(evaluator.code)
-    plan = RecipePlan(recipe, origin)
+    plan = RecipePlan(model, origin or "recipe")
     plan.check()
     plan.check_engine()
     here = InProcessConfig(max_attempts=1)
-    worker = executor(here, engine, evaluator, plan.donor, plan.capacity)
-    worker.submit(Task("model", recipe, split))
+    worker = executor(here, settings, evaluator, plan.donor, plan.capacity)
+    worker.submit(Task("model", model, split))
     outcome = worker.wait(0)[0].outcome
     if isinstance(outcome, Failure):
         raise outcome.as_error(outcome.message)
     return outcome
 
 
-def _go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> Comparison:
+def _go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> None:
     listener.started(plan.job, study, workers)
     Search(
         study,
@@ -180,7 +277,6 @@ def _go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> C
     listener.said(f"the search is over: {study.get(ENDED)['said']}")
     comparison = finish(plan, study, workers, listener.scored)
     listener.compared(comparison)
-    return comparison
 
 
 @contextmanager

@@ -96,9 +96,10 @@ def test_resuming_a_finished_study_evaluates_nothing(study: Path) -> None:
         return {path.name: path.stat().st_mtime_ns for path in (study / "examples").iterdir()}
 
     before = reports()
-    comparison = evomerge.resume(study)
+    comparison = evomerge.resume(study).comparison
     assert reports() == before
     with Study.open(study, write=False) as record:
+        assert comparison is not None
         assert comparison.to_json() == record.get("comparison")
 
 
@@ -152,7 +153,8 @@ def test_a_search_over_data_flow_ends_in_a_model_that_answers(tmp_path: Path) ->
     data["evaluator"]["limits"] = {"search": 4, "validation": 2, "holdout": 2}
     job_file.write_text(yaml.safe_dump(data))
     out = tmp_path / "study"
-    comparison = evomerge.search(job_file, out)
+    comparison = evomerge.search(job_file, out).comparison
+    assert comparison is not None
     models = [row.model for row in comparison.tables[0].rows]
     assert models[:6] == ["evolved", "base", "json", "math", "uniform merge", "task arithmetic"]
     assert models[6].startswith("task arithmetic")
@@ -188,7 +190,8 @@ def test_a_search_by_natural_niches_breeds_models(tmp_path: Path) -> None:
     data["evaluator"]["limits"] = {"search": 2, "validation": 1, "holdout": 1}
     job_file.write_text(yaml.safe_dump(data))
     out = tmp_path / "study"
-    comparison = evomerge.search(job_file, out)
+    comparison = evomerge.search(job_file, out).comparison
+    assert comparison is not None
     models = [row.model for row in comparison.tables[0].rows]
     assert models[:6] == ["evolved", "base", "json", "math", "spell", "uniform merge"]
     assert "task arithmetic" in models

@@ -7,9 +7,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Recipe
-from evomerge.recipe.yaml import read_recipe
 from evomerge.trust import trust_job
 
 __all__ = [
@@ -20,7 +17,6 @@ __all__ = [
     "Dtype",
     "Folder",
     "Trust",
-    "recipe_named",
 ]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
@@ -48,10 +44,3 @@ Candidate = Annotated[
 
 OLDER_NAMES = {"trial": "candidate"}
 """Options by names that older scripts use; help does not show them."""
-
-
-def recipe_named(name: str) -> Recipe:
-    """A recipe's file, or the source that a folder or a hub repository is."""
-    if name.endswith((".yaml", ".yml", ".json")):
-        return read_recipe(Path(name))
-    return Source(model=str(Path(name).resolve()) if Path(name).exists() else name)

@@ -24,7 +24,6 @@ from evomerge.commands.arguments import (
     Dtype,
     Folder,
     Trust,
-    recipe_named,
 )
 from evomerge.commands.catalog import list_catalog
 from evomerge.commands.examples import ExampleChoice, check_free, show_examples, write_samples
@@ -35,6 +34,7 @@ from evomerge.errors import EvomergeError, UserError
 from evomerge.evaluators.base import Split
 from evomerge.evaluators.registry import read_evaluator
 from evomerge.interchange import convert as conversion
+from evomerge.recipe.named import recipe_named
 from evomerge.recipe.tree import KINDS
 from evomerge.recipe.yaml import read_mapping, read_recipe
 from evomerge.searching.checks import check_new_study, look_at_cluster

@@ -10,9 +10,10 @@ import yaml
 
 from evomerge import writers
 from evomerge.commands import console
-from evomerge.commands.arguments import Candidate, Dtype, Folder, recipe_named
+from evomerge.commands.arguments import Candidate, Dtype, Folder
 from evomerge.errors import ConfigError
 from evomerge.measuring.settings import AdaMerging, ExpertMerging, Learning, MeasureSettings
+from evomerge.recipe.named import recipe_named
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
 from evomerge.recipe.yaml import dump_recipe, read_recipe

@@ -7,6 +7,7 @@ for the winner and for each baseline, and no choice follows from it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from evomerge.recipe.tree import Recipe
 from evomerge.searching.progress import Scoring
 from evomerge.study.record import Study
 
-__all__ = ["Finals", "Scorer", "Winner"]
+__all__ = ["Finals", "Scorer", "Winner", "scored_models"]
 
 POLL_S = 1.0
 
@@ -32,6 +33,18 @@ class Winner:
     recipe: Recipe
     fitness: float
     """On the validation split."""
+
+    @property
+    def number(self) -> int | None:
+        """Its number as a candidate; None where it was none, but the optimizer's recommendation."""
+        named = re.fullmatch(r"candidate (\d+)", self.label)
+        return int(named[1]) if named else None
+
+
+def scored_models(study: Study, split: Split) -> Mapping[str, str]:
+    """Label -> recipe digest of the models that were scored on a split after the search."""
+    models: Mapping[str, str] = study.get(f"scored.{split}") or {}
+    return models
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,7 @@ class Scorer:
             InfrastructureError: no worker can be had or kept alive.
         """
         digests = {label: digest(recipe) for label, recipe in recipes.items()}
+        self.study.put(f"scored.{split}", {**scored_models(self.study, split), **digests})
         outcomes: dict[str, Outcome] = {}
         missing: dict[str, Recipe] = {}
         for label, name in digests.items():
