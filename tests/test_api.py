@@ -123,10 +123,10 @@ def test_a_finished_study_is_read_and_nothing_else_is_done(job: Path, tmp_path: 
     with pytest.raises(KeyboardInterrupt):
         evomerge.search(_short(job), tmp_path / "study", first)
     assert first.heard == ["checking the job", "starting a worker in this process"]
-    comparison = evomerge.resume(tmp_path / "study")
+    comparison = evomerge.resume(tmp_path / "study").comparison
     shutil.rmtree(tmp_path / "models")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "study").rglob("*")}
-    assert evomerge.resume(tmp_path / "study", again) == comparison
+    assert evomerge.resume(tmp_path / "study", again).comparison == comparison
     assert again.heard == ["reading the record"]
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "study").rglob("*")}
 
