@@ -37,6 +37,7 @@ class Counted:
         """
         given = weights or dict.fromkeys(tables, 1.0)
         own = {task: given[task] for task in tables if given.get(task, 0.0) > 0}
+        own = own or dict.fromkeys(tables, 1.0)
         if len(own) == 1:
             (task,) = own
             return cls({task: tables[task]}, {task: float(tables[task].sign)}, own)
