@@ -28,6 +28,7 @@ from evomerge.cluster.ray_worker import Assignment, EvomergeWorker, RayWorker, W
 from evomerge.errors import ConfigError, InfrastructureError, UserError
 from evomerge.evaluators.base import Failure, Outcome
 from evomerge.value import Value
+from evomerge.wording import count
 
 __all__ = ["RayExecutor"]
 
@@ -75,7 +76,7 @@ class RayExecutor:
         # Ray sets this when it starts, unless the user turned tokens off.
         if board and os.environ.get("RAY_AUTH_MODE") == "token":
             board += " (it asks for a token: ray get-auth-token)"
-        return f"{len(self._pool)} Ray worker(s){board}"
+        return f"{count(len(self._pool), 'Ray worker')}{board}"
 
     @property
     def free(self) -> int:

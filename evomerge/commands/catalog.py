@@ -30,6 +30,7 @@ from evomerge.plugins import Registry
 from evomerge.recipe.signature import SearchRange, Signature
 from evomerge.recipe.yaml_reading import read_mapping
 from evomerge.search_spaces.registry import SPACES
+from evomerge.wording import count
 
 __all__ = ["ROLES", "list_catalog"]
 
@@ -195,11 +196,11 @@ def _show_option(option: Option, owner: str = "", searched: SearchRange | None =
 def _needs(signature: Signature) -> str:
     """What a recipe has to bring, in words."""
     if signature.min_inputs == signature.max_inputs:
-        inputs = f"{signature.min_inputs} input(s)"
+        inputs = count(signature.min_inputs, "input")
     else:
-        inputs = f"{signature.min_inputs} input(s) or more"
+        inputs = f"{count(signature.min_inputs, 'input')} or more"
         if signature.max_inputs is not None:
-            inputs = f"{signature.min_inputs} to {signature.max_inputs} input(s)"
+            inputs = f"{signature.min_inputs} to {count(signature.max_inputs, 'input')}"
     wanted = ["a base"] if signature.needs_base else []
     wanted.append(inputs + (" beside it" if signature.needs_base else ""))
     if signature.family == "adapter":

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from evomerge.errors import ConfigError, did_you_mean
 from evomerge.evaluators.base import Report, Selection, TaskScore, TokenCount
+from evomerge.wording import count
 
 __all__ = ["chosen_places", "join"]
 
@@ -28,8 +29,8 @@ def chosen_places(sizes: Mapping[str, int], examples: Selection | None) -> Selec
             raise ConfigError(f"examples.{task}: places must ascend, each once")
         if places and not 0 <= places[0] <= places[-1] < sizes[task]:
             raise ConfigError(
-                f"examples.{task}: places from {places[0]} to {places[-1]} are wanted, but there"
-                f" are {sizes[task]} examples, counted from 0"
+                f"examples.{task}: places from {places[0]} to {places[-1]} are wanted, but the"
+                f" split has {count(sizes[task], 'example')}, counted from 0"
             )
     return {task: tuple(examples[task]) for task in sizes if examples.get(task)}
 

@@ -9,6 +9,7 @@ from typing import Any
 from evomerge.interchange.diagnosis import Diagnosis
 from evomerge.interchange.references import References
 from evomerge.recipe.tree import Recipe
+from evomerge.wording import count
 
 __all__ = ["Slice", "SliceSource", "Slices", "Tensors"]
 
@@ -79,7 +80,7 @@ class Slices:
         first, end = (0, total) if whole else data.get("layer_range") or (0, total)
         if not 0 <= first < end <= total:
             raise self._diagnosis.fault(
-                f"layer_range: {[first, end]} of {name}, which has {total} layers"
+                f"layer_range: {[first, end]} of {name}, which has {count(total, 'layer')}"
             )
         return SliceSource(name, recipe, range(first, end), data.get("parameters") or {})
 

@@ -29,6 +29,7 @@ from evomerge.recipe.selector import Selector
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Segments, Stack, sources_of
+from evomerge.wording import count
 
 __all__ = ["check_engine_compatibility", "check_compatibility"]
 
@@ -230,7 +231,8 @@ def _check_ends(recipe: Recipe, origin: str, models: Headers) -> None:
 def _check_range(where: Selector, layers: int, origin: str) -> None:
     if where.layers and where.layers[1] > layers:
         raise RecipeError(
-            f"{origin}.where.layers: {list(where.layers)} goes beyond the model's {layers} layers"
+            f"{origin}.where.layers: {list(where.layers)} goes beyond the model's"
+            f" {count(layers, 'layer')}"
         )
 
 

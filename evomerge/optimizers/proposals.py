@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from evomerge.optimizers.base import Fitness, Observation, Parentage, Proposal, Result
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import ChoiceGene, CoefficientsGene, Genome
+from evomerge.wording import count
 
 __all__ = ["Proposals"]
 
@@ -66,7 +67,8 @@ class Proposals:
                 fitness is not finite or of the wrong length.
         """
         if self.asked:
-            raise ValueError(f"observe before the first ask; {self.asked} proposals were asked")
+            asked = count(self.asked, "proposal")
+            raise ValueError(f"observe before the first ask; {asked} came before it")
         genome = observation.genome
         if len(genome) != len(self._genes):
             raise ValueError(f"a genome has {len(self._genes)} genes here, got {len(genome)}")

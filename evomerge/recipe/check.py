@@ -9,6 +9,7 @@ from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Rule, Segments, Stack
 from evomerge.value import parse
+from evomerge.wording import count
 
 __all__ = ["check_methods", "operands"]
 
@@ -59,13 +60,13 @@ def _check_merge(merge: Merge, methods: Mapping[str, Signature], origin: str) ->
         signature.max_inputs and len(names) > signature.max_inputs
     ):
         wants = (
-            f"at least {signature.min_inputs}"
+            f"at least {count(signature.min_inputs, 'input')}"
             if signature.max_inputs is None
-            else f"{signature.max_inputs}"
+            else count(signature.max_inputs, "input")
         )
         beside = " beside the base" if signature.needs_base else ""
         raise RecipeError(
-            f"{origin}: method {merge.method!r} takes {wants} input(s){beside}, got {len(names)}"
+            f"{origin}: method {merge.method!r} takes {wants}{beside}, got {len(names)}"
             f" ({', '.join(names) or 'none'})"
         )
     if signature.statistics:

@@ -14,6 +14,7 @@ from evomerge.recipe.path_text import path_text
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe, Scaling, Stack, sources_of
 from evomerge.study.comparison import Comparison
+from evomerge.wording import count
 
 __all__ = ["card"]
 
@@ -94,7 +95,12 @@ def _lineage(sources: list[Source]) -> str:
 
 
 def _path(stack: Stack) -> str:
-    lines = ["## Path", "", f"{len(stack.hops)} hops, layers from 0: {path_text(stack)}.", ""]
+    lines = [
+        "## Path",
+        "",
+        f"{count(len(stack.hops), 'hop')}, layers from 0: {path_text(stack)}.",
+        "",
+    ]
     if any(hop.scale != 1 for hop in stack.hops):
         lines.append(f"After an x stands what multiplies {SCALED[stack.scaling]}.")
     lines.append(

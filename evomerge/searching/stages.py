@@ -24,6 +24,7 @@ from evomerge.searching.under_test import Reports, UnderTest
 from evomerge.study.candidate import Candidate, Event
 from evomerge.study.examples import part_name
 from evomerge.study.record import Study
+from evomerge.wording import count
 
 __all__ = ["Stages"]
 
@@ -207,4 +208,4 @@ def _check_part(test: UnderTest, report: Report) -> None:
 def _said(examples: Selection | None) -> str:
     if examples is None:
         return "all examples"
-    return f"{sum(map(len, examples.values()))} examples"
+    return count(sum(map(len, examples.values())), "example")

@@ -15,6 +15,7 @@ from evomerge.study.counted import Counted
 from evomerge.study.remarks import FitnessBySplit, Loss, Tuning, losses
 from evomerge.study.verdict import Contest, Verdict
 from evomerge.value import Value
+from evomerge.wording import count
 
 __all__ = ["Comparison", "ComparisonTable", "Row"]
 
@@ -155,7 +156,7 @@ class Comparison(Value):
         better = "" if table.higher_is_better else " (lower is better)"
         tests = {row.ahead.test for row in table.rows if row.ahead}
         test = f"; p: {', '.join(sorted(tests))}, Holm-corrected" if tests else ""
-        return f"{table.task}{better}, {table.examples} {self.split} examples{test}"
+        return f"{table.task}{better}, {count(table.examples, f'{self.split} example')}{test}"
 
     def _margin(self) -> float | None:
         """How far the winner's true fitness may lie above what the holdout says."""

@@ -45,6 +45,7 @@ from evomerge.study.trial import (
     stopped_attributes,
     to_candidate,
 )
+from evomerge.wording import count
 
 __all__ = ["Study"]
 
@@ -425,7 +426,7 @@ class Study:
     def _check_numbers(self, fitness: Fitness) -> None:
         if len(fitness) != len(self.objectives) or not all(map(math.isfinite, fitness)):
             raise ValueError(
-                f"the fitness must be {len(self.objectives)} finite number(s), got {fitness}"
+                f"the fitness must be {count(len(self.objectives), 'finite number')}, got {fitness}"
             )
 
     def _open_trial(self, number: int) -> int:

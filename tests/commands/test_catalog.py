@@ -62,9 +62,9 @@ def test_every_entry_is_printed_with_all_its_options(role: str, name: str, say: 
 @pytest.mark.parametrize(
     ("method", "needs"),
     [
-        ("linear", "needs 1 input(s) or more"),
-        ("slerp", "needs a base, 1 input(s) beside it"),
-        ("nuslerp", "needs 2 input(s)"),
+        ("linear", "needs 1 input or more"),
+        ("slerp", "needs a base, 1 input beside it"),
+        ("nuslerp", "needs 2 inputs"),
         ("lorahub", "all of them LoRA adapters on the base"),
         ("regmean", "statistics of each: gram"),
         ("ties", "density of each input number, > 0, <= 1, default 1; worth searching 0.05 to 1"),

@@ -238,7 +238,7 @@ def test_too_few_and_too_many_inputs(
     rules = (Rule(inputs={name: {"weight": 1.0} for name in names}),)
     recipe = Merge(method="nuslerp", inputs=inputs, rules=rules)
     said = refused(recipe, tmp_path / "out", RecipeError)
-    assert f"method 'nuslerp' takes 2 input(s), got {len(names)}" in said
+    assert f"method 'nuslerp' takes 2 inputs, got {len(names)}" in said
 
 
 def test_weights_that_sum_to_zero(family: Family, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_observations_come_first() -> None:
     ledger = proposals()
     ledger.check_observed(Observation(GENOME, (1.0,)))
     ledger.ask([GENOME])
-    with pytest.raises(ValueError, match="observe before the first ask; 1 proposals were asked"):
+    with pytest.raises(ValueError, match="observe before the first ask; 1 proposal came before it"):
         ledger.check_observed(Observation(GENOME, (1.0,)))
 
 

@@ -70,10 +70,10 @@ def test_a_method_that_cannot_be_loaded_is_one_sentence() -> None:
 def test_refusals() -> None:
     assert "did you mean 'ties'?" in said(merge("tise", "a", None))
     assert "needs a base" in said(merge("ties", "a b", None, {"weight": 1}))
-    assert "takes 1 input(s) beside the base, got 2" in said(
+    assert "takes 1 input beside the base, got 2" in said(
         merge("slerp", "a b c", "a", options={"t": 0})
     )
-    assert "takes 2 input(s), got 3" in said(merge("nuslerp", "a b c", None, {"weight": 1}))
+    assert "takes 2 inputs, got 3" in said(merge("nuslerp", "a b c", None, {"weight": 1}))
     assert "rules.0.a: the key 'weight' is missing" in said(merge("linear", "a b", None))
     assert "the key 't' is missing" in said(merge("slerp", "a b", "a"))
     assert "density" in said(merge("ties", "o a", "o", {"weight": 1, "density": 0}))

@@ -22,6 +22,7 @@ from evomerge.evaluators.live_model import LiveModel
 from evomerge.evaluators.metered import MeteredModel
 from evomerge.evaluators.python.config import PythonConfig
 from evomerge.evaluators.selection import chosen_places
+from evomerge.wording import count
 
 __all__ = ["PythonEvaluator"]
 
@@ -79,8 +80,8 @@ class PythonEvaluator:
             ) from problem
         if len(scores) != len(places):
             raise ConfigError(
-                f"{config.callable} gave {len(scores)} scores for {len(places)} places; one for"
-                " each is wanted"
+                f"{config.callable} gave {count(len(scores), 'score')} for"
+                f" {count(len(places), 'place')}; one for each is wanted"
             )
         return TaskScore.averaged(config.metric, scores, higher_is_better=config.higher_is_better)
 

@@ -79,7 +79,7 @@ def archive_figure(
     about = f"{shortened(title, 50)}: {len(members)} members, {scores.shape[1]} examples"
     figure.suptitle(about, x=0.01, ha="left", fontsize=11, parse_math=False)
     if scores.min() >= 0 and scores.max() <= 1:
-        said = f"coverage {coverage(scores):.3f}   entropy {entropy(scores):.3f} bits"
+        said = f"coverage {coverage(scores):.3f}   entropy {entropy(scores):z.3f} bits"
         figure.text(0.99, 0.995, said, ha="right", va="top", fontsize=9, color=INK, gid="said")
     return figure
 

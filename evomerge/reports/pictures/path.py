@@ -26,6 +26,7 @@ from evomerge.reports.pictures.style import (
     round_places,
     shortened,
 )
+from evomerge.wording import count
 
 __all__ = ["path_figure", "path_picture"]
 
@@ -70,7 +71,7 @@ def path_figure(stack: Stack, *, title: str, depths: Mapping[str, int] | None = 
         _draw_scales(axes[1], stack, bands)
     axes[-1].set_xlabel("hop (a step along the path)")
     axes[-1].set_xticks(round_places(len(stack.hops), 12))
-    about = f"{shortened(title, 60)}: {len(stack.hops)} hops"
+    about = f"{shortened(title, 60)}: {count(len(stack.hops), 'hop')}"
     axes[0].set_title(about, loc="left", parse_math=False)
     return figure
 

@@ -341,7 +341,7 @@ def test_places_that_are_not_there_are_refused(folder: Path, tokenizer: Any) -> 
     engine = ScriptedEngine(tokenizer, add)
     for examples, law in (
         ({"sum": (0,)}, "no task 'sum'; did you mean 'sums'"),
-        ({"sums": (5, 6)}, "places from 5 to 6 are wanted, but there are 6 examples"),
+        ({"sums": (5, 6)}, "places from 5 to 6 are wanted, but the split has 6 examples"),
         ({"sums": (2, 1)}, "must ascend"),
     ):
         with pytest.raises(ConfigError, match=law):

@@ -110,7 +110,7 @@ def test_refuses_in_one_sentence(tmp_path: Path, change: dict[str, Any], sentenc
 @pytest.mark.parametrize(
     ("body", "kind", "sentence"),
     [
-        ("return [1.0]", ConfigError, "gave 1 scores for 6 places"),
+        ("return [1.0]", ConfigError, "gave 1 score for 6 places"),
         ("return [float('nan')] * 6", CandidateError, "score is not finite"),
         ("return 1 / 0", ConfigError, "own:answers failed: ZeroDivisionError"),
         ("return model.logprobs([([], [])])", RuntimeError, "the device is gone"),
