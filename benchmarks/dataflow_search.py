@@ -26,7 +26,7 @@ from published import ROOT, write
 
 from evomerge import api
 from evomerge.cluster.base import Executor
-from evomerge.commands.console import Terminal
+from evomerge.commands.terminal import Terminal
 from evomerge.config import Job, read_job
 from evomerge.evaluators.base import Split
 from evomerge.recipe.digest import digest, plain

@@ -16,10 +16,16 @@ __all__ = [
     "Catalog",
     "Dtype",
     "Folder",
+    "Quiet",
     "Trust",
 ]
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print JSON on stdout, and all else on stderr.")
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print nothing but the result and errors.")
+]
 Catalog = Annotated[
     Path | None, typer.Option("--catalog", help="A folder of catalogs, searched before all others.")
 ]

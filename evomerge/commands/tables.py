@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,19 +10,24 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from evomerge.evaluators.base import Report
+from evomerge.evaluators.objective import natural
 from evomerge.recipe.path_text import path_text
 from evomerge.recipe.tree import Segments, Stack
 from evomerge.searching.ending import ENDED
 from evomerge.searching.failures import current_halt
+from evomerge.searching.progress import failures
 from evomerge.study.candidate import Candidate
 from evomerge.study.comparison import Comparison, ComparisonTable
 from evomerge.study.record import Study
 from evomerge.study.select_recipe import recorded
 from evomerge.study.statistics import mean_interval
+from evomerge.wording import count
 
 __all__ = [
     "clock",
+    "err",
     "fitness_of",
+    "objective_value",
     "origin_of",
     "out",
     "show_comparison",
@@ -38,6 +42,7 @@ WIDE, NARROW = 104, 72
 """Columns of a window that a comparison is wholly shown in, and that its intervals need."""
 
 out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
 
 
 def show_study(study: Study, top: int) -> None:
@@ -47,17 +52,17 @@ def show_study(study: Study, top: int) -> None:
     stopped = sum(candidate.state == "stopped" for candidate in candidates)
     unfinished = sum(candidate.told is None for candidate in candidates)
     out.print(
-        f"{study.name}: {len(candidates)} candidates, {failed} failed,"
+        f"{study.name}: {count(len(candidates), 'candidate')}, {failed} failed,"
         f"{f' {stopped} stopped,' if stopped else ''} {unfinished} unfinished,"
-        f" {clock(study.seconds_spent)}"
+        f" {clock(study.seconds_spent)}",
+        markup=False,
     )
-    failures = Counter(candidate.failure.message for candidate in candidates if candidate.failure)
-    for message, count in failures.most_common(SHOWN_FAILURES):
-        out.print(f"failed {count} time{'s' * (count > 1)}: {message}")
+    for message, number in list(failures(candidates).items())[:SHOWN_FAILURES]:
+        out.print(f"failed {count(number, 'time')}: {message}", markup=False)
     if halt := current_halt(study):
         out.print(f"{halt.said}; `evomerge resume {study.path}` goes on", soft_wrap=True)
     best = study.best(top)
-    out.print(_scores(best))
+    out.print(_scores(best, study.objectives))
     recipes = {candidate.number: recorded(candidate.recipe, study) for candidate in best}
     stacks = {n: recipe for n, recipe in recipes.items() if isinstance(recipe, Stack)}
     if stacks:
@@ -69,7 +74,7 @@ def show_study(study: Study, top: int) -> None:
     if plain or not best:
         out.print(_genes(plain))
         if (hidden := len(study.genes) - SHOWN_GENES) > 0:
-            out.print(f"and {hidden} more genes, which --json has")
+            out.print(f"and {count(hidden, 'more gene')}, which --json has")
     if ended := study.get(ENDED):
         out.print(f"the search is over: {ended['said']}")
     if chosen := study.get("winner"):
@@ -78,20 +83,21 @@ def show_study(study: Study, top: int) -> None:
         show_comparison(Comparison.from_json(data))
 
 
-def _scores(best: Sequence[Candidate]) -> Table:
+def _scores(best: Sequence[Candidate], objectives: Sequence[str]) -> Table:
     tasks = list(dict.fromkeys(task for candidate in best for task in candidate.tasks))
     # In a narrow terminal the tasks' names give way, by folding: they often begin alike.
     narrow = [Column(task, overflow="fold") for task in tasks]
-    wide = [Column(title, no_wrap=True) for title in ("#", "origin", "fitness", "cut off")]
-    table = Table(*wide[:3], *narrow, wide[3], title="best on the search split")
+    titles = ("#", "origin", *objectives)
+    wide = [Column(title, no_wrap=True) for title in titles]
+    cut_off = Column("cut off", no_wrap=True)
+    table = Table(*wide, *narrow, cut_off, title="best on the search split")
     for candidate in best:
         scores = [
             f"{candidate.tasks[task]:.3f}" if task in candidate.tasks else "-" for task in tasks
         ]
         cut = f"{candidate.truncated:.1%}"
-        table.add_row(
-            str(candidate.number), origin_of(candidate), fitness_of(candidate), *scores, cut
-        )
+        fitness = [objective_value(candidate, i, objectives) for i in range(len(objectives))]
+        table.add_row(str(candidate.number), origin_of(candidate), *fitness, *scores, cut)
     return table
 
 
@@ -207,11 +213,22 @@ def show_report(report: Report, title: str) -> None:
         out.print(f"{report.truncated:.1%} of the answers were cut off by the token limit")
 
 
-def fitness_of(candidate: Candidate | None) -> str:
-    """Its fitness, an objective after the other."""
+def fitness_of(candidate: Candidate | None, objectives: Sequence[str]) -> str:
+    """Its fitness; of several objectives each with its name."""
     if candidate is None or candidate.fitness is None:
         return "-"
-    return " ".join(f"{value:.4f}" for value in candidate.fitness)
+    values = [objective_value(candidate, place, objectives) for place in range(len(objectives))]
+    if len(objectives) == 1:
+        return values[0]
+    return ", ".join(f"{name} {value}" for name, value in zip(objectives, values, strict=True))
+
+
+def objective_value(candidate: Candidate, place: int, objectives: Sequence[str]) -> str:
+    """One number of its fitness, in its own unit: layers are counted, whatever is better."""
+    if candidate.fitness is None:
+        return "-"
+    value = natural(objectives[place], candidate.fitness[place])
+    return f"{value:z.4f}" if place == 0 else f"{value:z.4g}"
 
 
 def origin_of(candidate: Candidate) -> str:

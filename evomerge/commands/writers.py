@@ -9,10 +9,11 @@ import typer
 import yaml
 
 from evomerge import writers
-from evomerge.commands import console
-from evomerge.commands.arguments import Candidate, Dtype, Folder
+from evomerge.commands.arguments import AsJson, Candidate, Dtype, Folder, Quiet
+from evomerge.commands.console import Output
 from evomerge.errors import ConfigError
 from evomerge.measuring.settings import AdaMerging, ExpertMerging, Learning, MeasureSettings
+from evomerge.recipe.digest import plain
 from evomerge.recipe.named import recipe_named
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
@@ -50,20 +51,23 @@ def export(
     ] = "hf",
     dtype: Dtype = None,
     rank: Rank = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write the winner (or any candidate) as a model folder with a card, an adapter or a recipe."""
     _check_rank(rank, format)
+    said = Output(quiet, as_json)
     if format == "recipe":
         label = writers.export_recipe(folder, out, candidate=candidate)
     elif format == "mergekit":
         label = writers.export_mergekit(folder, out, candidate=candidate, dtype=dtype)
     elif format == "adapter":
-        with console.merging(out) as progress:
+        with said.counting(f"merging into {out}") as progress:
             label = writers.export_adapter(
                 folder, out, candidate=candidate, dtype=dtype, rank=rank, progress=progress
             )
     else:
-        with console.merging(out) as progress:
+        with said.counting(f"merging into {out}") as progress:
             label = writers.export(
                 folder,
                 out,
@@ -72,7 +76,7 @@ def export(
                 folded=format == "stack",
                 progress=progress,
             )
-    typer.echo(f"{out}: {label}")
+    said.line({"out": str(out), "format": format, "label": label}, f"{out}: {label}")
 
 
 def merge(
@@ -86,10 +90,13 @@ def merge(
     ] = "model",
     dtype: Dtype = None,
     rank: Rank = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Build one recipe as a model folder, tensor by tensor, or as one LoRA adapter."""
     _check_rank(rank, format)
-    with console.merging(out) as progress:
+    said = Output(quiet, as_json)
+    with said.counting(f"merging into {out}") as progress:
         if format == "adapter":
             warnings = writers.merge_adapter(recipe, out, dtype=dtype, rank=rank, progress=progress)
         else:
@@ -97,8 +104,8 @@ def merge(
                 recipe, out, dtype=dtype, folded=format == "stack", progress=progress
             )
     for warning in warnings:
-        console.warn(warning)
-    typer.echo(str(out))
+        said.warn(warning)
+    said.line({"out": str(out), "format": format, "warnings": warnings}, str(out))
 
 
 def measure(
@@ -126,6 +133,8 @@ def measure(
     ] = "sampled",
     device: Device = "auto",
     seed: Seed = 0,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure what fisher, regmean, ota and ffg need of a model, into a folder of statistics."""
     source = recipe_named(model)
@@ -134,7 +143,8 @@ def measure(
     if adapter is not None:
         local = str(Path(adapter).resolve()) if Path(adapter).exists() else adapter
         source = source.model_copy(update={"adapter": local})
-    with console.counting(f"measuring into {out}") as progress:
+    said = Output(quiet, as_json)
+    with said.counting(f"measuring into {out}") as progress:
         warnings = writers.measure(
             source,
             out,
@@ -148,8 +158,8 @@ def measure(
             progress=progress,
         )
     for warning in warnings:
-        console.warn(warning)
-    typer.echo(str(out))
+        said.warn(warning)
+    said.line({"out": str(out), "warnings": warnings}, str(out))
 
 
 def learn(
@@ -172,6 +182,8 @@ def learn(
     ] = None,
     device: Device = "auto",
     seed: Seed = 0,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Learn the coefficients of an adamerging or expert_merging recipe on unlabelled text."""
     parsed = read_recipe(recipe)
@@ -186,11 +198,12 @@ def learn(
     learning: Learning = parse(
         kinds[method], {**given, "device": device, "seed": seed}, origin="--set"
     )
-    with console.counting(f"learning into {out}") as progress:
+    said = Output(quiet, as_json)
+    with said.counting(f"learning into {out}") as progress:
         made = writers.learn(
             recipe, _pairs(text, "--text"), out, settings=learning, progress=progress
         )
-    typer.echo(dump_recipe(made), nl=False)
+    said.line({"out": str(out), "recipe": plain(made)}, dump_recipe(made).rstrip("\n"))
 
 
 def plot(

@@ -12,11 +12,11 @@ from evomerge.errors import CandidateError, UserError
 from evomerge.evaluators.base import Report
 from evomerge.value import Value
 
-__all__ = ["Cost", "Objective", "ObjectiveConfig"]
+__all__ = ["Cost", "Objective", "ObjectiveConfig", "natural"]
 
 Cost = Literal["layers", "tokens_per_second"]
 
-_SIGNS: Mapping[Cost, int] = {"layers": -1, "tokens_per_second": 1}
+_SIGNS: Mapping[str, int] = {"layers": -1, "tokens_per_second": 1}
 """More tokens per second are better, more layers are not."""
 
 
@@ -88,6 +88,11 @@ class Objective:
             sign * score for sign, task in zip(signs, tasks, strict=True) for score in task.examples
         )
         return examples, tuple(sign * task.value for sign, task in zip(signs, tasks, strict=True))
+
+
+def natural(objective: str, value: float) -> float:
+    """A number of a fitness in its own unit: fewer layers are better, and are told as a count."""
+    return -value if _SIGNS.get(objective) == -1 else value
 
 
 def _cost(report: Report, name: Cost) -> float:

@@ -24,7 +24,7 @@ from evomerge.recipe.genome import Genome
 from evomerge.search_spaces.base import SearchSpace
 from evomerge.searching.ending import ENDED, STALE, Ending, counted, find_ending
 from evomerge.searching.failures import Halt, find_halt, last_halt
-from evomerge.searching.progress import Progress, curve, failures
+from evomerge.searching.progress import Progress, bests, curve, failures
 from evomerge.searching.schedule import Schedule, Whole
 from evomerge.searching.stages import Stages
 from evomerge.searching.under_test import Reports, UnderTest
@@ -290,6 +290,7 @@ class Search:
             draining=self._stages.is_draining,
             objectives=self._study.objectives,
             leaders=tuple(leaders),
+            bests=bests(told),
             curve=curve(told),
             failures=failures(told),
         )

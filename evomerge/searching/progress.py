@@ -11,7 +11,7 @@ from itertools import accumulate
 from evomerge.evaluators.base import Split
 from evomerge.study.candidate import Candidate
 
-__all__ = ["Progress", "Scoring", "curve", "failures"]
+__all__ = ["Progress", "Scoring", "bests", "curve", "failures"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,8 @@ class Progress:
     """The names of the fitness's numbers."""
     leaders: tuple[Candidate, ...] = ()
     """The best so far, best first: at most five."""
+    bests: tuple[Candidate, ...] = ()
+    """For each objective the candidate that is best in it."""
     curve: tuple[float, ...] = ()
     """The best of the first objective, after each candidate that was told; `curve`."""
     failures: Mapping[str, int] = field(default_factory=dict)
@@ -70,6 +72,17 @@ def curve(told: Sequence[Candidate]) -> tuple[float, ...]:
     ordered = sorted(told, key=lambda candidate: candidate.told or 0)
     firsts = [c.fitness[0] if c.fitness else -math.inf for c in ordered]
     return tuple(best for best in accumulate(firsts, max) if best > -math.inf)
+
+
+def bests(told: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """For each objective the candidate that is best in it; the older one of two that are equal."""
+    scored = [(c, c.fitness) for c in told if c.fitness is not None]
+    if not scored:
+        return ()
+    return tuple(
+        max(scored, key=lambda pair: (pair[1][objective], -pair[0].number))[0]
+        for objective in range(len(scored[0][1]))
+    )
 
 
 def failures(candidates: Sequence[Candidate]) -> dict[str, int]:

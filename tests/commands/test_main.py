@@ -13,11 +13,18 @@ import pytest
 import torch
 import yaml
 
+import evomerge
 from evomerge.config import read_job
 from evomerge.recipe.genome import FloatGene
 from evomerge.study.record import Study
 from tests.families import tiny_tensors, write_model
 from tests.place import Place
+
+COMMANDS = [
+    *("check", "search", "resume", "show", "plot", "export"),
+    *("merge", "measure", "learn", "convert", "evaluate"),
+    *("catalog", "schema"),
+]
 
 
 @pytest.fixture
@@ -223,6 +230,59 @@ def test_the_catalog_names_everything_and_suggests(place: Place) -> None:
     assert "local" in found["cluster"]
     assert "did you mean 'json_math'?" in place.refuses("catalog", "json_mat")
     assert "method: dare_ties" in place.run("catalog", "parameter_space/evollm").stdout
+
+
+def test_the_version(place: Place) -> None:
+    assert place.run("--version").stdout == f"evomerge {evomerge.__version__}\n"
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_names_every_command_in_its_group_and_the_exit_codes(
+    option: str, place: Place
+) -> None:
+    said = place.run(option).stdout
+    titles = ("─ Search ─", "─ Models and recipes ─", "─ Reference ─")
+    groups = [said.index(title) for title in titles]
+    assert groups == sorted(groups)
+    for command in COMMANDS:
+        assert f"│ {command} " in said
+    assert "Exit codes: 0 done, 2 the input was wrong" in said
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_has_an_example_of_it(command: str, place: Place) -> None:
+    said = place.run(command, "-h").stdout
+    _, _, examples = said.partition("Example")
+    assert f" evomerge {command}" in examples
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"show", "plot", "catalog", "schema"}))
+def test_what_takes_a_while_can_be_quiet_and_speak_json(command: str, place: Place) -> None:
+    said = place.run(command, "-h").stdout
+    assert "--quiet" in said
+    assert "--json" in said
+
+
+def test_the_shell_completes_what_is_typed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_EVOMERGE_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "evomerge ex")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert place.run().stdout.split() == ["export"]
+
+
+def test_a_warning_is_told_beside_json_and_not_where_quiet_is_wanted(place: Place) -> None:
+    theirs = {"merge_method": "linear", "models": [{"model": "models/math"}], "typo": 1}
+    theirs["models"][0]["parameters"] = {"weight": 1.0}  # type: ignore[index]
+    (place.folder / "mergekit.yaml").write_text(yaml.safe_dump(theirs))
+    ended = place.run("convert", "mergekit.yaml", "--json")
+    data = json.loads(ended.stdout)
+    assert data["out"] is None
+    assert yaml.safe_load(data["text"])["method"] == "linear"
+    assert [f"warning: {line}" for line in data["warnings"]] == ended.stderr.splitlines()
+    assert data["warnings"]
+    quiet = place.run("convert", "mergekit.yaml", "--quiet")
+    assert quiet.stderr == ""
+    assert quiet.stdout == data["text"]
 
 
 def test_the_schema_is_json_schema(place: Place) -> None:
