@@ -245,6 +245,7 @@ def evaluate(
         )
     settings: EngineSettings = ENGINES.config(engine, origin="engine")
     require_trust(evaluator.code)
+    evaluator.check_data()
     plan = RecipePlan(model, origin or "recipe")
     plan.check()
     plan.check_engine()

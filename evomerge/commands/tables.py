@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -201,13 +202,18 @@ def show_report(report: Report, title: str) -> None:
     table = Table("task", "metric", report.split, "95 % interval", "examples", title=title)
     for name, score in report.tasks.items():
         interval = mean_interval(score.examples)
+        # The interval is around the plain mean, which not every score is.
+        is_mean = math.isclose(interval.mean, score.value, rel_tol=1e-6, abs_tol=1e-6)
         table.add_row(
             name,
             score.metric,
             f"{score.value:.3f}",
-            f"{interval.low:.3f} to {interval.high:.3f}",
+            f"{interval.low:.3f} to {interval.high:.3f}" if is_mean else "",
             str(len(score.examples)),
         )
+        for member, own in (score.members or {}).items():
+            value, examples = f"{own.value:.3f}", str(own.examples)
+            table.add_row(f"  {member}", score.metric, value, "", examples, style="dim")
     out.print(table)
     if report.truncated > 0:
         out.print(f"{report.truncated:.1%} of the answers were cut off by the token limit")

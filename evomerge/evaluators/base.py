@@ -34,6 +34,7 @@ __all__ = [
     "Evaluator",
     "EvaluatorConfig",
     "Failure",
+    "MemberScore",
     "Outcome",
     "Report",
     "Selection",
@@ -52,6 +53,14 @@ Selection = Mapping[str, tuple[int, ...]]
 Config = TypeVar("Config", bound="EvaluatorConfig")
 
 
+class MemberScore(Value):
+    """One task of a group."""
+
+    value: float
+    examples: int
+    """How many there are."""
+
+
 class TaskScore(Value):
     """One task's metric: its value over all examples, and each example's own score, in order."""
 
@@ -66,6 +75,8 @@ class TaskScore(Value):
         default="arithmetic", exclude_if=lambda held: held == "arithmetic"
     )
     """Which mean of the examples `value` is: of perplexities, the geometric one."""
+    members: Mapping[str, MemberScore] | None = Field(default=None, exclude_if=lambda m: m is None)
+    """Of a group of tasks, their own scores; `examples` has theirs one after another."""
 
     @classmethod
     def averaged(

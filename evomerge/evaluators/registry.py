@@ -8,18 +8,24 @@ libraries take long to import, `Deferred` names it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from evomerge import catalog
-from evomerge.errors import ConfigError, about
+from evomerge.errors import ConfigError, about, did_you_mean
 from evomerge.evaluators.base import Evaluator, EvaluatorConfig
+from evomerge.evaluators.lm_eval.task_index import index_of
 from evomerge.plugins import Factory, Registry
 from evomerge.recipe.yaml import read_mapping
 
 __all__ = ["EVALUATORS", "GROUP", "PARTS", "make_evaluator", "read_evaluator"]
 
 GROUP = "evomerge.evaluators"
+
+LIMITS = {"search": 200, "validation": 400}
+"""Most documents where an evaluator is only the name of a task: a search asks them of each
+candidate, and benchmarks have thousands."""
 
 _SINGLE = {
     "lm_eval": "evomerge.evaluators.lm_eval.config:LM_EVAL",
@@ -43,17 +49,20 @@ def read_evaluator(
 ) -> EvaluatorConfig:
     """The evaluator that a file describes, checked, with absolute paths.
 
-    `data`: its keys; or its name in the catalog, or its file; or a list of evaluators, which is
-    short for a mixture of them. `folder`: what paths are relative to. `origin`: the place in the
-    file, for messages.
+    `data`: its keys; or its name in the catalog, or a name of lm-eval that the catalog does not
+    have, or its file; or a list of evaluators, which is short for a mixture of them. `folder`: what
+    paths are relative to. `origin`: the place in the file, for messages.
 
     Raises:
         ConfigError: it breaks a law; the sentence starts with `origin`, or the catalog's file.
     """
     if isinstance(data, str):
         with about(origin):
-            entry = catalog.find("evaluators", data, folder=folder, catalog=catalog_folder)
-        data, folder, origin = read_mapping(entry), entry.parent, str(entry)
+            entry = _entry(data, folder, catalog_folder)
+        if isinstance(entry, Path):
+            data, folder, origin = read_mapping(entry), entry.parent, str(entry)
+        else:
+            data = entry
     if isinstance(data, list):
         data = {"kind": "mixture", "of": _named(data, origin)}
     mixed = isinstance(data, Mapping) and data.get("kind") == "mixture"
@@ -68,6 +77,27 @@ def read_evaluator(
     config: EvaluatorConfig = EVALUATORS.config(data, origin=origin)
     with about(origin):
         return config.located(folder)
+
+
+def _entry(name: str, folder: Path, catalog_folder: Path | None) -> Path | dict[str, Any]:
+    """The file of a catalog entry; else the evaluator of one task, group or tag of lm-eval.
+
+    Raises:
+        ConfigError: there is neither.
+    """
+    try:
+        return catalog.find("evaluators", name, folder=folder, catalog=catalog_folder)
+    except ConfigError as unknown:
+        if name.endswith((".yaml", ".yml")) or find_spec("lm_eval") is None:
+            raise
+        tasks = index_of(None)
+        if name in tasks:
+            return {"kind": "lm_eval", "tasks": [name], "limits": LIMITS}
+        known = [*dict(catalog.entries("evaluators", catalog=catalog_folder)), *tasks.names]
+        raise ConfigError(
+            f"no entry {name!r} in the catalog evaluators, and no task of lm-eval;"
+            f" {did_you_mean(name, known)}"
+        ) from unknown
 
 
 def make_evaluator(config: EvaluatorConfig) -> Evaluator:

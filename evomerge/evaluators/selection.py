@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from evomerge.errors import ConfigError, did_you_mean
-from evomerge.evaluators.base import Report, Selection, TaskScore, TokenCount
+from evomerge.evaluators.base import MemberScore, Report, Selection, TaskScore, TokenCount
 from evomerge.wording import count
 
 __all__ = ["chosen_places", "join"]
@@ -103,6 +104,8 @@ def _joined(name: str, reports: Sequence[Report]) -> tuple[tuple[int, ...], Task
             weights.setdefault(place, weight)
     places = tuple(sorted(examples))
     first = parts[0].tasks[name]
+    if first.members is not None:
+        first = first.model_copy(update={"members": _members(name, parts, examples)})
     score = first.model_copy(
         update={
             "examples": tuple(examples[place] for place in places),
@@ -110,6 +113,27 @@ def _joined(name: str, reports: Sequence[Report]) -> tuple[tuple[int, ...], Task
         }
     )
     return places, score.model_copy(update={"value": _mean(score)})
+
+
+def _members(
+    name: str, parts: Sequence[Report], examples: Mapping[int, float]
+) -> dict[str, MemberScore]:
+    """Of a group's tasks their means over all that was scored."""
+    held: dict[str, dict[int, float]] = {}
+    for report in parts:
+        task = report.tasks[name]
+        at = range(len(task.examples)) if report.places is None else report.places[name]
+        numbers = iter(at)
+        for member, score in (task.members or {}).items():
+            for place in islice(numbers, score.examples):
+                held.setdefault(member, {})[place] = examples[place]
+    first = sorted(held, key=lambda member: min(held[member]))
+    return {
+        member: MemberScore(
+            value=sum(held[member].values()) / len(held[member]), examples=len(held[member])
+        )
+        for member in first
+    }
 
 
 def _weights_of(task: TaskScore) -> tuple[float, ...]:

@@ -13,7 +13,15 @@ from typing import Any, Protocol, TypeVar
 from evomerge.errors import ConfigError
 from evomerge.evaluators.base import SPLITS, Split
 
-__all__ = ["check_distinct", "check_tasks", "overlap", "sampled", "splits_of", "tasks_of"]
+__all__ = [
+    "check_distinct",
+    "check_tasks",
+    "overlap",
+    "sampled",
+    "splits_of",
+    "tasks_of",
+    "with_weights",
+]
 
 
 class SplitTask(Protocol):
@@ -59,11 +67,35 @@ def tasks_of(split: Split, tasks: Mapping[str, T], shared: Any | None) -> list[s
     ]
 
 
-def check_tasks(tasks: Mapping[str, T], shared: Any | None) -> None:
-    """Raises: ValueError: no task counts, one has no splits, or two splits share a document."""
+def with_weights(tasks: Any) -> Any:
+    """Tasks as a file says them, each with what is said of it and how much it counts.
+
+    A list of names is short for a mapping. Where no task says a weight, each counts 1; otherwise
+    those that say none are measured on the holdout only.
+    """
+    if isinstance(tasks, list | tuple) and all(isinstance(name, str) for name in tasks):
+        tasks = dict.fromkeys(tasks)
+    if not isinstance(tasks, Mapping):
+        return tasks
+    said = {name: {} if choice is None else choice for name, choice in tasks.items()}
+    if all(isinstance(choice, Mapping) and "weight" not in choice for choice in said.values()):
+        return {name: {**choice, "weight": 1.0} for name, choice in said.items()}
+    return said
+
+
+def check_tasks(tasks: Mapping[str, T], shared: Any | None, *, later: bool = False) -> None:
+    """Check that a task counts, and that no two splits of a task share a document.
+
+    `later`: a task may be without splits as yet.
+
+    Raises:
+        ValueError: otherwise.
+    """
     if not any(task.weight > 0 for task in tasks.values()):
         raise ValueError("at least one task needs a weight > 0: the search maximises their sum")
-    for name in tasks:
+    for name, task in tasks.items():
+        if later and not (task.splits or shared):
+            continue
         splits = splits_of(name, tasks, shared)
         for first, second in combinations(SPLITS, 2):
             a, b = getattr(splits, first), getattr(splits, second)

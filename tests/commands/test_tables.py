@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from evomerge.commands import tables
-from evomerge.evaluators.base import Failure, Outcome, Report, TaskScore
+from evomerge.evaluators.base import Failure, MemberScore, Outcome, Report, TaskScore
 from evomerge.recipe.genome import CoefficientsGene, FloatGene
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
@@ -208,3 +208,23 @@ def test_where_nobody_looks_a_comparison_is_one_line_a_row(
 ) -> None:
     tables.show_comparison(compared())
     assert capsys.readouterr().out.strip() == compared().to_text()
+
+
+def test_a_group_is_followed_by_its_tasks(capsys: pytest.CaptureFixture[str]) -> None:
+    group = TaskScore(
+        metric="acc",
+        value=0.75,
+        examples=(1.0, 0.0, 1.0),
+        weights=(0.5, 0.5, 1.0),
+        members={
+            "mmlu_law": MemberScore(value=0.5, examples=2),
+            "mmlu_art": MemberScore(value=1.0, examples=1),
+        },
+    )
+    tables.show_report(Report(split="holdout", tasks={"mmlu": group}), "a model")
+    rows = [line.split("│")[1:-1] for line in capsys.readouterr().out.splitlines() if "│" in line]
+    cells = [[cell.strip() for cell in row] for row in rows]
+    # No interval: the score is not the plain mean of its examples.
+    assert cells[0] == ["mmlu", "acc", "0.750", "", "3"]
+    assert cells[1] == ["mmlu_law", "acc", "0.500", "", "2"]
+    assert cells[2] == ["mmlu_art", "acc", "1.000", "", "1"]

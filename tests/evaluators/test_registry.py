@@ -78,6 +78,20 @@ def test_a_name_is_the_catalogs(tmp_path: Path) -> None:
     assert type(make_evaluator(config)).__name__ == "LmEvalEvaluator"
 
 
+@pytest.mark.slow
+def test_a_name_that_the_catalog_lacks_is_lm_evals(tmp_path: Path) -> None:
+    config = read_evaluator("arc_easy", folder=tmp_path, origin="j")
+    assert config.weights == {"arc_easy": 1.0}
+    assert config.model_dump()["limits"] == {"search": 200, "validation": 400}
+    pair = read_evaluator("ai2_arc", folder=tmp_path, origin="j")
+    assert pair.weights == {"arc_challenge": 0.5, "arc_easy": 0.5}
+    both = read_evaluator(["json_math", "arc_easy"], folder=tmp_path, origin="j")
+    assert set(both.weights) == {"json_math/evomerge_json_math", "arc_easy/arc_easy"}
+    law = r"^j: no entry 'arc_esy' in the catalog evaluators, and no task of lm-eval; did you mean "
+    with pytest.raises(ConfigError, match=law + "'arc_easy'"):
+        read_evaluator("arc_esy", folder=tmp_path, origin="j")
+
+
 def test_every_option_says_what_it_is() -> None:
     schema = Job.model_json_schema()
     described = schema["properties"]["evaluator"]

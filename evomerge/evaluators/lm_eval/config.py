@@ -5,101 +5,34 @@ Read without lm-eval and without torch, so that a driver can check it; `evaluato
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from evomerge.errors import ConfigError, did_you_mean
+from evomerge.errors import ConfigError
 from evomerge.evaluators.base import SPLITS, EvaluatorConfig, Split, digest_of
 from evomerge.evaluators.lm_eval import extraction
+from evomerge.evaluators.lm_eval.choices import Count, Documents, Splits, TaskChoice
+from evomerge.evaluators.lm_eval.data_sets import dataset_sizes
+from evomerge.evaluators.lm_eval.laws import check_size, check_task, searches_test
+from evomerge.evaluators.lm_eval.resolving import Resolver
 from evomerge.evaluators.lm_eval.task_files import TaskFile, find_tasks
+from evomerge.evaluators.lm_eval.task_index import index_of
 from evomerge.evaluators.splits import (
-    check_distinct,
     check_tasks,
-    overlap,
+    sampled,
     splits_of,
     tasks_of,
+    with_weights,
 )
 from evomerge.plugins import Deferred
-from evomerge.value import Value
 
 __all__ = ["LM_EVAL", "Documents", "LmEvalConfig", "Splits", "TaskChoice"]
 
 _NOT_IN_DIGEST = {"include_path", "description", "keep_answers"}
-
-Count = Annotated[int, Field(ge=1)]
-
-
-class Documents(Value):
-    """Documents [first, end) of a dataset split, counted from 0; without an end, all from first on.
-
-    In YAML a name alone means the whole split.
-    """
-
-    short_form: ClassVar[Mapping[str, Any]] = {
-        "type": "string",
-        "description": "The whole of a split of the task's data set.",
-    }
-
-    split: str
-    """A split of the task's data set."""
-    first: Annotated[int, Field(ge=0)] = 0
-    """The first document's number, counted from 0."""
-    end: Count | None = None
-    """The number after the last document's; null: up to the split's end."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name(cls, data: Any) -> Any:
-        return {"split": data} if isinstance(data, str) else data
-
-    @model_validator(mode="after")
-    def _range(self) -> Documents:
-        if self.end is not None and self.first >= self.end:
-            raise ValueError(f"documents [{self.first}, {self.end}) of {self.split!r} are none")
-        return self
-
-    def meets(self, other: Documents) -> bool:
-        """Whether two parts of the same split share a document."""
-        if self.split != other.split:
-            return False
-        return overlap((self.first, self.end), (other.first, other.end))
-
-    def fits(self, count: int) -> bool:
-        """Whether a split of so many documents has all of them, and one at least."""
-        return self.first < count and (self.end is None or self.end <= count)
-
-    def __str__(self) -> str:
-        if self.first == 0 and self.end is None:
-            return f"all of {self.split!r}"
-        return f"{self.split!r}[{self.first}:{'' if self.end is None else self.end}]"
-
-
-class Splits(Value):
-    """Which documents the search may see, which choose among its finalists, which judge it."""
-
-    search: Documents
-    """What candidates are scored on."""
-    validation: Documents | None = None
-    """What chooses among the finalists."""
-    holdout: Documents
-    """What the winner and the baselines are compared on, once."""
-
-
-class TaskChoice(Value):
-    """How a task counts; one of weight 0 is measured on the holdout only: forgetting shows."""
-
-    metric: str
-    """One of the task's metrics (`exact_match`, `acc`, ...)."""
-    filter: str = "none"
-    """The task's filter whose answers are scored."""
-    weight: Annotated[float, Field(ge=0)] = 0.0
-    """How much the task counts in the objective, beside the others' weights."""
-    splits: Splits | None = None
-    """Instead of the evaluator's."""
 
 
 class LmEvalConfig(EvaluatorConfig):
@@ -115,12 +48,18 @@ class LmEvalConfig(EvaluatorConfig):
     """What stands before each question, as the system's turn where there is a chat template."""
     num_fewshot: Annotated[int, Field(ge=0)] | None = None
     """Solved examples before each question; null: as each task says."""
-    tasks: Mapping[str, TaskChoice]
-    """Task -> how it counts."""
+    tasks: Annotated[
+        Mapping[str, TaskChoice],
+        BeforeValidator(with_weights),
+        Field(json_schema_extra={"type": ["object", "array"], "items": {"type": "string"}}),
+    ]
+    """Task, group or tag -> how it counts; a list of names, where each counts alike."""
     splits: Splits | None = None
-    """The documents of each split, for tasks without splits of their own."""
+    """The documents of each split, for tasks without splits of their own; where both are left out,
+    they are chosen by rule (docs/evaluators.md)."""
     limits: Mapping[Split, Count] = Field(default_factory=dict)
-    """Most documents a task, per split: a sample that `seed` fixes, the same for all candidates."""
+    """Most documents a task or a group, per split: a sample that `seed` fixes, the same for all
+    candidates."""
     seed: int = 0
     """Of the samples that `limits` draws."""
     allow_test_split: bool = False
@@ -128,7 +67,7 @@ class LmEvalConfig(EvaluatorConfig):
 
     @model_validator(mode="after")
     def _laws(self) -> LmEvalConfig:
-        check_tasks(self.tasks, self.splits)
+        check_tasks(self.tasks, self.splits, later=True)
         return self
 
     def splits_of(self, task: str) -> Splits:
@@ -154,12 +93,22 @@ class LmEvalConfig(EvaluatorConfig):
         """Tasks that count and have no documents of the split."""
         return [name for name in self.weights if name not in self.tasks_of(split)]
 
+    def members_of(self, task: str) -> tuple[str, ...]:
+        """The tasks of a group in their order, or the one task itself."""
+        return self.tasks[task].members or (task,)
+
     def files(self) -> dict[str, TaskFile]:
-        """Task -> its file. Raises: ConfigError: an unknown task."""
-        return find_tasks(self.tasks, Path(self.include_path) if self.include_path else None)
+        """Task -> its file, of groups their tasks. Raises: ConfigError: an unknown task."""
+        names = dict.fromkeys(member for name in self.tasks for member in self.members_of(name))
+        return find_tasks(names, self._folder)
+
+    @property
+    def _folder(self) -> Path | None:
+        return Path(self.include_path) if self.include_path else None
 
     def located(self, folder: Path) -> LmEvalConfig:
-        """With `include_path` absolute from `folder`, checked against the task and data files.
+        """With `include_path` absolute from `folder`, groups and what was left out made explicit,
+        checked against the task and data files.
 
         Raises:
             ConfigError: a task, metric, filter or split that does not exist, or an example that two
@@ -169,9 +118,25 @@ class LmEvalConfig(EvaluatorConfig):
         if self.include_path is not None:
             path = str((folder / self.include_path).resolve())
             config = self.model_copy(update={"include_path": path})
-        for name, file in config.files().items():
-            _check(config, name, file)
-        return config
+        resolver = Resolver(index_of(config._folder), self.splits is not None)
+        tasks, by_rule = resolver.resolved(self.tasks)
+        config = config.model_copy(update={"tasks": tasks})
+        check_tasks(tasks, config.splits)
+        files, needs_test = config.files(), False
+        for name, choice in tasks.items():
+            splits = config.splits_of(name)
+            for member in config.members_of(name):
+                check_task(member, files[member], choice, splits, config.num_fewshot)
+                if searches_test(files[member], splits) and not config.allow_test_split:
+                    if name not in by_rule:
+                        raise ConfigError(
+                            f"task {member!r}: search on the benchmark's test split makes its score"
+                            " worthless as a claim; search on another split, or set"
+                            " allow_test_split: true"
+                        )
+                    # The rule found no other split than the one that judges.
+                    needs_test = True
+        return config.model_copy(update={"allow_test_split": True}) if needs_test else config
 
     def digest(self) -> str:
         """64 hexadecimal digits of all that a score depends on; places on a disk are not in it."""
@@ -187,57 +152,63 @@ class LmEvalConfig(EvaluatorConfig):
     def sizes(self, split: Split) -> dict[str, int]:
         """Task -> how many documents of the split are scored; without those of the hub, or of files
         that are not JSON, or that a task's function filters."""
-        files, limit = self.files(), self.limits.get(split)
+        files = self.files()
         sizes = {}
         for name in self.tasks_of(split):
-            if "process_docs" not in files[name].keys:
-                documents: Documents = getattr(self.splits_of(name), split)
-                rows = list(files[name].rows(documents.split))[documents.first : documents.end]
-                if rows:
-                    sizes[name] = min(len(rows), limit or len(rows))
+            documents: Documents = getattr(self.splits_of(name), split)
+            counts = [files[member].count(documents.split) for member in self.members_of(name)]
+            known = [count for count in counts if count is not None and documents.fits(count)]
+            if len(known) == len(counts):
+                sizes[name] = sum(map(len, self.sample(name, split, known)))
         return sizes
+
+    def sample(self, task: str, split: Split, counts: Sequence[int]) -> list[list[int]]:
+        """The numbers of the documents that are scored, of a task or of each task of a group.
+
+        A limit is drawn from all documents of a group, so that its tasks keep their shares; of a
+        group that weighs them evenly, from each task alike, at least one.
+
+        Args:
+            counts: how many documents each has in its dataset split.
+        """
+        documents: Documents = getattr(self.splits_of(task), split)
+        places = [documents.places(count) for count in counts]
+        limit, members = self.limits.get(split), self.tasks[task].members
+        if not members or not self.tasks[task].weight_by_size:
+            each = limit if limit is None or not members else max(1, limit // len(members))
+            return [
+                sampled(held, each, seed=self.seed, task=name, split=split)
+                for name, held in zip(self.members_of(task), places, strict=True)
+            ]
+        total = range(sum(map(len, places)))
+        drawn = set(sampled(total, limit, seed=self.seed, task=task, split=split))
+        numbers = iter(total)
+        return [[place for place in held if next(numbers) in drawn] for held in places]
+
+    def check_data(self) -> list[str]:
+        """Which documents of a data set on the hub each split has, a line for each task.
+
+        Raises:
+            ConfigError: a data set cannot be had, lacks a split, or has fewer documents than are
+                wanted.
+        """
+        files, said = self.files(), []
+        for name, choice in self.tasks.items():
+            splits = self.splits_of(name)
+            for member in self.members_of(name):
+                sizes = dataset_sizes(member, files[member])
+                for split in SPLITS if sizes is not None else ():
+                    documents: Documents | None = getattr(splits, split)
+                    if documents is not None:
+                        check_size(member, split, documents, sizes or {})
+            if any(files[member].on_hub for member in self.members_of(name)):
+                several = f" of {len(choice.members)} tasks" if choice.members else ""
+                said.append(
+                    f"{name}: {choice.metric} (filter {choice.filter}){several}; search"
+                    f" {splits.search}, validation {splits.validation or 'none'}, holdout"
+                    f" {splits.holdout}"
+                )
+        return said
 
 
 LM_EVAL = Deferred(LmEvalConfig, "evomerge.evaluators.lm_eval.evaluator:LmEvalEvaluator")
-
-
-def _check(config: LmEvalConfig, name: str, file: TaskFile) -> None:
-    task, splits = config.tasks[name], config.splits_of(name)
-    if "class" in file.keys:
-        raise ConfigError(f"task {name!r} is written in Python; evomerge runs YAML tasks")
-    if file.keys.get("unsafe_code"):
-        raise ConfigError(f"task {name!r} runs the code that a model writes; evomerge does not")
-    _one_of("metric", task.metric, file.metrics, name)
-    _one_of("filter", task.filter, file.filters, name)
-    if file.on_hub and splits.search.split == "test" and not config.allow_test_split:
-        raise ConfigError(
-            f"task {name!r}: search on the benchmark's test split makes its score worthless as a "
-            "claim; search on another split, or set allow_test_split: true"
-        )
-    examples = file.examples_from(config.num_fewshot)
-    if examples in ("", splits.holdout.split):
-        raise ConfigError(
-            f"task {name!r}: its few-shot examples would come from the documents that judge; "
-            "set num_fewshot: 0, or a fewshot_split in the task file"
-        )
-    if not file.data_files:
-        return
-    rows: list[tuple[Split, str, str]] = []
-    for split in SPLITS:
-        documents: Documents | None = getattr(splits, split)
-        if documents is None:
-            continue
-        _one_of(f"{split} split", documents.split, tuple(file.data_files), name)
-        held = list(file.rows(documents.split))
-        if held and "process_docs" not in file.keys and not documents.fits(len(held)):
-            raise ConfigError(
-                f"task {name!r}: {split} wants documents {documents}, but there are {len(held)}"
-            )
-        in_range = held[documents.first : documents.end]
-        rows += [(split, place, row) for place, row in in_range]
-    check_distinct(name, rows)
-
-
-def _one_of(what: str, got: str, known: tuple[str, ...] | None, task: str) -> None:
-    if known is not None and got not in known:
-        raise ConfigError(f"task {task!r}: unknown {what} {got!r}; {did_you_mean(got, known)}")

@@ -1,68 +1,40 @@
 """The lm-eval evaluator: benchmark tasks over a live engine, requests built once.
 
-Needs lm-eval, so it is imported by workers only; `tasks` has the configuration.
+Needs lm-eval, so it is imported by workers only; `config` has the configuration.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import math
 import shutil
 import tempfile
 import weakref
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from collections.abc import Mapping
 
-from jinja2 import TemplateError
 from lm_eval.api.instance import Instance
-from lm_eval.api.metrics import mean
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks._yaml_loader import load_yaml
 
-from evomerge.errors import CandidateError, ConfigError, did_you_mean
+from evomerge.errors import ConfigError, did_you_mean
 from evomerge.evaluators.answers import room_for
-from evomerge.evaluators.base import Report, Selection, Split, TaskScore
+from evomerge.evaluators.base import Report, Selection, Split
 from evomerge.evaluators.live_model import LiveModel
-from evomerge.evaluators.lm_eval.config import Documents, LmEvalConfig, TaskChoice
+from evomerge.evaluators.lm_eval.choices import Documents
+from evomerge.evaluators.lm_eval.config import LmEvalConfig
+from evomerge.evaluators.lm_eval.exams import Exam, Part, task_at_fault
 from evomerge.evaluators.lm_eval.filters import register_filters
 from evomerge.evaluators.lm_eval.language_model import EngineLM
-from evomerge.evaluators.lm_eval.samples import Samples
+from evomerge.evaluators.lm_eval.laws import check_size
 from evomerge.evaluators.lm_eval.task_files import TaskFile
 from evomerge.evaluators.metered import MeteredModel
 from evomerge.evaluators.selection import chosen_places
-from evomerge.evaluators.splits import sampled
 
 __all__ = ["LmEvalEvaluator"]
 
 _FEWSHOT_SEED = 1234
 """lm-eval's default."""
-
-
-_WEIGHTED = ("bits_per_byte", "byte_perplexity", "word_perplexity")
-"""Metrics that weigh documents by their bytes or words, and give (log-likelihood, weight)."""
-
-
-@dataclass(frozen=True)
-class _Exam:
-    """A task with its requests."""
-
-    name: str
-    choice: TaskChoice
-    task: Any
-    sample: list[int]
-    """The documents' numbers in their dataset split, in the order of the requests."""
-
-    @cached_property
-    def documents(self) -> list[list[Instance]]:
-        """The requests of each document, in the documents' order."""
-        by_document: dict[int, list[Instance]] = defaultdict(list)
-        for request in self.task.instances:
-            by_document[request.doc_id].append(request)
-        return list(by_document.values())
 
 
 class LmEvalEvaluator:
@@ -77,7 +49,7 @@ class LmEvalEvaluator:
     def __init__(self, config: LmEvalConfig) -> None:
         register_filters()
         self._config = config
-        self._exams: dict[Split, list[_Exam]] = {}
+        self._exams: dict[Split, list[Exam]] = {}
         self._lm: EngineLM | None = None
         self._data = tempfile.mkdtemp(prefix="evomerge-tasks-")
         weakref.finalize(self, shutil.rmtree, self._data, ignore_errors=True)
@@ -99,25 +71,30 @@ class LmEvalEvaluator:
         lm = self._language_model(model)
         if split not in self._exams:
             self._exams[split] = self._build(lm, split)
-        exams = self._exams[split]
-        sizes = {exam.name: len(exam.documents) for exam in exams}
+        exams = {exam.name: exam for exam in self._exams[split]}
+        sizes = {name: len(exam.places) for name, exam in exams.items()}
         places = chosen_places(sizes, examples)
         lm.live = metered = MeteredModel(model, deadline_s)
-        asked = [
-            (exam, [exam.documents[place] for place in places[exam.name]])
-            for exam in exams
-            if exam.name in places
-        ]
-        _ask(lm, [request for _, documents in asked for group in documents for request in group])
+        asked = {name: exams[name].asked(at) for name, at in places.items()}
+        _ask(
+            lm,
+            [
+                request
+                for chosen in asked.values()
+                for part, held in chosen.items()
+                for _, at in held
+                for request in part.documents[at]
+            ],
+        )
         partly = examples is not None
-        tasks = {exam.name: _score(exam, documents, partly) for exam, documents in asked}
+        tasks = {name: exams[name].score(chosen, partly) for name, chosen in asked.items()}
         answers = {}
         if self._config.keep_answers:
-            room = room_for(sum(len(documents) for _, documents in asked))
-            for exam, documents in asked:
-                samples = Samples(exam.task, exam.choice, lm.cut_off, room)
-                identities = ((place, exam.sample[place]) for place in places[exam.name])
-                answers[exam.name] = samples.answers(documents, tasks[exam.name], identities)
+            room = room_for(sum(map(len, places.values())))
+            answers = {
+                name: exams[name].answers(chosen, tasks[name], lm.cut_off, room)
+                for name, chosen in asked.items()
+            }
         return metered.report(split, tasks, places if partly else None, answers)
 
     def _language_model(self, model: LiveModel) -> EngineLM:
@@ -126,7 +103,7 @@ class LmEvalEvaluator:
             self._exams = {}  # another tokenizer may have another chat template
         return self._lm
 
-    def _build(self, lm: EngineLM, split: Split) -> list[_Exam]:
+    def _build(self, lm: EngineLM, split: Split) -> list[Exam]:
         config = self._config
         names = config.tasks_of(split)
         if not names:
@@ -134,28 +111,43 @@ class LmEvalEvaluator:
         if config.chat_template and not lm.tokenizer.chat_template:
             raise ConfigError("chat_template: the model's tokenizer has none; set it to false")
         files = config.files()
-        return [self._exam(name, files[name], lm, split) for name in names]
+        return [self._exam(name, files, lm, split) for name in names]
 
-    def _exam(self, name: str, file: TaskFile, lm: EngineLM, split: Split) -> _Exam:
+    def _exam(self, name: str, files: Mapping[str, TaskFile], lm: EngineLM, split: Split) -> Exam:
         config, choice = self._config, self._config.tasks[name]
         documents: Documents = getattr(config.splits_of(name), split)
-        with contextlib.redirect_stderr(io.StringIO()), _task_at_fault(name, "asked"):
-            task = self._task(name, file, documents)
-            sample = self._sample(name, split, documents, len(task.eval_docs))
-            task.set_fewshot_seed(seed=_FEWSHOT_SEED)
-            task.build_all_requests(
-                samples=sample,
-                system_instruction=config.system_instruction,
-                apply_chat_template=config.chat_template,
-                fewshot_as_multiturn=config.chat_template,
-                chat_template=lm.apply_chat_template if config.chat_template else None,
-                tokenizer_name=lm.tokenizer_name,
+        members = config.members_of(name)
+        with contextlib.redirect_stderr(io.StringIO()), task_at_fault(name, "asked"):
+            tasks = {member: self._task(member, files[member], documents) for member in members}
+            counts = [len(task.eval_docs) for task in tasks.values()]
+            for member, count in zip(members, counts, strict=True):
+                check_size(member, split, documents, {documents.split: count})
+            samples = config.sample(name, split, counts)
+            parts = tuple(
+                self._part(member, task, sample, lm)
+                for (member, task), sample in zip(tasks.items(), samples, strict=True)
+                if sample  # lm-eval takes an empty sample for none, and asks everything
             )
-        known = [ensemble.name for ensemble in task._filters]
+        known = [ensemble.name for ensemble in parts[0].task._filters]
         if choice.filter not in known:
             nearest = did_you_mean(choice.filter, known)
             raise ConfigError(f"task {name!r}: unknown filter {choice.filter!r}; {nearest}")
-        return _Exam(name, choice, task, sample)
+        metric = choice.metric or files[members[0]].first_metric
+        grouped, by_size = bool(choice.members), choice.weight_by_size
+        return Exam(name, metric, choice.filter, parts, grouped, by_size)
+
+    def _part(self, name: str, task: ConfigurableTask, sample: list[int], lm: EngineLM) -> Part:
+        config = self._config
+        task.set_fewshot_seed(seed=_FEWSHOT_SEED)
+        task.build_all_requests(
+            samples=sample,
+            system_instruction=config.system_instruction,
+            apply_chat_template=config.chat_template,
+            fewshot_as_multiturn=config.chat_template,
+            chat_template=lm.apply_chat_template if config.chat_template else None,
+            tokenizer_name=lm.tokenizer_name,
+        )
+        return Part(name, task, sample)
 
     def _task(self, name: str, file: TaskFile, documents: Documents) -> ConfigurableTask:
         keys = load_yaml(file.path, resolve_func=True)
@@ -174,33 +166,6 @@ class LmEvalEvaluator:
             }
         return ConfigurableTask(config=keys)
 
-    def _sample(self, name: str, split: Split, documents: Documents, count: int) -> list[int]:
-        end = count if documents.end is None else documents.end
-        if not documents.fits(count):
-            raise ConfigError(
-                f"task {name!r}: {split} wants documents {documents}, but there are {count}"
-            )
-        limit, seed = self._config.limits.get(split), self._config.seed
-        return sampled(range(documents.first, end), limit, seed=seed, task=name, split=split)
-
-
-_FAULTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, TemplateError)
-"""What templates and functions of a task raise where they do not fit its documents."""
-
-
-@contextlib.contextmanager
-def _task_at_fault(name: str, done: str) -> Iterator[None]:
-    """Say it of the task where its file is at fault: it is so for every candidate.
-
-    Raises:
-        ConfigError: naming the task and what was wrong.
-    """
-    try:
-        yield
-    except _FAULTS as problem:
-        said = " ".join(f"{type(problem).__name__}: {problem}".split())
-        raise ConfigError(f"task {name!r}: its documents cannot be {done} ({said})") from problem
-
 
 def _first(*values: int | None) -> int:
     return next(value for value in values if value is not None)
@@ -217,45 +182,3 @@ def _ask(lm: EngineLM, requests: list[Instance]) -> None:
         responses = getattr(lm, kind)(asked, disable_tqdm=True)
         for request, response in zip(asked, responses, strict=True):
             request.resps.append(response)
-
-
-def _score(exam: _Exam, documents: list[list[Instance]], partly: bool) -> TaskScore:
-    """Of a part of the documents, the score also says how parts are joined."""
-    task, metric = exam.task, exam.choice.metric
-    requests = [request for group in documents for request in group]
-    for ensemble in task._filters:
-        ensemble.apply(requests)
-    measured = []
-    for group in documents:
-        group = sorted(group, key=lambda request: request.idx)
-        answers = [request.filtered_resps[exam.choice.filter] for request in group]
-        with _task_at_fault(exam.name, "scored"):
-            metrics = task.process_results(group[0].doc, answers)
-        if metric not in metrics:
-            raise ConfigError(
-                f"task {exam.name!r}: unknown metric {metric!r}; {did_you_mean(metric, metrics)}"
-            )
-        measured.append(metrics[metric])
-    aggregate = task.aggregation().get(metric, mean)
-    value = float(aggregate(measured))
-    # Perplexities and the like give no number for one example; their aggregate of one does.
-    examples = tuple(
-        float(item if isinstance(item, int | float) else aggregate([item])) for item in measured
-    )
-    if not all(map(math.isfinite, (value, *examples))):
-        raise CandidateError(f"task {exam.name!r}: {metric} is not finite")
-    score = TaskScore(
-        metric=metric,
-        value=value,
-        examples=examples,
-        higher_is_better=task.higher_is_better().get(metric, True),
-    )
-    if not (partly and metric in _WEIGHTED):
-        return score
-    geometric = metric.endswith("perplexity")
-    return score.model_copy(
-        update={
-            "weights": tuple(float(weight) for _, weight in measured),
-            "mean": "geometric" if geometric else "arithmetic",
-        }
-    )

@@ -5,7 +5,7 @@ What stands here is for a person to read: no score depends on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,8 +13,6 @@ from typing import Any
 from lm_eval.api.instance import Instance
 
 from evomerge.evaluators.answers import Answer, shortened
-from evomerge.evaluators.base import TaskScore
-from evomerge.evaluators.lm_eval.config import TaskChoice
 from evomerge.evaluators.reasons import OTHER_OPTION, why_wrong
 
 __all__ = ["Samples"]
@@ -32,49 +30,45 @@ class Samples:
 
     task: Any
     """lm-eval's task."""
-    choice: TaskChoice
+    metric: str
+    filter: str
+    """The filter that counts."""
     cut_off: Collection[int]
     """`id` of each request of which an answer was cut off."""
     room: int
     """Most characters of a text."""
 
-    def answers(
+    def answer(
         self,
-        documents: Sequence[Sequence[Instance]],
-        score: TaskScore,
-        identities: Iterable[tuple[int, int]],
-    ) -> tuple[Answer, ...]:
-        """An answer for each document, given by its requests, in the order of `score.examples`.
-
-        `identities`: of each document its place in the split and its number in the data. Texts that
-        are only scored have no answers.
-        """
+        requests: Sequence[Instance],
+        *,
+        score: float,
+        higher_is_better: bool,
+        place: int,
+        doc: int | str,
+    ) -> list[Answer]:
+        """The answer of a document, given by its requests; none of a text that is only scored."""
         if self.task.OUTPUT_TYPE == "loglikelihood_rolling":
-            return ()
-        answers = []
-        for group, value, (place, doc) in zip(documents, score.examples, identities, strict=True):
-            group = sorted(group, key=lambda request: request.idx)
-            is_wrong = score.higher_is_better and value <= 0
-            targets, said, read = self._texts(group)
-            reason = self._reason(group, said, read, targets) if is_wrong else ""
-            answers.append(
-                Answer(
-                    place=place,
-                    doc=doc,
-                    target=shortened(" | ".join(targets), self.room),
-                    answer=shortened(said, self.room),
-                    read=None if read == said else shortened(read, self.room),
-                    score=value,
-                    reason=reason,
-                )
-            )
-        return tuple(answers)
+            return []
+        group = sorted(requests, key=lambda request: request.idx)
+        targets, said, read = self._texts(group)
+        is_wrong = higher_is_better and score <= 0
+        answer = Answer(
+            place=place,
+            doc=doc,
+            target=shortened(" | ".join(targets), self.room),
+            answer=shortened(said, self.room),
+            read=None if read == said else shortened(read, self.room),
+            score=score,
+            reason=self._reason(group, said, read, targets) if is_wrong else "",
+        )
+        return [answer]
 
     @cached_property
     def _wants_json(self) -> bool:
         """Whether the filter that counts looks for JSON."""
         for listed in self.task.config.filter_list or ():
-            if listed["name"] == self.choice.filter:
+            if listed["name"] == self.filter:
                 return any("json" in str(step["function"]) for step in listed["filter"])
         return False
 
@@ -91,7 +85,7 @@ class Samples:
                 said = continuation if is_greedy else ""
                 return [continuation], said, said
             case _:
-                read = group[0].filtered_resps[self.choice.filter]
+                read = group[0].filtered_resps[self.filter]
                 return self._targets(group), str(group[0].resps[0]), _text(read)
 
     def _targets(self, group: Sequence[Instance]) -> list[str]:
@@ -107,7 +101,7 @@ class Samples:
         doc = group[0].doc
         options = [str(option) for option in self.task.doc_to_choice(doc)]
         likelihoods = [request.resps[0][0] for request in group][: len(options)]
-        length = _LENGTHS.get(self.choice.metric)
+        length = _LENGTHS.get(self.metric)
         worth = [
             likelihood / max(length(option), 1) if length else likelihood
             for likelihood, option in zip(likelihoods, options, strict=False)

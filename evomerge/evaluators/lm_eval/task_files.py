@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
-from importlib.util import find_spec
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from evomerge.errors import ConfigError, did_you_mean
+from evomerge.evaluators.lm_eval.task_index import index_of
 from evomerge.recipe.yaml_reading import read_text, syntax_fault
 
-__all__ = ["TaskFile", "find_tasks"]
+__all__ = ["TaskFile", "find_tasks", "load_keys", "task_file"]
 
 _LOCAL_BUILDERS = ("json", "csv", "parquet", "text", "arrow")
+_METRICS = {"generate_until": "exact_match", "loglikelihood_rolling": "word_perplexity"}
+"""Output type -> its metric where a task lists none; `acc` of the others (lm-eval's registry)."""
 _EXAMPLE_SPLITS = ("fewshot_split", "training_split", "validation_split")
-_TASK_KEY = re.compile(r"""^task:[ \t]*["']?([^\s"'#]+)["']?[ \t]*(?:#.*)?$""", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,14 @@ class TaskFile:
         if listed is None or "process_results" in self.keys:
             return None
         return tuple(str(metric["metric"]) for metric in listed)
+
+    @property
+    def first_metric(self) -> str:
+        """The metric that comes first; lm-eval's own choice where the task names none."""
+        listed = self.keys.get("metric_list")
+        if listed:
+            return str(listed[0]["metric"])
+        return _METRICS.get(str(self.keys.get("output_type", "generate_until")), "acc")
 
     @property
     def filters(self) -> tuple[str, ...]:
@@ -87,6 +95,12 @@ class TaskFile:
             for line, row in _json_rows(path):
                 yield f"{path.name}:{line}", json.dumps(row, sort_keys=True)
 
+    def count(self, split: str) -> int | None:
+        """How many documents a split has; None where that takes more than counting lines."""
+        if self.keys.get("dataset_path") != "json" or "process_docs" in self.keys:
+            return None
+        return sum(1 for _ in self.rows(split))
+
     def content(self) -> dict[str, str]:
         """SHA-256 by part: the keys, each function file, each data file."""
         keys = json.dumps(self.keys, sort_keys=True, default=str)
@@ -104,33 +118,24 @@ def find_tasks(names: Iterable[str], folder: Path | None) -> dict[str, TaskFile]
     Raises:
         ConfigError: no such folder or task, or a file that is not YAML.
     """
-    if folder is not None and not folder.is_dir():
-        raise ConfigError(f"include_path: {folder} is not a folder")
-    paths = _index(folder) if folder else _catalog()
+    index = index_of(folder)
     tasks = {}
     for name in names:
-        if name not in paths:
-            raise ConfigError(f"unknown task {name!r}; {did_you_mean(name, paths)}")
-        keys, functions = _load(paths[name])
-        tasks[name] = TaskFile(paths[name], keys, tuple(functions))
+        if name not in index.tasks:
+            raise ConfigError(f"unknown task {name!r}; {did_you_mean(name, index.names)}")
+        tasks[name] = task_file(index.tasks[name])
     return tasks
 
 
-def _index(root: Path) -> dict[str, Path]:
-    """Task name -> file, without parsing the files: lm-eval's own catalog has 14,000."""
-    paths: dict[str, Path] = {}
-    for path in sorted(root.rglob("*.yaml")):
-        for name in _TASK_KEY.findall(path.read_text(encoding="utf-8", errors="replace")):
-            paths.setdefault(name, path)
-    return paths
+def task_file(path: Path) -> TaskFile:
+    """The task in a file. Raises: ConfigError: the file is not YAML."""
+    keys, functions = _load(path)
+    return TaskFile(path, keys, tuple(functions))
 
 
-@cache
-def _catalog() -> dict[str, Path]:
-    spec = find_spec("lm_eval")  # finds the package without running it
-    if spec is None or spec.origin is None:
-        raise ConfigError("include_path: null needs the package lm-eval")
-    return _index(Path(spec.origin).parent / "tasks")
+def load_keys(path: Path) -> dict[str, Any]:
+    """A file's keys over those of what it includes. Raises: ConfigError: it is not YAML."""
+    return _load(path)[0]
 
 
 def _load(path: Path) -> tuple[dict[str, Any], list[Path]]:

@@ -121,3 +121,15 @@ class MixtureConfig(EvaluatorConfig):
             for name, part in self.asked(split).items()
             for task, size in part.sizes(split).items()
         }
+
+    def check_data(self) -> list[str]:
+        """What the evaluators say of theirs.
+
+        Raises:
+            ConfigError: of one of them, whose name is in the message.
+        """
+        said = []
+        for name, part in self.of.items():
+            with about(f"of.{name}"):
+                said += [f"{name}/{line}" for line in part.check_data()]
+        return said

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from evomerge.errors import ConfigError
 from evomerge.evaluators.base import SPLITS, EvaluatorConfig, Split, digest_of
@@ -21,6 +21,7 @@ from evomerge.evaluators.splits import (
     sampled,
     splits_of,
     tasks_of,
+    with_weights,
 )
 from evomerge.evaluators.text.windows import Document, Unit, Window, read_documents
 from evomerge.value import Value
@@ -95,10 +96,16 @@ class TextSplits(Value):
 class TextTask(Value):
     """How a body of text counts; one of weight 0 is measured on the holdout only."""
 
+    short_form: ClassVar[Mapping[str, Any]] = {
+        "type": "null",
+        "description": "A task by its name alone.",
+    }
+
     metric: Literal["bits_per_byte", "perplexity"] = "bits_per_byte"
     """bits_per_byte compares models of any tokenizer; perplexity is by token. Lower is better."""
     weight: Annotated[float, Field(ge=0)] = 0.0
-    """How much the task counts in the objective, beside the others' weights."""
+    """How much the task counts in the objective, beside the others' weights. Where no task says
+    one, each counts 1."""
     splits: TextSplits | None = None
     """Instead of the evaluator's."""
 
@@ -108,8 +115,12 @@ class TextConfig(EvaluatorConfig):
 
     kind: Literal["text"] = "text"
     """Text files, scored by the probability that the model gives them."""
-    tasks: Mapping[str, TextTask]
-    """Task -> how it counts."""
+    tasks: Annotated[
+        Mapping[str, TextTask],
+        BeforeValidator(with_weights),
+        Field(json_schema_extra={"type": ["object", "array"], "items": {"type": "string"}}),
+    ]
+    """Task -> how it counts; a list of names, where each counts alike."""
     splits: TextSplits | None = None
     """The files of each split, for tasks without splits of their own."""
     field: str = "text"

@@ -13,7 +13,7 @@ from evomerge.errors import ConfigError
 from evomerge.evaluators.mixture.config import MixtureConfig
 from evomerge.evaluators.objective import Objective
 from evomerge.evaluators.registry import make_evaluator, read_evaluator
-from tests.evaluators.task_folder import evaluator, sum_task
+from tests.evaluators.task_folder import evaluator, sum_task, write_task
 
 SUMS = evaluator({"sums": {"metric": "exact_match", "filter": "answer", "weight": 3.0}})
 TEXT: dict[str, Any] = {
@@ -111,6 +111,26 @@ def test_refuses_in_one_sentence(folder: Path, data: Any, sentence: str) -> None
         load(folder, data)
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_said_of_the_data_names_the_evaluator(folder: Path) -> None:
+    assert load(folder, mixture()).check_data() == []
+    (folder / "set").mkdir()
+    keys = {"output_type": "generate_until", "doc_to_text": "{{q}}", "doc_to_target": "{{q}}"}
+    for name, place in (("near", str(folder / "set")), ("far", "nobody/nothing")):
+        both = {"training_split": "train", "test_split": "test", "dataset_path": place}
+        write_task(folder / "tasks", name, {}, dataset_kwargs=None, **keys, **both)
+    for split in ("train", "test"):
+        (folder / "set" / f"{split}.jsonl").write_text('{"q": "1?"}\n{"q": "2?"}\n')
+
+    def maths(task: str) -> MixtureConfig:
+        part = {"kind": "lm_eval", "include_path": "tasks", "tasks": [task]}
+        return load(folder, mixture(of={"maths": part, "texts": TEXT}))
+
+    (said,) = maths("near").check_data()
+    assert said.startswith("maths/near: exact_match (filter none); search 'train'[0::2]")
+    with pytest.raises(ConfigError, match=r"^of\.maths: task 'far': its data set nobody/nothing"):
+        maths("far").check_data()
 
 
 def test_answers_are_kept_of_those_that_keep_them(folder: Path) -> None:

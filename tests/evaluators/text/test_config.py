@@ -75,7 +75,7 @@ def test_limits_draw_the_same_windows_for_all(folder: Path) -> None:
     ("change", "sentence"),
     [
         ({"window": 3}, "unknown key 'window'; did you mean 'window_bytes'?"),
-        ({"tasks": {"prose": {}}}, "at least one task needs a weight > 0"),
+        ({"tasks": {"prose": {"weight": 0}}}, "at least one task needs a weight > 0"),
         (
             {"tasks": {"prose": {"metric": "bpb", "weight": 1}}},
             "tasks.prose.metric: must be 'bits_per_byte' or 'perplexity', got 'bpb'",
@@ -129,3 +129,7 @@ def test_the_digest_follows_the_contents_and_not_the_place(folder: Path, tmp_pat
     assert load(folder, text(context_tokens=9)).digest() != before
     (elsewhere / "search.txt").write_text("Something else.")
     assert load(elsewhere, text()).digest() != before
+
+
+def test_a_list_of_names_counts_alike(folder: Path) -> None:
+    assert load(folder, text(["prose", "verse"])).weights == {"prose": 1.0, "verse": 1.0}

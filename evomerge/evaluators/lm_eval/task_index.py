@@ -1,0 +1,112 @@
+"""The names of lm-eval's tasks, groups and tags, found without parsing 14,000 files.
+
+A **group** lists tasks (or groups, or tags) and says how their scores make one. A **tag** is a word
+that tasks carry; it stands for all of them and makes no score (lm-eval 0.4, `tasks/_index.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from evomerge.errors import ConfigError
+
+__all__ = ["TaskIndex", "index_of"]
+
+
+def _top_level(key: str, value: str) -> re.Pattern[str]:
+    """Finds `key: value` at the beginning of a line, either in quotes."""
+    return re.compile(rf"""^["']?{key}["']?:[ \t]*{value}[ \t]*(?:#.*)?$""", re.MULTILINE)
+
+
+_NAME = r"""["']?([^\s"'#\[{]+)["']?"""
+_TASK, _GROUP, _INCLUDE = (_top_level(key, _NAME) for key in ("task", "group", "include"))
+_TAG = _top_level("tag", r"([^#\n]*?)")
+_ITEM = re.compile(r"""\n[ \t]*-[ \t]+["']?([^\s"'#]+)["']?[ \t]*(?:#.*)?(?=\n|$)""")
+
+
+@dataclass(frozen=True)
+class TaskIndex:
+    """What a folder of task files has, by name."""
+
+    tasks: Mapping[str, Path]
+    """Task -> its file."""
+    groups: Mapping[str, Path]
+    """Group -> its file."""
+    tags: Mapping[str, tuple[str, ...]]
+    """Tag -> the tasks that carry it, by name."""
+
+    @property
+    def names(self) -> list[str]:
+        """All that a configuration may name."""
+        return [*self.tasks, *self.groups, *self.tags]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.tasks or name in self.groups or name in self.tags
+
+
+def index_of(folder: Path | None) -> TaskIndex:
+    """The index of `folder` and below, or (None) of lm-eval's own catalog.
+
+    Raises:
+        ConfigError: no such folder, or lm-eval is not installed.
+    """
+    if folder is None:
+        return _catalog()
+    if not folder.is_dir():
+        raise ConfigError(f"include_path: {folder} is not a folder")
+    return _index(folder)
+
+
+@cache
+def _catalog() -> TaskIndex:
+    spec = find_spec("lm_eval")  # finds the package without running it
+    if spec is None or spec.origin is None:
+        raise ConfigError("include_path: null needs the package lm-eval")
+    return _index(Path(spec.origin).parent / "tasks")
+
+
+def _index(root: Path) -> TaskIndex:
+    tasks: dict[str, Path] = {}
+    groups: dict[str, Path] = {}
+    tags: dict[str, list[str]] = {}
+    read = cache(_read)
+    for path in sorted(root.rglob("*.yaml")):
+        text = read(path)
+        if group := _GROUP.search(text):
+            groups.setdefault(group.group(1), path)
+            continue
+        for name in _TASK.findall(text):
+            if tasks.setdefault(name, path) == path:
+                for tag in _tags(path, read):
+                    tags.setdefault(tag, []).append(name)
+    return TaskIndex(tasks, groups, {tag: tuple(sorted(names)) for tag, names in tags.items()})
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _tags(path: Path, read: Callable[[Path], str]) -> Iterator[str]:
+    """The tags of a file, or of what it includes."""
+    text = read(path)
+    if tag := _TAG.search(text):
+        written = tag.group(1).strip("[]")
+        if written:
+            yield from (part.strip(" \"'") for part in written.split(","))
+        else:
+            rest = text[tag.end() :]
+            while item := _ITEM.match(rest):
+                yield item.group(1)
+                rest = rest[item.end() :]
+        return
+    for included in _INCLUDE.findall(text):
+        if (inside := path.parent / included) != path:
+            yield from _tags(inside, read)
