@@ -28,6 +28,7 @@ from evomerge.merging.kernel import run, weighted_sum
 from evomerge.merging.vectors import Operands, require_finite
 from evomerge.operators.base import KernelPlan, Operator
 from evomerge.operators.low_rank import LowRank
+from evomerge.recipe.signature import Taken
 
 __all__ = ["LAWS", "LawBroken", "OperatorSubject"]
 
@@ -54,12 +55,15 @@ class OperatorSubject:
     statistic: Callable[[int, Sequence[int]], Tensor | None] | None = None
     """Input, shape -> its statistics of a tensor, where the method needs some."""
 
+    weights: Sequence[float] = WEIGHTS
+    """Of the inputs, where the method takes weights."""
+
     def parameters(self) -> list[dict[str, Any]]:
         """One set an input."""
         count = self.count - (self.operator.signature.base == "anchor")
         takes = "weight" in self.operator.signature.each.model_fields
         return [
-            dict(self.each) | ({"weight": WEIGHTS[i % len(WEIGHTS)]} if takes else {})
+            dict(self.each) | ({"weight": self.weights[i % len(self.weights)]} if takes else {})
             for i in range(count)
         ]
 
@@ -244,6 +248,33 @@ def scale_goes_through(subject: OperatorSubject) -> None:
         require(close, f"changes times {scale:g} make the change times {scale:g}")
 
 
+def a_sole_input_comes_back(subject: OperatorSubject) -> None:
+    """Where it says that the result is one of the inputs, or the base, so it is."""
+    taus = _draw(9, subject.count, 4, 3)
+    for each in (subject.each, {}):
+        for chosen in range(subject.count):
+            weights = [float(i == chosen) for i in range(subject.count)]
+            alone = replace(subject, each=each, weights=weights)
+            try:
+                taken = _sole(alone)
+            except ValidationError:  # a parameter has no default
+                continue
+            if taken is None:
+                continue
+            merged = alone.apply(taus)
+            wanted = torch.zeros_like(merged) if taken == "base" else taus[taken]
+            require(torch.allclose(merged, wanted, atol=1e-5), f"{taken} is what comes back")
+
+
+def _sole(subject: OperatorSubject) -> Taken:
+    signature = subject.operator.signature
+    if signature.base == "anchor":
+        return None  # its base is an operand itself
+    shared = signature.shared.model_validate(dict(subject.options))
+    own = [signature.each.model_validate(parameters) for parameters in subject.parameters()]
+    return signature.sole(shared, own)
+
+
 LAWS: Mapping[str, Callable[[OperatorSubject], None]] = {
     law.__name__: law
     for law in (
@@ -257,6 +288,7 @@ LAWS: Mapping[str, Callable[[OperatorSubject], None]] = {
         awkward_tensors_are_finite,
         order_of_inputs_is_invisible,
         scale_goes_through,
+        a_sole_input_comes_back,
     )
 }
 """Every law by name."""

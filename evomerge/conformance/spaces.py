@@ -127,11 +127,17 @@ def landmarks_are_points(subject: SpaceSubject) -> None:
 
 
 def samples_and_baselines_are_lawful(subject: SpaceSubject) -> None:
-    """There are samples, and they and the baselines are lawful recipes."""
+    """There are samples; they, the baselines and the plain merges are lawful recipes."""
     samples = list(subject.space.samples())
     require(bool(samples), "a space has samples")
     for recipe in (*samples, *subject.space.baselines().values()):
         subject.lawful(recipe)
+    if (plain_merges := subject.space.plain_merges) is not None:
+        names = list(plain_merges.parents)
+        require(bool(names), "plain merges have parents")
+        subject.lawful(plain_merges.uniform(names))
+        if (summed := plain_merges.task_arithmetic(1.0, names)) is not None:
+            subject.lawful(summed)
 
 
 LAWS: Mapping[str, Callable[[SpaceSubject], None]] = {

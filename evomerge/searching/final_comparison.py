@@ -121,6 +121,6 @@ class Finals:
         best = max(scores, key=lambda label: scores[label])
         return Winner(best, finalists[best], scores[best])
 
-    def holdout(self, winner: Winner, baselines: Mapping[str, Recipe]) -> dict[str, Outcome]:
-        """Label -> holdout report or why there is none, the winner's first under `evolved`."""
-        return self.scorer.score({"evolved": winner.recipe, **baselines}, "holdout")
+    def holdout(self, models: Mapping[str, Recipe]) -> dict[str, Outcome]:
+        """Label -> holdout report, or why there is none."""
+        return self.scorer.score(models, "holdout")

@@ -74,17 +74,21 @@ def finish(
         plan.objective,
         tune=plan.job.select.tune_baselines,
     )
-    outcomes: dict[str, Outcome] = {**finals.holdout(best, rivals.recipes), **rivals.failed}
+    label = EVOLVED
+    while label in rivals.recipes:  # a source may be the winner of an earlier search
+        label += "*"
+    models = {label: best.recipe, **rivals.recipes}
+    outcomes: dict[str, Outcome] = {**finals.holdout(models), **rivals.failed}
     base = merges.base[0] if merges and merges.base else None
     known = plan.job.space.known_inputs(plan.job.sources)
     comparison = Comparison.of(
         outcomes,
-        winner=EVOLVED,
+        winner=label,
         weights=plan.objective.weights,
         parents=tuple(label for label in plan.baselines if label in known and label != base),
         base=base,
         same_as=same_as_source(best.recipe, plan),
-        fitness=_fitness(plan, study, best, outcomes[EVOLVED]),
+        fitness=_fitness(plan, study, best, outcomes[label]),
         tuning=rivals.tuning,
         remark=_left_out(plan),
     )

@@ -13,6 +13,7 @@ from evomerge.conformance.operators import LAWS, LawBroken, OperatorSubject
 from evomerge.operators import OPERATORS
 from evomerge.operators.base import TensorContext, operator, operator_of
 from evomerge.operators.parameters import Nothing, Weight
+from evomerge.recipe.signature import Sole
 from tests.operators.test_properties import (
     LINEAR_IN_SCALE,
     ON_TASK_VECTORS,
@@ -50,7 +51,12 @@ def test_no_method_is_left_out() -> None:
     assert {case.method for case in CASES} == set(OPERATORS.built_in)
 
 
-def dense(name: str, function: Any, summary: str = "Does something wrong.") -> OperatorSubject:
+def dense(
+    name: str,
+    function: Any,
+    summary: str = "Does something wrong.",
+    sole: Sole = lambda options, each: None,
+) -> OperatorSubject:
     """A subject whose method is a function of the task vectors, the context and the options."""
 
     def method(taus: Sequence[Tensor], options: Any, each: Any, context: TensorContext) -> Tensor:
@@ -59,7 +65,13 @@ def dense(name: str, function: Any, summary: str = "Does something wrong.") -> O
 
     method.__doc__ = summary
     marked = operator(
-        name, family="matrix", base="origin", shared=Nothing, each=Weight, citation="None."
+        name,
+        family="matrix",
+        base="origin",
+        shared=Nothing,
+        each=Weight,
+        citation="None.",
+        sole=sole,
     )(method)
     return OperatorSubject(operator=operator_of(name, marked), linear=True)
 
@@ -74,6 +86,7 @@ BROKEN = {
     "awkward_tensors_are_finite": dense("g", lambda taus, context: taus[0] / taus[0].norm()),
     "order_of_inputs_is_invisible": dense("h", lambda taus, context: taus[0]),
     "scale_goes_through": dense("i", lambda taus, context: taus[0].sign()),
+    "a_sole_input_comes_back": dense("j", lambda taus, context: taus[0], sole=lambda o, each: 1),
 }
 
 

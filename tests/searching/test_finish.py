@@ -196,6 +196,20 @@ def test_in_a_space_of_paths_a_path_that_is_an_inputs_own_is_that_input(tmp_path
     ]
 
 
+def test_a_source_may_have_the_name_that_winners_have(tmp_path: Path) -> None:
+    sources = {
+        name: {"model": f"models/{model}"}
+        for name, model in (("base", "base"), ("evolved", "json"), ("math", "math"))
+    }
+    made = Ended(tmp_path, sources=sources)
+    with made.study:
+        made.tried((0.5, 0.5), solved=39)
+        comparison = made.finish(lambda recipe, split: 5 if isinstance(recipe, Source) else 30)
+    rows = {row.model: row.value for row in comparison.tables[0].rows}
+    assert comparison.winner == "evolved*"
+    assert (rows["evolved*"], rows["evolved"]) == (0.75, 0.125)
+
+
 class Priced(Worker):
     """Says what a model's layers cost."""
 
