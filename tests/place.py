@@ -14,7 +14,7 @@ import yaml
 from evomerge.commands.main import main
 from tests.families import Family
 
-__all__ = ["TASK", "Ended", "Place"]
+__all__ = ["TASK", "Ended", "Place", "run"]
 
 TASK = """
 task: sums
@@ -39,6 +39,25 @@ class Ended(NamedTuple):
     returncode: int
     stdout: str
     stderr: str
+
+
+def run(folder: Path, *arguments: str) -> Ended:
+    """Run the console script's function as the script would, in a folder."""
+    out, err, argv = io.StringIO(), io.StringIO(), sys.argv
+    sys.argv = ["evomerge", *arguments]
+    try:
+        with (
+            contextlib.chdir(folder),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            main()
+        code = 0
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    finally:
+        sys.argv = argv
+    return Ended(code, out.getvalue(), err.getvalue())
 
 
 class Place:
@@ -83,22 +102,8 @@ class Place:
         (self.folder / "job.yaml").write_text(yaml.safe_dump(self.job))
 
     def run(self, *arguments: str) -> Ended:
-        """Run the console script's function as the script would, in this folder."""
-        out, err, argv = io.StringIO(), io.StringIO(), sys.argv
-        sys.argv = ["evomerge", *arguments]
-        try:
-            with (
-                contextlib.chdir(self.folder),
-                contextlib.redirect_stdout(out),
-                contextlib.redirect_stderr(err),
-            ):
-                main()
-            code = 0
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        finally:
-            sys.argv = argv
-        return Ended(code, out.getvalue(), err.getvalue())
+        """Run a command in this folder."""
+        return run(self.folder, *arguments)
 
     def refuses(self, *arguments: str) -> str:
         """Run what must be refused; the sentence on stderr."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,16 +16,16 @@ import yaml
 
 from evomerge.conformance import tiny_models
 from evomerge.conformance.optimizers import LAWS, Subject
+from tests.docs.pages import blocks
 
-PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
+PAGE = blocks("docs/extending.md")
 MODULES = ("fade", "hill", "counting", "line")
 
 
 def block(language: str, holds: str) -> str:
     """The page's one block of that language that has this in it."""
-    blocks = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-    (text,) = [block for block in blocks if holds in block]
-    return str(text)
+    (text,) = [b.text for b in PAGE if b.language == language and holds in b.text]
+    return text
 
 
 SOURCES = {

@@ -130,7 +130,7 @@ def insights(tree: ast.Module) -> set[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute)
         and node.attr.startswith("_")
-        and not node.attr.startswith("__")
+        and not node.attr.endswith("_")  # Python's own, and what a notebook asks: `_repr_html_`
         and not (isinstance(node.value, ast.Name) and node.value.id == "self")
     }
 

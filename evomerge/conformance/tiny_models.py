@@ -28,7 +28,7 @@ TEMPLATE = (
 EDITED = "model.layers.1.mlp.up_proj.weight"
 
 
-def build(folder: Path, *, seed: int) -> Path:
+def build(folder: Path, *, seed: int, layers: int = 2) -> Path:
     """A model of the family: tied embeddings, grouped queries, float32."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
@@ -47,7 +47,7 @@ def build(folder: Path, *, seed: int) -> Path:
         vocab_size=len(fast) + 5,
         hidden_size=64,
         intermediate_size=96,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,
         head_dim=32,
