@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -19,6 +20,11 @@ __all__ = ["RayConnection"]
 OBJECT_STORE_BYTES = 128 << 20
 """For a Ray started here: only recipes and reports pass through its object store."""
 
+REACH_S = 10.0
+"""How long a cluster's head may take to answer; Ray itself would ask for minutes, in silence."""
+
+CURE = "start one with 'ray start --head', or leave the address out to start one here"
+
 PULSE_S = 2.0
 """How often Ray is asked whether it lives."""
 
@@ -33,7 +39,8 @@ class RayConnection:
     def __init__(self, config: RayConfig) -> None:
         """
         Raises:
-            ConfigError: there is no cluster at the address.
+            ConfigError: there is no cluster at the address, or none that can be used.
+            InfrastructureError: Ray does not start here.
         """
         self._timeout_s = config.ray_timeout_s
         self._is_ours = not ray.is_initialized()
@@ -81,6 +88,8 @@ class RayConnection:
 
 def _connect(config: RayConfig) -> str:
     """Connect to the address, or start Ray here; the dashboard's URL where there is one."""
+    if config.address is not None:
+        _reach(config.address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     started_here: dict[str, Any] = {}
     if config.address is None:
@@ -98,8 +107,30 @@ def _connect(config: RayConfig) -> str:
         )
     except (ConnectionError, ValueError) as problem:
         raise ConfigError(
-            f"cluster.address: no Ray cluster at {config.address!r} ({problem});"
-            " start one with 'ray start --head', or leave the address out to start one here"
+            f"cluster.address: no Ray cluster at {config.address!r} ({problem}); {CURE}"
         ) from None
+    except (OSError, RuntimeError) as problem:
+        said = " ".join(str(problem).split())
+        if config.address is not None:
+            raise ConfigError(
+                f"cluster.address: the Ray cluster at {config.address!r} cannot be used ({said})"
+            ) from problem
+        raise InfrastructureError(f"Ray does not start on this machine ({said})") from problem
     url = str(context.dashboard_url or "")
     return f"http://{url}" if url else ""
+
+
+def _reach(address: str) -> None:
+    """
+    Raises:
+        ConfigError: nobody listens at a host and a port; other ways to say it are left to Ray.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S).close()
+    except (OSError, OverflowError) as problem:
+        raise ConfigError(
+            f"cluster.address: no Ray cluster at {address!r} ({problem}); {CURE}"
+        ) from None

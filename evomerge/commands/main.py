@@ -131,7 +131,7 @@ def _checked(
         warnings.append(f"{folder}: holds a study already; a new search needs --out")
     else:
         check_new_study(plan.job, folder, str(file))
-    warnings += look_at_cluster(plan.job)
+    warnings += look_at_cluster(plan.job, str(file))
     return {"job": plan.job.name, "ok": True, **plan.cost()}, warnings, plan.remarks
 
 

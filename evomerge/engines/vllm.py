@@ -20,7 +20,7 @@ from evomerge.engines.requests import check_generation, check_scoring
 from evomerge.engines.stopping import Stop, end_tokens, stop, text_of
 from evomerge.engines.vllm_plugin import register
 from evomerge.engines.weights import checkpoint_shapes
-from evomerge.errors import CandidateError, InfrastructureError
+from evomerge.errors import CandidateError, ConfigError, InfrastructureError
 from evomerge.evaluators.live_model import Generation, LogProb, Sampling
 
 __all__ = ["VllmEngine"]
@@ -48,6 +48,7 @@ class VllmEngine:
     vLLM shuts one down, it takes away what the others communicate by.
 
     Raises:
+        ConfigError: vLLM has no such argument as `engine.vllm` names.
         SourceError: the folder has no configuration or no safetensors checkpoint.
     """
 
@@ -60,13 +61,19 @@ class VllmEngine:
         about = configuration(folder, trust_remote_code=config.trust_remote_code)
         platform = import_module("vllm.platforms").current_platform
         dtype = precision(config, about, platform.device_type)
-        self._llm: Any = self._library.LLM(
-            model=str(folder),
-            worker_extension_cls="evomerge.engines.vllm_worker.WeightReceiver",
-            dtype=str(dtype).removeprefix("torch."),
-            seed=0,
-            **_arguments(config, int(about.max_position_embeddings), on_cpu=platform.is_cpu()),
-        )
+        length = int(about.max_position_embeddings)
+        try:
+            self._llm: Any = self._library.LLM(
+                model=str(folder),
+                worker_extension_cls="evomerge.engines.vllm_worker.WeightReceiver",
+                dtype=str(dtype).removeprefix("torch."),
+                seed=0,
+                **_arguments(config, length, on_cpu=platform.is_cpu()),
+            )
+        except TypeError as problem:
+            if not config.vllm:
+                raise
+            raise ConfigError(f"engine.vllm: {', '.join(config.vllm)}: {problem}") from problem
         self._tokenizer: Any = self._llm.get_tokenizer()
         self._max_length = int(self._llm.llm_engine.model_config.max_model_len) - 1
         generation = self._llm.llm_engine.model_config.try_get_generation_config()

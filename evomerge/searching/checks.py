@@ -45,13 +45,15 @@ def check_runtime(job: Job, capacity: Capacity | None) -> list[str]:
     return check_here(job.cluster)
 
 
-def look_at_cluster(job: Job) -> list[str]:
-    """Warnings about a cluster that the job names by address, which is connected to.
+def look_at_cluster(job: Job, origin: str = "") -> list[str]:
+    """Warnings about a cluster that the job names by address, which is connected to. `origin` is
+    what messages call the job.
 
     Raises:
         ConfigError: there is none.
     """
-    return check_address(job.cluster)
+    with about(origin or job.name):
+        return check_address(job.cluster)
 
 
 def check_evaluator(config: EvaluatorConfig, donor: Inventory) -> None:

@@ -122,10 +122,9 @@ class Search:
         Candidates that fail for one reason stop it too, at the third in a row; see `failures`.
 
         Raises:
-            UserError: the optimizer refuses a fitness or scores, or the schedule breaks a law, or
-                candidates failed for one reason that is theirs or the job's.
-            InfrastructureError: no worker can be had, or one scored what it was not asked for, or
-                workers failed for one reason.
+            UserError: the optimizer refuses a fitness or scores, or schedule or evaluator break a
+                law, or candidates failed for one reason that is theirs or the job's.
+            InfrastructureError: no worker can be had, or workers failed for one reason.
         """
         try:
             self._search()

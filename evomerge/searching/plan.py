@@ -254,7 +254,8 @@ class Plan:
             ConfigError: the cluster is not there or is too small.
         """
         job = self.job
-        return executor(job.cluster, job.engine, job.evaluator, self.donor, self.capacity)
+        with about(self.origin or job.name):
+            return executor(job.cluster, job.engine, job.evaluator, self.donor, self.capacity)
 
 
 def _is_number(value: float | str) -> bool:

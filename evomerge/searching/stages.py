@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from evomerge.cluster.base import Executor, Task, TaskResult
-from evomerge.errors import CandidateError, InfrastructureError, UserError
+from evomerge.errors import CandidateError, UserError
 from evomerge.evaluators.base import Failure, Outcome, Report, Selection
 from evomerge.evaluators.objective import Objective
 from evomerge.optimizers.base import Fitness
@@ -196,10 +196,10 @@ class Stages:
 
 
 def _check_part(test: UnderTest, report: Report) -> None:
-    """Raises: InfrastructureError: the worker scored other examples than it was asked for."""
+    """Raises: UserError: the evaluator scored other examples than it was asked for."""
     asked, scored = test.stage.examples, report.places
     if (asked and part_name(asked)) != (scored and part_name(scored)):
-        raise InfrastructureError(
+        raise UserError(
             f"candidate {test.candidate.number}: {_said(asked)} of the split were asked for, and"
             f" the evaluator scored {_said(scored)}; it has to keep to `examples`"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -48,6 +49,17 @@ def test_what_is_not_this_machine_is_left_aside() -> None:
     assert here(address="auto", gpus_per_worker=99) == []
     assert check_here(InProcessConfig(gpus_per_worker=99)) == []
     assert check_address(RayConfig(gpus_per_worker=99)) == []
+
+
+@pytest.mark.ray
+def test_an_address_where_nobody_listens_is_told_soon() -> None:
+    with socket.socket() as silent:  # bound, so that nobody else has the port, and never listening
+        silent.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ConfigError) as caught:
+            check_address(RayConfig(address=address))
+    assert str(caught.value).startswith(f"cluster.address: no Ray cluster at '{address}' (")
+    assert "Connection refused" in str(caught.value)
 
 
 @pytest.mark.ray

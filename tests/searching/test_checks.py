@@ -122,6 +122,18 @@ def test_check_and_search_refuse_in_one_sentence(
         assert said in sentence
 
 
+@pytest.mark.ray
+def test_a_cluster_that_is_not_there(place: Place) -> None:
+    place.job["cluster"] = {"address": "127.0.0.1:1"}
+    place.write()
+    for command in (("check", "job.yaml"), ("search", "job.yaml", "--out", "runs/x")):
+        ended = place.run(*command)
+        assert ended.returncode == 2
+        sentence = "job.yaml: cluster.address: no Ray cluster at '127.0.0.1:1' ("
+        assert sentence in ended.stderr
+    assert not (place.folder / "runs").exists()
+
+
 def test_an_output_folder_that_cannot_be_written(place: Place) -> None:
     place.write()
     (place.folder / "file").write_text("")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from evomerge.cluster.base import Task, TaskResult
-from evomerge.errors import InfrastructureError, RecordError, UserError
+from evomerge.errors import RecordError, UserError
 from evomerge.evaluators.base import Failure, Outcome, Report
 from evomerge.optimizers.base import Optimizer, Result
 from evomerge.searching.schedule import Decision, Finished, Paused, Stage, Stopped
@@ -192,7 +192,7 @@ def test_other_examples_than_were_asked_for_are_refused(tmp_path: Path) -> None:
         def submit(self, task: Task) -> None:
             super().submit(Task(task.id, task.recipe, task.split))
 
-    with pytest.raises(InfrastructureError, match=r"2 examples .* scored all examples"):
+    with pytest.raises(UserError, match=r"2 examples .* scored all examples"):
         staged(tmp_path / "s", Halves(), executor=Stubborn())
 
 
