@@ -21,6 +21,7 @@ from evomerge.study.candidate import Candidate, ranked
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
 from evomerge.study.select_recipe import chosen, recorded
+from evomerge.wording import count
 
 if TYPE_CHECKING:
     # pandas takes half a second to import, and who only searches needs none.
@@ -182,33 +183,43 @@ class Results:
         candidate: int | None = None,
         format: ExportFormat = "hf",
         dtype: str | None = None,
+        local_paths: bool = False,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> str:
         """Write the winner, or a candidate, as `evomerge export` does; its label is returned.
 
         `format`: a model folder (`hf`, or `stack` with each layer once), an `adapter`, or a file
-        with the `recipe` or that of `mergekit`.
+        with the `recipe` or that of `mergekit`. `local_paths` keeps this machine's paths in it.
 
         Raises:
             UserError: `out` is there already, or what was found cannot be written so.
         """
         match format:
             case "recipe":
-                return writers.export_recipe(self._folder, out, candidate=candidate)
+                return writers.export_recipe(
+                    self._folder, out, candidate=candidate, local_paths=local_paths
+                )
             case "mergekit":
-                return writers.export_mergekit(self._folder, out, candidate=candidate, dtype=dtype)
+                return writers.export_mergekit(
+                    self._folder, out, candidate=candidate, dtype=dtype, local_paths=local_paths
+                )
             case "adapter":
                 return writers.export_adapter(
-                    self._folder, out, candidate=candidate, dtype=dtype, progress=progress
+                    self._folder,
+                    out,
+                    candidate=candidate,
+                    dtype=dtype,
+                    local_paths=local_paths,
+                    progress=progress,
                 )
             case "hf" | "stack":
-                folded = format == "stack"
                 return writers.export(
                     self._folder,
                     out,
                     candidate=candidate,
                     dtype=dtype,
-                    folded=folded,
+                    folded=format == "stack",
+                    local_paths=local_paths,
                     progress=progress,
                 )
 
@@ -227,7 +238,7 @@ class Results:
     def _summary(self) -> str:
         states = [candidate.state for candidate in self._candidates]
         failed = f", {states.count('failed')} failed" if "failed" in states else ""
-        said = f"{self.name} in {self.path}: {len(states)} candidates{failed}"
+        said = f"{self.name} in {self.path}: {count(len(states), 'candidate')}{failed}"
         for best in self.best(1):
             fitness = ", ".join(f"{value:.4f}" for value in best.fitness or ())
             said += f"; best on the search split {fitness} (candidate {best.number})"

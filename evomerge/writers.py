@@ -22,7 +22,7 @@ from evomerge.publish import write_whole
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Stack
 from evomerge.recipe.yaml import dump_recipe, read_recipe
-from evomerge.reports.card import card
+from evomerge.reports.outgoing import Outgoing
 from evomerge.reports.views import View, archive_view, lineage_view, usual_view
 from evomerge.searching.recipe_plan import RecipePlan
 from evomerge.study.comparison import Comparison
@@ -53,6 +53,7 @@ def export(
     candidate: int | None = None,
     dtype: str | None = None,
     folded: bool = False,
+    local_paths: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> str:
     """Build the winner, or a candidate by number, as a model folder; its label is returned.
@@ -66,10 +67,11 @@ def export(
     with Study.open(folder, write=False) as study:
         label, recipe = chosen(study, candidate)
         layout = layout_of(recipe, folded=folded, origin=f"{study.path}: {label}")
-        text = _study_card(
-            study, label, recipe, scored=candidate is None, folded=layout is not None
-        )
-    _write(recipe, layout, Path(out), text, dtype, progress)
+        outgoing = Outgoing.of_study(recipe, study, local_paths=local_paths)
+        scores = _scores(study) if candidate is None else None
+        title = study.name if scores else f"{study.name}, {label}"
+        text = outgoing.card(title, scores, folded=layout is not None)
+    _write(outgoing, layout, Path(out), text, dtype, progress)
     return label
 
 
@@ -80,6 +82,7 @@ def export_adapter(
     candidate: int | None = None,
     dtype: str | None = None,
     rank: int | None = None,
+    local_paths: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> str:
     """The winner, or a candidate by number, as one LoRA adapter; its label is returned.
@@ -93,36 +96,56 @@ def export_adapter(
         label, recipe = chosen(study, candidate)
         base = adapter_base(recipe, signatures(), origin=f"{study.path}: {label}")
         # The scores are those of the exact merge.
-        scored = candidate is None and rank is None
-        text = _study_card(study, label, recipe, scored=scored, adapter_on=base)
-    _write_adapter(recipe, Path(out), text, dtype, rank, progress)
+        scores = _scores(study) if candidate is None and rank is None else None
+        outgoing = Outgoing.of_study(recipe, study, local_paths=local_paths)
+        title = study.name if scores else f"{study.name}, {label}"
+        text = outgoing.card(title, scores, adapter_on=base)
+    _write_adapter(outgoing, Path(out), text, dtype, rank, progress)
     return label
 
 
-def export_recipe(folder: Path | str, out: Path | str, *, candidate: int | None = None) -> str:
+def export_recipe(
+    folder: Path | str,
+    out: Path | str,
+    *,
+    candidate: int | None = None,
+    local_paths: bool = False,
+) -> str:
     """The winner's recipe, or a candidate's, as a YAML file; its label is returned.
+
+    Its sources have names that mean the same elsewhere: a hub's repository at its commit, or the
+    folder's own name with a fingerprint of the weights. `local_paths` keeps them as they are here.
 
     Raises:
         UserError: `out` exists, or there is no such candidate.
     """
     with Study.open(folder, write=False) as study:
         label, recipe = chosen(study, candidate)
-    write_new(Path(out), dump_recipe(recipe))
+        outgoing = Outgoing.of_study(recipe, study, local_paths=local_paths)
+    write_new(Path(out), dump_recipe(outgoing.named))
     return label
 
 
 def export_mergekit(
-    folder: Path | str, out: Path | str, *, candidate: int | None = None, dtype: str | None = None
+    folder: Path | str,
+    out: Path | str,
+    *,
+    candidate: int | None = None,
+    dtype: str | None = None,
+    local_paths: bool = False,
 ) -> str:
     """The winner's recipe, or a candidate's, as mergekit's YAML; its label is returned.
+
+    Its sources are named as by `export_recipe`.
 
     Raises:
         UserError: `out` exists, there is no such candidate, or mergekit cannot express the recipe.
     """
     with Study.open(folder, write=False) as study:
         label, recipe = chosen(study, candidate)
+        outgoing = Outgoing.of_study(recipe, study, local_paths=local_paths)
     with about(f"{folder}: {label}"):
-        write_new(Path(out), to_mergekit(recipe, dtype=dtype))
+        write_new(Path(out), to_mergekit(recipe, dtype=dtype, called=outgoing.names))
     return label
 
 
@@ -132,6 +155,7 @@ def merge(
     *,
     dtype: str | None = None,
     folded: bool = False,
+    local_paths: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[str]:
     """Build one recipe as a model folder; warnings are returned.
@@ -146,8 +170,9 @@ def merge(
     recipe, origin = _read(recipe)
     warnings = RecipePlan(recipe, origin).check()
     layout = layout_of(recipe, folded=folded, origin=origin)
-    text = card(title=out.name, recipe=recipe, job=None, comparison=None, folded=layout is not None)
-    _write(recipe, layout, out, text, dtype, progress)
+    outgoing = Outgoing.of_recipe(recipe, local_paths=local_paths)
+    text = outgoing.card(out.name, folded=layout is not None)
+    _write(outgoing, layout, out, text, dtype, progress)
     return warnings
 
 
@@ -157,6 +182,7 @@ def merge_adapter(
     *,
     dtype: str | None = None,
     rank: int | None = None,
+    local_paths: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[str]:
     """Build one recipe over adapters as one LoRA adapter; the warnings are returned.
@@ -170,8 +196,9 @@ def merge_adapter(
     recipe, origin = _read(recipe)
     warnings = RecipePlan(recipe, origin).check()
     base = adapter_base(recipe, signatures(), origin=origin)
-    text = card(title=out.name, recipe=recipe, job=None, comparison=None, adapter_on=base)
-    _write_adapter(recipe, out, text, dtype, rank, progress)
+    outgoing = Outgoing.of_recipe(recipe, local_paths=local_paths)
+    text = outgoing.card(out.name, adapter_on=base)
+    _write_adapter(outgoing, out, text, dtype, rank, progress)
     return warnings
 
 
@@ -345,7 +372,7 @@ def _read(recipe: Recipe | Path | str) -> tuple[Recipe, str]:
 
 
 def _write(
-    recipe: Recipe,
+    outgoing: Outgoing,
     layout: Blueprint | None,
     out: Path,
     text: str,
@@ -353,12 +380,18 @@ def _write(
     progress: Callable[[int, int], None],
 ) -> None:
     load("evomerge.merging.checkpoint:write_checkpoint")(
-        recipe, out, card=text, layout=layout, dtype=dtype, progress=progress
+        outgoing.recipe,
+        out,
+        card=text,
+        named=outgoing.named,
+        layout=layout,
+        dtype=dtype,
+        progress=progress,
     )
 
 
 def _write_adapter(
-    recipe: Recipe,
+    outgoing: Outgoing,
     out: Path,
     text: str,
     dtype: str | None,
@@ -366,25 +399,16 @@ def _write_adapter(
     progress: Callable[[int, int], None],
 ) -> None:
     load("evomerge.merging.adapter_checkpoint:write_adapter")(
-        recipe, out, card=text, dtype=dtype, rank=rank, progress=progress
+        outgoing.recipe,
+        out,
+        card=text,
+        named=outgoing.named,
+        dtype=dtype,
+        rank=rank,
+        progress=progress,
     )
 
 
-def _study_card(
-    study: Study,
-    label: str,
-    recipe: Recipe,
-    *,
-    scored: bool,
-    adapter_on: Source | None = None,
-    folded: bool = False,
-) -> str:
-    comparison = study.get("comparison") if scored else None
-    return card(
-        title=f"{study.name}, {label}",
-        recipe=recipe,
-        job=study.job,
-        comparison=Comparison.from_json(comparison) if comparison else None,
-        adapter_on=adapter_on,
-        folded=folded,
-    )
+def _scores(study: Study) -> Comparison | None:
+    data = study.get("comparison")
+    return Comparison.from_json(data) if data else None

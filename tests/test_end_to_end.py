@@ -208,7 +208,7 @@ def test_a_search_by_natural_niches_breeds_models(tmp_path: Path) -> None:
     for bred in candidates[4:]:
         assert bred.parentage is not None
         assert len(bred.parentage.parents) == 2
-    evomerge.export(out, tmp_path / "model", candidate=candidates[-1].number)
+    evomerge.export(out, tmp_path / "model", candidate=candidates[-1].number, local_paths=True)
     recipe = read_recipe(tmp_path / "model" / "recipe.yaml")
     assert digest(recipe) == candidates[-1].digest
     whole = read_inventory(tmp_path / "model")

@@ -29,6 +29,14 @@ Device = Annotated[
         help="torch's name of the device; auto is the first GPU, or the CPU where there is none."
     ),
 ]
+LocalPaths = Annotated[
+    bool,
+    typer.Option(
+        "--local-paths",
+        help="Keep the paths of this machine in recipe and card; left out, a source is written as"
+        " a hub's repository and commit, or as its folder's name and a fingerprint.",
+    ),
+]
 Rank = Annotated[
     int | None,
     typer.Option(min=1, help="Truncate an adapter to this rank; exact where left out."),
@@ -51,6 +59,7 @@ def export(
     ] = "hf",
     dtype: Dtype = None,
     rank: Rank = None,
+    local_paths: LocalPaths = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -58,13 +67,21 @@ def export(
     _check_rank(rank, format)
     said = Output(quiet, as_json)
     if format == "recipe":
-        label = writers.export_recipe(folder, out, candidate=candidate)
+        label = writers.export_recipe(folder, out, candidate=candidate, local_paths=local_paths)
     elif format == "mergekit":
-        label = writers.export_mergekit(folder, out, candidate=candidate, dtype=dtype)
+        label = writers.export_mergekit(
+            folder, out, candidate=candidate, dtype=dtype, local_paths=local_paths
+        )
     elif format == "adapter":
         with said.counting(f"merging into {out}") as progress:
             label = writers.export_adapter(
-                folder, out, candidate=candidate, dtype=dtype, rank=rank, progress=progress
+                folder,
+                out,
+                candidate=candidate,
+                dtype=dtype,
+                rank=rank,
+                local_paths=local_paths,
+                progress=progress,
             )
     else:
         with said.counting(f"merging into {out}") as progress:
@@ -74,6 +91,7 @@ def export(
                 candidate=candidate,
                 dtype=dtype,
                 folded=format == "stack",
+                local_paths=local_paths,
                 progress=progress,
             )
     said.line({"out": str(out), "format": format, "label": label}, f"{out}: {label}")
@@ -90,6 +108,7 @@ def merge(
     ] = "model",
     dtype: Dtype = None,
     rank: Rank = None,
+    local_paths: LocalPaths = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -98,10 +117,17 @@ def merge(
     said = Output(quiet, as_json)
     with said.counting(f"merging into {out}") as progress:
         if format == "adapter":
-            warnings = writers.merge_adapter(recipe, out, dtype=dtype, rank=rank, progress=progress)
+            warnings = writers.merge_adapter(
+                recipe, out, dtype=dtype, rank=rank, local_paths=local_paths, progress=progress
+            )
         else:
             warnings = writers.merge(
-                recipe, out, dtype=dtype, folded=format == "stack", progress=progress
+                recipe,
+                out,
+                dtype=dtype,
+                folded=format == "stack",
+                local_paths=local_paths,
+                progress=progress,
             )
     for warning in warnings:
         said.warn(warning)

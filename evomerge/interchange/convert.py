@@ -16,6 +16,7 @@ from evomerge.models.blueprint import outline
 from evomerge.models.headers import Headers
 from evomerge.recipe.digest import plain
 from evomerge.recipe.selector import Place
+from evomerge.recipe.source import Source
 from evomerge.recipe.tree import KINDS, Recipe
 from evomerge.recipe.yaml import dump_recipe, parse_recipe, read_documents
 
@@ -51,13 +52,17 @@ def convert(file: Path, *, dtype: str | None = None) -> tuple[str, list[str]]:
     )
 
 
-def to_mergekit(recipe: Recipe, *, dtype: str | None = None) -> str:
+def to_mergekit(
+    recipe: Recipe, *, dtype: str | None = None, called: Mapping[Source, Source] | None = None
+) -> str:
     """The recipe as mergekit's YAML.
+
+    `called`: source -> the same one by the name that the file has; others keep their names.
 
     Raises:
         RecipeError: mergekit cannot express the recipe.
     """
-    return export.write(recipe, _places, dtype=dtype or "bfloat16")
+    return export.write(recipe, _places, dtype=dtype or "bfloat16", called=called)
 
 
 def _job(data: Mapping[str, Any], file: Path) -> tuple[str, list[str]]:

@@ -27,8 +27,16 @@ _BY_OURS: Mapping[str, tuple[str, Method]] = {
 }
 
 
-def write(recipe: Recipe, places: Places, *, dtype: str = "bfloat16") -> str:
+def write(
+    recipe: Recipe,
+    places: Places,
+    *,
+    dtype: str = "bfloat16",
+    called: Mapping[Source, Source] | None = None,
+) -> str:
     """YAML from which mergekit builds the same weights: in float32, rounded once to `dtype`.
+
+    `called`: source -> the same one by the name that the file has; others keep their names.
 
     Random masks (DARE, DELLA) are drawn otherwise there: equal in distribution only.
 
@@ -38,7 +46,7 @@ def write(recipe: Recipe, places: Places, *, dtype: str = "bfloat16") -> str:
     documents: list[dict[str, Any]] = []
     if isinstance(recipe, Source):
         recipe = Merge(method="linear", inputs={"model": recipe}, rules=(_unit_weight("model"),))
-    _document(recipe, places, dtype, documents)
+    _document(recipe, places, dtype, called or {}, documents)
     documents[-1].pop("name")
     return _HEADER + yaml.safe_dump_all(documents, sort_keys=False)
 
@@ -48,7 +56,11 @@ def _unit_weight(name: str) -> Rule:
 
 
 def _document(
-    recipe: Merge | Stack | Segments, places: Places, dtype: str, documents: list[dict[str, Any]]
+    recipe: Merge | Stack | Segments,
+    places: Places,
+    dtype: str,
+    called: Mapping[Source, Source],
+    documents: list[dict[str, Any]],
 ) -> str:
     """Append the recipe's document, after those that it refers to; the name of it."""
     if isinstance(recipe, Segments):
@@ -59,9 +71,9 @@ def _document(
     names = {}
     for key, child in recipe.inputs.items():
         if isinstance(child, Source):
-            names[key] = _reference(child)
+            names[key] = _reference(called.get(child, child))
         else:
-            names[key] = _document(child, places, dtype, documents)
+            names[key] = _document(child, places, dtype, called, documents)
     if isinstance(recipe, Merge):
         body = _merge(recipe, names, places)
     else:

@@ -33,6 +33,7 @@ def write_adapter(
     out: Path,
     *,
     card: str,
+    named: Recipe | None = None,
     dtype: str | None = None,
     rank: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -40,6 +41,7 @@ def write_adapter(
     """The recipe's change of its base into the folder `out`: factors, configuration, card, recipe.
 
     Args:
+        named: the recipe as the folder names its sources, the base among them; None: as it is here.
         dtype: torch's name of the factors' type; float32 where left out.
         rank: truncate each weight's change to at most this rank; exact where left out.
         progress: hears tensors done and total.
@@ -57,11 +59,12 @@ def write_adapter(
         save_file(_tensors(changes, kept), folder / WEIGHTS, metadata={"format": "pt"})
         weights = open_bank(_sources(recipe)).inventory(base).tensors
         ranks = {name.removesuffix(".weight"): change.rank for name, change in changes.items()}
-        config = _config(base, ranks, [name.removesuffix(".weight") for name in weights])
+        names = dict(zip(sources_of(recipe), sources_of(named or recipe), strict=True))
+        config = _config(names[base], ranks, [name.removesuffix(".weight") for name in weights])
         text = json.dumps(config, indent=2, sort_keys=True) + "\n"
         (folder / CONFIG).write_text(text, encoding="utf-8")
         (folder / "README.md").write_text(card, encoding="utf-8")
-        (folder / "recipe.yaml").write_text(dump_recipe(recipe), encoding="utf-8")
+        (folder / "recipe.yaml").write_text(dump_recipe(named or recipe), encoding="utf-8")
 
 
 def _sources(recipe: Recipe) -> tuple[Source, ...]:

@@ -42,6 +42,7 @@ def write_checkpoint(
     out: Path,
     *,
     card: str,
+    named: Recipe | None = None,
     layout: Blueprint | None = None,
     dtype: str | None = None,
     shard_bytes: int = SHARD_BYTES,
@@ -49,6 +50,7 @@ def write_checkpoint(
 ) -> None:
     """Merge into the folder `out`: weights, configuration, tokenizer, card and the recipe itself.
 
+    `named`: the recipe as `recipe.yaml` names its sources; None: as it is here.
     `layout`: the blueprint of the folder, where that is not the recipe's own (`stack_layout`).
 
     Each tensor is written when it is made, and neither it nor its parents are kept: memory follows
@@ -69,10 +71,12 @@ def write_checkpoint(
             _copy((path.name for path in donor.folder.glob("*.py")), donor.folder, folder)
         for name, text in made.files.items():
             (folder / name).write_text(text, encoding="utf-8")
-        config = json.dumps(made.config, indent=2) + "\n"
-        (folder / "config.json").write_text(config, encoding="utf-8")
+        # Where the donor was loaded from says nothing of this model, and may be a path.
+        config = {key: value for key, value in made.config.items() if key != "_name_or_path"}
+        text = json.dumps(config, indent=2) + "\n"
+        (folder / "config.json").write_text(text, encoding="utf-8")
         (folder / "README.md").write_text(card, encoding="utf-8")
-        (folder / "recipe.yaml").write_text(dump_recipe(recipe), encoding="utf-8")
+        (folder / "recipe.yaml").write_text(dump_recipe(named or recipe), encoding="utf-8")
 
 
 def _passing(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from evomerge.errors import SourceError
 from evomerge.models.headers import Headers
 from evomerge.models.inventory import read_header
 from evomerge.models.sources import adapter_folder, model_folder
 from evomerge.recipe.source import Source
 
-__all__ = ["fingerprint"]
+__all__ = ["check_fingerprints", "fingerprint"]
 
 _PLACES, _BYTES = 4, 16
 """Of each tensor that many pieces of that many bytes are read, from its start to its end."""
@@ -38,6 +39,30 @@ def fingerprint(source: Source, models: Headers | None = None) -> str:
         for piece in _sampled(adapter / "adapter_model.safetensors"):
             sha256.update(piece)
     return sha256.hexdigest()[:16]
+
+
+def check_fingerprints(sources: Iterable[Source], models: Headers) -> None:
+    """The sources that have a fingerprint have the weights that it is of.
+
+    Raises:
+        SourceError: they are not here, or have other weights.
+    """
+    for source in dict.fromkeys(sources):
+        if source.fingerprint is None:
+            continue
+        try:
+            actual = fingerprint(source, models)
+        except SourceError as problem:
+            raise SourceError(
+                f"{problem}; a recipe from elsewhere names a folder by its last part: put it, or a"
+                " link to it, beside the recipe's file, or write its path there"
+            ) from None
+        if actual != source.fingerprint:
+            adapter = f" with {source.adapter}" if source.adapter else ""
+            raise SourceError(
+                f"{source.model}{adapter}: has other weights ({actual}) than those that are named"
+                f" (fingerprint: {source.fingerprint})"
+            )
 
 
 def _sampled(path: Path) -> Iterator[bytes]:

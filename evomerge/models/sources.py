@@ -10,8 +10,9 @@ from evomerge.recipe.source import Source
 
 __all__ = ["adapter_folder", "model_folder", "statistics_folder"]
 
-MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "*.txt")
-"""What is taken from a hub: safetensors, configuration, tokenizer. Never code or pickles."""
+MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "*.txt", "README.md")
+"""What is taken from a hub: safetensors, configuration, tokenizer, and the card, which states the
+license. Never code or pickles."""
 
 
 def model_folder(source: Source) -> Path:

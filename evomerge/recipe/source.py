@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from evomerge.value import Value
 
@@ -40,6 +40,9 @@ class Source(Value):
     statistics: str | None = None
     """The folder of what was measured of this model, which some merge methods need
     (docs/statistics.md)."""
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = None
+    """The beginning of a SHA-256 over the tensors' names, types and shapes and a sample of their
+    bytes, an adapter's among them: other weights are refused. Recipes that go out have it."""
 
     @model_validator(mode="before")
     @classmethod

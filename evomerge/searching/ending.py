@@ -9,6 +9,7 @@ from evomerge.config import Budget
 from evomerge.optimizers.base import Fitness
 from evomerge.study.candidate import Candidate
 from evomerge.value import Value
+from evomerge.wording import count
 
 __all__ = ["ENDED", "STALE", "Ending", "counted", "find_ending"]
 
@@ -75,11 +76,11 @@ def find_ending(
         return Ending(by="patience", said=waited)
     if budget.candidates is not None and len(candidates) >= budget.candidates:
         return Ending(
-            by="candidates", said=f"the budget of {budget.candidates} candidates is spent"
+            by="candidates", said=f"the budget of {count(budget.candidates, 'candidate')} is spent"
         )
     evaluated = sum(map(_is_evaluated, candidates))
     if budget.evaluations is not None and evaluated >= budget.evaluations:
-        said = f"the budget of {budget.evaluations} evaluations is spent"
+        said = f"the budget of {count(budget.evaluations, 'evaluation')} is spent"
         return Ending(by="evaluations", said=said)
     if budget.seconds is not None and seconds >= budget.seconds:
         return Ending(by="seconds", said=f"the budget of {budget.seconds:g} seconds is spent")
@@ -121,10 +122,11 @@ def _out_of_patience(patience: int, candidates: Sequence[Candidate]) -> str | No
             since += 1
     if since < patience:
         return None
+    tried = f"{count(since, 'candidate')} {'was' if since == 1 else 'were'} evaluated"
     if best is None:
-        return f"{since} candidates were evaluated, and none of them has a score"
+        return f"{tried}, and none of them has a score"
     than = f"candidate {best.number} ({_shown(best.fitness or ())})"
-    return f"{since} candidates were evaluated, and none is better than {than}"
+    return f"{tried}, and none is better than {than}"
 
 
 def _covers(first: Sequence[float], other: Sequence[float]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from evomerge.cluster.base import Executor, Task
 from evomerge.errors import UserError
@@ -30,7 +30,7 @@ class Winner:
     """The recipe that the validation split chose."""
 
     label: str
-    recipe: Recipe
+    recipe: Recipe = field(repr=False)
     fitness: float
     """On the validation split."""
 

@@ -8,6 +8,7 @@ from evomerge.errors import about
 from evomerge.models.adapter_compatibility import check_adapters
 from evomerge.models.blueprint import blueprint, donor
 from evomerge.models.compatibility import check_compatibility, check_engine_compatibility
+from evomerge.models.fingerprint import check_fingerprints
 from evomerge.models.headers import Headers
 from evomerge.models.stacking import check_routable
 from evomerge.operators import signatures
@@ -41,6 +42,7 @@ class RecipePlan:
         """
         with about(self.origin):
             check_methods(self.recipe, signatures(), origin=self.origin)
+            check_fingerprints(sources_of(self.recipe), self.headers)
             check_adapters(self.recipe, signatures(), origin=self.origin)
             return check_compatibility(
                 self.recipe, signatures(), origin=self.origin, models=self.headers

@@ -103,7 +103,7 @@ REPEATED = LayerPath(layers=(0, 3, 3, 1), scales=(1.0, 1.0, 1.0, 1.0))
 
 
 def test_each_layer_is_stored_once(siblings: Siblings, tmp_path: Path) -> None:
-    evomerge.merge(stack_of(siblings, SCALED), tmp_path / "m")
+    evomerge.merge(stack_of(siblings, SCALED), tmp_path / "m", local_paths=True)
     config = json.loads((tmp_path / "m" / "config.json").read_text())
     assert (config["model_type"], config["family"]) == ("evomerge_stack", "llama")
     assert config["num_hidden_layers"] == 3

@@ -139,7 +139,7 @@ def test_patience_counts_neither_warm_starts_nor_what_had_been_scored_before() -
     assert said({"patience": 1}, best, candidate(4, (0.1,), attempts=0)) is None
     assert said({"patience": 1}, best, candidate(4, (0.1,))) is not None
     assert said({"patience": 1}, candidate(0, None)) == (
-        "1 candidates were evaluated, and none of them has a score"
+        "1 candidate was evaluated, and none of them has a score"
     )
 
 

@@ -1,0 +1,89 @@
+"""What the hub reads of a card: links to the parents, license, languages, tags and scores."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evomerge.models.parent_cards import ParentCard
+from evomerge.models.portable import is_local
+from evomerge.recipe.source import Source
+from evomerge.reports.card.licenses import MergedLicense
+from evomerge.study.comparison import Comparison
+from evomerge.study.comparison_table import OBJECTIVE
+
+__all__ = ["Metadata", "metadata"]
+
+Metadata = Mapping[str, Any]
+"""As `huggingface_hub.ModelCardData` takes it."""
+
+
+def metadata(
+    *,
+    title: str,
+    sources: Sequence[Source],
+    parents: Sequence[ParentCard],
+    license: MergedLicense,
+    comparison: Comparison | None,
+    adapter_on: Source | None,
+    copy_of: bool,
+) -> Metadata:
+    """The card's metadata, without what is not known.
+
+    `copy_of`: whether the model is one of its parents, and no merge.
+    """
+    names = [name for source in sources for name in (source.model, source.adapter) if name]
+    if adapter_on is not None:
+        names = [adapter_on.model]
+    # The hub knows only its own models; a folder would be a broken link there.
+    bases = list(dict.fromkeys(name for name in names if not is_local(name)))
+    relation = "adapter" if adapter_on else None if copy_of else "merge"
+    languages = list(dict.fromkeys(code for parent in parents for code in parent.languages))
+    said = {
+        "language": languages or None,
+        "license": license.identifier,
+        "license_name": license.name,
+        "license_link": license.link,
+        "library_name": "peft" if adapter_on else "transformers",
+        "pipeline_tag": "text-generation",
+        "base_model": bases or None,
+        "base_model_relation": relation if bases else None,
+        "tags": [*([] if copy_of else ["merge"]), "evomerge", *(["lora"] if adapter_on else [])],
+        "model_name": _slug(title) if comparison else None,
+        "eval_results": _results(comparison) if comparison else None,
+    }
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def _results(comparison: Comparison) -> list[Any]:
+    """The winner's scores on the holdout as `model-index` has them."""
+    from huggingface_hub import EvalResult
+
+    results = []
+    for table in comparison.tables:
+        if table.task == OBJECTIVE:
+            continue  # a mean of the others, and no data set
+        winner = table.rows[0]
+        name = f"{table.metric}, {table.examples} examples"
+        if winner.interval is not None:
+            name += f", 95 % interval {winner.interval.low:.3f} to {winner.interval.high:.3f}"
+        results.append(
+            EvalResult(
+                task_type="text-generation",
+                task_name="Text generation",
+                dataset_type=_slug(table.task),
+                dataset_name=table.task,
+                dataset_split=comparison.split,
+                metric_type=_slug(table.metric.partition(",")[0]),
+                metric_value=round(winner.value, 6),
+                metric_name=name,
+                verified=False,
+            )
+        )
+    return results
+
+
+def _slug(text: str) -> str:
+    """Letters, digits, dots and dashes, as identifiers on the hub have them."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-") or "model"
