@@ -16,6 +16,7 @@ from evomerge.cluster.base import Executor
 from evomerge.cluster.config import ClusterConfig, InProcessConfig, RayConfig
 from evomerge.errors import ConfigError
 from evomerge.plugins import Deferred, Factory, Registry
+from evomerge.recipe.file_kind import instead_of_an_entry
 from evomerge.recipe.yaml_reading import read_mapping
 from evomerge.value import Value
 
@@ -59,7 +60,11 @@ def read_cluster(
             return {"kind": "ray", "address": written}
         if written in EXECUTORS.known:
             return written
-    return read_mapping(catalogs.find("cluster", written, folder=folder, catalog=catalog))
+    path = catalogs.find("cluster", written, folder=folder, catalog=catalog)
+    data = read_mapping(path)
+    if other := instead_of_an_entry(data, "cluster"):
+        raise ConfigError(f"{path}: {other}")
+    return data
 
 
 def make_executor(cluster: ClusterConfig, target: str, worker: Value) -> Executor:

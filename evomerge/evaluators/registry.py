@@ -17,7 +17,8 @@ from evomerge.errors import ConfigError, about, did_you_mean
 from evomerge.evaluators.base import Evaluator, EvaluatorConfig
 from evomerge.evaluators.lm_eval.task_index import index_of
 from evomerge.plugins import Factory, Registry
-from evomerge.recipe.yaml import read_mapping
+from evomerge.recipe.file_kind import instead_of_an_entry
+from evomerge.recipe.yaml_reading import read_mapping
 
 __all__ = ["EVALUATORS", "GROUP", "PARTS", "make_evaluator", "read_evaluator"]
 
@@ -61,6 +62,8 @@ def read_evaluator(
             entry = _entry(data, folder, catalog_folder)
         if isinstance(entry, Path):
             data, folder, origin = read_mapping(entry), entry.parent, str(entry)
+            if other := instead_of_an_entry(data, "evaluator"):
+                raise ConfigError(f"{origin}: {other}")
         else:
             data = entry
     if isinstance(data, list):

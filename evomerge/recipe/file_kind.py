@@ -8,7 +8,7 @@ from typing import Any
 
 from evomerge.recipe.tree import KINDS
 
-__all__ = ["instead_of_a_job", "instead_of_a_recipe"]
+__all__ = ["instead_of_a_job", "instead_of_a_recipe", "instead_of_an_entry"]
 
 _OF_A_JOB = {"space", "optimizer", "evaluator", "budget", "sources"}
 
@@ -31,6 +31,14 @@ def instead_of_a_job(data: Mapping[str, Any], path: Path) -> str | None:
             f" and `evomerge evaluate {path} --evaluator NAME` scores it"
         )
     return _of_mergekit(data, path, "a job")
+
+
+def instead_of_an_entry(data: Mapping[str, Any], key: str) -> str | None:
+    """What the file is if it is no catalog entry; None where it may be one. `key`: a job's key that
+    takes the entry's name."""
+    if len(_OF_A_JOB & data.keys()) > 1 and "kind" not in data:
+        return f"a job, and its `{key}` alone is wanted; move that to a file of its own"
+    return None
 
 
 def _of_mergekit(data: Mapping[str, Any], path: Path, wanted: str) -> str | None:

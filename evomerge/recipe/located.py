@@ -30,6 +30,9 @@ def located(recipe: Recipe, folder: Path) -> Recipe:
 
 
 def _source(source: Source, folder: Path) -> Source:
+    if source.revision and (folder / f"{source.model}@{source.revision}").is_dir():
+        name = f"{source.model}@{source.revision}"
+        source = source.model_copy(update={"model": name, "revision": None})
     places = {
         "model": _absolute(source.model, folder),
         "adapter": source.adapter and _absolute(source.adapter, folder),

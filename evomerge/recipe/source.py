@@ -13,7 +13,7 @@ from evomerge.value import Value
 __all__ = ["Source"]
 
 _AT_REVISION = re.compile(r"([\w-][\w.-]*(?:/[\w.-]+)?)@(\S+)")
-"""`owner/name@revision`. A folder whose name has an @ begins with `./`."""
+"""`owner/name@revision`."""
 
 
 class Source(Value):

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from evomerge import catalog
-from evomerge.errors import about
+from evomerge.errors import ConfigError, about
 from evomerge.plugins import Registry
-from evomerge.recipe.yaml import read_mapping
+from evomerge.recipe.file_kind import instead_of_an_entry
+from evomerge.recipe.yaml_reading import read_mapping
 from evomerge.search_spaces.base import SearchSpace, SpaceConfig
 
 __all__ = ["SPACES", "read_space"]
@@ -45,6 +46,8 @@ def read_space(
         with about(f"{origin}: {key}" if key else origin):
             entry = catalog.find("search_spaces", data, folder=folder, catalog=catalog_folder)
         data, folder, origin, key = read_mapping(entry), entry.parent, str(entry), ""
+        if other := instead_of_an_entry(data, "space"):
+            raise ConfigError(f"{origin}: {other}")
     kind = data.get("kind") if isinstance(data, Mapping) else None
     if isinstance(data, Mapping) and kind in SPACES.known:
         where = f"{origin}: {key}" if key else origin

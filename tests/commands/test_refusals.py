@@ -277,6 +277,16 @@ def test_another_kind_of_file_says_what_it_is_and_what_takes_it(place: Place) ->
     assert "this is its evaluator alone; write `evaluator: spoilt.yaml` in a job" in told
 
 
+def test_a_job_in_place_of_one_of_its_parts(place: Place) -> None:
+    job = yaml.safe_load((place.folder / "job.yaml").read_text())
+    for key in ("space", "evaluator", "cluster"):
+        (place.folder / "spoilt.yaml").write_text(yaml.safe_dump({**job, key: "job.yaml"}))
+        told = place.refuses("check", "spoilt.yaml")
+        assert f"job.yaml: a job, and its `{key}` alone is wanted; move that to a file" in told
+    told = place.refuses("evaluate", "models/base", "--evaluator", "job.yaml")
+    assert "job.yaml: a job, and its `evaluator` alone is wanted" in told
+
+
 def test_a_folder_a_missing_file_and_a_binary_file(place: Place) -> None:
     (place.folder / "weights.yaml").write_bytes(b"\x80\x81\x82")
     for command in (("check",), ("search",), ("merge", "--out", "built")):

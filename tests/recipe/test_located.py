@@ -14,6 +14,13 @@ from evomerge.recipe.source import Source
 from evomerge.recipe.yaml import parse_recipe
 
 
+def test_a_folder_whose_name_has_an_at_is_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "math@2").mkdir()
+    expected = Source(model=str(tmp_path / "math@2"))
+    assert parse_recipe("math@2", origin="r", folder=tmp_path) == expected
+    assert parse_recipe("math@3", origin="r", folder=tmp_path) == Source(model="math", revision="3")
+
+
 def adapter(folder: Path, **config: Any) -> Path:
     folder.mkdir(parents=True)
     (folder / "adapter_config.json").write_text(json.dumps(config))
