@@ -50,9 +50,9 @@ def read_cluster(
     """
     if written.startswith("ray://"):
         raise ConfigError(
-            f"{written} is an address of Ray's client, through which workers cannot be watched;"
-            " give the head node's own, host:port as `ray start --head` prints it, and run evomerge"
-            " on a node of the cluster"
+            f"{written} is an address of Ray's client, which evomerge does not connect through; run"
+            " it on a node of the cluster, with the head node's own address, host:port as `ray"
+            " start --head` prints it, or auto"
         )
     entries = dict(catalogs.entries("cluster", catalog=catalog))
     if written not in entries:

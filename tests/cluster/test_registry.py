@@ -27,6 +27,13 @@ def test_a_catalogs_entry_comes_first(tmp_path: Path) -> None:
     assert isinstance(read("in_process", tmp_path), InProcessConfig)
 
 
+def test_an_entry_called_as_a_kind_is_the_entry(tmp_path: Path) -> None:
+    (tmp_path / "cluster").mkdir()
+    (tmp_path / "cluster" / "ray.yaml").write_text("kind: ray\nworkers: 2\n")
+    written = read_cluster("ray", folder=tmp_path, catalog=tmp_path)
+    assert EXECUTORS.config(written) == RayConfig(workers=2)
+
+
 def test_the_kind_of_an_executor_or_a_file(tmp_path: Path) -> None:
     assert read("ray", tmp_path) == RayConfig()
     (tmp_path / "mine.yaml").write_text("kind: ray\nworkers: 3\n")
