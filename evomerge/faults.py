@@ -39,6 +39,15 @@ _WANTED = {
     "string_type": "text",
     "string_unicode": "text",
 }
+_TYPES = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "null": "nothing",
+    "number": "a number",
+    "string": "text",
+}
+"""The types of JSON Schema."""
 _MAPPINGS = {"model_type", "model_attributes_type", "dict_type", "mapping_type", "dataclass_type"}
 _LISTS = {"list_type", "tuple_type", "set_type", "frozen_set_type", "iterable_type"}
 
@@ -197,7 +206,7 @@ def _short_forms(annotations: Sequence[Any]) -> tuple[str, ...]:
     forms = [getattr(_bare(annotation), "short_form", {}) for annotation in annotations]
     types = [form.get("type", ()) for form in forms]
     kinds = [kind for kind in types for kind in ([kind] if isinstance(kind, str) else kind)]
-    return tuple({"string": "text", "array": "a list"}[kind] for kind in dict.fromkeys(kinds))
+    return tuple(_TYPES[kind] for kind in dict.fromkeys(kinds) if kind in _TYPES)
 
 
 def _below(annotation: Any, part: int | str) -> list[Any]:

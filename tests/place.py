@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -111,7 +112,9 @@ class Place:
         ended = self.run(*arguments)
         assert ended.returncode == 2, ended.stderr
         assert sorted(self.folder.rglob("*")) == before, "something was written"
-        assert "Traceback" not in ended.stderr
-        assert ended.stderr.startswith("evomerge: ")
-        assert ended.stderr.count("\n") == 1, ended.stderr
-        return ended.stderr
+        # On a busy machine a check may say that it goes on.
+        said = re.sub(r"^checking .*: \d+:\d\d\n", "", ended.stderr, flags=re.MULTILINE)
+        assert "Traceback" not in said
+        assert said.startswith("evomerge: "), said
+        assert said.count("\n") == 1, said
+        return said

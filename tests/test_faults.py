@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 from pydantic import Field, Tag, ValidationError
@@ -27,7 +27,17 @@ class Leaf(Value):
     few: Annotated[tuple[int, ...], Field(min_length=1, max_length=2)] = (1,)
 
 
+class Twig(Value):
+    """May be written in other ways, too."""
+
+    short_form: ClassVar[Mapping[str, Any]] = {"type": ["string", "array", "null", "object"]}
+
+    length: int = 1
+
+
 class Branch(Value):
+    twig: Twig = Twig()
+    twigs: tuple[Twig, ...] = ()
     either: Leaf | int = 1
     many: Mapping[str, Leaf | tuple[Leaf, ...]] = Field(default_factory=dict)
     told: Annotated[Leaf, Tag("str")] | None = None
@@ -68,6 +78,8 @@ def test_values(data: Any, expected: str) -> None:
     ("data", "expected"),
     [
         ({"either": "x"}, "either: must be a mapping of keys or a whole number, got 'x'"),
+        ({"twig": 3}, "twig: must be text, a list, nothing or a mapping of keys, got 3"),
+        ({"twigs": [3]}, "twigs.0: must be text, a list, nothing or a mapping of keys, got 3"),
         ({"either": {"sise": 1}}, "unknown key 'either.sise'; did you mean 'size'?"),
         ({"many": {"int": 3}}, "many.int: must be a mapping of keys or a list, got 3"),
         ({"many": {"Leaf": [{"size": 1}, {"few": 3}]}}, "many.Leaf.1.few: must be a list, got 3"),

@@ -147,6 +147,11 @@ JOBS: list[tuple[Spoil, str]] = [
     (changed("evaluator", 3), "evaluator: expected a mapping of keys, got 3"),
     (changed("evaluator", "json_mat"), "evaluator: no entry 'json_mat' in the catalog evaluators"),
     (changed("evaluator", ["json_math", "json_math"]), "evaluator: two evaluators would be called"),
+    (
+        changed("evaluator", {"tasks": {"sums": 3}}),
+        "evaluator: tasks.sums: must be nothing or a ma",
+    ),
+    (changed("evaluator", {"tasks": 3}), "evaluator: "),
     (changed("evaluator", {"kind": "text", "tasks": 3}), "evaluator: "),
     (changed("budget", 3), "budget: must be a mapping of keys, got 3"),
     (changed("budget", {"candidates": 0}), "budget.candidates: must be at least 1, got 0"),
