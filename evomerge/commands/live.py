@@ -118,7 +118,13 @@ def _bar(share: float, done: str, width: int) -> RenderableType:
     grid = Table.grid(padding=(0, 2), expand=True)
     grid.add_column(ratio=1)
     grid.add_column(no_wrap=True, justify="right")
-    bar = ProgressBar(total=1.0, completed=share, width=max(10, width - len(done) - 2))
+    bar = ProgressBar(
+        total=1.0,
+        completed=share,
+        width=max(10, width - len(done) - 2),
+        complete_style="green",
+        finished_style="green",
+    )
     grid.add_row(bar, done)
     return grid
 
