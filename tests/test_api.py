@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 import evomerge
 from evomerge import api
+from evomerge.commands.main import app
 from evomerge.config import read_job
 from evomerge.errors import UserError
 from evomerge.models.headers import Headers
@@ -167,6 +168,23 @@ def test_a_users_error_that_only_the_worker_finds_leaves_no_study(
     with sqlite3.connect(tmp_path / "studies.db") as database:
         assert database.execute("SELECT count(*) FROM studies").fetchone() == (0,)
     database.close()
+
+
+def test_a_program_reads_why_a_search_stopped(
+    job: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = tmp_path / "tasks" / "sums.yaml"
+    task.write_text(task.read_text().replace("{{question}}", "{{question.at.all}}"))
+    command = ["search", str(job), "--json", "--out", str(tmp_path / "study")]
+    with pytest.raises(UserError, match="failed for one reason"):
+        app(command, standalone_mode=False)
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["stopped"]["candidates"] == [0, 1, 2]
+    assert printed["stopped"]["failure"]["error"] == "ConfigError"
+    # What is refused says nothing of the study that is there.
+    with pytest.raises(UserError, match="holds another study"):
+        app(command, standalone_mode=False)
+    assert capsys.readouterr().out == ""
 
 
 def test_a_task_that_is_mended_is_gone_on_with_as_long_as_nothing_is_scored(

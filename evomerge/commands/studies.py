@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,10 +16,12 @@ from evomerge.commands.console import Output
 from evomerge.commands.examples import ExampleChoice, show_examples
 from evomerge.commands.terminal import Terminal
 from evomerge.config import read_job
+from evomerge.errors import EvomergeError
 from evomerge.evaluators.base import Split
 from evomerge.recipe.tree import KINDS
 from evomerge.recipe.yaml import read_mapping, read_recipe
 from evomerge.searching.checks import check_new_study, look_at_cluster
+from evomerge.searching.failures import current_halt
 from evomerge.searching.plan import Plan
 from evomerge.searching.recipe_plan import RecipePlan
 from evomerge.study.folder import StudyFolder
@@ -83,20 +86,37 @@ def search(
     """Run a search here or on the cluster that the job names; Ctrl-C stops it cleanly."""
     parsed = read_job(job, catalog_folder=catalog_folder)
     folder = out or Path("runs") / parsed.name
-    with _watched(folder, quiet, as_json) as terminal:
+    is_ours = not StudyFolder(folder).identity.exists()
+    with _printed(folder, as_json and is_ours), _watched(folder, quiet, as_json) as terminal:
         api.search(parsed, folder, terminal, origin=str(job))
-    if as_json:
-        _print_study(folder, TOP)
 
 
 def resume(
     folder: Folder, trust: Trust = False, quiet: Quiet = False, as_json: AsJson = False
 ) -> None:
     """Continue a study after any interruption; of a finished one the result is printed at once."""
-    with _watched(folder, quiet, as_json) as terminal:
+    with _printed(folder, as_json), _watched(folder, quiet, as_json) as terminal:
         api.resume(folder, terminal)
+
+
+@contextmanager
+def _printed(folder: Path, as_json: bool) -> Iterator[None]:
+    """Print the study as JSON in the end, also where candidates that failed have stopped it."""
+    try:
+        yield
+    except EvomergeError:
+        if as_json and _has_stopped(folder):
+            _print_study(folder, TOP)
+        raise
     if as_json:
         _print_study(folder, TOP)
+
+
+def _has_stopped(folder: Path) -> bool:
+    if not StudyFolder(folder).identity.exists():
+        return False
+    with Study.open(folder, write=False) as study:
+        return current_halt(study) is not None
 
 
 def _watched(folder: Path, quiet: bool, as_json: bool) -> Terminal:
