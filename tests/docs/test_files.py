@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,13 @@ def test_an_entry_of_a_catalog(key: str, entry: Path, tmp_path: Path, headers: H
     (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
     assert read_job(tmp_path / "job.yaml", catalog_folder=ROOT).name == "of-the-page"
     assert "of-the-page" in check(job | {"cluster": "in_process"}, tmp_path)
+
+
+@pytest.mark.parametrize(("catalog", "key"), [("search_spaces", "space"), ("cluster", "cluster")])
+def test_the_catalogs_page_has_its_entries(catalog: str, key: str) -> None:
+    page = (ROOT / catalog / "README.md").read_text()
+    rows = re.findall(r"^\| `([\w/]+)` \|", page, re.MULTILINE)
+    assert sorted(rows) == sorted(str(e.with_suffix("")) for k, e in ENTRIES if k == key)
 
 
 def test_there_are_examples_and_entries() -> None:

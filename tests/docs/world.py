@@ -13,6 +13,7 @@ import yaml
 
 from evomerge.commands.main import app
 from tests.docs.models import Models, Small
+from tests.docs.pages import ROOT
 from tests.evaluators.task_folder import choice_task, sum_task
 from tests.place import Ended, run
 
@@ -146,6 +147,9 @@ class Reader:
     def run(self, *arguments: str) -> Ended:
         """An evomerge command, once what it reads is there."""
         for name, value in parsed(arguments).items():
+            if name == "evaluator" and not (self.folder / value).exists():
+                entry = self.folder / "evaluators" / f"{value}.yaml"
+                entry.write_text(yaml.safe_dump(TEXT))
             if name in INPUTS and value is not None:
                 for text in value if isinstance(value, list) else [value]:
                     self.provide(str(text).rpartition("=")[2])
@@ -157,6 +161,11 @@ class Reader:
         if path.exists():
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent.name == "examples":
+            write_files(path.parent)
+            job = yaml.safe_load((ROOT / name).read_text())
+            path.write_text(yaml.safe_dump(reduced(job, self.models)))
+            return path
         match path.suffix, path.parent.name:
             case ".yaml", _:
                 path.write_text(yaml.safe_dump(self._yaml(path.stem), sort_keys=False))
