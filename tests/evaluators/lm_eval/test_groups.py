@@ -10,6 +10,8 @@ import pytest
 import yaml
 from transformers import AutoTokenizer
 
+from evomerge.conformance.tiny_models import Edited
+from evomerge.engines.base import Engine
 from evomerge.errors import ConfigError
 from evomerge.evaluators.base import MemberScore, Report
 from evomerge.evaluators.live_model import LogProb
@@ -207,3 +209,32 @@ def test_lm_evals_own_groups() -> None:
     assert leaves("ai2_arc", index) == ("arc_challenge", "arc_easy")
     (made,) = aggregates("mmlu", index)
     assert (made.metric, made.by_size) == ("acc", True)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", ["all", "even"])
+def test_a_groups_score_is_lm_evals_own(
+    name: str,
+    folder: Path,
+    transformers_engine: Engine,
+    siblings: Siblings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from lm_eval import simple_evaluate
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
+
+    monkeypatch.chdir(folder / "tasks")  # lm-eval looks there for relative data files
+    transformers_engine.load(Edited(siblings.one))
+    ours = LmEvalEvaluator(load(folder, [name])).evaluate(transformers_engine, "holdout")
+    theirs = simple_evaluate(
+        model=HFLM(pretrained=str(siblings.one), dtype="float32", device="cpu", batch_size=4),
+        tasks=[name],
+        task_manager=TaskManager(include_path=str(folder / "tasks"), include_defaults=False),
+        bootstrap_iters=0,
+    )
+    found = ours.tasks[name]
+    assert found.value == pytest.approx(theirs["groups"][name]["acc,none"])
+    for member, own in (found.members or {}).items():
+        assert own.value == pytest.approx(theirs["results"][member]["acc,none"])
