@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from transformers import AutoTokenizer
 
-from evomerge.evaluators.live_model import LogProb
+from evomerge.evaluators.live_model import Generation, LogProb
 from evomerge.evaluators.lm_eval.config import LmEvalConfig
 from evomerge.evaluators.lm_eval.evaluator import LmEvalEvaluator
 from evomerge.evaluators.registry import make_evaluator, read_evaluator
@@ -114,3 +115,24 @@ def test_text_that_is_only_scored_has_no_answers(folder: Path, tokenizer: Any) -
     rolling_task(folder / "tasks")
     suite = build(folder, evaluator({"prose": {"metric": "bits_per_byte", "weight": 1.0}}))
     assert suite.evaluate(ScriptedEngine(tokenizer), "search").answers["prose"] == ()
+
+
+def test_what_was_cut_off_is_of_one_candidate(folder: Path, tokenizer: Any) -> None:
+    class CutsOff(ScriptedEngine):
+        """Cuts off every answer, or none."""
+
+        cuts = True
+
+        def generate(self, *asked: Any) -> list[Generation]:
+            answers = super().generate(*asked)
+            return [replace(answer, truncated=self.cuts) for answer in answers]
+
+    engine = CutsOff(tokenizer, lambda prompt: "it is 7")
+    suite = build(folder, evaluator(SUMS))
+    reasons = []
+    for cuts in (True, False):
+        engine.cuts = cuts
+        reasons.append(
+            {answer.reason for answer in suite.evaluate(engine, "holdout").answers["sums"]}
+        )
+    assert reasons == [{"cut off"}, {"wrong number"}]
