@@ -23,7 +23,16 @@ from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Stack
 from evomerge.recipe.yaml import dump_recipe, read_recipe
 from evomerge.reports.outgoing import Outgoing
-from evomerge.reports.views import View, archive_view, lineage_view, usual_view
+from evomerge.reports.views import (
+    View,
+    archive_view,
+    convergence_view,
+    lineage_view,
+    recipe_view,
+    usual_view,
+    views,
+)
+from evomerge.reports.weights import weight_maps
 from evomerge.searching.recipe_plan import RecipePlan
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
@@ -39,11 +48,13 @@ __all__ = [
     "merge",
     "merge_adapter",
     "plot",
+    "views_of",
     "write_new",
 ]
 
 PICTURES = (".pdf", ".png", ".svg")
 PATH = "evomerge.reports.pictures.path:path_picture"
+WEIGHTS = "evomerge.reports.pictures.weights:weights_picture"
 
 
 def export(
@@ -269,11 +280,12 @@ def plot(
     candidate: int | None = None,
     view: View | None = None,
 ) -> str:
-    """A picture of a data-flow recipe, or of a study; the label of what is drawn is returned.
+    """A picture of a recipe, or of a study; the label of what is drawn is returned.
 
     `what`: a recipe, its file, or a study's folder. The suffix of `out` says in which format.
-    `view`, of a study: the `path` of the winner or of a candidate; the `archive` of an optimizer
-    that keeps members; the `lineage` of its best member or of a candidate. None: what suits it.
+    `view`, of a study: its `convergence`; the `recipe` or the `path` (data flow) of the winner or
+    of a candidate; the `archive` of an optimizer that keeps members; the `lineage` of its best
+    member or of a candidate. None: what suits it; a recipe has its path or its weights.
 
     Raises:
         UserError: there is nothing of the kind to draw, or no such format, matplotlib is missing,
@@ -291,12 +303,15 @@ def plot(
         raise UserError(
             f"--candidate names a candidate of a study, but {what} is no study's folder"
         )
-    elif view not in (None, "path"):
+    elif view not in (None, "path", "recipe"):
         raise UserError(f"--view {view} is of a study, but {what} is no study's folder")
     else:
         recipe, origin = _read(what)
         label = Path(origin).stem
-        target, shown = PATH, _path(recipe, origin, label)
+        if view == "path" or (view is None and isinstance(recipe, Stack)):
+            target, shown = PATH, _path(recipe, origin, label)
+        else:
+            target, shown = WEIGHTS, {"maps": weight_maps(recipe, origin), "title": label}
     try:
         draw = load(target)
     except ModuleNotFoundError as problem:
@@ -306,6 +321,16 @@ def plot(
         ) from None
     write_new(out, draw(format=out.suffix[1:], **shown))
     return label
+
+
+def views_of(folder: Path | str) -> list[View]:
+    """The views that `plot` has of a study.
+
+    Raises:
+        UserError: there is no study.
+    """
+    with Study.open(folder, write=False) as study:
+        return views(study)
 
 
 def write_new(out: Path, content: str | bytes) -> None:
@@ -323,6 +348,18 @@ def write_new(out: Path, content: str | bytes) -> None:
 def _seen(study: Study, candidate: int | None, view: View) -> tuple[str, str, dict[str, Any]]:
     """(what draws it, label, what that takes by name)."""
     match view:
+        case "convergence":
+            if candidate is not None:
+                raise UserError(
+                    "--candidate is for a recipe, a path or a lineage, and the convergence has all"
+                    " candidates; leave it out, or say --view recipe"
+                )
+            return (
+                "evomerge.reports.pictures.convergence:convergence_picture",
+                *convergence_view(study),
+            )
+        case "recipe":
+            return (WEIGHTS, *recipe_view(study, candidate))
         case "path":
             label, recipe = chosen(study, candidate)
             origin = f"{study.path}: {label}"

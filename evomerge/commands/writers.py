@@ -243,14 +243,18 @@ def plot(
     view: Annotated[
         View | None,
         typer.Option(
-            help="What to draw of a study: the path of its winner (data flow), the archive (members"
-            " by examples), or the lineage of its best member. Left out: the one that suits it."
+            help="What to draw of a study. convergence: fitness candidate by candidate. recipe: the"
+            " winner's weights over layers and components. path: its layers (data flow). archive:"
+            " members by examples; lineage: of the best member (where members are crossed). Left"
+            " out: the one that suits it."
         ),
     ] = None,
 ) -> None:
-    """Draw a data-flow path hop by hop, or the archive or a lineage of a search that breeds."""
+    """Draw a search, the weights of a recipe, a data-flow path, an archive or a lineage."""
     label = writers.plot(what, out, candidate=candidate, view=view)
     typer.echo(f"{out}: {label}")
+    if view is None and what.is_dir():
+        typer.echo(f"more with --view: {', '.join(writers.views_of(what))}")
 
 
 def _check_rank(rank: int | None, format: str) -> None:

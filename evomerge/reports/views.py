@@ -1,6 +1,7 @@
-"""Views of a study whose optimizer crosses members, from its record alone.
+"""Views of a study, from its record alone.
 
-Each view is (label, arguments of its picture); neither models nor tasks are needed.
+Each view is (label, arguments of its picture); neither models nor tasks are needed, though a recipe
+is drawn to its whole depth only where the models' headers can be read.
 """
 
 from __future__ import annotations
@@ -18,27 +19,92 @@ from evomerge.optimizers.registry import OPTIMIZERS
 from evomerge.recipe.tree import Segments
 from evomerge.reports.archive import archive
 from evomerge.reports.lineage import lineage
+from evomerge.reports.weights import weight_maps
 from evomerge.study.candidate import Candidate
 from evomerge.study.record import Study
-from evomerge.study.select_recipe import recorded
+from evomerge.study.select_recipe import chosen, recorded
 from evomerge.value import parse
 
-__all__ = ["View", "archive_view", "lineage_view", "usual_view"]
+__all__ = [
+    "View",
+    "archive_view",
+    "convergence_view",
+    "lineage_view",
+    "recipe_view",
+    "usual_view",
+    "views",
+]
 
-View = Literal["path", "archive", "lineage"]
+View = Literal["convergence", "recipe", "path", "archive", "lineage"]
+
+
+def views(study: Study) -> list[View]:
+    """The views that a study has; each has its convergence and its recipes."""
+    config = _population(str((study.job.get("optimizer") or {}).get("kind")))
+    routed = (study.job.get("space") or {}).get("kind") == "dataflow"
+    if routed or _is_stack(study, None):
+        own: list[View] = ["convergence", "path"]
+    else:
+        own = ["convergence", "recipe"]
+    if config is None:
+        return own
+    return [*own, "archive", "lineage"] if config.keeps else [*own, "lineage"]
 
 
 def usual_view(study: Study, candidate: int | None) -> View:
-    """The view that suits a study.
+    """The view that suits a study best.
 
-    The path for data flow and where the optimizer crosses no members; else the archive, or the
-    lineage where there is no archive or a candidate is named.
+    Of data flow the path; where the optimizer crosses members the archive, or the lineage where
+    there is none or a candidate is named; else the recipe of the candidate that is named, or the
+    convergence.
     """
-    space, optimizer = ((study.job.get(key) or {}).get("kind") for key in ("space", "optimizer"))
-    config = _population(str(optimizer))
-    if space == "dataflow" or config is None:
+    known = views(study)
+    if _is_stack(study, candidate) or "path" in known:
         return "path"
-    return "archive" if config.keeps and candidate is None else "lineage"
+    if "lineage" in known:
+        return "archive" if "archive" in known and candidate is None else "lineage"
+    return "convergence" if candidate is None else "recipe"
+
+
+def _is_stack(study: Study, number: int | None) -> bool:
+    """Whether the recipe of a candidate, or of the winner, or of the first one, is a stack."""
+    if number is None and (won := study.get("winner")):
+        return bool(won["recipe"].get("kind") == "stack")
+    candidates = study.candidates()
+    shown = candidates[number or 0 :][:1] if (number or 0) >= 0 else []
+    return any(candidate.recipe.get("kind") == "stack" for candidate in shown)
+
+
+def convergence_view(study: Study) -> tuple[str, dict[str, Any]]:
+    """All candidates in their order.
+
+    Raises:
+        UserError: nothing has been scored yet.
+    """
+    candidates = [one for one in study.candidates() if one.proposed_by != "finalist"]
+    if not any(candidate.fitness for candidate in candidates):
+        raise _nothing_scored(study)
+    return f"convergence over {len(candidates)} candidates", {
+        "candidates": candidates,
+        "objectives": study.objectives,
+        "title": study.name,
+    }
+
+
+def recipe_view(study: Study, number: int | None) -> tuple[str, dict[str, Any]]:
+    """The weights of the winner or of a candidate, over depth and component.
+
+    Raises:
+        UserError: there is no such candidate, or nothing has been scored yet.
+        RecipeError: its recipe is a source or a stack.
+    """
+    label, recipe = chosen(study, number)
+    shown = weight_maps(recipe, f"{study.path}: {label}")
+    return f"recipe of {label}", {"maps": shown, "title": f"{study.name}, {label}"}
+
+
+def _nothing_scored(study: Study) -> UserError:
+    return UserError(f"{study.path}: no candidate has been scored yet; evomerge resume goes on")
 
 
 def archive_view(study: Study) -> tuple[str, dict[str, Any]]:
@@ -72,7 +138,7 @@ def archive_view(study: Study) -> tuple[str, dict[str, Any]]:
 
     members = archive(study.candidates(), config, observed)
     if not members:
-        raise UserError(f"{study.path}: no candidate has been scored yet; evomerge resume goes on")
+        raise _nothing_scored(study)
     return f"archive of {len(members)}", {
         "members": members,
         "tasks": counts,
@@ -157,7 +223,7 @@ def _best(study: Study, candidates: Sequence[Candidate]) -> int:
             return candidate.number
     for best in study.best(1):
         return best.number
-    raise UserError(f"{study.path}: no candidate has been scored yet; evomerge resume goes on")
+    raise _nothing_scored(study)
 
 
 def _sides(config: OptimizerConfig) -> tuple[str, str]:

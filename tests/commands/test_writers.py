@@ -230,10 +230,12 @@ def test_what_cannot_be_drawn(place: Place) -> None:
     _adapters(place, "ties")
     draw = ("--out", "path.svg")
     said = "recipe.yaml: a merge has no path to draw; only a stack has (data flow)"
-    assert said in place.refuses("plot", "recipe.yaml", *draw)
+    assert said in place.refuses("plot", "recipe.yaml", *draw, "--view", "path")
     (place.folder / "source.yaml").write_text("model: models/math")
-    said = "source.yaml: a source has no path to draw"
+    said = "source.yaml: no weights to draw, since a source is one model"
     assert said in place.refuses("plot", "source.yaml", *draw)
+    said = "--view lineage is of a study, but recipe.yaml is no study's folder"
+    assert said in place.refuses("plot", "recipe.yaml", *draw, "--view", "lineage")
     assert "models: is not a study" in place.refuses("plot", "models", *draw)
     assert "no such file" in place.refuses("plot", "nothing.yaml", *draw)
     _stack(place)
@@ -245,6 +247,13 @@ def test_what_cannot_be_drawn(place: Place) -> None:
     _stack(place, hops=[{"of": "math", "layer": 3}])
     said = "path.yaml: hops.0: layer 3 of 'math', which has 3 (0 to 2)"
     assert said in place.refuses("plot", "path.yaml", *draw)
+
+
+def test_the_weights_of_a_recipe_are_drawn(place: Place) -> None:
+    _adapters(place, "ties")
+    ended = place.run("plot", "recipe.yaml", "--out", "weights.svg")
+    assert ended.stdout == "weights.svg: recipe\n", ended.stderr
+    assert (place.folder / "weights.svg").read_bytes().startswith(b"<?xml")
 
 
 def test_a_path_is_drawn_where_the_models_are_not_at_hand(place: Place) -> None:
@@ -272,13 +281,20 @@ def test_the_paths_of_a_study(place: Place) -> None:
         study.ask(proposed_by="landmark", genome=(0.5,), recipe=other)
         study.ask(proposed_by="landmark", genome=(0.5,), recipe=other.inputs["math"])
         study.put("winner", {"label": "recommendation", "recipe": recipe, "fitness": 1.0})
-    assert place.run("plot", "s", "--out", "winner.svg").stdout == "winner.svg: recommendation\n"
+    assert place.run("plot", "s", "--out", "winner.svg").stdout == (
+        "winner.svg: recommendation\nmore with --view: convergence, path\n"
+    )
     drawn = place.run("plot", "s", "--out", "other.svg", "--trial", "0")  # the older name
-    assert drawn.stdout == "other.svg: candidate 0\n"
+    assert drawn.stdout.startswith("other.svg: candidate 0\n")
     sizes = [(place.folder / name).stat().st_size for name in ("winner.svg", "other.svg")]
     assert sizes[0] > sizes[1]
     said = "s: candidate 1: a source has no path to draw"
-    assert said in place.refuses("plot", "s", "--out", "no.svg", "--candidate", "1")
+    path = ("--view", "path", "--candidate", "1")
+    assert said in place.refuses("plot", "s", "--out", "no.svg", *path)
+    said = "s: recommendation: no weights to draw, since a stack has a path: --view path"
+    assert said in place.refuses("plot", "s", "--out", "no.svg", "--view", "recipe")
+    said = "s: no candidate has been scored yet"
+    assert said in place.refuses("plot", "s", "--out", "no.svg", "--view", "convergence")
     assert "no candidate 2" in place.refuses("plot", "s", "--out", "no.svg", "--candidate", "2")
 
 

@@ -6,7 +6,8 @@ The same data gives the same bytes, so that a picture in a repository changes wi
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import matplotlib
@@ -23,6 +24,8 @@ __all__ = [
     "drawn",
     "round_places",
     "shortened",
+    "spread",
+    "wrapped",
 ]
 
 Format = Literal["pdf", "png", "svg"]
@@ -78,5 +81,30 @@ def round_places(count: int, limit: int) -> list[int]:
 
 
 def shortened(name: str, limit: int) -> str:
-    """The name in at most `limit` letters; its end is kept, since that is where siblings differ."""
-    return name if len(name) <= limit else "\N{HORIZONTAL ELLIPSIS}" + name[1 - limit :]
+    """The name in at most `limit` letters: its middle is left out, since siblings differ at either
+    end."""
+    if len(name) <= limit:
+        return name
+    end = limit // 2
+    return name[: limit - 1 - end] + "\N{HORIZONTAL ELLIPSIS}" + name[len(name) - end :]
+
+
+def spread(places: Sequence[float], gap: float) -> list[float]:
+    """Heights for labels: near their places, in their order, and at least `gap` apart.
+
+    `places`: descending. What does not fit below 1 and above 0 sticks out at the foot.
+    """
+    heights: list[float] = []
+    for place in places:
+        heights.append(min([place, *(height - gap for height in heights[-1:])]))
+    if heights and heights[-1] < 0:
+        foot = 0.0
+        for i in reversed(range(len(heights))):
+            heights[i] = max(heights[i], foot)
+            foot = heights[i] + gap
+    return heights
+
+
+def wrapped(text: str, letters: int) -> str:
+    """The text in lines of at most so many letters, so that a title is never cut."""
+    return "\n".join(textwrap.wrap(text, letters, break_on_hyphens=False)) or text

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from evomerge.reports.pictures.style import COLOURS, colour, round_places, shortened
+from evomerge.reports.pictures.style import (
+    COLOURS,
+    colour,
+    round_places,
+    shortened,
+    spread,
+    wrapped,
+)
 
 
 def test_twice_as_many_things_as_colours_can_be_told_apart() -> None:
@@ -25,5 +32,19 @@ def test_places_are_round_between_the_first_and_the_last(
 
 
 def test_a_name_keeps_its_end() -> None:
-    assert shortened("a-model-of-mathematics", 12) == "\N{HORIZONTAL ELLIPSIS}mathematics"
+    assert shortened("a-model-of-mathematics", 12) == "a-mod\N{HORIZONTAL ELLIPSIS}matics"
     assert shortened("mathematics", 11) == "mathematics"
+
+
+def test_labels_stand_apart_in_their_order_and_near_their_places() -> None:
+    assert spread([0.9, 0.5, 0.1], 0.1) == [0.9, 0.5, 0.1]
+    assert spread([0.5, 0.5, 0.5], 0.1) == pytest.approx([0.5, 0.4, 0.3])
+    assert spread([0.0, 0.0], 0.1) == pytest.approx([0.1, 0.0])
+    assert spread([], 0.1) == []
+
+
+def test_a_title_is_broken_into_lines_and_never_cut() -> None:
+    said = wrapped("a search with a name that goes on and on", 16)
+    assert max(map(len, said.split("\n"))) <= 16
+    assert said.replace("\n", " ") == "a search with a name that goes on and on"
+    assert wrapped("", 16) == ""
