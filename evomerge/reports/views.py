@@ -81,7 +81,9 @@ def convergence_view(study: Study) -> tuple[str, dict[str, Any]]:
     Raises:
         UserError: nothing has been scored yet.
     """
-    candidates = [one for one in study.candidates() if one.proposed_by != "finalist"]
+    candidates = [
+        candidate for candidate in study.candidates() if candidate.proposed_by != "finalist"
+    ]
     if not any(candidate.fitness for candidate in candidates):
         raise _nothing_scored(study)
     return f"convergence over {len(candidates)} candidates", {

@@ -62,8 +62,8 @@ def convergence_figure(
     `candidates`: all of a study, by number, at least one of them with a fitness. `objectives`:
     what the fitness's numbers are called; each is maximised.
     """
-    done = [one for one in candidates if one.fitness is not None]
-    fitness = np.array([one.fitness for one in done], dtype=float)
+    done = [candidate for candidate in candidates if candidate.fitness is not None]
+    fitness = np.array([candidate.fitness for candidate in done], dtype=float)
     rows = len(objectives) + (len(objectives) == 2)
     heights = [PANEL if len(objectives) == 1 else 2.6] * len(objectives)
     heights += [3.6] * (rows - len(heights))
@@ -94,10 +94,10 @@ def convergence_figure(
 def _draw_objective(
     axes: Axes, candidates: Sequence[Candidate], done: Sequence[Candidate], values: Array
 ) -> None:
-    numbers = np.array([one.number for one in done])
+    numbers = np.array([candidate.number for candidate in done])
     low, high = _range(values)
     axes.set_ylim(low - 0.12 * (high - low), high + 0.08 * (high - low))
-    last = max(one.number for one in candidates)
+    last = max(candidate.number for candidate in candidates)
     axes.set_xlim(-0.02 * last - 0.5, 1.01 * last + 0.5)
     axes.set_xticks(round_places(last + 1, 12))
     axes.grid(axis="y", color="#eeeeee", linewidth=0.6, zorder=0)
@@ -113,7 +113,7 @@ def _draw_objective(
     )
     size = 4.5 if len(done) <= 300 else 2.6
     marks: Any = {"markersize": size, "linestyle": "none", "rasterized": len(done) > MANY}
-    landmark = np.array([one.proposed_by == "landmark" for one in done], dtype=bool)
+    landmark = np.array([candidate.proposed_by == "landmark" for candidate in done], dtype=bool)
     axes.plot(
         numbers[~landmark],
         values[~landmark],
@@ -138,7 +138,7 @@ def _draw_objective(
     )
     foot = axes.get_xaxis_transform()
     for state, (mark, colour) in ENDS.items():
-        own = [one.number for one in candidates if one.state == state]
+        own = [candidate.number for candidate in candidates if candidate.state == state]
         axes.plot(
             own,
             [0.035] * len(own),
@@ -153,7 +153,11 @@ def _draw_objective(
     axes.plot(
         below, [0.035] * len(below), "v", color=PALE, markersize=4, transform=foot, gid="below"
     )
-    _draw_lines(axes, [one for one in done if one.proposed_by == "landmark"], values[landmark])
+    _draw_lines(
+        axes,
+        [candidate for candidate in done if candidate.proposed_by == "landmark"],
+        values[landmark],
+    )
 
 
 def _range(values: Array) -> tuple[float, float]:
@@ -207,10 +211,10 @@ def _draw_lines(axes: Axes, landmarks: Sequence[Candidate], values: Array) -> No
 
 def _add_clock(axes: Axes, done: Sequence[Candidate]) -> None:
     """Above the first panel: the time of searching by which candidates were back."""
-    back = np.maximum.accumulate([one.told_s or 0.0 for one in done])
+    back = np.maximum.accumulate([candidate.told_s or 0.0 for candidate in done])
     if not back[-1]:
         return
-    numbers = [one.number for one in done]
+    numbers = [candidate.number for candidate in done]
     places = [
         numbers[i] for i in np.linspace(0, len(done) - 1, min(6, len(done))).round().astype(int)
     ]
@@ -235,7 +239,7 @@ def _draw_front(
 ) -> None:
     """The second objective over the first; a ring around what no other beats in both."""
     x, y = fitness[:, 0], fitness[:, 1]
-    landmark = np.array([one.proposed_by == "landmark" for one in done], dtype=bool)
+    landmark = np.array([candidate.proposed_by == "landmark" for candidate in done], dtype=bool)
     axes.plot(x[~landmark], y[~landmark], "o", color=COLOURS[0], markersize=4, alpha=0.75)
     axes.plot(x[landmark], y[landmark], "s", color=COLOURS[4], markersize=5)
     order = np.lexsort((-y, -x))
@@ -265,12 +269,12 @@ def _explain(figure: Figure, candidates: Sequence[Candidate]) -> None:
 
     none: Any = {"linestyle": "none"}
     entries = [Line2D([], [], color=INK, linewidth=1.6, label="best so far")]
-    done = [one for one in candidates if one.fitness is not None]
-    if any(one.proposed_by != "landmark" for one in done):
+    done = [candidate for candidate in candidates if candidate.fitness is not None]
+    if any(candidate.proposed_by != "landmark" for candidate in done):
         entries.append(
             Line2D([], [], marker="o", color=COLOURS[0], markersize=5, label="proposed", **none)
         )
-    marks = [one for one in done if one.proposed_by == "landmark"]
+    marks = [candidate for candidate in done if candidate.proposed_by == "landmark"]
     if marks:
         said = "landmark, and its level" + (f" (best {LINES})" if len(marks) > LINES else "")
         entries.append(
@@ -286,9 +290,9 @@ def _explain(figure: Figure, candidates: Sequence[Candidate]) -> None:
             )
         )
     for state, (mark, colour) in ENDS.items():
-        if any(one.state == state for one in candidates):
+        if any(candidate.state == state for candidate in candidates):
             entries.append(Line2D([], [], marker=mark, color=colour, label=state, **none))
-    values = np.array([one.fitness for one in done], dtype=float)
+    values = np.array([candidate.fitness for candidate in done], dtype=float)
     if any((column < _range(column)[0]).any() for column in values.T):
         entries.append(Line2D([], [], marker="v", color=PALE, label="far below", **none))
     figure.legend(
@@ -301,6 +305,6 @@ def _counted(candidates: Sequence[Candidate]) -> str:
     many = len(candidates)
     parts = [f"{many} candidate" + "s" * (many != 1)]
     for state in ("failed", "stopped", "paused", "running"):
-        if count := sum(one.state == state for one in candidates):
+        if count := sum(candidate.state == state for candidate in candidates):
             parts.append(f"{count} {state}")
     return ", ".join(parts)
