@@ -227,6 +227,11 @@ def test_what_is_tried_again_is_not_counted_from_the_start(tmp_path: Path) -> No
     assert [state for _, state in labels(folder)] == ["failed"] * 3 + ["done", "failed", "failed"]
     assert done == sorted(done)
     assert (done[0], done[-1]) == (0, 3)
+    # Nor in a sitting that comes later.
+    search(
+        folder, executor=sound(), candidates=4, tell=lambda progress: done.append(progress.done)
+    ).close()
+    assert done[-1] == 4
 
 
 def test_a_cause_that_is_not_mended_stops_it_again(tmp_path: Path) -> None:
