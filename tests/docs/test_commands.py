@@ -19,10 +19,11 @@ import torch
 import yaml
 
 from tests.docs.pages import PAGES, ROOT, Block, blocks
-from tests.docs.world import Reader
+from tests.docs.world import OF_ADAPTERS, TEXT, Reader
 
 MODULE = "python_of_the_page"
 SMALL = {
+    "evaluate": ["--engine", "transformers"],
     "measure": ["--examples", "2", "--length", "16", "--device", "cpu"],
     "learn": ["--set", "steps=2", "--set", "length=16", "--device", "cpu"],
 }
@@ -103,6 +104,18 @@ def searched(reader: Reader) -> dict[str, Any]:
     return {}
 
 
+def results(reader: Reader) -> dict[str, Any]:
+    """docs/python.md: a study over paths, a recipe over adapters, and a model of the hub."""
+    reader.provide("examples/dataflow.yaml")
+    ended = reader.run("search", "examples/dataflow.yaml", "--out", "runs/first")
+    assert ended.returncode == 0, ended.stderr
+    (reader.folder / "evaluators" / "mine.yaml").write_text(yaml.safe_dump(TEXT))
+    (reader.folder / "recipe.yaml").write_text(yaml.safe_dump(reader.models.placed(OF_ADAPTERS)))
+    for name in ("job.yaml", "owner/name"):
+        reader.provide(name)
+    return {}
+
+
 def scoring(reader: Reader) -> dict[str, Any]:
     """README.md: a scoring of one's own."""
     reader.provide("job.yaml")
@@ -117,6 +130,7 @@ def nothing(reader: Reader) -> dict[str, Any]:
 GIVEN: dict[str, Callable[[Reader], dict[str, Any]]] = {
     "README.md": scoring,
     "docs/comparison.md": searched,
+    "docs/python.md": results,
     "docs/statistics.md": training,
 }
 """What the Python of a page speaks of and does not make."""
@@ -158,7 +172,6 @@ STARTS_PROCESSES = {"docs/files.md", "docs/niches.md"}
 """sed, and what measures Gram matrices."""
 BEING_CHANGED = {
     "README.md": "`evomerge plot` does not draw every study yet",
-    "docs/python.md": "its first block is a search of 60 candidates on Ray",
 }
 WITH_CODE = [
     pytest.param(

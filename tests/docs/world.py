@@ -62,6 +62,16 @@ RECIPE: dict[str, Any] = {
     "inputs": {name: f"models/{name}" for name in ("json", "math")},
     "rules": [{"where": {}, "json": {"weight": 0.5}, "math": {"weight": 0.5}}],
 }
+OF_ADAPTERS: dict[str, Any] = {
+    "kind": "merge",
+    "method": "task_arithmetic",
+    "base": "base",
+    "inputs": {
+        "base": "models/base",
+        **{name: {"model": "models/base", "adapter": name} for name in ("json", "math")},
+    },
+    "rules": [{"where": {}, "json": {"weight": 0.5}, "math": {"weight": 0.5}}],
+}
 MERGEKIT = {
     "merge_method": "task_arithmetic",
     "base_model": "models/base",
