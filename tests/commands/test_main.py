@@ -15,7 +15,9 @@ import yaml
 
 import evomerge
 from evomerge.config import read_job
+from evomerge.evaluators.base import Report, TaskScore
 from evomerge.recipe.genome import FloatGene
+from evomerge.recipe.source import Source
 from evomerge.study.record import Study
 from tests.families import tiny_tensors, write_model
 from tests.place import Place
@@ -316,6 +318,9 @@ def test_a_study_whose_evaluator_has_changed_is_not_resumed(place: Place) -> Non
         place.folder / "s", name="s", job=job.model_dump(mode="json"), genes=genes
     ) as study:
         study.put("evaluator", job.evaluator.digest())
+        study.ask(proposed_by="landmark", genome=(0.5,), recipe=Source(model="m"))
+        score = TaskScore(metric="exact_match", value=1.0, examples=(1.0,))
+        study.tell(0, Report(split="search", tasks={"sums": score}), (1.0,), worker="w")
     row = {"question": "What is 5 plus 1?", "answer": "6"}
     (place.folder / "tasks" / "search.jsonl").write_text(json.dumps(row) + "\n")
     assert "have changed since the study began" in place.refuses("resume", "s")
