@@ -16,7 +16,7 @@ from evomerge.evaluators.objective import Objective
 from evomerge.optimizers.base import Observation
 from evomerge.optimizers.populations.config import PopulationConfig
 from evomerge.optimizers.registry import OPTIMIZERS, configure, make
-from evomerge.reports.views import View, archive_view, lineage_view, usual_view
+from evomerge.reports.views import View, archive_view, lineage_view, usual_view, views
 from evomerge.study.candidate import Candidate
 from evomerge.study.record import Study
 from evomerge.study.replay import restore
@@ -133,7 +133,7 @@ def test_without_its_scores_there_is_no_archive(tmp_path: Path) -> None:
         ("dataflow", "natural_niches", ("path", "path")),
         ("dataflow", "cma_es", ("path", "path")),
         ("segments", "random_merge", ("lineage", "lineage")),
-        ("parameter", "cma_es", ("path", "path")),
+        ("parameter", "cma_es", ("convergence", "recipe")),
     ],
 )
 def test_what_suits_a_study(
@@ -143,7 +143,8 @@ def test_what_suits_a_study(
     with Study.create(tmp_path / "s", name="s", job=about, genes=space().genes) as made:
         assert (usual_view(made, None), usual_view(made, 3)) == seen
     with Study.create(tmp_path / "t", name="t", job={}, genes=space().genes) as made:
-        assert usual_view(made, None) == "path"
+        assert usual_view(made, None) == "convergence"
+        assert views(made) == ["convergence", "recipe"]
 
 
 @pytest.fixture
@@ -163,7 +164,12 @@ def test_the_command_draws_what_suits_a_study(place: Place) -> None:
     }
     for number, (options, label) in enumerate(said.items()):
         ended = place.run("plot", "s", "--out", f"{number}.svg", *options)
-        assert (ended.stderr, ended.stdout) == ("", f"{number}.svg: {label}\n")
+        more = (
+            ""
+            if "--view" in options
+            else "more with --view: convergence, recipe, archive, lineage\n"
+        )
+        assert (ended.stderr, ended.stdout) == ("", f"{number}.svg: {label}\n{more}")
         assert (place.folder / f"{number}.svg").read_bytes().startswith(b"<?xml")
     drawn = [(place.folder / f"{number}.svg").read_bytes() for number in range(2)]
     assert drawn[0] == drawn[1]
