@@ -1,11 +1,11 @@
-"""The demo's search, larger and over several seeds: does the evolved merge beat what it must beat?
+"""The demo's search over several seeds: does the evolved merge beat what it must beat?
 
-    python benchmarks/flagship.py [--seeds 1 2 3]
+    python benchmarks/flagship.py [--job flagship|demo] [--seeds 1 2 3]
 
-Each seed is a study of its own (in runs/flagship/seed-N, resumed if it was interrupted): search on
-the search split, choice on the validation split, one look at the holdout. The parents and the plain
-merges do not depend on the seed, so their holdout reports are made once and shared. The table that
-is printed and kept under `results/` has every seed, whatever came out.
+Each seed is a study of its own (in runs/JOB/seed-N, resumed if it was interrupted): search on the
+search split, choice on the validation split, one look at the holdout. Parents and plain merges do
+not depend on the seed, so what a study has scored of them is shared with the next one. The table
+that is printed and kept under `results/` has every seed, whatever came out.
 """
 
 from __future__ import annotations
@@ -16,18 +16,20 @@ from typing import Any
 
 from published import ROOT, write
 
-from evomerge import api
+import evomerge
 from evomerge.cluster.base import Executor
 from evomerge.commands.terminal import Terminal
 from evomerge.config import Job, read_job
-from evomerge.recipe.digest import digest
-from evomerge.searching.plan import Plan
+from evomerge.results import Results
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
 
+SEEDS = {"flagship": [1, 2, 3], "demo": [7, 8, 9]}
+
 
 class Sharing(Terminal):
-    """The usual terminal, and the baselines' reports from a study that has them already."""
+    """The usual terminal, and the reports that an earlier study has of the models after the
+    search."""
 
     def __init__(self, folder: Path, finished: Path | None) -> None:
         super().__init__(folder)
@@ -35,57 +37,52 @@ class Sharing(Terminal):
 
     def started(self, job: Job, study: Study, executor: Executor) -> None:
         if self._finished:
-            share_baselines(self._finished, study, job)
+            share_reports(self._finished, study.path)
         super().started(job, study, executor)
 
 
-def share_baselines(finished: Path, study: Study, job: Job) -> None:
-    evaluator = job.evaluator.digest()
-    with Study.open(finished, write=False) as other:
-        for recipe in Plan(job).baselines.values():
-            name = digest(recipe)
-            report = other.load_report(name, evaluator, "holdout")
-            if report and not study.load_report(name, evaluator, "holdout"):
-                study.save_report(name, evaluator, report)
+def share_reports(finished: Path, study: Path) -> None:
+    """Put an earlier study's validation and holdout reports beside another's. Their names hold the
+    digests of recipe and evaluator, so each is found by the model that it is about, only."""
+    for split in ("validation", "holdout"):
+        for report in (finished / "examples").glob(f"*.{split}.json.gz"):
+            copy = study / "examples" / report.name
+            if not copy.exists():
+                copy.parent.mkdir(exist_ok=True)
+                copy.write_bytes(report.read_bytes())
 
 
-def one_seed(job: Job, folder: Path, finished: Path | None) -> tuple[Comparison, float]:
-    """The holdout comparison, and the winner's fitness on the validation split."""
+def one_seed(job: Job, folder: Path, finished: Path | None) -> Results:
+    """The study of one seed, searched to its end."""
     with Sharing(folder, finished) as terminal:
         if (folder / "study.json").exists():
-            comparison = api.resume(folder, terminal).comparison
-        else:
-            comparison = api.search(job, folder, terminal).comparison
-    assert comparison is not None
-    with Study.open(folder, write=False) as study:
-        return comparison, float(study.get("winner")["fitness"])
+            return evomerge.resume(folder, terminal)
+        return evomerge.search(job, folder, terminal)
 
 
-def print_summary(seed: int, validation: float, comparison: Comparison) -> None:
-    """The flagship task's row for one seed: the winner, and the model that comes nearest to it."""
-    table = comparison.tables[0]
-    winner, *others = table.rows
-    low, nearest = min((row.ahead.low, row.model) for row in others if row.ahead)
-    print(
-        f"seed {seed}: {table.task} {winner.interval} on {table.examples} holdout examples,"
-        f" {validation:.3f} on validation; ahead of each model by at least {low:.3f} ({nearest})"
-    )
+def print_summary(seed: int, comparison: Comparison) -> None:
+    """One seed in two lines: the winner on the three splits, and the verdict."""
+    (table, *_) = comparison.tables
+    print(f"seed {seed}: {table.task} {table.rows[0].interval} on {table.examples} examples")
+    print(comparison.verdict.sentence if comparison.verdict else "no verdict")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--job", choices=list(SEEDS), default="flagship")
+    parser.add_argument("--seeds", type=int, nargs="+")
     given = parser.parse_args()
-    job = read_job(ROOT / "examples" / "flagship.yaml")
+    job = read_job(ROOT / "examples" / f"{given.job}.yaml")
     rows: list[dict[str, Any]] = []
     finished: Path | None = None
-    for seed in given.seeds:
-        folder = ROOT / "runs" / "flagship" / f"seed-{seed}"
-        comparison, validation = one_seed(job.model_copy(update={"seed": seed}), folder, finished)
-        print_summary(seed, validation, comparison)
-        rows.append({"seed": seed, "validation": validation, **comparison.to_json()})
-        write("flagship", {"candidates": job.budget.candidates, "seeds": rows})
-        finished = finished or folder
+    for seed in given.seeds or SEEDS[given.job]:
+        folder = ROOT / "runs" / given.job / f"seed-{seed}"
+        results = one_seed(job.model_copy(update={"seed": seed}), folder, finished)
+        assert results.comparison is not None
+        print_summary(seed, results.comparison)
+        rows.append({"seed": seed, **results.comparison.to_json()})
+        write(given.job, {"candidates": job.budget.candidates, "seeds": rows})
+        finished = folder
 
 
 if __name__ == "__main__":

@@ -14,9 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-pyte = pytest.importorskip("pyte")
+import pyte
 
 __all__ = ["drawn", "frames_of", "glued"]
 

@@ -119,6 +119,8 @@ def parsed(arguments: Iterable[str]) -> dict[str, Any]:
     """
     group: Any = typer.main.get_command(app)
     name, *rest = arguments
+    if name.startswith("-"):  # `evomerge --version`
+        return {}
     command = group.commands[name]
     return dict(command.make_context(name, list(rest)).params)
 
