@@ -1,0 +1,30 @@
+"""The verbs that make something: a model, an adapter, a recipe, statistics, a picture.
+
+Each writes to a place that is not there yet, whole or not at all.
+"""
+
+from evomerge.writers.files import write_new
+from evomerge.writers.models import (
+    export,
+    export_adapter,
+    export_mergekit,
+    export_recipe,
+    merge,
+    merge_adapter,
+)
+from evomerge.writers.pictures import plot, views_of
+from evomerge.writers.statistics import learn, measure
+
+__all__ = [
+    "export",
+    "export_adapter",
+    "export_mergekit",
+    "export_recipe",
+    "learn",
+    "measure",
+    "merge",
+    "merge_adapter",
+    "plot",
+    "views_of",
+    "write_new",
+]

@@ -1,0 +1,35 @@
+"""What is read and written as a file: a recipe by its name, and a new file of any kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evomerge.errors import UserError
+from evomerge.publish import write_whole
+from evomerge.recipe.tree import Recipe
+from evomerge.recipe.yaml import read_recipe
+
+__all__ = ["read_named", "write_new"]
+
+
+def read_named(recipe: Recipe | Path | str) -> tuple[Recipe, str]:
+    """(the recipe itself or the one in a file, what messages call it).
+
+    Raises:
+        UserError: the file holds no recipe.
+    """
+    if isinstance(recipe, Path | str):
+        return read_recipe(Path(recipe)), str(recipe)
+    return recipe, "recipe"
+
+
+def write_new(out: Path, content: str | bytes) -> None:
+    """Write a file that is not there yet.
+
+    Raises:
+        UserError: it is.
+    """
+    if out.exists():
+        raise UserError(f"{out}: exists already; name a new file or remove it")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(out, content.encode() if isinstance(content, str) else content)

@@ -1,0 +1,74 @@
+"""Statistics of a model, measured or learned, in folders of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from evomerge.measuring.settings import Learning, MeasureSettings
+from evomerge.plugins import load
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Merge, Recipe
+from evomerge.writers.files import read_named
+
+__all__ = ["learn", "measure"]
+
+
+def measure(
+    source: Source | Path | str,
+    out: Path | str,
+    *,
+    text: Path | str | None = None,
+    what: Sequence[str] = ("fisher", "gram"),
+    settings: MeasureSettings | None = None,
+    second_moment: Path | str | None = None,
+    rank1: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[str]:
+    """Write a folder of statistics of a model; warnings are returned.
+
+    `what` is measured on `text`, plain or JSON lines; `second_moment` is a safetensors file of
+    Adam's `exp_avg_sq`, taken over whole, or with `rank1` as row and column sums.
+
+    Raises:
+        UserError: model, text or moments are unfit, or `out` exists; nothing is left behind.
+    """
+    warnings: list[str] = load("evomerge.measuring.measuring:measure")(
+        source if isinstance(source, Source) else Source(model=str(source)),
+        Path(out),
+        text=Path(text) if text is not None else None,
+        what=what,
+        settings=settings or MeasureSettings(),
+        second_moment=Path(second_moment) if second_moment is not None else None,
+        rank1=rank1,
+        progress=progress,
+    )
+    return warnings
+
+
+def learn(
+    recipe: Recipe | Path | str,
+    texts: Mapping[str, Path | str],
+    out: Path | str,
+    *,
+    settings: Learning,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Merge:
+    """Learn the coefficients of an `adamerging` or `expert_merging` recipe; the recipe with them.
+
+    `texts`: an unlabelled text for each expert, plain or JSON lines. `out` receives a folder of
+    statistics for each expert and `recipe.yaml`.
+
+    Raises:
+        UserError: recipe or texts are unfit, or `out` exists; nothing is left behind.
+    """
+    recipe, origin = read_named(recipe)
+    made: Merge = load("evomerge.measuring.learning:learn")(
+        recipe,
+        {name: Path(text) for name, text in texts.items()},
+        Path(out),
+        settings=settings,
+        origin=origin,
+        progress=progress,
+    )
+    return made
