@@ -17,6 +17,7 @@ from evomerge.evaluators.base import EvaluatorConfig, Failure, Report, Split
 from evomerge.evaluators.registry import read_evaluator
 from evomerge.recipe.named import recipe_named
 from evomerge.recipe.tree import Recipe
+from evomerge.reports.notes import write_notes
 from evomerge.results import Results
 from evomerge.searching.checks import check_new_study
 from evomerge.searching.ending import ENDED
@@ -277,6 +278,7 @@ def _go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> N
     ).run()
     listener.said(f"the search is over: {study.get(ENDED)['said']}")
     comparison = finish(plan, study, workers, listener.scored)
+    write_notes(study, comparison)
     listener.compared(comparison)
 
 

@@ -43,6 +43,16 @@ def test_a_search_gives_what_load_gives(results: Results) -> None:
     assert repr(again) == repr(results)
 
 
+def test_a_search_leaves_notes_for_the_dashboard(results: Results) -> None:
+    """`tests/reports/test_notes.py` has what they say."""
+    record = (results.path / "journal.log").read_text()
+    marked = [line for line in record.splitlines() if "**Winner**, chosen on" in line]
+    assert results.winner is not None
+    assert len(marked) == results.winner.label.startswith("candidate")
+    for owner in ("", *(f"{number}:" for number in range(6))):
+        assert f'"dashboard:{owner}note_ver":1' in record.replace(" ", "")
+
+
 def test_candidates_are_a_frame(results: Results) -> None:
     frame = results.candidates
     assert list(frame.index) == list(range(6))

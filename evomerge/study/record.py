@@ -33,6 +33,7 @@ from evomerge.study.candidate import (
     events,
     ranked,
 )
+from evomerge.study.dashboard import note_attributes
 from evomerge.study.examples import Examples
 from evomerge.study.folder import Identity, StudyFolder
 from evomerge.study.lock import WriterLock
@@ -389,6 +390,20 @@ class Study:
     def get(self, key: str) -> Any:
         """What was kept under `key`; None where nothing was."""
         return self._storage.get_study_user_attrs(self._id).get(key)
+
+    def put_notes(self, about_study: str, about_candidates: Mapping[int, str]) -> None:
+        """Keep notes in Markdown for optuna-dashboard; those that somebody edited there stay.
+
+        No search reads them. `about_candidates`: candidate number -> its note.
+        """
+        self._check_writing()
+        there = self._storage.get_study_system_attrs(self._id).copy()
+        notes: dict[int | None, str] = {None: about_study}
+        for number, text in about_candidates.items():
+            notes[self._storage.get_trial_id_from_study_id_trial_number(self._id, number)] = text
+        for trial_id, text in notes.items():
+            for key, value in note_attributes(there, trial_id, text):
+                self._storage.set_study_system_attr(self._id, key, value)
 
     def save_report(
         self, digest: str, evaluator_digest: str, report: Report, part: str | None = None
