@@ -7,6 +7,7 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.storages.journal import JournalFileBackend
 
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import Report
@@ -84,5 +85,4 @@ def test_notes_touch_nothing_that_a_study_reads(
 
 def journal(folder: Path) -> optuna.storages.BaseStorage:
     """The record as Optuna opens it."""
-    backend = optuna.storages.journal.JournalFileBackend(str(folder / "journal.log"))
-    return optuna.storages.JournalStorage(backend)
+    return optuna.storages.JournalStorage(JournalFileBackend(str(folder / "journal.log")))
