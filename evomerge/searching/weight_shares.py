@@ -30,13 +30,20 @@ def carriers(
 ) -> list[str]:
     """Those of the named inputs that carry weight in the recipe; all of them where it is not known.
 
+    Where each of three or more does, the lightest is left out all the same: a merge without it is
+    what a person tries next, and a row more can only count against the recipe.
+
     Raises:
         SourceError: a model cannot be read.
     """
     shares = weight_shares(recipe, methods, headers)
     own = {name: shares.get(name, 0.0) for name in names}
     heaviest = max(own.values(), default=0.0)
-    return [name for name, share in own.items() if share >= CARRIES * heaviest]
+    carrying = [name for name, share in own.items() if share >= CARRIES * heaviest]
+    lightest = min(own, key=lambda name: own[name], default="")
+    if len(carrying) == len(own) > 2 and own[lightest] < heaviest:
+        carrying.remove(lightest)
+    return carrying
 
 
 def weight_shares(

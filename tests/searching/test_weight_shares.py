@@ -62,6 +62,24 @@ def test_what_carries_weight_has_half_as_much_as_the_heaviest(
     assert carrying(recipe, "json", "math") == names
 
 
+@pytest.mark.parametrize(
+    ("weights", "names"),
+    [
+        ((0.77, 0.90, 0.47), ["base", "json"]),
+        ((0.47, 0.90, 0.77), ["json", "math"]),
+        ((0.9, 0.9, 0.2), ["base", "json"]),
+        ((0.5, 0.5, 0.5), ["base", "json", "math"]),  # none is lighter than the others
+    ],
+)
+def test_of_three_that_carry_weight_the_lightest_is_left_out(
+    family: Family, weights: tuple[float, ...], names: list[str]
+) -> None:
+    inputs = {"base": family.base, "json": family.json, "math": family.math}
+    own = {name: {"weight": weight} for name, weight in zip(inputs, weights, strict=True)}
+    recipe = Merge(method="linear", inputs=inputs, rules=(Rule(inputs=own),))
+    assert carrying(recipe, *inputs) == names
+
+
 def test_a_method_without_weights_says_nothing(family: Family) -> None:
     recipe = merge(family, {}, method="sce")
     assert shares(recipe) == {}
