@@ -39,9 +39,9 @@ def check_runtime(job: Job, capacity: Capacity | None) -> list[str]:
         ConfigError: the engine is not installed, or there is no GPU, CPU or custom resource that
             the job asks for.
     """
-    check_engine(job.engine, capacity)
-    if isinstance(job.engine, EngineConfig):
+    if isinstance(job.engine, EngineConfig):  # what is wrong on any machine comes first
         _check_gpus(job.engine, job.cluster)
+    check_engine(job.engine, capacity)
     return check_here(job.cluster)
 
 
