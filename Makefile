@@ -42,7 +42,7 @@ test: model ## Run all tests, with real Ray, vLLM and lm-eval
 	$(PYTHON) -m pytest
 
 .PHONY: test-fast
-test-fast: install ## Run in under two minutes what needs no process, no vLLM and no large model
+test-fast: install ## Run in under three minutes what needs no process, no vLLM and no large model
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --hypothesis-profile fast -m "not (gpu or process or ray or slow or vllm)"
 
 .PHONY: check
