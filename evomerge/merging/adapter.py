@@ -8,19 +8,28 @@ from safetensors import safe_open
 
 from evomerge.errors import SourceError
 from evomerge.merging.finite import is_finite
+from evomerge.models.adapter_compatibility import check_fits
 from evomerge.models.adapter_headers import WEIGHTS, read_adapter_inventory
+from evomerge.models.inventory import Inventory
 from evomerge.operators.low_rank import LowRank
 
 __all__ = ["read_adapter"]
 
 
-def read_adapter(folder: Path) -> dict[str, LowRank]:
+def read_adapter(folder: Path, model: Inventory | None = None) -> dict[str, LowRank]:
     """Weight name -> its low-rank change.
 
+    Args:
+        model: what the adapter has to fit; None: nothing.
+
     Raises:
-        SourceError: not a LoRA adapter in safetensors, or a variant that changes more than B A.
+        SourceError: not a LoRA adapter in safetensors, a setting makes the change another than
+            s B A, or it does not fit the model.
     """
-    changes = read_adapter_inventory(folder).changes
+    adapter = read_adapter_inventory(folder)
+    if model is not None:
+        check_fits(adapter, model)
+    changes = adapter.changes
     low_rank = {}
     with safe_open(folder / WEIGHTS, framework="pt", device="cpu") as file:
         for name, info in changes.items():

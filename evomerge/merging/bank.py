@@ -71,17 +71,10 @@ class Bank(Headers):
         for source in sources:
             inventory = self.inventory(source)
             folder = adapter_folder(source)
-            changes = read_adapter(folder) if folder else {}
-            changes = {name: change.to(self.device) for name, change in changes.items()}
-            for name, change in changes.items():
-                shape = (change.b.shape[0], change.a.shape[1])
-                known = inventory.tensors.get(name)
-                if known is None or known.shape != shape:
-                    raise SourceError(
-                        f"{folder}: changes {name} of shape {shape}, but {inventory.folder} has"
-                        f" {known.shape if known else 'no such tensor'}"
-                    )
-            self._adapters[source] = changes
+            changes = read_adapter(folder, inventory) if folder else {}
+            self._adapters[source] = {
+                name: change.to(self.device) for name, change in changes.items()
+            }
 
     @property
     def device(self) -> torch.device:

@@ -1,20 +1,52 @@
-"""Laws of recipes over LoRA adapters, from headers alone: what a method on factors needs, and when
-a recipe's result is one adapter itself.
+"""Laws of LoRA adapters and recipes over them, from headers alone: whether an adapter fits its
+model, what a method on factors needs, and when a recipe's result is one adapter itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from evomerge.errors import RecipeError
-from evomerge.models.adapter_headers import read_adapter_inventory
+from evomerge.errors import RecipeError, SourceError
+from evomerge.models.adapter_headers import AdapterInventory, read_adapter_inventory
+from evomerge.models.architecture import place
+from evomerge.models.inventory import Inventory
 from evomerge.models.sources import adapter_folder, model_folder
 from evomerge.recipe.check import operands
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe
 
-__all__ = ["adapter_base", "check_adapters"]
+__all__ = ["adapter_base", "check_adapters", "check_fits"]
+
+_TRANSPOSED = ("decision_transformer", "gpt2", "imagegpt", "openai-gpt")
+"""The `model_type`s whose matrices lie as (in, out), in `Conv1D` of transformers."""
+
+
+def check_fits(adapter: AdapterInventory, model: Inventory) -> None:
+    """Every weight that the adapter changes is the model's, and a change of its own.
+
+    Raises:
+        SourceError: one is not there, has another shape, lies transposed, or is tied to the
+            embedding, which would change with it.
+    """
+    if adapter.changes and model.config.get("model_type") in _TRANSPOSED:
+        raise SourceError(
+            f"{adapter.folder}: {model.folder} ({model.config['model_type']}) keeps its matrices"
+            " transposed, and adapters on such models are not supported; merge it into its model"
+            " first (peft's merge_and_unload)"
+        )
+    for name, info in adapter.changes.items():
+        known = model.tensors.get(name)
+        if known is None or known.shape != info.shape:
+            raise SourceError(
+                f"{adapter.folder}: changes {name} of shape {info.shape}, but {model.folder} has"
+                f" {known.shape if known else 'no such tensor'}"
+            )
+        if model.config.get("tie_word_embeddings") and place(name).component == "head":
+            raise SourceError(
+                f"{adapter.folder}: changes {name}, which is the embedding of {model.folder} too"
+                " (tie_word_embeddings); merge it into its model first (peft's merge_and_unload)"
+            )
 
 
 def check_adapters(recipe: Recipe, methods: Mapping[str, Signature], *, origin: str) -> None:

@@ -11,9 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from evomerge.errors import SourceError
+from evomerge.models.adapter_settings import check_settings
 from evomerge.models.inventory import read_header
+from evomerge.models.module_patterns import check_selected, value_for
 
 __all__ = ["CONFIG", "WEIGHTS", "AdapterInventory", "FactorInfo", "read_adapter_inventory"]
+
+_USUAL_RANK = 8
+"""peft's own, where a configuration does not say `r`."""
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
@@ -47,7 +52,8 @@ def read_adapter_inventory(folder: Path) -> AdapterInventory:
     """Read the configuration and the headers of an adapter's folder.
 
     Raises:
-        SourceError: not a LoRA adapter in safetensors, or a variant that changes more than B A.
+        SourceError: not a LoRA adapter in safetensors, or a setting makes the change another than
+            s B A; the message names it.
     """
     config = _config(folder)
     pairs: dict[str, dict[str, tuple[str, list[int]]]] = {}
@@ -58,7 +64,12 @@ def read_adapter_inventory(folder: Path) -> AdapterInventory:
                 f"{folder / WEIGHTS}: {key!r} is not a LoRA factor; merge the adapter into its"
                 " model first (peft's merge_and_unload does)"
             )
-        pairs.setdefault(match["module"], {})[match["factor"]] = (key, info["shape"])
+        pair = pairs.setdefault(match["module"], {})
+        if match["factor"] in pair:
+            raise SourceError(
+                f"{folder / WEIGHTS}: {key!r} and {pair[match['factor']][0]!r} are the same factor"
+            )
+        pair[match["factor"]] = (key, info["shape"])
     changes = {
         f"{module}.weight": _factors(folder, module, pair, config)
         for module, pair in sorted(pairs.items())
@@ -72,6 +83,8 @@ def _factors(
     pair: Mapping[str, tuple[str, list[int]]],
     config: Mapping[str, Any],
 ) -> FactorInfo:
+    path = folder / CONFIG
+    check_selected(path, config, module)
     shapes = [shape for _, shape in pair.values()]
     if (
         set(pair) != {"A", "B"}
@@ -80,17 +93,14 @@ def _factors(
     ):
         raise SourceError(f"{folder / WEIGHTS}: the factors of {module!r} do not fit each other")
     (a, (rank, width)), (b, (height, _)) = pair["A"], pair["B"]
-    alpha = float(_pattern(config.get("alpha_pattern"), module, config["lora_alpha"]))
+    known = value_for(path, "rank_pattern", config, module, config.get("r", _USUAL_RANK))
+    if rank != known:
+        raise SourceError(
+            f"{path}: r and rank_pattern give {module!r} the rank {known}, its factors have {rank}"
+        )
+    alpha = float(value_for(path, "alpha_pattern", config, module, config["lora_alpha"]))
     scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
     return FactorInfo(a, b, rank, scale, (height, width))
-
-
-def _pattern(patterns: Mapping[str, float] | None, module: str, default: float) -> float:
-    """PEFT's per-module override: the first pattern that ends the module's name."""
-    for pattern, value in (patterns or {}).items():
-        if re.match(rf"(.*\.)?({pattern})$", module):
-            return value
-    return default
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -99,14 +109,11 @@ def _config(folder: Path) -> dict[str, Any]:
         raise SourceError(f"{folder}: no {CONFIG}; an adapter is a folder that peft saved")
     if not (folder / WEIGHTS).exists():
         raise SourceError(f"{folder}: no {WEIGHTS}; save the adapter again as safetensors")
-    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if config.get("peft_type") != "LORA":
-        raise SourceError(f"{path}: peft_type is {config.get('peft_type')!r}, only LORA is merged")
-    if not isinstance(config.get("lora_alpha"), int | float):
-        raise SourceError(f"{path}: lora_alpha is {config.get('lora_alpha')!r}, not a number")
-    for key, plain in (("use_dora", False), ("fan_in_fan_out", False), ("bias", "none")):
-        if config.get(key, plain) not in (plain, None):
-            raise SourceError(
-                f"{path}: {key}={config[key]!r} is not supported; merge it into its model first"
-            )
+    try:
+        config: Any = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as problem:
+        raise SourceError(f"{path}: no JSON ({problem})") from None
+    if not isinstance(config, dict):
+        raise SourceError(f"{path}: not a JSON object with an adapter's settings")
+    check_settings(path, config)
     return config

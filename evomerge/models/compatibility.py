@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from evomerge.errors import RecipeError, SourceError, about
-from evomerge.models.adapter_headers import WEIGHTS
+from evomerge.models.adapter_compatibility import check_fits
+from evomerge.models.adapter_headers import read_adapter_inventory
 from evomerge.models.architecture import place
 from evomerge.models.blueprint import Blueprint, Tokens, donor, outline
 from evomerge.models.flat import flat_of
@@ -66,10 +67,9 @@ def check_compatibility(
     """
     models = models or Headers()
     inventories = [models.inventory(source) for source in dict.fromkeys(sources_of(recipe))]
-    for source in sources_of(recipe):
-        adapter = adapter_folder(source)
-        if adapter is not None and not (adapter / WEIGHTS).exists():
-            raise SourceError(f"{adapter}: no {WEIGHTS}; an adapter is a folder that peft saved")
+    for source in dict.fromkeys(sources_of(recipe)):
+        if adapter := adapter_folder(source):
+            check_fits(read_adapter_inventory(adapter), models.inventory(source))
     _check_layers_and_shapes(recipe, models, origin)
     _check_statistics(recipe, signatures, models)
     _check_ends(recipe, origin, models)

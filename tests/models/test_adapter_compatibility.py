@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import nullcontext as does_not_raise
 from typing import Any
@@ -9,8 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from evomerge.errors import RecipeError
-from evomerge.models.adapter_compatibility import adapter_base, check_adapters
+from evomerge.errors import RecipeError, SourceError
+from evomerge.merging.bank import Bank
+from evomerge.models.adapter_compatibility import adapter_base, check_adapters, check_fits
+from evomerge.models.adapter_headers import read_adapter_inventory
+from evomerge.models.compatibility import check_compatibility
+from evomerge.models.headers import Headers
 from evomerge.operators import signatures
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Recipe, Rule, Stack
@@ -129,3 +134,29 @@ def test_twins_of_the_base_are_other_models(family: Family) -> None:
     twin = Source(model=str(write_model(family.folder / "twin", tiny_tensors(0))))
     one = family.lora.model_copy(update={"model": twin.model})
     assert "is an adapter on" in no_adapter(merge("task_arithmetic", family.base, {"l": one}))
+
+
+@pytest.mark.parametrize(
+    ("config", "module", "what"),
+    [
+        ({"model_type": "gpt2"}, Q1, "(gpt2) keeps its matrices transposed"),
+        ({"tie_word_embeddings": True}, "lm_head", "which is the embedding of"),
+        ({}, "model.layers.7.self_attn.q_proj", "no such tensor"),
+    ],
+)
+def test_an_adapter_that_does_not_fit_its_model(
+    family: Family, config: dict[str, object], module: str, what: str
+) -> None:
+    """Also where the shapes would fit: GPT-2's square matrices, a tied head that is stored."""
+    square = {f"{one}.weight": torch.ones(HIDDEN, HIDDEN) for one in (Q1, "lm_head")}
+    base = Source(model=str(write_model(family.folder / "odd", tiny_tensors(0) | square, **config)))
+    model = Headers().inventory(base)
+    factors = {module: (torch.ones(2, HIDDEN), torch.ones(HIDDEN, 2))}
+    folder = write_adapter(family.folder / "adapter", factors)
+    with pytest.raises(SourceError, match=re.escape(what)):
+        check_fits(read_adapter_inventory(folder), model)
+    source = Source(model=base.model, adapter=str(folder))
+    with pytest.raises(SourceError, match=re.escape(what)):
+        check_compatibility(source, signatures(), origin="r.yaml")
+    with pytest.raises(SourceError, match=re.escape(what)):
+        Bank([source])

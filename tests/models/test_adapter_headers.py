@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from evomerge.errors import SourceError
-from evomerge.models.adapter_headers import FactorInfo, read_adapter_inventory
+from evomerge.models.adapter_headers import (
+    CONFIG,
+    WEIGHTS,
+    FactorInfo,
+    read_adapter_inventory,
+)
 from tests.families import write_adapter
 
 Q = "model.layers.1.self_attn.q_proj"
@@ -20,7 +26,9 @@ def test_ranks_and_scales_by_weight(tmp_path: Path) -> None:
         "other": (torch.ones(4, 8), torch.ones(3, 4)),
     }
     patterns = {"q_proj": 6}
-    folder = write_adapter(tmp_path / "a", factors, alpha_pattern=patterns, lora_alpha=4)
+    folder = write_adapter(
+        tmp_path / "a", factors, alpha_pattern=patterns, rank_pattern={"other": 4}, lora_alpha=4
+    )
     found = read_adapter_inventory(folder).changes
     assert list(found) == [f"{Q}.weight", "other.weight"]
     keys = (f"base_model.model.{Q}.lora_A.weight", f"base_model.model.{Q}.lora_B.weight")
@@ -41,6 +49,23 @@ def test_a_configuration_without_alpha(tmp_path: Path) -> None:
     factors = {Q: (torch.ones(2, 8), torch.ones(6, 2))}
     with pytest.raises(SourceError, match="lora_alpha is None, not a number"):
         read_adapter_inventory(write_adapter(tmp_path / "a", factors, lora_alpha=None))
+
+
+def test_a_factor_that_stands_twice(tmp_path: Path) -> None:
+    folder = write_adapter(tmp_path / "a", {Q: (torch.ones(2, 8), torch.ones(6, 2))})
+    tensors = load_file(folder / WEIGHTS)
+    key = f"base_model.model.{Q}.lora_A"
+    save_file(tensors | {f"{key}.default.weight": torch.zeros(2, 8)}, folder / WEIGHTS)
+    with pytest.raises(SourceError, match="are the same factor"):
+        read_adapter_inventory(folder)
+
+
+@pytest.mark.parametrize(("text", "what"), [("{", "no JSON"), ("[]", "not a JSON object")])
+def test_a_configuration_that_is_none(tmp_path: Path, text: str, what: str) -> None:
+    folder = write_adapter(tmp_path / "a", {Q: (torch.ones(2, 8), torch.ones(6, 2))})
+    (folder / CONFIG).write_text(text)
+    with pytest.raises(SourceError, match=what):
+        read_adapter_inventory(folder)
 
 
 def test_a_folder_that_is_no_adapter(tmp_path: Path) -> None:
