@@ -3,6 +3,11 @@
 #   docker build --tag evomerge .
 #   docker run --gpus all --shm-size 8g --volume "$PWD:/work" evomerge search job.yaml --out runs/first
 #
+# What is optional is chosen by the extras of pyproject.toml. nevergrad is not among them unless
+# asked for, because it brings a package under the GPL into the image (docs/licences.md):
+#
+#   docker build --build-arg EXTRAS=dashboard,nevergrad --tag evomerge .
+#
 # torch, CUDA and vLLM come from vLLM's own image, where they were built for each other. The tag is
 # the release of the `vllm` extra in pyproject.toml; the two move together.
 FROM vllm/vllm-openai:v0.32.0
@@ -20,8 +25,9 @@ COPY cluster cluster
 COPY evaluators evaluators
 COPY search_spaces search_spaces
 COPY evomerge evomerge
+ARG EXTRAS=dashboard
 RUN python scripts/image_constraints.py constraints.txt > /tmp/constraints.txt \
-    && python -m pip install --no-cache-dir --constraint /tmp/constraints.txt '.[dashboard]' \
+    && python -m pip install --no-cache-dir --constraint /tmp/constraints.txt ".[${EXTRAS}]" \
     && evomerge --help > /dev/null
 
 # Jobs, models and studies are mounted here. The user owns nothing else, and models from a hub go

@@ -52,6 +52,7 @@ check: install ## Lint, format, types, architecture, counts, Dockerfile and shel
 	$(PYTHON) -m mypy $(SOURCES)
 	.venv/bin/lint-imports --no-logo
 	$(PYTHON) scripts/counts.py --check
+	$(PYTHON) scripts/licences.py --check
 	.venv/bin/hadolint Dockerfile
 	.venv/bin/shellcheck .ci/run scripts/*.sh
 
@@ -61,6 +62,10 @@ schema: install ## Write docs/schema, the JSON Schemas of files
 	@for kind in job recipe evaluator space cluster; do \
 		$(EVOMERGE) schema --of $$kind > docs/schema/$$kind.json; \
 	done
+
+.PHONY: licences
+licences: install ## Write docs/licences.md from pyproject.toml and the packages' metadata
+	$(PYTHON) scripts/licences.py --write
 
 .PHONY: format
 format: install ## Let ruff rewrite what it can

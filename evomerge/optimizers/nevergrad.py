@@ -189,9 +189,19 @@ class Nevergrad:
 def library() -> Any:
     """Nevergrad, imported in isolation: it seeds nothing but draws from both global generators
     while it is imported, and the scales of some registered optimizers depend on what it draws.
+
+    Raises:
+        ConfigError: it is not installed. It is an extra, because it brings a package under the GPL.
     """
-    with Isolation(0)():
-        return importlib.import_module("nevergrad")
+    try:
+        with Isolation(0)():
+            return importlib.import_module("nevergrad")
+    except ModuleNotFoundError as missing:
+        further = "" if missing.name == "nevergrad" else f" whole ({missing.name} is missing)"
+        raise ConfigError(
+            f"optimizer.kind: nevergrad is not installed{further}; `pip install"
+            " 'evomerge[nevergrad]'` (it brings directsearch, which is under the GPL)"
+        ) from None
 
 
 def _daemonic(call: Callable[[], T]) -> T:

@@ -156,3 +156,21 @@ def test_a_process_ends_with_an_optimizer_that_waits_in_a_thread() -> None:
 def test_a_misfit_is_an_error_of_the_configuration() -> None:
     with pytest.raises(ConfigError, match="nevergrad's BAR4 does not fit this search"):
         nevergrad("BAR4", workers=4, budget=60)
+
+
+@pytest.mark.process
+def test_it_is_an_extra() -> None:
+    """Settings are read without it: studies of such jobs are still shown."""
+    code = (
+        "import sys; sys.modules['nevergrad'] = None\n"
+        "from evomerge.optimizers.registry import configure, make\n"
+        "from evomerge.recipe.genome import FloatGene\n"
+        "config = configure({'kind': 'nevergrad', 'optimizer': 'DE'}, origin='job')\n"
+        "try: make(config, [FloatGene(name='g', low=0, high=1)], seed=0)\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == (
+        "ConfigError optimizer.kind: nevergrad is not installed;"
+        " `pip install 'evomerge[nevergrad]'` (it brings directsearch, which is under the GPL)\n"
+    )
