@@ -15,35 +15,19 @@ from rich.table import Table
 from rich.text import Text
 
 from evomerge import catalog
-from evomerge.cluster.registry import EXECUTORS
 from evomerge.commands.arguments import AsJson, Catalog
+from evomerge.commands.completion import catalog_names
 from evomerge.commands.options import Option, options_of, properties_of
+from evomerge.commands.roles import ROLES
 from evomerge.commands.tables import out
-from evomerge.config import SCHEDULES
-from evomerge.engines.factory import ENGINES
 from evomerge.errors import ConfigError, did_you_mean
-from evomerge.evaluators.registry import EVALUATORS
-from evomerge.operators import OPERATORS
 from evomerge.operators.base import Operator
-from evomerge.optimizers.registry import OPTIMIZERS
 from evomerge.plugins import Registry
 from evomerge.recipe.signature import SearchRange, Signature
 from evomerge.recipe.yaml_reading import read_mapping
-from evomerge.search_spaces.registry import SPACES
 from evomerge.wording import count
 
-__all__ = ["ROLES", "list_catalog"]
-
-ROLES: Mapping[str, Registry[Any]] = {
-    "operators": OPERATORS,
-    "optimizers": OPTIMIZERS,
-    "evaluator_kinds": EVALUATORS,
-    "search_space_kinds": SPACES,
-    "engines": ENGINES,
-    "executors": EXECUTORS,
-    "schedules": SCHEDULES,
-}
-"""The registries, by what the catalog calls them. The folders of YAML files stand beside them."""
+__all__ = ["list_catalog"]
 
 EDITORS_LINE = re.compile(r"\A# yaml-language-server:.*\n")
 """What an editor reads at the top of a file: where the schema is, relative to it."""
@@ -52,7 +36,10 @@ EDITORS_LINE = re.compile(r"\A# yaml-language-server:.*\n")
 def list_catalog(
     name: Annotated[
         str | None,
-        typer.Argument(help="A catalog (operators, ...), an entry of one, or CATALOG/ENTRY."),
+        typer.Argument(
+            help="A catalog (operators, ...), an entry of one, or CATALOG/ENTRY.",
+            autocompletion=catalog_names,
+        ),
     ] = None,
     catalog_folder: Catalog = None,
     as_json: AsJson = False,

@@ -10,6 +10,7 @@ import typer
 from evomerge import api, writers
 from evomerge.commands import tables
 from evomerge.commands.arguments import AsJson, Catalog, Dtype, Quiet, Trust
+from evomerge.commands.completion import evaluator_names
 from evomerge.commands.console import Output
 from evomerge.commands.examples import check_free, write_samples
 from evomerge.engines.config import EngineConfig
@@ -49,7 +50,9 @@ def evaluate(
     model: Annotated[
         str, typer.Argument(metavar="MODEL|RECIPE", help="A folder, a hub name or a recipe.")
     ],
-    evaluator: Annotated[str, typer.Option(help="A catalog name or a YAML file.")],
+    evaluator: Annotated[
+        str, typer.Option(help="A catalog name or a YAML file.", autocompletion=evaluator_names)
+    ],
     split: Annotated[Split, typer.Option(help="The examples to score it on.")] = "holdout",
     engine: Engine = "auto",
     log_samples: Annotated[

@@ -237,8 +237,12 @@ def plot(
         Path, typer.Argument(metavar="RECIPE|DIR", help="A recipe's file, or a study's folder.")
     ],
     out: Annotated[
-        Path, typer.Option(help="The new picture; its name ends in .svg, .png or .pdf.")
-    ],
+        Path | None,
+        typer.Option(
+            help="The new picture; its name ends in .svg, .png or .pdf. Left out: NAME.svg here,"
+            " NAME being the recipe's or the study's, with the view or candidate that is asked for."
+        ),
+    ] = None,
     candidate: Candidate = None,
     view: Annotated[
         View | None,
@@ -251,10 +255,15 @@ def plot(
     ] = None,
 ) -> None:
     """Draw a search, the weights of a recipe, a data-flow path, an archive or a lineage."""
+    if out is None:
+        asked = [str(part) for part in (view, candidate) if part is not None]
+        whole = what.resolve()
+        name = whole.name if whole.is_dir() else whole.stem
+        out = Path("-".join([name, *asked]) + ".svg")
     label = writers.plot(what, out, candidate=candidate, view=view)
     typer.echo(f"{out}: {label}")
     if view is None and what.is_dir():
-        typer.echo(f"more with --view: {', '.join(writers.views_of(what))}")
+        typer.echo(f"more with --view: {', '.join(writers.other_views(what, candidate))}")
 
 
 def _check_rank(rank: int | None, format: str) -> None:

@@ -12,7 +12,7 @@ from evomerge.writers.models import (
     merge,
     merge_adapter,
 )
-from evomerge.writers.pictures import plot, views_of
+from evomerge.writers.pictures import other_views, plot
 from evomerge.writers.statistics import learn, measure
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
     "measure",
     "merge",
     "merge_adapter",
+    "other_views",
     "plot",
-    "views_of",
     "write_new",
 ]

@@ -25,7 +25,7 @@ from evomerge.study.record import Study
 from evomerge.study.select_recipe import chosen
 from evomerge.writers.files import read_named, write_new
 
-__all__ = ["plot", "views_of"]
+__all__ = ["other_views", "plot"]
 
 PICTURES = (".pdf", ".png", ".svg")
 PATH = "evomerge.reports.pictures.path:path_picture"
@@ -82,14 +82,15 @@ def plot(
     return label
 
 
-def views_of(folder: Path | str) -> list[View]:
-    """The views that `plot` has of a study.
+def other_views(folder: Path | str, candidate: int | None = None) -> list[View]:
+    """The views that `plot` has of a study beside the one that it draws if none is named.
 
     Raises:
         UserError: there is no study.
     """
     with Study.open(folder, write=False) as study:
-        return views(study)
+        usual = usual_view(study, candidate)
+        return [view for view in views(study) if view != usual]
 
 
 def _seen(study: Study, candidate: int | None, view: View) -> tuple[str, str, dict[str, Any]]:

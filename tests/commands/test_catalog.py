@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from evomerge.commands.catalog import ROLES, list_catalog
+from evomerge.commands.catalog import list_catalog
 from evomerge.commands.options import options_of
+from evomerge.commands.roles import ROLES
 from evomerge.errors import ConfigError
 from evomerge.operators import signatures
 

@@ -254,6 +254,10 @@ def test_the_weights_of_a_recipe_are_drawn(place: Place) -> None:
     ended = place.run("plot", "recipe.yaml", "--out", "weights.svg")
     assert ended.stdout == "weights.svg: recipe\n", ended.stderr
     assert (place.folder / "weights.svg").read_bytes().startswith(b"<?xml")
+    ended = place.run("plot", "recipe.yaml")
+    assert ended.stdout == "recipe.svg: recipe\n", ended.stderr
+    assert (place.folder / "recipe.svg").exists()
+    assert "recipe.svg: exists already" in place.refuses("plot", "recipe.yaml")
 
 
 def test_a_path_is_drawn_where_the_models_are_not_at_hand(place: Place) -> None:
@@ -282,8 +286,10 @@ def test_the_paths_of_a_study(place: Place) -> None:
         study.ask(proposed_by="landmark", genome=(0.5,), recipe=other.inputs["math"])
         study.put("winner", {"label": "recommendation", "recipe": recipe, "fitness": 1.0})
     assert place.run("plot", "s", "--out", "winner.svg").stdout == (
-        "winner.svg: recommendation\nmore with --view: convergence, path\n"
+        "winner.svg: recommendation\nmore with --view: convergence\n"
     )
+    drawn = place.run("plot", "s", "--view", "path", "--candidate", "0")
+    assert drawn.stdout == "s-path-0.svg: candidate 0\n"
     drawn = place.run("plot", "s", "--out", "other.svg", "--trial", "0")  # the older name
     assert drawn.stdout.startswith("other.svg: candidate 0\n")
     sizes = [(place.folder / name).stat().st_size for name in ("winner.svg", "other.svg")]
