@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -22,6 +23,7 @@ from evomerge.errors import RecordError
 from evomerge.evaluators.answers import Answers
 from evomerge.evaluators.base import Outcome, Report, Split
 from evomerge.optimizers.base import Fitness, Parentage
+from evomerge.publish import writer_name
 from evomerge.recipe.digest import digest, plain
 from evomerge.recipe.genome import Gene, Genome
 from evomerge.recipe.tree import Recipe
@@ -36,7 +38,7 @@ from evomerge.study.candidate import (
 from evomerge.study.examples import Examples
 from evomerge.study.folder import Identity, StudyFolder
 from evomerge.study.lock import WriterLock
-from evomerge.study.storage import create_trials, repair_journal
+from evomerge.study.storage import create_trials, delete_trials, repair_journal
 from evomerge.study.trial import (
     PAUSED,
     asked_trial,
@@ -92,11 +94,28 @@ class Study:
                 reached or holds a study of that name. Nothing has been written then.
         """
         identity = Identity(
-            name=name, storage=storage_url, objectives=tuple(objectives), genes=tuple(genes)
+            name=name,
+            storage=storage_url,
+            objectives=tuple(objectives),
+            genes=tuple(genes),
+            claim=None if storage_url is None else writer_name(),
         )
         study_folder = StudyFolder(Path(folder))
-        study_folder.create(identity, job, lambda new: create_trials(identity, new.journal))
-        return cls.open(folder, write=True)
+        lock: WriterLock | None = None
+        with ExitStack() as undo:
+
+            def claim(new: StudyFolder) -> None:
+                nonlocal lock
+                # Whoever finds the folder finds it locked.
+                lock = WriterLock(new.lock)
+                undo.callback(lock.release)
+                create_trials(identity, new.journal)
+                if storage_url is not None:
+                    undo.callback(delete_trials, identity, new.journal)
+
+            study_folder.create(identity, job, claim)
+            undo.pop_all()
+        return cls._opened_by(study_folder, lock)
 
     @classmethod
     def open(cls, folder: Path | str, *, write: bool) -> Self:
@@ -108,7 +127,10 @@ class Study:
         """
         study_folder = StudyFolder(Path(folder))
         study_folder.read_identity()
-        lock = WriterLock(study_folder.lock) if write else None
+        return cls._opened_by(study_folder, WriterLock(study_folder.lock) if write else None)
+
+    @classmethod
+    def _opened_by(cls, study_folder: StudyFolder, lock: WriterLock | None) -> Self:
         try:
             return cls(study_folder, lock)
         except BaseException:
