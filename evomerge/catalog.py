@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from evomerge.errors import ConfigError, did_you_mean
+from evomerge.reading.files import expanded, is_file
 
 __all__ = ["ENTRY_POINTS", "KINDS", "Kind", "entries", "find"]
 
@@ -33,8 +34,8 @@ def find(kind: Kind, name: str, *, folder: Path, catalog: Path | None = None) ->
         ConfigError: there is no such entry; the message has the nearest name.
     """
     if name.endswith((".yaml", ".yml")):
-        path = (folder / Path(name).expanduser()).resolve()
-        if not path.is_file():
+        path = (folder / expanded(name)).resolve()
+        if not is_file(path):
             raise ConfigError(f"{path}: no such file")
         return path
     known = dict(entries(kind, catalog=catalog))

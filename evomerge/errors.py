@@ -16,6 +16,7 @@ All are picklable, since they cross processes: each keeps its one message as its
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -35,11 +36,20 @@ __all__ = [
 
 
 class EvomergeError(Exception):
-    """The root: catch this to catch everything that evomerge raises on purpose."""
+    """The root: catch this to catch everything that evomerge raises on purpose.
+
+    A message quotes what was written, which may be a word without end: its middle is left out.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(_ENDLESS.sub(r"\1...\2", str(message)))
 
 
 class UserError(EvomergeError):
-    """What the user gave is wrong; the message names the place, the law and a way out."""
+    """What the user gave is wrong; the message, of one line, names place, law and a way out."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(" ".join(str(message).splitlines()))
 
 
 class ConfigError(UserError):
@@ -80,10 +90,19 @@ def about(origin: str) -> Iterator[None]:
         raise type(problem)(said if said.startswith(origin) else f"{origin}: {said}") from None
 
 
+_ENDLESS = re.compile(r"(\S{100})\S{300,}(\S{20})")
+"""A word of which nobody reads all."""
+_LISTED = 20
+"""So many known names are listed."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A suggestion to append to a message: the nearest known name, else all of them."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name[:100], names, n=1, cutoff=0.5)
     if near:
         return f"did you mean {near[0]!r}?"
-    return f"known: {', '.join(names)}" if names else "none are known"
+    if not names:
+        return "none are known"
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"known: {', '.join(names[:_LISTED])}{more}"

@@ -24,7 +24,7 @@ from evomerge.errors import ConfigError, did_you_mean
 from evomerge.operators.base import Operator
 from evomerge.plugins import Registry
 from evomerge.recipe.signature import SearchRange, Signature
-from evomerge.recipe.yaml_reading import read_mapping
+from evomerge.recipe.yaml_reading import read_mapping, read_text
 from evomerge.wording import count
 
 __all__ = ["list_catalog"]
@@ -66,7 +66,7 @@ def list_catalog(
         typer.echo(json.dumps(data[0] if len(data) == 1 else data, indent=2))
         return
     for key, path in files:
-        text = EDITORS_LINE.sub("", path.read_text(encoding="utf-8"))
+        text = EDITORS_LINE.sub("", read_text(path))
         typer.echo(f"# {key}/{wanted}\n{text}".rstrip())
     for key in roles:
         _show(wanted, ROLES[key])

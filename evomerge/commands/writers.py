@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-import yaml
 
 from evomerge import writers
 from evomerge.commands.arguments import AsJson, Candidate, Dtype, Folder, Quiet
@@ -18,6 +17,7 @@ from evomerge.recipe.named import recipe_named
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
 from evomerge.recipe.yaml import dump_recipe, read_recipe
+from evomerge.recipe.yaml_reading import parse_value
 from evomerge.reports.views import View
 from evomerge.value import parse
 
@@ -220,7 +220,10 @@ def learn(
     method = parsed.method if isinstance(parsed, Merge) else parsed.kind
     if method not in kinds:
         raise ConfigError(f"{recipe}: nothing to learn for {method!r}, only for {', '.join(kinds)}")
-    given = {key: yaml.safe_load(value) for key, value in _pairs(settings or [], "--set").items()}
+    given = {
+        key: parse_value(value, origin=f"--set {key}")
+        for key, value in _pairs(settings or [], "--set").items()
+    }
     learning: Learning = parse(
         kinds[method], {**given, "device": device, "seed": seed}, origin="--set"
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from evomerge.errors import ConfigError, did_you_mean
+from evomerge.faults import describe
 
 __all__ = ["SourceOf", "job_of"]
 
@@ -49,18 +51,20 @@ def job_of(
     Raises:
         ConfigError: what has no equivalent.
     """
+    genome = data.get("genome")
+    if not isinstance(genome, Mapping) or not genome.get("models"):
+        raise ConfigError(f"{origin}: genome.models is missing")
     warnings = [
         f"{origin}: {where}{key} has no effect in mergekit-evolve; {did_you_mean(key, known)}"
         for where, keys, known in (
             ("", data, _TOP),
-            ("genome.", data.get("genome") or {}, _GENOME),
+            ("genome.", genome, _GENOME),
         )
         for key in keys
         if key not in known
     ]
-    genome = data.get("genome")
-    if not isinstance(genome, Mapping) or not genome.get("models"):
-        raise ConfigError(f"{origin}: genome.models is missing")
+    if not isinstance(genome["models"], list):
+        raise ConfigError(f"{origin}: genome.models: a list of models is wanted")
     sources = dict(source_of(reference) for reference in genome["models"])
     base = None
     if genome.get("base_model"):
@@ -123,9 +127,11 @@ def _space(
     if method == "dare_ties":
         space["options"]["rescale"] = "l1"
     groups: dict[str, Any] = {}
-    if (size := int(genome.get("layer_granularity") or 0)) > 0:
+    if (size := _count(genome, "layer_granularity", f"{origin}: genome.", 0)) > 0:
         groups["layers"] = size
     if filters := genome.get("filters"):
+        if not isinstance(filters, list) or not all(isinstance(part, str) for part in filters):
+            raise ConfigError(f"{origin}: genome.filters: a list of components is wanted")
         unknown = [part for part in filters if part not in _PARTS]
         if unknown:
             raise ConfigError(
@@ -140,9 +146,11 @@ def _evaluator(data: Mapping[str, Any], origin: str, warnings: list[str]) -> dic
     tasks: dict[str, Any] = {}
     given = data.get("tasks")
     for entry in given if isinstance(given, Sequence) and not isinstance(given, str) else []:
-        task = {"name": entry} if isinstance(entry, str) else dict(entry)
+        task = {"name": entry} if isinstance(entry, str) else entry
+        if not isinstance(task, Mapping) or "name" not in task:
+            raise ConfigError(f"{origin}: tasks: each is a name, or a mapping with the key name")
         metric, _, chosen = str(task.get("metric", "acc,none")).partition(",")
-        weight = float(task.get("weight", 1.0))
+        weight = _number(task, "weight", f"{origin}: tasks: ", 1.0)
         if weight < 0:
             warnings.append(
                 f"{origin}: the negative weight of {task['name']} is dropped: whether less is"
@@ -155,7 +163,7 @@ def _evaluator(data: Mapping[str, Any], origin: str, warnings: list[str]) -> dic
         }
     if not tasks:
         raise ConfigError(f"{origin}: tasks is missing")
-    limit = int(data.get("limit") or _SEARCHED)
+    limit = _count(data, "limit", f"{origin}: ", _SEARCHED)
     warnings.append(
         f"{origin}: mergekit-evolve searches on the examples that it reports; here the first"
         f" {limit} of each task's test split are searched and the rest is the holdout. Name other"
@@ -172,5 +180,24 @@ def _evaluator(data: Mapping[str, Any], origin: str, warnings: list[str]) -> dic
         "allow_test_split": True,
     }
     if data.get("num_fewshot") is not None:
-        evaluator["num_fewshot"] = int(data["num_fewshot"])
+        evaluator["num_fewshot"] = _count(data, "num_fewshot", f"{origin}: ", 0)
     return evaluator
+
+
+def _count(data: Mapping[str, Any], key: str, lead: str, usual: int) -> int:
+    value = _number(data, key, lead, usual)
+    if not 0 <= value < 2**31 or value != int(value):
+        raise ConfigError(f"{lead}{key}: must be a whole number, got {describe(data[key])}")
+    return int(value) or usual
+
+
+def _number(data: Mapping[str, Any], key: str, lead: str, usual: float) -> float:
+    """A number, also one that YAML reads as text (1e-5)."""
+    value = data.get(key)
+    try:
+        number = usual if value is None else float(value)
+    except (OverflowError, TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise ConfigError(f"{lead}{key}: must be a number, got {describe(value)}")
+    return number

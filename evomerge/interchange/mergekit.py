@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evomerge.errors import ConfigError, did_you_mean
+from evomerge.faults import describe
 from evomerge.interchange.diagnosis import Diagnosis
 from evomerge.interchange.methods import METHODS, SCALED, Method
 from evomerge.interchange.parameter_resolution import ParameterResolution
@@ -196,9 +197,7 @@ class _Document:
         """Layers are counted through the slices."""
         base = slices[0].base
         operands = [s.name for s in slices[0].sources if not (method.base and s.name == base)]
-        resolution = ParameterResolution(
-            method, operands, self._data.get("parameters") or {}, self._diagnosis
-        )
+        resolution = ParameterResolution(method, operands, self._parameters(), self._diagnosis)
         _, names = self._tensors(slices[0].sources[0].recipe)
         if choice is not None:
             try:
@@ -217,7 +216,7 @@ class _Document:
         for piece in slices:
             if len(piece.sources) != 1:
                 raise self._diagnosis.fault("passthrough takes one source a slice")
-        levels = [self._data.get("parameters") or {}]
+        levels = [self._parameters()]
         levels += [
             level for piece in slices for level in (piece.parameters, piece.sources[0].parameters)
         ]
@@ -243,6 +242,14 @@ class _Document:
             return self._merge(own, SCALED, whole)
         parts = [self._merge([piece], SCALED, self._cut(piece)) for piece in own]
         return _stacked(parts, [len(piece.sources[0].layers) for piece in own])
+
+    def _parameters(self) -> Mapping[str, Any]:
+        parameters = self._data.get("parameters") or {}
+        if not isinstance(parameters, Mapping):
+            raise self._diagnosis.fault(
+                f"parameters: a mapping is wanted, got {describe(parameters)}"
+            )
+        return parameters
 
     def _dtype(self) -> str | None:
         name = self._data.get("out_dtype") or self._data.get("dtype")

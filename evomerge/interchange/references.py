@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evomerge.errors import ConfigError
+from evomerge.reading.files import expanded, is_there
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe
 
@@ -67,5 +68,5 @@ class References:
         )
 
     def _path(self, place: str) -> str:
-        path = self._folder / Path(place).expanduser()
-        return str(path.resolve()) if path.exists() else place
+        path = self._folder / expanded(place)
+        return str(path.resolve()) if is_there(path) else place

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evomerge.faults import describe
 from evomerge.interchange.diagnosis import Diagnosis
 from evomerge.interchange.references import References
 from evomerge.recipe.tree import Recipe
@@ -57,16 +58,22 @@ class Slices:
         base = self._base(data.get("base_model"))
         if "models" in data:
             sources = [self._source(model, whole=True) for model in _list(data["models"])]
+            if not sources:
+                raise self._diagnosis.fault("models: is empty")
             return [Slice(sources, base, {})]
         slices = []
         for entry in _list(data["slices"]):
+            if not isinstance(entry, Mapping):
+                raise self._diagnosis.fault("slices: each is a mapping with the key sources")
             sources = [self._source(source, whole=False) for source in _list(entry.get("sources"))]
+            if not sources:
+                raise self._diagnosis.fault("slices: a slice has no sources")
             if len({len(source.layers) for source in sources}) != 1:
                 raise self._diagnosis.fault(
                     "slices: the sources of a slice need as many layers each"
                 )
             own = self._base(entry.get("base_model")) if "base_model" in entry else base
-            slices.append(Slice(sources, own, entry.get("parameters") or {}))
+            slices.append(Slice(sources, own, self._parameters(entry)))
         if not slices:
             raise self._diagnosis.fault("slices: is empty")
         return slices
@@ -77,12 +84,23 @@ class Slices:
         name = self._references.name(data["model"])
         recipe = self._references.inputs[name]
         total, _ = self._tensors(recipe)
-        first, end = (0, total) if whole else data.get("layer_range") or (0, total)
+        wanted = (0, total) if whole else data.get("layer_range") or (0, total)
+        if len(_list(wanted)) != 2 or any(type(layer) is not int for layer in wanted):
+            raise self._diagnosis.fault(f"layer_range: two whole numbers, got {describe(wanted)}")
+        first, end = wanted
         if not 0 <= first < end <= total:
             raise self._diagnosis.fault(
                 f"layer_range: {[first, end]} of {name}, which has {count(total, 'layer')}"
             )
-        return SliceSource(name, recipe, range(first, end), data.get("parameters") or {})
+        return SliceSource(name, recipe, range(first, end), self._parameters(data))
+
+    def _parameters(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        parameters = data.get("parameters") or {}
+        if not isinstance(parameters, Mapping):
+            raise self._diagnosis.fault(
+                f"parameters: a mapping is wanted, got {describe(parameters)}"
+            )
+        return parameters
 
     def _base(self, reference: Any) -> str | None:
         return None if reference is None else self._references.name(reference)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors import safe_open
 from torch import Tensor
 
 from evomerge.errors import SourceError
 from evomerge.merging.statistics import check_values
+from evomerge.merging.tensor_files import tensors_in
 from evomerge.models.inventory import Inventory
 from evomerge.models.statistics import COLUMNS, ROWS, entries
 
@@ -28,7 +28,7 @@ def read_moments(path: Path, inventory: Inventory, *, rank1: bool) -> dict[str, 
     names = entries(path, "second_moment", inventory)
     if not names:
         raise SourceError(f"{path}: has no tensors")
-    with safe_open(path, framework="pt", device="cpu") as file:
+    with tensors_in(path) as file:
         for name in names:
             moment = file.get_tensor(name)
             check_values(moment, "second_moment", name, path)

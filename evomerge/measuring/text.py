@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import itertools
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from evomerge.errors import UserError
+from evomerge.reading.files import open_file
+from evomerge.reading.json_text import parse_json
 
 __all__ = ["windows"]
 
@@ -47,24 +49,20 @@ def _windows(path: Path, tokenizer: Any, length: int) -> Iterator[list[int]]:
 def _documents(path: Path) -> Iterator[Iterator[str]]:
     """Documents as parts that can be made into tokens one by one."""
     try:
-        with path.open(encoding="utf-8") as file:
+        with open_file(path, error=UserError) as content:
+            file = io.TextIOWrapper(content, encoding="utf-8")
             if path.suffix != ".jsonl":
                 yield iter(file)
                 return
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield iter([_text(line, f"{path}: line {number}")])
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as problem:
+    except UnicodeDecodeError as problem:
         raise UserError(f"{path}: cannot be read ({problem})") from None
 
 
 def _text(line: str, origin: str) -> str:
-    try:
-        row = json.loads(line)
-    except ValueError as problem:
-        raise UserError(f"{origin}: not valid JSON ({problem})") from None
+    row = parse_json(line.encode(), origin=origin, constants=True, error=UserError)
     if not isinstance(row, dict) or not isinstance(row.get("text"), str):
         raise UserError(f"{origin}: needs a mapping with a string under 'text'")
     return str(row["text"])

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors import safe_open
-
 from evomerge.errors import SourceError
 from evomerge.merging.finite import is_finite
+from evomerge.merging.tensor_files import tensors_in
 from evomerge.models.adapter_compatibility import check_fits
 from evomerge.models.adapter_headers import WEIGHTS, read_adapter_inventory
 from evomerge.models.inventory import Inventory
@@ -31,7 +30,7 @@ def read_adapter(folder: Path, model: Inventory | None = None) -> dict[str, LowR
         check_fits(adapter, model)
     changes = adapter.changes
     low_rank = {}
-    with safe_open(folder / WEIGHTS, framework="pt", device="cpu") as file:
+    with tensors_in(folder / WEIGHTS) as file:
         for name, info in changes.items():
             a, b = (file.get_tensor(key).float() for key in (info.a, info.b))
             if not is_finite(a) or not is_finite(b):

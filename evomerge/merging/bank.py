@@ -13,7 +13,6 @@ from functools import cache
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from evomerge.errors import SourceError
@@ -24,6 +23,7 @@ from evomerge.merging.disk_cache import WORTH, DiskCache, content
 from evomerge.merging.finite import is_finite
 from evomerge.merging.kernel import USUAL, Passes
 from evomerge.merging.memory import give_back
+from evomerge.merging.tensor_files import open_tensors
 from evomerge.merging.vectors import Vector
 from evomerge.models.headers import Headers
 from evomerge.models.inventory import Inventory
@@ -180,11 +180,7 @@ class Bank(Headers):
     def _file(self, inventory: Inventory, file: str) -> Any:
         key = (str(inventory.folder), file)
         if key not in self._files:
-            path = inventory.folder / file
-            try:
-                self._files[key] = safe_open(path, framework="pt", device="cpu")
-            except (OSError, SafetensorError) as problem:
-                raise SourceError(f"{path}: cannot be read ({problem})") from None
+            self._files[key] = open_tensors(inventory.folder / file)
         return self._files[key]
 
 

@@ -13,10 +13,12 @@ from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from evomerge.errors import SourceError
+from evomerge.merging.tensor_files import tensors_in
 from evomerge.publish import sweep, whole_file
 
 __all__ = ["FOLDER", "DiskCache", "content"]
@@ -80,10 +82,10 @@ class DiskCache:
 
 def _read(path: Path, device: torch.device) -> tuple[Tensor, ...] | None:
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
+        with tensors_in(path) as file:
             count = len(file.keys())
             return tuple(file.get_tensor(str(i)).to(device) for i in range(count))
-    except (OSError, SafetensorError):
+    except (SafetensorError, SourceError):
         return None
 
 

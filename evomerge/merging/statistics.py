@@ -6,11 +6,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
 from torch import Tensor
 
 from evomerge.errors import SourceError
 from evomerge.merging.bank import Bank
+from evomerge.merging.tensor_files import open_tensors
 from evomerge.models.statistics import COLUMNS, ROWS, StatisticsFolder
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe
@@ -61,7 +61,7 @@ class Statistics(StatisticsFolder):
     def _read(self, kind: str, entry: str) -> Tensor:
         path = self.folder / f"{kind}.safetensors"
         if kind not in self._files:
-            self._files[kind] = safe_open(path, framework="pt", device="cpu")
+            self._files[kind] = open_tensors(path)
         tensor: Tensor = self._files[kind].get_tensor(entry).float()
         if (kind, entry) not in self._good:
             check_values(tensor, kind, entry, path)

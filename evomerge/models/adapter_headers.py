@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -12,8 +11,10 @@ from typing import Any
 
 from evomerge.errors import SourceError
 from evomerge.models.adapter_settings import check_settings
-from evomerge.models.inventory import read_header
 from evomerge.models.module_patterns import check_selected, value_for
+from evomerge.models.safetensors_header import read_header
+from evomerge.reading.files import is_there
+from evomerge.reading.json_text import read_object
 
 __all__ = ["CONFIG", "WEIGHTS", "AdapterInventory", "FactorInfo", "read_adapter_inventory"]
 
@@ -105,15 +106,10 @@ def _factors(
 
 def _config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
-    if not path.exists():
+    if not is_there(path):
         raise SourceError(f"{folder}: no {CONFIG}; an adapter is a folder that peft saved")
-    if not (folder / WEIGHTS).exists():
+    if not is_there(folder / WEIGHTS):
         raise SourceError(f"{folder}: no {WEIGHTS}; save the adapter again as safetensors")
-    try:
-        config: Any = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as problem:
-        raise SourceError(f"{path}: no JSON ({problem})") from None
-    if not isinstance(config, dict):
-        raise SourceError(f"{path}: not a JSON object with an adapter's settings")
+    config = read_object(path)
     check_settings(path, config)
     return config

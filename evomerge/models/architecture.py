@@ -9,7 +9,7 @@ from evomerge.recipe.selector import Component, Place
 
 __all__ = ["in_layer", "place", "within_layer"]
 
-_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|layer)\.(\d+)\.")
+_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|layer)\.([0-9]{1,6})\.")
 _COMPONENTS: tuple[tuple[Component, re.Pattern[str]], ...] = (
     (
         "norm",

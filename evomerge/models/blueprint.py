@@ -6,7 +6,6 @@ tensors there are, or what the configuration says, changes `outline` and nothing
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,9 +14,10 @@ from typing import Any
 from evomerge.errors import SourceError
 from evomerge.models.architecture import in_layer, place
 from evomerge.models.headers import Headers
-from evomerge.models.inventory import LAYER_COUNTS, Inventory, language_part
+from evomerge.models.inventory import CONFIG, LAYER_COUNTS, Inventory, language_part
 from evomerge.models.tensor_types import FLOATS, TensorSpec, stored_type
 from evomerge.models.vocabulary import Vocabulary, has_token_rows, is_mapped, vocabulary_of
+from evomerge.reading.json_text import read_object
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe, Stack
 
@@ -246,6 +246,6 @@ def _configured(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[s
 
 def _special_ids(vocabulary: Vocabulary) -> dict[str, Any]:
     """The ids by which a model knows where texts begin and end, which go with its tokenizer."""
-    config = json.loads((vocabulary.folder / "config.json").read_text(encoding="utf-8"))
+    config = read_object(vocabulary.folder / CONFIG, constants=True)
     keys = ("bos_token_id", "eos_token_id", "pad_token_id")
     return {key: config[key] for key in keys if key in config}

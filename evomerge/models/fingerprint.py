@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from evomerge.errors import SourceError
 from evomerge.models.headers import Headers
-from evomerge.models.inventory import read_header
+from evomerge.models.safetensors_header import header_length, read_header
 from evomerge.models.sources import adapter_folder, model_folder
+from evomerge.reading.files import open_file, read_bytes
 from evomerge.recipe.source import Source
 
 __all__ = ["check_fingerprints", "fingerprint"]
@@ -35,7 +35,7 @@ def fingerprint(source: Source, models: Headers | None = None) -> str:
         for piece in _sampled(folder / file):
             sha256.update(piece)
     if adapter := adapter_folder(source):
-        sha256.update((adapter / "adapter_config.json").read_bytes())
+        sha256.update(read_bytes(adapter / "adapter_config.json"))
         for piece in _sampled(adapter / "adapter_model.safetensors"):
             sha256.update(piece)
     return sha256.hexdigest()[:16]
@@ -67,8 +67,8 @@ def check_fingerprints(sources: Iterable[Source], models: Headers) -> None:
 
 def _sampled(path: Path) -> Iterator[bytes]:
     header = read_header(path)
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
+    length = header_length(path)
+    with open_file(path) as file:
         for name, info in sorted(header.items()):
             yield f"{name} {info['dtype']} {info['shape']}".encode()
             first, end = info["data_offsets"]

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from evomerge.errors import SourceError
 from evomerge.models.sources import adapter_folder, model_folder
+from evomerge.reading.bounded_yaml import BoundedLoader
+from evomerge.reading.files import read_text
+from evomerge.reading.json_text import read_object
 from evomerge.recipe.source import Source
 
 __all__ = ["ParentCard", "parent_cards"]
+
+_BLOCK = re.compile(r"\s*---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+"""The metadata of a card, between lines of three dashes at its beginning."""
+_MOST = 8 << 20
+"""Most bytes of a card."""
 
 
 @dataclass(frozen=True)
@@ -72,21 +82,19 @@ def _read(name: str, folder: Path | None) -> ParentCard:
 
 def _front_matter(path: Path) -> Mapping[str, Any]:
     """The metadata of a card; nothing where there is no card, or none that can be read."""
-    import yaml
-    from huggingface_hub.repocard import metadata_load
-
     try:
-        return metadata_load(path) or {}
-    except (OSError, ValueError, yaml.YAMLError):
+        block = _BLOCK.match(read_text(path, most=_MOST))
+        said = yaml.load(block[1], BoundedLoader) if block else None
+    except (SourceError, yaml.YAMLError):
         return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _configured(folder: Path) -> Mapping[str, Any]:
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_object(folder / "config.json", constants=True)
+    except SourceError:
         return {}
-    return config if isinstance(config, dict) else {}
 
 
 def _strings(value: Any) -> tuple[str, ...]:

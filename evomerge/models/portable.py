@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from evomerge.errors import SourceError
 from evomerge.models.fingerprint import fingerprint
 from evomerge.models.sources import model_folder
+from evomerge.reading.files import expanded, is_folder, is_there
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe, sources_of
 
@@ -52,8 +52,8 @@ def portable_sources(
 
 def is_local(place: str) -> bool:
     """Whether a source's place is a folder, here or elsewhere, and not the name of a repository."""
-    path = Path(place).expanduser()
-    return path.is_absolute() or place.startswith((".", "~")) or path.exists()
+    path = expanded(place)
+    return path.is_absolute() or place.startswith((".", "~")) or is_there(path)
 
 
 def _portable(source: Source, short: Mapping[str, str], known: Mapping[Source, str]) -> Source:
@@ -82,8 +82,8 @@ def _portable(source: Source, short: Mapping[str, str], known: Mapping[Source, s
 
 def _cached(place: str) -> tuple[str, str] | None:
     """(repository, commit) of a folder that is a snapshot in the hub's cache."""
-    path = Path(place).expanduser()
-    if not path.is_dir():
+    path = expanded(place)
+    if not is_folder(path):
         return None
     path = path.resolve()
     named = _CACHED.fullmatch(path.parent.parent.name)
@@ -112,7 +112,7 @@ def _fingerprint(source: Source, known: Mapping[Source, str]) -> str | None:
 
 def _shortened(places: Iterable[str]) -> dict[str, str]:
     """Folder -> `./` and as many of its last parts as tell it from the others."""
-    parts = {place: Path(place).expanduser().resolve().parts for place in places}
+    parts = {place: expanded(place).resolve().parts for place in places}
     short = {}
     for place, own in parts.items():
         others = {other for other in parts.values() if other != own}

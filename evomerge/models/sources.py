@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from evomerge.errors import SourceError
+from evomerge.reading.files import expanded, is_folder
 from evomerge.recipe.source import Source
 
 __all__ = ["adapter_folder", "model_folder", "statistics_folder"]
@@ -37,16 +38,16 @@ def statistics_folder(source: Source) -> Path | None:
     """
     if source.statistics is None:
         return None
-    path = Path(source.statistics).expanduser()
-    if not path.is_dir():
+    path = expanded(source.statistics)
+    if not is_folder(path):
         raise SourceError(f"{source.statistics}: no such folder of statistics")
     return path.resolve()
 
 
 @cache
 def _folder(place: str, revision: str | None) -> Path:
-    path = Path(place).expanduser()
-    if path.is_dir():
+    path = expanded(place)
+    if is_folder(path):
         return path.resolve()
     if path.is_absolute() or place.startswith((".", "~")):
         raise SourceError(f"{place}: no such model folder")

@@ -21,7 +21,8 @@ from typing import Any, Literal
 from evomerge.errors import SourceError, did_you_mean
 from evomerge.models.fingerprint import fingerprint
 from evomerge.models.headers import Headers
-from evomerge.models.inventory import Inventory, read_header
+from evomerge.models.inventory import Inventory
+from evomerge.models.safetensors_header import read_header
 from evomerge.models.sources import statistics_folder
 from evomerge.recipe.source import Source
 from evomerge.recipe.yaml import read_mapping

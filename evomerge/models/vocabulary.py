@@ -6,8 +6,7 @@ the inputs have; a union keeps the base's ids, and what it lacks becomes added t
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +14,15 @@ from typing import Any
 
 from evomerge.errors import SourceError
 from evomerge.models.architecture import place
-from evomerge.models.inventory import Inventory, TensorInfo, vocabulary_digest
+from evomerge.models.inventory import Inventory, TensorInfo
+from evomerge.models.tokenizer_files import (
+    TOKENIZER,
+    declared_tokens,
+    ordinary_tokens,
+    read_tokenizer,
+    vocabulary_digest,
+)
+from evomerge.reading.files import is_there
 from evomerge.recipe.source import Source
 from evomerge.recipe.tokenizer import BASE, UNION, TokenizerChoice
 from evomerge.recipe.tree import Merge, Recipe, Segments, Stack
@@ -32,7 +39,6 @@ __all__ = [
     "vocabulary_of",
 ]
 
-TOKENIZER = "tokenizer.json"
 _PLAIN = {
     "single_word": False,
     "lstrip": False,
@@ -149,7 +155,7 @@ def read_vocabulary(inventory: Inventory) -> Vocabulary:
         SourceError: there is no tokenizer.json, or it does not tell all tokens.
     """
     path, rows = inventory.folder / TOKENIZER, inventory.vocabulary_size
-    if not path.exists():
+    if not is_there(path):
         raise SourceError(
             f"{inventory.folder}: no {TOKENIZER}, from which vocabularies are mapped; save its"
             " tokenizer again with transformers (AutoTokenizer, save_pretrained)"
@@ -158,15 +164,15 @@ def read_vocabulary(inventory: Inventory) -> Vocabulary:
         raise SourceError(f"{inventory.folder}/config.json: no key vocab_size")
     for name, info in inventory.tensors.items():
         at = place(name)
-        if at.layer is None and ".embed_tokens." in f".{name}" and info.shape[0] != rows:
+        if at.layer is None and ".embed_tokens." in f".{name}" and info.shape[:1] != (rows,):
             raise SourceError(
-                f"{inventory.folder}: {name} has {info.shape[0]} rows, config.json says vocab_size"
-                f" {rows}"
+                f"{inventory.folder}: {name} has {(*info.shape, 0)[0]} rows, config.json says"
+                f" vocab_size {rows}"
             )
-    tokenizer: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    tokenizer = read_tokenizer(path)
     added = tokenizer.get("added_tokens", [])
-    ids = dict(_ordinary(tokenizer)) | {token["content"]: int(token["id"]) for token in added}
-    for token in _declared(inventory.folder):
+    ids = dict(ordinary_tokens(tokenizer)) | {token["content"]: int(token["id"]) for token in added}
+    for token in declared_tokens(inventory.folder):
         if token not in ids:
             raise SourceError(
                 f"{path}: lacks the token {token!r} of tokenizer_config.json; save the tokenizer"
@@ -204,7 +210,7 @@ def _donor(recipe: Merge | Stack | Segments) -> str:
 def _check_output(vocabulary: Vocabulary) -> None:
     """An output's ids are its rows: none is beyond the matrices, and none is left out."""
     path = vocabulary.folder / TOKENIZER
-    for token, id in _ordinary(vocabulary.tokenizer):
+    for token, id in ordinary_tokens(vocabulary.tokenizer):
         if id >= vocabulary.rows and token not in vocabulary.ids:
             raise SourceError(
                 f"{path}: the token {token!r} has id {id}, but the model has"
@@ -216,21 +222,3 @@ def _check_output(vocabulary: Vocabulary) -> None:
             f"{path}: the ids have gaps or repeat ({len(vocabulary.ids)} tokens, the largest id is"
             f" {largest}); take another tokenizer.source"
         )
-
-
-def _ordinary(tokenizer: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """The (token, id) pairs of the tokenizer's model; a Unigram model's ids are places."""
-    vocabulary = tokenizer.get("model", {}).get("vocab", {})
-    if isinstance(vocabulary, Mapping):
-        yield from ((str(token), int(id)) for token, id in vocabulary.items())
-    else:
-        yield from ((str(entry[0]), id) for id, entry in enumerate(vocabulary))
-
-
-def _declared(folder: Path) -> list[str]:
-    """Tokens that tokenizer_config.json adds."""
-    path = folder / "tokenizer_config.json"
-    if not path.exists():
-        return []
-    config = json.loads(path.read_text(encoding="utf-8"))
-    return [str(token["content"]) for token in config.get("added_tokens_decoder", {}).values()]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from evomerge.errors import ConfigError, RecipeError, did_you_mean
+from evomerge.faults import describe
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Rule, Segments, Stack
-from evomerge.value import parse
+from evomerge.value import Value, parse
 from evomerge.wording import count
 
 __all__ = ["check_methods", "operands"]
@@ -92,13 +94,22 @@ def _check_statistics(recipe: Recipe, name: str, signature: Signature, origin: s
 def _check_rule(
     merge: Merge, rule: Rule, signature: Signature, names: tuple[str, ...], origin: str
 ) -> None:
-    parse(signature.shared, {**merge.options, **rule.options}, origin=origin, error=RecipeError)
+    _check_values(signature.shared, {**merge.options, **rule.options}, origin)
     for name in rule.inputs:
         if name not in names:
             raise RecipeError(
                 f"{origin}: {name!r} is the base of {merge.method!r} and takes nothing"
             )
     for name in names:
-        parse(
-            signature.each, rule.inputs.get(name, {}), origin=f"{origin}.{name}", error=RecipeError
-        )
+        _check_values(signature.each, rule.inputs.get(name, {}), f"{origin}.{name}")
+
+
+def _check_values(kind: type[Value], values: Mapping[str, Any], origin: str) -> None:
+    """The method takes these parameters, and none that is a number is written as true or false."""
+    read = parse(kind, values, origin=origin, error=RecipeError)
+    for name, field in kind.model_fields.items():
+        written = values.get(field.alias or name, values.get(name))
+        if isinstance(written, bool) and type(getattr(read, name)) in (int, float):
+            raise RecipeError(
+                f"{origin}: {field.alias or name}: must be a number, got {describe(written)}"
+            )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from evomerge.errors import SourceError, about
+from evomerge.reading.files import expanded, is_folder, is_there
+from evomerge.reading.json_text import read_object
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe
 
@@ -30,7 +31,7 @@ def located(recipe: Recipe, folder: Path) -> Recipe:
 
 
 def _source(source: Source, folder: Path) -> Source:
-    if source.revision and (folder / f"{source.model}@{source.revision}").is_dir():
+    if source.revision and is_folder(folder / f"{source.model}@{source.revision}"):
         name = f"{source.model}@{source.revision}"
         source = source.model_copy(update={"model": name, "revision": None})
     places = {
@@ -56,21 +57,16 @@ def _is_adapter(path: Path) -> bool:
 
 def _trained_on(adapter: Path, folder: Path) -> tuple[str, str | None]:
     """The model (and the revision of a hub's) that the adapter's own configuration names."""
-    try:
-        config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
-        name, revision = config.get("base_model_name_or_path"), config.get("revision")
-    except (OSError, ValueError, AttributeError):
-        raise SourceError(
-            f"{adapter}/adapter_config.json: no JSON with an adapter's keys"
-        ) from None
+    config = read_object(adapter / "adapter_config.json")
+    name, revision = config.get("base_model_name_or_path"), config.get("revision")
     instead = f"write {{model: MODEL, adapter: {adapter}}}"
     if not isinstance(name, str) or not name:
         raise SourceError(
             f"{adapter}: this LoRA adapter does not say which model it was trained on; {instead}"
         )
     for start in (adapter, folder):
-        if (start / Path(name).expanduser()).is_dir():
-            return str((start / Path(name).expanduser()).resolve()), None
+        if is_folder(start / expanded(name)):
+            return str((start / expanded(name)).resolve()), None
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise SourceError(
             f"{adapter}: this LoRA adapter was trained on {name}, which is not here; {instead}"
@@ -80,7 +76,7 @@ def _trained_on(adapter: Path, folder: Path) -> tuple[str, str | None]:
 
 def _absolute(place: str, folder: Path) -> str:
     """A path where it is written as one or exists; otherwise the name of a hub repository."""
-    path = Path(place).expanduser()
-    if place.startswith((".", "/", "~")) or (folder / path).exists():
+    path = expanded(place)
+    if place.startswith((".", "/", "~")) or is_there(folder / path):
         return str((folder / path).resolve())
     return place

@@ -20,6 +20,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from evomerge.errors import RecordError
+from evomerge.reading.json_text import parse_json
 from evomerge.recipe.arc import angle as angle_between
 from evomerge.recipe.grid import Grams
 
@@ -171,7 +173,7 @@ class PiecewiseCoefficients:
             ValueError: it is no table.
         """
         try:
-            plain: Any = json.loads(text)
+            plain: Any = parse_json(text.encode(), origin="", error=RecordError)
             chromosomes = [
                 ChromosomeSegments.of(
                     chromosome["ends"], list(zip(*chromosome["coefficients"], strict=True))
@@ -180,7 +182,7 @@ class PiecewiseCoefficients:
             ]
             noise = tuple((name, float(share)) for name, share in plain.get("noise", {}).items())
             return cls(tuple(map(str, plain["seeds"])), tuple(chromosomes), noise)
-        except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        except (AttributeError, KeyError, RecordError, TypeError, ValueError) as problem:
             raise ValueError(f"not a table of segments: {problem}") from None
 
 

@@ -8,6 +8,7 @@ operator; `evomerge.recipe.check` has those that do.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
@@ -42,6 +43,22 @@ Parameter = float | int | bool | str
 def _name_the_kind(schema: dict[str, Any]) -> None:
     """A mapping without a kind is a source, so the others have to name theirs in a file."""
     schema["required"] = ["kind", *schema.get("required", [])]
+
+
+class _Node(Value):
+    """Equal is what has the same canonical JSON, and with it the same digest.
+
+    Python takes 1, 1.0 and True for equal, and 0.0 and -0.0. Digests tell them apart, and they have
+    to stay: records and caches go by them.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._text() == other._text()
+
+    __hash__ = Value.__hash__
+
+    def _text(self) -> str:
+        return json.dumps(self.model_dump(mode="json", exclude_none=True), sort_keys=True)
 
 
 class Rule(Value):
@@ -80,7 +97,7 @@ class Rule(Value):
         return flat | {name: dict(values) for name, values in self.inputs.items()}
 
 
-class Merge(Value):
+class Merge(_Node):
     """Combine the inputs' weights, tensor by tensor; the first rule that matches a tensor wins."""
 
     model_config = ConfigDict(json_schema_extra=_name_the_kind)
@@ -151,7 +168,7 @@ Akiba et al. (2403.13187) write; `mlp_output` only what the hop before added to 
 output (at the first hop the embedding), as the inference code released with the paper does."""
 
 
-class Stack(Value):
+class Stack(_Node):
     """Run the inputs' layers in the order of the hops; no weight is changed.
 
     The result takes embedding and head (with the last norm) from the inputs that it names.
@@ -222,7 +239,7 @@ class Chromosome(Value):
         return sum(length * coefficient for length, coefficient in zip(lengths, many, strict=True))
 
 
-class Segments(Value):
+class Segments(_Node):
     """Sum the inputs' weights with coefficients that are constant in ranges of the flat vector.
 
     A tensor belongs to the first chromosome that selects it. What a search by natural niches

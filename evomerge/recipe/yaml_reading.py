@@ -14,11 +14,23 @@ from typing import Any
 import yaml
 
 from evomerge.errors import ConfigError, UserError
+from evomerge.reading import files
+from evomerge.reading.bounded_yaml import BoundedLoader
 
-__all__ = ["read_documents", "read_mapping", "read_text", "syntax_fault"]
+__all__ = ["parse_value", "read_documents", "read_mapping", "read_text", "syntax_fault"]
 
+_MOST = 8 << 20
+"""Most bytes of a YAML file."""
 _MERGE = "tag:yaml.org,2002:merge"
+_TAGS = tuple(
+    f"tag:yaml.org,2002:{kind}"
+    for kind in ("bool", "float", "int", "map", "merge", "null", "seq", "str", "timestamp")
+)
 _SAID = (
+    ("more than a hundred levels", "lists and mappings are nested more than 100 deep"),
+    ("more values than a file may", "more than 300,000 values, those of aliases written out"),
+    ("a number without end", "a number of more than 400 characters"),
+    ("value that cannot be read", "a value that cannot be read; if it is text, put it in quotes"),
     ("found duplicate anchor", "two parts have the same anchor (&NAME); call one otherwise"),
     ("found undefined alias", "an alias (*NAME) of which no anchor (&NAME) stands before it"),
     ("mapping values are not allowed", "a ':' stands where no key can be; put text in quotes"),
@@ -63,12 +75,24 @@ def read_mapping(path: Path, *, error: type[UserError] = ConfigError) -> dict[st
     return documents[0]
 
 
+def parse_value(text: str, *, origin: str) -> Any:
+    """The value that somebody typed, as YAML reads it.
+
+    Raises:
+        ConfigError: it cannot be read; `origin` is what messages call it.
+    """
+    try:
+        return yaml.load(text, BoundedLoader)
+    except yaml.YAMLError as problem:
+        raise syntax_fault(Path(origin), problem, text) from None
+
+
 def read_documents(path: Path, *, error: type[UserError] = ConfigError) -> list[Any]:
     """Every document of a YAML file that is not empty; raises as `read_mapping`."""
     laws, text = _Laws(path, error), read_text(path, error=error)
     documents = []
     try:
-        loader = yaml.SafeLoader(text)
+        loader = BoundedLoader(text)
         while loader.check_node():
             node = loader.get_node()
             assert node is not None
@@ -104,17 +128,9 @@ def read_text(path: Path, *, error: type[UserError] = ConfigError) -> str:
     Raises:
         UserError: of the class `error`: it is missing, a folder, no text, or may not be read.
     """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise error(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise error(f"{path}: a YAML file is wanted, and this is {_folder(path)}") from None
-    except UnicodeDecodeError:
-        raise error(f"{path}: a YAML file is wanted, and this is no text in UTF-8") from None
-    except (OSError, ValueError) as problem:
-        reason = getattr(problem, "strerror", None) or str(problem)
-        raise error(f"{path}: cannot be read ({reason})") from None
+    if files.is_folder(path):
+        raise error(f"{path}: a YAML file is wanted, and this is {_folder(path)}")
+    return files.read_text(path, most=_MOST, error=error)
 
 
 def _folder(path: Path) -> str:
@@ -130,7 +146,7 @@ class _Laws:
 
     def __init__(self, path: Path, error: type[UserError]) -> None:
         self._path, self._error = path, error
-        self._scalars = yaml.SafeLoader("")
+        self._scalars = BoundedLoader("")
 
     def check(self, node: yaml.Node) -> None:
         """Raises: UserError: keys, numbers or tags that may not be."""
@@ -144,7 +160,7 @@ class _Laws:
         if id(node) in seen:  # an alias of what has been checked
             return
         seen.add(id(node))
-        if node.tag not in (*self._scalars.yaml_constructors, _MERGE):
+        if node.tag not in _TAGS:
             written = node.tag.replace("tag:yaml.org,2002:", "!!")
             raise self._fault(node.start_mark, f"{written} means nothing here; leave it out")
         match node:
@@ -173,6 +189,8 @@ class _Laws:
                     else "a key is missing before the ':'"
                 )
                 raise self._fault(key.start_mark, law)
+            if not _is_text(key.value):
+                raise self._fault(key.start_mark, "a NUL or half of a character is no text")
             if (first := before.setdefault(key.value, key)) is not key:
                 name = ".".join((*keys, key.value))
                 lines = [mark.line + 1 for mark in (first.start_mark, key.start_mark)]
@@ -185,6 +203,9 @@ class _Laws:
 
     def _check_scalar(self, node: yaml.ScalarNode, keys: tuple[str, ...]) -> None:
         value = self._value(node, keys)
+        if isinstance(value, str) and not _is_text(value):
+            name = ".".join(keys)
+            raise self._fault(node.start_mark, f"{name}: a NUL or half of a character is no text")
         if isinstance(value, float) and not math.isfinite(value):
             name = ".".join(keys)
             raise self._fault(node.start_mark, f"{name}: {node.value} is no number to reckon with")
@@ -192,9 +213,10 @@ class _Laws:
     def _value(self, node: yaml.ScalarNode, keys: tuple[str, ...]) -> Any:
         try:
             return self._scalars.construct_object(node)
-        except (ValueError, OverflowError, yaml.YAMLError):
+        except yaml.YAMLError:
             name = ".".join(keys)
-            law = f"{name}: {node.value!r} cannot be read; if it is text, put it in quotes"
+            written = repr(node.value) if len(node.value) <= 60 else f"{node.value[:60]!r}..."
+            law = f"{name}: {written} cannot be read; if it is text, put it in quotes"
             raise self._fault(node.start_mark, law) from None
 
     def _fault(self, mark: Any, law: str) -> UserError:
@@ -204,6 +226,11 @@ class _Laws:
 def _place(path: Path, mark: Any) -> str:
     """FILE:LINE:COLUMN, counted from 1, as editors have it."""
     return f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be written in UTF-8, and be part of a path."""
+    return "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _in_words(value: Any) -> str:

@@ -8,7 +8,6 @@ split, and the holdout's last.
 from __future__ import annotations
 
 import gzip
-import zlib
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -17,6 +16,8 @@ from evomerge.errors import RecordError
 from evomerge.evaluators.answers import Answer, Answers
 from evomerge.evaluators.base import SPLITS
 from evomerge.publish import write_whole
+from evomerge.reading.files import is_there
+from evomerge.reading.gzip_files import read_gzip
 
 __all__ = ["ANSWERS_SUFFIX", "STUDY_BYTES", "AnswerFiles"]
 
@@ -55,11 +56,11 @@ class AnswerFiles:
             RecordError: the file is damaged.
         """
         path = self._path(name)
-        try:
-            return _CONTENT.validate_json(gzip.decompress(path.read_bytes()))
-        except FileNotFoundError:
+        if not is_there(path):
             return None
-        except (OSError, EOFError, ValueError, zlib.error):
+        try:
+            return _CONTENT.validate_json(read_gzip(path))
+        except (RecordError, ValueError):
             raise RecordError(
                 f"{path}: is damaged; delete it, only the answers are lost by that"
             ) from None

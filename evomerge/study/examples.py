@@ -10,13 +10,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import zlib
 from pathlib import Path
 
 from evomerge.errors import RecordError
 from evomerge.evaluators.answers import Answers
 from evomerge.evaluators.base import Report, Selection, Split
 from evomerge.publish import write_whole
+from evomerge.reading.files import is_there
+from evomerge.reading.gzip_files import read_gzip
 from evomerge.study.answer_files import AnswerFiles
 
 __all__ = ["Examples", "part_name"]
@@ -59,11 +60,11 @@ class Examples:
             RecordError: the file is damaged.
         """
         path = self._path(_name(digest, evaluator_digest, split, part))
-        try:
-            return Report.model_validate_json(gzip.decompress(path.read_bytes()))
-        except FileNotFoundError:
+        if not is_there(path):
             return None
-        except (OSError, EOFError, ValueError, zlib.error):
+        try:
+            return Report.model_validate_json(read_gzip(path))
+        except (RecordError, ValueError):
             raise RecordError(f"{path}: is damaged; delete it to evaluate again") from None
 
     def load_answers(

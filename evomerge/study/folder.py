@@ -21,7 +21,9 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from evomerge.errors import RecordError, UserError
-from evomerge.publish import PARTIAL, is_free, sweep, whole_folder
+from evomerge.publish import PARTIAL, whole_folder
+from evomerge.reading.files import is_there
+from evomerge.reading.json_text import read_object
 from evomerge.recipe.genome import Gene
 from evomerge.value import Value
 
@@ -38,9 +40,6 @@ class Identity(Value):
     objectives: tuple[str, ...]
     """The names of the fitness's numbers, each maximised."""
     genes: tuple[Gene, ...]
-    claim: str | None = None
-    """Tells the study's row in a database from another folder's of the same name. None in the
-    journal, which nobody shares, and in studies of earlier versions."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ class StudyFolder:
             )
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path}: is a file; name a new or an empty folder for the study")
-        if not is_free(self.path):
+        if self.path.is_dir() and any(self.path.iterdir()):
             raise UserError(f"{self.path}: is not empty; name a new or an empty folder")
 
     def check_writable(self) -> None:
@@ -109,12 +108,10 @@ class StudyFolder:
     def create(
         self, identity: Identity, job: Mapping[str, Any], fill: Callable[[StudyFolder], None]
     ) -> None:
-        """Make the folder with all that belongs in it; `fill` adds the rest before it is there for
-        anybody else.
+        """Make the folder with all that belongs in it; `fill` adds the storage.
 
         Raises:
-            UserError: as `check_new`, or the folder cannot be made, or another process made it
-                meanwhile. Nothing is left behind then.
+            UserError: as `check_new`, or the folder cannot be made. Nothing is left behind then.
         """
         self.check_new()
         # It becomes a study with the last name to arrive.
@@ -140,13 +137,13 @@ class StudyFolder:
         Raises:
             UserError: there is no study here, or one of a later format.
         """
-        try:
-            return Identity.model_validate_json(self.identity.read_bytes())
-        except (FileNotFoundError, NotADirectoryError):
+        if not is_there(self.identity):
             raise UserError(
                 f"{self.path}: is not a study (it has no {self.identity.name}); "
                 "`evomerge search` makes one"
-            ) from None
+            )
+        try:
+            return Identity.model_validate(read_object(self.identity, error=UserError))
         except ValidationError as problem:
             raise UserError(
                 f"{self.identity}: cannot be read, it may come from a later version "
@@ -159,18 +156,10 @@ class StudyFolder:
         Raises:
             RecordError: `job.json` is missing or damaged.
         """
-        try:
-            job = json.loads(self.job.read_bytes())
-        except (OSError, ValueError) as problem:
-            raise RecordError(f"{self.job}: cannot be read ({problem})") from None
-        if not isinstance(job, dict):
-            raise RecordError(f"{self.job}: is not a job, but a {type(job).__name__}")
-        return job
+        return read_object(self.job, error=RecordError)
 
     def sweep(self) -> None:
         """Remove what a writer that died had not finished; only the writer may."""
-        path = self.path.absolute()
-        sweep(path.parent, path.name)
         for folder in (self.path, self.examples):
             for partial in folder.glob(f".*{PARTIAL}"):
                 partial.unlink()

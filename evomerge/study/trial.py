@@ -146,6 +146,30 @@ def to_candidate(genes: Sequence[Gene], trial: FrozenTrial) -> Candidate:
     Raises:
         RecordError: the trial was made or closed by something other than evomerge.
     """
+    try:
+        candidate = _read(genes, trial)
+        _check_kinds(candidate)
+        return candidate
+    except (AttributeError, LookupError, TypeError, ValueError) as problem:
+        raise RecordError(
+            f"candidate {trial.number}: its record is damaged ({type(problem).__name__})"
+        ) from problem
+
+
+def _check_kinds(candidate: Candidate) -> None:
+    """Raises: TypeError: what is put in an order or summed is no number."""
+    numbers = [candidate.asked, candidate.told or 0, *(s.ended for s in candidate.stages)]
+    seconds = [candidate.asked_s, candidate.told_s or 0, *(s.ended_s for s in candidate.stages)]
+    if any(type(number) is not int for number in numbers):
+        raise TypeError("asked, ended or told is no whole number")
+    if not all(isinstance(number, int | float) for number in seconds):
+        raise TypeError("a time is no number")
+    kinds: tuple[object, object] = candidate.digest, candidate.recipe
+    if not isinstance(kinds[0], str) or not isinstance(kinds[1], Mapping):
+        raise TypeError("the recipe is none")
+
+
+def _read(genes: Sequence[Gene], trial: FrozenTrial) -> Candidate:
     attributes = trial.user_attrs
     state = _STATES.get(trial.state.name)
     if state is None or "asked" not in attributes:

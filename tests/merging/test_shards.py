@@ -18,7 +18,7 @@ from torch import Tensor
 from evomerge.errors import CandidateError
 from evomerge.merging.dtypes import DTYPES, NAMES
 from evomerge.merging.shards import Shard, plan, write_shards
-from evomerge.models.inventory import read_header
+from evomerge.models.safetensors_header import read_header
 from evomerge.models.tensor_types import WIDTHS, TensorSpec
 
 TENSORS = {

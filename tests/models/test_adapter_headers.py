@@ -60,7 +60,9 @@ def test_a_factor_that_stands_twice(tmp_path: Path) -> None:
         read_adapter_inventory(folder)
 
 
-@pytest.mark.parametrize(("text", "what"), [("{", "no JSON"), ("[]", "not a JSON object")])
+@pytest.mark.parametrize(
+    ("text", "what"), [("{", "not valid JSON"), ("[]", "expected a mapping of keys")]
+)
 def test_a_configuration_that_is_none(tmp_path: Path, text: str, what: str) -> None:
     folder = write_adapter(tmp_path / "a", {Q: (torch.ones(2, 8), torch.ones(6, 2))})
     (folder / CONFIG).write_text(text)

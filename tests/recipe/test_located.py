@@ -90,5 +90,5 @@ def test_an_adapter_whose_model_is_not_to_be_found(
 def test_a_configuration_that_is_no_json(tmp_path: Path) -> None:
     adapter(tmp_path / "lora")
     (tmp_path / "lora" / "adapter_config.json").write_text("{")
-    with pytest.raises(SourceError, match="no JSON with an adapter's keys"):
+    with pytest.raises(SourceError, match="not valid JSON"):
         located(Source(model="./lora"), tmp_path)

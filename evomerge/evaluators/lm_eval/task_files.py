@@ -14,6 +14,10 @@ import yaml
 
 from evomerge.errors import ConfigError, did_you_mean
 from evomerge.evaluators.lm_eval.task_index import index_of
+from evomerge.reading.bounded_yaml import BoundedLoader
+from evomerge.reading.files import LARGE, is_file, read_bytes
+from evomerge.reading.files import read_text as read_text_file
+from evomerge.reading.json_text import parse_json
 from evomerge.recipe.yaml_reading import read_text, syntax_fault
 
 __all__ = ["TaskFile", "find_tasks", "load_keys", "task_file"]
@@ -21,6 +25,8 @@ __all__ = ["TaskFile", "find_tasks", "load_keys", "task_file"]
 _LOCAL_BUILDERS = ("json", "csv", "parquet", "text", "arrow")
 _METRICS = {"generate_until": "exact_match", "loglikelihood_rolling": "word_perplexity"}
 """Output type -> its metric where a task lists none; `acc` of the others (lm-eval's registry)."""
+_ROWS = 10_000_000
+"""Most values of a file of examples."""
 _EXAMPLE_SPLITS = ("fewshot_split", "training_split", "validation_split")
 
 
@@ -82,7 +88,7 @@ class TaskFile:
             listed = files if isinstance(files, list) else [files]
             paths = tuple((self.path.parent / file).resolve() for file in listed)
             for path in paths:
-                if not path.is_file():
+                if not is_file(path):
                     raise ConfigError(f"{self.path}: data file {path} does not exist")
             resolved[str(split)] = paths
         return resolved
@@ -106,7 +112,7 @@ class TaskFile:
         keys = json.dumps(self.keys, sort_keys=True, default=str)
         parts = {"functions": self.functions} | self.data_files
         return {"keys": _sha256(keys.encode())} | {
-            f"{part} {index}": _sha256(path.read_bytes())
+            f"{part} {index}": _sha256(read_bytes(path, most=LARGE, error=ConfigError))
             for part, paths in parts.items()
             for index, path in enumerate(paths)
         }
@@ -142,14 +148,14 @@ def _load(path: Path) -> tuple[dict[str, Any], list[Path]]:
     """The file's keys over those of what it includes, as lm-eval resolves them."""
     functions: list[Path] = []
 
-    class Loader(yaml.SafeLoader):
+    class Loader(BoundedLoader):
         """Keeps `!function module.name` as its text."""
 
     def function(loader: yaml.SafeLoader, node: yaml.Node) -> str:
         assert isinstance(node, yaml.ScalarNode)
         spelled = str(loader.construct_scalar(node))
         source = path.parent / (spelled.rpartition(".")[0].replace(".", "/") + ".py")
-        if source.is_file():
+        if is_file(source):
             functions.append(source)
         return spelled
 
@@ -170,16 +176,17 @@ def _load(path: Path) -> tuple[dict[str, Any], list[Path]]:
 
 
 def _json_rows(path: Path) -> Iterator[tuple[int, Any]]:
-    text = path.read_text(encoding="utf-8")
-    try:
-        if text.lstrip().startswith("["):
-            yield from enumerate(json.loads(text), start=1)
-            return
-        for line, row in enumerate(text.split("\n"), start=1):
-            if row.strip():
-                yield line, json.loads(row)
-    except json.JSONDecodeError as problem:
-        raise ConfigError(f"{path}: not JSON lines ({problem})") from None
+    text = read_text_file(path, most=LARGE, error=ConfigError)
+    if text.lstrip().startswith("["):
+        rows = parse_json(
+            text.encode(), origin=str(path), values=_ROWS, constants=True, error=ConfigError
+        )
+        yield from enumerate(rows, start=1)
+        return
+    for line, row in enumerate(text.split("\n"), start=1):
+        if row.strip():
+            where = f"{path}:{line}"
+            yield line, parse_json(row.encode(), origin=where, constants=True, error=ConfigError)
 
 
 def _sha256(content: bytes) -> str:

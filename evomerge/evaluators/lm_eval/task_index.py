@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from evomerge.errors import ConfigError
+from evomerge.reading.files import is_folder, read_bytes
 
 __all__ = ["TaskIndex", "index_of"]
 
@@ -57,7 +58,7 @@ def index_of(folder: Path | None) -> TaskIndex:
     """
     if folder is None:
         return _catalog()
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise ConfigError(f"include_path: {folder} is not a folder")
     return _index(folder)
 
@@ -89,8 +90,8 @@ def _index(root: Path) -> TaskIndex:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        return read_bytes(path, error=ConfigError).decode(errors="replace")
+    except ConfigError:
         return ""
 
 

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from evomerge.errors import ConfigError
 from evomerge.evaluators.base import EvaluatorConfig, Split, digest_of
+from evomerge.reading.files import is_file, read_text
 
 __all__ = ["PythonConfig"]
 
@@ -92,7 +93,7 @@ class PythonConfig(EvaluatorConfig):
         """
         relative = Path(*self.module.split(".")).with_suffix(".py")
         path = folder / (self.path or relative)
-        if path.is_file():
+        if is_file(path):
             return self.model_copy(update={"path": str(path.resolve())})
         if self.path is not None:
             raise ConfigError(f"path: {path} does not exist")
@@ -112,7 +113,7 @@ class PythonConfig(EvaluatorConfig):
         if spec is not None and spec.origin is not None:
             base = Path(spec.origin).parent.joinpath(*rest) if rest else Path(spec.origin)
             for path in (base, base.with_suffix(".py"), base / "__init__.py"):
-                if path.is_file():
+                if is_file(path):
                     return path
         raise ConfigError(
             f"callable: no module {self.module!r}, neither a file beside the job nor installed"
@@ -126,6 +127,6 @@ class PythonConfig(EvaluatorConfig):
                 "settings": self.model_dump(
                     mode="json", exclude={"path", "description", "keep_answers"}
                 ),
-                "source": self.source().read_text(encoding="utf-8"),
+                "source": read_text(self.source(), error=ConfigError),
             }
         )

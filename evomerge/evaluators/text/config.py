@@ -24,6 +24,7 @@ from evomerge.evaluators.splits import (
     with_weights,
 )
 from evomerge.evaluators.text.windows import Document, Unit, Window, read_documents
+from evomerge.reading.files import LARGE, read_bytes
 from evomerge.value import Value
 
 __all__ = ["TextConfig", "TextRange", "TextSplits", "TextTask"]
@@ -249,7 +250,7 @@ def _located(splits: TextSplits | None, folder: Path) -> TextSplits | None:
 def _content(texts: TextRange) -> dict[str, Any]:
     """What a range says, its files by their contents."""
     files = [
-        [Path(file).suffix, hashlib.sha256(Path(file).read_bytes()).hexdigest()]
-        for file in texts.files
+        [path.suffix, hashlib.sha256(read_bytes(path, most=LARGE, error=ConfigError)).hexdigest()]
+        for path in map(Path, texts.files)
     ]
     return {"files": files, "first": texts.first, "end": texts.end}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from evomerge.errors import ConfigError
+from evomerge.reading.files import LARGE, read_bytes
+from evomerge.reading.json_text import parse_json
 
 __all__ = ["Document", "Unit", "Window", "cut", "read_documents"]
 
@@ -62,13 +63,7 @@ def read_documents(paths: Sequence[Path], *, unit: Unit, field: str) -> list[Doc
     """
     documents: list[Document] = []
     for path in paths:
-        try:
-            # Not `read_text`, which changes the ends of lines, and with them the count of bytes.
-            text = path.read_bytes().decode()
-        except FileNotFoundError:
-            raise ConfigError(f"{path}: no such file") from None
-        except (OSError, UnicodeDecodeError) as problem:
-            raise ConfigError(f"{path}: cannot be read as UTF-8 text ({problem})") from None
+        text = _text(path)
         documents += (
             _rows(path, text, field) if path.suffix == ".jsonl" else _parts(path, text, unit)
         )
@@ -85,14 +80,20 @@ def _before_space(text: str, start: int, end: int) -> int:
     return end
 
 
+def _text(path: Path) -> str:
+    """The text with its ends of lines, and the mark of its encoding, as they are: they count."""
+    try:
+        return read_bytes(path, most=LARGE, error=ConfigError).decode()
+    except UnicodeDecodeError as problem:
+        raise ConfigError(f"{path}: cannot be read as UTF-8 text ({problem})") from None
+
+
 def _rows(path: Path, text: str, field: str) -> Iterator[Document]:
     for line, row in enumerate(text.split("\n"), start=1):
         if not row.strip():
             continue
-        try:
-            data = json.loads(row)
-        except json.JSONDecodeError as problem:
-            raise ConfigError(f"{path}:{line}: is not JSON ({problem})") from None
+        where = f"{path}:{line}"
+        data = parse_json(row.encode(), origin=where, constants=True, error=ConfigError)
         if not isinstance(data, dict) or not isinstance(data.get(field), str):
             raise ConfigError(
                 f"{path}:{line}: has no text under {field!r}; name its key as 'field'"

@@ -53,7 +53,7 @@ def test_a_row_is_a_document(tmp_path: Path) -> None:
     ("content", "law"),
     [
         (b'{"text": 1}', "a.jsonl:1: has no text under 'text'"),
-        (b'{"text": "a"}\n{"tex', "a.jsonl:2: is not JSON"),
+        (b'{"text": "a"}\n{"tex', "a.jsonl:2: not valid JSON"),
         (b"\xff", "cannot be read as UTF-8"),
     ],
 )

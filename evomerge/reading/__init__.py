@@ -1,0 +1,1 @@
+"""Files of strangers, read with limits: what cannot be read is one sentence that names the file."""

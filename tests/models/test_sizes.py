@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evomerge.errors import SourceError
+from evomerge.models.sizes import check_sizes
+
+TENSORS = {
+    "model.embed_tokens.weight": (16, 8),
+    "model.layers.0.mlp.up_proj.weight": (32, 8),
+    "model.layers.1.mlp.up_proj.weight": (32, 8),
+}
+GOOD = {"num_hidden_layers": 2, "hidden_size": 8, "vocab_size": 16, "model_type": "llama"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers is 1000000000, but the tensors are of 2"),
+        ({"num_hidden_layers": 3}, "num_hidden_layers is 3, but the tensors are of 2"),
+        ({"vocab_size": 10**9}, "vocab_size is 1000000000, but the embedding has 16 rows"),
+        ({"num_attention_heads": 10**6}, "no tensor has a side longer than 32"),
+        ({"hidden_size": True}, "hidden_size: must be a whole number, got true"),
+        ({"hidden_size": "8"}, "hidden_size: must be a whole number, got '8'"),
+        ({"hidden_size": -8}, "hidden_size: must be a whole number, got -8"),
+        ({"hidden_size": 2**70}, "hidden_size: must be a whole number"),
+        ({"hidden_size": 8.0}, "hidden_size: must be a whole number, got 8.0"),
+        ({"text_config": 3}, "text_config: must be a mapping, got 3"),
+        ({"text_config": {"n_layer": 5}}, "n_layer is 5, but the tensors are of 2"),
+        ({"layer_types": [3]}, "layer_types: must be a list of names"),
+        ({"model_type": 3}, "model_type: must be text, got 3"),
+    ],
+)
+def test_a_size_that_the_tensors_have_not(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(SourceError) as refused:
+        check_sizes(Path("m/config.json"), GOOD | change, TENSORS)
+    assert str(refused.value).startswith("m/config.json: ")
+    assert said in str(refused.value)
+
+
+def test_what_the_tensors_have() -> None:
+    for config in (GOOD, GOOD | {"num_key_value_heads": None}, {"text_config": GOOD}):
+        check_sizes(Path("config.json"), config, TENSORS)
