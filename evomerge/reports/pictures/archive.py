@@ -20,7 +20,17 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from evomerge.reports.archive import RankedMember
-from evomerge.reports.pictures.style import COLOURS, INK, PALE, WIDTH, Format, drawn, shortened
+from evomerge.reports.pictures.style import (
+    COLOURS,
+    INK,
+    PALE,
+    WIDTH,
+    Format,
+    drawn,
+    shortened,
+    wrapped,
+)
+from evomerge.wording import count
 
 __all__ = ["archive_figure", "archive_picture", "coverage", "entropy", "order"]
 
@@ -39,6 +49,12 @@ ROW = (7.5, 16.0)
 """One member, at least and at most."""
 STRIP = 44.0
 TITLES = 96.0
+LINE = 11.0
+"""A further line below the examples."""
+TOGETHER = "\N{NO-BREAK SPACE}"
+"""A space at which no line ends."""
+SHORTEST = 6
+"""Letters of a task's name, at least: one with less room has its number, and its name is below."""
 
 
 def archive_picture(
@@ -64,19 +80,25 @@ def archive_figure(
     scores = np.array([member.examples for member in members])
     row = min(max(MEMBERS / len(members), ROW[0]), ROW[1])
     heights = [row * len(members), STRIP]
-    figure = Figure(figsize=(WIDTH, (sum(heights) + TITLES) / 72), layout="constrained")
+    places = _places(tasks)
+    numbered = [name for name, letters in _letters(places).items() if letters < SHORTEST]
+    named = ", ".join(f"{list(tasks).index(name) + 1}{TOGETHER}{name}" for name in numbered)
+    below = wrapped(f"examples, the most often solved first{'; ' * bool(named)}{named}", 120)
+    height = sum(heights) + TITLES + LINE * below.count("\n")
+    figure = Figure(figsize=(WIDTH, height / 72), layout="constrained")
     # Titles and legends lie in the margin, which is kept free for them.
     grid: Any = {"height_ratios": heights, "width_ratios": [1.0, 0.11, 0.11]}
     (matrix, fitnesses, means), (strip, *empty) = figure.subplots(2, 3, gridspec_kw=grid)
     for axes in empty:
         axes.remove()
-    places = _places(tasks)
     _draw_matrix(matrix, members, scores, tasks, places, row)
     _draw_strip(strip, scores, tasks, places)
+    strip.set_xlabel(below, color=INK, fontsize=8, parse_math=False)
     strip.set_xlim(matrix.get_xlim())
     _draw_bars(fitnesses, [member.fitness for member in members], ranked_by, row)
     _draw_bars(means, scores.mean(axis=1).tolist(), "mean score", row)
-    about = f"{shortened(title, 50)}: {len(members)} members, {scores.shape[1]} examples"
+    counts = f"{count(len(members), 'member')}, {count(scores.shape[1], 'example')}"
+    about = f"{shortened(title, 50)}: {counts}"
     figure.suptitle(about, x=0.01, ha="left", fontsize=11, parse_math=False)
     if scores.min() >= 0 and scores.max() <= 1:
         said = f"coverage {coverage(scores):.3f}   entropy {entropy(scores):z.3f} bits"
@@ -117,10 +139,16 @@ def _places(tasks: Mapping[str, int]) -> dict[str, tuple[float, float]]:
     """Task -> where its examples begin and end, with a gap between tasks."""
     gap = max(1.0, 0.008 * sum(tasks.values()))
     places, start = {}, 0.0
-    for name, count in tasks.items():
-        places[name] = start, start + count
-        start += count + gap
+    for name, examples in tasks.items():
+        places[name] = start, start + examples
+        start += examples + gap
     return places
+
+
+def _letters(places: Mapping[str, tuple[float, float]]) -> dict[str, int]:
+    """Task -> how many letters there is room for above its examples."""
+    last = max(end for _, end in places.values())
+    return {name: round((end - start) / last * LETTERS) for name, (start, end) in places.items()}
 
 
 def _own(scores: Array, tasks: Mapping[str, int]) -> dict[str, Array]:
@@ -140,7 +168,8 @@ def _draw_matrix(
 ) -> None:
     low, high = min(0.0, float(scores.min())), max(1.0, float(scores.max()))
     graded = not np.isin(scores, (0.0, 1.0)).all()
-    for name, part in _own(scores, tasks).items():
+    room = _letters(places)
+    for number, (name, part) in enumerate(_own(scores, tasks).items(), start=1):
         start, end = places[name]
         shown = (part - low) / (high - low)
         if not graded:
@@ -156,9 +185,9 @@ def _draw_matrix(
             interpolation="none",
             gid=f"matrix of {name}",
         )
-        letters = max(2, round((end - start) / max(b for _, b in places.values()) * LETTERS))
+        letters = room[name]
         solved = "" if graded else f": {int(part.any(axis=0).sum())} of {tasks[name]}"
-        label = shortened(name, letters)
+        label = shortened(name, letters) if letters >= SHORTEST else f"{number}"
         axes.text(
             start,
             -0.5 - 3 / row,
@@ -182,7 +211,9 @@ def _draw_matrix(
         shortened(member.candidate.label or f"{member.candidate.number}", 14) for member in members
     ]
     axes.set_yticks(range(len(members)), labels, fontsize=min(8.0, 0.8 * row), parse_math=False)
-    axes.set_ylabel("member (a candidate's number)", color=INK, fontsize=8)
+    tall = row * len(members)  # in points
+    said = "member (a candidate's number)" if tall > 140 else "member" if tall > 40 else ""
+    axes.set_ylabel(said, color=INK, fontsize=8)
     axes.set_xlim(0, max(end for _, end in places.values()))
     axes.tick_params(length=0, pad=2)
     axes.tick_params(axis="x", labelbottom=False)
@@ -237,7 +268,6 @@ def _draw_strip(
     axes.set_ylabel("mean\nscore" if graded else "share of\nmembers", color=INK, fontsize=8)
     axes.tick_params(axis="x", bottom=False, labelbottom=False)
     axes.tick_params(axis="y", labelsize=7, length=0, pad=2)
-    axes.set_xlabel("examples, the most often solved first", color=INK, fontsize=8)
 
 
 def _draw_bars(axes: Axes, values: Sequence[float], name: str, row: float) -> None:

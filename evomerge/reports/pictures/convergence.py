@@ -43,8 +43,11 @@ MANY = 1500
 """From so many candidates on, dots become part of a bitmap, so that the file stays small."""
 DASHES: Sequence[Any] = ((0, (6, 2)), (0, (2, 2)), (0, (6, 2, 1, 2)), (0, (1, 1)))
 """Lines that can be told apart without colours."""
-ENDS: dict[State, tuple[str, str]] = {"failed": ("x", COLOURS[1]), "stopped": ("|", COLOURS[0])}
-"""State without a fitness -> its mark at the foot, and the mark's colour."""
+ENDS: dict[State, tuple[str, str, float]] = {
+    "failed": ("x", COLOURS[1], 0.055),
+    "stopped": ("|", COLOURS[0], 0.02),
+}
+"""State without a fitness -> its mark at the foot, the mark's colour, and its height there."""
 
 
 def convergence_picture(
@@ -72,7 +75,7 @@ def convergence_figure(
     for number, name in enumerate(objectives):
         axes = panels[number]
         _draw_objective(axes, candidates, done, fitness[:, number])
-        axes.set_ylabel(shortened(name, 30) + ", search split", parse_math=False)
+        axes.set_ylabel(f"{shortened(name, 30)}\nsearch split", parse_math=False)
         if number:
             axes.sharex(panels[0])
     panels[len(objectives) - 1].set_xlabel("candidate, by its number")
@@ -111,8 +114,7 @@ def _draw_objective(
         zorder=4,
         gid="best so far",
     )
-    size = 4.5 if len(done) <= 300 else 2.6
-    marks: Any = {"markersize": size, "linestyle": "none", "rasterized": len(done) > MANY}
+    marks = _marks(candidates)
     landmark = np.array([candidate.proposed_by == "landmark" for candidate in done], dtype=bool)
     axes.plot(
         numbers[~landmark],
@@ -137,18 +139,9 @@ def _draw_objective(
         **{**marks, "markersize": 5},
     )
     foot = axes.get_xaxis_transform()
-    for state, (mark, colour) in ENDS.items():
+    for state, (mark, colour, height) in ENDS.items():
         own = [candidate.number for candidate in candidates if candidate.state == state]
-        axes.plot(
-            own,
-            [0.035] * len(own),
-            mark,
-            color=colour,
-            markersize=4.5,
-            linestyle="none",
-            transform=foot,
-            gid=state,
-        )
+        axes.plot(own, [height] * len(own), mark, color=colour, transform=foot, gid=state, **marks)
     below = numbers[values < low]
     axes.plot(
         below, [0.035] * len(below), "v", color=PALE, markersize=4, transform=foot, gid="below"
@@ -158,6 +151,12 @@ def _draw_objective(
         [candidate for candidate in done if candidate.proposed_by == "landmark"],
         values[landmark],
     )
+
+
+def _marks(candidates: Sequence[Candidate]) -> dict[str, Any]:
+    """How dots are drawn: of many smaller ones, of very many as a bitmap."""
+    size = 4.5 if len(candidates) <= 300 else 2.6
+    return {"markersize": size, "linestyle": "none", "rasterized": len(candidates) > MANY}
 
 
 def _range(values: Array) -> tuple[float, float]:
@@ -221,7 +220,8 @@ def _add_clock(axes: Axes, done: Sequence[Candidate]) -> None:
     clock = axes.secondary_xaxis("top")
     after = dict(zip(numbers, back, strict=True))
     unit, seconds = _unit(back[-1])
-    said = [f"{after[number] / seconds:.3g}" for number in places]
+    times = [after[number] / seconds for number in places]
+    said = [f"{time:.3g}" if time >= 0.1 else "0" for time in times]
     clock.set_xticks(places, said, fontsize=7.5)
     clock.tick_params(length=2, colors=INK)
     clock.set_xlabel(f"{unit} of searching", fontsize=8, color=INK)
@@ -240,7 +240,7 @@ def _draw_front(
     """The second objective over the first; a ring around what no other beats in both."""
     x, y = fitness[:, 0], fitness[:, 1]
     landmark = np.array([candidate.proposed_by == "landmark" for candidate in done], dtype=bool)
-    axes.plot(x[~landmark], y[~landmark], "o", color=COLOURS[0], markersize=4, alpha=0.75)
+    axes.plot(x[~landmark], y[~landmark], "o", color=COLOURS[0], alpha=0.75, **_marks(done))
     axes.plot(x[landmark], y[landmark], "s", color=COLOURS[4], markersize=5)
     order = np.lexsort((-y, -x))
     front, highest = [], -np.inf
@@ -289,7 +289,7 @@ def _explain(figure: Figure, candidates: Sequence[Candidate]) -> None:
                 **none,
             )
         )
-    for state, (mark, colour) in ENDS.items():
+    for state, (mark, colour, _) in ENDS.items():
         if any(candidate.state == state for candidate in candidates):
             entries.append(Line2D([], [], marker=mark, color=colour, label=state, **none))
     values = np.array([candidate.fitness for candidate in done], dtype=float)

@@ -34,7 +34,7 @@ LEGEND = (4, 13.0)
 """Seeds on a line, and a line's height; of the lines between titles and rows."""
 MIDDLE = WIDTH * 72 / 2
 BAR = 110.0
-NAME, SCORE = 62.0, 40.0
+NAME, SCORE = 72.0, 40.0
 """Beside the bar."""
 ARC = (16.0, 196.0)
 """How far an arc reaches out, at least and at most."""

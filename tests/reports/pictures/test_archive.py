@@ -13,6 +13,7 @@ from matplotlib.text import Text
 
 from evomerge.reports.archive import RankedMember
 from evomerge.reports.pictures.archive import (
+    TOGETHER,
     archive_figure,
     archive_picture,
     coverage,
@@ -154,3 +155,26 @@ def test_a_picture_is_the_same_bytes_again(format: Format) -> None:
         for _ in range(2)
     )
     assert first == second
+
+
+def test_tasks_without_room_for_their_names_have_numbers() -> None:
+    tasks = {"large": 90, "the first of the small": 4, "the second of the small": 6}
+    axes = figure(np.eye(3, 100), tasks).axes
+    labels = {made.get_gid(): made.get_text() for made in axes[0].texts}
+    assert labels["task large"].startswith("large")
+    assert labels["task the first of the small"] == "2"
+    below = axes[3].get_xlabel().replace(TOGETHER, "~").replace("\n", " ")
+    named = "2~the first of the small, 3~the second of the small"
+    assert below == f"examples, the most often solved first; {named}"
+
+
+def test_a_label_is_no_taller_than_the_matrix() -> None:
+    def label(number: int) -> str:
+        made = [RankedMember(candidate(i), (1.0,) * 7, 1.0) for i in range(number)]
+        return archive_figure(made, TASKS, title="t", ranked_by="fitness").axes[0].get_ylabel()
+
+    assert [label(number) for number in (1, 4, 15)] == [
+        "",
+        "member",
+        "member (a candidate's number)",
+    ]

@@ -67,7 +67,7 @@ def test_every_candidate_stands_at_its_number_and_the_line_is_the_best_so_far() 
     assert points(axes, "best so far") == [(0, 0.3), (1, 0.3), (2, 0.3), (4, 0.6), (6, 0.6)]
     assert [x for x, _ in points(axes, "failed")] == [3]
     assert [x for x, _ in points(axes, "stopped")] == [5]
-    assert axes.get_ylabel() == "fitness, search split"
+    assert axes.get_ylabel() == "fitness\nsearch split"
 
 
 def test_landmarks_are_level_lines_with_name_and_score() -> None:
@@ -92,8 +92,8 @@ def test_several_objectives_have_panels_by_name_and_two_a_front() -> None:
     figure = convergence_figure(two, ["fitness", "layers"], title="t")
     first, second, both = figure.axes
     assert (first.get_ylabel(), second.get_ylabel()) == (
-        "fitness, search split",
-        "layers, search split",
+        "fitness\nsearch split",
+        "layers\nsearch split",
     )
     assert points(second, "best so far") == [(0, 0.9), (1, 0.9), (2, 0.9)]
     assert sorted(points(both, "front")) == [(0.1, 0.9), (0.5, 0.5)]
@@ -117,3 +117,25 @@ def test_few_and_many_are_drawn_the_same_bytes_again(count: int) -> None:
     assert drawn == convergence_picture(many, ["fitness"], "svg", title="$a_b$ " * 40)
     assert b"<text" not in drawn, "letters are outlines, so that every viewer shows them"
     assert len(drawn) < 400_000
+
+
+def test_what_failed_and_what_was_stopped_do_not_hide_each_other() -> None:
+    axes = convergence_figure(SEARCH, ["fitness"], title="t").axes[0]
+    heights = {name: points(axes, name)[0][1] for name in ("failed", "stopped")}
+    assert heights["failed"] > heights["stopped"] > 0
+
+
+def test_of_thousands_every_dot_is_part_of_a_bitmap() -> None:
+    many = [candidate(n, n / 2000, n % 7) for n in range(1990)]
+    many += [candidate(n) for n in range(1990, 2000)]
+    figure = convergence_figure(many, ["fitness", "layers"], title="t")
+    dots = [made for axes in figure.axes for made in axes.get_lines() if made.get_marker() == "o"]
+    own = [made for made in dots if len(np.asarray(made.get_xdata())) > 1000]
+    assert [made.get_rasterized() for made in own] == [True] * 3
+    assert line(figure.axes[0], "failed").get_rasterized()
+
+
+def test_the_clock_begins_with_a_plain_zero() -> None:
+    many = [candidate(number, 0.5) for number in range(1000)]  # ten seconds each
+    clock = convergence_figure(many, ["fitness"], title="t").axes[0].child_axes[0]
+    assert [label.get_text() for label in clock.get_xticklabels()][:2] == ["0", "0.557"]
