@@ -278,6 +278,7 @@ def _go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> N
     ).run()
     listener.said(f"the search is over: {study.get(ENDED)['said']}")
     comparison = finish(plan, study, workers, listener.scored)
+    listener.doing("writing notes for optuna-dashboard")
     write_notes(study, comparison)
     listener.compared(comparison)
 
@@ -313,4 +314,5 @@ def _workers(plan: Plan, listener: Listener) -> Iterator[Executor]:
     try:
         yield workers
     finally:
+        listener.doing("closing the workers")
         workers.close()

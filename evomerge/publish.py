@@ -1,25 +1,41 @@
 """Publish whole or not at all: what a reader can see is complete, whenever the writer dies.
 
 Files and folders are written under another name beside the place where they belong, made durable
-(fsync), and renamed. That name says whose it is: `.NAME.HOST-PID.TOKEN.partial`.
+(fsync), and renamed. That name says whose it is: `.NAME.HOST-PID.TOKEN.partial`. Of two writers of
+one name, one comes first, and the other is refused.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import json
 import os
 import secrets
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from evomerge.errors import UserError
 
-__all__ = ["PARTIAL", "sweep", "whole_file", "whole_folder", "write_whole"]
+__all__ = [
+    "PARTIAL",
+    "is_free",
+    "is_left",
+    "sweep",
+    "writer_name",
+    "whole_file",
+    "whole_folder",
+    "write_whole",
+]
 
 PARTIAL = ".partial"
 """The suffix of what is still being written; what a dead writer left behind carries it too."""
+
+_MOVED = "moved"
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.EWOULDBLOCK)
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -58,10 +74,10 @@ def whole_folder(out: Path, *, size: int = 0, last: str = "config.json") -> Iter
     reader who waits for that one sees all. What dead writers of the same name left is removed.
 
     Raises:
-        UserError: `out` exists and is not an empty folder, or cannot be written: the disk is full,
-            say, or has no room for `size` bytes.
+        UserError: `out` exists and is not an empty folder, or another process made it meanwhile, or
+            it cannot be written: the disk is full, say, or has no room for `size` bytes.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if not is_free(out):
         raise UserError(f"{out}: exists already; name a new folder or remove it")
     given, out = out, out.absolute()  # messages call it what the user called it
     try:
@@ -77,11 +93,31 @@ def whole_folder(out: Path, *, size: int = 0, last: str = "config.json") -> Iter
             for path in sorted(folder.rglob("*")):
                 _sync(path)
             _sync(folder)
-            _move(folder, out, last)
+            try:
+                _move(folder, out, last)
+            except OSError as problem:
+                if problem.errno in _TAKEN:
+                    raise UserError(
+                        f"{given}: another process has made it meanwhile; name another folder"
+                    ) from None
+                raise
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     except OSError as problem:
         raise UserError(f"{given}: cannot be written ({problem})") from None
+
+
+def is_free(out: Path) -> bool:
+    """Whether a folder may be published as `out`: nothing is there, or an empty folder.
+
+    What a writer that died had begun to move into it is removed.
+    """
+    if not os.path.lexists(out):
+        return True
+    if not out.is_dir():
+        return False
+    _undo_moves(out)
+    return not any(out.iterdir())
 
 
 def sweep(folder: Path, name: str = "*") -> None:
@@ -90,17 +126,25 @@ def sweep(folder: Path, name: str = "*") -> None:
     `name`: only what was to have this name.
     """
     for partial in folder.glob(f".{name}.*{PARTIAL}"):
-        host, _, process = partial.name.removesuffix(PARTIAL).split(".")[-2].rpartition("-")
-        if host == _host() and process.isdecimal() and not _is_alive(int(process)):
-            if partial.is_dir():
-                shutil.rmtree(partial, ignore_errors=True)
-            else:
-                partial.unlink(missing_ok=True)
+        if is_left(partial.name):
+            _remove(partial)
+
+
+def is_left(name: str) -> bool:
+    """Whether what has a name of `writer_name` was left by a process of this machine that is no
+    more."""
+    parts = name.removesuffix(PARTIAL).split(".")
+    host, _, process = parts[-2].rpartition("-") if len(parts) > 1 else ("", "", "")
+    return host == _host() and process.isdecimal() and not _is_alive(int(process))
+
+
+def writer_name() -> str:
+    """A name that nobody else has, and that says which process it belongs to: HOST-PID.TOKEN."""
+    return f"{_host()}-{os.getpid()}.{secrets.token_hex(4)}"
 
 
 def _partial(path: Path) -> Path:
-    token = secrets.token_hex(4)
-    return path.with_name(f".{path.name}.{_host()}-{os.getpid()}.{token}{PARTIAL}")
+    return path.with_name(f".{path.name}.{writer_name()}{PARTIAL}")
 
 
 def _host() -> str:
@@ -119,12 +163,57 @@ def _is_alive(process: int) -> bool:
 
 def _move(folder: Path, out: Path, last: str) -> None:
     if out.exists():
-        for entry in sorted(folder.iterdir(), key=lambda entry: (entry.name == last, entry.name)):
-            entry.rename(out / entry.name)
-        _sync(out)
+        with _claimed(out):
+            _fill(out, folder, last)
     else:
-        folder.rename(out)
+        folder.rename(out)  # on a folder that came to be meanwhile it fails, unless that is empty
     _sync(out.parent)
+
+
+@contextmanager
+def _claimed(out: Path) -> Iterator[None]:
+    """A folder that is empty, and that no other process fills now; the kernel gives it back.
+
+    Raises:
+        OSError: ENOTEMPTY, or EWOULDBLOCK where another process fills it.
+    """
+    descriptor = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if any(out.iterdir()):
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _fill(out: Path, folder: Path, last: str) -> None:
+    """Move all entries, one by one, with a list beside them by which a half-done move is undone."""
+    entries = sorted(folder.iterdir(), key=lambda entry: (entry.name == last, entry.name))
+    moved = _partial(out / _MOVED)
+    moved.write_text(json.dumps([entry.name for entry in entries]))
+    _sync(moved)
+    for entry in entries:
+        entry.rename(out / entry.name)
+    moved.unlink()
+    _sync(out)
+
+
+def _undo_moves(out: Path) -> None:
+    for moved in out.glob(f".{_MOVED}.*{PARTIAL}"):
+        if not is_left(moved.name):
+            continue
+        with suppress(OSError, ValueError):
+            for name in json.loads(moved.read_bytes()):
+                _remove(out / Path(name).name)
+        moved.unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from evomerge.value import Value
 
-__all__ = ["ClusterConfig", "InProcessConfig", "RayConfig", "WorkerRange"]
+__all__ = ["CLIENT", "ClusterConfig", "InProcessConfig", "RayConfig", "WorkerRange"]
+
+CLIENT = (
+    "is an address of Ray's client, which evomerge does not connect through; run it on a node of"
+    " the cluster, with the head node's own address, host:port as `ray start --head` prints it, or"
+    " auto"
+)
+"""What is said of an address `ray://...`."""
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -65,6 +72,13 @@ class ClusterConfig(Value):
     longer has failed and is not tried again. None: as long as it takes."""
     dashboard: bool = True
     """Serve Ray's dashboard on loopback, where evomerge starts Ray itself."""
+
+    @field_validator("address")
+    @classmethod
+    def _no_client(cls, address: str | None) -> str | None:
+        if address is not None and address.startswith("ray://"):
+            raise ValueError(f"{address} {CLIENT}")
+        return address
 
     @property
     def opening(self) -> str:

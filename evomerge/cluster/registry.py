@@ -13,7 +13,7 @@ from typing import Any
 
 from evomerge import catalog as catalogs
 from evomerge.cluster.base import Executor
-from evomerge.cluster.config import ClusterConfig, InProcessConfig, RayConfig
+from evomerge.cluster.config import CLIENT, ClusterConfig, InProcessConfig, RayConfig
 from evomerge.errors import ConfigError
 from evomerge.plugins import Deferred, Factory, Registry
 from evomerge.recipe.file_kind import instead_of_an_entry
@@ -49,11 +49,7 @@ def read_cluster(
         ConfigError: it is none of these.
     """
     if written.startswith("ray://"):
-        raise ConfigError(
-            f"{written} is an address of Ray's client, which evomerge does not connect through; run"
-            " it on a node of the cluster, with the head node's own address, host:port as `ray"
-            " start --head` prints it, or auto"
-        )
+        raise ConfigError(f"{written} {CLIENT}")
     entries = dict(catalogs.entries("cluster", catalog=catalog))
     if written not in entries:
         if ADDRESS.fullmatch(written):

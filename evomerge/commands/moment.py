@@ -76,7 +76,7 @@ def waited_for(at: Moment) -> Wait:
         return Wait("placing", f"starting {count(len(starting), 'worker')}: waiting for a place")
     if states["lost"]:
         return Wait("lost", f"{count(states['lost'], 'worker')} lost; another takes the place")
-    if at.scoring is not None:
+    if at.scoring is not None and at.workers:
         return Wait(at.scoring.split, f"scoring on the {at.scoring.split} split")
     if at.workers and at.progress is not None:
         return Wait("idle", "choosing what to evaluate next")
@@ -93,9 +93,9 @@ def task_label(worker: WorkerStatus, scoring: Scoring | None) -> str:
 
 
 def done_of(at: Moment) -> str:
-    """How much is done, in words: `12 of 25 candidates`, `holdout: 2 of 5 models`."""
+    """How much is done, in words: `12 of 25 candidates`, `validation: 2 of 5 finalists`."""
     if at.scoring is not None:
-        done, total = at.scoring.done, count(at.scoring.total, "model")
+        done, total = at.scoring.done, count(at.scoring.total, at.scoring.noun)
         return f"{at.scoring.split}: {done} of {total}"
     progress = at.progress
     if progress is None:

@@ -78,6 +78,7 @@ class Terminal(Listener):
     def doing(self, what: str) -> None:
         """Show what is done from now on, until there are workers to be shown."""
         self._doing, self._doing_since = what, now()
+        self._executor = None
         self._redraw()
 
     def started(self, job: Job, study: Study, executor: Executor) -> None:
@@ -114,6 +115,9 @@ class Terminal(Listener):
         if self._result:
             show_comparison(comparison)
             self._print(f"evomerge export {self._folder} --out MODEL writes the winner as a model.")
+        if not self._quiet:  # closing the workers may take a while
+            self._lines = Lines(self._screen, now())
+            self._shown.enter_context(Heartbeat(self._beat))
 
     def moment(self) -> Moment:
         """Everything that is shown now; also called from the thread that draws it."""

@@ -57,8 +57,12 @@ class Scorer:
     tell: Callable[[Scoring], None] = lambda scoring: None
     """Called at the beginning of a split, and at least every second until it is scored."""
 
-    def score(self, recipes: Mapping[str, Recipe], split: Split) -> dict[str, Outcome]:
+    def score(
+        self, recipes: Mapping[str, Recipe], split: Split, *, noun: str = "model"
+    ) -> dict[str, Outcome]:
         """Label -> outcome; equal recipes are evaluated once, finished ones not again.
+
+        `noun`: what one of them is called where it is told how far they are scored.
 
         Raises:
             InfrastructureError: no worker can be had or kept alive.
@@ -77,7 +81,8 @@ class Scorer:
 
         def tell() -> None:
             models = {name: labels[name] for name in missing}
-            self.tell(Scoring(split=split, done=total - len(missing), total=total, models=models))
+            done = total - len(missing)
+            self.tell(Scoring(split=split, done=done, total=total, models=models, noun=noun))
 
         for name, recipe in missing.items():
             self.executor.submit(Task(name, recipe, split))
@@ -107,7 +112,7 @@ class Finals:
             UserError: none of them could be scored, by their own or the job's fault.
             InfrastructureError: none of them could be scored, by the workers' fault.
         """
-        outcomes = self.scorer.score(finalists, "validation")
+        outcomes = self.scorer.score(finalists, "validation", noun="finalist")
         scores = {
             label: self.objective(outcome)[0]
             for label, outcome in outcomes.items()

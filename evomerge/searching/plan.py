@@ -33,6 +33,7 @@ from evomerge.search_spaces.registry import SPACES
 from evomerge.searching.checks import budget_warnings, check_evaluator, check_runtime
 from evomerge.searching.model_facts import FactsFromHeaders
 from evomerge.searching.recipe_plan import RecipePlan
+from evomerge.searching.rivals import evaluations
 from evomerge.searching.schedule import Schedule
 from evomerge.trust import require_trust
 
@@ -225,6 +226,9 @@ class Plan:
     def cost(self) -> dict[str, float | int]:
         """What a search would take, as far as headers and budgets tell: counts, and sizes in GiB.
 
+        The comparison at its end counts too: finalists and tuned baselines on the validation split,
+        the winner and its rivals on the holdout.
+
         Raises:
             UserError: the space cannot be built, or a source cannot be read.
         """
@@ -237,11 +241,18 @@ class Plan:
         live = 3 * made.size
         if self.capacity is not None:
             live = 2 * made.size * self.capacity.layers // made.layers
-        budget = self.job.budget
+        budget, select = self.job.budget, self.job.select
+        candidates = budget.candidates or budget.evaluations or 0
+        finalists = min(select.finalists, candidates or select.finalists) + select.recommendation
+        tuning, rivals = evaluations(
+            self.baselines, self.space.plain_merges, tune=select.tune_baselines
+        )
         return {
             "parameters": made.parameters,
             "genes": len(self.space.genes),
-            "candidates": budget.candidates or budget.evaluations or 0,
+            "candidates": candidates,
+            "validation_evaluations_at_most": finalists + tuning,
+            "holdout_evaluations_at_most": 1 + rivals,
             "parents_gib": round(sum(parents.values()) / 2**30, 2),
             "memory_gib_per_worker": round(live / 2**30, 2),
             "disk_gib": round(made.size / 2**30, 2),

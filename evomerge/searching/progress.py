@@ -61,6 +61,8 @@ class Scoring:
     total: int
     models: Mapping[str, str]
     """Of those under way: the id of the task -> the model's label."""
+    noun: str = "model"
+    """What one of them is called: a finalist, a strength of a baseline."""
 
 
 def curve(told: Sequence[Candidate]) -> tuple[float, ...]:

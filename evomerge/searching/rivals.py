@@ -19,7 +19,7 @@ from evomerge.search_spaces.baselines import PlainMerges
 from evomerge.searching.final_comparison import Scorer
 from evomerge.study.remarks import TriedStrength, TunedBaseline, Tuning
 
-__all__ = ["STRENGTHS", "Rivals", "find_rivals"]
+__all__ = ["STRENGTHS", "Rivals", "evaluations", "find_rivals"]
 
 STRENGTHS = (0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
 """The strengths of task arithmetic that are tried: around the 0.3 to 0.5 of Ilharco et al.
@@ -73,6 +73,22 @@ def find_rivals(
     return Rivals(_inserted(recipes, last, tuned.recipes), tuned.failed, tuned.tuning)
 
 
+def evaluations(
+    baselines: Mapping[str, Recipe], plain: PlainMerges | None, *, tune: bool = True
+) -> tuple[int, int]:
+    """How many models the rivals take on the validation split and on the holdout, at most: it
+    follows from the winner whether there are merges of the parents that carry weight alone.
+
+    The arguments are those of `find_rivals`.
+    """
+    if plain is None:
+        return 0, len(baselines)
+    groups = 2 if len(plain.parents) > 2 else 1
+    is_tuned = tune and plain.task_arithmetic(STRENGTHS[0], plain.parents) is not None
+    tuned = groups if is_tuned else 0
+    return tuned * len(STRENGTHS), len(baselines) + groups - 1 + tuned
+
+
 def _tuned(
     plain: PlainMerges,
     groups: Mapping[str, Sequence[str]],
@@ -87,7 +103,8 @@ def _tuned(
                 tried[part, strength] = recipe
     if not tried:
         return Rivals({})
-    scored = scorer.score({_key(*key): recipe for key, recipe in tried.items()}, "validation")
+    named = {_key(*key): recipe for key, recipe in tried.items()}
+    scored = scorer.score(named, "validation", noun="baseline strength")
     outcomes = {key: scored[_key(*key)] for key in tried}
     recipes: dict[str, Recipe] = {}
     failed: dict[str, Failure] = {}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
-from evomerge.evaluators.base import TaskScore
+from evomerge.evaluators.base import MemberScore, TaskScore
 from evomerge.study.statistics import (
     Difference,
     Interval,
@@ -44,6 +44,10 @@ class Row(Value):
     """The winner's score minus this model's; None for the winner and where there is no interval."""
     p: float | None
     """`ahead.p`, corrected by Holm's method over the models of this table."""
+    members: Mapping[str, MemberScore] | None = Field(
+        default=None, exclude_if=lambda held: held is None
+    )
+    """Of a group of tasks: each task's score."""
 
 
 class ComparisonTable(Value):
@@ -81,7 +85,20 @@ class ComparisonTable(Value):
             (model, f"failed: {' '.join(reason.split())}", "", "", "", "")
             for model, reason in self.failed.items()
         ]
-        return [header, *(_cells(row) for row in self.rows), *failed]
+        first, *others = self.rows
+        members = [self._member(name) for name in first.members or {}]
+        return [header, _cells(first), *members, *(_cells(row) for row in others), *failed]
+
+    def _member(self, name: str) -> tuple[str, ...]:
+        """A task of the group: the winner's score, and how far the best other model is behind."""
+        own, *others = [
+            (row.model, row.members[name].value) for row in self.rows if row.members is not None
+        ]
+        label, value = f"  - {name}", f"{own[1]:.3f}"
+        if not others:
+            return (label, value, "", "", "", "")
+        best, score = max(others, key=lambda other: self.sign * other[1])
+        return (label, value, "", f"{own[1] - score:+.3f}", f"of {best}", "")
 
     def to_text(self) -> str:
         """The rows in aligned columns; a reason may be as long as it is."""
@@ -113,7 +130,12 @@ def task_table(
         metric=best.metric,
         higher_is_better=best.higher_is_better,
         examples=len(best.examples),
-        rows=_rows({model: score.value for model, score in scores.items()}, intervals, ahead),
+        rows=_rows(
+            {model: score.value for model, score in scores.items()},
+            intervals,
+            ahead,
+            {model: score.members for model, score in scores.items()},
+        ),
         failed=failed,
     )
 
@@ -173,6 +195,7 @@ def _rows(
     values: Mapping[str, float],
     intervals: Mapping[str, Interval | None],
     ahead: Mapping[str, Difference | None],
+    members: Mapping[str, Mapping[str, MemberScore] | None] | None = None,
 ) -> tuple[Row, ...]:
     p_values = {model: difference.p for model, difference in ahead.items() if difference}
     corrected = dict(zip(p_values, holm(list(p_values.values())), strict=True))
@@ -183,6 +206,7 @@ def _rows(
             interval=intervals[model],
             ahead=ahead.get(model),
             p=corrected.get(model),
+            members=(members or {}).get(model),
         )
         for model, value in values.items()
     )

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from evomerge.errors import RecordError, UserError
-from evomerge.publish import PARTIAL, whole_folder
+from evomerge.publish import PARTIAL, is_free, sweep, whole_folder
 from evomerge.reading.files import is_there
 from evomerge.reading.json_text import read_object
 from evomerge.recipe.genome import Gene
@@ -40,6 +40,9 @@ class Identity(Value):
     objectives: tuple[str, ...]
     """The names of the fitness's numbers, each maximised."""
     genes: tuple[Gene, ...]
+    claim: str | None = None
+    """Tells the study's row in a database from another folder's of the same name. None in the
+    journal, which nobody shares, and in studies of earlier versions."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class StudyFolder:
             )
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path}: is a file; name a new or an empty folder for the study")
-        if self.path.is_dir() and any(self.path.iterdir()):
+        if not is_free(self.path):
             raise UserError(f"{self.path}: is not empty; name a new or an empty folder")
 
     def check_writable(self) -> None:
@@ -108,10 +111,12 @@ class StudyFolder:
     def create(
         self, identity: Identity, job: Mapping[str, Any], fill: Callable[[StudyFolder], None]
     ) -> None:
-        """Make the folder with all that belongs in it; `fill` adds the storage.
+        """Make the folder with all that belongs in it; `fill` adds the rest before it is there for
+        anybody else.
 
         Raises:
-            UserError: as `check_new`, or the folder cannot be made. Nothing is left behind then.
+            UserError: as `check_new`, or the folder cannot be made, or another process made it
+                meanwhile. Nothing is left behind then.
         """
         self.check_new()
         # It becomes a study with the last name to arrive.
@@ -160,6 +165,8 @@ class StudyFolder:
 
     def sweep(self) -> None:
         """Remove what a writer that died had not finished; only the writer may."""
+        path = self.path.absolute()
+        sweep(path.parent, path.name)
         for folder in (self.path, self.examples):
             for partial in folder.glob(f".*{PARTIAL}"):
                 partial.unlink()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -22,6 +23,7 @@ from evomerge.errors import RecordError
 from evomerge.evaluators.answers import Answers
 from evomerge.evaluators.base import Outcome, Report, Split
 from evomerge.optimizers.base import Fitness, Parentage
+from evomerge.publish import writer_name
 from evomerge.recipe.digest import digest, plain
 from evomerge.recipe.genome import Gene, Genome
 from evomerge.recipe.tree import Recipe
@@ -33,24 +35,21 @@ from evomerge.study.candidate import (
     events,
     ranked,
 )
-from evomerge.study.dashboard import note_attributes
 from evomerge.study.examples import Examples
 from evomerge.study.folder import Identity, StudyFolder
 from evomerge.study.lock import WriterLock
-from evomerge.study.storage import create_trials, open_trials, repair_journal
+from evomerge.study.storage import create_trials, delete_trials, repair_journal
 from evomerge.study.trial import (
     PAUSED,
     asked_trial,
     outcome_attributes,
     stage_attribute,
     stopped_attributes,
-    to_candidate,
 )
+from evomerge.study.trials import Trials
 from evomerge.wording import count
 
 __all__ = ["Study"]
-
-_CLOCK = "evomerge:seconds_spent"
 
 
 class Study:
@@ -67,8 +66,7 @@ class Study:
             folder.sweep()
             if self._identity.storage is None:
                 repair_journal(folder.journal)
-        self._storage, self._id = open_trials(self._identity, folder.journal)
-        self._closed: dict[int, Candidate] = {}
+        self._trials = Trials(self._identity, folder.journal)
         self._next = len(self.events())
         self._spent_before = self._seconds_recorded()
 
@@ -96,11 +94,28 @@ class Study:
                 reached or holds a study of that name. Nothing has been written then.
         """
         identity = Identity(
-            name=name, storage=storage_url, objectives=tuple(objectives), genes=tuple(genes)
+            name=name,
+            storage=storage_url,
+            objectives=tuple(objectives),
+            genes=tuple(genes),
+            claim=None if storage_url is None else writer_name(),
         )
         study_folder = StudyFolder(Path(folder))
-        study_folder.create(identity, job, lambda new: create_trials(identity, new.journal))
-        return cls.open(folder, write=True)
+        lock: WriterLock | None = None
+        with ExitStack() as undo:
+
+            def claim(new: StudyFolder) -> None:
+                nonlocal lock
+                # Whoever finds the folder finds it locked.
+                lock = WriterLock(new.lock)
+                undo.callback(lock.release)
+                create_trials(identity, new.journal)
+                if storage_url is not None:
+                    undo.callback(delete_trials, identity, new.journal)
+
+            study_folder.create(identity, job, claim)
+            undo.pop_all()
+        return cls._opened_by(study_folder, lock)
 
     @classmethod
     def open(cls, folder: Path | str, *, write: bool) -> Self:
@@ -112,7 +127,10 @@ class Study:
         """
         study_folder = StudyFolder(Path(folder))
         study_folder.read_identity()
-        lock = WriterLock(study_folder.lock) if write else None
+        return cls._opened_by(study_folder, WriterLock(study_folder.lock) if write else None)
+
+    @classmethod
+    def _opened_by(cls, study_folder: StudyFolder, lock: WriterLock | None) -> Self:
         try:
             return cls(study_folder, lock)
         except BaseException:
@@ -132,7 +150,7 @@ class Study:
         assert self._lock is not None
         if any(candidate.told is not None for candidate in self.candidates()):
             raise RecordError(f"{self.path}: holds candidates that were told, and is kept")
-        self._storage.delete_study(self._id)
+        self._trials.delete()
         self._folder.remove(keep=keep_folder)
         self._lock.release()
         self._lock = None
@@ -141,10 +159,9 @@ class Study:
         """Note the time spent and let the next writer in; once is enough."""
         try:
             if self._lock is not None:
-                spent = self.seconds_spent
-                self._storage.set_study_system_attr(self._id, _CLOCK, round(spent, 3))
+                self._trials.note_seconds(self.seconds_spent)
         finally:
-            self._storage.remove_session()
+            self._trials.disconnect()
             if self._lock is not None:
                 self._lock.release()
                 self._lock = None
@@ -232,9 +249,9 @@ class Study:
             asked_s=self.seconds_spent,
             parentage=parentage,
         )
-        trial_id = self._storage.create_new_trial(self._id, template_trial=trial)
+        number = self._trials.add(trial)
         self._next += 1
-        return self._storage.get_trial(trial_id).number
+        return number
 
     def add_stage(
         self,
@@ -258,7 +275,7 @@ class Study:
         Raises:
             RecordError: no such candidate, or it was told already.
         """
-        trial_id = self._open_trial(number)
+        self._check_writing()
         stage = RecordedStage(
             part=part,
             split=split,
@@ -269,10 +286,10 @@ class Study:
             ended_s=self.seconds_spent,
         )
         if fitness is not None:
-            self._storage.set_trial_intermediate_value(trial_id, scored, fitness[0])
+            self._trials.set_intermediate(number, scored, fitness[0])
         # The write that counts: until then the stage has not been.
-        before = len(to_candidate(self.genes, self._storage.get_trial(trial_id)).stages)
-        self._storage.set_trial_user_attr(trial_id, *stage_attribute(before, stage))
+        before = len(self._trials.candidate(number).stages)
+        self._trials.set(number, *stage_attribute(before, stage))
         self._next += 1
 
     def pause(self, number: int, paused: bool = True) -> None:
@@ -281,7 +298,8 @@ class Study:
         Raises:
             RecordError: no such candidate, or it was told already.
         """
-        self._storage.set_trial_user_attr(self._open_trial(number), PAUSED, paused)
+        self._check_writing()
+        self._trials.set(number, PAUSED, paused)
 
     def tell(
         self,
@@ -305,11 +323,11 @@ class Study:
             ValueError: the fitness does not go with the outcome or the objectives.
         """
         self._check_fitness(outcome, fitness)
-        trial_id = self._open_trial(number)
+        self._check_writing()
         attributes = outcome_attributes(
             outcome, told=self._next, told_s=self.seconds_spent, worker=worker, attempts=attempts
         )
-        return self._close(trial_id, attributes, "FAIL" if fitness is None else "COMPLETE", fitness)
+        return self._close(number, attributes, "FAIL" if fitness is None else "COMPLETE", fitness)
 
     def stop(
         self,
@@ -333,7 +351,7 @@ class Study:
         """
         if fitness is not None:
             self._check_numbers(fitness)
-        trial_id = self._open_trial(number)
+        self._check_writing()
         attributes = stopped_attributes(
             so_far,
             fitness,
@@ -342,7 +360,7 @@ class Study:
             worker=worker,
             attempts=attempts,
         )
-        return self._close(trial_id, attributes, "PRUNED", fitness)
+        return self._close(number, attributes, "PRUNED", fitness)
 
     def candidates(self) -> list[Candidate]:
         """All candidates, by number.
@@ -350,13 +368,7 @@ class Study:
         Raises:
             RecordError: something other than evomerge added or closed one.
         """
-        candidates = []
-        for trial in self._storage.get_all_trials(self._id, deepcopy=False):
-            candidate = self._closed.get(trial.number) or to_candidate(self.genes, trial)
-            if candidate.told is not None:
-                self._closed[trial.number] = candidate
-            candidates.append(candidate)
-        return candidates
+        return self._trials.candidates()
 
     def candidate(self, number: int) -> Candidate:
         """One candidate.
@@ -364,11 +376,7 @@ class Study:
         Raises:
             RecordError: there is none of that number, or something other than evomerge made it.
         """
-        try:
-            trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
-        except KeyError:
-            raise RecordError(f"candidate {number} was never asked") from None
-        return to_candidate(self.genes, self._storage.get_trial(trial_id))
+        return self._trials.candidate(number)
 
     def unfinished(self) -> list[Candidate]:
         """The candidates that were asked and not told, paused ones among them, by number."""
@@ -385,11 +393,11 @@ class Study:
     def put(self, key: str, value: Any) -> None:
         """Keep JSON-able data about the whole study; what was kept under `key` is replaced."""
         self._check_writing()
-        self._storage.set_study_user_attr(self._id, key, value)
+        self._trials.put(key, value)
 
     def get(self, key: str) -> Any:
         """What was kept under `key`; None where nothing was."""
-        return self._storage.get_study_user_attrs(self._id).get(key)
+        return self._trials.get(key)
 
     def put_notes(self, about_study: str, about_candidates: Mapping[int, str]) -> None:
         """Keep notes in Markdown for optuna-dashboard; those that somebody edited there stay.
@@ -397,13 +405,7 @@ class Study:
         No search reads them. `about_candidates`: candidate number -> its note.
         """
         self._check_writing()
-        there = self._storage.get_study_system_attrs(self._id).copy()
-        notes: dict[int | None, str] = {None: about_study}
-        for number, text in about_candidates.items():
-            notes[self._storage.get_trial_id_from_study_id_trial_number(self._id, number)] = text
-        for trial_id, text in notes.items():
-            for key, value in note_attributes(there, trial_id, text):
-                self._storage.set_study_system_attr(self._id, key, value)
+        self._trials.put_notes(about_study, about_candidates)
 
     def save_report(
         self, digest: str, evaluator_digest: str, report: Report, part: str | None = None
@@ -444,36 +446,20 @@ class Study:
                 f"the fitness must be {count(len(self.objectives), 'finite number')}, got {fitness}"
             )
 
-    def _open_trial(self, number: int) -> int:
-        """Optuna's id of the trial of a candidate that is about to change."""
-        self._check_writing()
-        try:
-            trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
-        except KeyError:
-            raise RecordError(f"candidate {number} was never asked") from None
-        if self._storage.get_trial(trial_id).state.is_finished():
-            raise RecordError(f"candidate {number} was told already")
-        return trial_id
-
     def _close(
         self,
-        trial_id: int,
+        number: int,
         attributes: Mapping[str, Any],
         state: Literal["COMPLETE", "PRUNED", "FAIL"],
         values: Fitness | None,
     ) -> int:
-        from optuna.trial import TrialState
-
         told = self._next
-        for key, value in attributes.items():
-            self._storage.set_trial_user_attr(trial_id, key, value)
-        self._storage.set_trial_state_values(trial_id, TrialState[state], values)
+        self._trials.close(number, attributes, state, values)
         self._next += 1
         return told
 
     def _seconds_recorded(self) -> float:
-        noted = float(self._storage.get_study_system_attrs(self._id).get(_CLOCK, 0.0))
-        marks = [noted]
+        marks = [self._trials.seconds_noted]
         for candidate in self.candidates():
             marks += [candidate.asked_s, candidate.told_s or 0.0]
             marks += [stage.ended_s for stage in candidate.stages]

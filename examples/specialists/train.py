@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 from base_model import DEFAULT_FOLDER, ensure_base_model
+from card import write_card
 from generate import SKILLS, Skill, training_digest, training_examples
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from plans import ALPHA, LINEAR_LAYERS, PLANS, RANK, Stage
@@ -140,6 +141,7 @@ def train(skill: Skill, out: Path, first_stage: int) -> int:
         done.append(run_stage(skill, stage, folder if done else None, folder))
         provenance = {"skill": skill, "base_model": BASE_NAME, "stages": done}
         write_provenance(folder, provenance)
+        write_card(folder, skill, BASE_NAME)
     return sum(stage["wall_seconds"] for stage in done)
 
 

@@ -21,6 +21,7 @@ LOADING = worker("1", "starting", seconds=65)
     ("workers", "more", "said"),
     [
         ([], {"progress": None}, "starting Ray here (0:07)"),
+        ([], {"scoring": SCORING}, "starting Ray here (0:07)"),  # or what is done in the end
         ([NOWHERE, NOWHERE], {}, "starting 2 workers: waiting for a place"),
         ([NOWHERE, LOADING], {}, "starting 1 worker: loading the model (1:05)"),
         ([LOADING, worker(task="3")], {}, "evaluating #3 (0:14)"),
@@ -79,6 +80,8 @@ def test_how_much_is_done(more: dict[str, Any], said: str, share: float | None) 
 def test_how_much_of_a_split_is_done() -> None:
     at = Moment(progress=progress(), scoring=SCORING)
     assert done_of(at) == "validation: 1 of 3 models"
+    finalists = replace(SCORING, noun="finalist")
+    assert done_of(Moment(scoring=finalists)) == "validation: 1 of 3 finalists"
     assert share_of(at) == 1 / 3
     assert done_of(Moment()) == ""
     assert share_of(Moment()) is None

@@ -163,6 +163,10 @@ JOBS: list[tuple[Spoil, str]] = [
     (changed("engine", {"trust_remote_code": "x"}), "engine.trust_remote_code: must be true or fa"),
     (changed("cluster", 3), "cluster: must be a mapping of keys, got 3"),
     (changed("cluster", "locl"), "cluster: no entry 'locl' in the catalog cluster; did you mean"),
+    (
+        changed("cluster", {"kind": "ray", "address": "ray://head:10001"}),
+        "cluster.address: ray://head:10001 is an address of Ray's client",
+    ),
     (changed("cluster", "ray://head:10001"), "cluster: ray://head:10001 is an address of Ray's cl"),
     (changed("cluster", {"workers": 0}), "cluster.workers: must be at least 1, got 0"),
     (

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ import pytest
 from rich.console import Console
 
 from evomerge.cluster.local import InProcess
+from evomerge.commands.moment import waited_for
 from evomerge.commands.terminal import Terminal, is_live
 from evomerge.errors import UserError
+from evomerge.evaluators.base import Report, TaskScore
 from evomerge.searching.listener import Listener
 from evomerge.searching.progress import Scoring
+from evomerge.study.comparison import Comparison
 from tests.commands.moments import progress
 from tests.merging.loadable import Loadable
 from tests.place import Place
@@ -154,6 +158,26 @@ def test_it_hears_everything(tmp_path: Path) -> None:
     heard = {name for name in vars(Listener) if not name.startswith("_")}
     # `progressed` brings what `told` says, and the rest is of who stops a search.
     assert heard - set(vars(Terminal)) == {"stop", "stopped", "told"}
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_after_the_result_it_is_said_what_is_waited_for(tmp_path: Path, live: bool) -> None:
+    def beats() -> bool:
+        return any(thread.name == "evomerge-heartbeat" for thread in threading.enumerate())
+
+    score = TaskScore(metric="acc", value=1.0, examples=(1.0,))
+    report = Report(split="holdout", tasks={"sums": score})
+    screen = Console(file=io.StringIO(), force_terminal=live)
+    with Terminal(tmp_path, screen, result=False) as terminal:
+        terminal.watch(InProcess(partial(Worker, Sphere())))
+        terminal.progressed(progress())
+        terminal.doing("writing notes")
+        assert waited_for(terminal.moment()).text.startswith("writing notes (0:0")
+        terminal.compared(Comparison.of({"evolved": report, "one": report}, winner="evolved"))
+        terminal.doing("closing the workers")
+        assert waited_for(terminal.moment()).text.startswith("closing the workers (0:0")
+        assert beats()
+    assert not beats()
 
 
 def test_where_a_view_may_be_drawn() -> None:

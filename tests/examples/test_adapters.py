@@ -12,6 +12,9 @@ from generate import SKILLS, Skill, training_digest, training_examples
 from plans import ALPHA, LINEAR_LAYERS, PLANS, RANK
 from provenance import read_provenance
 
+from evomerge.models.parent_cards import parent_cards
+from evomerge.recipe.source import Source
+
 ADAPTERS = Path(__file__).parents[2] / "examples" / "specialists" / "adapters"
 LARGEST = 4_000_000  # bytes
 
@@ -32,6 +35,15 @@ def test_adapter_names_its_base_portably(skill: Skill) -> None:
     named = read_config(skill)["base_model_name_or_path"]
     assert named == read_provenance(ADAPTERS / skill)["base_model"]
     assert not named.startswith(("/", "."))
+
+
+def test_a_merge_knows_the_license_of_the_adapters() -> None:
+    base = ADAPTERS.parent  # no model, but nothing is read of one
+    sources = [Source(model=str(base), adapter=str(ADAPTERS / skill)) for skill in SKILLS]
+    cards = parent_cards({source: source for source in sources})
+    adapters = [card for card in cards if card.name != str(base)]
+    assert [card.licenses for card in adapters] == [("apache-2.0",)] * len(SKILLS)
+    assert {card.languages for card in adapters} == {("en",)}
 
 
 @pytest.mark.parametrize("skill", SKILLS)

@@ -22,6 +22,9 @@ class Enough(evomerge.Listener):
     def __init__(self, number: int) -> None:
         self.number, self.heard, self.lines = number, list[str](), list[str]()
 
+    def doing(self, what: str) -> None:
+        self.heard.append(what)
+
     def started(self, job: Job, study: Study, executor: Executor) -> None:
         self.heard.append("started")
 
@@ -50,12 +53,16 @@ def test_a_listener_stops_a_search_which_is_compared_all_the_same(
     evomerge.search(small_job.path, tmp_path / "study", listener)
     distinct = list(dict.fromkeys(word for word in listener.heard if word != "progressed"))
     assert distinct == [
+        "checking the job",
+        "starting a worker in this process",
         "started",
         "told 0",
         "told 1",
         "scored validation",
         "scored holdout",
+        "writing notes for optuna-dashboard",
         "compared",
+        "closing the workers",
     ]
     assert "the search is over: two are enough" in listener.lines
     with Study.open(tmp_path / "study", write=False) as study:
@@ -75,6 +82,6 @@ def test_what_a_listener_raises_leaves_a_study_to_resume(
         evomerge.search(small_job.path, tmp_path / "study", Broken())
     listener = Enough(99)
     evomerge.resume(tmp_path / "study", listener)
-    assert listener.heard[-1] == "compared"
+    assert listener.heard[-2:] == ["compared", "closing the workers"]
     with Study.open(tmp_path / "study", write=False) as study:
         assert len(study.candidates()) == small_job.written["budget"]["candidates"]

@@ -74,8 +74,12 @@ def test_known_recipes_are_tried_first_whether_in_a_file_or_written_out(place: P
 
 
 def test_the_winner_is_compared_with_every_parent_and_the_plain_merges(place: Place) -> None:
-    found = planned(place).baselines
+    plan = planned(place)
+    found = plan.baselines
     assert list(found) == ["base", "json", "math", "uniform merge", "task arithmetic"]
+    # Three finalists and the recommendation, six strengths; the winner, and the tuned one.
+    assert plan.cost()["validation_evaluations_at_most"] == 4 + 6
+    assert plan.cost()["holdout_evaluations_at_most"] == 1 + len(found) + 1
     assert isinstance(found["json"], Source)
     place.job["space"]["parents"] = ["math"]
     found = planned(place).baselines

@@ -17,7 +17,7 @@ from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe
 from evomerge.search_spaces.baselines import PlainMerges
 from evomerge.searching.final_comparison import Scorer
-from evomerge.searching.rivals import STRENGTHS, Rivals, find_rivals
+from evomerge.searching.rivals import STRENGTHS, Rivals, evaluations, find_rivals
 from evomerge.study.record import Study
 
 SOURCES: dict[str, Recipe] = {
@@ -146,6 +146,17 @@ def test_without_tuning_nothing_is_evaluated(bench: Bench) -> None:
         "task arithmetic",
         "halves",
     ]
+
+
+@pytest.mark.parametrize("tune", [True, False])
+def test_what_they_take_at_most_is_known_before(bench: Bench, tune: bool) -> None:
+    rivals = bench.rivals(["json", "math"], tune=tune)
+    most = evaluations(BASELINES, PLAIN, tune=tune)
+    assert most == (len(bench.asked), len(rivals.recipes))
+    two = PlainMerges({name: SOURCES[name] for name in ("json", "math")}, PLAIN.base)
+    assert evaluations(BASELINES, two) == (len(STRENGTHS), len(BASELINES) + 1)
+    assert evaluations(BASELINES, PlainMerges(PARENTS)) == (0, len(BASELINES) + 1)
+    assert evaluations(BASELINES, None) == (0, len(BASELINES))
 
 
 def test_where_nothing_can_be_merged_the_baselines_stay(bench: Bench) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from evomerge.errors import InfrastructureError, UserError
-from evomerge.evaluators.base import Failure, Report, TaskScore
+from evomerge.evaluators.base import Failure, MemberScore, Report, TaskScore
 from evomerge.study.comparison import Comparison
 from evomerge.study.remarks import FitnessBySplit
 from evomerge.study.statistics import (
@@ -62,6 +62,39 @@ def test_it_survives_json_even_where_one_graded_example_bounds_nothing() -> None
     ):
         data = json.loads(json.dumps(comparison.to_json(), allow_nan=False))
         assert Comparison.from_json(data) == comparison
+
+
+@pytest.mark.parametrize(("higher", "best"), [(True, "json"), (False, "math")])
+def test_the_tasks_of_a_group_stand_below_it(higher: bool, best: str) -> None:
+    def group(stem: float, law: float) -> Report:
+        score = TaskScore(
+            metric="acc",
+            value=0.5,
+            examples=(1.0, 0.0),
+            higher_is_better=higher,
+            members={
+                "stem": MemberScore(value=stem, examples=1),
+                "law": MemberScore(value=law, examples=1),
+            },
+        )
+        return Report(split="holdout", tasks={"mmlu": score})
+
+    reports = {"evolved": group(0.75, 0.5), "math": group(0.5, 0.25), "json": group(0.625, 0.5)}
+    comparison = Comparison.of(reports, winner="evolved")
+    (table,) = comparison.tables
+    ahead = {"json": ("+0.125", "+0.000"), "math": ("+0.250", "+0.250")}[best]
+    assert table.to_rows()[2:4] == [
+        ("  - stem", "0.750", "", ahead[0], f"of {best}", ""),
+        ("  - law", "0.500", "", ahead[1], f"of {best}", ""),
+    ]
+    assert [row[0] for row in table.to_rows()[4:]] == ["math", "json"]
+    assert "\n  - stem  0.750 " in table.to_text()
+    assert Comparison.from_json(comparison.to_json()) == comparison
+    alone = Comparison.of({"evolved": reports["evolved"]}, winner="evolved").tables[0]
+    assert alone.to_rows()[2] == ("  - stem", "0.750", "", "", "", "")
+    assert (
+        "members" not in Comparison.of(REPORTS, winner="evolved").to_json()["tables"][0]["rows"][0]
+    )
 
 
 def test_a_metric_that_is_no_mean_gets_no_interval() -> None:

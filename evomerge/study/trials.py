@@ -1,0 +1,150 @@
+"""The trials of a study in Optuna's storage, as candidates: all that is asked of Optuna."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from evomerge.errors import RecordError
+from evomerge.optimizers.base import Fitness
+from evomerge.study.candidate import Candidate
+from evomerge.study.dashboard import note_attributes
+from evomerge.study.folder import Identity
+from evomerge.study.storage import open_trials
+from evomerge.study.trial import to_candidate
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+__all__ = ["Trials"]
+
+_CLOCK = "evomerge:seconds_spent"
+
+
+class Trials:
+    """Candidates by number, and what is kept about the study as a whole."""
+
+    def __init__(self, identity: Identity, journal: Path) -> None:
+        """Open them.
+
+        Raises:
+            UserError: the database cannot be reached, or the study is not in it.
+            RecordError: the journal is missing or damaged.
+        """
+        self._genes = identity.genes
+        self._storage, self._id = open_trials(identity, journal)
+        self._closed: dict[int, Candidate] = {}
+
+    def add(self, trial: FrozenTrial) -> int:
+        """Record a new one; its number."""
+        trial_id = self._storage.create_new_trial(self._id, template_trial=trial)
+        return self._storage.get_trial(trial_id).number
+
+    def set(self, number: int, key: str, value: Any) -> None:
+        """Record an attribute of a candidate that is not closed.
+
+        Raises:
+            RecordError: no such candidate, or it was told already.
+        """
+        self._storage.set_trial_user_attr(self._open(number), key, value)
+
+    def set_intermediate(self, number: int, step: int, value: float) -> None:
+        """Record an intermediate value of a candidate that is not closed.
+
+        Raises:
+            RecordError: no such candidate, or it was told already.
+        """
+        self._storage.set_trial_intermediate_value(self._open(number), step, value)
+
+    def close(
+        self,
+        number: int,
+        attributes: Mapping[str, Any],
+        state: Literal["COMPLETE", "PRUNED", "FAIL"],
+        values: Fitness | None,
+    ) -> None:
+        """Record an end: the attributes first, then the state, which is the write that counts.
+
+        Raises:
+            RecordError: no such candidate, or it was told already.
+        """
+        from optuna.trial import TrialState
+
+        trial_id = self._open(number)
+        for key, value in attributes.items():
+            self._storage.set_trial_user_attr(trial_id, key, value)
+        self._storage.set_trial_state_values(trial_id, TrialState[state], values)
+
+    def candidates(self) -> list[Candidate]:
+        """All, by number.
+
+        Raises:
+            RecordError: something other than evomerge added or closed one.
+        """
+        candidates = []
+        for trial in self._storage.get_all_trials(self._id, deepcopy=False):
+            candidate = self._closed.get(trial.number) or to_candidate(self._genes, trial)
+            if candidate.told is not None:
+                self._closed[trial.number] = candidate
+            candidates.append(candidate)
+        return candidates
+
+    def candidate(self, number: int) -> Candidate:
+        """One of them.
+
+        Raises:
+            RecordError: there is none of that number, or something other than evomerge made it.
+        """
+        return to_candidate(self._genes, self._storage.get_trial(self._trial_id(number)))
+
+    def get(self, key: str) -> Any:
+        """What was kept about the study under `key`; None where nothing was."""
+        return self._storage.get_study_user_attrs(self._id).get(key)
+
+    def put(self, key: str, value: Any) -> None:
+        """Keep JSON-able data about the study."""
+        self._storage.set_study_user_attr(self._id, key, value)
+
+    def put_notes(self, about_study: str, about_candidates: Mapping[int, str]) -> None:
+        """Keep notes in Markdown for optuna-dashboard; those that somebody edited there stay.
+
+        `about_candidates`: candidate number -> its note.
+        """
+        there = self._storage.get_study_system_attrs(self._id).copy()
+        notes: dict[int | None, str] = {None: about_study}
+        for number, text in about_candidates.items():
+            notes[self._trial_id(number)] = text
+        for trial_id, text in notes.items():
+            for key, value in note_attributes(there, trial_id, text):
+                self._storage.set_study_system_attr(self._id, key, value)
+
+    @property
+    def seconds_noted(self) -> float:
+        """Wall time of searching that a writer noted when it closed; 0.0 before."""
+        return float(self._storage.get_study_system_attrs(self._id).get(_CLOCK, 0.0))
+
+    def note_seconds(self, spent: float) -> None:
+        """Keep the wall time of searching."""
+        self._storage.set_study_system_attr(self._id, _CLOCK, round(spent, 3))
+
+    def delete(self) -> None:
+        """Remove the study with all candidates."""
+        self._storage.delete_study(self._id)
+
+    def disconnect(self) -> None:
+        """Give back what connects to the storage; once is enough."""
+        self._storage.remove_session()
+
+    def _trial_id(self, number: int) -> int:
+        try:
+            return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+        except KeyError:
+            raise RecordError(f"candidate {number} was never asked") from None
+
+    def _open(self, number: int) -> int:
+        """Optuna's id of the trial of a candidate that is about to change."""
+        trial_id = self._trial_id(number)
+        if self._storage.get_trial(trial_id).state.is_finished():
+            raise RecordError(f"candidate {number} was told already")
+        return trial_id
