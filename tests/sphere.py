@@ -145,11 +145,19 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("--executor", default="in_process")
     parser.add_argument("--candidates", type=int, default=40)
+    parser.add_argument("--evaluations", type=int, help="instead of candidates")
+    parser.add_argument("--optimizer", default="cma_es")
     parser.add_argument("--seconds", type=float, default=0.02)
     parser.add_argument("--notes")
     parser.add_argument("--most", type=int)
     given = parser.parse_args()
     worker = Sphere(seconds=given.seconds, notes=given.notes, most=given.most)
     made = make_executor(given.executor, worker)
-    search(given.folder, candidates=given.candidates, executor=made).close()
+    search(
+        given.folder,
+        candidates=None if given.evaluations else given.candidates,
+        evaluations=given.evaluations,
+        executor=made,
+        optimizer=make_optimizer(given.optimizer),
+    ).close()
     made.close()

@@ -37,11 +37,14 @@ class Task:
     deadline_s: float | None = None
     """Seconds that the evaluation may take, from when the worker begins it; None: the executor's
     own limit, if it has one. A candidate that takes longer has failed and is not tried again."""
+    begun: int = 0
+    """How often earlier processes of the driver began it, and did not live to see its end."""
 
 
 @dataclass(frozen=True)
 class TaskResult:
-    """What became of a task, where, and at which attempt (the first is 1)."""
+    """What became of a task, where, and at which attempt (the first is 1; 0: at none, since it was
+    begun too often before)."""
 
     id: str
     outcome: Outcome

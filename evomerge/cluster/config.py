@@ -70,6 +70,9 @@ class ClusterConfig(Value):
     candidate_timeout_s: Seconds | None = None
     """Seconds that an evaluation may take, from when a worker begins it. A candidate that takes
     longer has failed and is not tried again. None: as long as it takes."""
+    grace_s: Seconds = 10
+    """Seconds past its deadline after which a hanging evaluation is ended: on Ray by killing its
+    worker; in process by interrupting it, and a minute later by ending the process."""
     dashboard: bool = True
     """Serve Ray's dashboard on loopback, where evomerge starts Ray itself."""
 
@@ -102,8 +105,6 @@ class RayConfig(ClusterConfig):
     """Seconds without a single worker that has a place until the search ends with the reason."""
     start_timeout_s: Seconds = 3600
     """Seconds that a worker may take to come up, its engine loaded, until it is started again."""
-    grace_s: Seconds = 10
-    """Seconds past its deadline after which a hanging evaluation is ended by killing its worker."""
     ray_timeout_s: Annotated[float, Field(gt=0, lt=60)] = 30
     """Seconds without an answer from Ray until the search ends with the reason; after 60 Ray ends
     the process itself."""
@@ -115,10 +116,12 @@ class RayConfig(ClusterConfig):
 
 
 class InProcessConfig(ClusterConfig):
-    """One worker in the process itself, for debugging; only an evaluator itself keeps deadlines."""
+    """One worker in the process itself, for debugging. A candidate that ends this process each time
+    is given up after `max_attempts` sittings."""
 
     kind: Literal["in_process"] = "in_process"
-    """The process itself. Of the shared keys, `max_attempts` and `candidate_timeout_s` count."""
+    """The process itself. Of the shared keys, `max_attempts`, `candidate_timeout_s` and `grace_s`
+    count."""
 
     @property
     def opening(self) -> str:

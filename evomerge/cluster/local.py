@@ -6,23 +6,32 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 
-from evomerge.cluster.base import Task, TaskResult, Worker, WorkerState, WorkerStatus
+from evomerge.cluster.base import Task, TaskResult, Worker, WorkerState, WorkerStatus, overrun
 from evomerge.cluster.config import InProcessConfig
+from evomerge.cluster.time_limit import TimeIsUp, time_limit
 from evomerge.errors import EvomergeError, InfrastructureError
 from evomerge.evaluators.base import Failure
+from evomerge.interruption import allowed
 from evomerge.plugins import load
 from evomerge.value import Value
+from evomerge.wording import count
 
 __all__ = ["InProcess", "in_process"]
+
+
+HARD_S = 60.0
+"""An evaluation that cannot be interrupted for so long ends the process."""
 
 
 class InProcess:
     """Implements `Executor`: `wait` performs the oldest task itself.
 
-    Nothing can interrupt it, so a deadline holds as far as the evaluator keeps it.
+    An evaluator that keeps its deadline itself leaves the worker as it is; one that has to be
+    interrupted (`time_limit`) costs the worker, since nobody knows what it was in the middle of.
     """
 
     def __init__(
@@ -31,12 +40,14 @@ class InProcess:
         *,
         max_attempts: int = 3,
         candidate_timeout_s: float | None = None,
+        grace_s: float = 10.0,
     ) -> None:
         """`make`: makes the worker, when the first task is performed."""
         self._make = make
         self._worker: Worker | None = None
         self._queue: deque[Task] = deque()
         self._max_attempts, self._timeout_s = max_attempts, candidate_timeout_s
+        self._grace_s = grace_s
         self._state: WorkerState = "starting"
         self._since = time.monotonic()
         self._task: str | None = None
@@ -88,10 +99,13 @@ class InProcess:
         task = self._queue.popleft()
         if task.deadline_s is None:
             task = replace(task, deadline_s=self._timeout_s)
-        if self._worker is None:
-            self._worker = self._made()
-        self._enter("busy" if self._is_open else "draining", task.id)
-        result = self._perform(self._worker, task)
+        if task.begun >= self._max_attempts:
+            return [_given_up(task)]
+        with allowed():
+            if self._worker is None:
+                self._worker = self._made()
+            self._enter("busy" if self._is_open else "draining", task.id)
+            result = self._perform(self._worker, task)
         self._enter("idle" if self._is_open else "draining")
         return [result]
 
@@ -123,17 +137,42 @@ class InProcess:
 
     def _perform(self, worker: Worker, task: Task) -> TaskResult:
         where = f"pid {os.getpid()}"
-        for attempt in range(1, self._max_attempts + 1):
+        for attempt in range(1, self._max_attempts - task.begun + 1):
             try:
-                return TaskResult(task.id, worker.perform(task), where, attempt)
+                with self._limit(task):
+                    return TaskResult(task.id, worker.perform(task), where, attempt)
+            except TimeIsUp:
+                self._worker = None
+                return TaskResult(task.id, overrun(task.deadline_s or 0.0), where, attempt)
             except Exception as problem:  # noqa: BLE001 - whatever breaks a worker, it is not the candidate
                 kind = type(problem).__name__
                 reason = f"{kind}: {problem}"
         failure = Failure(cause="infrastructure", message=reason, error=kind)
         return TaskResult(task.id, failure, where, attempt)
 
+    def _limit(self, task: Task) -> AbstractContextManager[None]:
+        if task.deadline_s is None:
+            return nullcontext()
+        soft_s = task.deadline_s + self._grace_s
+        return time_limit(soft_s, soft_s + HARD_S, partial(_last_words, task))
+
     def _enter(self, state: WorkerState, task: str | None = None) -> None:
         self._state, self._task, self._since = state, task, time.monotonic()
+
+
+def _given_up(task: Task) -> TaskResult:
+    """What becomes of a task that processes did not live to see the end of."""
+    times = count(task.begun, "time")
+    said = f"the process ended {times} at its evaluation: it crashed, was killed or hung"
+    failure = Failure(cause="infrastructure", message=said, error="InfrastructureError")
+    return TaskResult(task.id, failure, f"pid {os.getpid()}", 0)
+
+
+def _last_words(task: Task) -> str:
+    return (
+        f"the evaluation of candidate {task.id} hangs past its deadline, {task.deadline_s:g} s, and"
+        " cannot be interrupted: this process ends; `evomerge resume` goes on"
+    )
 
 
 def in_process(config: InProcessConfig, target: str, worker: Value) -> InProcess:
@@ -142,4 +181,5 @@ def in_process(config: InProcessConfig, target: str, worker: Value) -> InProcess
         partial(load(target), worker),
         max_attempts=config.max_attempts,
         candidate_timeout_s=config.candidate_timeout_s,
+        grace_s=config.grace_s,
     )

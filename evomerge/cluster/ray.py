@@ -25,7 +25,7 @@ from evomerge.cluster.config import RayConfig
 from evomerge.cluster.placement import Needs
 from evomerge.cluster.ray_connection import RayConnection
 from evomerge.cluster.ray_worker import Assignment, EvomergeWorker, RayWorker, WorkerDied
-from evomerge.errors import ConfigError, InfrastructureError, UserError
+from evomerge.errors import InfrastructureError, UserError
 from evomerge.evaluators.base import Failure, Outcome
 from evomerge.value import Value
 from evomerge.wording import count
@@ -56,16 +56,16 @@ class RayExecutor:
         self._config = config
         self._connection = RayConnection(config)
         self._needs = Needs(config)
-        try:
-            sizes = self._needs.sizes(self._connection.total)
-        except ConfigError:
-            self._connection.close()
-            raise
         self._queue: deque[Assignment] = deque()
         self._is_open = True
         self._last_reason = ""
         """What the last worker that died before it came up said."""
-        self._pool = [RayWorker(str(i), self._spawn, target, worker) for i in range(sizes.max)]
+        try:
+            sizes = self._needs.sizes(self._connection.total)
+            self._pool = [RayWorker(str(i), self._spawn, target, worker) for i in range(sizes.max)]
+        except BaseException:  # Ctrl-C too: a Ray that was started here ends with it
+            self._connection.close()
+            raise
         self._min = sizes.min
 
     @property

@@ -14,6 +14,7 @@ import ray
 
 from evomerge.cluster.config import RayConfig
 from evomerge.errors import ConfigError, InfrastructureError
+from evomerge.interruption import renew
 
 __all__ = ["RayConnection"]
 
@@ -44,8 +45,14 @@ class RayConnection:
         """
         self._timeout_s = config.ray_timeout_s
         self._is_ours = not ray.is_initialized()
-        self.url = _connect(config) if self._is_ours else ""
+        try:
+            self.url = _connect(config) if self._is_ours else ""
+        except BaseException:  # Ctrl-C while Ray starts here
+            if self._is_ours:
+                ray.shutdown()
+            raise
         """The dashboard's; empty where there is none, or where Ray was there before."""
+        renew()
         self._node = ray.get_runtime_context().get_node_id()
         self.total: Mapping[str, float] = ray.cluster_resources()
         """Resource -> how much the cluster has; as of the last answer, like `free`."""

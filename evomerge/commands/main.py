@@ -13,7 +13,9 @@ from evomerge.commands import models, studies, writers
 from evomerge.commands.arguments import OLDER_NAMES
 from evomerge.commands.catalog import list_catalog
 from evomerge.commands.schema import print_schema
+from evomerge.commands.streams import outlive_readers
 from evomerge.errors import EvomergeError, UserError
+from evomerge.interruption import exit_code, heeded
 
 __all__ = ["app", "main"]
 
@@ -88,9 +90,12 @@ GROUPS: dict[str, Sequence[Command]] = {
 }
 
 EXIT_CODES = (
-    "Exit codes: 0 done, 2 the input was wrong (one sentence on stderr), 130 interrupted,"
-    " 1 anything else."
+    "Exit codes: 0 done, 2 the input was wrong (one sentence on stderr), 130 interrupted by Ctrl-C"
+    " (143 by SIGTERM, 129 by SIGHUP), 1 anything else."
 )
+
+_INTERRUPTED = 130
+"""What typer ends with after a KeyboardInterrupt."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -128,14 +133,19 @@ def evomerge(
 
 def main() -> None:
     """The console script: errors become one sentence and an exit code."""
+    outlive_readers()
     try:
-        app(prog_name="evomerge")  # whatever called it: completion goes by this name
+        with heeded():
+            app(prog_name="evomerge")  # whatever called it: completion goes by this name
     except UserError as problem:
         _leave(f"{problem}", 2)
     except EvomergeError as problem:
         _leave(f"{type(problem).__name__}: {problem}", 1)
-    except KeyboardInterrupt:
-        _leave("interrupted; what a search had finished is on record", 130)
+    except (KeyboardInterrupt, SystemExit) as end:
+        if isinstance(end, SystemExit) and end.code != _INTERRUPTED:
+            raise
+        said = "interrupted; what a search had finished is on record"
+        _leave(said, exit_code() or _INTERRUPTED)
 
 
 def _leave(message: str, code: int) -> None:

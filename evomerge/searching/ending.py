@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Literal
 
 from evomerge.config import Budget
@@ -11,13 +12,18 @@ from evomerge.study.candidate import Candidate
 from evomerge.value import Value
 from evomerge.wording import count
 
-__all__ = ["ENDED", "STALE", "Ending", "counted", "find_ending"]
+__all__ = ["ENDED", "STALE", "Ending", "counted", "find_ending", "spared"]
 
 ENDED = "ended"
 """The study's attribute that says why its search is over."""
 
 STALE = 500
 """So many candidates in a row that had all been scored before: the optimizer has nothing new."""
+
+
+SPARED = 100
+"""So many candidates that failed because of their surroundings cost a budget nothing; those after
+them count, so that every search ends."""
 
 
 class Ending(Value):
@@ -53,6 +59,13 @@ def counted(candidates: Sequence[Candidate]) -> list[Candidate]:
     ]
 
 
+def spared(candidates: Sequence[Candidate]) -> set[int]:
+    """Numbers of those that a budget does not count: their worker, its machine or the cluster
+    failed, and others are asked in their place, within a sitting and after a resume."""
+    failed = (c.number for c in candidates if c.failure and c.failure.cause == "infrastructure")
+    return set(islice(failed, SPARED))
+
+
 def find_ending(
     budget: Budget,
     candidates: Sequence[Candidate],
@@ -64,11 +77,13 @@ def find_ending(
 
     Args:
         candidates: all that are on record, by number; each counts once, however many its stages,
-            and not one that stopped the search and was tried again.
+            and not one that stopped the search and was tried again, or that was `spared`.
         seconds: of searching so far, over all sittings.
         stale_after: so many in a row that had been scored before end a search too.
     """
     candidates = counted(candidates)
+    lost = spared(candidates)
+    candidates = [candidate for candidate in candidates if candidate.number not in lost]
     if budget.target and (best := _reaches(budget.target, candidates)):
         reached = f"candidate {best.number} has reached the target"
         return Ending(by="target", said=f"{reached}: {_shown(best.fitness or ())}")

@@ -11,18 +11,20 @@ once. What a crash interrupted is submitted again; what it did not is read from 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from signal import SIGINT
 
 from evomerge.cluster.base import Executor
 from evomerge.config import Budget, WholeConfig
 from evomerge.errors import UserError
 from evomerge.evaluators.objective import Objective
+from evomerge.interruption import check, deferred, heeded
 from evomerge.optimizers.base import Observation, Optimizer, Proposal, Result, needs_examples
 from evomerge.recipe.genome import Genome
 from evomerge.search_spaces.base import SearchSpace
-from evomerge.searching.ending import ENDED, STALE, Ending, counted, find_ending
+from evomerge.searching.ending import ENDED, STALE, Ending, counted, find_ending, spared
 from evomerge.searching.failures import Halt, find_halt, last_halt
 from evomerge.searching.progress import Progress, bests, curve, failures
 from evomerge.searching.schedule import Schedule, Whole
@@ -36,6 +38,9 @@ __all__ = ["Search"]
 
 POLL_S = 0.5
 """How long a wait lasts before the progress is told again."""
+
+TRIES = 3
+"""In so many sittings a warm start is tried that fails because of its surroundings."""
 
 LEADERS = 5
 """So many of the best candidates are told with the progress."""
@@ -97,10 +102,19 @@ class Search:
         self._observed = any(candidate.proposed_by == "optimizer" for candidate in asked)
         halted = last_halt(study)
         self._halted_at = -1 if halted is None else halted.told
-        # What stopped the search is mended now. An optimizer that was asked takes no warm starts.
-        may_be = halted.candidates if halted is not None and not self._observed else ()
+        # What stopped the search is mended now, and so may be what was around the others.
+        halted_by = halted.candidates if halted is not None else ()
         marks = [candidate for candidate in asked if candidate.proposed_by == "landmark"]
-        self._again = {candidate.number for candidate in marks if candidate.number in may_be}
+        tries = Counter(candidate.label for candidate in marks)
+        self._again = {
+            candidate.number
+            for candidate in marks
+            if not self._observed  # an optimizer that was asked takes no warm starts
+            and (
+                candidate.number in halted_by
+                or (_is_of_the_surroundings(candidate) and tries[candidate.label] < TRIES)
+            )
+        }
         known = {candidate.label for candidate in marks if candidate.number not in self._again}
         # An earlier version may have called a landmark by another name: it counts by its genome.
         renamed = {c.genome for c in asked if c.label in known and c.label not in landmarks}
@@ -117,7 +131,8 @@ class Search:
         over is on record then.
 
         Interrupted by Ctrl-C it asks nothing more, records what is still under way and passes the
-        interruption on. Interrupted again it leaves that to the next sitting.
+        interruption on. Interrupted again it leaves that to the next sitting. No write is cut off
+        by the first: it waits until the executor waits.
 
         Candidates that fail for one reason stop it too, at the third in a row; see `failures`.
 
@@ -126,6 +141,15 @@ class Search:
                 law, or candidates failed for one reason that is theirs or the job's.
             InfrastructureError: no worker can be had, or workers failed for one reason.
         """
+        with heeded((SIGINT,)), deferred():
+            try:
+                self._search_or_drain()
+            except BaseException:
+                with suppress(Exception):  # what ends the search is what has to be said
+                    self._stages.leave()
+                raise
+
+    def _search_or_drain(self) -> None:
         try:
             self._search()
         except KeyboardInterrupt:
@@ -134,6 +158,7 @@ class Search:
 
     def _search(self) -> None:
         while True:
+            check()
             while self._executor.free and not self._halt and (test := self._next()):
                 self._stages.go_on(test)
             self._tell(self.progress())
@@ -278,7 +303,7 @@ class Search:
             total=self._budget.candidates,
             limit_s=self._budget.seconds,
             evaluations=self._budget.evaluations,
-            done=len(told),
+            done=len(told) - len(spared(told)),
             evaluated=sum(candidate.attempts > 0 for candidate in told),
             failed=sum(candidate.state == "failed" for candidate in told),
             stopped=sum(candidate.state == "stopped" for candidate in told),
@@ -293,6 +318,10 @@ class Search:
             curve=curve(told),
             failures=failures(told),
         )
+
+
+def _is_of_the_surroundings(candidate: Candidate) -> bool:
+    return candidate.failure is not None and candidate.failure.cause == "infrastructure"
 
 
 @contextmanager

@@ -29,6 +29,11 @@ from evomerge.wording import count
 __all__ = ["Stages"]
 
 
+DEATHS = 10
+"""At a candidate whose evaluations the driver did not survive so often no other one is begun,
+wherever its workers are; an executor may give it up sooner."""
+
+
 @dataclass
 class Stages:
     """Does with candidates what their schedule says, and records what they come to."""
@@ -87,7 +92,8 @@ class Stages:
                     known = self.reports.load(test.candidate, stage)
                     if known is None:
                         return self._submit(test)
-                    test = self._scored(test, known, "cache", 0)
+                    # Made for this candidate, if its evaluation was begun.
+                    test = self._scored(test, known, "cache", test.candidate.begun)
                 case Paused():
                     return self._pause(test)
                 case Finished():
@@ -97,18 +103,27 @@ class Stages:
 
     def receive(self, result: TaskResult) -> None:
         """Record what a stage came to; what is no longer under way is ignored."""
-        test = self.under_way.pop(result.id, None)
+        test = self.under_way.get(result.id)
         if test is None:
             return
         match result.outcome:
             case Failure() as failure:
-                attempts = test.attempts + result.attempts
+                del self.under_way[result.id]
+                attempts = test.attempts + test.candidate.begun + result.attempts
                 self._close(replace(test, worker=result.worker, attempts=attempts), failure)
             case Report() as report:
                 _check_part(test, report)
                 self.reports.save(test.candidate, test.stage, report)
-                self.go_on(self._scored(test, report, result.worker, result.attempts))
+                del self.under_way[result.id]
+                attempts = test.candidate.begun + result.attempts
+                self.go_on(self._scored(test, report, result.worker, attempts))
         self._stop_what_is_beaten()
+
+    def leave(self) -> None:
+        """Take back on record that evaluations under way were begun: the driver itself ends them,
+        and it is not their fault."""
+        for test in self.under_way.values():
+            self.study.begin(test.candidate.number, len(test.parts), test.candidate.begun)
 
     def _repeat(self, event: Event) -> None:
         """Ask the schedule again what it was asked when that happened."""
@@ -124,9 +139,17 @@ class Stages:
     def _submit(self, test: UnderTest) -> None:
         if self.is_draining:
             return
-        stage, recipe = test.stage, self.space.recipe(test.candidate.genome)
+        stage, before = test.stage, test.candidate.begun
+        if before >= DEATHS:
+            said = f"the driver died {before} times while it was evaluated"
+            failure = Failure(cause="infrastructure", message=said, error="InfrastructureError")
+            self._close(replace(test, attempts=test.attempts + before), failure)
+            return
+        recipe = self.space.recipe(test.candidate.genome)
         self.under_way[test.task] = test
-        self.executor.submit(Task(test.task, recipe, stage.split, stage.examples, stage.deadline_s))
+        self.study.begin(test.candidate.number, len(test.parts), before + 1)
+        task = Task(test.task, recipe, stage.split, stage.examples, stage.deadline_s, begun=before)
+        self.executor.submit(task)
 
     def _scored(self, test: UnderTest, report: Report, worker: str, attempts: int) -> UnderTest:
         """The candidate with one more stage, which is recorded unless it is the whole split."""

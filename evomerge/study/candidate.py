@@ -73,6 +73,8 @@ class Candidate:
     state: State = "running"
     stages: tuple[RecordedStage, ...] = ()
     """In their order; none of a candidate that was evaluated at once."""
+    begun: int = 0
+    """How often the evaluation after those stages was begun, as far as no sitting took it back."""
     fitness: Fitness | None = None
     partial: Fitness | None = None
     """The fitness by a part of the examples that the optimizer was told of a stopped candidate."""

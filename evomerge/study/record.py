@@ -1,8 +1,8 @@
 """The study: the durable record of a search, from which it resumes.
 
-A candidate is recorded when it is asked, before it is submitted, each stage when its report is in,
-and the outcome before the optimizer is told. Asks, ends of stages and tells are numbered in one
-order, so that replaying them (`evomerge.study.replay`) restores the optimizer.
+A candidate is recorded when it is asked, an evaluation before it is begun, each stage when its
+report is in, and the outcome before the optimizer is told. Asks, ends of stages and tells are
+numbered in one order, so that replaying them (`evomerge.study.replay`) restores the optimizer.
 
     ask --> running <--> paused      a paused candidate waits for its schedule
                |           |
@@ -42,6 +42,7 @@ from evomerge.study.storage import create_trials, delete_trials, repair_journal
 from evomerge.study.trial import (
     PAUSED,
     asked_trial,
+    begun_attribute,
     outcome_attributes,
     stage_attribute,
     stopped_attributes,
@@ -252,6 +253,16 @@ class Study:
         number = self._trials.add(trial)
         self._next += 1
         return number
+
+    def begin(self, number: int, stage: int, times: int) -> None:
+        """Record how often the evaluation of a candidate's stage was begun, this time included:
+        before it is begun, so that whatever happens then, it is known to have been.
+
+        Raises:
+            RecordError: no such candidate, or it was told already.
+        """
+        self._check_writing()
+        self._trials.set(number, *begun_attribute(stage, times))
 
     def add_stage(
         self,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PAUSED",
     "asked_trial",
+    "begun_attribute",
     "outcome_attributes",
     "stage_attribute",
     "stopped_attributes",
@@ -41,6 +42,7 @@ __all__ = [
 PAUSED = "paused"
 """The user attribute that says whether a candidate that was not told is paused."""
 
+_BEGUN = "begun"
 _OUTCOME = "outcome"
 _SCORE = "score."
 _STAGE = "stage."
@@ -90,6 +92,12 @@ def asked_trial(
         distributions={gene.name: _distribution(gene) for gene, _ in scalars},
         user_attrs={key: value for key, value in attributes.items() if value is not None},
     )
+
+
+def begun_attribute(stage: int, times: int) -> tuple[str, dict[str, int]]:
+    """The attribute, name and value, that says how often the evaluation of `stage`, from 0, was
+    begun; of a candidate that is evaluated at once that is stage 0."""
+    return _BEGUN, {"stage": stage, "times": times}
 
 
 def stage_attribute(number: int, stage: RecordedStage) -> tuple[str, dict[str, Any]]:
@@ -181,6 +189,7 @@ def _read(genes: Sequence[Gene], trial: FrozenTrial) -> Candidate:
     if state == "running" and attributes.get(PAUSED):
         state = "paused"
     failure, partial = outcome.get("failure"), outcome.get("partial")
+    stages, begun = _stages(attributes), attributes.get(_BEGUN, {})
     return Candidate(
         number=trial.number,
         proposed_by=attributes["origin"],
@@ -197,7 +206,8 @@ def _read(genes: Sequence[Gene], trial: FrozenTrial) -> Candidate:
         asked_s=attributes["asked_s"],
         parentage=_parentage(attributes.get("descent")),
         state=state,
-        stages=_stages(attributes),
+        stages=stages,
+        begun=begun["times"] if begun.get("stage") == len(stages) else 0,
         fitness=tuple(trial.values) if state == "done" else None,
         partial=None if partial is None else tuple(partial),
         tasks=_scores(attributes) if state != "failed" and "split" in outcome else {},

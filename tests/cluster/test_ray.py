@@ -49,6 +49,14 @@ def test_a_candidate_that_always_kills_its_worker_fails_and_the_others_go_on(on_
     assert value(results["1"]) == 0.1
 
 
+def test_deaths_at_work_are_no_deaths_before_it(on_ray: Make) -> None:
+    """The only worker dies more often than one that does not come up may."""
+    results = collect(on_ray(workers=1, max_attempts=4), "kill", "0.1")
+    assert failure(results["0"])[0] == "infrastructure"
+    assert results["0"].attempts == 4
+    assert value(results["1"]) == 0.1
+
+
 def test_four_workers_on_two_cpus_run_with_two_and_say_so(on_ray: Make) -> None:
     executor = on_ray(workers=4, placement_notice_s=0.1)
     results = collect(executor, *(f"0.{i}" for i in range(6)))

@@ -17,7 +17,18 @@ from evomerge.study.candidate import Candidate
 from evomerge.study.record import Study
 from tests.sphere import open_study, search
 
-__all__ = ["FIRST", "REST", "Halves", "Killed", "Rungs", "Steps", "Workers", "record", "staged"]
+__all__ = [
+    "FIRST",
+    "REST",
+    "Graded",
+    "Halves",
+    "Killed",
+    "Rungs",
+    "Steps",
+    "Workers",
+    "record",
+    "staged",
+]
 
 SIZES = {"sphere": 4}
 FIRST: Selection = {"sphere": (0, 2)}
@@ -36,10 +47,15 @@ class Steps:
         self.count, self._kill_at = 0, kill_at
 
     def __call__(self, step: Callable[[], Any]) -> Any:
-        number, self.count = self.count, self.count + 1
-        if number == self._kill_at:
-            raise Killed
+        if self._kill_at is not None and self.count >= self._kill_at:
+            raise Killed  # and nothing is done any more
+        self.count += 1
         return step()
+
+    def kill(self) -> None:
+        """From now on nothing is done any more."""
+        self._kill_at = 0
+        raise Killed
 
 
 class Graded:
@@ -125,7 +141,9 @@ class Rungs:
         return Stage(examples=REST) if number == best else Stopped((self._firsts[number],))
 
 
-def staged(folder: Path, schedule: Schedule, *, candidates: int = 15, **more: Any) -> Study:
+def staged(
+    folder: Path, schedule: Schedule | None, *, candidates: int | None = 15, **more: Any
+) -> Study:
     """The study of a search on four examples; it is closed where the search ends otherwise."""
     more.setdefault("executor", Workers())
     study = more.pop("study", None) or open_study(folder)
@@ -154,6 +172,7 @@ def record(folder: Path) -> list[Any]:
                 c.partial,
                 c.tasks,
                 c.failure,
+                c.attempts > 0,
             )
             for c in study.candidates()
         ]

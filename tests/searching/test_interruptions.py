@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from evomerge.cluster.base import TaskResult
+from evomerge.cluster.local import InProcess
+from evomerge.interruption import heeded
 from evomerge.searching.progress import Progress
 from evomerge.searching.schedule import Schedule
+from evomerge.study.folder import Identity
 from evomerge.study.record import Study
-from tests.searching.staged import Halves, Killed, Rungs, Steps, Workers, record, staged
+from evomerge.study.trials import Trials
+from tests.searching.staged import Graded, Halves, Killed, Rungs, Steps, Workers, record, staged
 from tests.sphere import make_optimizer, open_study
+
+
+class Writes:
+    """A study's storage, of which each write is a step."""
+
+    def __init__(self, storage: Any, steps: Steps) -> None:
+        self._storage, self._steps = storage, steps
+
+    def __getattr__(self, name: str) -> Any:
+        there = getattr(self._storage, name)
+        if not name.startswith(("set_", "create_")):
+            return there
+        return lambda *given, **facts: self._steps(partial(there, *given, **facts))
+
+
+class MortalTrials(Trials):
+    """Trials of which each write is a step."""
+
+    def __init__(self, identity: Identity, journal: Path, steps: Steps) -> None:
+        super().__init__(identity, journal)
+        self._storage = cast(Any, Writes(self._storage, steps))
 
 
 class Mortal(Study):
@@ -23,64 +49,159 @@ class Mortal(Study):
 
     steps = Steps()
 
-    def ask(self, **facts: Any) -> int:
-        number: int = self.steps(partial(super().ask, **facts))
-        return number
-
-    def add_stage(self, *given: Any, **facts: Any) -> None:
-        self.steps(partial(super().add_stage, *given, **facts))
-
-    def pause(self, *given: Any) -> None:
-        self.steps(partial(super().pause, *given))
-
-    def stop(self, *given: Any, **facts: Any) -> int:
-        place: int = self.steps(partial(super().stop, *given, **facts))
-        return place
-
-    def tell(self, *given: Any, **facts: Any) -> int:
-        place: int = self.steps(partial(super().tell, *given, **facts))
-        return place
+    def die_of(self, steps: Steps) -> None:
+        """Let each write be one of these steps."""
+        self.steps = steps
+        self._trials = MortalTrials(self._identity, self._folder.journal, steps)
 
     def save_report(self, *given: Any) -> None:
         self.steps(partial(super().save_report, *given))
 
 
-def run_to_death(folder: Path, schedule: Schedule, workers: int, steps: Steps) -> Workers:
+def run_to_death(
+    folder: Path,
+    schedule: Schedule | None,
+    steps: Steps,
+    executor: Workers | None = None,
+    **budget: Any,
+) -> Workers:
     """Go on with the study until the end or the fatal step."""
-    executor = Workers(workers, steps)
+    executor = executor or Workers(1, steps)
     optimizer = make_optimizer("genetic", population=4)
     with Mortal.open(folder, write=True) as study:
-        study.steps = steps
-        staged(
-            folder,
-            schedule,
-            candidates=7,
-            study=study,
-            executor=executor,
-            optimizer=optimizer,
-        )
+        study.die_of(steps)
+        staged(folder, schedule, study=study, executor=executor, optimizer=optimizer, **budget)
     return executor
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("make", "workers"), [(Halves, 1), (Rungs, 1)], ids=["halves", "rungs"])
-def test_killed_at_any_step_it_ends_with_the_same_record(
-    tmp_path: Path, make: Callable[[], Schedule], workers: int
-) -> None:
+TWICE = {"first": (0.2, 0.4), "again": (0.2, 0.4), "heavy": (0.99, 0.1)}
+"""Warm starts: one, the same, and one that fails."""
+
+SEARCHES: dict[str, tuple[Callable[[], Schedule | None], dict[str, Any]]] = {
+    "at once": (lambda: None, {"candidates": None, "evaluations": 4, "landmarks": TWICE}),
+    "halves": (Halves, {"candidates": None, "evaluations": 3, "landmarks": TWICE}),
+    "halves of 7": (Halves, {"candidates": 7}),
+    "rungs": (Rungs, {"candidates": 7}),
+}
+LONG = [pytest.param(name, marks=pytest.mark.slow) for name in ("halves of 7", "rungs")]
+
+
+@pytest.mark.parametrize("name", ["at once", "halves", *LONG])
+def test_killed_at_any_write_it_ends_with_the_same_record(tmp_path: Path, name: str) -> None:
+    make, budget = SEARCHES[name]
     empty, whole = tmp_path / "empty", tmp_path / "whole"
     open_study(empty).close()
     shutil.copytree(empty, whole)
     steps = Steps()
-    executor = run_to_death(whole, make(), workers, steps)
+    executor = run_to_death(whole, make(), steps, **budget)
     expected, evaluations = record(whole), len(executor.asked)
-    for step in range(steps.count):
+    assert steps.count > 30
+    # The last write, the study's clock, ends no search.
+    for step in range(steps.count - 1):
         folder = tmp_path / f"killed-{step}"
         shutil.copytree(empty, folder)
         with pytest.raises(Killed):
-            run_to_death(folder, make(), workers, Steps(step))
-        second = run_to_death(folder, make(), workers, Steps())
+            run_to_death(folder, make(), Steps(step), **budget)
+        second = run_to_death(folder, make(), Steps(), **budget)
         assert record(folder) == expected, f"killed at step {step}"
         assert len(second.asked) <= evaluations
+        shutil.rmtree(folder)
+
+
+class Poisoned(Workers):
+    """One of the candidates kills the process whenever it is evaluated."""
+
+    def __init__(self, steps: Steps, poison: str) -> None:
+        super().__init__(1, steps)
+        self._steps, self._poison = steps, poison
+
+    def wait(self, timeout_s: float) -> list[TaskResult]:
+        if any(task.id == self._poison and task.begun < 3 for task in self._queue):
+            self._steps.kill()
+        return super().wait(timeout_s)
+
+
+@pytest.mark.parametrize("poison", ["0", "5"])
+def test_a_candidate_that_kills_every_process_is_given_up_and_costs_the_budget_nothing(
+    tmp_path: Path, poison: str
+) -> None:
+    open_study(tmp_path / "s").close()
+    for _ in range(3):
+        steps = Steps()
+        with pytest.raises(Killed):
+            run_to_death(tmp_path / "s", None, steps, Poisoned(steps, poison), candidates=7)
+    steps = Steps()
+    run_to_death(tmp_path / "s", None, steps, Poisoned(steps, poison), candidates=7)
+    with Study.open(tmp_path / "s", write=False) as study:
+        lost = study.candidate(int(poison))
+        others = [c for c in study.candidates() if c.number != lost.number]
+    assert lost.failure is not None
+    assert (lost.failure.cause, lost.attempts) == ("infrastructure", 3)
+    assert lost.failure.message.startswith("the process ended 3 times at its evaluation")
+    assert len(others) == 7
+    assert all(c.told is not None for c in others)
+
+
+def test_a_candidate_at_which_the_driver_dies_is_given_up_by_any_executor(tmp_path: Path) -> None:
+    """One that counts no deaths of the driver, as on Ray: its workers do not die with it."""
+    open_study(tmp_path / "s").close()
+    with pytest.raises(Killed):
+        run_to_death(tmp_path / "s", None, Steps(3), candidates=7)
+    with Study.open(tmp_path / "s", write=True) as study:
+        study.begin(0, 0, 10)
+    workers = InProcess(partial(Graded, [], Steps()), max_attempts=99)
+    staged(tmp_path / "s", None, executor=workers, candidates=7).close()
+    with Study.open(tmp_path / "s", write=False) as study:
+        first, *others = study.candidates()
+    assert first.failure is not None
+    assert first.failure.message == "the driver died 10 times while it was evaluated"
+    assert (first.attempts, len(others)) == (10, 7)
+
+
+def test_an_end_that_is_no_death_costs_no_attempt(tmp_path: Path) -> None:
+    """Ctrl-C in an evaluation, as often as one likes."""
+    for _ in range(4):
+        with pytest.raises(KeyboardInterrupt):
+            staged(tmp_path / "s", None, executor=Interrupted(1, 0, 0), candidates=7)
+    with Study.open(tmp_path / "s", write=False) as study:
+        assert [(c.state, c.begun) for c in study.candidates()] == [("running", 0)]
+    staged(tmp_path / "s", None, candidates=7).close()
+    with Study.open(tmp_path / "s", write=False) as study:
+        assert study.candidate(0).attempts == 1
+
+
+class Signalled(Steps):
+    """Somebody asks the program to end right after one of its steps."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self._after = after
+
+    def __call__(self, step: Callable[[], Any]) -> Any:
+        done = super().__call__(step)
+        if self.count == self._after:
+            signal.raise_signal(signal.SIGTERM)
+        return done
+
+
+def test_a_signal_after_any_write_leaves_a_whole_record(tmp_path: Path) -> None:
+    """With three candidates under way, whose results come in while it drains."""
+    budget = {"candidates": 5}
+    open_study(tmp_path / "empty").close()
+    shutil.copytree(tmp_path / "empty", tmp_path / "whole")
+    steps = Steps()
+    run_to_death(tmp_path / "whole", Halves(), steps, Workers(3, steps), **budget)
+    assert steps.count > 50
+    for after in range(1, steps.count - 2):
+        folder = tmp_path / f"signalled-{after}"
+        shutil.copytree(tmp_path / "empty", folder)
+        signalled = Signalled(after)
+        with pytest.raises(KeyboardInterrupt), heeded():
+            run_to_death(folder, Halves(), signalled, Workers(3, signalled), **budget)
+        record(folder)  # raises where a number is missing or stands twice
+        run_to_death(folder, Halves(), Steps(), Workers(3), **budget)
+        with Study.open(folder, write=False) as study:
+            assert [c.told is None for c in study.candidates()] == [False] * 5, f"after {after}"
         shutil.rmtree(folder)
 
 
