@@ -158,7 +158,7 @@ def test_a_picture_is_the_same_bytes_again(format: Format) -> None:
 
 
 def test_tasks_without_room_for_their_names_have_numbers() -> None:
-    tasks = {"large": 90, "the first of the small": 4, "the second of the small": 6}
+    tasks = {"large": 91, "the first of the small": 4, "the second of the small": 5}
     axes = figure(np.eye(3, 100), tasks).axes
     labels = {made.get_gid(): made.get_text() for made in axes[0].texts}
     assert labels["task large"].startswith("large")
