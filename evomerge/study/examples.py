@@ -19,6 +19,7 @@ from evomerge.publish import write_whole
 from evomerge.reading.files import is_there
 from evomerge.reading.gzip_files import read_gzip
 from evomerge.study.answer_files import AnswerFiles
+from evomerge.study.disk import written
 
 __all__ = ["Examples", "part_name"]
 
@@ -42,14 +43,18 @@ class Examples:
         """Keep a report, and its answers; those already there for the same evaluation are replaced.
 
         `part`: the `part_name` of the examples that it is about; None: all of the split.
+
+        Raises:
+            InfrastructureError: the disk refuses; what was there is as it was.
         """
         name = _name(digest, evaluator_digest, report.split, part)
-        if report.answers:
-            self._answers.save(name, report.answers)
-        data = report.model_dump_json().encode()
-        # The time of writing is left out: the same report makes the same file.
         path = self._path(name)
-        write_whole(path, gzip.compress(data, mtime=0))
+        with written(path):
+            if report.answers:
+                self._answers.save(name, report.answers)
+            data = report.model_dump_json().encode()
+            # The time of writing is left out: the same report makes the same file.
+            write_whole(path, gzip.compress(data, mtime=0))
 
     def load(
         self, digest: str, evaluator_digest: str, split: Split, part: str | None = None

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from evomerge.errors import RecordError, UserError
 from evomerge.study.claim import is_of, take
 from evomerge.study.database import masked
 from evomerge.study.folder import Identity
+from evomerge.study.journal import ChecksummedJournal, is_whole
 
 if TYPE_CHECKING:
     # Optuna itself is imported where trials are opened: most commands open none.
     from optuna.storages import BaseStorage
+    from optuna.storages.journal import BaseJournalBackend
     from optuna.study import StudyDirection
 
 __all__ = ["create_trials", "delete_trials", "open_trials", "repair_journal"]
@@ -37,6 +38,8 @@ def create_trials(identity: Identity, journal: Path) -> None:
     from optuna.exceptions import DuplicatedStudyError
     from optuna.study import StudyDirection
 
+    if identity.storage is None:
+        journal.touch()
     storage = _connect(identity.storage, journal)
     try:
         directions = [StudyDirection.MAXIMIZE] * len(identity.objectives)
@@ -135,24 +138,19 @@ def _whole_bytes(journal: Path) -> int:
             start, end = end, end + len(line)
     if not line:
         return 0
-    return end if line.endswith(b"\n") and _is_json(line) else start
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
+    return end if is_whole(line) else start
 
 
 def _connect(url: str | None, journal: Path) -> BaseStorage:
     from optuna.storages import JournalStorage, RDBStorage, _CachedStorage
-    from optuna.storages.journal import JournalFileBackend
 
     if url is None:
         try:
-            return JournalStorage(JournalFileBackend(str(journal)))
+            return JournalStorage(cast("BaseJournalBackend", ChecksummedJournal(journal)))
+        except RecordError:
+            raise
+        except OSError as problem:
+            raise RecordError(f"{journal}: cannot be read ({problem.strerror})") from None
         except Exception as problem:  # noqa: BLE001 - Optuna's reader raises whatever comes up
             said = " ".join(f"{type(problem).__name__}: {problem}".split())
             raise RecordError(f"{journal}: is damaged ({said})") from None

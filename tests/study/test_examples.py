@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from evomerge.errors import RecordError
+from evomerge.errors import InfrastructureError, RecordError
 from evomerge.evaluators.base import Report
 from evomerge.study.examples import Examples, part_name
 
@@ -66,3 +66,12 @@ def test_a_part_has_one_name() -> None:
     assert name == part_name({"b": (1,), "a": (0, 2), "c": ()})
     assert name != part_name({"a": (0, 2)})
     assert len(name) == 16
+
+
+def test_a_disk_that_refuses_is_a_sentence_and_leaves_nothing(
+    tmp_path: Path, report: Report
+) -> None:
+    (tmp_path / "examples").write_text("")  # a file where the folder was
+    with pytest.raises(InfrastructureError, match="cannot be written"):
+        Examples(tmp_path / "examples").save(RECIPE, EVALUATOR, report)
+    assert [path.name for path in tmp_path.iterdir()] == ["examples"]
