@@ -266,7 +266,7 @@ def test_a_setting_that_nobody_knows(plain: Path) -> None:
         ({"alpha_pattern": {"(": 1}}, "alpha_pattern has an expression that is none"),
         ({"alpha_pattern": {r"(.|..|\w\w)*[XY]": 1}}, "alpha_pattern has an expression that takes"),
         ({"alpha_pattern": {"a" * 10_001: 1}}, "an expression of 10,011 characters"),
-        ({"lora_alpha": float("nan")}, "lora_alpha is nan"),
+        ({"lora_alpha": float("nan")}, "NaN is no number to reckon with"),
         ({"lora_alpha": True}, "lora_alpha is True"),
         ({"target_modules": ["v_proj"]}, "target_modules leaves out 'model.layers.0"),
         ({"target_modules": "q_proj"}, "target_modules leaves out"),

@@ -130,7 +130,7 @@ def _promise(folder: Path) -> None:
         (_cut, "safetensors: truncated, "),
         (_cut_in_header, "safetensors: not a safetensors file, or truncated"),
         (_remove, "safetensors: no such file"),
-        (_lengthen, "safetensors: cannot be read ("),
+        (_lengthen, "bytes follow the last tensor"),
         (_promise, f"{INDEX}: the tensor 'model.extra' is not in model-00002"),
     ],
 )
