@@ -1,0 +1,80 @@
+"""The simulated disk: real files in a folder of their own, and what a killed driver leaves of them.
+
+What the driver wrote between two crossings nobody has seen, so a kill may have come at any byte of
+it. The driver that was killed goes on unwinding in its own folder, and the next one finds another:
+the state at the kill, cut.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+from evomerge.publish import PARTIAL
+from evomerge.simulation.plan import SimulatedFault
+
+__all__ = ["SimulatedDisk"]
+
+JOURNAL, EXAMPLES = "journal.log", "examples"
+_DEAD = 2**22 + 1
+"""No process has this number."""
+
+
+class SimulatedDisk:
+    """A study's folder, which is another one after each kill."""
+
+    def __init__(self, place: Path) -> None:
+        """`place`: an empty folder; one in memory is quick."""
+        self._place, self._kills = place, 0
+        self._size, self._names = 0, set[str]()
+
+    @property
+    def folder(self) -> Path:
+        """Where the study is now."""
+        return self._place / f"study-{self._kills}"
+
+    def note(self) -> None:
+        """Remember what is written by now: it stays, whatever happens next."""
+        self._size, self._names = self._written()
+
+    def cut(self, fault: SimulatedFault) -> None:
+        """The driver is killed: the next one finds what was written by then, but for the end.
+
+        `share` of what the journal got since the last note is there; of less than a quarter,
+        not even the reports that were saved before it are whole.
+        """
+        if not (self.folder / JOURNAL).exists():
+            return
+        old, size = self.folder, self._written()[0]
+        new_names = sorted(self._written()[1] - self._names)
+        self._kills += 1
+        shutil.copytree(old, self.folder, symlinks=True)
+        kept = self._size + round(fault.share * (size - self._size))
+        if fault.share < 0.25 and new_names:
+            kept = self._size
+            for name in new_names:
+                _undo(self.folder / EXAMPLES / name, is_begun=fault.share < 0.2)
+        os.truncate(self.folder / JOURNAL, kept)
+        if int(fault.share * 1000) % 3 == 0:  # it died between lock and unlock
+            (self.folder / f"{JOURNAL}.lock").symlink_to(JOURNAL)
+
+    def left_over(self) -> list[str]:
+        """What should not be there once a driver has ended well."""
+        found = [path.name for path in self.folder.rglob("*")]
+        return [name for name in found if name.endswith(PARTIAL) or name.startswith(f"{JOURNAL}.l")]
+
+    def _written(self) -> tuple[int, set[str]]:
+        journal = self.folder / JOURNAL
+        if not journal.exists():
+            return 0, set()
+        return journal.stat().st_size, set(os.listdir(self.folder / EXAMPLES))
+
+
+def _undo(path: Path, *, is_begun: bool) -> None:
+    if is_begun:
+        host = socket.gethostname().replace(".", "_")
+        partial = path.with_name(f".{path.name}.{host}-{_DEAD}.00000000{PARTIAL}")
+        partial.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    path.unlink(missing_ok=True)

@@ -1,0 +1,68 @@
+"""What goes wrong in a simulated search: a list that is known before it begins.
+
+A fault is addressed by something that is counted (crossings between the search and the world,
+evaluations begun) or by simulated time. So a part of the list can be played alone, which is how a
+failure is narrowed down.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+__all__ = ["KINDS", "FaultKind", "SimulatedFault", "draw_faults"]
+
+FaultKind = Literal[
+    "driver killed",
+    "interrupted",
+    "interrupted twice",
+    "worker dies",
+    "worker hangs",
+    "late answer",
+    "answer twice",
+    "node leaves",
+]
+KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
+
+_DRIVER: tuple[FaultKind, ...] = ("driver killed", "interrupted", "interrupted twice")
+_WORKER: tuple[FaultKind, ...] = ("worker dies", "worker hangs", "late answer", "answer twice")
+
+
+@dataclass(frozen=True)
+class SimulatedFault:
+    """One fault."""
+
+    kind: FaultKind
+    at: int
+    """Of a driver's: the number of the crossing; of a worker's: of the evaluation begun, from 0; of
+    a node's: the simulated second."""
+    share: float
+    """In [0, 1): how far the evaluation or the last writes had come, or how late an answer is."""
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.at} ({self.share:.3f})"
+
+
+def draw_faults(seed: int) -> tuple[SimulatedFault, ...]:
+    """The faults of a seed, in a fixed order; one seed in sixteen has none."""
+    rng = random.Random(f"faults {seed}")
+    if rng.random() < 1 / 16:
+        return ()
+    return (
+        *_draw(rng, _DRIVER, (4, 1, 1), rng.choice((0, 1, 2, 3, 5)), 300),
+        *_draw(rng, _WORKER, (4, 1, 2, 3), rng.choice((0, 0, 2, 4, 8)), 30),
+        *_draw(rng, ("node leaves",), (1,), rng.choice((0, 0, 1, 2)), 60),
+    )
+
+
+def _draw(
+    rng: random.Random, kinds: Sequence[FaultKind], odds: Sequence[int], count: int, before: int
+) -> list[SimulatedFault]:
+    """At places that are dense at the beginning, where a search has more to restore wrongly."""
+    drawn = {}
+    for _ in range(count):
+        at = int(before ** rng.random()) - 1
+        drawn[at] = SimulatedFault(rng.choices(kinds, odds)[0], at, rng.random())
+    return [drawn[at] for at in sorted(drawn)]

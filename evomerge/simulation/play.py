@@ -1,0 +1,218 @@
+"""Plays one search to its end, through as many drivers as are killed on the way."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from evomerge.errors import EvomergeError, RecordError
+from evomerge.searching.loop import Search
+from evomerge.searching.progress import Progress
+from evomerge.simulation.cluster import SimulatedCluster
+from evomerge.simulation.disk import SimulatedDisk
+from evomerge.simulation.plan import FaultKind, SimulatedFault, draw_faults
+from evomerge.simulation.scenario import Scenario, draw_scenario
+from evomerge.simulation.watching import WatchedOptimizer, WatchedSchedule
+from evomerge.simulation.witness import Witness
+from evomerge.simulation.world import Broken, DriverKilled, World
+from evomerge.study.record import Study
+
+__all__ = ["Doubles", "Played", "play", "play_seed"]
+
+STEPS = 20_000
+"""More crossings than any search of a simulation needs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubles:
+    """What stands between the search and its parts: the parts themselves, unless a test puts one
+    there that is broken."""
+
+    study: Callable[[Study], Any] = lambda study: study
+    cluster: Callable[[SimulatedCluster], Any] = lambda cluster: cluster
+    optimizer: Callable[[WatchedOptimizer], Any] = lambda optimizer: optimizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Played:
+    """How a simulated search went."""
+
+    scenario: Scenario
+    faults: tuple[SimulatedFault, ...]
+    """Those that might happen."""
+    happened: Counter[FaultKind]
+    steps: int
+    simulated_s: float
+    sittings: int
+    broken: str | None
+    """Which law was broken, if one was."""
+    found: list[tuple[object, ...]]
+    trace: list[str]
+
+
+def play_seed(
+    seed: int, faults: Iterable[SimulatedFault] | None = None, *, keep_trace: bool = False
+) -> Played:
+    """The search of a seed; `faults`: those only."""
+    chosen = draw_faults(seed) if faults is None else tuple(faults)
+    return play(draw_scenario(seed), chosen, keep_trace=keep_trace)
+
+
+def play(
+    scenario: Scenario,
+    faults: Iterable[SimulatedFault],
+    *,
+    keep_trace: bool = False,
+    doubles: Doubles | None = None,
+) -> Played:
+    """A search with these faults; where its order does not matter, it is compared with the same
+    search without any."""
+    faults, doubles = tuple(faults), doubles or Doubles()
+    played, is_comparable = _play(scenario, faults, keep_trace, doubles)
+    if played.broken is None and played.happened and is_comparable:
+        whole, _ = _play(scenario, (), False, Doubles())
+        if whole.found != played.found:
+            broken = "the search did not find what it finds without faults"
+            return Played(**(vars(played) | {"broken": broken}))
+    return played
+
+
+def _play(
+    scenario: Scenario, faults: tuple[SimulatedFault, ...], keep_trace: bool, doubles: Doubles
+) -> tuple[Played, bool]:
+    world = World(faults, keep_trace=keep_trace)
+    witness = Witness(scenario, world)
+    with TemporaryDirectory(prefix="evomerge-simulation-", dir=_memory()) as place:
+        player = _Player(scenario, world, witness, SimulatedDisk(Path(place)), doubles)
+        broken = player.play()
+    played = Played(
+        scenario=scenario,
+        faults=faults,
+        happened=world.happened,
+        steps=world.steps,
+        simulated_s=world.now_s,
+        sittings=player.sittings,
+        broken=broken,
+        found=witness.found,
+        trace=world.trace or [],
+    )
+    return played, scenario.is_free_of_order and not witness.has_surroundings_failures
+
+
+class _Player:
+    """Sits one driver after another in front of the same world."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        world: World,
+        witness: Witness,
+        disk: SimulatedDisk,
+        doubles: Doubles,
+    ) -> None:
+        self._scenario, self._world, self._witness = scenario, world, witness
+        self._disk, self._doubles = disk, doubles
+        self._evaluations = count()
+        self.sittings = 0
+        world.before, world.killed = disk.note, disk.cut
+
+    def play(self) -> str | None:
+        """Play to the end; which law was broken."""
+        try:
+            while not self._sit():
+                if self.sittings > 40 or self._world.steps > STEPS:
+                    return "the search does not end"
+        except Broken as problem:
+            return str(problem)
+        return None
+
+    def _sit(self) -> bool:
+        """One sitting; whether the search has ended."""
+        self.sittings += 1
+        self._world.begin()
+        self._witness.begin()
+        self._world.say("SITTING", self.sittings)
+        study: Study | None = None
+        try:
+            study = self._open()
+            cluster = SimulatedCluster(
+                self._scenario, self._world, self._evaluations, self._witness.tasks
+            )
+            self._search(study, cluster).run()
+            self._witness.check_end(study, cluster, self._disk.left_over())
+            return True
+        except DriverKilled:
+            pass
+        except KeyboardInterrupt:
+            assert study is not None
+            self._witness.check(study.candidates())
+        except RecordError as problem:
+            raise Broken(f"{type(problem).__name__}: {problem}") from problem
+        except EvomergeError as problem:
+            self._world.say("halted", problem)
+            if "failed for one reason" not in str(problem):
+                raise Broken(f"{type(problem).__name__}: {problem}") from problem
+        except Broken:
+            raise
+        except Exception as problem:
+            raise Broken(f"{type(problem).__name__}: {problem}") from problem
+        finally:
+            if study is not None:
+                with suppress(DriverKilled):
+                    study.close()
+        self._witness.check_after_kill(self._disk.folder)
+        return False
+
+    def _open(self) -> Study:
+        if (self._disk.folder / "study.json").exists():
+            return Study.open(self._disk.folder, write=True)
+        genes, objectives = self._scenario.space.genes, self._scenario.objective.names
+        study = Study.create(
+            self._disk.folder, name="simulated", job={}, genes=genes, objectives=objectives
+        )
+        self._disk.note()
+        return study
+
+    def _search(self, study: Study, cluster: SimulatedCluster) -> Search:
+        scenario, world, witness = self._scenario, self._world, self._witness
+        optimizer = WatchedOptimizer(scenario.fresh_optimizer(), scenario, world)
+        schedule = scenario.fresh_schedule()
+        recorded = self._doubles.study(study)
+
+        seen = -1
+
+        def tell(progress: Progress) -> None:
+            nonlocal seen
+            witness.progressed(progress)
+            if seen != world.moves:
+                witness.check(study.candidates())
+            seen = world.moves
+
+        return Search(
+            recorded,
+            scenario.space,
+            self._doubles.optimizer(optimizer),
+            self._doubles.cluster(cluster),
+            scenario.objective,
+            evaluator="e" * 64,
+            budget=scenario.budget,
+            landmarks=scenario.space.landmarks(),
+            schedule=None if schedule is None else WatchedSchedule(schedule, world),
+            sizes={"sums": 4, "words": 3},
+            tell=tell,
+            told=witness.told,
+            stale_after=scenario.stale_after,
+        )
+
+
+def _memory() -> str | None:
+    """Where files are in memory, if there is such a place."""
+    place = "/dev/shm"  # noqa: S108 - a folder of its own is made in it
+    return place if os.access(place, os.W_OK) else None

@@ -1,0 +1,196 @@
+"""The laws of a search, and a witness who holds what happens to them.
+
+- A candidate is told once, and what was told stays as it was.
+- The budget is exact, in candidates and in evaluations.
+- No score goes with other weights than its own: what is recorded is what the recipe scores.
+- A failure is one that happened, and attempts are those that were made.
+- What a listener has heard of is on record, whatever happens next.
+- Nobody is left without news for more than a second.
+- A search that has ended leaves nothing under way and nothing half written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from evomerge.recipe.digest import digest
+from evomerge.searching.ending import ENDED, counted
+from evomerge.searching.progress import Progress
+from evomerge.simulation.cluster import SimulatedCluster, Told
+from evomerge.simulation.scenario import Scenario
+from evomerge.simulation.scores import candidate_failure, simulated_report
+from evomerge.simulation.schedules import PARTS
+from evomerge.simulation.watching import is_close
+from evomerge.simulation.world import Broken, World
+from evomerge.study.candidate import Candidate
+from evomerge.study.examples import part_name
+from evomerge.study.record import Study
+
+__all__ = ["Witness"]
+
+NEWS_S = 1.0
+"""So long may a listener hear nothing."""
+
+
+class Witness:
+    """Sees all sittings of one search."""
+
+    def __init__(self, scenario: Scenario, world: World) -> None:
+        self._scenario, self._world = scenario, world
+        self.tasks: dict[str, Told] = {}
+        """What the cluster saw, by task."""
+        self._heard: dict[int, Candidate] = {}
+        self._on_record: dict[int, Candidate] = {}
+        self._seen: set[int] = set()
+        """Candidates that were on record at the last look."""
+        self._asked_now: set[int] = set()
+        """Candidates that were asked in this sitting."""
+        self._news_s = 0.0
+
+    @property
+    def found(self) -> list[tuple[object, ...]]:
+        """What the search came to, as far as no fault may change it."""
+        return [
+            (c.number, c.proposed_by, c.label, c.genome, c.digest, c.state, c.fitness)
+            for _, c in sorted(self._on_record.items())
+        ]
+
+    @property
+    def has_surroundings_failures(self) -> bool:
+        """Whether a candidate failed that would not have failed elsewhere."""
+        return any(
+            c.failure is not None and candidate_failure(c.digest) is None
+            for c in self._on_record.values()
+        )
+
+    def begin(self) -> None:
+        """A sitting begins."""
+        self._asked_now, self._news_s = set(), self._world.now_s
+
+    def progressed(self, progress: Progress) -> None:
+        """A listener's."""
+        if self._world.now_s - self._news_s > NEWS_S:
+            raise Broken(f"no news for {self._world.now_s - self._news_s:.1f} s")
+        self._news_s = self._world.now_s
+
+    def told(self, candidate: Candidate) -> None:
+        """A listener's."""
+        self._world.cross("told", f"{candidate.number} {candidate.state}")
+        if candidate.number in self._heard:
+            raise Broken(f"candidate {candidate.number} is told twice")
+        self._heard[candidate.number] = candidate
+
+    def check(self, candidates: Sequence[Candidate]) -> None:
+        """Between two steps of a sitting, and after it: is all on record as it should be?"""
+        budget = self._scenario.budget
+        if [c.number for c in candidates] != list(range(len(candidates))):
+            raise Broken("numbers of candidates are missing")
+        for candidate in candidates:
+            number, before = candidate.number, self._on_record.get(candidate.number)
+            if before is not None and candidate != before:
+                raise Broken(f"candidate {number} was on record, and has changed")
+            if candidate.told is not None and before is None:
+                self._check_one(candidate)
+                self._on_record[number] = candidate
+            if number not in self._seen:
+                self._asked_now.add(number)
+        self._seen |= {candidate.number for candidate in candidates}
+        counting = counted(candidates)
+        if budget.candidates is not None and len(counting) > budget.candidates:
+            raise Broken(f"{len(counting)} candidates of {budget.candidates}")
+        evaluated = sum(self._begun(candidate) > 0 for candidate in counting)
+        if budget.evaluations is not None and evaluated > budget.evaluations:
+            raise Broken(f"{evaluated} evaluations of {budget.evaluations}")
+
+    def check_after_kill(self, folder: Path) -> None:
+        """What was told to a listener is there, and a reader can read it."""
+        with Study.open(folder, write=False) as study:
+            candidates = study.candidates()
+        there = {candidate.number: candidate for candidate in candidates}
+        for number, candidate in self._heard.items():
+            if there.get(number) != candidate:
+                raise Broken(f"candidate {number} was told, and the record has lost it")
+        self._on_record = {n: c for n, c in self._on_record.items() if there.get(n) == c}
+        # A number that was asked and not written to its end is free again.
+        self._seen &= there.keys()
+        self.tasks = {id_: t for id_, t in self.tasks.items() if int(id_.split(".")[0]) in there}
+        self.check(candidates)
+
+    def check_end(self, study: Study, cluster: SimulatedCluster, left_over: list[str]) -> None:
+        """The search says that it is over."""
+        candidates, budget = study.candidates(), self._scenario.budget
+        self.check(candidates)
+        if open_ := [c.number for c in candidates if c.told is None]:
+            raise Broken(f"the search has ended, and candidates {open_} have not")
+        if cluster.outstanding:
+            raise Broken(f"tasks {cluster.outstanding} are left on the cluster")
+        if left_over:
+            raise Broken(f"{left_over} are left on the disk")
+        ending, counting = study.get(ENDED), counted(candidates)
+        if ending is None:
+            raise Broken("the search has ended, and the record does not say why")
+        evaluated = sum(self._begun(candidate) > 0 for candidate in counting)
+        if ending["by"] == "candidates" and len(counting) != budget.candidates:
+            raise Broken(f"{len(counting)} candidates of {budget.candidates}, and it has ended")
+        if ending["by"] == "evaluations" and evaluated != budget.evaluations:
+            raise Broken(f"{evaluated} evaluations of {budget.evaluations}, and it has ended")
+
+    def _check_one(self, candidate: Candidate) -> None:
+        number = candidate.number
+        recipe = self._scenario.space.recipe(candidate.genome)
+        if candidate.digest != digest(recipe):
+            raise Broken(f"candidate {number} has the digest of another recipe")
+        unfit = candidate_failure(candidate.digest)
+        if candidate.state == "done":
+            own = simulated_report(candidate.digest)
+            if unfit or not is_close(candidate.fitness or (), self._scenario.objective(own)):
+                raise Broken(f"candidate {number} has a fitness that is not its own")
+            self._check_tasks(candidate, {t: score.value for t, score in own.tasks.items()})
+        if candidate.state == "stopped":
+            parts = [stage.part for stage in candidate.stages]
+            own = [
+                simulated_report(candidate.digest, "search", part)
+                for part in PARTS
+                if part_name(part) in parts
+            ]
+            if len(own) == 1:
+                self._check_tasks(candidate, {t: s.value for t, s in own[0].tasks.items()})
+        ids = [_task(number, stage) for stage in range(len(candidate.stages))]
+        if candidate.state == "failed" or not ids:
+            ids.append(_task(number, len(ids)))
+        if candidate.state == "failed":
+            failures = [outcome for outcome, _ in self._delivered(ids[-1])]
+            if candidate.failure not in failures:
+                raise Broken(f"candidate {number} failed by {candidate.failure}: that never was")
+        self._check_attempts(candidate, ids)
+
+    def _check_tasks(self, candidate: Candidate, own: Mapping[str, float]) -> None:
+        if candidate.tasks.keys() != own.keys() or not is_close(
+            list(candidate.tasks.values()), [own[task] for task in candidate.tasks]
+        ):
+            raise Broken(f"candidate {candidate.number} has the scores of another one")
+
+    def _check_attempts(self, candidate: Candidate, ids: Sequence[str]) -> None:
+        made = sum(next((n for _, n in self._delivered(id_)), 0) for id_ in ids)
+        number, begun = candidate.number, sum(self._of(id_).begun for id_ in ids)
+        if number in self._asked_now and candidate.attempts != made:
+            raise Broken(f"candidate {number} took {made} attempts, not {candidate.attempts}")
+        if bool(candidate.attempts) != bool(begun):
+            raise Broken(
+                f"candidate {number} was begun {begun} times, and {candidate.attempts} count"
+            )
+
+    def _of(self, id_: str) -> Told:
+        return self.tasks.get(id_, Told())
+
+    def _delivered(self, id_: str) -> Sequence[tuple[object, int]]:
+        return self._of(id_).delivered
+
+    def _begun(self, candidate: Candidate) -> int:
+        return sum(self._of(_task(candidate.number, stage)).begun for stage in range(3))
+
+
+def _task(number: int, stage: int) -> str:
+    """The id that a search gives the task of a stage, from 0."""
+    return f"{number}.{stage}" if stage else str(number)

@@ -1,0 +1,201 @@
+"""Searches that are broken on purpose: what stands between the loop and its parts, and errs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from evomerge.cluster.base import TaskResult
+from evomerge.evaluators.base import Report
+from evomerge.simulation import Doubles
+
+__all__ = ["BROKEN"]
+
+
+class _Through:
+    """All of a part as it is; a double overrides what it does otherwise."""
+
+    def __init__(self, part: Any) -> None:
+        self.part = part
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.part, name)
+
+
+class NoTell(_Through):
+    """The third candidate's end is never written."""
+
+    def tell(self, number: int, *args: Any, **more: Any) -> Any:
+        return None if number == 3 else self.part.tell(number, *args, **more)
+
+
+class NoStage(_Through):
+    """No end of a stage is written."""
+
+    def add_stage(self, number: int, **more: Any) -> None:
+        pass
+
+
+class LateTell(_Through):
+    """An end is written with the next one, after it was told to everybody."""
+
+    def __init__(self, part: Any) -> None:
+        super().__init__(part)
+        self.waiting: list[Callable[[], Any]] = []
+
+    def tell(self, number: int, *args: Any, **more: Any) -> None:
+        while self.waiting:
+            self.waiting.pop()()
+        self.waiting.append(lambda: self.part.tell(number, *args, **more))
+
+    def candidate(self, number: int) -> Any:
+        found = self.part.candidate(number)
+        return found if found.told is not None else replace(found, told=10**6, state="done")
+
+
+class OneAttemptMore(_Through):
+    """Counts an attempt too many."""
+
+    def tell(self, *args: Any, attempts: int, **more: Any) -> Any:
+        return self.part.tell(*args, attempts=attempts + 1, **more)
+
+
+class NoAttempts(_Through):
+    """Counts none."""
+
+    def tell(self, *args: Any, attempts: int, **more: Any) -> Any:
+        return self.part.tell(*args, attempts=0, **more)
+
+
+class LastFitness(_Through):
+    """Records the fitness of the candidate that was told before."""
+
+    before: Any = None
+
+    def tell(self, number: int, outcome: Any, fitness: Any, **more: Any) -> Any:
+        if isinstance(outcome, Report):
+            fitness, self.before = self.before or fitness, fitness
+        return self.part.tell(number, outcome, fitness, **more)
+
+
+class LastDigest(_Through):
+    """Keeps a report under the digest of the candidate before."""
+
+    before: str | None = None
+
+    def save_report(self, digest: str, *args: Any) -> None:
+        used, self.before = self.before or digest, digest
+        self.part.save_report(used, *args)
+
+
+class AskedTwice(_Through):
+    """Records every tenth question twice."""
+
+    def ask(self, **more: Any) -> Any:
+        number = self.part.ask(**more)
+        return self.part.ask(**more) if number % 10 == 9 else number
+
+
+class Forgets(_Through):
+    """A search that goes on does not know what was under way."""
+
+    def unfinished(self) -> list[Any]:
+        return []
+
+
+class OneShort(_Through):
+    """Does not see the last candidate that it asked, so that one too many is asked."""
+
+    def candidates(self) -> list[Any]:
+        return list(self.part.candidates()[:-1])
+
+
+class Swapped(_Through):
+    """Hands over what two candidates scored, each with the other's id."""
+
+    def wait(self, timeout_s: float) -> list[TaskResult]:
+        results: list[TaskResult] = self.part.wait(timeout_s)
+        whole = [r for r in results if isinstance(r.outcome, Report)]
+        if len(whole) < 2 or whole[0].id == whole[1].id:
+            return results
+        first, second = whole[:2]
+        return [replace(first, outcome=second.outcome), replace(second, outcome=first.outcome)]
+
+
+class Loses(_Through):
+    """Never performs the fifth candidate."""
+
+    def submit(self, task: Any) -> None:
+        if task.id != "4":
+            self.part.submit(task)
+
+
+class Sleeps(_Through):
+    """Waits longer than it may."""
+
+    def wait(self, timeout_s: float) -> list[TaskResult]:
+        results: list[TaskResult] = self.part.wait(20 * timeout_s)
+        return results
+
+
+class LeavesTasks(_Through):
+    """Performs everything once more under another name."""
+
+    def submit(self, task: Any) -> None:
+        self.part.submit(task)
+        self.part.submit(replace(task, id=f"{task.id}-again"))
+
+
+class ToldTwice(_Through):
+    """Hears every answer twice."""
+
+    def tell(self, results: Sequence[Any]) -> None:
+        self.part.tell(results)
+        self.part.tell(results)
+
+
+class FailureAsZero(_Through):
+    """A candidate that failed counts as one that scored nothing."""
+
+    def tell(self, results: Sequence[Any]) -> None:
+        self.part.tell([replace(r, fitness=r.fitness or (0.0,)) for r in results])
+
+
+class SkipsAQuestion(_Through):
+    """Begins at another question than the last time."""
+
+    begun = 0
+
+    def ask(self, limit: int) -> Any:
+        SkipsAQuestion.begun += 1
+        if SkipsAQuestion.begun % 7 == 0:
+            self.part.ask(limit)
+        return self.part.ask(limit)
+
+
+BROKEN: Mapping[str, Doubles] = {
+    **{
+        kind.__name__: Doubles(study=kind)
+        for kind in (
+            NoTell,
+            NoStage,
+            LateTell,
+            OneAttemptMore,
+            NoAttempts,
+            LastFitness,
+            LastDigest,
+            AskedTwice,
+            Forgets,
+            OneShort,
+        )
+    },
+    **{
+        kind.__name__: Doubles(cluster=kind)
+        for kind in (Swapped, Loses, Sleeps, LeavesTasks)
+    },
+    **{
+        kind.__name__: Doubles(optimizer=kind)
+        for kind in (ToldTwice, FailureAsZero, SkipsAQuestion)
+    },
+}

@@ -1,0 +1,51 @@
+"""A thousand simulated searches, in which much goes wrong and nothing may be lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from evomerge.simulation import KINDS, FaultKind, Played, draw_faults, play_seed
+from evomerge.simulation.__main__ import main
+
+BLOCKS = 10
+SEEDS = 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_no_law_is_broken(block: int) -> None:
+    broken = {}
+    happened: Counter[FaultKind] = Counter()
+    for seed in range(block, SEEDS, BLOCKS):
+        played = play_seed(seed)
+        happened += played.happened
+        if played.broken:
+            broken[f"python -m evomerge.simulation --seed {seed}"] = played.broken
+    assert not broken
+    assert set(happened) == set(KINDS)
+
+
+def test_a_seed_is_played_the_same_again() -> None:
+    def outline(played: Played) -> object:
+        return played.trace, played.found, played.happened
+
+    for seed in (1, 4, 9):
+        first = play_seed(seed, keep_trace=True)
+        assert outline(first) == outline(play_seed(seed, keep_trace=True))
+
+
+def test_one_seed_can_be_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+    seed = next(seed for seed in range(100) if len(draw_faults(seed)) > 3)
+    assert main(["--seed", str(seed), "--trace"]) == 0
+    out = capsys.readouterr().out
+    assert "SITTING 1" in out
+    assert out.rstrip().endswith("no law was broken")
+
+
+def test_many_seeds_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--first", "20", "--seeds", "5"]) == 0
+    out = capsys.readouterr().out
+    assert "5 searches" in out and "0 broke a law" in out
+    assert all(kind in out for kind in KINDS)
