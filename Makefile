@@ -49,6 +49,10 @@ fuzz: ## Read 100,000 files that are nearly right (hours; figures in docs/faults
 test-fast: install ## Run in under three minutes what needs no process, no vLLM and no large model
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --hypothesis-profile fast -m "not (gpu or process or ray or slow or vllm)"
 
+.PHONY: simulate
+simulate: install ## Simulate 100,000 searches in which much goes wrong (two hours on one core)
+	OMP_NUM_THREADS=1 $(PYTHON) -m evomerge.simulation --seeds 100000
+
 .PHONY: check
 check: install ## Lint, format, types, architecture, counts, Dockerfile and shell scripts
 	$(PYTHON) -m ruff check $(SOURCES)

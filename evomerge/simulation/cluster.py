@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
-from evomerge.cluster.base import Task, TaskResult, WorkerStatus, overrun
+from evomerge.cluster.base import Task, TaskResult, WorkerState, WorkerStatus, overrun
 from evomerge.evaluators.base import Failure, Outcome
 from evomerge.recipe.digest import digest
 from evomerge.simulation.scenario import Scenario
@@ -131,7 +131,7 @@ class SimulatedCluster:
         """Want no result; as a careless executor would, it may hand over one nevertheless."""
         self._world.cross("cancel", id_)
         self._unwanted.add(id_)
-        self._queue = deque(one for one in self._queue if one.task.id != id_)
+        self._queue = deque(queued for queued in self._queue if queued.task.id != id_)
 
     def drain(self) -> None:
         """Take no more tasks."""
@@ -233,6 +233,8 @@ class SimulatedCluster:
 
     def _leave(self, node: int, for_s: float) -> None:
         """A node goes, with all its workers, and another takes its place."""
+        if node in self._away:
+            return
         self._away.add(node)
         for worker in self._workers:
             if worker.node == node:
@@ -249,7 +251,7 @@ class SimulatedCluster:
     def _status(self, worker: _Worker) -> WorkerStatus:
         task = worker.assignment.task.id if worker.assignment else None
         seconds = self._world.now_s - worker.since_s
-        state = "lost" if not worker.is_up else "busy" if task else "idle"
+        state: WorkerState = "lost" if not worker.is_up else "busy" if task else "idle"
         return WorkerStatus(worker.id, state, f"node {worker.node}", task, seconds, worker.restarts)
 
 

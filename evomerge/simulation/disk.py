@@ -62,14 +62,14 @@ class SimulatedDisk:
 
     def left_over(self) -> list[str]:
         """What should not be there once a driver has ended well."""
-        found = [path.name for path in self.folder.rglob("*")]
-        return [name for name in found if name.endswith(PARTIAL) or name.startswith(f"{JOURNAL}.l")]
+        names = [path.name for path in self.folder.rglob("*")]
+        return [name for name in names if name.endswith(PARTIAL) or name.startswith(f"{JOURNAL}.l")]
 
     def _written(self) -> tuple[int, set[str]]:
         journal = self.folder / JOURNAL
         if not journal.exists():
             return 0, set()
-        return journal.stat().st_size, set(os.listdir(self.folder / EXAMPLES))
+        return journal.stat().st_size, {path.name for path in (self.folder / EXAMPLES).iterdir()}
 
 
 def _undo(path: Path, *, is_begun: bool) -> None:

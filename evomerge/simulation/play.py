@@ -26,8 +26,8 @@ from evomerge.study.record import Study
 
 __all__ = ["Doubles", "Played", "play", "play_seed"]
 
-STEPS = 20_000
-"""More crossings than any search of a simulation needs."""
+SITTINGS = 40
+"""More than any search of a simulation needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,8 @@ class Played:
     sittings: int
     broken: str | None
     """Which law was broken, if one was."""
-    found: list[tuple[object, ...]]
+    candidates: list[tuple[object, ...]]
+    """What the search came to, as far as no fault may change it."""
     trace: list[str]
 
 
@@ -78,7 +79,7 @@ def play(
     played, is_comparable = _play(scenario, faults, keep_trace, doubles)
     if played.broken is None and played.happened and is_comparable:
         whole, _ = _play(scenario, (), False, Doubles())
-        if whole.found != played.found:
+        if whole.candidates != played.candidates:
             broken = "the search did not find what it finds without faults"
             return Played(**(vars(played) | {"broken": broken}))
     return played
@@ -100,7 +101,7 @@ def _play(
         simulated_s=world.now_s,
         sittings=player.sittings,
         broken=broken,
-        found=witness.found,
+        candidates=witness.candidates,
         trace=world.trace or [],
     )
     return played, scenario.is_free_of_order and not witness.has_surroundings_failures
@@ -127,8 +128,8 @@ class _Player:
         """Play to the end; which law was broken."""
         try:
             while not self._sit():
-                if self.sittings > 40 or self._world.steps > STEPS:
-                    return "the search does not end"
+                if self.sittings > SITTINGS:
+                    return f"the search does not end: {SITTINGS} sittings"
         except Broken as problem:
             return str(problem)
         return None
@@ -214,5 +215,5 @@ class _Player:
 
 def _memory() -> str | None:
     """Where files are in memory, if there is such a place."""
-    place = "/dev/shm"  # noqa: S108 - a folder of its own is made in it
+    place = "/dev/shm"
     return place if os.access(place, os.W_OK) else None

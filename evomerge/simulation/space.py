@@ -39,5 +39,5 @@ class SimulatedSpace(SearchSpace):
 
     def landmarks(self) -> Mapping[str, Genome]:
         """The parents and their mean."""
-        one, half, none = _CHOICES[::-1] if self._is_of_choices else (1.0, 0.5, 0.0)
-        return {"uniform": (half, half), "parent:json": (one, none), "parent:math": (none, one)}
+        none, half, full = _CHOICES if self._is_of_choices else (0.0, 0.5, 1.0)
+        return {"uniform": (half, half), "parent:json": (full, none), "parent:math": (none, full)}

@@ -9,8 +9,8 @@ from evomerge.optimizers.base import Observation, Optimizer, Proposal, Result, n
 from evomerge.recipe.digest import digest
 from evomerge.recipe.genome import Genome
 from evomerge.searching.schedule import Decision, Schedule, remembers
-from evomerge.simulation.schedules import PARTS
 from evomerge.simulation.scenario import Scenario
+from evomerge.simulation.schedules import PARTS
 from evomerge.simulation.scores import candidate_failure, simulated_report
 from evomerge.simulation.world import Broken, World
 from evomerge.study.candidate import Candidate
@@ -95,6 +95,5 @@ class WatchedSchedule:
 def is_close(some: Sequence[float], others: Sequence[float]) -> bool:
     """Whether the numbers differ by no more than a rounding."""
     return len(some) == len(others) and all(
-        abs(one - other) < 1e-9 for one, other in zip(some, others, strict=True)
+        abs(a - b) < 1e-9 for a, b in zip(some, others, strict=True)
     )
-

@@ -19,8 +19,8 @@ from evomerge.searching.ending import ENDED, counted
 from evomerge.searching.progress import Progress
 from evomerge.simulation.cluster import SimulatedCluster, Told
 from evomerge.simulation.scenario import Scenario
-from evomerge.simulation.scores import candidate_failure, simulated_report
 from evomerge.simulation.schedules import PARTS
+from evomerge.simulation.scores import candidate_failure, simulated_report
 from evomerge.simulation.watching import is_close
 from evomerge.simulation.world import Broken, World
 from evomerge.study.candidate import Candidate
@@ -49,7 +49,7 @@ class Witness:
         self._news_s = 0.0
 
     @property
-    def found(self) -> list[tuple[object, ...]]:
+    def candidates(self) -> list[tuple[object, ...]]:
         """What the search came to, as far as no fault may change it."""
         return [
             (c.number, c.proposed_by, c.label, c.genome, c.digest, c.state, c.fitness)
@@ -114,7 +114,8 @@ class Witness:
         self._on_record = {n: c for n, c in self._on_record.items() if there.get(n) == c}
         # A number that was asked and not written to its end is free again.
         self._seen &= there.keys()
-        self.tasks = {id_: t for id_, t in self.tasks.items() if int(id_.split(".")[0]) in there}
+        kept = {str(number) for number in there}
+        self.tasks = {id_: t for id_, t in self.tasks.items() if id_.split(".")[0] in kept}
         self.check(candidates)
 
     def check_end(self, study: Study, cluster: SimulatedCluster, left_over: list[str]) -> None:
@@ -149,13 +150,13 @@ class Witness:
             self._check_tasks(candidate, {t: score.value for t, score in own.tasks.items()})
         if candidate.state == "stopped":
             parts = [stage.part for stage in candidate.stages]
-            own = [
+            reports = [
                 simulated_report(candidate.digest, "search", part)
                 for part in PARTS
                 if part_name(part) in parts
             ]
-            if len(own) == 1:
-                self._check_tasks(candidate, {t: s.value for t, s in own[0].tasks.items()})
+            if len(reports) == 1:
+                self._check_tasks(candidate, {t: s.value for t, s in reports[0].tasks.items()})
         ids = [_task(number, stage) for stage in range(len(candidate.stages))]
         if candidate.state == "failed" or not ids:
             ids.append(_task(number, len(ids)))
@@ -176,7 +177,7 @@ class Witness:
         number, begun = candidate.number, sum(self._of(id_).begun for id_ in ids)
         if number in self._asked_now and candidate.attempts != made:
             raise Broken(f"candidate {number} took {made} attempts, not {candidate.attempts}")
-        if bool(candidate.attempts) != bool(begun):
+        if candidate.attempts and not begun:
             raise Broken(
                 f"candidate {number} was begun {begun} times, and {candidate.attempts} count"
             )
@@ -188,6 +189,10 @@ class Witness:
         return self._of(id_).delivered
 
     def _begun(self, candidate: Candidate) -> int:
+        if candidate.told is not None and not candidate.attempts:
+            return (
+                0  # a kill came between its report and its end, and it is on record as a repetition
+            )
         return sum(self._of(_task(candidate.number, stage)).begun for stage in range(3))
 
 

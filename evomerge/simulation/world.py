@@ -14,6 +14,10 @@ from evomerge.simulation.plan import FaultKind, SimulatedFault
 __all__ = ["Broken", "DriverKilled", "World"]
 
 
+STEPS = 5_000
+"""More crossings than any search of a simulation needs."""
+
+
 class Broken(AssertionError):
     """A law of the search was broken."""
 
@@ -60,9 +64,12 @@ class World:
 
         Raises:
             DriverKilled: the driver is killed here, or was before.
+            Broken: the search does not end.
         """
         if self._dead:
             raise DriverKilled
+        if self.steps >= STEPS:
+            raise Broken(f"the search does not end: {STEPS} steps, and {self.now_s:.0f} s")
         self.steps += 1
         self.moves += what != "wait"
         self.say(what, about)

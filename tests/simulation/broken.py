@@ -190,10 +190,7 @@ BROKEN: Mapping[str, Doubles] = {
             OneShort,
         )
     },
-    **{
-        kind.__name__: Doubles(cluster=kind)
-        for kind in (Swapped, Loses, Sleeps, LeavesTasks)
-    },
+    **{kind.__name__: Doubles(cluster=kind) for kind in (Swapped, Loses, Sleeps, LeavesTasks)},
     **{
         kind.__name__: Doubles(optimizer=kind)
         for kind in (ToldTwice, FailureAsZero, SkipsAQuestion)

@@ -1,0 +1,48 @@
+"""Optuna's own tests of a storage, on the storage that a study uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from optuna.testing.pytest_storages import StorageTestCase
+
+from evomerge.study.folder import Identity
+from evomerge.study.storage import create_trials, open_trials
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+"""Optuna's tests call what Optuna itself has deprecated."""
+
+
+def opened(identity: Identity, journal: Path) -> Iterator[BaseStorage]:
+    """The storage of a study, without the study: the tests count those that they make."""
+    create_trials(identity, journal)
+    storage, study = open_trials(identity, journal)
+    storage.delete_study(study)
+    yield storage
+    storage.remove_session()
+
+
+class TestJournal(StorageTestCase):
+    """A study's journal."""
+
+    @pytest.fixture
+    def storage(self, tmp_path: Path) -> Iterator[BaseStorage]:
+        identity = Identity(name="ours", storage=None, objectives=("fitness",), genes=())
+        yield from opened(identity, tmp_path / "journal.log")
+
+
+@pytest.mark.slow
+class TestDatabase(StorageTestCase):
+    """A study in a database."""
+
+    @pytest.fixture
+    def storage(self, tmp_path: Path) -> Iterator[BaseStorage]:
+        url = f"sqlite:///{tmp_path / 'studies.db'}"
+        identity = Identity(name="ours", storage=url, objectives=("fitness",), genes=())
+        yield from opened(identity, tmp_path / "journal.log")
