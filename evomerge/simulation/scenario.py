@@ -145,7 +145,8 @@ def draw_scenario(seed: int) -> Scenario:
         budget=Budget(**budget),
         workers=rng.choices((1, 2, 3, 5), (3, 3, 2, 1))[0],
         workers_per_node=rng.choice((1, 2)),
-        max_attempts=rng.choice((1, 2, 3)),
+        # A trio of which one is lost for good would wait for another.
+        max_attempts=rng.choice((1, 2, 3)) if schedule != "trios" else 20,
         is_of_choices=schedule != "trios" and rng.random() < 0.25,
         objectives=objectives,
     )

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evomerge.recipe.digest import digest
-from evomerge.searching.ending import ENDED, counted
+from evomerge.searching.ending import ENDED, counted, spared
 from evomerge.searching.progress import Progress
 from evomerge.simulation.cluster import SimulatedCluster, Told
 from evomerge.simulation.scenario import Scenario
@@ -96,7 +96,7 @@ class Witness:
             if number not in self._seen:
                 self._asked_now.add(number)
         self._seen |= {candidate.number for candidate in candidates}
-        counting = counted(candidates)
+        counting = _counting(candidates)
         if budget.candidates is not None and len(counting) > budget.candidates:
             raise Broken(f"{len(counting)} candidates of {budget.candidates}")
         evaluated = sum(self._begun(candidate) > 0 for candidate in counting)
@@ -128,7 +128,7 @@ class Witness:
             raise Broken(f"tasks {cluster.outstanding} are left on the cluster")
         if left_over:
             raise Broken(f"{left_over} are left on the disk")
-        ending, counting = study.get(ENDED), counted(candidates)
+        ending, counting = study.get(ENDED), _counting(candidates)
         if ending is None:
             raise Broken("the search has ended, and the record does not say why")
         evaluated = sum(self._begun(candidate) > 0 for candidate in counting)
@@ -177,7 +177,7 @@ class Witness:
         number, begun = candidate.number, sum(self._of(id_).begun for id_ in ids)
         if number in self._asked_now and candidate.attempts != made:
             raise Broken(f"candidate {number} took {made} attempts, not {candidate.attempts}")
-        if candidate.attempts and not begun:
+        if bool(candidate.attempts) != bool(begun):
             raise Broken(
                 f"candidate {number} was begun {begun} times, and {candidate.attempts} count"
             )
@@ -189,11 +189,14 @@ class Witness:
         return self._of(id_).delivered
 
     def _begun(self, candidate: Candidate) -> int:
-        if candidate.told is not None and not candidate.attempts:
-            return (
-                0  # a kill came between its report and its end, and it is on record as a repetition
-            )
         return sum(self._of(_task(candidate.number, stage)).begun for stage in range(3))
+
+
+def _counting(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that a budget counts."""
+    counting = counted(candidates)
+    lost = spared(counting)
+    return [candidate for candidate in counting if candidate.number not in lost]
 
 
 def _task(number: int, stage: int) -> str:
