@@ -251,8 +251,11 @@ def _check_names(job: Job) -> None:
     where a file is read: older studies are shown and resumed whatever they are called.
     """
     name = job.name
-    if not name.strip() or name != name.strip() or name in (".", "..") or len(name) > 100:
-        law = "must be the name of a folder (runs/NAME): 1 to 100 characters, no space at the ends"
+    if not name.strip() or name != name.strip() or name.startswith(".") or len(name) > 100:
+        law = (
+            "must be the name of a folder (runs/NAME): 1 to 100 characters, no space at the ends,"
+            " no dot in front"
+        )
         raise ConfigError(f"name: {law}, got {describe(name)}")
     if any(letter in "/\\" or not letter.isprintable() for letter in name):
         law = "must be the name of a folder (runs/NAME), without '/', '\\' and control characters"

@@ -1,8 +1,18 @@
-"""Numbers in sentences: `1 gene`, `2 genes`; never `1 genes`."""
+"""Words in sentences: `1 gene`, `2 genes`, never `1 genes`; and text from outside, shown whole."""
 
 from __future__ import annotations
 
-__all__ = ["count"]
+import re
+
+__all__ = ["count", "visible"]
+
+# C0 but tab and newline, DEL, C1, the separators of lines, and what changes the order of letters.
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    """The text with characters that a terminal or a page would obey written out, as `\\x1b`."""
+    return _OBEYED.sub(lambda letter: letter[0].encode("unicode_escape").decode(), text)
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

@@ -25,7 +25,7 @@ from evomerge.operators.base import Operator
 from evomerge.plugins import Registry
 from evomerge.recipe.signature import SearchRange, Signature
 from evomerge.recipe.yaml_reading import read_mapping, read_text
-from evomerge.wording import count
+from evomerge.wording import count, visible
 
 __all__ = ["list_catalog"]
 
@@ -67,7 +67,7 @@ def list_catalog(
         return
     for key, path in files:
         text = EDITORS_LINE.sub("", read_text(path))
-        typer.echo(f"# {key}/{wanted}\n{text}".rstrip())
+        typer.echo(visible(f"# {key}/{wanted}\n{text}".rstrip()))
     for key in roles:
         _show(wanted, ROLES[key])
 
@@ -110,7 +110,7 @@ def _show_list(rows: Mapping[str, Mapping[str, str]]) -> None:
         table.add_column(no_wrap=True)
         for name, description in entries.items():
             table.add_row(f"  {name}", description)
-        out.print(f"[bold]{key}[/bold]")
+        out.print(Text(key, "bold"))
         out.print(table, markup=False)
 
 
@@ -134,7 +134,7 @@ def _show(name: str, registry: Registry[Any]) -> None:
     if isinstance(loaded, Operator):
         _show_operator(loaded.signature, package)
         return
-    out.print(f"[bold]{name}[/bold] ({registry.role} of {package})")
+    out.print(Text.assemble((name, "bold"), f" ({registry.role} of {package})"))
     for paragraph in (inspect.getdoc(loaded.config) or "").split("\n\n"):
         out.print(" ".join(paragraph.split()), markup=False)
     if citation := getattr(loaded.config, "citation", ""):
@@ -160,7 +160,7 @@ def _operator_as_data(signature: Signature) -> dict[str, Any]:
 
 def _show_operator(signature: Signature, package: str) -> None:
     """A merge method: what it does, what it takes, where it comes from."""
-    out.print(f"[bold]{signature.name}[/bold] (method of {package}): ", end="")
+    out.print(Text.assemble((signature.name, "bold"), f" (method of {package}): "), end="")
     out.print(signature.summary, markup=False)
     out.print(f"source: {signature.citation}", markup=False)
     out.print(f"family {signature.family}, base: {signature.base}; needs {_needs(signature)}")

@@ -16,6 +16,7 @@ from evomerge.commands.schema import print_schema
 from evomerge.commands.streams import outlive_readers
 from evomerge.errors import EvomergeError, UserError
 from evomerge.interruption import exit_code, heeded
+from evomerge.wording import visible
 
 __all__ = ["app", "main"]
 
@@ -149,5 +150,5 @@ def main() -> None:
 
 
 def _leave(message: str, code: int) -> None:
-    typer.echo(f"evomerge: {message}", err=True)
+    typer.echo(f"evomerge: {visible(message)}", err=True)
     sys.exit(code)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from evomerge.commands.screen import Screen
 from evomerge.evaluators.base import Report
 from evomerge.evaluators.objective import natural
 from evomerge.recipe.path_text import path_text
@@ -42,8 +43,8 @@ SHOWN_FAILURES = 3
 WIDE, NARROW = 104, 72
 """Columns of a window that a comparison is wholly shown in, and that its intervals need."""
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Screen()
+err = Screen(stderr=True)
 
 
 def show_study(study: Study, top: int) -> None:

@@ -20,6 +20,7 @@ from evomerge.recipe.yaml import dump_recipe, read_recipe
 from evomerge.recipe.yaml_reading import parse_value
 from evomerge.reports.views import View
 from evomerge.value import parse
+from evomerge.wording import visible
 
 __all__ = ["export", "learn", "measure", "merge", "plot"]
 
@@ -264,7 +265,7 @@ def plot(
         name = whole.name if whole.is_dir() else whole.stem
         out = Path("-".join([name, *asked]) + ".svg")
     label = writers.plot(what, out, candidate=candidate, view=view)
-    typer.echo(f"{out}: {label}")
+    typer.echo(visible(f"{out}: {label}"))
     if view is None and what.is_dir():
         typer.echo(f"more with --view: {', '.join(writers.other_views(what, candidate))}")
 

@@ -126,6 +126,14 @@ def _listed(folder: Path) -> dict[str, str]:
             or not all(isinstance(file, str) for file in listed.values())
         ):
             raise SourceError(f"{folder / INDEX}: no key weight_map, from tensor names to files")
+        for name, file in listed.items():
+            # The name alone: in the hub's cache the file itself is a link.
+            is_name = isinstance(file, str) and file.isprintable() and Path(file).name == file
+            if not is_name or file in ("", ".", ".."):
+                raise SourceError(
+                    f"{folder / INDEX}: the file of {name!r} must be one beside the index, without"
+                    f" a path, got {file!r}"
+                )
         return listed
     if is_there(folder / SINGLE):
         return {}

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evomerge.errors import UserError
+from evomerge.study.connection import engine_options, through_driver
+from evomerge.study.database_url import masked, name_database, scrubbed
 
 if TYPE_CHECKING:
     # SQLAlchemy is imported where a database is asked: most commands ask none.
     from sqlalchemy import URL, Connection, Engine
 
-__all__ = ["check_database", "masked"]
+__all__ = ["check_database"]
 
 _PACKAGES = {"psycopg2": "psycopg2-binary", "psycopg": "psycopg[binary]", "MySQLdb": "mysqlclient"}
 """Module of a driver -> the package that has it, where the names differ."""
@@ -25,12 +26,15 @@ def check_database(url: str, name: str | None = None) -> None:
     Where the tables are not there yet, that they may be made is tried on PostgreSQL and SQLite
     only: elsewhere the attempt could not be undone.
 
+    `url` may also be `env:NAME`.
+
     Raises:
         UserError: it cannot be reached or written, its driver is not installed, or it holds a study
             of that name.
     """
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+    url = through_driver(name_database(url)[0])
     engine = _engine(url)
     if engine.url.get_backend_name() == "sqlite" and not _has_file(engine.url):
         return
@@ -46,17 +50,12 @@ def check_database(url: str, name: str | None = None) -> None:
         engine.dispose()
 
 
-def masked(url: str | None) -> str:
-    """The URL without its password."""
-    return re.sub(r"(://[^:/@]*:)[^@]*@", r"\1***@", url or "")
-
-
 def _engine(url: str) -> Engine:
     from sqlalchemy import create_engine
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
     try:
-        return create_engine(url)
+        return create_engine(url, **engine_options(url))
     except (ArgumentError, NoSuchModuleError):
         raise UserError(
             f"storage: {masked(url)!r} is not the URL of a database that can be used; write one as"
@@ -78,8 +77,8 @@ def _has_file(url: URL) -> bool:
     """
     if url.database in (None, "", ":memory:"):
         raise UserError(
-            f"storage {url}: a database in memory is gone with the process; name a file, as in"
-            " sqlite:///studies.db"
+            f"storage {masked(str(url))}: a database in memory is gone with the process; name a"
+            " file, as in sqlite:///studies.db"
         )
     path = Path(str(url.database).removeprefix("file:"))
     if path.exists():
@@ -118,5 +117,5 @@ def _try_to_write(connection: Connection) -> None:
 
 
 def _refusal(url: str, reason: str) -> UserError:
-    lines = reason.strip().splitlines() or ["no reason is given"]
+    lines = scrubbed(reason, url).strip().splitlines() or ["no reason is given"]
     return UserError(f"storage {masked(url)}: cannot be used ({lines[0]})")

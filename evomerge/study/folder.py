@@ -136,12 +136,28 @@ class StudyFolder:
             with suppress(OSError):  # somebody else's files are in it
                 self.path.rmdir()
 
+    def check_no_links(self) -> None:
+        """Whether what belongs to the study lies in its folder, and is not elsewhere by a link.
+
+        Raises:
+            UserError: a file or folder of it is a link.
+        """
+        locks = (self.journal.with_name(self.journal.name + end) for end in (".lock", ".lock.lock"))
+        parts = (self.identity, self.job, self.journal, self.examples, self.lock, *locks)
+        for part in parts:
+            if part.is_symlink():
+                raise UserError(
+                    f"{part}: is a link, and a study lies in one folder; put what it points to in"
+                    " its place if it belongs to the study"
+                )
+
     def read_identity(self) -> Identity:
         """What `study.json` says.
 
         Raises:
-            UserError: there is no study here, or one of a later format.
+            UserError: there is no study here, or one of a later format, or a part of it is a link.
         """
+        self.check_no_links()
         if not is_there(self.identity):
             raise UserError(
                 f"{self.path}: is not a study (it has no {self.identity.name}); "

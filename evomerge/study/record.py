@@ -35,6 +35,7 @@ from evomerge.study.candidate import (
     events,
     ranked,
 )
+from evomerge.study.database_url import masked, name_database
 from evomerge.study.examples import Examples
 from evomerge.study.folder import Identity, StudyFolder
 from evomerge.study.lock import WriterLock
@@ -62,6 +63,8 @@ class Study:
         self._opened = time.monotonic()
         self._identity = folder.read_identity()
         self._job = folder.read_job()
+        if isinstance(storage := self._job.get("storage"), str):
+            self._job["storage"] = masked(storage)  # older versions wrote its password
         self._examples = Examples(folder.examples)
         if lock is not None:
             folder.sweep()
@@ -88,15 +91,20 @@ class Study:
             job: the resolved job, as JSON-able data; a search resumes from it.
             genes: the search space's genes, in the genome's order.
             objectives: the names of the fitness's numbers, each maximised.
-            storage_url: a database to record candidates in; None for a journal in the folder.
+            storage_url: a database to record candidates in, or `env:NAME` for a variable that holds
+                its URL; None for a journal in the folder. No file gets its password.
 
         Raises:
             UserError: the folder holds another study or anything else, or the database cannot be
                 reached or holds a study of that name. Nothing has been written then.
         """
+        recorded = None
+        if storage_url is not None:
+            _, recorded = name_database(storage_url)
+            job = {**job, "storage": recorded} if "storage" in job else job
         identity = Identity(
             name=name,
-            storage=storage_url,
+            storage=recorded,
             objectives=tuple(objectives),
             genes=tuple(genes),
             claim=None if storage_url is None else writer_name(),

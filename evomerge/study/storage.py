@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, cast
 
 from evomerge.errors import RecordError, UserError
 from evomerge.study.claim import is_of, take
-from evomerge.study.database import masked
+from evomerge.study.connection import (
+    engine_options,
+    is_missing_file,
+    through_driver,
+    wait_for_restarts,
+)
+from evomerge.study.database_url import masked, named_database, scrubbed
 from evomerge.study.folder import Identity
 from evomerge.study.journal import ChecksummedJournal, is_whole
 
@@ -40,7 +46,8 @@ def create_trials(identity: Identity, journal: Path) -> None:
 
     if identity.storage is None:
         journal.touch()
-    storage = _connect(identity.storage, journal)
+    url = identity.storage and named_database(identity.storage)
+    storage = _connect(url, journal, is_new=True)
     try:
         directions = [StudyDirection.MAXIMIZE] * len(identity.objectives)
         try:
@@ -87,14 +94,16 @@ def open_trials(identity: Identity, journal: Path) -> tuple[BaseStorage, int]:
     """The storage, and the study's id in it.
 
     Raises:
-        UserError: the database cannot be reached, or the study is not in it.
+        UserError: nobody has named its database (`database_url.named_database`), it cannot be
+            reached, or the study is not in it.
         RecordError: the journal is missing or damaged.
     """
     if identity.storage is None and not journal.is_file():
         raise RecordError(f"{journal}: is missing; the candidates were recorded there")
-    storage = _connect(identity.storage, journal)
-    where = masked(identity.storage) if identity.storage else str(journal)
+    url = identity.storage and named_database(identity.storage)
+    where = masked(url) if url else str(journal)
     try:
+        storage = _connect(url, journal, is_new=False)
         study_id = storage.get_study_id_from_name(identity.name)
     except KeyError:
         raise UserError(f"{where}: holds no study called {identity.name!r}") from None
@@ -141,7 +150,12 @@ def _whole_bytes(journal: Path) -> int:
     return end if is_whole(line) else start
 
 
-def _connect(url: str | None, journal: Path) -> BaseStorage:
+def _connect(url: str | None, journal: Path, *, is_new: bool) -> BaseStorage:
+    """The storage. Tables, and SQLite's file, are made only where the study `is_new`.
+
+    Raises:
+        KeyError: there is no such SQLite file, so no study in it.
+    """
     from optuna.storages import JournalStorage, RDBStorage, _CachedStorage
 
     if url is None:
@@ -154,8 +168,13 @@ def _connect(url: str | None, journal: Path) -> BaseStorage:
         except Exception as problem:  # noqa: BLE001 - Optuna's reader raises whatever comes up
             said = " ".join(f"{type(problem).__name__}: {problem}".split())
             raise RecordError(f"{journal}: is damaged ({said})") from None
+    if not is_new and is_missing_file(url):
+        raise KeyError(url)
+    url = through_driver(url)
     try:
-        return _CachedStorage(RDBStorage(url))
+        storage = RDBStorage(url, engine_options(url), skip_table_creation=not is_new)
     except Exception as problem:  # noqa: BLE001 - SQLAlchemy and every driver have their own
-        reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-        raise UserError(f"storage {masked(url)}: cannot be opened ({reason})") from None
+        reason = scrubbed(str(problem), url).splitlines() or [type(problem).__name__]
+        raise UserError(f"storage {masked(url)}: cannot be opened ({reason[0]})") from None
+    wait_for_restarts(storage.engine, url)
+    return _CachedStorage(storage)

@@ -17,6 +17,7 @@ import pytest
 from evomerge.errors import UserError
 from evomerge.recipe.genome import FloatGene
 from evomerge.recipe.source import Source
+from evomerge.study.database_url import STORAGE
 from evomerge.study.record import Study
 
 GENES = (FloatGene(name="a", low=0.0, high=1.0),)
@@ -55,15 +56,23 @@ def end(process: int) -> int:
 
 
 @pytest.fixture(params=["journal", "database"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[int], str | None]:
-    """A storage for each turn: the journal, or a database whose tables are there."""
+def storage(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[int], str | None]:
+    """A storage for each turn: the journal, or a database whose tables are there, and named."""
     if request.param == "journal":
         return lambda turn: None
     tables = tmp_path / "tables.db"
     Study.create(
         tmp_path / "other", name="other", job={}, genes=GENES, storage_url=f"sqlite:///{tables}"
     ).close()
-    return lambda turn: f"sqlite:///{shutil.copy(tables, tmp_path / f'{turn}.db')}"
+
+    def named(turn: int) -> str:
+        url = f"sqlite:///{shutil.copy(tables, tmp_path / f'{turn}.db')}"
+        monkeypatch.setenv(STORAGE, url)
+        return url
+
+    return named
 
 
 @pytest.mark.process

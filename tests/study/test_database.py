@@ -7,6 +7,7 @@ import pytest
 
 from evomerge.errors import UserError
 from evomerge.study.database import check_database
+from evomerge.study.database_url import name_database
 from evomerge.study.folder import Identity
 from evomerge.study.storage import create_trials
 
@@ -14,6 +15,7 @@ from evomerge.study.storage import create_trials
 def used(folder: Path) -> str:
     """A database with one study."""
     url = f"sqlite:///{folder}/studies.db"
+    name_database(url)
     identity = Identity(name="small", storage=url, objectives=("fitness",), genes=())
     create_trials(identity, folder / "journal.log")
     return url

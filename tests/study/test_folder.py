@@ -8,6 +8,7 @@ import pytest
 from evomerge.errors import RecordError, UserError
 from evomerge.recipe.genome import ChoiceGene, FloatGene
 from evomerge.study.folder import Identity, StudyFolder
+from evomerge.study.record import Study
 
 IDENTITY = Identity(
     name="small",
@@ -128,3 +129,22 @@ def test_what_is_removed_is_the_study_and_no_more(tmp_path: Path, keep: bool) ->
     (folder.path / "notes.txt").write_text("mine")
     folder.remove(keep=keep)
     assert [entry.name for entry in folder.path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    "part", ["study.json", "job.json", "journal.log", "examples", "writer.lock", "journal.log.lock"]
+)
+@pytest.mark.parametrize("write", [False, True])
+def test_a_part_of_a_study_is_no_link(tmp_path: Path, part: str, write: bool) -> None:
+    study = tmp_path / "study"
+    Study.create(study, name="small", job={}, genes=()).close()
+    outside = tmp_path / "outside"
+    if (study / part).exists():
+        (study / part).rename(outside)
+    else:
+        outside.write_text("mine")
+    (study / part).symlink_to(outside)
+    before = outside.read_bytes() if outside.is_file() else list(outside.iterdir())
+    with pytest.raises(UserError, match="is a link, and a study lies in one folder"):
+        Study.open(study, write=write)
+    assert before == (outside.read_bytes() if outside.is_file() else list(outside.iterdir()))

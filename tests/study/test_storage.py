@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 
 from evomerge.errors import RecordError, UserError
+from evomerge.study.database_url import name_database
 from evomerge.study.folder import Identity
 from evomerge.study.storage import create_trials, open_trials, repair_journal
 
 
 def identity(url: str | None = None, name: str = "small") -> Identity:
+    if url is not None:
+        _, url = name_database(url)
     return Identity(name=name, storage=url, objectives=("a", "b"), genes=())
 
 
@@ -44,7 +47,7 @@ def test_an_unknown_study_is_the_users_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["nonsense", "redis://host", "sqlite:////no/such/folder/x.db", "nosuchdb://me:secret@host/x"],
+    ["redis://host", "sqlite:////no/such/folder/x.db", "nosuchdb://me:secret@host/x"],
 )
 def test_an_unreachable_database_is_the_users_error(tmp_path: Path, url: str) -> None:
     with pytest.raises(UserError, match="cannot be opened") as caught:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from evomerge.wording import visible
+
 __all__ = ["code", "escaped", "fenced", "table"]
 
-_MARKS = re.compile(r"([\\`*_{}\[\]<>|#~])")
+_MARKS = re.compile(r"([\\`*_{}\[\]<>|#~&])")
 
 
 def escaped(text: str) -> str:
     """The text in one line, its marks of Markdown and HTML made letters."""
-    return _MARKS.sub(r"\\\1", " ".join(text.split()))
+    return _MARKS.sub(r"\\\1", visible(" ".join(text.split())))
 
 
 def code(text: str) -> str:
     """The text in one line, as code."""
-    text = " ".join(text.split())
+    text = visible(" ".join(text.split()))
     marks = "`" * (_longest_run(text) + 1)
     pad = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{marks}{pad}{text}{pad}{marks}"
@@ -26,7 +28,7 @@ def code(text: str) -> str:
 def fenced(text: str, language: str) -> str:
     """A block of code, behind a fence that is longer than any in it."""
     marks = "`" * max(3, _longest_run(text) + 1)
-    return f"{marks}{language}\n{text.rstrip()}\n{marks}"
+    return f"{marks}{language}\n{visible(text.rstrip())}\n{marks}"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

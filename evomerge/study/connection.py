@@ -1,0 +1,106 @@
+"""Connections to a database: through the driver that is installed, and patient once it was there.
+
+A server that restarts is waited for where a connection is made, never by sending a statement
+again: so nothing is written twice. Before each use a connection is tried (`pool_pre_ping`), so one
+that has died in the meantime is made again, and that waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evomerge.errors import UserError
+from evomerge.study.database_url import masked
+
+if TYPE_CHECKING:
+    # SQLAlchemy is imported where a database is asked: most commands ask none.
+    from sqlalchemy import Engine
+
+__all__ = [
+    "CONNECT_S",
+    "WAITED_S",
+    "engine_options",
+    "is_missing_file",
+    "through_driver",
+    "wait_for_restarts",
+]
+
+CONNECT_S = 10
+"""Seconds that one attempt to connect to a server may take."""
+WAITED_S = 300.0
+"""Seconds that a server which was there is waited for."""
+_PAUSE_S = 1.0
+
+
+def through_driver(url: str) -> str:
+    """The URL with the driver for PostgreSQL that is installed, where it names none.
+
+    Raises:
+        UserError: none is installed.
+    """
+    scheme, separator, rest = url.partition("://")
+    if scheme not in ("postgresql", "postgres"):
+        return url
+    if find_spec("psycopg") is not None:
+        return f"postgresql+psycopg{separator}{rest}"
+    if find_spec("psycopg2") is not None:
+        return f"postgresql+psycopg2{separator}{rest}"
+    raise UserError(
+        f"storage {masked(url)}: the driver for PostgreSQL is not installed;"
+        " `pip install 'evomerge[postgresql]'`"
+    )
+
+
+def is_missing_file(url: str) -> bool:
+    """Whether the URL is that of an SQLite file that is not there: connecting would make it."""
+    if not url.startswith("sqlite"):
+        return False
+    from sqlalchemy.engine import make_url
+
+    path = (make_url(url).database or "").removeprefix("file:")
+    return path not in ("", ":memory:") and not Path(path).exists()
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    """What SQLAlchemy's engine for the URL is made with."""
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if url.startswith("postgresql+psycopg"):
+        options["connect_args"] = {"connect_timeout": CONNECT_S}
+    return options
+
+
+def wait_for_restarts(engine: Engine, url: str, most_s: float = WAITED_S) -> None:
+    """From now on a server that does not answer is waited for; after `most_s` seconds the driver's
+    error is raised as ever. Said on stderr when the wait begins and when it is over."""
+    from sqlalchemy import event
+
+    if engine.dialect.name == "sqlite":
+        return
+
+    def connect(dialect: Any, _: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
+        began = time.monotonic()
+        said = False
+        while True:
+            try:
+                made = dialect.connect(*arguments, **options)
+            except dialect.loaded_dbapi.OperationalError:
+                if time.monotonic() - began > most_s:
+                    raise
+                if not said:
+                    _say(f"storage {masked(url)}: does not answer; waiting up to {most_s:.0f} s")
+                said = True
+                time.sleep(_PAUSE_S)
+            else:
+                if said:
+                    _say(f"storage {masked(url)}: answers again")
+                return made
+
+    event.listen(engine, "do_connect", connect)
+
+
+def _say(line: str) -> None:
+    logging.getLogger("evomerge").warning(line)

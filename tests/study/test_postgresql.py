@@ -1,0 +1,142 @@
+"""A study in a PostgreSQL server that is started here, in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from evomerge.errors import UserError
+from evomerge.study.connection import through_driver
+from evomerge.study.database import check_database
+from evomerge.study.record import Study
+
+pytestmark = pytest.mark.process
+
+
+class Server:
+    """A server with a password, on a port of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._data, self._root = folder / "data", os.geteuid() == 0
+        if self._root:
+            shutil.chown(folder, "postgres")  # the server refuses to run as root
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        words = folder / "password"
+        words.write_text("p@ss/SECRET\n")
+        words.chmod(0o644)
+        self._run(
+            "initdb", "-D", self._data, "-U", "me", "-A", "scram-sha-256", f"--pwfile={words}", "-N"
+        )
+        self.url = f"postgresql://me:p%40ss%2FSECRET@127.0.0.1:{self._port}/postgres"
+
+    def _run(self, program: str, *arguments: object) -> None:
+        command = [_program(program) or program, *map(str, arguments)]
+        subprocess.run(
+            command,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd="/",
+            user="postgres" if self._root else None,
+            group=pwd.getpwnam("postgres").pw_gid if self._root else None,
+        )
+
+    def start(self) -> None:
+        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
+        self._run("pg_ctl", "-D", self._data, "-o", options, "-w", "-l", os.devnull, "start")
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "-D", self._data, "-m", "immediate", "-w", "stop")
+
+
+def _program(name: str) -> str | None:
+    installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return shutil.which(name) or next(map(str, installed), None)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    pytest.importorskip("psycopg", reason="the extra postgresql is not installed")
+    if _program("initdb") is None:
+        pytest.skip("no PostgreSQL is installed (apt-get install postgresql)")
+    # Not in pytest's own folder, which only the user who runs it may enter.
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        made = Server(Path(folder))
+        made.start()
+        yield made
+        made.stop()
+
+
+def test_a_restart_is_waited_out(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = {"storage": server.url}
+    study = tmp_path / "study"
+    with Study.create(study, name="a", job=job, genes=(), storage_url=server.url) as made:
+        made.put("before", 1)
+        server.stop()
+        again = threading.Timer(2.0, server.start)
+        again.start()
+        made.put("after", 2)
+        again.join()
+        assert (made.get("before"), made.get("after")) == (1, 2)
+    assert "does not answer; waiting" in caplog.text
+    assert "answers again" in caplog.text
+    written = caplog.text + "".join(path.read_text() for path in study.glob("*.json"))
+    assert "SECRET" not in written
+
+
+def test_a_wrong_password_is_a_sentence_without_it(server: Server) -> None:
+    with pytest.raises(UserError, match="password authentication failed") as caught:
+        check_database(server.url.replace("SECRET", "WRONGSECRET"), "b")
+    assert "SECRET" not in str(caught.value)
+
+
+def test_unreachable_at_the_start(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg", reason="the extra postgresql is not installed")
+    url = "postgresql://me:SECRET@127.0.0.1:1/db"
+    with pytest.raises(UserError, match="cannot be opened") as caught:
+        Study.create(tmp_path / "study", name="a", job={}, genes=(), storage_url=url)
+    assert "SECRET" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_is_obeyed_while_connecting() -> None:
+    """The server takes the connection and never answers."""
+    pytest.importorskip("psycopg", reason="the extra postgresql is not installed")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"postgresql://me@127.0.0.1:{silent.getsockname()[1]}/db"
+        program = f"from evomerge.study.database import *; check_database({url!r})"
+        with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as process:
+            connection, _ = silent.accept()
+            began = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+            connection.close()
+        assert b"KeyboardInterrupt" in said
+        assert time.monotonic() - began < 9  # an attempt lasts 10
+
+
+def test_a_missing_driver_is_named() -> None:
+    try:
+        through_driver("postgresql://me@host/db")
+    except UserError as problem:
+        told = str(problem)
+    else:
+        pytest.skip("a driver is installed")
+    assert told.endswith("`pip install 'evomerge[postgresql]'`")
