@@ -61,15 +61,11 @@ def main() -> int:
 
 def _one(folder: Path, executor: str, optimizer: str, draws: random.Random) -> tuple[int, str]:
     """Kill one search until it ends: how often, and what was wrong."""
-    began = time.monotonic()
     if _run(folder / "whole", executor, optimizer, None):
         return 0, "the search that nobody disturbed failed"
-    # Most of a run is its start; half of the kills fall into what comes after it.
-    takes_s = time.monotonic() - began
+    at_most = _journal_bytes(folder / "whole") / 4
     kills = 0
-    while code := _run(
-        folder / "killed", executor, optimizer, draws.uniform(0.3 * takes_s, 1.05 * takes_s)
-    ):
+    while code := _run(folder / "killed", executor, optimizer, draws.uniform(0, at_most)):
         if code != -signal.SIGKILL:
             return kills, f"exit code {code} after {kills} kills"
         kills += 1
@@ -77,16 +73,24 @@ def _one(folder: Path, executor: str, optimizer: str, draws: random.Random) -> t
     return kills, _difference(whole, killed, ordered=executor == "in_process")
 
 
-def _run(folder: Path, executor: str, optimizer: str, kill_after_s: float | None) -> int:
-    """Search or go on in the folder; its exit code, -9 where it was killed in time."""
+def _run(folder: Path, executor: str, optimizer: str, kill_after: float | None) -> int:
+    """Search or go on in the folder; its exit code, -9 where it was killed in time: once it has
+    written so many bytes more to its journal."""
     command = [sys.executable, "-m", "tests.sphere", str(folder), "--executor", executor]
     command += ["--optimizer", optimizer, "--evaluations", str(EVALUATIONS)]
+    before = _journal_bytes(folder)
     process = subprocess.Popen(command, start_new_session=True)
-    try:
-        return process.wait(kill_after_s)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        return process.wait()
+    while kill_after is not None and process.poll() is None:
+        if _journal_bytes(folder) - before > kill_after:
+            os.killpg(process.pid, signal.SIGKILL)
+            break
+        time.sleep(0.001)
+    return process.wait()
+
+
+def _journal_bytes(folder: Path) -> int:
+    journal = folder / "journal.log"
+    return journal.stat().st_size if journal.exists() else 0
 
 
 def _record(folder: Path) -> list[tuple[Any, ...]]:
