@@ -12,6 +12,7 @@ from evomerge.cluster.base import Executor
 from evomerge.cluster.local import InProcess
 from evomerge.config import Budget, read_job
 from evomerge.errors import ConfigError
+from evomerge.evaluators.base import Failure
 from evomerge.optimizers.base import Fitness
 from evomerge.searching.ending import ENDED, find_ending
 from evomerge.study.candidate import Candidate, Proposer
@@ -49,6 +50,17 @@ def candidate(
 def said(budget: dict[str, Any], *candidates: Candidate) -> str | None:
     ending = find_ending(parse(Budget, {"candidates": 99} | budget, origin=""), candidates, 0.0)
     return ending.said if ending else None
+
+
+@pytest.mark.parametrize(("lost", "is_over"), [(100, False), (101, True)])
+def test_failures_of_the_surroundings_cost_a_budget_nothing_up_to_a_number(
+    lost: int, is_over: bool
+) -> None:
+    dead = Failure(cause="infrastructure", message="out of memory")
+    failed = [candidate(number, None, failure=dead) for number in range(lost)]
+    scored = candidate(lost, (0.5,))
+    assert (said({"candidates": 2}, *failed, scored) is not None) == is_over
+    assert (said({"evaluations": 2}, *failed, scored) is not None) == is_over
 
 
 def test_a_target_ends_the_search_with_the_candidate_that_has_it(tmp_path: Path) -> None:

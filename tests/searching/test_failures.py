@@ -167,6 +167,29 @@ def stopped(folder: Path, error: type[EvomergeError], **more: Any) -> str:
     return str(caught.value)
 
 
+def test_a_warm_start_that_its_surroundings_failed_is_tried_in_three_sittings(
+    tmp_path: Path,
+) -> None:
+    """Each sitting ends before the optimizer is asked anything."""
+
+    def stop(candidate: Candidate) -> None:
+        raise KeyboardInterrupt
+
+    marks = {"a": (0.2, 0.4), "b": (0.5, 0.5)}
+    for _ in range(4):
+        with open_study(tmp_path / "s") as study, pytest.raises(KeyboardInterrupt):
+            search(
+                tmp_path / "s",
+                study=study,
+                candidates=7,
+                executor=failing(lambda performed: DEAD),
+                landmarks=marks,
+                told=stop,
+            )
+    with Study.open(tmp_path / "s", write=False) as study:
+        assert [c.label for c in study.candidates()] == ["a", "a", "a", "b"]
+
+
 @pytest.mark.parametrize(
     ("failure", "error"),
     [(NOT_FINITE, UserError), (GONE, UserError), (DEAD, InfrastructureError)],
