@@ -132,7 +132,7 @@ def test_what_is_removed_is_the_study_and_no_more(tmp_path: Path, keep: bool) ->
 
 
 @pytest.mark.parametrize(
-    "part", ["study.json", "job.json", "journal.log", "examples", "writer.lock", "journal.log.lock"]
+    "part", ["study.json", "job.json", "journal.log", "examples", "writer.lock"]
 )
 @pytest.mark.parametrize("write", [False, True])
 def test_a_part_of_a_study_is_no_link(tmp_path: Path, part: str, write: bool) -> None:
@@ -148,3 +148,21 @@ def test_a_part_of_a_study_is_no_link(tmp_path: Path, part: str, write: bool) ->
     with pytest.raises(UserError, match="is a link, and a study lies in one folder"):
         Study.open(study, write=write)
     assert before == (outside.read_bytes() if outside.is_file() else list(outside.iterdir()))
+
+
+@pytest.mark.parametrize("target", ["study/journal.log", "outside"])
+def test_the_lock_that_a_killed_writer_left_is_a_link_and_no_harm(
+    tmp_path: Path, target: str
+) -> None:
+    """Optuna's lock of a journal is one; whatever it points to is left alone."""
+    Study.create(tmp_path / "study", name="small", job={}, genes=()).close()
+    (tmp_path / "outside").write_text("mine")
+    lock = tmp_path / "study" / "journal.log.lock"
+    lock.symlink_to(tmp_path / target)
+    Study.open(tmp_path / "study", write=False).close()
+    with Study.open(tmp_path / "study", write=True) as study:
+        assert not lock.is_symlink()
+        study.put("key", 1)
+    with Study.open(tmp_path / "study", write=False) as study:
+        assert study.get("key") == 1
+    assert (tmp_path / "outside").read_text() == "mine"
