@@ -8,6 +8,7 @@ the state at the kill, cut.
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import socket
 from pathlib import Path
@@ -18,6 +19,8 @@ from evomerge.simulation.plan import SimulatedFault
 __all__ = ["SimulatedDisk"]
 
 JOURNAL, EXAMPLES = "journal.log", "examples"
+_ROOM = 400
+"""A disk that fills has up to so many bytes left for the journal, which is about two lines."""
 _DEAD = 2**22 + 1
 """No process has this number."""
 
@@ -29,6 +32,9 @@ class SimulatedDisk:
         """`place`: an empty folder; one in memory is quick."""
         self._place, self._kills = place, 0
         self._size, self._names = 0, set[str]()
+        self._limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        self.is_full = False
+        """Whether the journal cannot grow."""
 
     @property
     def folder(self) -> Path:
@@ -39,12 +45,25 @@ class SimulatedDisk:
         """Remember what is written by now: it stays, whatever happens next."""
         self._size, self._names = self._written()
 
+    def fill(self, fault: SimulatedFault) -> None:
+        """Let the journal end soon, in the middle of a line: the system's limit on a file's size
+        stops a write where a full disk would."""
+        size = self._written()[0] + int(fault.share * _ROOM)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, self._limits[1]))
+        self.is_full = True
+
+    def free(self) -> None:
+        """Somebody has made room."""
+        resource.setrlimit(resource.RLIMIT_FSIZE, self._limits)
+        self.is_full = False
+
     def cut(self, fault: SimulatedFault) -> None:
         """The driver is killed: the next one finds what was written by then, but for the end.
 
         `share` of what the journal got since the last note is there; of less than a quarter,
         not even the reports that were saved before it are whole.
         """
+        self.free()
         if not (self.folder / JOURNAL).exists():
             return
         old, size = self.folder, self._written()[0]

@@ -18,6 +18,7 @@ FaultKind = Literal[
     "driver killed",
     "interrupted",
     "interrupted twice",
+    "disk fills",
     "worker dies",
     "worker hangs",
     "late answer",
@@ -26,7 +27,12 @@ FaultKind = Literal[
 ]
 KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 
-_DRIVER: tuple[FaultKind, ...] = ("driver killed", "interrupted", "interrupted twice")
+_DRIVER: tuple[FaultKind, ...] = (
+    "driver killed",
+    "interrupted",
+    "interrupted twice",
+    "disk fills",
+)
 _WORKER: tuple[FaultKind, ...] = ("worker dies", "worker hangs", "late answer", "answer twice")
 
 
@@ -39,7 +45,8 @@ class SimulatedFault:
     """Of a driver's: the number of the crossing; of a worker's: of the evaluation begun, from 0; of
     a node's: the simulated second."""
     share: float
-    """In [0, 1): how far the evaluation or the last writes had come, or how late an answer is."""
+    """In [0, 1): how far the evaluation or the last writes had come, how much room is left on the
+    disk, or how late an answer is."""
 
     def __str__(self) -> str:
         return f"{self.kind} at {self.at} ({self.share:.3f})"
@@ -51,7 +58,7 @@ def draw_faults(seed: int) -> tuple[SimulatedFault, ...]:
     if rng.random() < 1 / 16:
         return ()
     return (
-        *_draw(rng, _DRIVER, (4, 1, 1), rng.choice((0, 1, 2, 3, 5)), 300),
+        *_draw(rng, _DRIVER, (4, 1, 1, 1), rng.choice((0, 1, 2, 3, 5)), 300),
         *_draw(rng, _WORKER, (4, 1, 2, 3), rng.choice((0, 0, 2, 4, 8)), 30),
         *_draw(rng, ("node leaves",), (1,), rng.choice((0, 0, 1, 2)), 60),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -122,7 +121,8 @@ class _Player:
         self._disk, self._doubles = disk, doubles
         self._evaluations = count()
         self.sittings = 0
-        world.before, world.killed = disk.note, disk.cut
+        world.before, world.killed, world.filled = disk.note, disk.cut, self._fill
+        self._is_freed_late = False
 
     def play(self) -> str | None:
         """Play to the end; which law was broken."""
@@ -141,6 +141,7 @@ class _Player:
         self._witness.begin()
         self._world.say("SITTING", self.sittings)
         study: Study | None = None
+        cluster: SimulatedCluster | None = None
         try:
             study = self._open()
             cluster = SimulatedCluster(
@@ -153,23 +154,44 @@ class _Player:
             pass
         except KeyboardInterrupt:
             assert study is not None
+            assert cluster is not None
+            self._witness.take_back(cluster.outstanding)
             self._witness.check(study.candidates())
         except RecordError as problem:
             raise Broken(f"{type(problem).__name__}: {problem}") from problem
         except EvomergeError as problem:
-            self._world.say("halted", problem)
-            if "failed for one reason" not in str(problem):
+            self._world.say("halted", type(problem).__name__)
+            if "failed for one reason" not in str(problem) and not self._disk.is_full:
                 raise Broken(f"{type(problem).__name__}: {problem}") from problem
+            if cluster is not None and not self._disk.is_full:
+                self._witness.take_back(cluster.outstanding)
         except Broken:
             raise
         except Exception as problem:
-            raise Broken(f"{type(problem).__name__}: {problem}") from problem
+            if not (isinstance(problem, OSError) and self._disk.is_full):
+                raise Broken(f"{type(problem).__name__}: {problem}") from problem
         finally:
-            if study is not None:
-                with suppress(DriverKilled):
-                    study.close()
+            self._close(study)
         self._witness.check_after_kill(self._disk.folder)
         return False
+
+    def _fill(self, fault: SimulatedFault) -> None:
+        self._disk.fill(fault)
+        self._is_freed_late = int(fault.share * 1000) % 2 == 0
+
+    def _close(self, study: Study | None) -> None:
+        if not self._is_freed_late:
+            self._disk.free()
+        try:
+            if study is not None:
+                study.close()
+        except DriverKilled:
+            pass
+        except (EvomergeError, OSError):
+            if not self._disk.is_full:
+                raise
+        finally:
+            self._disk.free()
 
     def _open(self) -> Study:
         if (self._disk.folder / "study.json").exists():

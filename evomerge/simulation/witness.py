@@ -60,7 +60,7 @@ class Witness:
     def has_surroundings_failures(self) -> bool:
         """Whether a candidate failed that would not have failed elsewhere."""
         return any(
-            c.failure is not None and candidate_failure(c.digest) is None
+            c.failure is not None and c.failure != candidate_failure(c.digest)
             for c in self._on_record.values()
         )
 
@@ -102,6 +102,11 @@ class Witness:
         evaluated = sum(self._begun(candidate) > 0 for candidate in counting)
         if budget.evaluations is not None and evaluated > budget.evaluations:
             raise Broken(f"{evaluated} evaluations of {budget.evaluations}")
+
+    def take_back(self, tasks: Sequence[str]) -> None:
+        """The user's interruption dropped these: they do not count as begun."""
+        for id_ in tasks:
+            self.tasks[id_].begun -= 1
 
     def check_after_kill(self, folder: Path) -> None:
         """What was told to a listener is there, and a reader can read it."""

@@ -43,9 +43,12 @@ class World:
         """Called at the crossing before a kill."""
         self.killed: Callable[[SimulatedFault], None] = lambda fault: None
         """Called at a kill, before anything else runs."""
+        self.filled: Callable[[SimulatedFault], None] = lambda fault: None
+        """Called when the disk fills."""
         self._dead = False
         faults = tuple(faults)
         self._kills = {fault.at: fault for fault in faults if fault.kind == "driver killed"}
+        self._fillings = {fault.at: fault for fault in faults if fault.kind == "disk fills"}
         self._interruptions = [fault for fault in faults if fault.kind.startswith("interrupted")]
         self._of_workers = {
             fault.at: fault
@@ -73,6 +76,9 @@ class World:
         self.steps += 1
         self.moves += what != "wait"
         self.say(what, about)
+        if fault := self._fillings.get(self.steps):
+            self.note(fault)
+            self.filled(fault)
         if self.steps + 1 in self._kills:
             self.before()
         if fault := self._kills.get(self.steps):
