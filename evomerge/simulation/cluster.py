@@ -67,6 +67,7 @@ class SimulatedCluster:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
         self._unwanted: set[str] = set()
+        self._handed_over: set[str] = set()
         self._away: set[int] = set()
         self._is_open = True
 
@@ -88,7 +89,7 @@ class SimulatedCluster:
         """Ids of the tasks that are wanted and were not handed over."""
         busy = [worker.assignment for worker in self._workers if worker.assignment]
         ids = [assignment.task.id for assignment in [*busy, *self._queue]]
-        return [id_ for id_ in ids if id_ not in self._unwanted]
+        return [id_ for id_ in ids if id_ not in self._unwanted | self._handed_over]
 
     def workers(self) -> list[WorkerStatus]:
         """Every worker."""
@@ -122,6 +123,7 @@ class SimulatedCluster:
         if not results:
             self._world.now_s = max(self._world.now_s, end)
         self._rng.shuffle(results)
+        self._handed_over |= {result.id for result in results}
         for result in results:
             self._world.say("answer", f"{result.id} {type(result.outcome).__name__}")
             self._told[result.id].delivered.append((result.outcome, result.attempts))

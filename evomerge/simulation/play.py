@@ -163,13 +163,17 @@ class _Player:
             self._world.say("halted", type(problem).__name__)
             if "failed for one reason" not in str(problem) and not self._disk.is_full:
                 raise Broken(f"{type(problem).__name__}: {problem}") from problem
-            if cluster is not None and not self._disk.is_full:
-                self._witness.take_back(cluster.outstanding)
+            if cluster is not None:
+                is_full = self._disk.is_full
+                drop = self._witness.doubt if is_full else self._witness.take_back
+                drop(cluster.outstanding)
         except Broken:
             raise
         except Exception as problem:
             if not (isinstance(problem, OSError) and self._disk.is_full):
                 raise Broken(f"{type(problem).__name__}: {problem}") from problem
+            if cluster is not None:
+                self._witness.doubt(cluster.outstanding)
         finally:
             self._close(study)
         self._witness.check_after_kill(self._disk.folder)

@@ -42,6 +42,8 @@ class Witness:
         """What the cluster saw, by task."""
         self._heard: dict[int, Candidate] = {}
         self._on_record: dict[int, Candidate] = {}
+        self._in_doubt: set[int] = set()
+        """Candidates of which a full disk may hold that they were begun, or not."""
         self._seen: set[int] = set()
         """Candidates that were on record at the last look."""
         self._asked_now: set[int] = set()
@@ -107,6 +109,10 @@ class Witness:
         """The user's interruption dropped these: they do not count as begun."""
         for id_ in tasks:
             self.tasks[id_].begun -= 1
+
+    def doubt(self, tasks: Sequence[str]) -> None:
+        """The disk was full when these were dropped: whether they count as begun is as well."""
+        self._in_doubt |= {int(id_.split(".")[0]) for id_ in tasks}
 
     def check_after_kill(self, folder: Path) -> None:
         """What was told to a listener is there, and a reader can read it."""
@@ -182,7 +188,7 @@ class Witness:
         number, begun = candidate.number, sum(self._of(id_).begun for id_ in ids)
         if number in self._asked_now and candidate.attempts != made:
             raise Broken(f"candidate {number} took {made} attempts, not {candidate.attempts}")
-        if bool(candidate.attempts) != bool(begun):
+        if bool(candidate.attempts) != bool(begun) and number not in self._in_doubt:
             raise Broken(
                 f"candidate {number} was begun {begun} times, and {candidate.attempts} count"
             )
@@ -194,6 +200,8 @@ class Witness:
         return self._of(id_).delivered
 
     def _begun(self, candidate: Candidate) -> int:
+        if candidate.number in self._in_doubt and candidate.told is not None:
+            return candidate.attempts
         return sum(self._of(_task(candidate.number, stage)).begun for stage in range(3))
 
 
