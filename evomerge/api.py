@@ -245,7 +245,7 @@ def evaluate(
             catalog_folder=None if catalog is None else Path(catalog),
         )
     settings: EngineSettings = ENGINES.config(engine, origin="engine")
-    require_trust(evaluator.code)
+    require_trust((*evaluator.code, *settings.code))
     evaluator.check_data()
     plan = RecipePlan(model, origin or "recipe")
     plan.check()

@@ -168,6 +168,11 @@ class Job(Value):
             raise ValueError("sources: a search needs at least two sources")
         return self
 
+    @property
+    def code(self) -> tuple[str, ...]:
+        """What of the job would run code: the user has to consent to it (`evomerge.trust`)."""
+        return (*self.evaluator.code, *self.engine.code, *self.cluster.code)
+
     @model_validator(mode="after")
     def _aim(self) -> Job:
         objectives = ("fitness", *self.objective.also)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -36,5 +37,12 @@ def _settings_of_its_own() -> Iterator[None]:
         # A busy machine makes forms hot, and compiling one takes seconds. Who tests compiled code
         # asks for it (`Passes`).
         os.environ[COMPILE] = "0"
+        # Processes find the tests by their path: the working directory is not on it.
+        path = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
         yield
         del os.environ[FOLDER], os.environ[COMPILE]
+        if path is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = path

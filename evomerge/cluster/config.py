@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -35,6 +36,14 @@ class WorkerRange(Value):
         if self.min > self.max:
             raise ValueError(f"min {self.min} is above max {self.max}")
         return self
+
+
+def _is_here(address: str) -> bool:
+    """Whether an address is on this machine, or the user's own environment says where it is."""
+    if address in ("auto", "local"):
+        return True
+    host = address.removeprefix("ray://").rpartition(":")[0].strip("[]")
+    return host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
 
 
 def _shape(workers: object) -> str:
@@ -82,6 +91,14 @@ class ClusterConfig(Value):
         if address is not None and address.startswith("ray://"):
             raise ValueError(f"{address} {CLIENT}")
         return address
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """A Ray on another machine, which may send us whatever it likes, pickled: the user has to
+        consent to that (`evomerge.trust`)."""
+        if self.address is None or _is_here(self.address):
+            return ()
+        return (f"what the Ray cluster at {self.address} sends",)
 
     @property
     def opening(self) -> str:

@@ -12,7 +12,6 @@ reason.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections import deque
 from dataclasses import replace
@@ -27,6 +26,7 @@ from evomerge.cluster.ray_connection import RayConnection
 from evomerge.cluster.ray_worker import Assignment, EvomergeWorker, RayWorker, WorkerDied
 from evomerge.errors import InfrastructureError, UserError
 from evomerge.evaluators.base import Failure, Outcome
+from evomerge.trust import process_environment
 from evomerge.value import Value
 from evomerge.wording import count
 
@@ -54,6 +54,7 @@ class RayExecutor:
             ConfigError: no such cluster, or this machine cannot hold even one worker.
         """
         self._config = config
+        self._environment = process_environment()
         self._connection = RayConnection(config)
         self._needs = Needs(config)
         self._queue: deque[Assignment] = deque()
@@ -73,10 +74,7 @@ class RayExecutor:
         """For a person: how many workers there may be, and Ray's dashboard."""
         url = self._connection.url
         board = f", dashboard {url}" if url else ""
-        # Ray sets this when it starts, unless the user turned tokens off.
-        if board and os.environ.get("RAY_AUTH_MODE") == "token":
-            board += " (it asks for a token: ray get-auth-token)"
-        return f"{count(len(self._pool), 'Ray worker')}{board}"
+        return f"{count(len(self._pool), 'Ray worker')}{board}{self._connection.access}"
 
     @property
     def free(self) -> int:
@@ -155,7 +153,7 @@ class RayExecutor:
     def _spawn(self) -> Any:
         """Ask Ray for the process of a worker."""
         actor: Any = EvomergeWorker.options(  # type: ignore[attr-defined]
-            **self._needs.options()
+            **self._needs.options(), runtime_env={"env_vars": self._environment}
         ).remote()
         return actor
 

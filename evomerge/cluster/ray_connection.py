@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import ray
+from ray.job_config import JobConfig
 
 from evomerge.cluster.config import RayConfig
 from evomerge.errors import ConfigError, InfrastructureError
 from evomerge.interruption import renew
+from evomerge.trust import without_working_directory
 
 __all__ = ["RayConnection"]
 
@@ -44,6 +48,7 @@ class RayConnection:
             InfrastructureError: Ray does not start here.
         """
         self._timeout_s = config.ray_timeout_s
+        self._address = config.address
         self._is_ours = not ray.is_initialized()
         try:
             self.url = _connect(config) if self._is_ours else ""
@@ -61,6 +66,21 @@ class RayConnection:
         self._answered = time.monotonic()
         self._ended = threading.Event()
         threading.Thread(target=self._watch, name="evomerge-ray", daemon=True).start()
+
+    @property
+    def access(self) -> str:
+        """Who can reach a Ray that was started here, for a person; "" where nothing is to be said.
+
+        Ray sets the variable when it starts, unless the user has turned tokens off.
+        """
+        if not self._is_ours or self._address is not None:
+            return ""
+        if os.environ.get("RAY_AUTH_MODE") == "token":
+            return " (it asks for a token: ray get-auth-token)" if self.url else ""
+        return (
+            " (warning: Ray asks for no token, so whoever reaches this machine's ports can run code"
+            " here; leave RAY_AUTH_MODE unset)"
+        )
 
     def check(self) -> None:
         """
@@ -93,6 +113,15 @@ class RayConnection:
             self._answered = time.monotonic()
 
 
+class _OwnPath(JobConfig):
+    """Ray would put the driver's working directory, and its script's, at the head of every worker's
+    path, where `numpy.py` may be anybody's. It does not where a job has a working directory of its
+    own, which is all that this says."""
+
+    def _runtime_env_has_working_dir(self) -> bool:
+        return True
+
+
 def _connect(config: RayConfig) -> str:
     """Connect to the address, or start Ray here; the dashboard's URL where there is one."""
     if config.address is not None:
@@ -105,13 +134,16 @@ def _connect(config: RayConfig) -> str:
             "dashboard_host": "127.0.0.1",
             "object_store_memory": OBJECT_STORE_BYTES,
         }
+    if not (config.address or "").startswith("ray://"):  # there it is said by the server
+        started_here["job_config"] = _OwnPath()
     try:
-        context = ray.init(
-            config.address or "local",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            **started_here,
-        )
+        with without_working_directory():
+            context = ray.init(
+                config.address or "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **started_here,
+            )
     except (ConnectionError, ValueError) as problem:
         raise ConfigError(
             f"cluster.address: no Ray cluster at {config.address!r} ({problem}); {CURE}"
@@ -123,8 +155,17 @@ def _connect(config: RayConfig) -> str:
                 f"cluster.address: the Ray cluster at {config.address!r} cannot be used ({said})"
             ) from problem
         raise InfrastructureError(f"Ray does not start on this machine ({said})") from problem
+    if config.address is None:
+        _guard_token()
     url = str(context.dashboard_url or "")
     return f"http://{url}" if url else ""
+
+
+def _guard_token() -> None:
+    """Nobody else on this machine may read the token that Ray has put into the user's folder."""
+    token = Path.home() / ".ray" / "auth_token"
+    with contextlib.suppress(OSError):  # there is none, or it is on a disk without modes
+        token.chmod(0o600)
 
 
 def _reach(address: str) -> None:

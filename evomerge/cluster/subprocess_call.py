@@ -3,12 +3,13 @@
 The driver has no torch. What it needs of weights now and then (Gram matrices of seeds, once a
 search) is computed by a new interpreter: not by a fork, which would take the driver's threads and
 locks along, nor by `multiprocessing`'s spawn, which runs the caller's main module again. Argument
-and result are JSON.
+and result are JSON. The working directory is not on the new interpreter's path.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -17,6 +18,7 @@ from typing import Any
 from evomerge import errors
 from evomerge.errors import InfrastructureError, UserError
 from evomerge.plugins import load
+from evomerge.trust import process_environment
 
 __all__ = ["call_in_subprocess"]
 
@@ -35,6 +37,7 @@ def call_in_subprocess(target: str, argument: Any) -> Any:
         [sys.executable, "-m", __name__, target],
         input=json.dumps(argument).encode(),
         stdout=subprocess.PIPE,
+        env=os.environ | process_environment(),
         check=False,
     )
     if ended.returncode == _REFUSED:

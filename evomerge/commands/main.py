@@ -16,6 +16,7 @@ from evomerge.commands.schema import print_schema
 from evomerge.commands.streams import outlive_readers
 from evomerge.errors import EvomergeError, UserError
 from evomerge.interruption import exit_code, heeded
+from evomerge.trust import without_working_directory
 from evomerge.wording import visible
 
 __all__ = ["app", "main"]
@@ -136,7 +137,7 @@ def main() -> None:
     """The console script: errors become one sentence and an exit code."""
     outlive_readers()
     try:
-        with heeded():
+        with heeded(), without_working_directory():
             app(prog_name="evomerge")  # whatever called it: completion goes by this name
     except UserError as problem:
         _leave(f"{problem}", 2)

@@ -38,6 +38,14 @@ LocalPaths = Annotated[
         " a hub's repository and commit, or as its folder's name and a fingerprint.",
     ),
 ]
+KeepCode = Annotated[
+    bool,
+    typer.Option(
+        "--keep-code",
+        help="Copy the Python files of the model that gives configuration and tokenizer; left out,"
+        " no code of others is in what is written.",
+    ),
+]
 Rank = Annotated[
     int | None,
     typer.Option(min=1, help="Truncate an adapter to this rank; exact where left out."),
@@ -61,12 +69,14 @@ def export(
     dtype: Dtype = None,
     rank: Rank = None,
     local_paths: LocalPaths = False,
+    keep_code: KeepCode = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the winner (or any candidate) as a model folder with a card, an adapter or a recipe."""
     _check_rank(rank, format)
     said = Output(quiet, as_json)
+    warnings: list[str] = []
     if format == "recipe":
         label = writers.export_recipe(folder, out, candidate=candidate, local_paths=local_paths)
     elif format == "mergekit":
@@ -93,8 +103,12 @@ def export(
                 dtype=dtype,
                 folded=format == "stack",
                 local_paths=local_paths,
+                keep_code=keep_code,
+                warn=warnings.append,
                 progress=progress,
             )
+    for warning in warnings:
+        said.warn(warning)
     said.line({"out": str(out), "format": format, "label": label}, f"{out}: {label}")
 
 
@@ -110,6 +124,7 @@ def merge(
     dtype: Dtype = None,
     rank: Rank = None,
     local_paths: LocalPaths = False,
+    keep_code: KeepCode = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -128,6 +143,7 @@ def merge(
                 dtype=dtype,
                 folded=format == "stack",
                 local_paths=local_paths,
+                keep_code=keep_code,
                 progress=progress,
             )
     for warning in warnings:

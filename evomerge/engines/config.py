@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -13,12 +14,29 @@ __all__ = ["EngineConfig", "EngineSettings"]
 
 Positive = Annotated[int, Field(ge=1)]
 
+_CHOICES = {
+    "attention_backend",
+    "distributed_executor_backend",
+    "kv_cache_dtype",
+    "quantization",
+    "scheduling_policy",
+}
+"""Arguments of `vllm.LLM` whose words choose among what vLLM has; those of others may be modules,
+classes, files or commands."""
+_WORD = re.compile(r"[A-Za-z0-9_-]+")
+
 
 class EngineSettings(Value):
     """What every engine's settings have; an engine of another package adds its own keys."""
 
     kind: str
     """The engine's name in the registry."""
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """What would run code that these settings name: the user has to consent to it
+        (`evomerge.trust`)."""
+        return ()
 
 
 class EngineConfig(EngineSettings):
@@ -64,3 +82,18 @@ class EngineConfig(EngineSettings):
         if self.kind == "vllm" and self.device != "auto":
             raise ValueError("device is for kind: transformers; vllm runs on the devices it sees")
         return self
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """Code of models' folders, and arguments of vLLM that may name some."""
+        named = ["engine.trust_remote_code"] if self.trust_remote_code else []
+        return (*named, *(f"engine.vllm.{key}" for key in self.vllm if not self._is_plain(key)))
+
+    def _is_plain(self, key: str) -> bool:
+        """Whether an argument of vLLM is a number, a switch, or one of vLLM's own words."""
+        value = self.vllm[key]
+        if key == "trust_remote_code":
+            return value is False
+        if isinstance(value, str):
+            return key in _CHOICES and _WORD.fullmatch(value) is not None
+        return value is None or isinstance(value, bool | int | float)

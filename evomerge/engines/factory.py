@@ -13,6 +13,7 @@ from evomerge.engines.config import EngineConfig, EngineSettings
 from evomerge.errors import ConfigError
 from evomerge.plugins import Registry, first_line, load
 from evomerge.recipe.layer_path import Capacity
+from evomerge.trust import require_trust
 
 __all__ = [
     "AUTO",
@@ -135,9 +136,11 @@ def start_engine(config: EngineSettings, folder: Path, capacity: Capacity | None
     of `capacity.layers` layers has to be loaded.
 
     Raises:
-        ConfigError: the engine is unknown or not installed, or cannot hold a pool of layers.
+        ConfigError: the engine is unknown or not installed, or cannot hold a pool of layers; or its
+            settings name code, and nobody has consented to it.
         SourceError: the folder holds no model that the engine can run.
     """
+    require_trust(config.code)
     if capacity is None:
         engine: Engine = ENGINES.make(config, folder)
         return engine

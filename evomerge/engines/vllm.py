@@ -22,6 +22,7 @@ from evomerge.engines.vllm_plugin import register
 from evomerge.engines.weights import checkpoint_shapes
 from evomerge.errors import CandidateError, ConfigError, InfrastructureError
 from evomerge.evaluators.live_model import Generation, LogProb, Sampling
+from evomerge.trust import keep_out_working_directory
 
 __all__ = ["VllmEngine"]
 
@@ -56,6 +57,7 @@ class VllmEngine:
         checkpoint_shapes(folder)
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
+        keep_out_working_directory()  # vLLM starts interpreters of its own
         self._library = import_module("vllm")  # reads the environment when it is imported
         register()
         about = configuration(folder, trust_remote_code=config.trust_remote_code)

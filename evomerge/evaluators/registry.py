@@ -19,6 +19,7 @@ from evomerge.evaluators.lm_eval.task_index import index_of
 from evomerge.plugins import Factory, Registry
 from evomerge.recipe.file_kind import instead_of_an_entry
 from evomerge.recipe.yaml_reading import read_mapping
+from evomerge.trust import require_trust
 
 __all__ = ["EVALUATORS", "GROUP", "PARTS", "make_evaluator", "read_evaluator"]
 
@@ -104,7 +105,12 @@ def _entry(name: str, folder: Path, catalog_folder: Path | None) -> Path | dict[
 
 
 def make_evaluator(config: EvaluatorConfig) -> Evaluator:
-    """The evaluator itself; its libraries are imported now."""
+    """The evaluator itself; its libraries are imported now.
+
+    Raises:
+        ConfigError: it cannot be made as configured; or it names code, and nobody has consented.
+    """
+    require_trust(config.code)
     evaluator: Evaluator = EVALUATORS.make(config)
     return evaluator
 

@@ -13,6 +13,8 @@ from evomerge.merging.bank import Bank, open_bank
 from evomerge.merging.shards import plan, write_shards
 from evomerge.merging.weights import merged
 from evomerge.models.blueprint import Blueprint, Tokens, blueprint
+from evomerge.models.foreign_code import without_code
+from evomerge.models.stack_layout import with_own_code
 from evomerge.models.vocabulary import TOKENIZER
 from evomerge.publish import whole_folder
 from evomerge.recipe.tree import Recipe, sources_of
@@ -46,11 +48,13 @@ def write_checkpoint(
     layout: Blueprint | None = None,
     dtype: str | None = None,
     shard_bytes: int = SHARD_BYTES,
+    keep_code: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Merge into the folder `out`: weights, configuration, tokenizer, card and the recipe itself.
 
     `named`: the recipe as `recipe.yaml` names its sources; None: as it is here.
+    `keep_code`: take over the donor's Python files, and what its files say of them.
     `layout`: the blueprint of the folder, where that is not the recipe's own (`stack_layout`).
 
     Each tensor is written when it is made, and neither it nor its parents are kept: memory follows
@@ -61,18 +65,22 @@ def write_checkpoint(
         SourceError, CandidateError: as `MergedWeights.tensors`; nothing is left behind.
     """
     bank = open_bank(tuple(dict.fromkeys(sources_of(layout.recipe if layout else recipe))))
-    made = (layout or blueprint(recipe, bank)).stored_as(dtype)
+    made = with_own_code(layout or blueprint(recipe, bank)).stored_as(dtype)
     donor = bank.inventory(made.donor)
     with whole_folder(out, size=made.size) as folder:
         passing = _passing(merged(made, bank), bank, len(made.tensors), progress)
         write_shards(plan(made.tensors, shard_bytes), passing, folder)
         _write_tokenizer(made.tokens, folder)
-        if "auto_map" in donor.config:  # to classes in files of the folder
+        if not keep_code:
+            _forget_code(folder)
+        elif "auto_map" in donor.config:  # to classes in files of the folder
             _copy((path.name for path in donor.folder.glob("*.py")), donor.folder, folder)
         for name, text in made.files.items():
             (folder / name).write_text(text, encoding="utf-8")
         # Where the donor was loaded from says nothing of this model, and may be a path.
         config = {key: value for key, value in made.config.items() if key != "_name_or_path"}
+        if not keep_code:
+            config = without_code(config, but="auto_map" if made.files else None)
         text = json.dumps(config, indent=2) + "\n"
         (folder / "config.json").write_text(text, encoding="utf-8")
         (folder / "README.md").write_text(card, encoding="utf-8")
@@ -101,6 +109,17 @@ def _copy(names: Iterable[str], origin: Path, folder: Path) -> None:
     for name in names:
         if (origin / name).exists():
             shutil.copyfile(origin / name, folder / name)
+
+
+def _forget_code(folder: Path) -> None:
+    """Take out of the donor's files whatever names classes in Python files."""
+    for name in ("tokenizer_config.json", "generation_config.json"):
+        path = folder / name
+        if path.exists():
+            said = json.loads(path.read_text(encoding="utf-8"))
+            if (kept := without_code(said)) != said:
+                text = json.dumps(kept, indent=2, ensure_ascii=False) + "\n"
+                path.write_text(text, encoding="utf-8")
 
 
 def _write_tokenizer(tokens: Tokens, folder: Path) -> None:

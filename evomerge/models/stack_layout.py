@@ -13,10 +13,15 @@ from evomerge.models.stacking import check_routable, is_plain
 from evomerge.recipe.layer_path import in_use
 from evomerge.recipe.tree import Recipe, Stack
 
-__all__ = ["layout_of"]
+__all__ = ["layout_of", "with_own_code"]
 
 _MODULE = "modeling_evomerge_stack"
 _MODEL = "EvomergeStackForCausalLM"
+_TYPE = "evomerge_stack"
+_OURS = {
+    "AutoConfig": f"{_MODULE}.StackConfig",
+    "AutoModelForCausalLM": f"{_MODULE}.{_MODEL}",
+}
 
 
 def layout_of(recipe: Recipe, *, folded: bool, origin: str) -> Blueprint | None:
@@ -41,16 +46,21 @@ def layout_of(recipe: Recipe, *, folded: bool, origin: str) -> Blueprint | None:
     pool, layer_path = in_use(recipe)
     stored = blueprint(pool, Headers())
     config: dict[str, Any] = {
-        "model_type": "evomerge_stack",
+        "model_type": _TYPE,
         "architectures": [_MODEL],
-        "auto_map": {
-            "AutoConfig": f"{_MODULE}.StackConfig",
-            "AutoModelForCausalLM": f"{_MODULE}.{_MODEL}",
-        },
+        "auto_map": _OURS,
         "family": stored.config["model_type"],
         "route": layer_path.model_dump(mode="json"),
     }
+    return with_own_code(stored.configured(config))
+
+
+def with_own_code(made: Blueprint) -> Blueprint:
+    """A stack's folder with the code that runs it, ours and not what a folder had; any other as it
+    is. Where a recipe copies a stack's folder, its configuration is that of a stack too."""
+    if made.config.get("model_type") != _TYPE:
+        return made
     # The engine for data flow runs the same class: what is served is what was scored.
     code = resources.files("evomerge.engines").joinpath("stack_model.py")
     files = {f"{_MODULE}.py": code.read_text(encoding="utf-8")}
-    return replace(stored.configured(config), files=files)
+    return replace(made.configured({"auto_map": _OURS}), files=files)

@@ -74,6 +74,7 @@ class Outgoing:
         *,
         adapter_on: Source | None = None,
         folded: bool = False,
+        keeps_code: bool = False,
     ) -> str:
         """The model card.
 
@@ -81,6 +82,7 @@ class Outgoing:
             comparison: the holdout scores, if this recipe has any.
             adapter_on: the base model by its name here, where the folder holds an adapter on it.
             folded: whether the folder holds a stack's layers once each, and code for the path.
+            keeps_code: whether it holds Python files of a parent.
         """
         names = self.names
         recorded = digest(self.recipe) if self.job and self.named != self.recipe else None
@@ -95,6 +97,7 @@ class Outgoing:
             adapter_on=adapter_on and names[adapter_on],
             folded=folded,
             chats=self._chats(),
+            keeps_code=keeps_code,
         )
 
     def _copy_of(self) -> str | None:

@@ -179,7 +179,7 @@ class Plan:
         """
         origin = self.origin or self.job.name
         with about(origin):
-            require_trust(self.job.evaluator.code)
+            require_trust(self.job.code)
             for name, source in self.job.sources.items():
                 with about(f"sources.{name}"):
                     self.headers.inventory(source)

@@ -9,6 +9,7 @@ from evomerge.errors import about
 from evomerge.interchange.convert import to_mergekit
 from evomerge.models.adapter_compatibility import adapter_base
 from evomerge.models.blueprint import Blueprint
+from evomerge.models.foreign_code import donors_code
 from evomerge.models.stack_layout import layout_of
 from evomerge.operators import signatures
 from evomerge.plugins import load
@@ -39,12 +40,15 @@ def export(
     dtype: str | None = None,
     folded: bool = False,
     local_paths: bool = False,
+    keep_code: bool = False,
+    warn: Callable[[str], None] = lambda said: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> str:
     """Build the winner, or a candidate by number, as a model folder; its label is returned.
 
     A stack that scales is written folded, each layer once, with the code that runs the path; with
-    `folded` any stack is.
+    `folded` any stack is. With `keep_code` the donor's Python files come along;
+    `warn` hears of that, and of files that are left out.
 
     Raises:
         UserError: `out` is not empty, there is no such candidate, or `folded` is for no stack.
@@ -55,8 +59,12 @@ def export(
         outgoing = Outgoing.of_study(recipe, study, local_paths=local_paths)
         scores = _scores(study) if candidate is None else None
         title = study.name if scores else f"{study.name}, {label}"
-        text = outgoing.card(title, scores, folded=layout is not None)
-    _write(outgoing, layout, Path(out), text, dtype, progress)
+        code = _code_said(recipe, keep_code)
+        kept = keep_code and bool(code)
+        text = outgoing.card(title, scores, folded=layout is not None, keeps_code=kept)
+    for said in code:
+        warn(said)
+    _write(outgoing, layout, Path(out), text, dtype, progress, kept)
     return label
 
 
@@ -141,12 +149,13 @@ def merge(
     dtype: str | None = None,
     folded: bool = False,
     local_paths: bool = False,
+    keep_code: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[str]:
     """Build one recipe as a model folder; warnings are returned.
 
     A stack that scales is written folded, each layer once, with the code that runs the path; with
-    `folded` any stack is.
+    `folded` any stack is. With `keep_code` the donor's Python files come along.
 
     Raises:
         UserError: the recipe cannot be built, or `out` is not empty; nothing is left behind.
@@ -156,9 +165,11 @@ def merge(
     warnings = RecipePlan(recipe, origin).check()
     layout = layout_of(recipe, folded=folded, origin=origin)
     outgoing = Outgoing.of_recipe(recipe, local_paths=local_paths)
-    text = outgoing.card(out.name, folded=layout is not None)
-    _write(outgoing, layout, out, text, dtype, progress)
-    return warnings
+    code = _code_said(recipe, keep_code)
+    kept = keep_code and bool(code)
+    text = outgoing.card(out.name, folded=layout is not None, keeps_code=kept)
+    _write(outgoing, layout, out, text, dtype, progress, kept)
+    return [*warnings, *code]
 
 
 def merge_adapter(
@@ -194,6 +205,7 @@ def _write(
     text: str,
     dtype: str | None,
     progress: Callable[[int, int], None],
+    keep_code: bool,
 ) -> None:
     load("evomerge.merging.checkpoint:write_checkpoint")(
         outgoing.recipe,
@@ -202,6 +214,7 @@ def _write(
         named=outgoing.named,
         layout=layout,
         dtype=dtype,
+        keep_code=keep_code,
         progress=progress,
     )
 
@@ -223,6 +236,22 @@ def _write_adapter(
         rank=rank,
         progress=progress,
     )
+
+
+def _code_said(recipe: Recipe, keep_code: bool) -> list[str]:
+    """What is worth saying of code that the donor brings along."""
+    origin = donors_code(recipe)
+    if origin is None:
+        return []
+    kept = (
+        f"the result carries the Python files of {origin}, which run wherever it is loaded with"
+        " trust_remote_code; read them before you pass it on"
+    )
+    left_out = (
+        f"the code that comes with {origin} is left out of the result, which loads where"
+        " transformers knows its model type; --keep-code takes it along"
+    )
+    return [kept if keep_code else left_out]
 
 
 def _scores(study: Study) -> Comparison | None:

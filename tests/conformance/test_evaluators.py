@@ -20,10 +20,17 @@ from evomerge.evaluators.base import EvaluatorConfig, Report, Split, TaskScore, 
 from evomerge.evaluators.metered import MeteredModel
 from evomerge.evaluators.registry import EVALUATORS, make_evaluator
 from evomerge.evaluators.selection import chosen_places
+from evomerge.trust import VARIABLE
 from tests.engines.conftest import Siblings, siblings, transformers_engine
 from tests.evaluators.task_folder import choice_task, evaluator, rolling_task, sum_task
 
 __all__ = ["siblings", "transformers_engine"]
+
+
+@pytest.fixture(autouse=True)
+def _consent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "1")
+
 
 SCORES = """
 def score(model, split, places, times):

@@ -90,12 +90,24 @@ def test_a_stacks_layers_keep_their_kinds(tmp_path: Path) -> None:
         assert config.get("layer_types") == expected
 
 
-def test_code_of_the_donors_own_goes_with_it(tmp_path: Path) -> None:
+def test_code_of_the_donors_own_stays_behind(tmp_path: Path) -> None:
+    own = {"AutoModel": "modeling_own.Own"}
+    write_model(tmp_path / "a", tiny_tensors(0), auto_map=own, audio_config={"auto_map": own})
+    (tmp_path / "a" / "modeling_own.py").write_text("class Own: ...")
+    (tmp_path / "a" / "tokenizer_config.json").write_text(json.dumps({"auto_map": own, "x": "é"}))
+    write_checkpoint(Source(model=str(tmp_path / "a")), tmp_path / "m", card="")
+    assert not list((tmp_path / "m").glob("*.py"))
+    assert not [path for path in (tmp_path / "m").glob("*.json") if "auto_map" in path.read_text()]
+    assert json.loads((tmp_path / "m" / "tokenizer_config.json").read_text()) == {"x": "é"}
+
+
+def test_code_of_the_donors_own_goes_with_it_where_it_is_asked_for(tmp_path: Path) -> None:
     write_model(tmp_path / "a", tiny_tensors(0), auto_map={"AutoModel": "modeling_own.Own"})
     write_model(tmp_path / "b", tiny_tensors(0))
     for name in "ab":
         (tmp_path / name / "modeling_own.py").write_text("class Own: ...")
-        write_checkpoint(Source(model=str(tmp_path / name)), tmp_path / f"{name}2", card="")
+        source = Source(model=str(tmp_path / name))
+        write_checkpoint(source, tmp_path / f"{name}2", card="", keep_code=True)
     assert (tmp_path / "a2" / "modeling_own.py").read_text() == "class Own: ..."
     assert not (tmp_path / "b2" / "modeling_own.py").exists()
 

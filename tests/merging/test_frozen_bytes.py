@@ -84,7 +84,7 @@ def plain_stack(family: Family) -> Made:
         embedding="merged",
         head="two",
         hops=tuple(Hop(of=of, layer=layer) for of, layer in hops),
-    ), {}
+    ), {"keep_code": True}
 
 
 def folded_stack(family: Family) -> Made:

@@ -49,7 +49,7 @@ except ValueError as problem:
 print("\\n@" + json.dumps(refused))  # transformers has asked on the line before
 for folder in sys.argv[1:]:
     trust = {"trust_remote_code": True}
-    AutoTokenizer.from_pretrained(folder, **trust)
+    AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", **trust).eval()
     whole = torch.tensor([context + rest])
     limits = {"max_new_tokens": 8, "do_sample": False, "eos_token_id": None}
@@ -118,7 +118,10 @@ def test_each_layer_is_stored_once(siblings: Siblings, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
     assert read_recipe(tmp_path / "m" / "recipe.yaml") == stack_of(siblings, SCALED)
     card = (tmp_path / "m" / "README.md").read_text()
-    assert "AutoTokenizer.from_pretrained(folder, trust_remote_code=True)" in card
+    assert (
+        'AutoModelForCausalLM.from_pretrained(folder, dtype="auto", trust_remote_code=True)' in card
+    )
+    assert "AutoTokenizer.from_pretrained(folder)" in card
 
 
 @pytest.mark.slow

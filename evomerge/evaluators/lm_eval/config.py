@@ -16,6 +16,7 @@ from evomerge.errors import ConfigError
 from evomerge.evaluators.base import SPLITS, EvaluatorConfig, Split, digest_of
 from evomerge.evaluators.lm_eval import extraction
 from evomerge.evaluators.lm_eval.choices import Count, Documents, Splits, TaskChoice
+from evomerge.evaluators.lm_eval.code import code_of
 from evomerge.evaluators.lm_eval.data_sets import dataset_sizes
 from evomerge.evaluators.lm_eval.laws import check_size, check_task, searches_test
 from evomerge.evaluators.lm_eval.resolving import Resolver
@@ -83,6 +84,11 @@ class LmEvalConfig(EvaluatorConfig):
     def weights(self) -> dict[str, float]:
         """Task -> weight in the objective, those that count."""
         return {name: task.weight for name, task in self.tasks.items() if task.weight > 0}
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """What its task files would run; nothing of lm-eval's own catalog."""
+        return code_of(self.files())
 
     @property
     def needs_chat_template(self) -> bool:

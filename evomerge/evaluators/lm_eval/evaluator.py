@@ -12,6 +12,7 @@ import tempfile
 import weakref
 from collections import defaultdict
 from collections.abc import Mapping
+from copy import deepcopy
 
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
@@ -22,14 +23,18 @@ from evomerge.evaluators.answers import room_for
 from evomerge.evaluators.base import Report, Selection, Split
 from evomerge.evaluators.live_model import LiveModel
 from evomerge.evaluators.lm_eval.choices import Documents
+from evomerge.evaluators.lm_eval.code import code_of
 from evomerge.evaluators.lm_eval.config import LmEvalConfig
 from evomerge.evaluators.lm_eval.exams import Exam, Part, task_at_fault
 from evomerge.evaluators.lm_eval.filters import register_filters
 from evomerge.evaluators.lm_eval.language_model import EngineLM
 from evomerge.evaluators.lm_eval.laws import check_size
+from evomerge.evaluators.lm_eval.sandbox import sandbox_templates
 from evomerge.evaluators.lm_eval.task_files import TaskFile
+from evomerge.evaluators.lm_eval.task_index import packaged
 from evomerge.evaluators.metered import MeteredModel
 from evomerge.evaluators.selection import chosen_places
+from evomerge.trust import require_trust
 
 __all__ = ["LmEvalEvaluator"]
 
@@ -48,6 +53,7 @@ class LmEvalEvaluator:
 
     def __init__(self, config: LmEvalConfig) -> None:
         register_filters()
+        sandbox_templates()
         self._config = config
         self._exams: dict[Split, list[Exam]] = {}
         self._lm: EngineLM | None = None
@@ -150,7 +156,11 @@ class LmEvalEvaluator:
         return Part(name, task, sample)
 
     def _task(self, name: str, file: TaskFile, documents: Documents) -> ConfigurableTask:
-        keys = load_yaml(file.path, resolve_func=True)
+        code = code_of({name: file})
+        require_trust(code)  # the file may have changed since the driver read it
+        # lm-eval reads a file itself, and imports what that names, only where it may.
+        may = bool(code) or packaged(file.path)
+        keys = load_yaml(file.path, resolve_func=True) if may else deepcopy(dict(file.keys))
         if "class" in keys:
             raise ConfigError(f"task {name!r} is written in Python; evomerge runs YAML tasks")
         if keys.get("unsafe_code"):

@@ -38,7 +38,7 @@ def aggregates(name: str, index: TaskIndex) -> list[Aggregate]:
     """The scores that a group makes, its first one first; none of a tag."""
     if name not in index.groups:
         return []
-    listed = load_keys(index.groups[name]).get("aggregate_metric_list") or []
+    listed = load_keys(index.groups[name], index.root).get("aggregate_metric_list") or []
     made = []
     for said in [listed] if isinstance(listed, Mapping) else listed:
         filters = said.get("filter_list")
@@ -56,7 +56,7 @@ def children(name: str, index: TaskIndex) -> list[str]:
     """
     if name in index.tags and name not in index.groups:
         return list(index.tags[name])
-    keys = load_keys(index.groups[name])
+    keys = load_keys(index.groups[name], index.root)
     if changed := sorted(keys.keys() - _KEYS):
         raise ConfigError(
             f"group {name!r} changes {changed[0]!r} of its tasks, which evomerge does not take"

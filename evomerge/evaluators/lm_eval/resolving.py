@@ -8,11 +8,13 @@ from functools import partial
 
 from evomerge.errors import ConfigError, did_you_mean
 from evomerge.evaluators.lm_eval.choices import Splits, TaskChoice
+from evomerge.evaluators.lm_eval.code import code_of
 from evomerge.evaluators.lm_eval.data_sets import dataset_sizes
 from evomerge.evaluators.lm_eval.default_splits import chosen_splits
 from evomerge.evaluators.lm_eval.groups import aggregates, children, leaves
 from evomerge.evaluators.lm_eval.task_files import TaskFile, task_file
 from evomerge.evaluators.lm_eval.task_index import TaskIndex
+from evomerge.trust import require_trust
 
 __all__ = ["Resolver"]
 
@@ -86,6 +88,7 @@ class Resolver:
     def _explicit(self, name: str, choice: TaskChoice) -> TaskChoice:
         """The choice with metric, filter and splits as the task's file has them."""
         files = {task: self._file(task) for task in choice.members or (name,)}
+        require_trust(code_of(files))  # before a library looks for their data
         first = next(iter(files.values()))
         update: dict[str, object] = {}
         if choice.metric is None:
@@ -99,7 +102,7 @@ class Resolver:
     def _file(self, task: str) -> TaskFile:
         if task not in self.index.tasks:
             raise ConfigError(f"unknown task {task!r}; {did_you_mean(task, self.index.tasks)}")
-        return task_file(self.index.tasks[task])
+        return task_file(self.index.tasks[task], self.index.root)
 
 
 def _with(choice: TaskChoice, update: Mapping[str, object]) -> TaskChoice:

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from evomerge.errors import ConfigError, did_you_mean
-from evomerge.evaluators.lm_eval.task_index import index_of
+from evomerge.evaluators.lm_eval.task_index import index_of, packaged
 from evomerge.reading.bounded_yaml import BoundedLoader
 from evomerge.reading.files import LARGE, is_file, read_bytes
 from evomerge.reading.files import read_text as read_text_file
@@ -38,6 +38,8 @@ class TaskFile:
     keys: Mapping[str, Any]
     functions: tuple[Path, ...]
     """Python files that its `!function` tags name."""
+    named: tuple[str, ...] = ()
+    """What those tags name, as they spell it."""
 
     @property
     def metrics(self) -> tuple[str, ...] | None:
@@ -129,34 +131,49 @@ def find_tasks(names: Iterable[str], folder: Path | None) -> dict[str, TaskFile]
     for name in names:
         if name not in index.tasks:
             raise ConfigError(f"unknown task {name!r}; {did_you_mean(name, index.names)}")
-        tasks[name] = task_file(index.tasks[name])
+        tasks[name] = task_file(index.tasks[name], index.root)
     return tasks
 
 
-def task_file(path: Path) -> TaskFile:
-    """The task in a file. Raises: ConfigError: the file is not YAML."""
-    keys, functions = _load(path)
-    return TaskFile(path, keys, tuple(functions))
+def task_file(path: Path, root: Path) -> TaskFile:
+    """The task in a file, which includes nothing outside the folder `root`.
+
+    Raises:
+        ConfigError: the file is not YAML, or includes what it may not.
+    """
+    loaded = _load(path, root)
+    return TaskFile(path, loaded.keys, tuple(loaded.functions), tuple(loaded.named))
 
 
-def load_keys(path: Path) -> dict[str, Any]:
-    """A file's keys over those of what it includes. Raises: ConfigError: it is not YAML."""
-    return _load(path)[0]
+def load_keys(path: Path, root: Path) -> dict[str, Any]:
+    """A file's keys over those of what it includes; raises as `task_file`."""
+    return _load(path, root).keys
 
 
-def _load(path: Path) -> tuple[dict[str, Any], list[Path]]:
-    """The file's keys over those of what it includes, as lm-eval resolves them."""
+class _Loaded(NamedTuple):
+    """A file's keys over those of what it includes; the files and names of its functions."""
+
+    keys: dict[str, Any]
+    functions: list[Path]
+    named: list[str]
+
+
+def _load(path: Path, root: Path, above: tuple[Path, ...] = ()) -> _Loaded:
+    """A file as lm-eval resolves it. `above`: the files that include it, the task's first."""
     functions: list[Path] = []
+    named: list[str] = []
 
     class Loader(BoundedLoader):
         """Keeps `!function module.name` as its text."""
 
     def function(loader: yaml.SafeLoader, node: yaml.Node) -> str:
-        assert isinstance(node, yaml.ScalarNode)
+        if not isinstance(node, yaml.ScalarNode):
+            raise ConfigError(f"{path}: !function names one function, as !function module.name")
         spelled = str(loader.construct_scalar(node))
         source = path.parent / (spelled.rpartition(".")[0].replace(".", "/") + ".py")
         if is_file(source):
             functions.append(source)
+        named.append(spelled)
         return spelled
 
     Loader.add_constructor("!function", function)
@@ -169,10 +186,28 @@ def _load(path: Path) -> tuple[dict[str, Any], list[Path]]:
     included = own.pop("include", None) or []
     keys: dict[str, Any] = {}
     for name in included if isinstance(included, list) else [included]:
-        more, sources = _load(path.parent / name)
-        keys |= more
-        functions += sources
-    return keys | own, functions
+        more = _load(_included(name, path, root, above), root, (*above, path))
+        keys |= more.keys
+        functions += more.functions
+        named += more.named
+    return _Loaded(keys | own, functions, named)
+
+
+def _included(name: Any, path: Path, root: Path, above: tuple[Path, ...]) -> Path:
+    """The file that `path` includes.
+
+    Raises:
+        ConfigError: it is no name, it includes itself, or it lies outside `root`.
+    """
+    if not isinstance(name, str):
+        raise ConfigError(f"{path}: include: the name of a file is wanted, got {name!r}")
+    target = path.parent / name
+    seen = {file.resolve() for file in (*above, path)}
+    if target.resolve() in seen:
+        raise ConfigError(f"{path}: include: {name} includes itself")
+    if not (target.resolve().is_relative_to(root.resolve()) or packaged(target)):
+        raise ConfigError(f"{path}: include: {name} lies outside {root}; put a copy into it")
+    return target
 
 
 def _json_rows(path: Path) -> Iterator[tuple[int, Any]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from evomerge.errors import ConfigError
 from evomerge.reading.files import is_folder, read_bytes
 
-__all__ = ["TaskIndex", "index_of"]
+__all__ = ["TaskIndex", "index_of", "packaged"]
 
 
 def _top_level(key: str, value: str) -> re.Pattern[str]:
@@ -34,6 +34,8 @@ _ITEM = re.compile(r"""\n[ \t]*-[ \t]+["']?([^\s"'#]+)["']?[ \t]*(?:#.*)?(?=\n|$
 class TaskIndex:
     """What a folder of task files has, by name."""
 
+    root: Path
+    """The folder, which nothing that its files include may leave."""
     tasks: Mapping[str, Path]
     """Task -> its file."""
     groups: Mapping[str, Path]
@@ -63,12 +65,26 @@ def index_of(folder: Path | None) -> TaskIndex:
     return _index(folder)
 
 
+def packaged(path: Path) -> bool:
+    """Whether a task file is one that lm-eval ships."""
+    tasks = _shipped()
+    return tasks is not None and path.resolve().is_relative_to(tasks)
+
+
 @cache
 def _catalog() -> TaskIndex:
+    tasks = _shipped()
+    if tasks is None:
+        raise ConfigError("include_path: null needs the package lm-eval")
+    return _index(tasks)
+
+
+@cache
+def _shipped() -> Path | None:
     spec = find_spec("lm_eval")  # finds the package without running it
     if spec is None or spec.origin is None:
-        raise ConfigError("include_path: null needs the package lm-eval")
-    return _index(Path(spec.origin).parent / "tasks")
+        return None
+    return (Path(spec.origin).parent / "tasks").resolve()
 
 
 def _index(root: Path) -> TaskIndex:
@@ -85,7 +101,9 @@ def _index(root: Path) -> TaskIndex:
             if tasks.setdefault(name, path) == path:
                 for tag in _tags(path, read):
                     tags.setdefault(tag, []).append(name)
-    return TaskIndex(tasks, groups, {tag: tuple(sorted(names)) for tag, names in tags.items()})
+    return TaskIndex(
+        root, tasks, groups, {tag: tuple(sorted(names)) for tag, names in tags.items()}
+    )
 
 
 def _read(path: Path) -> str:

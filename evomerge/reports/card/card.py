@@ -42,6 +42,7 @@ def card(
     adapter_on: Source | None = None,
     folded: bool = False,
     chats: bool = False,
+    keeps_code: bool = False,
 ) -> str:
     """A README.md in the form that the Hugging Face hub reads (front matter, then Markdown).
 
@@ -55,6 +56,7 @@ def card(
         adapter_on: the base model, where the folder holds an adapter on it.
         folded: whether the folder holds a stack's layers once each, and code that runs the path.
         chats: whether its tokenizer has a chat template.
+        keeps_code: whether the folder holds Python files of a parent.
     """
     from huggingface_hub import ModelCard, ModelCardData
 
@@ -73,7 +75,7 @@ def card(
         f"# {escaped(title)}",
         _introduction(job, copy_of, adapter_on),
         *([_scores(comparison)] if comparison is not None else []),
-        how_to_use(adapter_on=adapter_on, folded=folded, chats=chats),
+        how_to_use(adapter_on=adapter_on, folded=folded, chats=chats, keeps_code=keeps_code),
         _made_from(sources),
         f"## License\n\n{license.sentence}",
         *([_path(recipe)] if isinstance(recipe, Stack) else []),

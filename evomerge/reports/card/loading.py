@@ -28,27 +28,30 @@ print(tokenizer.decode(answer[0], skip_special_tokens=True))
 """
 
 
-def how_to_use(*, adapter_on: Source | None, folded: bool, chats: bool) -> str:
+def how_to_use(
+    *, adapter_on: Source | None, folded: bool, chats: bool, keeps_code: bool = False
+) -> str:
     """The section's text.
 
     Args:
         adapter_on: the base model, where the folder holds an adapter on it.
         folded: whether the folder holds a stack's layers once each, and code that runs the path.
         chats: whether its tokenizer has a chat template.
+        keeps_code: whether the folder holds Python files of a parent.
     """
-    loaded = _model(folded) if adapter_on is None else _adapter(adapter_on)
+    loaded = _model(folded or keeps_code) if adapter_on is None else _adapter(adapter_on)
     asked = _CHAT if chats else _PLAIN
     text = f"## How to use it\n\n{fenced(loaded + asked, 'python')}"
     return f"{text}\n\n{_PATH}" if folded else text
 
 
-def _model(folded: bool) -> str:
-    trust = ", trust_remote_code=True" if folded else ""
+def _model(needs_code: bool) -> str:
+    trust = ", trust_remote_code=True" if needs_code else ""
     return f"""from transformers import AutoModelForCausalLM, AutoTokenizer
 
 folder = "."  # the folder of this file, or its name on the hub
 model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto"{trust})
-tokenizer = AutoTokenizer.from_pretrained(folder{trust})
+tokenizer = AutoTokenizer.from_pretrained(folder)
 """
 
 

@@ -14,6 +14,7 @@ import yaml
 from evomerge.errors import ConfigError
 from evomerge.evaluators.lm_eval.config import Documents, LmEvalConfig
 from evomerge.evaluators.registry import read_evaluator
+from evomerge.trust import VARIABLE
 from tests.evaluators.task_folder import choice_task, evaluator, rolling_task, sum_task, write_task
 
 SUMS = {"sums": {"metric": "exact_match", "filter": "answer", "weight": 1.0}}
@@ -242,7 +243,10 @@ def test_digest_covers_what_a_score_depends_on(folder: Path, tmp_path_factory: A
     assert len({*digests}) == 4
 
 
-def test_included_keys_and_functions_are_part_of_a_task(folder: Path) -> None:
+def test_included_keys_and_functions_are_part_of_a_task(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "1")
     tasks = folder / "tasks"
     (tasks / "base").write_text((tasks / "sums.yaml").read_text())
     (tasks / "words.py").write_text("def clean(docs):\n    return docs\n")

@@ -13,6 +13,13 @@ from evomerge.errors import CandidateError, ConfigError, DeadlineExceeded, Infra
 from evomerge.evaluators.base import Report
 from evomerge.evaluators.python.config import PythonConfig
 from evomerge.evaluators.registry import make_evaluator, read_evaluator
+from evomerge.trust import VARIABLE
+
+
+@pytest.fixture(autouse=True)
+def _consent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "1")
+
 
 MODULE = """
 from __future__ import annotations
