@@ -76,7 +76,8 @@ class RayConnection:
         if not self._is_ours or self._address is not None:
             return ""
         if os.environ.get("RAY_AUTH_MODE") == "token":
-            return " (it asks for a token: ray get-auth-token)" if self.url else ""
+            token = "it asks for a token: ray get-auth-token; " if self.url else ""
+            return f" ({token}Ray's other ports are open to the network, see docs/security.md)"
         return (
             " (warning: Ray asks for no token, so whoever reaches this machine's ports can run code"
             " here; leave RAY_AUTH_MODE unset)"

@@ -13,6 +13,7 @@ from evomerge.conformance.toy_model import ToyModel
 from evomerge.evaluators.registry import EVALUATORS, make_evaluator, read_evaluator
 from evomerge.recipe.yaml import read_recipe
 from evomerge.recipe.yaml_reading import read_mapping
+from evomerge.trust import VARIABLE
 from tests.docs.models import Headers
 from tests.docs.pages import PAGES, Block, blocks
 from tests.docs.world import JOB, SPLITS, TEXT, kind_of, whole, write_files
@@ -27,6 +28,11 @@ SHOWN = [block for page in PAGES for block in blocks(page) if block.language == 
 @pytest.fixture(scope="module")
 def headers(tmp_path_factory: pytest.TempPathFactory) -> Headers:
     return Headers(tmp_path_factory.mktemp("headers"))
+
+
+@pytest.fixture(autouse=True)
+def _consent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "1")
 
 
 @pytest.fixture
