@@ -7,7 +7,7 @@ a change that is nearly right would show nowhere.
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -99,9 +99,10 @@ def check_settings(path: Path, config: Mapping[str, Any]) -> None:
 
 
 def is_number(value: object) -> bool:
-    """Whether it is a finite number, and no boolean."""
-    is_one = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_one and math.isfinite(value)  # type: ignore[arg-type]
+    """Whether it is a number that float64 holds, and no boolean."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= sys.float_info.max  # not so for nan, and an integer may be larger
 
 
 def _is_off(field: str, value: object) -> bool:

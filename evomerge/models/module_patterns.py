@@ -5,6 +5,9 @@ Patterns are a stranger's regular expressions: each has a time limit, because so
 
 from __future__ import annotations
 
+import math
+import re
+import warnings
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +19,7 @@ from evomerge.errors import SourceError
 
 __all__ = ["check_selected", "value_for"]
 
-_LIMIT_S, _LONGEST = 1.0, 10_000
+_LIMIT_S, _LONGEST, _MOST_REPEATS = 1.0, 10_000, 1_000
 _INDEX = r".*?\.[^.]*\.(?P<layer>\d+)\."
 
 
@@ -95,10 +98,12 @@ def _match(path: Path, field: str, expression: str, module: str, *, whole: bool 
     """The match from the name's start on, to its end where it has to be the whole name."""
     if len(expression) > _LONGEST:
         raise SourceError(f"{path}: {field} has an expression of {len(expression):,} characters")
+    if _repeats(expression) > _MOST_REPEATS:
+        raise SourceError(f"{path}: {field} has an expression that repeats too often")
     try:
         compiled = _compiled(expression)
         return (compiled.fullmatch if whole else compiled.match)(module, timeout=_LIMIT_S)
-    except (regex.error, RecursionError) as problem:
+    except (re.error, regex.error, FutureWarning, OverflowError, RecursionError) as problem:
         raise SourceError(f"{path}: {field} has an expression that is none ({problem})") from None
     except TimeoutError:
         raise SourceError(
@@ -106,6 +111,22 @@ def _match(path: Path, field: str, expression: str, module: str, *, whole: bool 
         ) from None
 
 
+def _repeats(expression: str) -> int:
+    """All counts of the expression multiplied, as if each stood within the others: `(a{2}){3}`
+    becomes six states where it is compiled, and `a{1000000000}` does not fit into memory.
+    """
+    counts = [int(digits[:9]) for digits in re.findall(r"\{[\d, ]*?(\d+)[, ]*\}", expression)]
+    return math.prod(max(1, each) for each in counts)
+
+
 @lru_cache(maxsize=4096)
 def _compiled(expression: str) -> Any:
+    """What peft's `re` takes too and both libraries mean alike: `regex` has recursion and inexact
+    matches (`{e<=1}`) besides, and a set within a set is a warning of `re`.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)
+        re.compile(expression)
+    if re.search(r"\{(?![\d,])", expression):
+        raise re.error("a brace without a number")
     return regex.compile(expression)
