@@ -142,23 +142,15 @@ def ranked(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:
     left = [candidate for candidate in candidates if candidate.fitness is not None]
     if all(len(candidate.fitness or ()) == 1 for candidate in left):
         return sorted(left, key=lambda candidate: (-_first(candidate), candidate.number))[:limit]
-    best: list[Candidate] = []
-    while left and len(best) < limit:
-        front = [
-            candidate
-            for candidate in left
-            if not any(_dominates(other, candidate) for other in left)
-        ]
-        best += front
-        left = [candidate for candidate in left if candidate not in front]
-    return best[:limit]
+    import numpy as np
+    from optuna.study._multi_objective import _fast_non_domination_rank
+
+    losses = [[-value for value in candidate.fitness or ()] for candidate in left]
+    ranks = _fast_non_domination_rank(np.array(losses), n_below=limit)
+    order = sorted(range(len(left)), key=lambda one: (ranks[one], left[one].number))
+    return [left[one] for one in order[:limit]]
 
 
 def _first(candidate: Candidate) -> float:
     """The first number of its fitness."""
     return (candidate.fitness or (0.0,))[0]
-
-
-def _dominates(a: Candidate, b: Candidate) -> bool:
-    pairs = list(zip(a.fitness or (), b.fitness or (), strict=True))
-    return all(x >= y for x, y in pairs) and any(x > y for x, y in pairs)

@@ -70,7 +70,7 @@ class Study:
             folder.sweep()
             if self._identity.storage is None:
                 repair_journal(folder.journal)
-        self._trials = Trials(self._identity, folder.journal)
+        self._trials = Trials(self._identity, folder.journal, alone=lock is not None)
         self._next = len(self.events())
         self._spent_before = self._seconds_recorded()
 

@@ -25,8 +25,10 @@ _CLOCK = "evomerge:seconds_spent"
 class Trials:
     """Candidates by number, and what is kept about the study as a whole."""
 
-    def __init__(self, identity: Identity, journal: Path) -> None:
+    def __init__(self, identity: Identity, journal: Path, *, alone: bool) -> None:
         """Open them.
+
+        `alone`: nobody else writes, so that a candidate is read again only when it is written.
 
         Raises:
             UserError: the database cannot be reached, or the study is not in it.
@@ -35,11 +37,17 @@ class Trials:
         self._genes = identity.genes
         self._storage, self._id = open_trials(identity, journal)
         self._closed: dict[int, Candidate] = {}
+        self._alone = alone
+        self._written: list[Candidate] | None = None
+        """All of them, once they were asked for, where nobody else writes."""
 
     def add(self, trial: FrozenTrial) -> int:
         """Record a new one; its number."""
         trial_id = self._storage.create_new_trial(self._id, template_trial=trial)
-        return self._storage.get_trial(trial_id).number
+        made = self._storage.get_trial(trial_id)
+        if self._written is not None:
+            self._written.append(to_candidate(self._genes, made))
+        return made.number
 
     def set(self, number: int, key: str, value: Any) -> None:
         """Record an attribute of a candidate that is not closed.
@@ -48,6 +56,7 @@ class Trials:
             RecordError: no such candidate, or it was told already.
         """
         self._storage.set_trial_user_attr(self._open(number), key, value)
+        self._read_again(number)
 
     def set_intermediate(self, number: int, step: int, value: float) -> None:
         """Record an intermediate value of a candidate that is not closed.
@@ -56,6 +65,7 @@ class Trials:
             RecordError: no such candidate, or it was told already.
         """
         self._storage.set_trial_intermediate_value(self._open(number), step, value)
+        self._read_again(number)
 
     def close(
         self,
@@ -75,6 +85,7 @@ class Trials:
         for key, value in attributes.items():
             self._storage.set_trial_user_attr(trial_id, key, value)
         self._storage.set_trial_state_values(trial_id, TrialState[state], values)
+        self._read_again(number)
 
     def candidates(self) -> list[Candidate]:
         """All, by number.
@@ -82,13 +93,21 @@ class Trials:
         Raises:
             RecordError: something other than evomerge added or closed one.
         """
+        if self._written is not None:
+            return self._written.copy()
         candidates = []
         for trial in self._storage.get_all_trials(self._id, deepcopy=False):
             candidate = self._closed.get(trial.number) or to_candidate(self._genes, trial)
             if candidate.told is not None:
                 self._closed[trial.number] = candidate
             candidates.append(candidate)
+        if self._alone:
+            self._written = candidates.copy()
         return candidates
+
+    def _read_again(self, number: int) -> None:
+        if self._written is not None:
+            self._written[number] = self.candidate(number)
 
     def candidate(self, number: int) -> Candidate:
         """One of them.

@@ -1,0 +1,225 @@
+"""What a candidate costs the driver, and whether that grows with the number of candidates.
+
+    python benchmarks/driver.py [--upto 100000] [--objectives 1 2]
+
+The real loop, study folder and journal; an executor that answers at once, ten genes, and an
+optimizer that asks at random, so that what is measured is the driver's own work. CPU seconds of
+this process (time that a disk takes to make a record durable is not in them), for the candidates
+up to each mark. Then the study is opened and the search resumed, as after a crash. Beside it, in
+the same run, the bare record: Optuna's journal, a trial made and closed with as many parameters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import TrialState, create_trial
+from published import write
+
+from evomerge.cluster.base import Task, TaskResult, WorkerStatus
+from evomerge.config import Budget
+from evomerge.evaluators.base import Report, TaskScore
+from evomerge.evaluators.objective import Objective
+from evomerge.optimizers.registry import configure, make
+from evomerge.recipe.digest import digest
+from evomerge.recipe.genome import FloatGene, Genome
+from evomerge.recipe.selector import Selector
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Merge, Rule
+from evomerge.searching.loop import Search
+from evomerge.study.record import Study
+
+GENES = tuple(FloatGene(name=f"weight.{n}", low=0.0, high=1.0) for n in range(10))
+RANDOM = configure({"kind": "random"}, origin="benchmark")
+MARKS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
+
+
+class Weights:
+    """A space of ten weights, one for each block of layers."""
+
+    genes = GENES
+
+    def recipe(self, genome: Genome) -> Merge:
+        """A linear merge by the weights."""
+        rules = tuple(
+            Rule(where=Selector(layers=(n, n + 1)), inputs={"a": {"weight": float(genome[n])}})
+            for n in range(9)
+        )
+        last = Rule(where=Selector(), inputs={"a": {"weight": float(genome[9])}})
+        inputs = {"a": Source(model="a"), "b": Source(model="b")}
+        return Merge(method="linear", base=None, inputs=inputs, rules=(*rules, last))
+
+
+class AtOnce:
+    """An executor of two workers that are done when they are asked."""
+
+    def __init__(self, marks: list[tuple[int, float]]) -> None:
+        self._done: deque[TaskResult] = deque()
+        self._count, self._marks = 0, marks
+
+    @property
+    def where(self) -> str:
+        """For a person."""
+        return "nowhere"
+
+    @property
+    def free(self) -> int:
+        """Two less what waits to be fetched."""
+        return 2 - len(self._done)
+
+    def submit(self, task: Task) -> None:
+        """Score a recipe by its digest."""
+        number = int(digest(task.recipe)[:8], 16)
+        scores = {"one": number % 1000 / 1000, "two": number // 1000 % 1000 / 1000}
+        tasks = {
+            name: TaskScore(metric="exact", value=value, examples=(value,))
+            for name, value in scores.items()
+        }
+        self._done.append(TaskResult(task.id, Report(split=task.split, tasks=tasks), "w", 1))
+        self._count += 1
+        if self._count in MARKS:
+            self._marks.append((self._count, time.process_time()))
+
+    def wait(self, timeout_s: float) -> list[TaskResult]:
+        """All that is done."""
+        done = list(self._done)
+        self._done.clear()
+        return done
+
+    def workers(self) -> list[WorkerStatus]:
+        """Two idle ones."""
+        return [WorkerStatus(str(n), "idle", "here", None, 0.0, 0) for n in (0, 1)]
+
+    def waiting_for(self) -> str | None:
+        """Nothing."""
+        return None
+
+    def cancel(self, id_: str) -> None:
+        """Nothing waits."""
+
+    def drain(self) -> None:
+        """Nothing is under way."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def search(study: Study, candidates: int, objectives: int, marks: list[tuple[int, float]]) -> None:
+    """Search, or go on, to so many candidates."""
+    Search(
+        study,
+        Weights(),  # type: ignore[arg-type]
+        make(
+            configure({"kind": "random"}, origin="benchmark"), GENES, seed=1, objectives=objectives
+        ),
+        AtOnce(marks),
+        Objective({"one": 1.0}) if objectives == 1 else PerTask(),  # type: ignore[arg-type]
+        evaluator="e" * 64,
+        budget=Budget(candidates=candidates),
+        landmarks={},
+    ).run()
+
+
+class PerTask:
+    """Each task an objective."""
+
+    names = ("one", "two")
+
+    def __call__(self, report: Report) -> tuple[float, ...]:
+        """The tasks' values."""
+        return tuple(report.tasks[name].value for name in self.names)
+
+
+def curve(candidates: int, objectives: int, folder: Path) -> dict[str, Any]:
+    """CPU per candidate up to each mark, and what a resume costs."""
+    names = ("fitness",) if objectives == 1 else PerTask.names
+    marks: list[tuple[int, float]] = [(0, time.process_time())]
+    before = _memory()
+    study = Study.create(folder, name="driver", job={}, genes=GENES, objectives=names)
+    with study:
+        search(study, candidates, objectives, marks)
+    memory = _memory() - before
+    rows = [
+        {
+            "candidates": last,
+            "ms": 1000 * (end - start) / (last - first),
+        }
+        for (first, start), (last, end) in pairwise(marks)
+    ]
+    with _cpu() as resumed, Study.open(folder, write=True) as study:
+        search(study, candidates, objectives, [])
+    return {
+        "objectives": objectives,
+        "rows": rows,
+        "resume_s": resumed[0],
+        "candidates": candidates,
+        "bytes_per_candidate": memory / candidates,
+        "journal_bytes_per_candidate": (folder / "journal.log").stat().st_size / candidates,
+    }
+
+
+def bare_record(candidates: int, journal: Path) -> float:
+    """CPU milliseconds a trial of Optuna's journal, made and closed."""
+    storage = JournalStorage(JournalFileBackend(str(journal)))
+    study = storage.create_new_study([StudyDirection.MAXIMIZE], "bare")
+    genes: dict[str, BaseDistribution] = {gene.name: FloatDistribution(0.0, 1.0) for gene in GENES}
+    with _cpu() as spent:
+        for _ in range(candidates):
+            running = create_trial(
+                state=TrialState.RUNNING, params=dict.fromkeys(genes, 0.5), distributions=genes
+            )
+            trial = storage.create_new_trial(study, template_trial=running)
+            storage.set_trial_state_values(trial, TrialState.COMPLETE, (0.5,))
+    return 1000 * spent[0] / candidates
+
+
+@contextmanager
+def _cpu() -> Iterator[list[float]]:
+    spent: list[float] = []
+    start = time.process_time()
+    yield spent
+    spent.append(time.process_time() - start)
+
+
+def _memory() -> int:
+    """The most that this process had resident, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--upto", type=int, default=100_000)
+    parser.add_argument("--objectives", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--write", action="store_true", help="keep the figures under results/")
+    given = parser.parse_args()
+    results: dict[str, Any] = {"curves": []}
+    with tempfile.TemporaryDirectory() as folder:
+        results["bare_ms"] = bare_record(2000, Path(folder) / "bare.log")
+        print(f"Optuna's journal alone: {results['bare_ms']:.2f} ms a trial")
+        for objectives in given.objectives:
+            one = curve(given.upto, objectives, Path(folder) / f"study-{objectives}")
+            results["curves"].append(one)
+            print(f"{objectives} objective(s)")
+            for row in one["rows"]:
+                print(f"  up to {row['candidates']:>7,}: {row['ms']:6.2f} ms a candidate")
+            print(f"  resumed in {one['resume_s']:.1f} s of CPU", end="; ")
+            print(f"{one['bytes_per_candidate'] / 1000:.1f} kB of memory a candidate")
+    if given.write:
+        write("driver", results)
+
+
+if __name__ == "__main__":
+    main()
