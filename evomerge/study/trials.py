@@ -25,7 +25,7 @@ _CLOCK = "evomerge:seconds_spent"
 class Trials:
     """Candidates by number, and what is kept about the study as a whole."""
 
-    def __init__(self, identity: Identity, journal: Path, *, alone: bool) -> None:
+    def __init__(self, identity: Identity, journal: Path, *, alone: bool = False) -> None:
         """Open them.
 
         `alone`: nobody else writes, so that a candidate is read again only when it is written.
