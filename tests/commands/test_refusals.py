@@ -96,7 +96,7 @@ JOBS: list[tuple[Spoil, str]] = [
     (without("evaluator"), "the key 'evaluator' is missing"),
     (without("budget"), "the key 'budget' is missing"),
     (changed("name", 7), "name: must be text, got 7"),
-    (changed("name", "../x"), "name: must be the name of a folder (runs/NAME), without '/'"),
+    (changed("name", "../x"), "name: must be the name of a folder (runs/NAME): 1 to 100"),
     (changed("name", "a\\b"), "name: must be the name of a folder"),
     (changed("name", "a\nb"), "name: must be the name of a folder"),
     (changed("name", ".."), "name: must be the name of a folder"),

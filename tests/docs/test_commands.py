@@ -145,7 +145,7 @@ class Session:
         self._module = ModuleType(MODULE)
 
     def run(self, block: Block) -> None:
-        """Run a block; of a test in it the first case."""
+        """Run a block; of a test in it the first case, if it has several."""
         if self._module.__name__ not in sys.modules:
             sys.modules[self._module.__name__] = self._module
             vars(self._module).update(self._given(self._reader))
@@ -155,8 +155,8 @@ class Session:
             for name in vars(self._module).keys() - before:
                 if name.startswith("test_"):
                     test = vars(self._module)[name]
-                    (mark,) = test.pytestmark
-                    test(next(iter(mark.args[1])))
+                    cases = [iter(mark.args[1]) for mark in getattr(test, "pytestmark", ())]
+                    test(*map(next, cases))
 
 
 @pytest.fixture

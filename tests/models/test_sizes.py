@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import nullcontext as does_not_raise
 from pathlib import Path
 from typing import Any
 
@@ -43,4 +44,5 @@ def test_a_size_that_the_tensors_have_not(change: dict[str, Any], said: str) -> 
 
 def test_what_the_tensors_have() -> None:
     for config in (GOOD, GOOD | {"num_key_value_heads": None}, {"text_config": GOOD}):
-        check_sizes(Path("config.json"), config, TENSORS)
+        with does_not_raise():
+            check_sizes(Path("config.json"), config, TENSORS)

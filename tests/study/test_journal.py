@@ -87,9 +87,10 @@ def test_the_message_names_file_and_line_and_a_way_out(tmp_path: Path) -> None:
 def test_optunas_own_backend_reads_and_writes_it(tmp_path: Path) -> None:
     journal = make(tmp_path / "study")
     storage = JournalStorage(JournalFileBackend(str(journal)))
-    (study,) = storage.get_all_studies()
-    assert [trial.values for trial in storage.get_all_trials(study._study_id)] == [[0.5]] * 4
-    storage.set_study_system_attr(study._study_id, "dashboard:note_ver", 2)
+    (name,) = (study.study_name for study in storage.get_all_studies())
+    study_id = storage.get_study_id_from_name(name)
+    assert [trial.values for trial in storage.get_all_trials(study_id)] == [[0.5]] * 4
+    storage.set_study_system_attr(study_id, "dashboard:note_ver", 2)
     with Study.open(journal.parent, write=True) as again:
         again.tell(ask(again, 4), REPORT, (0.5,), worker="w")
     with Study.open(journal.parent, write=False) as again:
