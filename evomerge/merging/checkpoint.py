@@ -17,6 +17,7 @@ from evomerge.models.foreign_code import without_code
 from evomerge.models.stack_layout import with_own_code
 from evomerge.models.vocabulary import TOKENIZER
 from evomerge.publish import whole_folder
+from evomerge.reading.json_text import read_object
 from evomerge.recipe.tree import Recipe, sources_of
 from evomerge.recipe.yaml import dump_recipe
 
@@ -116,7 +117,7 @@ def _forget_code(folder: Path) -> None:
     for name in ("tokenizer_config.json", "generation_config.json"):
         path = folder / name
         if path.exists():
-            said = json.loads(path.read_text(encoding="utf-8"))
+            said = read_object(path, constants=True)
             if (kept := without_code(said)) != said:
                 text = json.dumps(kept, indent=2, ensure_ascii=False) + "\n"
                 path.write_text(text, encoding="utf-8")

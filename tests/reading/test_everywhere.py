@@ -11,8 +11,11 @@ import evomerge
 ROOT = Path(evomerge.__file__).parent
 
 ITS_OWN = {
+    "cluster/time_limit.py": "to write to nowhere",
+    "commands/streams.py": "to write to nowhere",
     "cluster/subprocess_call.py": "what its own process has written",
     "conformance": "models that it has written",
+    "evaluators/lm_eval/code.py": "a file of lm-eval itself",
     "evaluators/lm_eval/config.py": "a file of this package",
     "evaluators/lm_eval/task_files.py": "its loader derives from the bounded one",
     "merging/memory_limit.py": "files of the kernel",
@@ -24,10 +27,12 @@ ITS_OWN = {
     "publish.py": "a folder, to write it through",
     "reading": "the readers",
     "recipe/yaml_reading.py": "by the bounded loader",
+    "simulation/disk.py": "files that it has written",
     "results.py": "a picture that it has written",
     "study/comparison.py": "its own text, not a file",
     "study/lock.py": "the lock, of which nothing is read",
-    "study/storage.py": "the journal, line by line",
+    "study/journal.py": "its own lines, each with its checksum",
+    "trust.py": "the user's own file, which nobody else may write",
 }
 """Where something is read in another way, and why that is right."""
 
