@@ -58,7 +58,7 @@ for folder in sys.argv[1:]:
         likely = model(whole).logits[0].log_softmax(-1)
     total = sum(float(likely[i, whole[0, i + 1]]) for i in (2, 3))
     said = {"total": total, "same": cached == plain, "class": type(model).__name__}
-    print("@" + json.dumps(said))
+    print("\\n@" + json.dumps(said))  # transformers may have asked, and gone on without an answer
 """
 
 

@@ -34,7 +34,7 @@ def test_whole_leaves_no_trace_of_stages_on_record(tmp_path: Path) -> None:
     with Study.open(tmp_path / "s", write=False) as study:
         assert [event.kind for event in study.events()] == ["ask", "tell"] * 8
     journal = (tmp_path / "s" / "journal.log").read_text()
-    assert "stage" not in journal
+    assert "stage." not in journal
     assert "paused" not in journal
 
 
