@@ -147,8 +147,8 @@ def ranked(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:
 
     losses = [[-value for value in candidate.fitness or ()] for candidate in left]
     ranks = _fast_non_domination_rank(np.array(losses), n_below=limit)
-    order = sorted(range(len(left)), key=lambda one: (ranks[one], left[one].number))
-    return [left[one] for one in order[:limit]]
+    order = sorted(range(len(left)), key=lambda place: (ranks[place], left[place].number))
+    return [left[place] for place in order[:limit]]
 
 
 def _first(candidate: Candidate) -> float:
