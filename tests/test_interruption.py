@@ -23,10 +23,17 @@ from evomerge.interruption import (
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """What a test finds it leaves."""
+    """What a test finds it leaves; and it finds none turned off, as in the background."""
+    outside = {number: signal.getsignal(number) for number in ALL}
+    for number in ALL:
+        own = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, own)
     before = [signal.getsignal(number) for number in ALL]
     yield
-    assert [signal.getsignal(number) for number in ALL] == before
+    after = [signal.getsignal(number) for number in ALL]
+    for number, handler in outside.items():
+        signal.signal(number, handler)
+    assert after == before
 
 
 @pytest.mark.parametrize("number", ALL)

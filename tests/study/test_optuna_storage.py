@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from optuna.testing.pytest_storages import StorageTestCase
 
+from evomerge.study.database_url import STORAGE
 from evomerge.study.folder import Identity
 from evomerge.study.storage import create_trials, open_trials
 
@@ -42,7 +43,8 @@ class TestDatabase(StorageTestCase):
     """A study in a database."""
 
     @pytest.fixture
-    def storage(self, tmp_path: Path) -> Iterator[BaseStorage]:
+    def storage(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BaseStorage]:
         url = f"sqlite:///{tmp_path / 'studies.db'}"
+        monkeypatch.setenv(STORAGE, url)
         identity = Identity(name="ours", storage=url, objectives=("fitness",), genes=())
         yield from opened(identity, tmp_path / "journal.log")
