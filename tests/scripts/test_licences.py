@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from email.message import Message
+from importlib.metadata import distribution
 
 import pytest
 
-from scripts.licences import HARD, PAGE, ROOT, copyleft, current, licence, packages, page
+from scripts.licences import (
+    HARD,
+    PAGE,
+    ROOT,
+    STAND_INS,
+    STATED,
+    copyleft,
+    current,
+    licence,
+    packages,
+    page,
+)
 
 
 class Installed:
@@ -97,6 +109,11 @@ def test_the_page_is_current_and_no_installation_must_have_the_gpl() -> None:
     assert PAGE.read_text(encoding="utf-8") == text, "run `make licences`"
     assert "none is under a strong copyleft" in text
     assert "| directsearch | GNU General Public License v3 or later (GPLv3+) | strong |" in text
+
+
+@pytest.mark.vllm
+def test_what_is_stated_of_packages_is_what_their_stand_ins_say() -> None:
+    assert {name: licence(distribution(other)) for name, other in STAND_INS.items()} == STATED
 
 
 def test_the_image_takes_its_extras_from_who_builds_it() -> None:
