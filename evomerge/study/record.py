@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -23,7 +22,6 @@ from evomerge.errors import RecordError
 from evomerge.evaluators.answers import Answers
 from evomerge.evaluators.base import Outcome, Report, Split
 from evomerge.optimizers.base import Fitness, Parentage
-from evomerge.publish import writer_name
 from evomerge.recipe.digest import digest, plain
 from evomerge.recipe.genome import Gene, Genome
 from evomerge.recipe.tree import Recipe
@@ -35,11 +33,12 @@ from evomerge.study.candidate import (
     events,
     ranked,
 )
-from evomerge.study.database_url import masked, name_database
+from evomerge.study.creation import create_study
+from evomerge.study.database_url import masked
 from evomerge.study.examples import Examples
-from evomerge.study.folder import Identity, StudyFolder
+from evomerge.study.folder import StudyFolder
 from evomerge.study.lock import WriterLock
-from evomerge.study.storage import create_trials, delete_trials, repair_journal
+from evomerge.study.storage import repair_journal
 from evomerge.study.trial import (
     PAUSED,
     asked_trial,
@@ -98,33 +97,15 @@ class Study:
             UserError: the folder holds another study or anything else, or the database cannot be
                 reached or holds a study of that name. Nothing has been written then.
         """
-        recorded = None
-        if storage_url is not None:
-            _, recorded = name_database(storage_url)
-            job = {**job, "storage": recorded} if "storage" in job else job
-        identity = Identity(
+        lock = create_study(
+            Path(folder),
             name=name,
-            storage=recorded,
-            objectives=tuple(objectives),
-            genes=tuple(genes),
-            claim=None if storage_url is None else writer_name(),
+            job=job,
+            genes=genes,
+            objectives=objectives,
+            storage_url=storage_url,
         )
-        study_folder = StudyFolder(Path(folder))
-        lock: WriterLock | None = None
-        with ExitStack() as undo:
-
-            def claim(new: StudyFolder) -> None:
-                nonlocal lock
-                # Whoever finds the folder finds it locked.
-                lock = WriterLock(new.lock)
-                undo.callback(lock.release)
-                create_trials(identity, new.journal)
-                if storage_url is not None:
-                    undo.callback(delete_trials, identity, new.journal)
-
-            study_folder.create(identity, job, claim)
-            undo.pop_all()
-        return cls._opened_by(study_folder, lock)
+        return cls._opened_by(StudyFolder(Path(folder)), lock)
 
     @classmethod
     def open(cls, folder: Path | str, *, write: bool) -> Self:
