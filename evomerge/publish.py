@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import json
 import os
 import secrets
@@ -18,7 +19,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from evomerge.errors import UserError
+from evomerge.errors import SourceError, UserError
+from evomerge.reading.json_text import read_json
 
 __all__ = [
     "PARTIAL",
@@ -44,8 +46,8 @@ def write_whole(path: Path, data: bytes) -> None:
     Raises:
         OSError: as the file system does; `path` is as it was.
     """
-    with whole_file(path) as partial:
-        partial.write_bytes(data)
+    with whole_file(path) as partial, partial.open("xb") as file:  # "x" follows no link
+        file.write(data)
 
 
 @contextmanager
@@ -120,12 +122,13 @@ def is_free(out: Path) -> bool:
     return not any(out.iterdir())
 
 
-def sweep(folder: Path, name: str = "*") -> None:
+def sweep(folder: Path, name: str | None = None) -> None:
     """Remove what processes of this machine that are no more have begun in a folder.
 
     `name`: only what was to have this name.
     """
-    for partial in folder.glob(f".{name}.*{PARTIAL}"):
+    pattern = "*" if name is None else glob.escape(name)
+    for partial in folder.glob(f".{pattern}.*{PARTIAL}"):
         if is_left(partial.name):
             _remove(partial)
 
@@ -203,10 +206,13 @@ def _undo_moves(out: Path) -> None:
     for moved in out.glob(f".{_MOVED}.*{PARTIAL}"):
         if not is_left(moved.name):
             continue
-        with suppress(OSError, ValueError):
-            for name in json.loads(moved.read_bytes()):
-                _remove(out / Path(name).name)
-        moved.unlink(missing_ok=True)
+        with suppress(OSError, SourceError):
+            names = read_json(moved, follow=False)
+            for name in names if isinstance(names, list) else ():
+                # The list may be anybody's: it is obeyed in the folder that it lies in.
+                if isinstance(name, str) and Path(name).name == name not in ("", ".."):
+                    _remove(out / name)
+        _remove(moved)
 
 
 def _remove(path: Path) -> None:

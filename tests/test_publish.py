@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import stat
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from evomerge.errors import UserError
-from evomerge.publish import PARTIAL, sweep, whole_file, whole_folder, write_whole
+from evomerge.publish import PARTIAL, is_free, sweep, whole_file, whole_folder, write_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -112,6 +113,50 @@ def test_what_dead_writers_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / f".f.{host}-{dead}.00{PARTIAL}").write_bytes(b"x")
     sweep(tmp_path)
     assert set(names(tmp_path)) == kept - {f".other.{host}-{dead}.00{PARTIAL}"} | {"out"}
+
+
+def test_a_list_of_moves_from_somebody_else_reaches_nothing_outside(tmp_path: Path) -> None:
+    """What an earlier writer had moved is undone where it lies, whatever its list names."""
+    host, dead = socket.gethostname().replace(".", "_"), dead_process()
+    out = tmp_path / "outer" / "out"
+    out.mkdir(parents=True)
+    (tmp_path / "outer" / "mine").write_text("mine")
+    (out / "kept").write_text("x")
+    left = out / f".moved.{host}-{dead}.00{PARTIAL}"
+    everything = ["..", ".", "", "../mine", "/", str(tmp_path / "outer" / "mine"), 3, None]
+    for content in (json.dumps(everything), "3", "{", '{"..": 1}'):
+        left.write_text(content)
+        assert not is_free(out)
+        assert names(tmp_path / "outer") == ["mine", "out"]
+        assert names(out) == ["kept"]
+    left.symlink_to(tmp_path / "outer" / "mine")
+    assert not is_free(out)
+    os.mkfifo(left)
+    assert not is_free(out)
+    left.mkdir()
+    assert not is_free(out)
+    assert names(out) == ["kept"]
+    assert names(tmp_path / "outer") == ["mine", "out"]
+
+
+def test_an_output_is_written_through_no_link(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    (tmp_path / "file").symlink_to(outside)
+    write_whole(tmp_path / "file", b"new")
+    assert not (tmp_path / "file").is_symlink()
+    (tmp_path / "folder").symlink_to(outside)
+    with pytest.raises(UserError, match="exists already"), whole_folder(tmp_path / "folder"):
+        pass
+    assert not outside.exists()
+
+
+@pytest.mark.parametrize("name", ["**", "[a-", "*", "?"])
+def test_a_name_is_no_pattern(tmp_path: Path, name: str) -> None:
+    left = tmp_path / f".other.{socket.gethostname().replace('.', '_')}-{dead_process()}.0{PARTIAL}"
+    left.mkdir()
+    with whole_folder(tmp_path / name):
+        pass
+    assert names(tmp_path) == sorted([left.name, name])
 
 
 @pytest.mark.process

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from evomerge.errors import EvomergeError, SourceError
+from evomerge.reading.own_files import open_own
 
 __all__ = [
     "LARGE",
@@ -54,33 +55,48 @@ def expanded(place: str) -> Path:
 
 
 @contextmanager
-def open_file(path: Path, *, error: type[EvomergeError] = SourceError) -> Iterator[BinaryIO]:
-    """A regular file, open for reading; a link is followed to one.
+def open_file(
+    path: Path,
+    *,
+    follow: bool = True,
+    called: Path | None = None,
+    error: type[EvomergeError] = SourceError,
+) -> Iterator[BinaryIO]:
+    """A regular file, open for reading; a link is followed to one, or refused without `follow`.
+    Messages name it `called`.
 
     Raises:
         EvomergeError: of the class `error`: it is missing, no file, or may not be read.
     """
+    called = called or path
     try:
         # A pipe without a writer would block an open that is not told otherwise.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(path, flags) if follow else open_own(path)
     except FileNotFoundError:
-        raise error(f"{path}: no such file") from None
+        raise error(f"{called}: no such file") from None
     except (OSError, ValueError) as problem:
-        raise error(f"{_short(path)}: cannot be read ({_reason(problem)})") from None
+        raise error(f"{_short(called)}: cannot be read ({_reason(problem)})") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         kind = _kind(descriptor)
         os.close(descriptor)
-        raise error(f"{path}: a file is wanted, and this is {kind}")
+        raise error(f"{called}: a file is wanted, and this is {kind}")
     with open(descriptor, "rb") as file:
         try:
             yield file
         except OSError as problem:
-            raise error(f"{path}: cannot be read ({_reason(problem)})") from None
+            raise error(f"{called}: cannot be read ({_reason(problem)})") from None
 
 
-def read_bytes(path: Path, *, most: int = USUAL, error: type[EvomergeError] = SourceError) -> bytes:
+def read_bytes(
+    path: Path,
+    *,
+    most: int = USUAL,
+    follow: bool = True,
+    error: type[EvomergeError] = SourceError,
+) -> bytes:
     """All of a file of at most `most` bytes; raises as `open_file`, and where it is larger."""
-    with open_file(path, error=error) as file:
+    with open_file(path, follow=follow, error=error) as file:
         content = file.read(most + 1)
     if len(content) > most:
         raise error(f"{path}: has more than {most >> 20} MiB; that is no such file")

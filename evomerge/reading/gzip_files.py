@@ -12,17 +12,27 @@ from evomerge.reading.files import LARGE, open_file
 __all__ = ["read_gzip"]
 
 
-def read_gzip(path: Path, *, most: int = LARGE, error: type[EvomergeError] = RecordError) -> bytes:
-    """What a gzip file holds, at most `most` bytes.
+def read_gzip(
+    path: Path,
+    *,
+    called: Path | None = None,
+    most: int = LARGE,
+    error: type[EvomergeError] = RecordError,
+) -> bytes:
+    """What a gzip file of a study holds, at most `most` bytes; a link is not followed. Messages
+    name it `called`.
 
     Raises:
         EvomergeError: of the class `error`: it cannot be read, is damaged, or holds more.
     """
-    with open_file(path, error=error) as file:
+    called = called or path
+    with open_file(path, called=called, follow=False, error=error) as file:
         try:
             content = gzip.GzipFile(fileobj=file).read(most + 1)
         except (gzip.BadGzipFile, EOFError, zlib.error):
-            raise error(f"{path}: is damaged") from None
+            raise error(f"{called}: is damaged") from None
     if len(content) > most:
-        raise error(f"{path}: holds more than {most >> 20} MiB; nothing that is written here does")
+        raise error(
+            f"{called}: holds more than {most >> 20} MiB; nothing that is written here does"
+        )
     return content

@@ -36,10 +36,13 @@ def read_object(
     most: int = USUAL,
     values: int = VALUES,
     constants: bool = False,
+    follow: bool = True,
     error: type[EvomergeError] = SourceError,
 ) -> dict[str, Any]:
     """The mapping that a JSON file holds; raises as `read_json`, and where it is none."""
-    data = read_json(path, most=most, values=values, constants=constants, error=error)
+    data = read_json(
+        path, most=most, values=values, constants=constants, follow=follow, error=error
+    )
     if not isinstance(data, dict):
         raise error(f"{path}: expected a mapping of keys, got {_kind(data)}")
     return data
@@ -51,6 +54,7 @@ def read_json(
     most: int = USUAL,
     values: int = VALUES,
     constants: bool = False,
+    follow: bool = True,
     error: type[EvomergeError] = SourceError,
 ) -> Any:
     """What a JSON file holds.
@@ -59,11 +63,12 @@ def read_json(
         most: bytes at most.
         values: values at most.
         constants: whether `Infinity` and `NaN` are taken, which transformers writes.
+        follow: whether it may be a link.
 
     Raises:
         EvomergeError: of the class `error`: it cannot be read, is no JSON, or breaks a limit.
     """
-    content = read_bytes(path, most=most, error=error)
+    content = read_bytes(path, most=most, follow=follow, error=error)
     return parse_json(content, origin=str(path), values=values, constants=constants, error=error)
 
 

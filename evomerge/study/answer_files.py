@@ -7,7 +7,7 @@ split, and the holdout's last.
 
 from __future__ import annotations
 
-import gzip
+import os
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -15,9 +15,7 @@ from pydantic import TypeAdapter
 from evomerge.errors import RecordError
 from evomerge.evaluators.answers import Answer, Answers
 from evomerge.evaluators.base import SPLITS
-from evomerge.publish import write_whole
-from evomerge.reading.files import is_there
-from evomerge.reading.gzip_files import read_gzip
+from evomerge.study.kept_files import KeptFiles
 
 __all__ = ["ANSWERS_SUFFIX", "STUDY_BYTES", "AnswerFiles"]
 
@@ -33,19 +31,17 @@ class AnswerFiles:
     """Answers by the name of their evaluation: RECIPE.EVALUATOR.SPLIT, and a part's name."""
 
     def __init__(self, folder: Path, most_bytes: int = STUDY_BYTES) -> None:
-        self._folder, self._most_bytes = folder, most_bytes
+        self._files, self._most_bytes = KeptFiles(folder), most_bytes
         self._held: int | None = None
         """Bytes of all files; counted when the first is written."""
 
     def save(self, name: str, answers: Answers) -> None:
         """Keep the answers of an evaluation, which gives way to none that are kept longer."""
-        data = gzip.compress(_CONTENT.dump_json(dict(answers), exclude_defaults=True), mtime=0)
-        path = self._path(name)
+        file = f"{name}{ANSWERS_SUFFIX}"
         if self._held is None:
-            self._held = sum(file.stat().st_size for file in self._files())
-        before = path.stat().st_size if path.exists() else 0
-        write_whole(path, data)
-        self._held += len(data) - before
+            self._held = sum(about.st_size for about in self._files.about(ANSWERS_SUFFIX).values())
+        content = _CONTENT.dump_json(dict(answers), exclude_defaults=True)
+        self._held += self._files.write(file, content)
         if self._held > self._most_bytes:
             self._drop()
 
@@ -55,33 +51,29 @@ class AnswerFiles:
         Raises:
             RecordError: the file is damaged.
         """
-        path = self._path(name)
-        if not is_there(path):
-            return None
+        file = f"{name}{ANSWERS_SUFFIX}"
+        cure = "delete it, only the answers are lost by that"
         try:
-            return _CONTENT.validate_json(read_gzip(path))
-        except (RecordError, ValueError):
-            raise RecordError(
-                f"{path}: is damaged; delete it, only the answers are lost by that"
-            ) from None
+            content = self._files.read(file)
+            return None if content is None else _CONTENT.validate_json(content)
+        except RecordError as problem:
+            raise RecordError(f"{problem}; {cure}") from None
+        except ValueError:
+            raise RecordError(f"{self._files.path(file)}: is damaged; {cure}") from None
 
     def _drop(self) -> None:
         """Remove files until a tenth of the room is free, so that this is not done every time."""
         assert self._held is not None
-        for path in sorted(self._files(), key=_worth):
+        there = self._files.about(ANSWERS_SUFFIX)
+        for name, about in sorted(there.items(), key=_worth):
             if self._held <= self._most_bytes * 0.9:
                 return
-            self._held -= path.stat().st_size
-            path.unlink()
-
-    def _files(self) -> list[Path]:
-        return list(self._folder.glob(f"*{ANSWERS_SUFFIX}"))
-
-    def _path(self, name: str) -> Path:
-        return self._folder / f"{name}{ANSWERS_SUFFIX}"
+            self._held -= about.st_size
+            self._files.remove(name)
 
 
-def _worth(path: Path) -> tuple[int, int, str]:
-    """What is dropped first comes first."""
-    splits: tuple[str, ...] = SPLITS
-    return splits.index(path.name.split(".")[2]), path.stat().st_mtime_ns, path.name
+def _worth(file: tuple[str, os.stat_result]) -> tuple[int, int, str]:
+    """What is dropped first comes first; what has no such name, before all others."""
+    name, about = file
+    split = next((at for at, split in enumerate(SPLITS) if f".{split}." in name), -1)
+    return split, about.st_mtime_ns, name

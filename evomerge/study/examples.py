@@ -7,7 +7,6 @@ answered is kept beside it (`evomerge.study.answer_files`), and no search reads 
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 from pathlib import Path
@@ -15,13 +14,13 @@ from pathlib import Path
 from evomerge.errors import RecordError
 from evomerge.evaluators.answers import Answers
 from evomerge.evaluators.base import Report, Selection, Split
-from evomerge.publish import write_whole
-from evomerge.reading.files import is_there
-from evomerge.reading.gzip_files import read_gzip
 from evomerge.study.answer_files import AnswerFiles
 from evomerge.study.disk import written
+from evomerge.study.kept_files import KeptFiles
 
 __all__ = ["Examples", "part_name"]
+
+_SUFFIX = ".json.gz"
 
 
 def part_name(examples: Selection) -> str:
@@ -34,8 +33,7 @@ class Examples:
     """Reports by recipe digest, evaluator digest, split and part of the split."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._answers = AnswerFiles(folder)
+        self._files, self._answers = KeptFiles(folder), AnswerFiles(folder)
 
     def save(
         self, digest: str, evaluator_digest: str, report: Report, part: str | None = None
@@ -48,13 +46,11 @@ class Examples:
             InfrastructureError: the disk refuses; what was there is as it was.
         """
         name = _name(digest, evaluator_digest, report.split, part)
-        path = self._path(name)
-        with written(path):
+        file = f"{name}{_SUFFIX}"
+        with written(self._files.path(file)):
             if report.answers:
                 self._answers.save(name, report.answers)
-            data = report.model_dump_json().encode()
-            # The time of writing is left out: the same report makes the same file.
-            write_whole(path, gzip.compress(data, mtime=0))
+            self._files.write(file, report.model_dump_json().encode())
 
     def load(
         self, digest: str, evaluator_digest: str, split: Split, part: str | None = None
@@ -64,13 +60,15 @@ class Examples:
         Raises:
             RecordError: the file is damaged.
         """
-        path = self._path(_name(digest, evaluator_digest, split, part))
-        if not is_there(path):
-            return None
+        file = f"{_name(digest, evaluator_digest, split, part)}{_SUFFIX}"
+        cure = "delete it to evaluate again"
         try:
-            return Report.model_validate_json(read_gzip(path))
-        except (RecordError, ValueError):
-            raise RecordError(f"{path}: is damaged; delete it to evaluate again") from None
+            content = self._files.read(file)
+            return None if content is None else Report.model_validate_json(content)
+        except RecordError as problem:
+            raise RecordError(f"{problem}; {cure}") from None
+        except ValueError:
+            raise RecordError(f"{self._files.path(file)}: is damaged; {cure}") from None
 
     def load_answers(
         self, digest: str, evaluator_digest: str, split: Split, part: str | None = None
@@ -81,9 +79,6 @@ class Examples:
             RecordError: the file is damaged.
         """
         return self._answers.load(_name(digest, evaluator_digest, split, part))
-
-    def _path(self, name: str) -> Path:
-        return self._folder / f"{name}.json.gz"
 
 
 def _name(digest: str, evaluator_digest: str, split: Split, part: str | None) -> str:

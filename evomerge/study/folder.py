@@ -139,6 +139,8 @@ class StudyFolder:
     def check_no_links(self) -> None:
         """Whether what belongs to the study lies in its folder, and is not elsewhere by a link.
 
+        It is asked for the sentence's sake: whatever opens a part refuses a link once more.
+
         Raises:
             UserError: a file or folder of it is a link.
         """
@@ -164,7 +166,9 @@ class StudyFolder:
                 "`evomerge search` makes one"
             )
         try:
-            return Identity.model_validate(read_object(self.identity, error=UserError))
+            return Identity.model_validate(
+                read_object(self.identity, follow=False, error=UserError)
+            )
         except ValidationError as problem:
             raise UserError(
                 f"{self.identity}: cannot be read, it may come from a later version "
@@ -177,7 +181,7 @@ class StudyFolder:
         Raises:
             RecordError: `job.json` is missing or damaged.
         """
-        return read_object(self.job, error=RecordError)
+        return read_object(self.job, follow=False, error=RecordError)
 
     def sweep(self) -> None:
         """Remove what a writer that died had not finished; only the writer may."""
@@ -185,7 +189,8 @@ class StudyFolder:
         sweep(path.parent, path.name)
         for folder in (self.path, self.examples):
             for partial in folder.glob(f".*{PARTIAL}"):
-                partial.unlink()
+                with suppress(IsADirectoryError):  # no writer of a study makes one
+                    partial.unlink()
 
 
 def _json(data: Any) -> bytes:

@@ -14,12 +14,16 @@ import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from evomerge.errors import RecordError
+from evomerge.reading.own_files import open_own
 from evomerge.study.disk import written
 
-__all__ = ["ChecksummedJournal", "is_whole", "seal", "unseal"]
+__all__ = ["ChecksummedJournal", "is_whole", "repair_journal", "seal", "unseal"]
+
+_LONGEST_LINE = 256 << 20
+"""Bytes of a line, at most; what is longer was not written here, and is not read into memory."""
 
 _KEY = b',"crc":"'
 _DIGITS = 8
@@ -87,9 +91,9 @@ class ChecksummedJournal:
         """
         if log_number_from < self._read:
             self._read = self._offset = 0
-        with self._path.open("rb") as file:
+        with open(open_own(self._path), "rb") as file:
             file.seek(self._offset)
-            while line := file.readline():
+            while line := file.readline(_LONGEST_LINE):
                 try:
                     entry = unseal(line)
                 except ValueError as problem:
@@ -116,7 +120,7 @@ class ChecksummedJournal:
                 self._lock.release()
 
     def _append(self, data: bytes) -> None:
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        descriptor = open_own(self._path, os.O_WRONLY | os.O_APPEND)
         try:
             before = os.fstat(descriptor).st_size
             try:
@@ -136,6 +140,45 @@ class ChecksummedJournal:
             f" copy, or keep what stands before it: `head -n {self._read} {self._path.name}` into a"
             " new file of that name"
         )
+
+
+def repair_journal(journal: Path) -> None:
+    """Undo what a writer that was killed left: a torn last line, and Optuna's own lock.
+
+    A line that was not written to its end was never reported as recorded, so that dropping it loses
+    nothing; left in place it would spoil the journal with the next line appended to it. Only the
+    holder of the writer's lock may call this: Optuna's lock is stale then by construction.
+
+    Raises:
+        RecordError: the journal is missing, or no file of this folder.
+    """
+    for lock in journal.parent.glob(f"{journal.name}.lock*"):
+        try:
+            lock.unlink(missing_ok=True)
+        except IsADirectoryError:
+            raise RecordError(f"{lock}: is a folder, and a study has none; remove it") from None
+    try:
+        descriptor = open_own(journal, os.O_RDWR)
+    except FileNotFoundError:
+        raise RecordError(f"{journal}: is missing; the candidates were recorded there") from None
+    except OSError as problem:
+        raise RecordError(f"{journal}: cannot be written ({problem.strerror})") from None
+    with open(descriptor, "r+b") as file:
+        whole = _whole_bytes(file)
+        if whole < os.fstat(descriptor).st_size:
+            file.truncate(whole)
+
+
+def _whole_bytes(journal: BinaryIO) -> int:
+    """Bytes up to the end of the last line that was written to its end."""
+    start = end = 0
+    last = b"\n"
+    while piece := journal.readline(_LONGEST_LINE):
+        if last.endswith(b"\n"):
+            start = end
+        end += len(piece)
+        last = piece
+    return end if end == 0 or is_whole(last) else start
 
 
 def _claims_checksum(line: bytes) -> bool:

@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 
 from evomerge.errors import UserError
+from evomerge.reading.own_files import open_own
 
 __all__ = ["WriterLock"]
 
@@ -34,7 +35,7 @@ class WriterLock:
 
     def __init__(self, path: Path) -> None:
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+            descriptor = open_own(path, os.O_RDWR | os.O_CREAT)
         except OSError as problem:
             raise UserError(f"{path.parent}: cannot be written ({problem.strerror})") from None
         try:

@@ -37,8 +37,8 @@ from evomerge.study.creation import create_study
 from evomerge.study.database_url import masked
 from evomerge.study.examples import Examples
 from evomerge.study.folder import StudyFolder
+from evomerge.study.journal import repair_journal
 from evomerge.study.lock import WriterLock
-from evomerge.study.storage import repair_journal
 from evomerge.study.trial import (
     PAUSED,
     asked_trial,

@@ -17,7 +17,7 @@ from evomerge.study.connection import (
 )
 from evomerge.study.database_url import masked, named_database, scrubbed
 from evomerge.study.folder import Identity
-from evomerge.study.journal import ChecksummedJournal, is_whole
+from evomerge.study.journal import ChecksummedJournal
 
 if TYPE_CHECKING:
     # Optuna itself is imported where trials are opened: most commands open none.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from optuna.storages.journal import BaseJournalBackend
     from optuna.study import StudyDirection
 
-__all__ = ["create_trials", "delete_trials", "open_trials", "repair_journal"]
+__all__ = ["create_trials", "delete_trials", "open_trials"]
 
 # Optuna announces each new study on stderr. Only its storages are silenced: whoever uses Optuna
 # beside this package keeps the verbosity they chose for the rest.
@@ -45,7 +45,7 @@ def create_trials(identity: Identity, journal: Path) -> None:
     from optuna.study import StudyDirection
 
     if identity.storage is None:
-        journal.touch()
+        journal.touch(exist_ok=False)
     url = identity.storage and named_database(identity.storage)
     storage = _connect(url, journal, is_new=True)
     try:
@@ -114,40 +114,6 @@ def open_trials(identity: Identity, journal: Path) -> tuple[BaseStorage, int]:
             " search again in a new folder, under another name"
         )
     return storage, study_id
-
-
-def repair_journal(journal: Path) -> None:
-    """Undo what a writer that was killed left: a torn last line, and Optuna's own lock.
-
-    A line that was not written to its end was never reported as recorded, so that dropping it loses
-    nothing; left in place it would spoil the journal with the next line appended to it. Only the
-    holder of the writer's lock may call this: Optuna's lock is stale then by construction.
-
-    Raises:
-        RecordError: the journal is missing.
-    """
-    for lock in journal.parent.glob(f"{journal.name}.lock*"):
-        lock.unlink(missing_ok=True)
-    try:
-        size = journal.stat().st_size
-    except FileNotFoundError:
-        raise RecordError(f"{journal}: is missing; the candidates were recorded there") from None
-    whole = _whole_bytes(journal)
-    if whole < size:
-        with journal.open("r+b") as file:
-            file.truncate(whole)
-
-
-def _whole_bytes(journal: Path) -> int:
-    """Bytes up to the end of the last line that was written to its end."""
-    start = end = 0
-    line = b""
-    with journal.open("rb") as file:
-        for line in file:
-            start, end = end, end + len(line)
-    if not line:
-        return 0
-    return end if is_whole(line) else start
 
 
 def _connect(url: str | None, journal: Path, *, is_new: bool) -> BaseStorage:

@@ -30,7 +30,6 @@ ITS_OWN = {
     "simulation/disk.py": "files that it has written",
     "results.py": "a picture that it has written",
     "study/comparison.py": "its own text, not a file",
-    "study/lock.py": "the lock, of which nothing is read",
     "study/journal.py": "its own lines, each with its checksum",
     "trust.py": "the user's own file, which nobody else may write",
 }

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from evomerge.errors import RecordError, UserError
+from evomerge.errors import InfrastructureError, RecordError, UserError
 from evomerge.recipe.genome import ChoiceGene, FloatGene
 from evomerge.study.folder import Identity, StudyFolder
+from evomerge.study.journal import ChecksummedJournal, repair_journal
+from evomerge.study.lock import WriterLock
 from evomerge.study.record import Study
 
 IDENTITY = Identity(
@@ -148,6 +151,55 @@ def test_a_part_of_a_study_is_no_link(tmp_path: Path, part: str, write: bool) ->
     with pytest.raises(UserError, match="is a link, and a study lies in one folder"):
         Study.open(study, write=write)
     assert before == (outside.read_bytes() if outside.is_file() else list(outside.iterdir()))
+
+
+@pytest.mark.parametrize("part", ["study.json", "job.json", "journal.log", "writer.lock"])
+@pytest.mark.parametrize("write", [False, True])
+def test_a_part_of_a_study_is_no_pipe(tmp_path: Path, part: str, write: bool) -> None:
+    """Nobody would ever write to it, and whoever reads would wait for that."""
+    study = tmp_path / "study"
+    Study.create(study, name="small", job={}, genes=()).close()
+    (study / part).unlink(missing_ok=True)
+    os.mkfifo(study / part)
+    if part == "writer.lock" and not write:
+        Study.open(study, write=write).close()
+        return
+    with pytest.raises((UserError, RecordError), match=part if part != "writer.lock" else "study"):
+        Study.open(study, write=write)
+
+
+@pytest.mark.parametrize("part", ["journal.log.lock", ".x.partial", "examples/.x.partial"])
+def test_a_folder_in_the_place_of_a_left_file(tmp_path: Path, part: str) -> None:
+    study = tmp_path / "study"
+    Study.create(study, name="small", job={}, genes=()).close()
+    (study / part).mkdir()
+    if "lock" not in part:
+        Study.open(study, write=True).close()
+        return
+    with pytest.raises(RecordError, match="is a folder, and a study has none; remove it"):
+        Study.open(study, write=True)
+
+
+def test_a_link_that_came_after_the_check_is_refused(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    journal, lock = tmp_path / "journal.log", tmp_path / "writer.lock"
+    for path in (journal, lock):
+        path.symlink_to(outside)
+    with pytest.raises(OSError, match="it is a link"):
+        list(ChecksummedJournal(journal).read_logs(0))
+    with pytest.raises(InfrastructureError, match="it is a link"):
+        ChecksummedJournal(journal).append_logs([{"op_code": 0}])
+    with pytest.raises(RecordError, match="it is a link"):
+        repair_journal(journal)
+    with pytest.raises(UserError, match="it is a link"):
+        WriterLock(lock)
+    for name in ("identity", "job"):
+        part = getattr(StudyFolder(tmp_path), name)
+        part.symlink_to(outside)
+    with pytest.raises(RecordError, match="it is a link"):
+        StudyFolder(tmp_path).read_job()
+    assert outside.read_text() == "mine"
 
 
 @pytest.mark.parametrize("target", ["study/journal.log", "outside"])

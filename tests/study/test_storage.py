@@ -7,7 +7,8 @@ import pytest
 from evomerge.errors import RecordError, UserError
 from evomerge.study.database_url import name_database
 from evomerge.study.folder import Identity
-from evomerge.study.storage import create_trials, open_trials, repair_journal
+from evomerge.study.journal import repair_journal
+from evomerge.study.storage import create_trials, open_trials
 
 
 def identity(url: str | None = None, name: str = "small") -> Identity:
