@@ -37,6 +37,7 @@ from evomerge.study.creation import create_study
 from evomerge.study.database_url import masked
 from evomerge.study.examples import Examples
 from evomerge.study.folder import StudyFolder
+from evomerge.study.guarding import guard_passwords
 from evomerge.study.journal import repair_journal
 from evomerge.study.lock import WriterLock
 from evomerge.study.trial import (
@@ -62,8 +63,12 @@ class Study:
         self._opened = time.monotonic()
         self._identity = folder.read_identity()
         self._job = folder.read_job()
-        if isinstance(storage := self._job.get("storage"), str):
-            self._job["storage"] = masked(storage)  # older versions wrote its password
+        storage = self._job.get("storage")
+        guard_passwords(
+            {folder.identity: self._identity.storage, folder.job: storage}, write=lock is not None
+        )
+        if isinstance(storage, str):
+            self._job["storage"] = masked(storage)
         self._examples = Examples(folder.examples)
         if lock is not None:
             folder.sweep()
