@@ -9,16 +9,25 @@ from typing import Any
 import yaml
 
 from evomerge.errors import ConfigError, about
-from evomerge.interchange import evolve, export, mergekit
+from evomerge.interchange import documents as mergekit
+from evomerge.interchange import evolve, export
+from evomerge.interchange.diagnosis import Diagnosis
 from evomerge.interchange.references import References
+from evomerge.models.adapter_compatibility import check_adapters
 from evomerge.models.architecture import place
 from evomerge.models.blueprint import outline
+from evomerge.models.compatibility import check_compatibility
 from evomerge.models.headers import Headers
+from evomerge.models.portable import is_local
+from evomerge.operators import signatures
+from evomerge.recipe.check import check_methods
 from evomerge.recipe.digest import plain
 from evomerge.recipe.selector import Place
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import KINDS, Recipe
+from evomerge.recipe.tree import KINDS, Merge, Recipe
 from evomerge.recipe.yaml import dump_recipe, parse_recipe, read_documents
+from evomerge.value import parse
+from evomerge.wording import count
 
 __all__ = ["convert", "to_mergekit"]
 
@@ -39,6 +48,7 @@ def convert(file: Path, *, dtype: str | None = None) -> tuple[str, list[str]]:
         return _job(last, file)
     if "merge_method" in last:
         conversion = mergekit.read(documents, _tensors, origin=str(file), folder=Path.cwd())
+        conversion.warnings.extend(_checked(conversion.recipe, str(file)))
         if conversion.dtype:
             conversion.warnings.append(f"{file}: write the model with --dtype {conversion.dtype}")
         return dump_recipe(conversion.recipe), conversion.warnings
@@ -66,14 +76,53 @@ def to_mergekit(
 
 
 def _job(data: Mapping[str, Any], file: Path) -> tuple[str, list[str]]:
-    reader = References(str(file), Path.cwd(), {})
+    told: list[str] = []
+    reader = References(Diagnosis(str(file), told), Path.cwd(), {})
 
     def source_of(reference: Any) -> tuple[str, dict[str, Any]]:
         name = reader.name(reference)
         return name, plain(reader.inputs[name])
 
     job, warnings = evolve.job_of(data, source_of, name=file.stem, origin=str(file))
-    return yaml.safe_dump(job, sort_keys=False), warnings
+    warnings += _checked_job(job, reader.inputs, str(file))
+    return yaml.safe_dump(job, sort_keys=False), told + warnings
+
+
+def _checked_job(job: dict[str, Any], inputs: Mapping[str, Recipe], origin: str) -> list[str]:
+    """What can be told of the job's models where they are here; what does not fit them is changed.
+
+    Raises:
+        UserError: the models are no siblings, or the layers are not cut into equal groups.
+    """
+    headers, space = Headers(), job["space"]
+    sources = [source for source in inputs.values() if isinstance(source, Source)]
+    if not all(is_local(source.model) for source in sources):
+        return []
+    merge = {"kind": "merge", "method": "uniform_soup", "base": space.get("base") or min(inputs)}
+    merge |= {"inputs": inputs, "tokenizer": space.get("tokenizer")}
+    recipe = parse(Merge, merge, origin=origin)
+    warnings = check_compatibility(recipe, signatures(), origin=origin, models=headers)
+    made = outline(recipe, headers)
+    size = space.get("groups", {}).get("layers", made.layers)
+    if made.layers % size:
+        raise ConfigError(
+            f"{origin}: genome.layer_granularity: {size} does not divide the models'"
+            f" {count(made.layers, 'layer')}"
+        )
+    if job["evaluator"]["chat_template"] and made.tokens.inventory.chat_template is None:
+        job["evaluator"]["chat_template"] = False
+        warnings.append(
+            f"{origin}: apply_chat_template: {made.tokens.inventory.folder} has no chat template,"
+            " so questions are asked as they are"
+        )
+    return warnings
+
+
+def _checked(recipe: Recipe, origin: str) -> list[str]:
+    """What `check` says of the recipe: it can be built, or a sentence says why not."""
+    check_methods(recipe, signatures(), origin=origin)
+    check_adapters(recipe, signatures(), origin=origin)
+    return check_compatibility(recipe, signatures(), origin=origin)
 
 
 def _tensors(recipe: Recipe) -> tuple[int, Sequence[str]]:

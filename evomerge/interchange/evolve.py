@@ -36,8 +36,8 @@ _TOP = {
     "fewshot_as_multiturn",
 }
 _PARTS = {"self_attn": "attention", "mlp": "mlp", "norm": "norm", "embed_tokens": "embedding"}
-_SEARCHED = 200
-"""Documents that the search sees where no limit is given."""
+_SEARCHED, _VALIDATED = 200, 400
+"""Most documents of a task that the search sees where no limit is given, and that validate."""
 
 
 def job_of(
@@ -66,7 +66,9 @@ def job_of(
     if not isinstance(genome["models"], list):
         raise ConfigError(f"{origin}: genome.models: a list of models is wanted")
     sources = dict(source_of(reference) for reference in genome["models"])
-    base = None
+    if len(sources) != len(genome["models"]):
+        raise ConfigError(f"{origin}: genome.models: a model stands there twice")
+    base, parents = None, list(sources)
     if genome.get("base_model"):
         base, source = source_of(genome["base_model"])
         sources.setdefault(base, source)
@@ -80,7 +82,7 @@ def job_of(
     for key in ("shuffle", "random_init"):
         if data.get(key):
             warnings.append(f"{origin}: {key} has no effect here: the sample is fixed by a seed")
-    space = _space(genome, base, origin, warnings)
+    space = _space(genome, base, parents, origin, warnings)
     job = {
         "name": name,
         "sources": sources,
@@ -93,7 +95,11 @@ def job_of(
 
 
 def _space(
-    genome: Mapping[str, Any], base: str | None, origin: str, warnings: list[str]
+    genome: Mapping[str, Any],
+    base: str | None,
+    parents: Sequence[str],
+    origin: str,
+    warnings: list[str],
 ) -> dict[str, Any]:
     method = str(genome.get("merge_method"))
     kinds = {
@@ -106,10 +112,25 @@ def _space(
     if method not in kinds:
         hint = did_you_mean(method, kinds)
         raise ConfigError(f"{origin}: genome.merge_method: no equivalent of {method!r}; {hint}")
-    if method == "slerp" and (len(genome["models"]) != 2 or base is None):
+    if method == "slerp" and (len(parents) != 2 or base not in parents):
         raise ConfigError(
             f"{origin}: slerp chooses the best two of its models there; name two, one the base"
         )
+    if method == "linear" and base is not None and base not in parents:
+        raise ConfigError(
+            f"{origin}: genome.base_model: linear with a base that is not among genome.models fails"
+            " in mergekit; list it or leave it out"
+        )
+    if method not in ("linear", "slerp"):
+        if base is None:
+            raise ConfigError(f"{origin}: genome.base_model: {method} needs one")
+        if base in parents:
+            warnings.append(
+                f"{origin}: genome.models: the weight of {base}, the base, has no effect in"
+                " mergekit-evolve, and no gene here"
+            )
+        if list(parents) == [base]:
+            raise ConfigError(f"{origin}: genome.models: nothing to merge beside the base")
     negative = bool(genome.get("allow_negative_weights"))
     ranges = {"weight": [-1.0 if negative else 0.0, 1.0], "density": [0.05, 1.0], "t": [0.0, 1.0]}
     warnings.append(f"{origin}: genes have no bounds in mergekit-evolve; see space.genes")
@@ -120,6 +141,7 @@ def _space(
         "kind": "parameter",
         "method": method,
         **({"base": base} if base else {}),
+        **({"parents": list(parents)} if method == "linear" and base else {}),
         **({"tokenizer": "base"} if genome.get("tokenizer_source") else {}),
         "genes": {gene: ranges[gene] for gene in kinds[method]},
         **({"options": {"normalize": normalize}} if method != "slerp" else {}),
@@ -127,7 +149,7 @@ def _space(
     if method == "dare_ties":
         space["options"]["rescale"] = "l1"
     groups: dict[str, Any] = {}
-    if (size := _count(genome, "layer_granularity", f"{origin}: genome.", 0)) > 0:
+    if (size := max(0, _whole(genome, "layer_granularity", f"{origin}: genome."))) > 0:
         groups["layers"] = size
     if filters := genome.get("filters"):
         if not isinstance(filters, list) or not all(isinstance(part, str) for part in filters):
@@ -165,19 +187,20 @@ def _evaluator(data: Mapping[str, Any], origin: str, warnings: list[str]) -> dic
         raise ConfigError(f"{origin}: tasks is missing")
     limit = _count(data, "limit", f"{origin}: ", _SEARCHED)
     warnings.append(
-        f"{origin}: mergekit-evolve searches on the examples that it reports; here the first"
-        f" {limit} of each task's test split are searched and the rest is the holdout. Name other"
-        " splits under evaluator.splits if the task has them"
+        f"{origin}: mergekit-evolve searches on the examples that it reports; here they are the"
+        f" holdout alone, and {limit} others of each task are searched. `evomerge check` says of"
+        " which splits; evaluator.splits names others"
     )
+    if data.get("fewshot_as_multiturn") is False and data.get("num_fewshot"):
+        warnings.append(
+            f"{origin}: fewshot_as_multiturn: solved examples are turns wherever the chat template"
+            " is used"
+        )
     evaluator: dict[str, Any] = {
         "kind": "lm_eval",
         "chat_template": bool(data.get("apply_chat_template", True)),
         "tasks": tasks,
-        "splits": {
-            "search": {"split": "test", "end": limit},
-            "holdout": {"split": "test", "first": limit},
-        },
-        "allow_test_split": True,
+        "limits": {"search": limit, "validation": max(limit, _VALIDATED)},
     }
     if data.get("num_fewshot") is not None:
         evaluator["num_fewshot"] = _count(data, "num_fewshot", f"{origin}: ", 0)
@@ -185,10 +208,18 @@ def _evaluator(data: Mapping[str, Any], origin: str, warnings: list[str]) -> dic
 
 
 def _count(data: Mapping[str, Any], key: str, lead: str, usual: int) -> int:
-    value = _number(data, key, lead, usual)
-    if not 0 <= value < 2**31 or value != int(value):
+    value = _whole(data, key, lead)
+    if value < 0:
+        raise ConfigError(f"{lead}{key}: must not be negative, got {value}")
+    return value or usual
+
+
+def _whole(data: Mapping[str, Any], key: str, lead: str) -> int:
+    """A whole number; 0 where it is left out."""
+    value = _number(data, key, lead, 0)
+    if not -(2**31) < value < 2**31 or value != int(value):
         raise ConfigError(f"{lead}{key}: must be a whole number, got {describe(data[key])}")
-    return int(value) or usual
+    return int(value)
 
 
 def _number(data: Mapping[str, Any], key: str, lead: str, usual: float) -> float:

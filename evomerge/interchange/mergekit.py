@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from evomerge.errors import ConfigError, did_you_mean
-from evomerge.faults import describe
 from evomerge.interchange.diagnosis import Diagnosis
 from evomerge.interchange.methods import METHODS, SCALED, Method
 from evomerge.interchange.parameter_resolution import ParameterResolution
@@ -16,10 +15,13 @@ from evomerge.interchange.references import References
 from evomerge.interchange.rules import rules_of
 from evomerge.interchange.slices import Slice, Slices, Tensors
 from evomerge.interchange.tokenizers import read_tokenizer
+from evomerge.models.tensor_types import stored_type
+from evomerge.operators import signatures
 from evomerge.recipe.tokenizer import BASE, TokenizerChoice
 from evomerge.recipe.tree import Hop, Merge, Recipe, Stack
+from evomerge.wording import count
 
-__all__ = ["Conversion", "Tensors", "read"]
+__all__ = ["Conversion", "DocumentReading"]
 
 _TOP = {
     "merge_method",
@@ -37,7 +39,6 @@ _TOP = {
 _ABSENT: Mapping[str, str] = {
     "ram": "a method for models trained with reinforcement learning",
     "ramplus_tl": "a method for models trained with reinforcement learning",
-    "arcee_fusion": "its threshold comes from an unseeded random sample",
 }
 
 
@@ -50,33 +51,7 @@ class Conversion:
     warnings: list[str] = field(default_factory=list)
 
 
-def read(documents: Sequence[Any], tensors: Tensors, *, origin: str, folder: Path) -> Conversion:
-    """The recipe that the documents (several: mergekit-multi's) describe; the last one's.
-
-    Args:
-        tensors: looks into a model's headers.
-        folder: what relative paths start from; mergekit's is the working directory.
-
-    Raises:
-        ConfigError: something has no exact equivalent, with the reason.
-    """
-    named: dict[str, Recipe] = {}
-    done: Conversion | None = None
-    warnings: list[str] = []
-    for number, document in enumerate(documents):
-        where = origin if len(documents) == 1 else f"{origin}: document {number + 1}"
-        if not isinstance(document, Mapping):
-            raise ConfigError(f"{where}: expected a mapping of keys")
-        done = _Document(document, tensors, where, folder, named, warnings).conversion()
-        if name := document.get("name"):
-            named[str(name)] = done.recipe
-    if done is None:
-        raise ConfigError(f"{origin}: holds no document")
-    done.warnings = warnings
-    return done
-
-
-class _Document:
+class DocumentReading:
     """One document on its way to a recipe."""
 
     def __init__(
@@ -89,16 +64,14 @@ class _Document:
         warnings: list[str],
     ) -> None:
         self._data, self._tensors = data, tensors
-        self._references = References(origin, folder, named)
         self._diagnosis = Diagnosis(origin, warnings)
+        self._references = References(self._diagnosis, folder, named)
 
     def conversion(self) -> Conversion:
-        for key in self._data:
-            if key == "modules":
-                raise self._diagnosis.fault("modules: models of several modules are not merged")
-            if key not in _TOP:
-                hint = did_you_mean(key, _TOP)
-                self._diagnosis.warn(f"the key {key!r} has no effect in mergekit; {hint}")
+        """The document as a recipe. Raises: ConfigError: it has no exact equivalent."""
+        if "modules" in self._data:
+            raise self._diagnosis.fault("modules: models of several modules are not merged")
+        self._diagnosis.check_keys(self._data, _TOP)
         if self._data.get("chat_template") not in (None, "auto"):
             raise self._diagnosis.fault("chat_template: the donor's is kept; set another after it")
         method = str(self._data.get("merge_method", ""))
@@ -115,24 +88,42 @@ class _Document:
                 )
             return Conversion(self._passthrough(slices), self._dtype())
         known = METHODS[method]
-        self._check_base(slices, known)
+        self._check_inputs(slices, known, method)
         if known.differs:
             self._diagnosis.warn(f"{method}: {known.differs}")
         return Conversion(self._merged(slices, known, choice), self._dtype())
 
-    def _check_base(self, slices: Sequence[Slice], method: Method) -> None:
+    def _check_inputs(self, slices: Sequence[Slice], method: Method, theirs: str) -> None:
+        """The base is there where it has to be, and beside it as many models as are merged."""
+        signature = signatures()[method.ours]
         for piece in slices:
             listed = any(source.name == piece.base for source in piece.sources)
             if piece.base is not None and not method.base and not listed:
                 raise self._diagnosis.fault(
-                    f"{method.ours} with a base_model that is not among its models fails or changes"
+                    f"{theirs} with a base_model that is not among its models fails or changes"
                     " the result in mergekit; list it or leave it out"
                 )
+            if piece.base is None and signature.needs_base:
+                raise self._diagnosis.fault(f"base_model: {theirs} needs one")
             if piece.base is None and not method.base:
                 self._diagnosis.warn(
                     "without a base_model mergekit draws the donor of configuration and"
                     " tokenizer by chance; here it is the first input by name"
                 )
+            operands = self._operands(piece, method)
+            least, most = signature.min_inputs, signature.max_inputs
+            if not least <= len(operands) <= (most or len(operands)):
+                beside = " beside the base_model" if method.base else ""
+                wanted = count(least, "model") if most else f"at least {count(least, 'model')}"
+                raise self._diagnosis.fault(
+                    f"{theirs} merges {wanted}{beside}, got {len(operands)}"
+                    f" ({', '.join(operands) or 'none'})"
+                )
+
+    @staticmethod
+    def _operands(piece: Slice, method: Method) -> list[str]:
+        """The inputs that take parameters."""
+        return [s.name for s in piece.sources if not (method.base and s.name == piece.base)]
 
     def _merged(
         self, slices: Sequence[Slice], method: Method, choice: TokenizerChoice | None
@@ -196,7 +187,7 @@ class _Document:
     ) -> Merge:
         """Layers are counted through the slices."""
         base = slices[0].base
-        operands = [s.name for s in slices[0].sources if not (method.base and s.name == base)]
+        operands = self._operands(slices[0], method)
         resolution = ParameterResolution(method, operands, self._parameters(), self._diagnosis)
         _, names = self._tensors(slices[0].sources[0].recipe)
         if choice is not None:
@@ -220,6 +211,14 @@ class _Document:
         levels += [
             level for piece in slices for level in (piece.parameters, piece.sources[0].parameters)
         ]
+        for level in levels:
+            self._diagnosis.check_keys(level, ["scale"], "parameters.")
+        for piece in slices:
+            if piece.base is not None and piece.base != slices[0].sources[0].name:
+                self._diagnosis.warn(
+                    "base_model of passthrough: configuration and tokenizer are those of"
+                    f" {slices[0].sources[0].name}, the model of the first slice"
+                )
         if any(level.get("scale") is not None for level in levels):
             return self._scaled(slices)
         hops = [(piece.sources[0].recipe, piece.sources[0].layers) for piece in slices]
@@ -244,23 +243,25 @@ class _Document:
         return _stacked(parts, [len(piece.sources[0].layers) for piece in own])
 
     def _parameters(self) -> Mapping[str, Any]:
-        parameters = self._data.get("parameters") or {}
-        if not isinstance(parameters, Mapping):
-            raise self._diagnosis.fault(
-                f"parameters: a mapping is wanted, got {describe(parameters)}"
-            )
-        return parameters
+        return self._diagnosis.mapping(self._data, "parameters")
 
     def _dtype(self) -> str | None:
-        name = self._data.get("out_dtype") or self._data.get("dtype")
-        return str(name).removeprefix("torch.") if name else None
+        written: str | None = None
+        for key in ("dtype", "out_dtype"):
+            if name := self._data.get(key):
+                written = str(name).removeprefix("torch.")
+                try:
+                    stored_type(written)
+                except ConfigError as problem:
+                    raise self._diagnosis.fault(str(problem)) from None
+        return written
 
 
 def _stacked(parts: Sequence[Recipe], counts: Sequence[int]) -> Stack:
     inputs: dict[str, Recipe] = {f"slice{i}": part for i, part in enumerate(parts)}
     hops = [
         Hop(of=name, layer=layer)
-        for name, count in zip(inputs, counts, strict=True)
-        for layer in range(count)
+        for name, layers in zip(inputs, counts, strict=True)
+        for layer in range(layers)
     ]
     return Stack(inputs=inputs, embedding="slice0", head=f"slice{len(parts) - 1}", hops=tuple(hops))

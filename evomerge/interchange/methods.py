@@ -39,6 +39,11 @@ class Method:
     read: Callable[[Parameters], Parameters] = _same
     """From mergekit's shared parameters, defaults included, to ours beyond the names."""
     write: Callable[[Parameters], Parameters] = _same
+    switches: frozenset[str] = frozenset(
+        {"normalize", "normalize_weights", "rescale", "filter_wise"}
+        | {"nuslerp_row_wise", "nuslerp_flatten"}
+    )
+    """Parameters that are true or false."""
     differs: str = ""
     """What a user should know about weights that may differ."""
 
@@ -169,6 +174,11 @@ METHODS: Mapping[str, Method] = {
         " them; here t is at least 0",
         read=_read_model_stock,
         write=_write_model_stock,
+    ),
+    "arcee_fusion": Method(
+        "arcee_fusion",
+        differs="of a tensor of more than 1,000,000 elements mergekit takes the quartiles from a"
+        " random sample; here they are exact",
     ),
     "nearswap": Method("nearswap", shared={"t": "t"}, write=_write_nearswap),
     "sce": Method(

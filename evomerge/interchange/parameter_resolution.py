@@ -9,6 +9,7 @@ from evomerge.errors import ConfigError, did_you_mean
 from evomerge.interchange.diagnosis import Diagnosis
 from evomerge.interchange.layers import is_embedding
 from evomerge.interchange.methods import Method
+from evomerge.interchange.parameter_laws import ParameterLaws, kept
 from evomerge.interchange.rules import TensorParameters
 from evomerge.interchange.settings import setting_at
 from evomerge.interchange.slices import Slice
@@ -34,6 +35,7 @@ class ParameterResolution:
         """`operands`: the inputs that take parameters; `top`: the document's parameters."""
         self._method, self._operands = method, operands
         self._top, self._diagnosis = top, diagnosis
+        self._laws = ParameterLaws(method, diagnosis)
 
     def parameters(self, slices: Sequence[Slice], names: Sequence[str]) -> list[TensorParameters]:
         """Of every tensor, ours; layers are counted through the slices.
@@ -83,6 +85,7 @@ class ParameterResolution:
     ) -> TensorParameters:
         """The parameters of one tensor, ours."""
         shared = self._resolved([piece.parameters, self._top], output, t, shared=True)
+        options = self._options(shared)
         each = {}
         for source in piece.sources:
             if source.name not in self._operands:
@@ -90,13 +93,12 @@ class ParameterResolution:
             levels = [source.parameters, piece.parameters, self._top]
             name = inputs.get(source.name, output)
             own = self._resolved(levels, name, t, shared=False)
-            if own.get("density", 0.0) >= 1.0 and "epsilon" in own:
-                own["epsilon"] = 0.0  # nothing is dropped
+            self._laws.check_given(options, own, source.name, name)
+            own = kept(own)
             if own:
                 each[source.name] = own
-        return TensorParameters(
-            kind=within_layer(kind), layer=layer, options=self._options(shared, each), each=each
-        )
+        self._laws.check(options, each, output)
+        return TensorParameters(kind=within_layer(kind), layer=layer, options=options, each=each)
 
     def _resolved(
         self,
@@ -119,30 +121,19 @@ class ParameterResolution:
                 if key not in level:
                     continue
                 where = f"{self._diagnosis.origin}: parameters.{key}"
-                value = setting_at(level[key], tensor, t, origin=where)
+                value = setting_at(
+                    level[key], tensor, t, origin=where, is_switch=key in method.switches
+                )
                 if value is not None:
                     resolved[names.get(key, key)] = value
                     break
         return resolved
 
-    def _options(
-        self, shared: dict[str, Any], each: Mapping[str, Mapping[str, Any]]
-    ) -> dict[str, Any]:
-        method = self._method
+    def _options(self, shared: dict[str, Any]) -> dict[str, Any]:
         try:
-            options = method.read(shared)
+            return self._method.read(shared)
         except ConfigError as problem:
             raise self._diagnosis.fault(str(problem)) from None
-        divides = options.get("normalize", False)
-        weights = [parameters.get("weight", 1.0) for parameters in each.values()]
-        signs = {weight < 0 for weight in weights if isinstance(weight, int | float)}
-        voting = method.ours in ("ties", "dare_ties", "della", "breadcrumbs_ties")
-        if voting and divides and True in signs:
-            raise self._diagnosis.fault(
-                f"{method.ours} with normalize and a negative weight: mergekit divides by the sum"
-                " of the weights, which undoes the sign; set normalize: false"
-            )
-        return options
 
     def _check_key(self, key: str) -> None:
         method = self._method

@@ -37,6 +37,11 @@ class Slice:
     parameters: Mapping[str, Any]
 
 
+_KEYS = ("sources", "base_model", "parameters", "residual_weight")
+_MODEL_KEYS = ("model", "parameters")
+_SOURCE_KEYS = ("model", "layer_range", "parameters")
+
+
 class Slices:
     """Reads them, models by their names among the references."""
 
@@ -57,31 +62,46 @@ class Slices:
             raise self._diagnosis.fault("exactly one of models and slices is wanted")
         base = self._base(data.get("base_model"))
         if "models" in data:
-            sources = [self._source(model, whole=True) for model in _list(data["models"])]
-            if not sources:
-                raise self._diagnosis.fault("models: is empty")
+            sources = self._sources("models", data["models"], whole=True)
             return [Slice(sources, base, {})]
         slices = []
         for entry in _list(data["slices"]):
             if not isinstance(entry, Mapping):
                 raise self._diagnosis.fault("slices: each is a mapping with the key sources")
-            sources = [self._source(source, whole=False) for source in _list(entry.get("sources"))]
-            if not sources:
-                raise self._diagnosis.fault("slices: a slice has no sources")
+            self._diagnosis.check_keys(entry, _KEYS, "slices.")
+            if entry.get("residual_weight") is not None:
+                self._diagnosis.warn("slices: residual_weight has no effect in mergekit")
+            sources = self._sources("slices.sources", entry.get("sources"), whole=False)
             if len({len(source.layers) for source in sources}) != 1:
                 raise self._diagnosis.fault(
                     "slices: the sources of a slice need as many layers each"
                 )
             own = self._base(entry.get("base_model")) if "base_model" in entry else base
-            slices.append(Slice(sources, own, self._parameters(entry)))
+            slices.append(Slice(sources, own, self._diagnosis.mapping(entry, "parameters")))
         if not slices:
             raise self._diagnosis.fault("slices: is empty")
         return slices
 
-    def _source(self, data: Any, *, whole: bool) -> SliceSource:
+    def _sources(self, key: str, data: Any, *, whole: bool) -> list[SliceSource]:
+        """The models of a slice, in their order; one that stands there twice is two inputs."""
+        sources: list[SliceSource] = []
+        for entry in _list(data):
+            source = self._source(entry, [known.name for known in sources], whole=whole)
+            self._diagnosis.check_keys(entry, _MODEL_KEYS if whole else _SOURCE_KEYS, f"{key}.")
+            if any(known.recipe == source.recipe for known in sources):
+                self._diagnosis.warn(
+                    f"{key}: the same model stands there twice: here it is two inputs, in mergekit"
+                    " an error (before 0.1.5 the last one alone)"
+                )
+            sources.append(source)
+        if not sources:
+            raise self._diagnosis.fault(f"{key}: a list of models is wanted, got {describe(data)}")
+        return sources
+
+    def _source(self, data: Any, taken: Sequence[str], *, whole: bool) -> SliceSource:
         if not isinstance(data, Mapping) or "model" not in data:
             raise self._diagnosis.fault(f"a model is a mapping with the key model, got {data!r}")
-        name = self._references.name(data["model"])
+        name = self._references.name(data["model"], taken)
         recipe = self._references.inputs[name]
         total, _ = self._tensors(recipe)
         wanted = (0, total) if whole else data.get("layer_range") or (0, total)
@@ -92,15 +112,9 @@ class Slices:
             raise self._diagnosis.fault(
                 f"layer_range: {[first, end]} of {name}, which has {count(total, 'layer')}"
             )
-        return SliceSource(name, recipe, range(first, end), self._parameters(data))
-
-    def _parameters(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        parameters = data.get("parameters") or {}
-        if not isinstance(parameters, Mapping):
-            raise self._diagnosis.fault(
-                f"parameters: a mapping is wanted, got {describe(parameters)}"
-            )
-        return parameters
+        return SliceSource(
+            name, recipe, range(first, end), self._diagnosis.mapping(data, "parameters")
+        )
 
     def _base(self, reference: Any) -> str | None:
         return None if reference is None else self._references.name(reference)

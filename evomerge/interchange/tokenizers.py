@@ -33,17 +33,13 @@ def read_tokenizer(
             return None
     if not isinstance(whole, Mapping):
         raise diagnosis.fault(f"tokenizer: expected a mapping of keys, got {whole!r}")
-    for key in whole:
-        known = ("source", "tokens", "pad_to_multiple_of")
-        if key not in known:
-            hint = did_you_mean(str(key), known)
-            diagnosis.warn(f"the key 'tokenizer.{key}' has no effect in mergekit; {hint}")
-    source = whole.get("source", UNION)
+    diagnosis.check_keys(whole, ("source", "tokens", "pad_to_multiple_of"), "tokenizer.")
+    source = whole.get("source") or UNION
     choice = {
-        "source": source if source in (BASE, UNION) else name(source),
+        "source": source if source in (BASE, UNION) else name(_reference(source)),
         "tokens": {
             str(token): _read_row(str(token), row, name, diagnosis)
-            for token, row in (whole.get("tokens") or {}).items()
+            for token, row in diagnosis.mapping(whole, "tokens").items()
         }
         or None,
         "pad_to_multiple_of": whole.get("pad_to_multiple_of"),
@@ -64,17 +60,31 @@ def write_tokenizer(choice: TokenizerChoice, names: Mapping[str, str]) -> dict[s
 
 
 def _read_row(token: str, data: Any, name: Named, diagnosis: Diagnosis) -> dict[str, Any]:
-    source = data.get("source") if isinstance(data, Mapping) else None
-    row: dict[str, Any] = {"force": bool(isinstance(data, Mapping) and data.get("force"))}
-    if source is None:
-        raise diagnosis.fault(f"tokenizer.tokens.{token}: the key source is missing")
-    kind = source.get("kind") if isinstance(source, Mapping) else None
-    if kind == ZERO:
-        return row | {"source": ZERO}
-    if kind == "model_token":
-        row |= {"token": source.get("token"), "id": source.get("token_id")}
-        source = source.get("model")
-    return row | {"source": name(source)}
+    where = f"tokenizer.tokens.{token}"
+    if not isinstance(data, Mapping) or data.get("source") is None:
+        raise diagnosis.fault(f"{where}: the key source is missing")
+    diagnosis.check_keys(data, ("source", "force"), f"{where}.")
+    source, row = data["source"], {"force": data.get("force", False)}
+    if not isinstance(source, Mapping) or "kind" not in source:
+        return row | {"source": name(_reference(source))}
+    match source["kind"]:
+        case "zero":
+            return row | {"source": ZERO}
+        case "model_token":
+            if source.get("token") is None and source.get("token_id") is None:
+                raise diagnosis.fault(f"{where}: model_token wants a token or a token_id")
+            row |= {"token": source.get("token"), "id": source.get("token_id")}
+            return row | {"source": name(_reference(source.get("model")))}
+        case kind:
+            hint = did_you_mean(str(kind), ("zero", "model_token"))
+            raise diagnosis.fault(f"{where}: no kind of source {kind!r}; {hint}")
+
+
+def _reference(source: Any) -> Any:
+    """The model; older files write `model:PATH`."""
+    if isinstance(source, str):
+        return source.removeprefix("model:")
+    return source
 
 
 def _row(row: TokenRow, names: Mapping[str, str]) -> dict[str, Any]:

@@ -75,6 +75,7 @@ def _portable(source: Source, short: Mapping[str, str], known: Mapping[Source, s
         model=model,
         revision=revision,
         adapter=adapter,
+        adapter_revision=source.adapter_revision,
         statistics=statistics,
         fingerprint=source.fingerprint if is_pinned else _fingerprint(source, known),
     )

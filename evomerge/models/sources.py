@@ -27,7 +27,7 @@ def model_folder(source: Source) -> Path:
 
 def adapter_folder(source: Source) -> Path | None:
     """The folder of the source's adapter, if it has one."""
-    return _folder(source.adapter, None) if source.adapter else None
+    return _folder(source.adapter, source.adapter_revision) if source.adapter else None
 
 
 def statistics_folder(source: Source) -> Path | None:

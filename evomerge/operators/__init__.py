@@ -22,6 +22,7 @@ OPERATORS: Registry[Operator] = Registry(
     group="evomerge.operators",
     built_in={
         "adamerging": "evomerge.operators.learned:adamerging",
+        "arcee_fusion": "evomerge.operators.importance:arcee_fusion",
         "breadcrumbs": "evomerge.operators.trimming:breadcrumbs",
         "breadcrumbs_ties": "evomerge.operators.trimming:breadcrumbs_ties",
         "consensus": "evomerge.operators.signs:consensus",

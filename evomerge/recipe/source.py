@@ -37,6 +37,8 @@ class Source(Value):
     """The hub repository's commit, branch or tag; its default branch where it is left out."""
     adapter: str | None = None
     """A LoRA adapter on top of the model: a hub repository or a folder."""
+    adapter_revision: str | None = None
+    """The commit, branch or tag of an adapter on a hub; its default branch where it is left out."""
     statistics: str | None = None
     """The folder of what was measured of this model, which some merge methods need
     (docs/statistics.md)."""

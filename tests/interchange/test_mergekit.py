@@ -15,8 +15,10 @@ from mergekit.config import MergeConfiguration
 from mergekit.io.tasks import LoaderCache
 from mergekit.merge import run_merge
 from mergekit.options import MergeOptions
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 from torch import Tensor
+from transformers import LlamaForCausalLM
 
 from evomerge.errors import ConfigError, RecipeError
 from evomerge.interchange.convert import convert
@@ -62,6 +64,7 @@ merge_method: della_linear
 base_model: base""",
     "breadcrumbs": f"{DENSE}merge_method: breadcrumbs\nparameters: {{gamma: 0.1}}",
     "breadcrumbs_ties": f"{DENSE}merge_method: breadcrumbs_ties\nparameters: {{gamma: 0.1}}",
+    "arcee_fusion": "models: [{model: a}]\nmerge_method: arcee_fusion\nbase_model: base",
     "nearswap": """models: [{model: a}]
 merge_method: nearswap
 base_model: base
@@ -139,10 +142,15 @@ def exact(exact_llamas: Llamas) -> Iterator[Path]:
         yield exact_llamas.folder
 
 
-def by_mergekit(text: str, out: Path) -> dict[str, Tensor]:
+def by_mergekit(text: str, out: Path, adapters: Path | None = None) -> dict[str, Tensor]:
     config = MergeConfiguration.model_validate(yaml.safe_load(text))
     LoaderCache().flush_all()  # it knows models by their relative paths
-    options = MergeOptions(copy_tokenizer=False, write_model_card=False, quiet=True)
+    options = MergeOptions(
+        copy_tokenizer=False,
+        write_model_card=False,
+        quiet=True,
+        lora_merge_cache=None if adapters is None else str(adapters),
+    )
     run_merge(config, str(out), options)
     return {k: v for file in out.glob("*.safetensors") for k, v in load_file(file).items()}
 
@@ -242,7 +250,7 @@ merge_method: linear
 
 
 def test_adapters_and_revisions(exact: Path, tmp_path: Path) -> None:
-    (tmp_path / "lora").mkdir()
+    saved_adapter(exact / "a", tmp_path / "lora")
     text = f"""models: [{{model: 'a+{tmp_path}/lora', parameters: {{weight: 1.0}}}}]
 merge_method: linear"""
     recipe, _ = converted(text, tmp_path)
@@ -250,6 +258,26 @@ merge_method: linear"""
     (source,) = recipe.inputs.values()
     assert source.model_dump()["adapter"] == str(tmp_path / "lora")
     assert source.model_dump()["model"] == str(exact / "a")
+    theirs = by_mergekit(f"{text}\ndtype: float32\n", tmp_path / "out", tmp_path / "merged")
+    mine = ours(recipe, "float32")
+    base = load_file(exact / "a" / "model.safetensors")
+    assert not torch.allclose(mine[ADAPTED], base[ADAPTED])
+    assert all(torch.allclose(tensor, mine[key], atol=1e-6) for key, tensor in theirs.items())
+
+
+ADAPTED = "model.layers.1.self_attn.q_proj.weight"
+
+
+def saved_adapter(model: Path, folder: Path) -> None:
+    tuned = get_peft_model(
+        LlamaForCausalLM.from_pretrained(model), LoraConfig(r=2, target_modules=["q_proj"])
+    )
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for name, weight in tuned.named_parameters():
+            if "lora_B" in name:
+                weight.copy_(torch.randn(weight.shape, generator=generator))
+    tuned.save_pretrained(folder)
 
 
 def test_model_stock_is_not_extrapolated(exact: Path, tmp_path: Path) -> None:

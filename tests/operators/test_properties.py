@@ -94,6 +94,7 @@ LINEAR_IN_SCALE = [
 ]
 OTHERS = [
     Case("nearswap", options={"t": 0.5}, count=1),  # in weight units
+    Case("arcee_fusion", count=1),  # the softmax of the weights
     Case("pcb", options={"ratio": 0.5}),  # tanh
     Case("pcb", options={"ratio": 0.5, "variant": "norm", "clip": 0.1}),
     Case("widen"),  # lengths and angles of columns

@@ -106,6 +106,8 @@ def _made_from(sources: Sequence[Source]) -> str:
     for source in sources:
         revision = f" at revision {code(source.revision)}" if source.revision else ""
         adapter = f", with the LoRA adapter {_link(source.adapter)}" if source.adapter else ""
+        if source.adapter_revision:
+            adapter += f" at revision {code(source.adapter_revision)}"
         weights = f"; weights {code(source.fingerprint)}" if source.fingerprint else ""
         lines.append(f"- {_link(source.model)}{revision}{adapter}{weights}")
     if any(source.fingerprint for source in sources):
