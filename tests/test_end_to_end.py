@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,29 @@ from evomerge.study.record import Study
 ROOT = Path(__file__).parents[1]
 
 
+EXAMPLES = {"search": 3, "validation": 2, "holdout": 1}
+
+
+def evaluator(folder: Path, *skills: str) -> dict[str, Any]:
+    """The demo's, with these skills beside its own: few examples, and answers that end soon."""
+    tasks = folder / "evaluator" / "tasks"
+    shutil.copytree(ROOT / "evaluators" / "json_math", tasks.parent)
+    for task in tasks.iterdir():
+        task.write_text(task.read_text().replace("max_gen_toks: 48", "max_gen_toks: 12"))
+    made: dict[str, Any] = yaml.safe_load((tasks.parent / "evaluator.yaml").read_text())
+    kept = {f"evomerge_{name}" for name in ("json_math", *skills)}
+    chosen = {name: task for name, task in made["tasks"].items() if name in kept}
+    return made | {"include_path": str(tasks), "limits": EXAMPLES, "tasks": chosen}
+
+
 def small(example: str, folder: Path, **keys: Any) -> Path:
-    """An example's job, cut down: few candidates, few examples."""
+    """An example's job, cut down: few candidates."""
     job: dict[str, Any] = yaml.safe_load((ROOT / "examples" / example).read_text())
     for source in job["sources"].values():
         for key in ("model", "adapter"):
             if key in source:
                 source[key] = str((ROOT / "examples" / source[key]).resolve())
-    evaluator = yaml.safe_load((ROOT / "evaluators" / "json_math" / "evaluator.yaml").read_text())
-    evaluator["include_path"] = str(ROOT / "evaluators" / "json_math" / "tasks")
-    evaluator["limits"] = {"search": 6, "validation": 6, "holdout": 6}
-    job |= {"evaluator": evaluator, "budget": {"candidates": 6}, "select": {"finalists": 2}}
+    job |= {"budget": {"candidates": 6}, "select": {"finalists": 2}}
     job["cluster"] = {"kind": "ray", "workers": 1, "dashboard": False}
     path = folder / "job.yaml"
     path.write_text(yaml.safe_dump(job | keys))
@@ -39,7 +52,8 @@ def small(example: str, folder: Path, **keys: Any) -> Path:
 
 @pytest.fixture(scope="module")
 def job_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small("demo.yaml", tmp_path_factory.mktemp("job"))
+    folder = tmp_path_factory.mktemp("job")
+    return small("demo.yaml", folder, evaluator=evaluator(folder, "spell"))
 
 
 @pytest.fixture(scope="module")
@@ -66,14 +80,14 @@ def test_the_record_is_complete(study: Path, job_file: Path) -> None:
         for one in candidates:
             report = record.load_report(one.digest, job.evaluator.digest(), "search")
             assert isinstance(report, Report)
-            assert len(report.tasks["evomerge_json_math"].examples) == 6
+            assert len(report.tasks["evomerge_json_math"].examples) == EXAMPLES["search"]
             assert set(report.tasks) == {"evomerge_json_math"}
         (table, *others) = record.get("comparison")["tables"]
     models = [row["model"] for row in table["rows"]]
     assert models[:6] == ["evolved", "base", "json", "math", "spell", "uniform merge"]
     assert "task arithmetic" in models
     assert any(model.startswith("task arithmetic") and "(tuned)" in model for model in models)
-    assert len(others) == 3
+    assert len(others) == 1
 
 
 @pytest.mark.ray
@@ -144,14 +158,10 @@ def test_a_search_over_data_flow_ends_in_a_model_that_answers(tmp_path: Path) ->
         tmp_path,
         space=space,
         warm_start={"landmarks": False},
+        evaluator=evaluator(tmp_path),
         budget={"candidates": 3},
         select={"finalists": 1},
     )
-    data = yaml.safe_load(job_file.read_text())
-    tasks = data["evaluator"]["tasks"]
-    data["evaluator"]["tasks"] = {"evomerge_json_math": tasks["evomerge_json_math"]}
-    data["evaluator"]["limits"] = {"search": 4, "validation": 2, "holdout": 2}
-    job_file.write_text(yaml.safe_dump(data))
     out = tmp_path / "study"
     comparison = evomerge.search(job_file, out).comparison
     assert comparison is not None
@@ -183,12 +193,11 @@ def test_a_search_over_data_flow_ends_in_a_model_that_answers(tmp_path: Path) ->
 @pytest.mark.slow
 def test_a_search_by_natural_niches_breeds_models(tmp_path: Path) -> None:
     """All four tasks count; whatever was bred is a model of one pass over the seeds."""
-    job_file = small("niches.yaml", tmp_path, cluster={"kind": "in_process"})
-    data = yaml.safe_load(job_file.read_text())
-    for task in data["evaluator"]["tasks"].values():
+    counted = evaluator(tmp_path, "json", "math", "spell")
+    for task in counted["tasks"].values():
         task["weight"] = 1.0
-    data["evaluator"]["limits"] = {"search": 2, "validation": 1, "holdout": 1}
-    job_file.write_text(yaml.safe_dump(data))
+    in_process = {"kind": "in_process"}
+    job_file = small("niches.yaml", tmp_path, cluster=in_process, evaluator=counted)
     out = tmp_path / "study"
     comparison = evomerge.search(job_file, out).comparison
     assert comparison is not None
