@@ -7,6 +7,7 @@
 # asked for, because it brings a package under the GPL into the image (docs/licences.md):
 #
 #   docker build --build-arg EXTRAS=dashboard,nevergrad --tag evomerge .
+#   docker build --build-arg EXTRAS= --tag evomerge .
 #
 # torch, CUDA and vLLM come from vLLM's own image, where they were built for each other. The tag is
 # the release of the `vllm` extra in pyproject.toml; the two move together.
@@ -27,7 +28,7 @@ COPY search_spaces search_spaces
 COPY evomerge evomerge
 ARG EXTRAS=dashboard
 RUN python scripts/image_constraints.py constraints.txt > /tmp/constraints.txt \
-    && python -m pip install --no-cache-dir --constraint /tmp/constraints.txt ".[${EXTRAS}]" \
+    && python -m pip install --no-cache-dir --constraint /tmp/constraints.txt ".${EXTRAS:+[${EXTRAS}]}" \
     && evomerge --help > /dev/null
 
 # Jobs, models and studies are mounted here. The user owns nothing else, and models from a hub go

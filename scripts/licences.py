@@ -93,6 +93,10 @@ under a weak one are {weak}. \
 shown and exported. The other extras bring of copyleft: {of_extras}. `dev` is for who works on \
 evomerge and is in no image.
 
+The image was built to see it, with buildah 1.28 on 2026-11-29, on a stand-in for vLLM's image \
+(Debian 12 with the tested packages): with `EXTRAS=dashboard` neither nevergrad nor directsearch \
+is in it, with `EXTRAS=dashboard,nevergrad` both are, and `evomerge` runs as the user 10001 in each.
+
 Not in the tables: the builds of torch for GPUs bring NVIDIA's libraries under NVIDIA's own terms, \
 and the image is built on vLLM's image, which has a notice of its own.
 
