@@ -17,7 +17,7 @@ from evomerge.recipe.path_text import path_text
 from evomerge.recipe.tree import Segments, Stack
 from evomerge.searching.ending import ENDED
 from evomerge.searching.failures import current_halt
-from evomerge.searching.progress import failures
+from evomerge.searching.reasons import Reasons
 from evomerge.study.candidate import Candidate
 from evomerge.study.comparison import Comparison, ComparisonTable
 from evomerge.study.record import Study
@@ -59,7 +59,7 @@ def show_study(study: Study, top: int) -> None:
         f" {clock(study.seconds_spent)}",
         markup=False,
     )
-    for message, number in list(failures(candidates).items())[:SHOWN_FAILURES]:
+    for message, number in Reasons(candidates).most_frequent(SHOWN_FAILURES).items():
         out.print(f"failed {count(number, 'time')}: {message}", markup=False)
     if halt := current_halt(study):
         out.print(f"{halt.said}; `evomerge resume {study.path}` goes on", soft_wrap=True)

@@ -8,7 +8,7 @@ the job is at fault (a data set that has gone, say), they tell it nothing, and i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from evomerge.evaluators.base import Failure
 from evomerge.study.candidate import Candidate
 from evomerge.study.record import Study
 
-__all__ = ["IN_A_ROW", "Halt", "find_halt", "current_halt", "last_halt"]
+__all__ = ["IN_A_ROW", "FailureRow", "Halt", "current_halt", "last_halt"]
 
 IN_A_ROW = 3
 
@@ -86,36 +86,47 @@ def current_halt(study: Study) -> Halt | None:
     return halt if halt is not None and max(asked) < halt.told else None
 
 
-def find_halt(
-    candidates: Sequence[Candidate], *, since: int = -1, in_a_row: int = IN_A_ROW
-) -> Halt | None:
-    """Why the search has to stop; None where it may go on.
+class FailureRow:
+    """The failures that ended last, one after the other, for one reason."""
 
-    Args:
-        candidates: all that are on record.
-        since: number of the tell after which failures count: those before it stopped the search
-            once, and it was resumed.
-        in_a_row: so many failures for one reason stop it.
-    """
-    ended = [
-        (candidate.told, candidate)
-        for candidate in candidates
-        if candidate.told is not None and candidate.told > since
-    ]
-    ended.sort(key=lambda pair: -pair[0])
-    if not ended or ended[0][1].failure is None:
-        return None
-    failure = ended[0][1].failure
-    row: list[int] = []
-    for _, candidate in ended:
-        if candidate.failure is None or reason(candidate.failure) != reason(failure):
-            break
-        row.insert(0, candidate.number)
-    is_of_the_candidates = failure.cause == "candidate" and not failure.is_of_the_job
-    was_scored = any(candidate.state in ("done", "stopped") for candidate in candidates)
-    if len(row) < in_a_row or (is_of_the_candidates and was_scored):
-        return None
-    return Halt(tuple(row), failure, ended[0][0])
+    def __init__(self, candidates: Iterable[Candidate] = (), *, since: int = -1) -> None:
+        """
+        Args:
+            candidates: all on record.
+            since: number of the tell after which failures count: those before it stopped the search
+                once, and it was resumed.
+        """
+        self._since = since
+        self._row: list[Candidate] = []
+        self._reason: tuple[str, str | None, str] | None = None
+        self.was_scored = False
+        """Whether any candidate was scored, whenever."""
+        ended = [(c.told, c) for c in candidates if c.told is not None]
+        for _, candidate in sorted(ended, key=lambda pair: pair[0]):
+            self.end(candidate)
+
+    def end(self, candidate: Candidate) -> None:
+        """Take in one that has ended, after all others."""
+        self.was_scored |= candidate.state in ("done", "stopped")
+        if candidate.told is None or candidate.told <= self._since:
+            return
+        its_reason = None if candidate.failure is None else reason(candidate.failure)
+        if its_reason != self._reason:
+            self._row, self._reason = [], its_reason
+        if candidate.failure is not None:
+            self._row.append(candidate)
+
+    def halt(self, in_a_row: int = IN_A_ROW) -> Halt | None:
+        """Why the search has to stop; None while it may go on. `in_a_row`: so many stop it."""
+        if len(self._row) < in_a_row:
+            return None
+        last = self._row[-1]
+        assert last.failure is not None
+        assert last.told is not None
+        is_of_the_candidates = last.failure.cause == "candidate" and not last.failure.is_of_the_job
+        if is_of_the_candidates and self.was_scored:
+            return None
+        return Halt(tuple(candidate.number for candidate in self._row), last.failure, last.told)
 
 
 def reason(failure: Failure) -> tuple[str, str | None, str]:

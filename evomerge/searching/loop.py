@@ -12,7 +12,7 @@ once. What a crash interrupted is submitted again; what it did not is read from 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from signal import SIGINT
 
@@ -24,13 +24,14 @@ from evomerge.interruption import check, deferred, heeded
 from evomerge.optimizers.base import Observation, Optimizer, Proposal, Result, needs_examples
 from evomerge.recipe.genome import Genome
 from evomerge.search_spaces.base import SearchSpace
-from evomerge.searching.ending import ENDED, STALE, Ending, counted, find_ending, spared
-from evomerge.searching.failures import Halt, find_halt, last_halt
-from evomerge.searching.progress import Progress, bests, curve, failures
+from evomerge.searching.ending import ENDED, STALE, Ending, find_ending
+from evomerge.searching.failures import FailureRow, Halt, last_halt
+from evomerge.searching.progress import Progress
 from evomerge.searching.schedule import Schedule, Whole
 from evomerge.searching.stages import Stages
+from evomerge.searching.tally import Tally
 from evomerge.searching.under_test import Reports, UnderTest
-from evomerge.study.candidate import Candidate, landmarks, ranked
+from evomerge.study.candidate import Candidate, landmarks
 from evomerge.study.record import Study
 from evomerge.study.replay import by_fitness, restore
 
@@ -41,9 +42,6 @@ POLL_S = 0.5
 
 TRIES = 3
 """In so many sittings a warm start is tried that fails because of its surroundings."""
-
-LEADERS = 5
-"""So many of the best candidates are told with the progress."""
 
 
 class Search:
@@ -101,12 +99,12 @@ class Search:
         asked = study.candidates()
         self._observed = any(candidate.proposed_by == "optimizer" for candidate in asked)
         halted = last_halt(study)
-        self._halted_at = -1 if halted is None else halted.told
+        self._failures = FailureRow(asked, since=-1 if halted is None else halted.told)
         # What stopped the search is mended now, and so may be what was around the others.
         halted_by = halted.candidates if halted is not None else ()
         marks = [candidate for candidate in asked if candidate.proposed_by == "landmark"]
         tries = Counter(candidate.label for candidate in marks)
-        self._again = {
+        again = {
             candidate.number
             for candidate in marks
             if not self._observed  # an optimizer that was asked takes no warm starts
@@ -115,7 +113,7 @@ class Search:
                 or (_is_of_the_surroundings(candidate) and tries[candidate.label] < TRIES)
             )
         }
-        known = {candidate.label for candidate in marks if candidate.number not in self._again}
+        known = {candidate.label for candidate in marks if candidate.number not in again}
         # An earlier version may have called a landmark by another name: it counts by its genome.
         renamed = {c.genome for c in asked if c.label in known and c.label not in landmarks}
         self._landmarks = deque(
@@ -123,8 +121,9 @@ class Search:
             for label, genome in landmarks.items()
             if label not in known and genome not in renamed
         )
+        counting = [candidate for candidate in asked if candidate.number not in again]
+        self._tally = Tally(counting, target=budget.target)
         self._halt: Halt | None = None
-        self._leaders: tuple[int, Sequence[Candidate]] = (0, ())
 
     def run(self) -> None:
         """Search until the budget is spent and every candidate under way has come back; why it is
@@ -217,17 +216,19 @@ class Search:
             proposal=None if proposal is None else proposal.id,
             parentage=None if proposal is None else proposal.parentage,
         )
-        return self._study.candidate(number)
+        candidate = self._study.candidate(number)
+        self._tally.ask(candidate)
+        return candidate
 
     def _hear(self, candidate: Candidate) -> None:
         """Tell the optimizer of a candidate that has ended, and look whether others may follow."""
+        self._tally.end(candidate)
+        self._failures.end(candidate)
         if candidate.proposal is not None:
             with _refusal_named(candidate):
                 observation = self._observation(candidate)
                 self._optimizer.tell([Result.of(candidate.proposal, observation)])
-        self._halt = None
-        if candidate.failure is not None:
-            self._halt = find_halt(self._study.candidates(), since=self._halted_at)
+        self._halt = self._failures.halt()
         self._told(candidate)
 
     def _give_up(self, halt: Halt) -> None:
@@ -249,20 +250,7 @@ class Search:
         if self._ended is None and (reason := self._stop()) is not None:
             self._end(Ending(by="listener", said=reason))
         return self._ended or find_ending(
-            self._budget,
-            self._counted(),
-            self._study.seconds_spent,
-            stale_after=self._stale_after,
-        )
-
-    def _counted(self) -> list[Candidate]:
-        """What the budget counts: not what is tried again, nor what was."""
-        return counted(
-            [
-                candidate
-                for candidate in self._study.candidates()
-                if candidate.number not in self._again
-            ]
+            self._budget, self._tally, self._study.seconds_spent, stale_after=self._stale_after
         )
 
     def _end(self, ending: Ending) -> None:
@@ -284,9 +272,8 @@ class Search:
                 " to do before them; a schedule may pause a candidate only while another one is"
                 " under way or can still be asked"
             )
-        candidates = self._study.candidates()
-        halt = find_halt(candidates, since=self._halted_at, in_a_row=1)
-        if halt and not any(candidate.state in ("done", "stopped") for candidate in candidates):
+        halt = self._failures.halt(in_a_row=1)
+        if halt and not self._failures.was_scored:
             self._give_up(halt)
         if self._ended is None:
             nothing = Ending(by="optimizer", said="the optimizer asks for nothing more")
@@ -294,29 +281,25 @@ class Search:
 
     def progress(self) -> Progress:
         """Where the search stands now."""
-        candidates = self._counted()
-        told = [candidate for candidate in candidates if candidate.told is not None]
-        if self._leaders[0] != len(told):  # to rank several objectives takes a while
-            self._leaders = len(told), ranked(told, LEADERS)
-        leaders = self._leaders[1]
+        tally = self._tally
         return Progress(
             total=self._budget.candidates,
             limit_s=self._budget.seconds,
             evaluations=self._budget.evaluations,
-            done=len(told) - len(spared(told)),
-            evaluated=sum(candidate.attempts > 0 for candidate in told),
-            failed=sum(candidate.state == "failed" for candidate in told),
-            stopped=sum(candidate.state == "stopped" for candidate in told),
+            done=tally.done,
+            evaluated=tally.evaluated,
+            failed=tally.failed,
+            stopped=tally.stopped,
             running=len(self._stages.under_way),
             paused=len(self._stages.paused),
             seconds=self._study.seconds_spent,
-            best=next(iter(leaders), None),
+            best=next(iter(tally.leaders), None),
             draining=self._stages.is_draining,
             objectives=self._study.objectives,
-            leaders=tuple(leaders),
-            bests=bests(told),
-            curve=curve(told),
-            failures=failures(told),
+            leaders=tally.leaders,
+            bests=tally.bests,
+            curve=tally.curve,
+            failures=tally.failures,
         )
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 
 from evomerge.evaluators.base import Split
 from evomerge.study.candidate import Candidate
 
-__all__ = ["Progress", "Scoring", "bests", "curve", "failures"]
+__all__ = ["Progress", "Scoring"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +42,11 @@ class Progress:
     """The best so far, best first: at most five."""
     bests: tuple[Candidate, ...] = ()
     """For each objective the candidate that is best in it."""
-    curve: tuple[float, ...] = ()
-    """The best of the first objective, after each candidate that was told; `curve`."""
+    curve: Sequence[float] = ()
+    """The best of the first objective, after each candidate that was told; from the first on that
+    has a fitness."""
     failures: Mapping[str, int] = field(default_factory=dict)
-    """Why candidates failed -> how many, the most frequent reason first."""
+    """Why candidates failed -> how many, the most frequent reason first: at most a hundred."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,31 +61,3 @@ class Scoring:
     """Of those under way: the id of the task -> the model's label."""
     noun: str = "model"
     """What one of them is called: a finalist, a strength of a baseline."""
-
-
-def curve(told: Sequence[Candidate]) -> tuple[float, ...]:
-    """The best of the first objective so far, from the first candidate that has a fitness on.
-
-    Args:
-        told: candidates that were told, in any order.
-    """
-    ordered = sorted(told, key=lambda candidate: candidate.told or 0)
-    firsts = [c.fitness[0] if c.fitness else -math.inf for c in ordered]
-    return tuple(best for best in accumulate(firsts, max) if best > -math.inf)
-
-
-def bests(told: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """For each objective the candidate that is best in it; the older one of two that are equal."""
-    scored = [(c, c.fitness) for c in told if c.fitness is not None]
-    if not scored:
-        return ()
-    return tuple(
-        max(scored, key=lambda pair: (pair[1][objective], -pair[0].number))[0]
-        for objective in range(len(scored[0][1]))
-    )
-
-
-def failures(candidates: Sequence[Candidate]) -> dict[str, int]:
-    """Why candidates failed -> how many did, the most frequent reason first."""
-    reasons = Counter(candidate.failure.message for candidate in candidates if candidate.failure)
-    return dict(reasons.most_common())

@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evomerge.recipe.digest import digest
-from evomerge.searching.ending import ENDED, counted, spared
+from evomerge.searching.ending import ENDED
 from evomerge.searching.progress import Progress
+from evomerge.searching.tally import counted, spared
 from evomerge.simulation.cluster import SimulatedCluster, Told
 from evomerge.simulation.scenario import Scenario
 from evomerge.simulation.schedules import PARTS

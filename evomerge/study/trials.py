@@ -105,16 +105,23 @@ class Trials:
             self._written = candidates.copy()
         return candidates
 
-    def _read_again(self, number: int) -> None:
-        if self._written is not None:
-            self._written[number] = self.candidate(number)
-
     def candidate(self, number: int) -> Candidate:
         """One of them.
 
         Raises:
             RecordError: there is none of that number, or something other than evomerge made it.
         """
+        if self._written is None:
+            return self._read(number)
+        if 0 <= number < len(self._written):
+            return self._written[number]
+        raise _never_asked(number)
+
+    def _read_again(self, number: int) -> None:
+        if self._written is not None:
+            self._written[number] = self._read(number)
+
+    def _read(self, number: int) -> Candidate:
         return to_candidate(self._genes, self._storage.get_trial(self._trial_id(number)))
 
     def get(self, key: str) -> Any:
@@ -159,7 +166,7 @@ class Trials:
         try:
             return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
         except KeyError:
-            raise RecordError(f"candidate {number} was never asked") from None
+            raise _never_asked(number) from None
 
     def _open(self, number: int) -> int:
         """Optuna's id of the trial of a candidate that is about to change."""
@@ -167,3 +174,7 @@ class Trials:
         if self._storage.get_trial(trial_id).state.is_finished():
             raise RecordError(f"candidate {number} was told already")
         return trial_id
+
+
+def _never_asked(number: int) -> RecordError:
+    return RecordError(f"candidate {number} was never asked")

@@ -14,7 +14,7 @@ from evomerge.recipe.genome import CoefficientsGene, FloatGene
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Chromosome, Hop, Recipe, Segments, Stack
-from evomerge.searching.failures import find_halt
+from evomerge.searching.failures import FailureRow
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
 
@@ -152,7 +152,7 @@ def test_why_a_search_stopped_is_shown_until_it_goes_on(
         for number in range(3):
             ask()
             study.tell(number, failure(f"no room at {number}"), None, worker="w")
-        halt = find_halt(study.candidates())
+        halt = FailureRow(study.candidates()).halt()
         assert halt is not None
         halt.record(study)
         tables.show_study(study, 5)

@@ -15,6 +15,7 @@ from evomerge.errors import ConfigError
 from evomerge.evaluators.base import Failure
 from evomerge.optimizers.base import Fitness
 from evomerge.searching.ending import ENDED, find_ending
+from evomerge.searching.tally import Tally
 from evomerge.study.candidate import Candidate, Proposer
 from evomerge.study.record import Study
 from evomerge.value import parse
@@ -48,7 +49,8 @@ def candidate(
 
 
 def said(budget: dict[str, Any], *candidates: Candidate) -> str | None:
-    ending = find_ending(parse(Budget, {"candidates": 99} | budget, origin=""), candidates, 0.0)
+    parsed = parse(Budget, {"candidates": 99} | budget, origin="")
+    ending = find_ending(parsed, Tally(candidates, target=parsed.target), 0.0)
     return ending.said if ending else None
 
 

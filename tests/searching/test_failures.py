@@ -20,7 +20,7 @@ from evomerge.errors import (
     UserError,
 )
 from evomerge.evaluators.base import Failure, Outcome
-from evomerge.searching.failures import current_halt, find_halt, last_halt, reason
+from evomerge.searching.failures import FailureRow, current_halt, last_halt, reason
 from evomerge.study.candidate import Candidate
 from evomerge.study.record import Study
 from tests.sphere import Sphere, Worker, make_optimizer, open_study, search
@@ -72,7 +72,7 @@ def ended(*outcomes: Failure | None) -> list[Candidate]:
 def test_the_third_in_a_row_for_one_reason(
     outcomes: Sequence[Failure | None], row: tuple[int, ...] | None
 ) -> None:
-    halt = find_halt(ended(*outcomes))
+    halt = FailureRow(ended(*outcomes)).halt()
     assert (halt and halt.candidates) == row
 
 
@@ -80,8 +80,8 @@ def test_what_stopped_the_search_before_does_not_count_again() -> None:
     candidates = ended(*[DEAD] * 5)
     since = candidates[2].told
     assert since is not None
-    assert find_halt(candidates, since=since) is None
-    halt = find_halt(ended(*[DEAD] * 6), since=since)
+    assert FailureRow(candidates, since=since).halt() is None
+    halt = FailureRow(ended(*[DEAD] * 6), since=since).halt()
     assert halt is not None
     assert halt.candidates == (3, 4, 5)
 

@@ -24,7 +24,7 @@ def test_what_is_told_of_a_search_as_it_goes(tmp_path: Path) -> None:
     candidates = study.candidates()
     study.close()
     assert told[0].leaders == ()
-    assert told[0].curve == ()
+    assert list(told[0].curve) == []
     last = told[-1]
     scored = [one for one in candidates if one.fitness is not None]
     fitness = [one.fitness[0] for one in scored if one.fitness]
