@@ -1,48 +1,144 @@
-"""The Ray executor: a pool of actors that each own a worker.
-
-The pool asks Ray for as many actors as there may be workers, and Ray gives each a place when there
-is one. So a node that joins is used, and what cannot be placed is only told of. A worker that dies
-(killed, out of memory, its node gone) is replaced, and its candidate is submitted again, at most
-`max_attempts` times; an exception inside the worker counts as such a death, since a candidate that
-is itself at fault comes back as a `Failure`. Only a worker that is up has a task, so what dies
-while it starts costs no candidate an attempt; where none comes up at all, the search stops with the
-reason.
-"""
+"""The Ray executor: a pool of workers in Ray's actors."""
 
 from __future__ import annotations
 
-import logging
+import os
 import time
-from collections import deque
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 
-from evomerge.cluster.base import Task, TaskResult, WorkerStatus, overrun
+from evomerge.cluster.actors import WorkerDied
+from evomerge.cluster.base import Task, Worker
 from evomerge.cluster.config import RayConfig
 from evomerge.cluster.placement import Needs
+from evomerge.cluster.pool import Pool
 from evomerge.cluster.ray_connection import RayConnection
-from evomerge.cluster.ray_worker import Assignment, EvomergeWorker, RayWorker, WorkerDied
-from evomerge.errors import InfrastructureError, UserError
-from evomerge.evaluators.base import Failure, Outcome
+from evomerge.evaluators.base import Outcome
+from evomerge.plugins import load
 from evomerge.trust import process_environment
 from evomerge.value import Value
-from evomerge.wording import count
 
-__all__ = ["RayExecutor"]
+__all__ = ["EvomergeWorker", "RayActor", "RayActors", "RayExecutor"]
 
-log = logging.getLogger(__name__)
-
-STARTS = 3
-"""A worker whose process dies this many times in a row before it comes up is given up."""
-
-STEP_S = 0.5
-"""How long Ray is waited for before deadlines are looked at."""
+GET_S = 60.0
+"""How long a result that is ready may take to arrive."""
 
 
-class RayExecutor:
-    """Implements `Executor` with one actor per worker."""
+@ray.remote
+class EvomergeWorker:
+    """A worker in a process of its own, which Ray's dashboard lists under this name.
+
+    Its class comes as a name, so that the driver need not load it. Making one may take minutes (an
+    engine), which is `start`; before that, `where` says that the process has its place.
+    """
+
+    def where(self) -> str:
+        """Host and process; answered as soon as the process runs."""
+        return f"{ray.util.get_node_ip_address()} pid {os.getpid()}"
+
+    def start(self, target: str, config: Value) -> None:
+        """Make the worker, of the class `package.module:class`, from its configuration."""
+        self._worker: Worker = load(target)(config)
+
+    def perform(self, task: Task) -> Outcome:
+        """What the worker says of the task."""
+        return self._worker.perform(task)
+
+
+class RayActor:
+    """Implements `Actor`."""
+
+    def __init__(self, handle: Any, target: str, worker: Value) -> None:
+        self._handle, self._start = handle, (target, worker)
+
+    def where(self) -> Any:
+        """See `Actor`."""
+        return self._handle.where.remote()
+
+    def start(self) -> Any:
+        """See `Actor`."""
+        return self._handle.start.remote(*self._start)
+
+    def perform(self, task: Task) -> Any:
+        """See `Actor`."""
+        title = f"{task.split} {task.id[:12]}"  # in Ray's dashboard
+        return self._handle.perform.options(name=title).remote(task)
+
+    def kill(self) -> None:
+        """See `Actor`."""
+        ray.kill(self._handle)
+
+
+class RayActors:
+    """Implements `Actors` with a Ray that is found or started here."""
+
+    def __init__(self, config: RayConfig, target: str, worker: Value) -> None:
+        """
+        Raises:
+            ConfigError: there is no such cluster.
+            InfrastructureError: Ray does not start here.
+        """
+        self._target, self._worker = target, worker
+        self._options = Needs(config).options()
+        self._environment = process_environment()
+        self._connection = RayConnection(config)
+
+    @property
+    def where(self) -> str:
+        """Ray's dashboard, and who can reach Ray."""
+        url = self._connection.url
+        return (f", dashboard {url}" if url else "") + self._connection.access
+
+    @property
+    def total(self) -> Mapping[str, float]:
+        """As of Ray's last answer."""
+        return self._connection.total
+
+    @property
+    def free(self) -> Mapping[str, float]:
+        """As of Ray's last answer."""
+        return self._connection.free
+
+    def now_s(self) -> float:
+        """See `Actors`."""
+        return time.monotonic()
+
+    def make(self) -> RayActor:
+        """See `Actors`."""
+        handle: Any = EvomergeWorker.options(  # type: ignore[attr-defined]
+            **self._options, runtime_env={"env_vars": self._environment}
+        ).remote()
+        return RayActor(handle, self._target, self._worker)
+
+    def answered(self, references: Sequence[Any], timeout_s: float) -> Sequence[Any]:
+        """See `Actors`."""
+        ready, _ = ray.wait(list(references), num_returns=1, timeout=timeout_s)
+        if ready:
+            ready, _ = ray.wait(list(references), num_returns=len(references), timeout=0)
+        answered: list[Any] = ready
+        return answered
+
+    def take(self, reference: Any) -> Any:
+        """See `Actors`."""
+        try:
+            return ray.get(reference, timeout=GET_S)
+        except RayError as problem:
+            raise WorkerDied(getattr(problem, "cause", None) or problem) from None
+
+    def check(self) -> None:
+        """Raises: InfrastructureError: Ray has died, or has not answered for long."""
+        self._connection.check()
+
+    def close(self) -> None:
+        """End Ray where it was started here."""
+        self._connection.close()
+
+
+class RayExecutor(Pool):
+    """Implements `Executor` with one actor of Ray per worker."""
 
     def __init__(self, config: RayConfig, target: str, worker: Value) -> None:
         """Connect to Ray, or start it, and ask it for the workers.
@@ -52,233 +148,6 @@ class RayExecutor:
 
         Raises:
             ConfigError: no such cluster, or this machine cannot hold even one worker.
+            InfrastructureError: Ray does not start here.
         """
-        self._config = config
-        self._environment = process_environment()
-        self._connection = RayConnection(config)
-        self._needs = Needs(config)
-        self._queue: deque[Assignment] = deque()
-        self._is_open = True
-        self._last_reason = ""
-        """What the last worker that died before it came up said."""
-        try:
-            sizes = self._needs.sizes(self._connection.total)
-            self._pool = [RayWorker(str(i), self._spawn, target, worker) for i in range(sizes.max)]
-        except BaseException:  # Ctrl-C too: a Ray that was started here ends with it
-            self._connection.close()
-            raise
-        self._min = sizes.min
-
-    @property
-    def where(self) -> str:
-        """For a person: how many workers there may be, and Ray's dashboard."""
-        url = self._connection.url
-        board = f", dashboard {url}" if url else ""
-        return f"{count(len(self._pool), 'Ray worker')}{board}{self._connection.access}"
-
-    @property
-    def free(self) -> int:
-        """Workers that have a place and no task, less the tasks that wait."""
-        if not self._is_open:
-            return 0
-        free = sum(worker.has_place and worker.assignment is None for worker in self._pool)
-        return max(0, free - len(self._queue))
-
-    def workers(self) -> list[WorkerStatus]:
-        """Every worker in the order of its id, those without a place too."""
-        return [worker.status(draining=not self._is_open) for worker in self._pool]
-
-    def waiting_for(self) -> str | None:
-        """Which places are missing, once fewer than asked have had one for `placement_notice_s`;
-        and which workers were given up."""
-        said = []
-        placed = sum(worker.has_place for worker in self._pool)
-        longest_s = max((w.waited_s for w in self._pool if _waits(w)), default=0.0)
-        if placed < self._min and longest_s > self._config.placement_notice_s:
-            said.append(self._shortage())
-        if lost := sum(worker.failed_starts >= STARTS for worker in self._pool):
-            said.append(f"{lost} of {len(self._pool)} did not come up: {self._last_reason}")
-        return "; ".join(said) or None
-
-    def submit(self, task: Task) -> None:
-        """Queue a task; its deadline is `candidate_timeout_s` where it has none of its own.
-
-        Raises:
-            RuntimeError: after `drain` or `close`.
-        """
-        if not self._is_open:
-            raise RuntimeError("the executor takes no more tasks")
-        if task.deadline_s is None:
-            task = replace(task, deadline_s=self._config.candidate_timeout_s)
-        self._queue.append(Assignment(task, 1))
-        self._dispatch()
-
-    def wait(self, timeout_s: float) -> list[TaskResult]:
-        """What has finished since the last call; waits for the first at most `timeout_s`.
-
-        Raises:
-            UserError: no worker can come up as the user wants it.
-            InfrastructureError: no worker has a place for too long, or none comes up, or Ray has
-                died.
-        """
-        end = time.monotonic() + timeout_s
-        while True:
-            self._connection.check()
-            results = self._step(max(0.0, min(STEP_S, end - time.monotonic())))
-            self._check_places()
-            is_over = results or time.monotonic() >= end
-            if is_over or not self._pool or (self.free and not self._tasks()):
-                return results
-
-    def cancel(self, id_: str) -> None:
-        """Do not begin this task; if it runs, let it end and drop what it brings."""
-        for assignment in self._tasks():
-            if assignment.task.id == id_:
-                assignment.cancelled = True
-        self._queue = deque(queued for queued in self._queue if not queued.cancelled)
-
-    def drain(self) -> None:
-        """Take no more tasks; workers leave as soon as none waits for them."""
-        self._is_open = False
-        self._dispatch()
-
-    def close(self) -> None:
-        """End all workers, and Ray if it was started here."""
-        self._is_open = False
-        for worker in self._pool:
-            worker.leave()
-        self._pool, self._queue = [], deque()
-        self._connection.close()
-
-    def _spawn(self) -> Any:
-        """Ask Ray for the process of a worker."""
-        actor: Any = EvomergeWorker.options(  # type: ignore[attr-defined]
-            **self._needs.options(), runtime_env={"env_vars": self._environment}
-        ).remote()
-        return actor
-
-    def _tasks(self) -> list[Assignment]:
-        """All that are submitted and not finished."""
-        return [w.assignment for w in self._pool if w.assignment is not None] + [*self._queue]
-
-    def _step(self, timeout_s: float) -> list[TaskResult]:
-        """What finishes first, and what else has by then; deadlines are kept, tasks handed out."""
-        awaited = {w.awaited: w for w in self._pool if w.awaited is not None}
-        ready: list[Any] = []
-        if awaited:
-            ready, _ = ray.wait(list(awaited), num_returns=1, timeout=timeout_s)
-        if ready:
-            ready, _ = ray.wait(list(awaited), num_returns=len(awaited), timeout=0)
-        results = [self._advance(awaited[reference]) for reference in ready]
-        results += [self._end_overdue(worker) for worker in self._pool]
-        for worker in self._pool:
-            worker.ping()
-        self._dispatch()
-        return [result for result in results if result is not None]
-
-    def _dispatch(self) -> None:
-        """Give tasks to the workers that are idle; when draining, let the others go."""
-        for worker in self._pool:
-            if worker.state == "idle" and self._queue:
-                worker.perform(self._queue.popleft())
-        if not self._is_open and not self._queue:
-            for worker in [w for w in self._pool if w.assignment is None]:
-                worker.leave()
-                self._pool.remove(worker)
-
-    def _advance(self, worker: RayWorker) -> TaskResult | None:
-        """What came of a worker: a result, or None where there is none yet, or none any more."""
-        try:
-            outcome = worker.advance()
-        except WorkerDied as death:
-            return self._replace(worker, str(death), death.problem)
-        assignment = worker.assignment
-        if outcome is None or assignment is None:
-            return None
-        result = _result(worker, assignment, outcome)
-        worker.release()
-        return result
-
-    def _end_overdue(self, worker: RayWorker) -> TaskResult | None:
-        """End what takes too long: an evaluation, which has failed then, or a start."""
-        assignment, config = worker.assignment, self._config
-        if assignment is not None:
-            deadline_s = assignment.task.deadline_s
-            if deadline_s is None or worker.seconds < deadline_s + config.grace_s:
-                return None
-            log.warning("worker %s hangs at %s and is replaced", worker.where, assignment.task.id)
-            result = _result(worker, assignment, overrun(deadline_s))
-            worker.replace()
-            return result
-        is_starting = worker.has_place and not worker.is_up
-        if is_starting and worker.seconds > config.start_timeout_s:
-            return self._replace(worker, f"it did not come up in {config.start_timeout_s:g} s")
-        return None
-
-    def _replace(
-        self, worker: RayWorker, reason: str, problem: Exception | None = None
-    ) -> TaskResult | None:
-        """A worker has died; its task goes to the head of the queue if it may be tried again.
-
-        Args:
-            problem: what was raised; None where there was only silence. A worker that cannot come
-                up as the user wants it (a `UserError`) is not started again.
-
-        Raises:
-            UserError: that, and no other worker comes up.
-            InfrastructureError: it did not come up again and again, and no other worker does.
-        """
-        assignment, where = worker.assignment, worker.where
-        log.warning("worker %s failed: %s", where, reason)
-        result = None
-        if assignment is None or assignment.cancelled:
-            pass
-        elif assignment.attempt < self._config.max_attempts:
-            self._queue.appendleft(replace(assignment, attempt=assignment.attempt + 1))
-        else:
-            kind = type(problem).__name__ if problem else None
-            failure = Failure(cause="infrastructure", message=reason, error=kind)
-            result = _result(worker, assignment, failure)
-        if not worker.is_up:
-            worker.failed_starts += STARTS if isinstance(problem, UserError) else 1
-            self._last_reason = reason
-        if worker.failed_starts < STARTS:
-            worker.replace()
-        else:
-            worker.leave()
-            if not any(w.is_up or (w.has_place and not w.failed_starts) for w in self._pool):
-                if isinstance(problem, UserError):
-                    raise problem
-                raise InfrastructureError(
-                    f"the workers do not come up; the last one said: {reason}"
-                )
-        return result
-
-    def _check_places(self) -> None:
-        """
-        Raises:
-            InfrastructureError: no worker has had a place for too long.
-        """
-        waited_s = [worker.waited_s for worker in self._pool if _waits(worker)]
-        has_place = any(worker.has_place for worker in self._pool)
-        if not has_place and waited_s and min(waited_s) > self._config.placement_timeout_s:
-            raise InfrastructureError(
-                f"no worker found a place in {self._config.placement_timeout_s:g} s:"
-                f" {self._shortage()}"
-            )
-
-    def _shortage(self) -> str:
-        waiting = sum(map(_waits, self._pool))
-        total, free = self._connection.total, self._connection.free
-        return self._needs.shortage(waiting, len(self._pool), total, free)
-
-
-def _result(worker: RayWorker, assignment: Assignment, outcome: Outcome) -> TaskResult | None:
-    """The result for the driver; None where it is not wanted any more."""
-    if assignment.cancelled:
-        return None
-    return TaskResult(assignment.task.id, outcome, worker.where or "", assignment.attempt)
-
-
-def _waits(worker: RayWorker) -> bool:
-    return not worker.has_place and worker.failed_starts < STARTS
+        super().__init__(config, RayActors(config, target, worker))

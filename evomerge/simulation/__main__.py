@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import time
 from collections import Counter
@@ -25,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--first", type=int, default=0, help="the first of them (default 0)")
     given = parser.parse_args(arguments)
+    logging.getLogger("evomerge").addHandler(logging.NullHandler())  # of workers that die
     if given.seed is not None:
         return _play_one(given.seed, is_traced=given.trace)
     return _play_many(given.first, given.seeds)

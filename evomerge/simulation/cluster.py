@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import heapq
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import count
 
 from evomerge.cluster.base import Task, TaskResult, WorkerState, WorkerStatus, overrun
 from evomerge.evaluators.base import Failure, Outcome
-from evomerge.recipe.digest import digest
+from evomerge.simulation.events import Events
 from evomerge.simulation.scenario import Scenario
-from evomerge.simulation.scores import candidate_failure, simulated_report
+from evomerge.simulation.scores import simulated_outcome
 from evomerge.simulation.world import World
 
 __all__ = ["SimulatedCluster", "Told"]
@@ -53,7 +51,7 @@ class SimulatedCluster:
     """Implements `Executor` in simulated time. One is made for each sitting."""
 
     def __init__(
-        self, scenario: Scenario, world: World, begun: count[int], told: dict[str, Told]
+        self, scenario: Scenario, world: World, begun: Iterator[int], told: dict[str, Told]
     ) -> None:
         """`begun` numbers evaluations over all sittings; `told`: task id -> what became of it."""
         self._scenario, self._world, self._begun, self._told = scenario, world, begun, told
@@ -64,8 +62,7 @@ class SimulatedCluster:
         ]
         self._queue: deque[_Assignment] = deque()
         self._ready: list[TaskResult] = []
-        self._events: list[tuple[float, int, Callable[[], None]]] = []
-        self._order = count()
+        self._events = Events(world)
         self._unwanted: set[str] = set()
         self._handed_over: set[str] = set()
         self._away: set[int] = set()
@@ -115,8 +112,8 @@ class SimulatedCluster:
         self._world.cross("wait")
         self._world.interrupt()
         end = self._world.now_s + timeout_s
-        while not self._ready and self._time() <= end:
-            if self.free and not self.outstanding and not self._events:
+        while not self._ready and self._events.next_s() <= end:
+            if self.free and not self.outstanding and self._events.is_empty:
                 return []
             self._advance()
         results, self._ready = self._ready, []
@@ -146,26 +143,18 @@ class SimulatedCluster:
         for worker in self._workers:
             worker.assignment = None
 
-    def _time(self) -> float:
-        """When something happens next."""
-        times = [self._events[0][0]] if self._events else []
-        leaving = self._world.next_leaving_s()
-        if leaving is not None:
-            times.append(max(leaving, self._world.now_s))
-        return min(times, default=float("inf"))
+    def allows(self, problem: Exception) -> bool:
+        """Whether a search may end with this: no worker of this cluster is lost for good."""
+        return False
 
     def _advance(self) -> None:
         """Let all happen that happens next, at one moment."""
-        self._world.now_s = max(self._world.now_s, self._time())
-        while fault := self._world.leaving():
-            self._world.note(fault)
-            self._leave(int(fault.share * 8) % (self._workers[-1].node + 1), 40 * fault.share)
-        while self._events and self._events[0][0] <= self._world.now_s:
-            heapq.heappop(self._events)[2]()
+        self._events.advance()
+        while fault := self._world.due_fault():
+            if fault.kind == "node leaves":
+                self._world.note(fault)
+                self._leave(int(fault.share * 8) % (self._workers[-1].node + 1), 40 * fault.share)
         self._dispatch()
-
-    def _after(self, seconds: float, event: Callable[[], None]) -> None:
-        heapq.heappush(self._events, (self._world.now_s + seconds, next(self._order), event))
 
     def _dispatch(self) -> None:
         for worker in self._workers:
@@ -181,13 +170,13 @@ class SimulatedCluster:
         def alive(event: Callable[[], None]) -> Callable[[], None]:
             return lambda: event() if worker.restarts == process else None
 
-        outcome = _outcome(assignment.task)
+        outcome = simulated_outcome(assignment.task)
         fault = self._world.of_evaluation(number)
         if fault is not None:
             self._world.note(fault)
         match fault.kind if fault else None, fault.share if fault else 0.0:
             case "worker dies", share:
-                self._after(takes_s * share, alive(lambda: self._die(worker)))
+                self._events.after(takes_s * share, alive(lambda: self._die(worker)))
                 return
             case "worker hangs", _:
                 takes_s = float("inf")
@@ -195,11 +184,12 @@ class SimulatedCluster:
                 takes_s = 1.2 * deadline_s * share
             case "answer twice", share:
                 again = TaskResult(assignment.task.id, outcome, worker.id, assignment.attempt)
-                self._after(takes_s + 8 * max(share - 0.5, 0.0), lambda: self._ready.append(again))
+                late_s = takes_s + 8 * max(share - 0.5, 0.0)
+                self._events.after(late_s, lambda: self._ready.append(again))
         if takes_s > deadline_s:
             takes_s, outcome = deadline_s + GRACE_S, overrun(deadline_s)
-            self._after(takes_s, alive(lambda: self._down(worker, START_S)))
-        self._after(takes_s, lambda: self._finish(worker, assignment, outcome))
+            self._events.after(takes_s, alive(lambda: self._down(worker, START_S)))
+        self._events.after(takes_s, lambda: self._finish(worker, assignment, outcome))
 
     def _finish(self, worker: _Worker, assignment: _Assignment, outcome: Outcome) -> None:
         if worker.assignment is assignment:
@@ -231,7 +221,7 @@ class SimulatedCluster:
             if worker.restarts == process and worker.node not in self._away:
                 worker.is_up, worker.since_s = True, self._world.now_s
 
-        self._after(for_s, up)
+        self._events.after(for_s, up)
 
     def _leave(self, node: int, for_s: float) -> None:
         """A node goes, with all its workers, and another takes its place."""
@@ -248,15 +238,10 @@ class SimulatedCluster:
                 if worker.node == node:
                     self._down(worker, START_S)
 
-        self._after(for_s, join)
+        self._events.after(for_s, join)
 
     def _status(self, worker: _Worker) -> WorkerStatus:
         task = worker.assignment.task.id if worker.assignment else None
         seconds = self._world.now_s - worker.since_s
         state: WorkerState = "lost" if not worker.is_up else "busy" if task else "idle"
         return WorkerStatus(worker.id, state, f"node {worker.node}", task, seconds, worker.restarts)
-
-
-def _outcome(task: Task) -> Outcome:
-    name = digest(task.recipe)
-    return candidate_failure(name) or simulated_report(name, task.split, task.examples)

@@ -12,7 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-__all__ = ["KINDS", "FaultKind", "SimulatedFault", "draw_faults"]
+__all__ = [
+    "EVALUATIONS",
+    "KINDS",
+    "NODES",
+    "PROCESSES",
+    "FaultKind",
+    "SimulatedFault",
+    "draw_faults",
+]
 
 FaultKind = Literal[
     "driver killed",
@@ -24,6 +32,13 @@ FaultKind = Literal[
     "late answer",
     "answer twice",
     "node leaves",
+    "node joins",
+    "preempted",
+    "no place",
+    "late place",
+    "dies starting",
+    "hangs starting",
+    "cannot start",
 ]
 KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 
@@ -33,7 +48,15 @@ _DRIVER: tuple[FaultKind, ...] = (
     "interrupted twice",
     "disk fills",
 )
-_WORKER: tuple[FaultKind, ...] = ("worker dies", "worker hangs", "late answer", "answer twice")
+EVALUATIONS: tuple[FaultKind, ...] = ("worker dies", "worker hangs", "late answer", "answer twice")
+NODES: tuple[FaultKind, ...] = ("node leaves", "node joins", "preempted")
+PROCESSES: tuple[FaultKind, ...] = (
+    "no place",
+    "late place",
+    "dies starting",
+    "hangs starting",
+    "cannot start",
+)
 
 
 @dataclass(frozen=True)
@@ -42,8 +65,8 @@ class SimulatedFault:
 
     kind: FaultKind
     at: int
-    """Of a driver's: the number of the crossing; of a worker's: of the evaluation begun, from 0; of
-    a node's: the simulated second."""
+    """Of a driver's: the number of the crossing; of an evaluation's: of the evaluation begun, from
+    0; of a process's: of the process asked for, from 0; of a node's: the simulated second."""
     share: float
     """In [0, 1): how far the evaluation or the last writes had come, how much room is left on the
     disk, or how late an answer is."""
@@ -59,8 +82,9 @@ def draw_faults(seed: int) -> tuple[SimulatedFault, ...]:
         return ()
     return (
         *_draw(rng, _DRIVER, (4, 1, 1, 1), rng.choice((0, 1, 2, 3, 5)), 300),
-        *_draw(rng, _WORKER, (4, 1, 2, 3), rng.choice((0, 0, 2, 4, 8)), 30),
-        *_draw(rng, ("node leaves",), (1,), rng.choice((0, 0, 1, 2)), 60),
+        *_draw(rng, EVALUATIONS, (4, 1, 2, 3), rng.choice((0, 0, 2, 4, 8)), 30),
+        *_draw(rng, NODES, (3, 2, 2), rng.choice((0, 0, 1, 2, 4)), 60),
+        *_draw(rng, PROCESSES, (3, 3, 4, 2, 2), rng.choice((0, 0, 1, 2, 5)), 12),
     )
 
 

@@ -8,15 +8,21 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from evomerge.cluster.actors import Actors
+from evomerge.cluster.base import Executor
+from evomerge.cluster.config import RayConfig
+from evomerge.cluster.pool import Pool
 from evomerge.errors import EvomergeError, RecordError
 from evomerge.searching.loop import Search
 from evomerge.searching.progress import Progress
 from evomerge.simulation.cluster import SimulatedCluster
 from evomerge.simulation.disk import SimulatedDisk
 from evomerge.simulation.plan import FaultKind, SimulatedFault, draw_faults
+from evomerge.simulation.pool import SimulatedPool
 from evomerge.simulation.scenario import Scenario, draw_scenario
 from evomerge.simulation.watching import WatchedOptimizer, WatchedSchedule
 from evomerge.simulation.witness import Witness
@@ -35,7 +41,8 @@ class Doubles:
     there that is broken."""
 
     study: Callable[[Study], Any] = lambda study: study
-    cluster: Callable[[SimulatedCluster], Any] = lambda cluster: cluster
+    cluster: Callable[[SimulatedCluster | SimulatedPool], Any] = lambda cluster: cluster
+    pool: Callable[[RayConfig, Actors], Executor] = Pool
     optimizer: Callable[[WatchedOptimizer], Any] = lambda optimizer: optimizer
 
 
@@ -119,8 +126,10 @@ class _Player:
     ) -> None:
         self._scenario, self._world, self._witness = scenario, world, witness
         self._disk, self._doubles = disk, doubles
-        self._evaluations = count()
+        self._numbers = count(), count()
+        """Of evaluations that are begun, and of processes that are asked for."""
         self.sittings = 0
+        self._pauses = Random(f"pauses {scenario.seed}")
         world.before, world.killed, world.filled = disk.note, disk.cut, self._fill
         self._is_freed_late = False
 
@@ -137,18 +146,18 @@ class _Player:
     def _sit(self) -> bool:
         """One sitting; whether the search has ended."""
         self.sittings += 1
-        self._world.begin()
+        self._world.begin(self._pauses.choice((0.0, 5.0, 3600.0)) if self.sittings > 1 else 0.0)
         self._witness.begin()
         self._world.say("SITTING", self.sittings)
         study: Study | None = None
-        cluster: SimulatedCluster | None = None
+        cluster: SimulatedCluster | SimulatedPool | None = None
         try:
             study = self._open()
-            cluster = SimulatedCluster(
-                self._scenario, self._world, self._evaluations, self._witness.tasks
-            )
+            self._witness.seconds.begin(study.seconds_spent)
+            cluster = self._make_cluster()
             self._search(study, cluster).run()
-            self._witness.check_end(study, cluster, self._disk.left_over())
+            self._witness.check_end(study, cluster.outstanding, self._disk.left_over())
+            cluster.close()
             return True
         except DriverKilled:
             pass
@@ -157,16 +166,20 @@ class _Player:
             assert cluster is not None
             self._witness.take_back(cluster.outstanding)
             self._witness.check(study.candidates())
+            cluster.close()
         except RecordError as problem:
             raise Broken(f"{type(problem).__name__}: {problem}") from problem
         except EvomergeError as problem:
-            self._world.say("halted", type(problem).__name__)
-            if "failed for one reason" not in str(problem) and not self._disk.is_full:
+            said = str(problem).replace(str(self._disk.folder), "STUDY")
+            self._world.say("halted", f"{type(problem).__name__}: {said}")
+            is_true = cluster is not None and cluster.allows(problem)
+            if "failed for one reason" not in str(problem) and not self._disk.is_full | is_true:
                 raise Broken(f"{type(problem).__name__}: {problem}") from problem
             if cluster is not None:
                 is_full = self._disk.is_full
                 drop = self._witness.doubt if is_full else self._witness.take_back
                 drop(cluster.outstanding)
+                cluster.close()
         except Broken:
             raise
         except Exception as problem:
@@ -179,16 +192,25 @@ class _Player:
         self._witness.check_after_kill(self._disk.folder)
         return False
 
+    def _make_cluster(self) -> SimulatedCluster | SimulatedPool:
+        scenario, world, told = self._scenario, self._world, self._witness.tasks
+        if scenario.is_pool:
+            return SimulatedPool(self._doubles.pool, scenario, world, self._numbers, told)
+        return SimulatedCluster(scenario, world, self._numbers[0], told)
+
     def _fill(self, fault: SimulatedFault) -> None:
         self._disk.fill(fault)
         self._is_freed_late = int(fault.share * 1000) % 2 == 0
 
     def _close(self, study: Study | None) -> None:
+        self._witness.seconds.stop()
         if not self._is_freed_late:
             self._disk.free()
         try:
             if study is not None:
                 study.close()
+                if not self._world.is_dead:
+                    self._witness.seconds.end()
         except DriverKilled:
             pass
         except (EvomergeError, OSError):
@@ -199,15 +221,21 @@ class _Player:
 
     def _open(self) -> Study:
         if (self._disk.folder / "study.json").exists():
-            return Study.open(self._disk.folder, write=True)
+            self._disk.note()  # what a driver wrote that has ended is there
+            return Study.open(self._disk.folder, write=True, clock=self._world.clock)
         genes, objectives = self._scenario.space.genes, self._scenario.objective.names
         study = Study.create(
-            self._disk.folder, name="simulated", job={}, genes=genes, objectives=objectives
+            self._disk.folder,
+            name="simulated",
+            job={},
+            genes=genes,
+            objectives=objectives,
+            clock=self._world.clock,
         )
         self._disk.note()
         return study
 
-    def _search(self, study: Study, cluster: SimulatedCluster) -> Search:
+    def _search(self, study: Study, cluster: SimulatedCluster | SimulatedPool) -> Search:
         scenario, world, witness = self._scenario, self._world, self._witness
         optimizer = WatchedOptimizer(scenario.fresh_optimizer(), scenario, world)
         schedule = scenario.fresh_schedule()
@@ -220,6 +248,7 @@ class _Player:
             witness.progressed(progress)
             if seen != world.moves:
                 witness.check(study.candidates())
+                witness.seconds.check(study.seconds_spent)
             seen = world.moves
 
         return Search(

@@ -41,8 +41,13 @@ class Scenario:
     make_schedule: Callable[[], Schedule] | None = None
     """Makes the schedule instead; called again for each sitting."""
     budget: Budget = field(default_factory=lambda: Budget(candidates=12))
+    is_pool: bool = True
+    """Whether the workers are those of the real pool, in processes that are simulated; else they
+    are those of an executor that is careless: it hands over what came late, or twice."""
     workers: int = 2
     workers_per_node: int = 2
+    nodes: int = 1
+    """Of the pool: how many there are at first; with fewer places than workers it may grow."""
     max_attempts: int = 3
     timeout_s: float = 60.0
     is_of_choices: bool = False
@@ -93,7 +98,8 @@ class Scenario:
         return (
             f"{self.optimizer}, schedule {self.schedule}, {self.workers} workers,"
             f" budget {self.budget.model_dump(exclude_none=True)},"
-            f" {'choices' if self.is_of_choices else 'numbers'}, {self.objectives} objectives"
+            f" {'choices' if self.is_of_choices else 'numbers'}, {self.objectives} objectives,"
+            f" {f'a pool on {self.nodes} nodes' if self.is_pool else 'a careless executor'}"
         )
 
 
@@ -133,20 +139,24 @@ def draw_scenario(seed: int) -> Scenario:
                 {"candidates": count, "evaluations": count - 2},
                 {"candidates": count, "patience": 4},
                 {"candidates": count, "target": (0.75,) + (-10.0,) * (objectives - 1)},
+                {"seconds": 4.0 * count},
             ),
-            (8, 6, 1, 1, 1),
+            (8, 6, 1, 1, 1, 3),
         )[0]
     elif optimizer["kind"] not in ("cma_es", "random"):
         optimizer = {"kind": "random"}  # the others may want a whole trio's results before its end
+    workers, workers_per_node = rng.choices((1, 2, 3, 5), (3, 3, 2, 1))[0], rng.choice((1, 2))
     return Scenario(
         seed=seed,
         optimizer=optimizer,
         schedule=schedule,
         budget=Budget(**budget),
-        workers=rng.choices((1, 2, 3, 5), (3, 3, 2, 1))[0],
-        workers_per_node=rng.choice((1, 2)),
+        workers=workers,
+        workers_per_node=workers_per_node,
         # A trio of which one is lost for good would wait for another.
         max_attempts=rng.choice((1, 2, 3)) if schedule != "trios" else 20,
         is_of_choices=schedule != "trios" and rng.random() < 0.25,
         objectives=objectives,
+        is_pool=rng.random() < 0.6,
+        nodes=rng.choice((1, -(-workers // workers_per_node))),
     )

@@ -6,6 +6,8 @@
 - A failure is one that happened, and attempts are those that were made.
 - What a listener has heard of is on record, whatever happens next.
 - Nobody is left without news for more than a second.
+- The time that was spent is that of the sittings, without the pauses between them; of a driver that
+  was killed it counts up to what it told last. Nothing is asked once a budget of seconds is spent.
 - A search that has ended leaves nothing under way and nothing half written.
 """
 
@@ -18,10 +20,11 @@ from evomerge.recipe.digest import digest
 from evomerge.searching.ending import ENDED
 from evomerge.searching.progress import Progress
 from evomerge.searching.tally import counted, spared
-from evomerge.simulation.cluster import SimulatedCluster, Told
+from evomerge.simulation.cluster import Told
 from evomerge.simulation.scenario import Scenario
 from evomerge.simulation.schedules import PARTS
 from evomerge.simulation.scores import candidate_failure, simulated_report
+from evomerge.simulation.stopwatch import ROUNDED_S, Stopwatch
 from evomerge.simulation.watching import is_close
 from evomerge.simulation.world import Broken, World
 from evomerge.study.candidate import Candidate
@@ -50,6 +53,9 @@ class Witness:
         self._asked_now: set[int] = set()
         """Candidates that were asked in this sitting."""
         self._news_s = 0.0
+        self.seconds = Stopwatch(world)
+        """What the record may say of the time spent."""
+        self._asked_s = 0.0
 
     @property
     def candidates(self) -> list[tuple[object, ...]]:
@@ -83,6 +89,7 @@ class Witness:
         if candidate.number in self._heard:
             raise Broken(f"candidate {candidate.number} is told twice")
         self._heard[candidate.number] = candidate
+        self.seconds.mark()
 
     def check(self, candidates: Sequence[Candidate]) -> None:
         """Between two steps of a sitting, and after it: is all on record as it should be?"""
@@ -98,6 +105,7 @@ class Witness:
                 self._on_record[number] = candidate
             if number not in self._seen:
                 self._asked_now.add(number)
+                self._check_time(candidate)
         self._seen |= {candidate.number for candidate in candidates}
         counting = _counting(candidates)
         if budget.candidates is not None and len(counting) > budget.candidates:
@@ -126,18 +134,19 @@ class Witness:
         self._on_record = {n: c for n, c in self._on_record.items() if there.get(n) == c}
         # A number that was asked and not written to its end is free again.
         self._seen &= there.keys()
+        self._asked_s = max((candidate.asked_s for candidate in candidates), default=0.0)
         kept = {str(number) for number in there}
         self.tasks = {id_: t for id_, t in self.tasks.items() if id_.split(".")[0] in kept}
         self.check(candidates)
 
-    def check_end(self, study: Study, cluster: SimulatedCluster, left_over: list[str]) -> None:
+    def check_end(self, study: Study, outstanding: list[str], left_over: list[str]) -> None:
         """The search says that it is over."""
         candidates, budget = study.candidates(), self._scenario.budget
         self.check(candidates)
         if open_ := [c.number for c in candidates if c.told is None]:
             raise Broken(f"the search has ended, and candidates {open_} have not")
-        if cluster.outstanding:
-            raise Broken(f"tasks {cluster.outstanding} are left on the cluster")
+        if outstanding:
+            raise Broken(f"tasks {outstanding} are left on the cluster")
         if left_over:
             raise Broken(f"{left_over} are left on the disk")
         ending, counting = study.get(ENDED), _counting(candidates)
@@ -146,11 +155,23 @@ class Witness:
         evaluated = sum(self._begun(candidate) > 0 for candidate in counting)
         if ending["by"] == "candidates" and len(counting) != budget.candidates:
             raise Broken(f"{len(counting)} candidates of {budget.candidates}, and it has ended")
+        if ending["by"] == "seconds" and study.seconds_spent < (budget.seconds or 0.0):
+            raise Broken(f"{study.seconds_spent} s of {budget.seconds} s, and it has ended")
         if ending["by"] == "evaluations" and evaluated != budget.evaluations:
             raise Broken(f"{evaluated} evaluations of {budget.evaluations}, and it has ended")
 
+    def _check_time(self, candidate: Candidate) -> None:
+        budget_s = self._scenario.budget.seconds
+        if budget_s is not None and candidate.asked_s >= budget_s + ROUNDED_S:
+            raise Broken(f"candidate {candidate.number} is asked after {candidate.asked_s} s")
+        if candidate.asked_s < self._asked_s - ROUNDED_S:
+            raise Broken(f"candidate {candidate.number} is asked before the one before it")
+        self._asked_s = candidate.asked_s
+
     def _check_one(self, candidate: Candidate) -> None:
         number = candidate.number
+        if (candidate.told_s or 0.0) < candidate.asked_s:
+            raise Broken(f"candidate {number} was told before it was asked")
         recipe = self._scenario.space.recipe(candidate.genome)
         if candidate.digest != digest(recipe):
             raise Broken(f"candidate {number} has the digest of another recipe")

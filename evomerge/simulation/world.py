@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from evomerge.simulation.plan import FaultKind, SimulatedFault
+from evomerge.simulation.plan import EVALUATIONS, NODES, PROCESSES, FaultKind, SimulatedFault
 
 __all__ = ["Broken", "DriverKilled", "World"]
 
 
-STEPS = 5_000
+STEPS = 20_000
 """More crossings than any search of a simulation needs."""
+
+STILL_S = 250.0
+"""For longer nothing is waited for: the sum of the limits for a place, a start and an evaluation,
+and some more."""
 
 
 class Broken(AssertionError):
@@ -33,6 +37,8 @@ class World:
         """`keep_trace`: whether `trace` is written; it takes half of the time of a search."""
         self.now_s = 0.0
         """Seconds since the beginning of the first sitting."""
+        self.began_s = 0.0
+        """When this sitting began."""
         self.steps = 0
         """Crossings so far."""
         self.moves = 0
@@ -45,22 +51,29 @@ class World:
         """Called at a kill, before anything else runs."""
         self.filled: Callable[[SimulatedFault], None] = lambda fault: None
         """Called when the disk fills."""
-        self._dead = False
+        self.is_dead = False
+        """Whether the driver of this sitting was killed."""
+        self._moved_s = 0.0
         faults = tuple(faults)
         self._kills = {fault.at: fault for fault in faults if fault.kind == "driver killed"}
         self._fillings = {fault.at: fault for fault in faults if fault.kind == "disk fills"}
         self._interruptions = [fault for fault in faults if fault.kind.startswith("interrupted")]
-        self._of_workers = {
-            fault.at: fault
-            for fault in faults
-            if fault.kind in ("worker dies", "worker hangs", "late answer", "answer twice")
-        }
-        self._nodes = [fault for fault in faults if fault.kind == "node leaves"]
+        self._of_evaluations = {fault.at: fault for fault in faults if fault.kind in EVALUATIONS}
+        self._of_processes = {fault.at: fault for fault in faults if fault.kind in PROCESSES}
+        self._of_nodes = sorted(
+            (fault for fault in faults if fault.kind in NODES), key=lambda fault: fault.at
+        )
         self._again = False
 
-    def begin(self) -> None:
-        """A driver is started."""
-        self._dead = self._again = False
+    def begin(self, pause_s: float) -> None:
+        """A driver is started, so many seconds after the last one ended."""
+        self.is_dead = self._again = False
+        self.now_s += pause_s
+        self.began_s = self._moved_s = self.now_s
+
+    def clock(self) -> float:
+        """The driver's clock, which begins anywhere with each driver."""
+        return self.now_s - self.began_s + self.began_s * 7919 % 1000
 
     def cross(self, what: str, about: object = "") -> None:
         """Count a crossing.
@@ -69,12 +82,16 @@ class World:
             DriverKilled: the driver is killed here, or was before.
             Broken: the search does not end.
         """
-        if self._dead:
+        if self.is_dead:
             raise DriverKilled
         if self.steps >= STEPS:
             raise Broken(f"the search does not end: {STEPS} steps, and {self.now_s:.0f} s")
         self.steps += 1
-        self.moves += what != "wait"
+        if what != "wait":
+            self.moves += 1
+            self._moved_s = self.now_s
+        elif self.now_s - self._moved_s > STILL_S:
+            raise Broken(f"the search waits for ever: nothing for {STILL_S:.0f} s")
         self.say(what, about)
         if fault := self._fillings.get(self.steps):
             self.note(fault)
@@ -82,7 +99,7 @@ class World:
         if self.steps + 1 in self._kills:
             self.before()
         if fault := self._kills.get(self.steps):
-            self._dead = True
+            self.is_dead = True
             self.note(fault)
             self.killed(fault)
             raise DriverKilled
@@ -104,17 +121,21 @@ class World:
 
     def of_evaluation(self, number: int) -> SimulatedFault | None:
         """What goes wrong with the evaluation that is begun as number so and so, over all."""
-        return self._of_workers.get(number)
+        return self._of_evaluations.get(number)
 
-    def leaving(self) -> SimulatedFault | None:
-        """The next node to leave, once its time has come."""
-        if self._nodes and self._nodes[0].at <= self.now_s:
-            return self._nodes.pop(0)
+    def of_process(self, number: int) -> SimulatedFault | None:
+        """What goes wrong with the process that is asked for as number so and so, over all."""
+        return self._of_processes.get(number)
+
+    def due_fault(self) -> SimulatedFault | None:
+        """The next fault of the nodes, once its time has come."""
+        if self._of_nodes and self._of_nodes[0].at <= self.now_s:
+            return self._of_nodes.pop(0)
         return None
 
-    def next_leaving_s(self) -> float | None:
-        """When the next node leaves."""
-        return float(self._nodes[0].at) if self._nodes else None
+    def next_fault_s(self) -> float | None:
+        """When that is."""
+        return float(self._of_nodes[0].at) if self._of_nodes else None
 
     def note(self, fault: SimulatedFault) -> None:
         """A fault happens now."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -53,14 +53,20 @@ from evomerge.wording import count
 
 __all__ = ["Study"]
 
+Clock = Callable[[], float]
+"""Seconds since whenever; it never goes back."""
+
 
 class Study:
     """A search on record. Made by `create` and `open`; not for use by several threads at once."""
 
-    def __init__(self, folder: StudyFolder, lock: WriterLock | None) -> None:
+    def __init__(
+        self, folder: StudyFolder, lock: WriterLock | None, clock: Clock = time.monotonic
+    ) -> None:
         self._folder = folder
         self._lock = lock
-        self._opened = time.monotonic()
+        self._clock = clock
+        self._opened = clock()
         self._identity = folder.read_identity()
         self._job = folder.read_job()
         storage = self._job.get("storage")
@@ -88,6 +94,7 @@ class Study:
         genes: Sequence[Gene],
         objectives: Sequence[str] = ("fitness",),
         storage_url: str | None = None,
+        clock: Clock = time.monotonic,
     ) -> Self:
         """A new study in a new or empty folder, open for writing.
 
@@ -97,6 +104,7 @@ class Study:
             objectives: the names of the fitness's numbers, each maximised.
             storage_url: a database to record candidates in, or `env:NAME` for a variable that holds
                 its URL; None for a journal in the folder. No file gets its password.
+            clock: what `seconds_spent` is measured by.
 
         Raises:
             UserError: the folder holds another study or anything else, or the database cannot be
@@ -110,11 +118,13 @@ class Study:
             objectives=objectives,
             storage_url=storage_url,
         )
-        return cls._opened_by(StudyFolder(Path(folder)), lock)
+        return cls._opened_by(StudyFolder(Path(folder)), lock, clock)
 
     @classmethod
-    def open(cls, folder: Path | str, *, write: bool) -> Self:
+    def open(cls, folder: Path | str, *, write: bool, clock: Clock = time.monotonic) -> Self:
         """An existing study: to go on with it (`write`), or to look at it while another writes.
+
+        `clock`: what `seconds_spent` is measured by.
 
         Raises:
             UserError: there is no study, its database cannot be reached, or another process writes.
@@ -122,12 +132,13 @@ class Study:
         """
         study_folder = StudyFolder(Path(folder))
         study_folder.read_identity()
-        return cls._opened_by(study_folder, WriterLock(study_folder.lock) if write else None)
+        lock = WriterLock(study_folder.lock) if write else None
+        return cls._opened_by(study_folder, lock, clock)
 
     @classmethod
-    def _opened_by(cls, study_folder: StudyFolder, lock: WriterLock | None) -> Self:
+    def _opened_by(cls, study_folder: StudyFolder, lock: WriterLock | None, clock: Clock) -> Self:
         try:
-            return cls(study_folder, lock)
+            return cls(study_folder, lock, clock)
         except BaseException:
             if lock is not None:
                 lock.release()
@@ -206,7 +217,7 @@ class Study:
         """
         if self._lock is None:
             return self._seconds_recorded()
-        return self._spent_before + time.monotonic() - self._opened
+        return self._spent_before + self._clock() - self._opened
 
     def ask(
         self,

@@ -7,6 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from evomerge.cluster.base import TaskResult
+from evomerge.cluster.config import WorkerRange
+from evomerge.cluster.pool import Pool
+from evomerge.cluster.pool_worker import PoolWorker
 from evomerge.evaluators.base import Report
 from evomerge.simulation import Doubles
 
@@ -174,6 +177,127 @@ class SkipsAQuestion(_Through):
         return self.part.ask(limit)
 
 
+class TimeStands(_Through):
+    """Believes that no time is spent."""
+
+    seconds_spent = 0.0
+
+
+class TimeFlies(_Through):
+    """Believes that twice the time is spent."""
+
+    @property
+    def seconds_spent(self) -> float:
+        return 2.0 * float(self.part.seconds_spent)
+
+
+class NoEndOfWaiting(Pool):
+    """Never says that there is no place."""
+
+    def _check_places(self) -> None:
+        pass
+
+
+class NoDeadlines(Pool):
+    """Lets what hangs go on."""
+
+    def _end_overdue(self, worker: PoolWorker) -> None:
+        pass
+
+
+class LosesTheDead(Pool):
+    """A worker that died is replaced, and its task is forgotten."""
+
+    def _replace(self, worker: PoolWorker, *_: Any) -> None:
+        worker.replace()
+
+
+class LeavesTheDead(Pool):
+    """The task of a worker that died is done by others; the worker is not replaced."""
+
+    def _replace(self, worker: PoolWorker, *_: Any) -> None:
+        if assignment := worker.assignment:
+            self._queue.appendleft(replace(assignment, attempt=assignment.attempt + 1))
+        worker.leave()
+
+
+class NoAttemptsOfWorkers(Pool):
+    """Does not count the deaths of workers."""
+
+    def _replace(self, worker: PoolWorker, *_: Any) -> None:
+        if assignment := worker.assignment:
+            self._queue.appendleft(assignment)
+        worker.replace()
+
+
+class TooEarly(Pool):
+    """Gives tasks to workers that are still coming up."""
+
+    def _dispatch(self) -> None:
+        for worker in self._pool:
+            if worker.has_place and worker.assignment is None and self._queue:
+                worker.perform(self._queue.popleft())
+
+
+class HandsOverWhatIsCancelled(Pool):
+    """Does not heed that a task is no longer wanted."""
+
+    def cancel(self, id_: str) -> None:
+        pass
+
+
+class LeavesProcesses(Pool):
+    """Ends without its workers."""
+
+    def close(self) -> None:
+        pass
+
+
+class _Immortal(_Through):
+    """A process that goes on though it was ended."""
+
+    def kill(self) -> None:
+        pass
+
+
+class _Immortals(_Through):
+    """Gives such processes."""
+
+    def make(self) -> Any:
+        return _Immortal(self.part.make())
+
+
+def _with(**changes: Any) -> Doubles:
+    """A pool that reads another configuration than the job's."""
+    return Doubles(pool=lambda config, actors: Pool(config.model_copy(update=changes), actors))
+
+
+BROKEN_POOLS: Mapping[str, Doubles] = {
+    **{
+        kind.__name__: Doubles(pool=kind)
+        for kind in (
+            NoEndOfWaiting,
+            NoDeadlines,
+            LosesTheDead,
+            LeavesTheDead,
+            NoAttemptsOfWorkers,
+            TooEarly,
+            HandsOverWhatIsCancelled,
+            LeavesProcesses,
+        )
+    },
+    "EndsNothing": Doubles(pool=lambda config, actors: Pool(config, _Immortals(actors))),
+    "OneTryMore": _with(max_attempts=21),
+    "OneTry": _with(max_attempts=1),
+    "OneWorkerMore": _with(workers=WorkerRange(min=1, max=6)),
+    "GivesUpEarly": _with(placement_timeout_s=2.0),
+    "StartsInASecond": _with(start_timeout_s=1.5),
+    "StartsForEver": _with(start_timeout_s=1e6),
+    "EvaluatesInASecond": _with(candidate_timeout_s=1.0, grace_s=0.1),
+    "EvaluatesForEver": _with(grace_s=1e6),
+}
+"""Pools of workers that err."""
+
 BROKEN: Mapping[str, Doubles] = {
     **{
         kind.__name__: Doubles(study=kind)
@@ -188,6 +312,8 @@ BROKEN: Mapping[str, Doubles] = {
             AskedTwice,
             Forgets,
             OneShort,
+            TimeStands,
+            TimeFlies,
         )
     },
     **{kind.__name__: Doubles(cluster=kind) for kind in (Swapped, Loses, Sleeps, LeavesTasks)},
@@ -195,4 +321,5 @@ BROKEN: Mapping[str, Doubles] = {
         kind.__name__: Doubles(optimizer=kind)
         for kind in (ToldTwice, FailureAsZero, SkipsAQuestion)
     },
+    **BROKEN_POOLS,
 }

@@ -1,59 +1,18 @@
-"""One worker on Ray: the actor, and what the driver knows of it."""
+"""One worker of a pool, as the driver knows it."""
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import ray
-from ray.exceptions import RayError
-
-from evomerge.cluster.base import Task, Worker, WorkerState, WorkerStatus
+from evomerge.cluster.actors import Actors
+from evomerge.cluster.base import Task, WorkerState, WorkerStatus
 from evomerge.evaluators.base import Outcome
-from evomerge.plugins import load
-from evomerge.value import Value
 
-__all__ = ["Assignment", "EvomergeWorker", "RayWorker", "WorkerDied"]
+__all__ = ["Assignment", "PoolWorker"]
 
 PING_S = 1.0
 """How often an idle worker is asked whether it lives; a busy one's task tells."""
-
-GET_S = 60.0
-"""How long a result that is ready may take to arrive."""
-
-
-@ray.remote
-class EvomergeWorker:
-    """A worker in a process of its own, which Ray's dashboard lists under this name.
-
-    Its class comes as a name, so that the driver need not load it. Making one may take minutes (an
-    engine), which is `start`; before that, `where` says that the process has its place.
-    """
-
-    def where(self) -> str:
-        """Host and process; answered as soon as the process runs."""
-        return f"{ray.util.get_node_ip_address()} pid {os.getpid()}"
-
-    def start(self, target: str, config: Value) -> None:
-        """Make the worker, of the class `package.module:class`, from its configuration."""
-        self._worker: Worker = load(target)(config)
-
-    def perform(self, task: Task) -> Outcome:
-        """What the worker says of the task."""
-        return self._worker.perform(task)
-
-
-class WorkerDied(Exception):
-    """A worker's process has gone, or is no longer to be trusted: why."""
-
-    def __init__(self, problem: Exception) -> None:
-        """`problem`: what was raised in the worker, or by Ray about it."""
-        lines = str(problem).strip().splitlines() or [""]
-        super().__init__(f"{type(problem).__name__}: {lines[-1]}")
-        self.problem = problem
 
 
 @dataclass
@@ -65,20 +24,19 @@ class Assignment:
     cancelled: bool = False
 
 
-class RayWorker:
+class PoolWorker:
     """A worker as the driver sees it; its process may be replaced, it stays the same worker.
 
     It waits for one thing at a time, its `awaited` reference: a place, then the end of `start`,
     then the results of tasks; `advance` takes what has come.
     """
 
-    _actor: Any
     _started: Any
 
-    def __init__(self, id_: str, spawn: Callable[[], Any], *start: Any) -> None:
-        """`spawn` asks Ray for the actor; `start`: what the actor's `start` is called with."""
+    def __init__(self, id_: str, actors: Actors) -> None:
+        """Ask for its first process."""
         self.id = id_
-        self._spawn, self._start = spawn, start
+        self._actors = actors
         self.restarts = 0
         self.failed_starts = 0
         """How many processes in a row died before they came up."""
@@ -86,7 +44,7 @@ class RayWorker:
         self.state: WorkerState = "starting"
         self.where: str | None = None
         self.awaited: Any = None
-        self._requested = self._since = self._pinged = time.monotonic()
+        self._requested = self._since = self._pinged = actors.now_s()
         self._request()
 
     @property
@@ -101,13 +59,13 @@ class RayWorker:
 
     @property
     def waited_s(self) -> float:
-        """Seconds since Ray was asked for its process."""
-        return time.monotonic() - self._requested
+        """Seconds since its process was asked for."""
+        return self._actors.now_s() - self._requested
 
     @property
     def seconds(self) -> float:
         """How long it has been in its state."""
-        return time.monotonic() - self._since
+        return self._actors.now_s() - self._since
 
     def status(self, *, draining: bool) -> WorkerStatus:
         """What it does at the moment; `draining`: no task follows."""
@@ -121,10 +79,7 @@ class RayWorker:
         Raises:
             WorkerDied: it brought a fault; `assignment` is still the task that it was at.
         """
-        try:
-            brought: Any = ray.get(self.awaited, timeout=GET_S)
-        except RayError as problem:
-            raise WorkerDied(getattr(problem, "cause", None) or problem) from None
+        brought: Any = self._actors.take(self.awaited)
         if self.state == "busy":
             outcome: Outcome = brought
             return outcome
@@ -141,10 +96,8 @@ class RayWorker:
 
     def perform(self, assignment: Assignment) -> None:
         """Begin a task; only for a worker that is idle."""
-        task = assignment.task
         self.assignment = assignment
-        title = f"{task.split} {task.id[:12]}"  # in Ray's dashboard
-        self.awaited = self._actor.perform.options(name=title).remote(task)
+        self.awaited = self._actor.perform(assignment.task)
         self._enter("busy")
 
     def release(self) -> None:
@@ -154,28 +107,28 @@ class RayWorker:
 
     def ping(self) -> None:
         """Ask an idle worker now and then whether it lives."""
-        if self.state == "idle" and time.monotonic() - self._pinged > PING_S:
-            self._pinged = time.monotonic()
-            self.awaited = self._actor.where.remote()
+        if self.state == "idle" and self._actors.now_s() - self._pinged > PING_S:
+            self._pinged = self._actors.now_s()
+            self.awaited = self._actor.where()
 
     def replace(self) -> None:
-        """Another process takes the worker's place, as soon as Ray has one."""
+        """Another process takes the worker's place, as soon as there is one."""
         self.leave()
         self.restarts += 1
         self._request()
 
     def leave(self) -> None:
         """Its process is ended; it is lost until it is replaced."""
-        ray.kill(self._actor)
+        self._actor.kill()
         self.assignment = self.awaited = self.where = None
         self._enter("lost")
 
     def _request(self) -> None:
-        self._actor = self._spawn()
-        self.awaited = self._actor.where.remote()
-        self._started = self._actor.start.remote(*self._start)
-        self._requested = time.monotonic()
+        self._actor = self._actors.make()
+        self.awaited = self._actor.where()
+        self._started = self._actor.start()
+        self._requested = self._actors.now_s()
 
     def _enter(self, state: WorkerState) -> None:
         self.state = state
-        self._since = self._pinged = time.monotonic()
+        self._since = self._pinged = self._actors.now_s()
