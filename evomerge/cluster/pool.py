@@ -24,7 +24,7 @@ from evomerge.errors import InfrastructureError, UserError
 from evomerge.evaluators.base import Failure, Outcome
 from evomerge.wording import count
 
-__all__ = ["Pool"]
+__all__ = ["WorkerPool"]
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ STEP_S = 0.5
 """How long an answer is waited for before deadlines are looked at."""
 
 
-class Pool:
+class WorkerPool:
     """Implements `Executor` with one actor per worker."""
 
     def __init__(self, config: RayConfig, actors: Actors) -> None:

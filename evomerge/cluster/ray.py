@@ -14,7 +14,7 @@ from evomerge.cluster.actors import WorkerDied
 from evomerge.cluster.base import Task, Worker
 from evomerge.cluster.config import RayConfig
 from evomerge.cluster.placement import Needs
-from evomerge.cluster.pool import Pool
+from evomerge.cluster.pool import WorkerPool
 from evomerge.cluster.ray_connection import RayConnection
 from evomerge.evaluators.base import Outcome
 from evomerge.plugins import load
@@ -137,7 +137,7 @@ class RayActors:
         self._connection.close()
 
 
-class RayExecutor(Pool):
+class RayExecutor(WorkerPool):
     """Implements `Executor` with one actor of Ray per worker."""
 
     def __init__(self, config: RayConfig, target: str, worker: Value) -> None:

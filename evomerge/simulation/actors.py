@@ -274,7 +274,7 @@ class SimulatedActors:
             raise Broken(f"process {actor.number} is given task {task.id}, and is not idle")
         actor.task, actor.began_s = task, self._world.now_s
         takes_s = self._rng.choice((0.3, 1.0, 1.0, 2.5, 7.0))
-        found = simulated_outcome(task)
+        outcome = simulated_outcome(task)
         fault = self._world.of_evaluation(next(self._evaluations))
         if fault is not None:
             self._world.note(fault)
@@ -294,8 +294,8 @@ class SimulatedActors:
                 gone = ProcessGone("the connection to the actor broke")
                 self._events.after(takes_s * share, lambda: self._raise(actor, asked, gone))
         if takes_s > (task.deadline_s or takes_s) and takes_s % 1 < 0.5:  # it looks at the clock
-            takes_s, found = task.deadline_s or 0.0, overrun(task.deadline_s or 0.0)
-        self._events.after(takes_s, lambda: self._finish(actor, asked, found))
+            takes_s, outcome = task.deadline_s or 0.0, overrun(task.deadline_s or 0.0)
+        self._events.after(takes_s, lambda: self._finish(actor, asked, outcome))
 
     def _raise(self, actor: SimulatedActor, asked: Reference, problem: Exception) -> None:
         """The pool hears of a fault; the process goes on."""
@@ -303,10 +303,10 @@ class SimulatedActors:
             actor.is_believed_dead = True
             actor.answer(asked, problem=problem)
 
-    def _finish(self, actor: SimulatedActor, asked: Reference, found: Any) -> None:
+    def _finish(self, actor: SimulatedActor, asked: Reference, outcome: Any) -> None:
         if not actor.is_gone:
             actor.task = None
-            actor.answer(asked, found)
+            actor.answer(asked, outcome)
 
     def _end(self, actor: SimulatedActor) -> None:
         """A process ends of itself, and its place is free."""

@@ -15,7 +15,7 @@ from typing import Any
 from evomerge.cluster.actors import Actors
 from evomerge.cluster.base import Executor
 from evomerge.cluster.config import RayConfig
-from evomerge.cluster.pool import Pool
+from evomerge.cluster.pool import WorkerPool
 from evomerge.errors import EvomergeError, RecordError
 from evomerge.searching.loop import Search
 from evomerge.searching.progress import Progress
@@ -42,7 +42,7 @@ class Doubles:
 
     study: Callable[[Study], Any] = lambda study: study
     cluster: Callable[[SimulatedCluster | SimulatedPool], Any] = lambda cluster: cluster
-    pool: Callable[[RayConfig, Actors], Executor] = Pool
+    pool: Callable[[RayConfig, Actors], Executor] = WorkerPool
     optimizer: Callable[[WatchedOptimizer], Any] = lambda optimizer: optimizer
 
 

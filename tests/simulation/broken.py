@@ -8,7 +8,7 @@ from typing import Any
 
 from evomerge.cluster.base import TaskResult
 from evomerge.cluster.config import WorkerRange
-from evomerge.cluster.pool import Pool
+from evomerge.cluster.pool import WorkerPool
 from evomerge.cluster.pool_worker import PoolWorker
 from evomerge.evaluators.base import Report
 from evomerge.simulation import Doubles
@@ -191,28 +191,28 @@ class TimeFlies(_Through):
         return 2.0 * float(self.part.seconds_spent)
 
 
-class NoEndOfWaiting(Pool):
+class NoEndOfWaiting(WorkerPool):
     """Never says that there is no place."""
 
     def _check_places(self) -> None:
         pass
 
 
-class NoDeadlines(Pool):
+class NoDeadlines(WorkerPool):
     """Lets what hangs go on."""
 
     def _end_overdue(self, worker: PoolWorker) -> None:
         pass
 
 
-class LosesTheDead(Pool):
+class LosesTheDead(WorkerPool):
     """A worker that died is replaced, and its task is forgotten."""
 
     def _replace(self, worker: PoolWorker, *_: Any) -> None:
         worker.replace()
 
 
-class LeavesTheDead(Pool):
+class LeavesTheDead(WorkerPool):
     """The task of a worker that died is done by others; the worker is not replaced."""
 
     def _replace(self, worker: PoolWorker, *_: Any) -> None:
@@ -221,7 +221,7 @@ class LeavesTheDead(Pool):
         worker.leave()
 
 
-class NoAttemptsOfWorkers(Pool):
+class NoAttemptsOfWorkers(WorkerPool):
     """Does not count the deaths of workers."""
 
     def _replace(self, worker: PoolWorker, *_: Any) -> None:
@@ -230,7 +230,7 @@ class NoAttemptsOfWorkers(Pool):
         worker.replace()
 
 
-class TooEarly(Pool):
+class TooEarly(WorkerPool):
     """Gives tasks to workers that are still coming up."""
 
     def _dispatch(self) -> None:
@@ -239,14 +239,14 @@ class TooEarly(Pool):
                 worker.perform(self._queue.popleft())
 
 
-class HandsOverWhatIsCancelled(Pool):
+class HandsOverWhatIsCancelled(WorkerPool):
     """Does not heed that a task is no longer wanted."""
 
     def cancel(self, id_: str) -> None:
         pass
 
 
-class LeavesProcesses(Pool):
+class LeavesProcesses(WorkerPool):
     """Ends without its workers."""
 
     def close(self) -> None:
@@ -269,7 +269,9 @@ class _Immortals(_Through):
 
 def _with(**changes: Any) -> Doubles:
     """A pool that reads another configuration than the job's."""
-    return Doubles(pool=lambda config, actors: Pool(config.model_copy(update=changes), actors))
+    return Doubles(
+        pool=lambda config, actors: WorkerPool(config.model_copy(update=changes), actors)
+    )
 
 
 BROKEN_POOLS: Mapping[str, Doubles] = {
@@ -286,7 +288,7 @@ BROKEN_POOLS: Mapping[str, Doubles] = {
             LeavesProcesses,
         )
     },
-    "EndsNothing": Doubles(pool=lambda config, actors: Pool(config, _Immortals(actors))),
+    "EndsNothing": Doubles(pool=lambda config, actors: WorkerPool(config, _Immortals(actors))),
     "OneTryMore": _with(max_attempts=21),
     "OneTry": _with(max_attempts=1),
     "OneWorkerMore": _with(workers=WorkerRange(min=1, max=6)),
