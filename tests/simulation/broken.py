@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from evomerge.cluster.actors import Actors
 from evomerge.cluster.base import TaskResult
-from evomerge.cluster.config import WorkerRange
+from evomerge.cluster.config import RayConfig, WorkerRange
 from evomerge.cluster.pool import WorkerPool
 from evomerge.cluster.pool_worker import PoolWorker
 from evomerge.evaluators.base import Report
@@ -269,9 +270,11 @@ class _Immortals(_Through):
 
 def _with(**changes: Any) -> Doubles:
     """A pool that reads another configuration than the job's."""
-    return Doubles(
-        pool=lambda config, actors: WorkerPool(config.model_copy(update=changes), actors)
-    )
+
+    def make(config: RayConfig, actors: Actors) -> WorkerPool:
+        return WorkerPool(config.model_copy(update=changes), actors)
+
+    return Doubles(pool=make)
 
 
 BROKEN_POOLS: Mapping[str, Doubles] = {
