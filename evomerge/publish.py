@@ -1,33 +1,30 @@
 """Publish whole or not at all: what a reader can see is complete, whenever the writer dies.
 
-Files and folders are written under another name beside the place where they belong, made durable
-(fsync), and renamed. That name says whose it is: `.NAME.HOST-PID.TOKEN.partial`. Of two writers of
-one name, one comes first, and the other is refused.
+Files and folders are written in a folder beside the place where they belong, made durable (fsync),
+and renamed. That folder says whose it is (`.NAME.WRITER.partial`, see `evomerge.held_folders`), and
+whoever writes next beside it removes what writers that died have left. Of two writers of one name,
+one comes first, and the other is refused.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import glob
 import json
 import os
-import secrets
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from evomerge.errors import SourceError, UserError
+from evomerge.held_folders import HeldFolder, left, sweep
 from evomerge.reading.json_text import read_json
 
 __all__ = [
     "PARTIAL",
     "is_free",
-    "is_left",
-    "sweep",
-    "writer_name",
+    "sweep_partial",
     "whole_file",
     "whole_folder",
     "write_whole",
@@ -36,35 +33,44 @@ __all__ = [
 PARTIAL = ".partial"
 """The suffix of what is still being written; what a dead writer left behind carries it too."""
 
-_MOVED = "moved"
+_MOVING = ".moved"
+_LIST = "names.json"
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.EWOULDBLOCK)
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes, *, sweeps: bool = True) -> None:
     """Put `data` at `path`: the old content or the new one is there, never a part.
+
+    `sweeps`: as in `whole_file`.
 
     Raises:
         OSError: as the file system does; `path` is as it was.
     """
-    with whole_file(path) as partial, partial.open("xb") as file:  # "x" follows no link
-        file.write(data)
+    with whole_file(path, sweeps=sweeps) as partial:
+        partial.write_bytes(data)
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, *, sweeps: bool = True) -> Iterator[Path]:
     """A file to write, which takes the place of `path` only if the block ends well.
+
+    `sweeps`: whether to look for what dead writers have left beside it; who writes a file a
+    candidate into one folder does so once.
 
     Raises:
         OSError: as the file system does; `path` is as it was.
     """
-    partial = _partial(path)
+    if sweeps:
+        sweep_partial(path.parent)
+    held = HeldFolder(path.parent, f".{path.name}", PARTIAL)
     try:
+        partial = held.path / path.name
         yield partial
         _sync(partial)
         partial.replace(path)
         _sync(path.parent)
     finally:
-        partial.unlink(missing_ok=True)
+        held.remove()
 
 
 @contextmanager
@@ -84,12 +90,12 @@ def whole_folder(out: Path, *, size: int = 0, last: str = "config.json") -> Iter
     given, out = out, out.absolute()  # messages call it what the user called it
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        sweep(out.parent, out.name)
+        sweep_partial(out.parent)
         if (free := shutil.disk_usage(out.parent).free) < size:
             needed = f"{size / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free"
             raise UserError(f"{given}: what is written takes {needed}")
-        folder = _partial(out)
-        folder.mkdir()
+        held = HeldFolder(out.parent, f".{out.name}", PARTIAL)
+        folder = held.path
         try:
             yield folder
             for path in sorted(folder.rglob("*")):
@@ -104,7 +110,7 @@ def whole_folder(out: Path, *, size: int = 0, last: str = "config.json") -> Iter
                     ) from None
                 raise
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            held.remove()
     except OSError as problem:
         raise UserError(f"{given}: cannot be written ({problem})") from None
 
@@ -122,46 +128,9 @@ def is_free(out: Path) -> bool:
     return not any(out.iterdir())
 
 
-def sweep(folder: Path, name: str | None = None) -> None:
-    """Remove what processes of this machine that are no more have begun in a folder.
-
-    `name`: only what was to have this name.
-    """
-    pattern = "*" if name is None else glob.escape(name)
-    for partial in folder.glob(f".{pattern}.*{PARTIAL}"):
-        if is_left(partial.name):
-            _remove(partial)
-
-
-def is_left(name: str) -> bool:
-    """Whether what has a name of `writer_name` was left by a process of this machine that is no
-    more."""
-    parts = name.removesuffix(PARTIAL).split(".")
-    host, _, process = parts[-2].rpartition("-") if len(parts) > 1 else ("", "", "")
-    return host == _host() and process.isdecimal() and not _is_alive(int(process))
-
-
-def writer_name() -> str:
-    """A name that nobody else has, and that says which process it belongs to: HOST-PID.TOKEN."""
-    return f"{_host()}-{os.getpid()}.{secrets.token_hex(4)}"
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{writer_name()}{PARTIAL}")
-
-
-def _host() -> str:
-    return socket.gethostname().replace(".", "_")
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def sweep_partial(folder: Path) -> None:
+    """Remove what processes that are no more have begun in a folder."""
+    sweep(folder, prefix=".", suffix=PARTIAL)
 
 
 def _move(folder: Path, out: Path, last: str) -> None:
@@ -193,26 +162,35 @@ def _claimed(out: Path) -> Iterator[None]:
 def _fill(out: Path, folder: Path, last: str) -> None:
     """Move all entries, one by one, with a list beside them by which a half-done move is undone."""
     entries = sorted(folder.iterdir(), key=lambda entry: (entry.name == last, entry.name))
-    moved = _partial(out / _MOVED)
-    moved.write_text(json.dumps([entry.name for entry in entries]))
-    _sync(moved)
-    for entry in entries:
-        entry.rename(out / entry.name)
-    moved.unlink()
+    moving = HeldFolder(out, _MOVING, PARTIAL)
+    try:
+        moved = moving.path / _LIST
+        moved.write_text(json.dumps([entry.name for entry in entries]))
+        _sync(moved)
+        _sync(moving.path)
+        for entry in entries:
+            entry.rename(out / entry.name)
+    except BaseException:
+        for entry in entries:
+            _remove(out / entry.name)
+        raise
+    finally:
+        moving.remove()
     _sync(out)
 
 
 def _undo_moves(out: Path) -> None:
-    for moved in out.glob(f".{_MOVED}.*{PARTIAL}"):
-        if not is_left(moved.name):
-            continue
-        with suppress(OSError, SourceError):
-            names = read_json(moved, follow=False)
-            for name in names if isinstance(names, list) else ():
-                # The list may be anybody's: it is obeyed in the folder that it lies in.
-                if isinstance(name, str) and Path(name).name == name not in ("", ".."):
-                    _remove(out / name)
-        _remove(moved)
+    for moving in out.glob(f"{_MOVING}.*{PARTIAL}"):
+        with left(moving) as is_left:
+            if not is_left:
+                continue
+            with suppress(OSError, SourceError):
+                names = read_json(moving / _LIST, follow=False)
+                for name in names if isinstance(names, list) else ():
+                    # The list may be anybody's: it is obeyed in the folder that it lies in.
+                    if isinstance(name, str) and Path(name).name == name not in ("", ".."):
+                        _remove(out / name)
+            shutil.rmtree(moving, ignore_errors=True)
 
 
 def _remove(path: Path) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from evomerge import writers
@@ -21,6 +20,7 @@ from evomerge.study.candidate import Candidate, ranked
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
 from evomerge.study.select_recipe import chosen, recorded
+from evomerge.temporary import temporary_folder
 from evomerge.wording import count
 
 if TYPE_CHECKING:
@@ -171,8 +171,8 @@ class Results:
         Raises:
             UserError: there is nothing of the kind to draw, or matplotlib is missing.
         """
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / "picture.svg"
+        with temporary_folder("picture") as folder:
+            path = folder / "picture.svg"
             label = writers.plot(self._folder, path, candidate=candidate, view=view)
             return Picture(path.read_text(encoding="utf-8"), label)
 

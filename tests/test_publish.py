@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import socket
+import re
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from evomerge.errors import UserError
-from evomerge.publish import PARTIAL, is_free, sweep, whole_file, whole_folder, write_whole
+from evomerge.held_folders import HeldFolder
+from evomerge.publish import PARTIAL, is_free, sweep_partial, whole_file, whole_folder, write_whole
 
 
 def names(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir())
-
-
-def dead_process() -> int:
-    """The number of a process that was there."""
-    ended = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return int(ended.stdout)
 
 
 def test_replaces_the_old_content(tmp_path: Path) -> None:
@@ -96,44 +88,39 @@ def test_an_empty_folder_is_filled_and_stays_the_one_it_is(tmp_path: Path) -> No
         raise AssertionError("nothing may be begun")
 
 
-@pytest.mark.process
-def test_what_dead_writers_left_is_removed(tmp_path: Path) -> None:
-    host, dead = socket.gethostname().replace(".", "_"), dead_process()
-    kept = {
-        f".out.{host}-{os.getpid()}.00{PARTIAL}",
-        f".out.elsewhere-{dead}.00{PARTIAL}",
-        f".other.{host}-{dead}.00{PARTIAL}",
-    }
-    for name in {*kept, f".out.{host}-{dead}.00{PARTIAL}"}:
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "half").write_bytes(b"x")
-    with whole_folder(tmp_path / "out"):
-        pass
-    assert set(names(tmp_path)) == kept | {"out"}
-    (tmp_path / f".f.{host}-{dead}.00{PARTIAL}").write_bytes(b"x")
-    sweep(tmp_path)
-    assert set(names(tmp_path)) == kept - {f".other.{host}-{dead}.00{PARTIAL}"} | {"out"}
+KILLED = """
+import os, sys, pathlib
+from evomerge import publish
+with getattr(publish, sys.argv[1])(pathlib.Path(sys.argv[2])) as place:
+    (place / "config.json" if place.is_dir() else place).write_bytes(b"{}")
+    os.kill(os.getpid(), 9)
+"""
+
+
+def left_in(folder: Path, name: str) -> Path:
+    """What a writer that is no more has left."""
+    held = HeldFolder(folder, name, PARTIAL)
+    held.release()
+    return held.path
 
 
 def test_a_list_of_moves_from_somebody_else_reaches_nothing_outside(tmp_path: Path) -> None:
     """What an earlier writer had moved is undone where it lies, whatever its list names."""
-    host, dead = socket.gethostname().replace(".", "_"), dead_process()
     out = tmp_path / "outer" / "out"
     out.mkdir(parents=True)
     (tmp_path / "outer" / "mine").write_text("mine")
     (out / "kept").write_text("x")
-    left = out / f".moved.{host}-{dead}.00{PARTIAL}"
     everything = ["..", ".", "", "../mine", "/", str(tmp_path / "outer" / "mine"), 3, None]
     for content in (json.dumps(everything), "3", "{", '{"..": 1}'):
-        left.write_text(content)
+        (left_in(out, ".moved") / "names.json").write_text(content)
         assert not is_free(out)
         assert names(tmp_path / "outer") == ["mine", "out"]
         assert names(out) == ["kept"]
-    left.symlink_to(tmp_path / "outer" / "mine")
+    (left_in(out, ".moved") / "names.json").symlink_to(tmp_path / "outer" / "mine")
     assert not is_free(out)
-    os.mkfifo(left)
+    os.mkfifo(left_in(out, ".moved") / "names.json")
     assert not is_free(out)
-    left.mkdir()
+    (left_in(out, ".moved") / "names.json").mkdir()
     assert not is_free(out)
     assert names(out) == ["kept"]
     assert names(tmp_path / "outer") == ["mine", "out"]
@@ -152,26 +139,92 @@ def test_an_output_is_written_through_no_link(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["**", "[a-", "*", "?"])
 def test_a_name_is_no_pattern(tmp_path: Path, name: str) -> None:
-    left = tmp_path / f".other.{socket.gethostname().replace('.', '_')}-{dead_process()}.0{PARTIAL}"
-    left.mkdir()
     with whole_folder(tmp_path / name):
-        pass
-    assert names(tmp_path) == sorted([left.name, name])
+        living = names(tmp_path)
+        with whole_folder(tmp_path / "other"):
+            pass
+        assert names(tmp_path) == sorted([*living, "other"])
+    assert names(tmp_path) == sorted([name, "other"])
 
 
 @pytest.mark.process
-def test_a_writer_that_is_killed_leaves_nothing_to_be_taken_for_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("killed", ["whole_file", "whole_folder"])
+@pytest.mark.parametrize("following", [whole_file, whole_folder])
+@pytest.mark.parametrize("name", ["out", "other"])
+def test_what_a_killed_writer_left_is_taken_for_nothing_and_swept_by_the_next(
+    killed: str,
+    following: Callable[[Path], AbstractContextManager[Path]],
+    name: str,
+    tmp_path: Path,
+) -> None:
+    arguments = [sys.executable, "-c", KILLED, killed, str(tmp_path / "out")]
+    assert subprocess.run(arguments, check=False).returncode == -9
+    (half,) = tmp_path.iterdir()
+    assert re.fullmatch(rf"\.out\..+\.{PARTIAL[1:]}", half.name)
+    with following(tmp_path / name) as place:
+        assert not half.exists()
+        if not place.is_dir():
+            place.write_bytes(b"x")
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.process
+def test_a_hot_folder_is_not_looked_through_at_each_write(tmp_path: Path) -> None:
+    arguments = [sys.executable, "-c", KILLED, "whole_file", str(tmp_path / "out")]
+    subprocess.run(arguments, check=False)
+    (half,) = tmp_path.iterdir()
+    write_whole(tmp_path / "one", b"", sweeps=False)
+    assert half.exists()
+    sweep_partial(tmp_path)
+    assert names(tmp_path) == ["one"]
+
+
+INTERRUPTED = """
+import sys, pathlib
+from evomerge.publish import whole_folder
+out = pathlib.Path(sys.argv[1])
+def interrupt(event, arguments):
+    if event == "os.rename" and str(arguments[1]) == str(out / "b"):
+        raise KeyboardInterrupt
+with whole_folder(out, last="b") as folder:
+    for name in "ab":
+        (folder / name).write_bytes(b"x")
+    sys.addaudithook(interrupt)
+"""
+
+
+@pytest.mark.process
+def test_an_interrupted_move_into_a_folder_that_is_there_leaves_it_empty(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    arguments = [sys.executable, "-c", INTERRUPTED, str(out)]
+    ended = subprocess.run(arguments, check=False, capture_output=True, text=True)
+    assert "KeyboardInterrupt" in ended.stderr
+    assert names(tmp_path) == ["out"]
+    assert names(out) == []
+
+
+@pytest.mark.process
+def test_a_killed_move_is_undone_by_the_next_and_not_while_it_lives(
+    tmp_path: Path,
+) -> None:
     code = (
-        "import os, sys, pathlib; from evomerge.publish import whole_folder\n"
-        "with whole_folder(pathlib.Path(sys.argv[1])) as folder:\n"
-        "    (folder / 'config.json').write_bytes(b'{}')\n"
-        "    os.kill(os.getpid(), 9)"
+        "import json, os, sys, pathlib; from evomerge.held_folders import HeldFolder\n"
+        "out = pathlib.Path(sys.argv[1])\n"
+        "moving = HeldFolder(out, '.moved', '.partial')\n"
+        "(moving.path / 'names.json').write_text(json.dumps(['a', 'b']))\n"
+        "(out / 'a').write_bytes(b'x')\n"
+        "print(flush=True); sys.stdin.read(); os.kill(os.getpid(), 9)"
     )
     out = tmp_path / "out"
-    ended = subprocess.run([sys.executable, "-c", code, str(out)], check=False)
-    assert ended.returncode == -9
-    assert not out.exists()
-    assert len(names(tmp_path)) == 1
-    with whole_folder(out):
-        pass
-    assert names(tmp_path) == ["out"]
+    out.mkdir()
+    moving = subprocess.Popen(
+        [sys.executable, "-c", code, str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert moving.stdout is not None
+    moving.stdout.readline()
+    assert not is_free(out)
+    assert (out / "a").exists()
+    moving.communicate()
+    assert is_free(out)
+    assert names(out) == []

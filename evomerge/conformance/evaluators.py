@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 import pickle
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from evomerge.conformance.toy_model import ToyModel
 from evomerge.errors import ConfigError, DeadlineExceeded
 from evomerge.evaluators.base import Evaluator, EvaluatorConfig, Report, Selection, Split
 from evomerge.evaluators.live_model import LiveModel
+from evomerge.temporary import temporary_folder
 
 __all__ = ["LAWS", "LawBroken", "Subject"]
 
@@ -155,8 +155,8 @@ def the_digest_is_of_the_content(subject: Subject) -> None:
     require(len(digest) == 64 and set(digest) <= set("0123456789abcdef"), "it has 64 hex digits")
     described = config.model_copy(update={"description": "Another description."})
     require(described.digest() == digest, "a description is not in the digest")
-    with tempfile.TemporaryDirectory() as elsewhere:
-        folder = Path(elsewhere) / "copy"
+    with temporary_folder("copy") as elsewhere:
+        folder = elsewhere / "copy"
         shutil.copytree(subject.folder, folder)
         require(
             subject.config.located(folder).digest() == digest, "the folder is not in the digest"

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from evomerge.errors import SourceError
 from evomerge.merging.tensor_files import tensors_in
-from evomerge.publish import sweep, whole_file
+from evomerge.publish import whole_file
 
 __all__ = ["FOLDER", "DiskCache", "content"]
 
@@ -72,7 +72,6 @@ class DiskCache:
             disk = shutil.disk_usage(path.parent)
             if disk.free < SPARE * disk.total:
                 return
-            sweep(path.parent)
             with whole_file(path) as partial:
                 numbered = {str(i): tensor.contiguous() for i, tensor in enumerate(tensors)}
                 save_file(numbered, partial)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import stat
 import tempfile
 import weakref
 from pathlib import Path
@@ -21,7 +22,7 @@ class NodeMember:
 
     def __init__(self, folder: Path | None = None) -> None:
         """`folder`: where they meet; one for each user of the machine where left out."""
-        self._folder = folder or Path(tempfile.gettempdir()) / f"evomerge-{os.getuid()}" / "caches"
+        self._folder = folder or Path(tempfile.gettempdir()) / f"evomerge-{os.geteuid()}" / "caches"
         self._counts = self._join()
 
     def count(self) -> int:
@@ -45,7 +46,10 @@ class NodeMember:
 
     def _join(self) -> bool:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.parent.mkdir(0o700, parents=True, exist_ok=True)
+            self._folder.mkdir(0o700, exist_ok=True)
+            if not (_is_ours(self._folder.parent) and _is_ours(self._folder)):
+                return False
             # Locked under another name first: a file that can be seen is one that counts.
             name = f"{os.getpid()}-{secrets.token_hex(4)}"
             hidden = self._folder.parent / f".{name}"
@@ -56,3 +60,14 @@ class NodeMember:
         except OSError:
             return False
         return True
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether nobody else can put a name into it: in a temporary directory that all users share,
+    somebody else may have made a folder, or a link, of its name."""
+    there = folder.lstat()
+    return (
+        stat.S_ISDIR(there.st_mode)
+        and there.st_uid == os.geteuid()
+        and not there.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    )

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from evomerge.cluster.actors import Actors
@@ -28,6 +27,7 @@ from evomerge.simulation.watching import WatchedOptimizer, WatchedSchedule
 from evomerge.simulation.witness import Witness
 from evomerge.simulation.world import Broken, DriverKilled, World
 from evomerge.study.record import Study
+from evomerge.temporary import temporary_folder
 
 __all__ = ["Doubles", "Played", "play", "play_seed"]
 
@@ -96,8 +96,8 @@ def _play(
 ) -> tuple[Played, bool]:
     world = World(faults, keep_trace=keep_trace)
     witness = Witness(scenario, world)
-    with TemporaryDirectory(prefix="evomerge-simulation-", dir=_memory()) as place:
-        player = _Player(scenario, world, witness, SimulatedDisk(Path(place)), doubles)
+    with temporary_folder("simulation", _memory()) as place:
+        player = _Player(scenario, world, witness, SimulatedDisk(place), doubles)
         broken = player.play()
     played = Played(
         scenario=scenario,
@@ -268,7 +268,7 @@ class _Player:
         )
 
 
-def _memory() -> str | None:
+def _memory() -> Path | None:
     """Where files are in memory, if there is such a place."""
-    place = "/dev/shm"
+    place = Path("/dev/shm")
     return place if os.access(place, os.W_OK) else None

@@ -10,7 +10,7 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from evomerge.publish import is_left
+from evomerge.held_folders import is_gone
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage, RDBStorage
@@ -40,7 +40,7 @@ def take(storage: RDBStorage, study_id: int, claim: str, *, is_new: bool) -> boo
     if not is_new:
         if there is None:
             time.sleep(_PATIENCE_S)
-        if storage.get_n_trials(study_id) or (there is not None and not is_left(there)):
+        if storage.get_n_trials(study_id) or (there is not None and not is_gone(there)):
             return False
     with storage.engine.begin() as connection:
         return _put(connection, study_id, there, claim)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from evomerge.publish import writer_name
+from evomerge.held_folders import writer_name
 from evomerge.recipe.genome import Gene
 from evomerge.study.database_url import name_database
 from evomerge.study.folder import Identity, StudyFolder

@@ -15,16 +15,16 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from evomerge.errors import RecordError, UserError
-from evomerge.publish import PARTIAL, is_free, sweep, whole_folder
+from evomerge.publish import PARTIAL, is_free, sweep_partial, whole_folder
 from evomerge.reading.files import is_there
 from evomerge.reading.json_text import read_object
 from evomerge.recipe.genome import Gene
+from evomerge.temporary import temporary_folder
 from evomerge.value import Value
 
 __all__ = ["Identity", "StudyFolder"]
@@ -100,7 +100,7 @@ class StudyFolder:
         """
         there = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
         try:
-            with TemporaryDirectory(prefix=".evomerge-", dir=there):
+            with temporary_folder("tried", there):
                 pass
         except OSError as problem:
             reason = f"{there}: {problem.strerror}" if there != self.path else problem.strerror
@@ -185,12 +185,14 @@ class StudyFolder:
 
     def sweep(self) -> None:
         """Remove what a writer that died had not finished; only the writer may."""
-        path = self.path.absolute()
-        sweep(path.parent, path.name)
+        sweep_partial(self.path.absolute().parent)
         for folder in (self.path, self.examples):
             for partial in folder.glob(f".*{PARTIAL}"):
-                with suppress(IsADirectoryError):  # no writer of a study makes one
-                    partial.unlink()
+                # Earlier versions left files.
+                if partial.is_dir() and not partial.is_symlink():
+                    shutil.rmtree(partial, ignore_errors=True)
+                else:
+                    partial.unlink(missing_ok=True)
 
 
 def _json(data: Any) -> bytes:

@@ -44,7 +44,7 @@ class KeptFiles:
                 before = os.lstat(folder / name).st_size
             except FileNotFoundError:
                 before = 0
-            write_whole(folder / name, data)
+            write_whole(folder / name, data, sweeps=False)  # opening the study did
         return len(data) - before
 
     def read(self, name: str) -> bytes | None:

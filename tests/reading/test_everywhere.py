@@ -18,6 +18,7 @@ ITS_OWN = {
     "evaluators/lm_eval/code.py": "a file of lm-eval itself",
     "evaluators/lm_eval/config.py": "a file of this package",
     "evaluators/lm_eval/task_files.py": "its loader derives from the bounded one",
+    "held_folders.py": "a folder, to lock it, and a file of the kernel",
     "merging/memory_limit.py": "files of the kernel",
     "merging/node_members.py": "lists of processes that it has written",
     "merging/tensor_files.py": "the reader of tensors, after their header",

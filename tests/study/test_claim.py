@@ -22,7 +22,7 @@ from evomerge.study.record import Study
 
 GENES = (FloatGene(name="a", low=0.0, high=1.0),)
 REFUSED, KILLED = 2, -signal.SIGKILL
-OURS = ("evomerge/study", "evomerge/publish", "optuna/storages")
+OURS = ("evomerge/study", "evomerge/publish", "evomerge/held_folders", "optuna/storages")
 """Where a step is a call of a function."""
 
 

@@ -107,7 +107,9 @@ def test_a_damaged_job_is_a_record_error(tmp_path: Path, content: str) -> None:
 def test_sweeping_removes_only_what_was_not_finished(tmp_path: Path) -> None:
     folder = make(tmp_path / "study")
     (folder.examples / ".a.json.gz.12.partial").write_text("")
-    (folder.path / ".job.json.12.partial").write_text("")
+    (folder.path / ".job.json.12.partial").mkdir()
+    (folder.path / ".job.json.12.partial" / "job.json").write_text("")
+    (folder.path / ".link.12.partial").symlink_to(folder.examples)
     (folder.examples / "b.json.gz").write_text("")
     folder.sweep()
     assert [entry.name for entry in folder.examples.iterdir()] == ["b.json.gz"]

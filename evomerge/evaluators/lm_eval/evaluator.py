@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import shutil
-import tempfile
 import weakref
 from collections import defaultdict
 from collections.abc import Mapping
@@ -34,6 +32,7 @@ from evomerge.evaluators.lm_eval.task_files import TaskFile
 from evomerge.evaluators.lm_eval.task_index import packaged
 from evomerge.evaluators.metered import MeteredModel
 from evomerge.evaluators.selection import chosen_places
+from evomerge.temporary import new_temporary_folder
 from evomerge.trust import require_trust
 
 __all__ = ["LmEvalEvaluator"]
@@ -57,8 +56,9 @@ class LmEvalEvaluator:
         self._config = config
         self._exams: dict[Split, list[Exam]] = {}
         self._lm: EngineLM | None = None
-        self._data = tempfile.mkdtemp(prefix="evomerge-tasks-")
-        weakref.finalize(self, shutil.rmtree, self._data, ignore_errors=True)
+        data = new_temporary_folder("tasks")
+        weakref.finalize(self, data.remove)
+        self._data = str(data.path)
 
     def evaluate(
         self,
