@@ -93,7 +93,7 @@ class _Writer(NamedTuple):
     def of(cls, name: str) -> _Writer | None:
         """The one whose name ends this one, but for a suffix."""
         found = _WRITER.search(name)
-        return None if found is None else cls(*found.groups()[:3], int(found[4]))
+        return None if found is None else cls(found[1], found[2], found[3], int(found[4]))
 
 
 _WRITER = re.compile(

@@ -16,7 +16,9 @@ import ray
 from ray.job_config import JobConfig
 
 from evomerge.cluster.config import RayConfig
+from evomerge.cluster.ray_sessions import mark, sweep_sessions
 from evomerge.errors import ConfigError, InfrastructureError
+from evomerge.held_folders import HeldFolder
 from evomerge.interruption import renew
 from evomerge.trust import without_working_directory
 
@@ -50,8 +52,10 @@ class RayConnection:
         self._timeout_s = config.ray_timeout_s
         self._address = config.address
         self._is_ours = not ray.is_initialized()
+        self._mark: HeldFolder | None = None
+        """That the session is this process's; None where it was not started here."""
         try:
-            self.url = _connect(config) if self._is_ours else ""
+            self.url, self._mark = _connect(config) if self._is_ours else ("", None)
         except BaseException:  # Ctrl-C while Ray starts here
             if self._is_ours:
                 ray.shutdown()
@@ -102,6 +106,8 @@ class RayConnection:
         self._ended.set()
         if self._is_ours:
             ray.shutdown()
+        if self._mark is not None:
+            self._mark.remove()
 
     def _watch(self) -> None:
         while not self._ended.wait(min(PULSE_S, self._timeout_s / 4)):
@@ -123,8 +129,9 @@ class _OwnPath(JobConfig):
         return True
 
 
-def _connect(config: RayConfig) -> str:
-    """Connect to the address, or start Ray here; the dashboard's URL where there is one."""
+def _connect(config: RayConfig) -> tuple[str, HeldFolder | None]:
+    """Connect to the address, or start Ray here: the dashboard's URL where there is one, and the
+    mark of the session where it was started here."""
     if config.address is not None:
         _reach(config.address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -156,10 +163,22 @@ def _connect(config: RayConfig) -> str:
                 f"cluster.address: the Ray cluster at {config.address!r} cannot be used ({said})"
             ) from problem
         raise InfrastructureError(f"Ray does not start on this machine ({said})") from problem
+    marked = None
     if config.address is None:
         _guard_token()
+        marked = _take_place(Path(context.address_info["session_dir"]))
     url = str(context.dashboard_url or "")
-    return f"http://{url}" if url else ""
+    return f"http://{url}" if url else "", marked
+
+
+def _take_place(session: Path) -> HeldFolder | None:
+    """Mark the session that was started here, and sweep those whose drivers were killed."""
+    try:
+        marked = mark(session)
+    except OSError:  # Ray would have failed on such a disk; nothing is swept then, that is all
+        return None
+    sweep_sessions(session.parent)
+    return marked
 
 
 def _guard_token() -> None:
