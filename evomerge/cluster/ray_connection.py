@@ -146,7 +146,7 @@ def _connect(config: RayConfig) -> tuple[str, HeldFolder | None]:
         started_here["job_config"] = _OwnPath()
     try:
         with without_working_directory():
-            context = ray.init(
+            context: Any = ray.init(
                 config.address or "local",
                 log_to_driver=False,
                 logging_level=logging.ERROR,
