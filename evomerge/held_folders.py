@@ -92,8 +92,8 @@ class _Writer(NamedTuple):
     @classmethod
     def of(cls, name: str) -> _Writer | None:
         """The one whose name ends this one, but for a suffix."""
-        found = _WRITER.search(name)
-        return None if found is None else cls(found[1], found[2], found[3], int(found[4]))
+        match = _WRITER.search(name)
+        return None if match is None else cls(match[1], match[2], match[3], int(match[4]))
 
 
 _WRITER = re.compile(
