@@ -29,7 +29,7 @@ def evaluator(folder: Path, *skills: str) -> dict[str, Any]:
     tasks = folder / "evaluator" / "tasks"
     shutil.copytree(ROOT / "evaluators" / "json_math", tasks.parent)
     for task in tasks.iterdir():
-        task.write_text(task.read_text().replace("max_gen_toks: 48", "max_gen_toks: 12"))
+        task.write_text(task.read_text().replace("max_gen_toks: 48", "max_gen_toks: 6"))
     made: dict[str, Any] = yaml.safe_load((tasks.parent / "evaluator.yaml").read_text())
     kept = {f"evomerge_{name}" for name in ("json_math", *skills)}
     chosen = {name: task for name, task in made["tasks"].items() if name in kept}

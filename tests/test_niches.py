@@ -24,6 +24,9 @@ from evomerge.searching.loop import Search
 from evomerge.study.record import Study
 from evomerge.value import parse
 from tests.facts import Facts
+from tests.folders import tmp_path
+
+__all__ = ["tmp_path"]
 
 NAMES, SIZE = ("chat", "code", "math"), 90
 VECTORS = np.random.default_rng(0).standard_normal((len(NAMES), SIZE))

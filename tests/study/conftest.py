@@ -12,6 +12,9 @@ from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
 from evomerge.study.record import Study
+from tests.folders import tmp_path
+
+__all__ = ["ask", "folder", "genome", "recipe", "report", "study", "tmp_path"]
 
 GENES = (
     FloatGene(name="weight", low=0.0, high=2.0),
