@@ -10,8 +10,11 @@ from typing import Any, Protocol, overload
 
 from evomerge.engines.base import DataFlowEngine, Engine
 from evomerge.engines.config import EngineConfig, EngineSettings
-from evomerge.errors import ConfigError
+from evomerge.errors import ConfigError, SourceError
+from evomerge.models.answering import continues_text
+from evomerge.models.inventory import CONFIG
 from evomerge.plugins import Registry, first_line, load
+from evomerge.reading.json_text import read_object
 from evomerge.recipe.layer_path import Capacity
 from evomerge.trust import require_trust
 
@@ -43,6 +46,11 @@ class EngineFactory(Protocol):
         """A live engine with the model of `folder`: its configuration, tokenizer and weights."""
 
 
+def is_language_model(folder: Path) -> bool:
+    """Whether the folder's model continues and scores texts."""
+    return continues_text(read_object(folder / CONFIG, constants=True))
+
+
 @dataclass(frozen=True)
 class BuiltIn:
     """One of ours: its libraries, which take seconds to import, are only loaded when it starts."""
@@ -55,14 +63,29 @@ class BuiltIn:
     """The class that holds a pool of layers."""
     package: str
     config: type[EngineSettings] = EngineConfig
+    other: str | None = None
+    """The class for models that are no language models; None: the engine runs none."""
 
     def __call__(self, config: EngineConfig, folder: Path, /) -> Engine:
-        engine: Engine = self._class(self.engine)(config, folder)
+        self.check()
+        target = self.engine
+        if not is_language_model(folder):
+            if self.other is None:
+                raise SourceError(f"{folder}: no language model; take engine.kind: transformers")
+            target = self.other
+        engine: Engine = load(target)(config, folder)
         return engine
 
     def data_flow(self, config: EngineConfig, folder: Path, capacity: Capacity) -> DataFlowEngine:
-        """The engine with a pool of layers; `folder` gives configuration and tokenizer."""
-        engine: DataFlowEngine = self._class(self.twin)(config, folder, capacity)
+        """The engine with a pool of layers; `folder` gives configuration and tokenizer.
+
+        Raises:
+            SourceError: it is no language model's.
+        """
+        self.check()
+        if not is_language_model(folder):
+            raise SourceError(f"{folder}: no language model; paths through layers are for these")
+        engine: DataFlowEngine = load(self.twin)(config, folder, capacity)
         return engine
 
     def check(self, config: EngineSettings | None = None) -> None:
@@ -74,10 +97,6 @@ class BuiltIn:
                 " the kind out to take what is there"
             )
 
-    def _class(self, target: str) -> Any:
-        self.check()
-        return load(target)
-
 
 @dataclass(frozen=True)
 class Auto:
@@ -87,7 +106,8 @@ class Auto:
     config: type[EngineSettings] = EngineConfig
 
     def __call__(self, config: EngineConfig, folder: Path, /) -> Engine:
-        return self._chosen(config)(config, folder)
+        chosen = self._chosen(config) if is_language_model(folder) else TRANSFORMERS
+        return chosen(config, folder)
 
     def data_flow(self, config: EngineConfig, folder: Path, capacity: Capacity) -> DataFlowEngine:
         """As the chosen one's."""
@@ -106,6 +126,7 @@ TRANSFORMERS = BuiltIn(
     "evomerge.engines.transformers:TransformersEngine",
     "evomerge.engines.transformers_dataflow:TransformersDataFlow",
     package="transformers",
+    other="evomerge.engines.module:ModuleEngine",
 )
 VLLM = BuiltIn(
     "vLLM: for GPUs and clusters; several GPUs can share one model",

@@ -12,19 +12,18 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
 from evomerge.engines.attention import GROUPED
 from evomerge.engines.base import WeightSource
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.continuation import Continuation
-from evomerge.engines.family import configuration, tokenizer
+from evomerge.engines.family import configuration, model_class, tokenizer
 from evomerge.engines.kv_cache import SlabCache
 from evomerge.engines.precision import precision
 from evomerge.engines.requests import check_generation, check_scoring
 from evomerge.engines.stopping import Stop, end_tokens, stop
-from evomerge.engines.weights import Inspection, checkpoint_shapes
+from evomerge.engines.weights import Inspection, checkpoint_shapes, live_tensors
 from evomerge.errors import CandidateError, SourceError
 from evomerge.evaluators.live_model import Generation, LogProb, Sampling
 from evomerge.merging.device import device_named
@@ -61,7 +60,7 @@ class TransformersEngine:
         self._model.eval().requires_grad_(False)
         if self._model.config._attn_implementation == "sdpa":
             self._model.set_attn_implementation(GROUPED)
-        self._live = _live(self._model, shapes, folder)
+        self._live = live_tensors(self._model, shapes, folder)
         self._shapes = shapes
         self._max_length = config.max_length or int(about.max_position_embeddings)
         self._rows = config.batch_size or (128 if self._device.type == "cpu" else 256)
@@ -71,6 +70,11 @@ class TransformersEngine:
         layers = self._cached_layers(about)
         self._cache, self._prefix = SlabCache(layers), SlabCache(layers)
         self._selects = "logits_to_keep" in inspect.signature(self._model.forward).parameters
+
+    @property
+    def module(self) -> Any:
+        """The model itself, a `torch.nn.Module` in evaluation mode."""
+        return self._model
 
     @property
     def tokenizer(self) -> Any:
@@ -138,7 +142,7 @@ class TransformersEngine:
         self, folder: Path, about: Any, dtype: torch.dtype, *, trust_remote_code: bool
     ) -> Any:
         """The model in memory."""
-        return AutoModelForCausalLM.from_pretrained(
+        return model_class(folder, trust_remote_code=trust_remote_code).from_pretrained(
             folder,
             dtype=dtype,
             use_safetensors=True,
@@ -315,18 +319,3 @@ def _only_attention(about: Any, folder: Path) -> None:
     for kind in getattr(about, "layer_types", None) or ():
         if "attention" not in kind or "linear" in kind:
             raise SourceError(f"{folder}: layers of type {kind!r} need the engine of kind vllm")
-
-
-def _live(model: Any, shapes: dict[str, tuple[int, ...]], folder: Path) -> dict[str, Tensor]:
-    """Checkpoint name -> live tensor; a checkpoint of the model's body leaves out its prefix."""
-    state = model.state_dict()
-    live = {}
-    for name in shapes:
-        spellings = [name, f"{model.base_model_prefix}.{name}"]
-        tensor = next((state[s] for s in spellings if s in state), None)
-        if tensor is None or tuple(tensor.shape) != shapes[name]:
-            raise SourceError(
-                f"{folder}: transformers keeps tensor {name} in another form; use engine.kind: vllm"
-            )
-        live[name] = tensor
-    return live

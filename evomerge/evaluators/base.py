@@ -202,6 +202,11 @@ class EvaluatorConfig(Value, ABC):
         """Whether the model's tokenizer has to have one."""
         return False
 
+    @property
+    def asks_language(self) -> bool:
+        """Whether the model has to continue texts or to score them, as language models do."""
+        return False
+
     def lacking(self, split: Split) -> Sequence[str]:
         """Tasks that count and have no examples of the split, as far as is known without data."""
         return ()

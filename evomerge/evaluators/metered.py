@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from evomerge.errors import DeadlineExceeded
+from evomerge.errors import ConfigError, DeadlineExceeded
 from evomerge.evaluators.answers import Answers
 from evomerge.evaluators.base import Report, Selection, Split, TaskScore, TokenCount
 from evomerge.evaluators.live_model import Generation, LiveModel, LogProb, Sampling
@@ -36,6 +36,22 @@ class MeteredModel:
     def tokenizer(self) -> Any:
         """The model's own, the same object: evaluators know a model by it."""
         return self._model.tokenizer
+
+    @property
+    def module(self) -> Any:
+        """The model itself, where the engine has one in this process.
+
+        Raises:
+            ConfigError: the engine has none to give.
+            DeadlineExceeded: the evaluation has taken too long.
+        """
+        self.check()
+        module = getattr(self._model, "module", None)
+        if module is None:
+            raise ConfigError(
+                "model.module: this engine gives none; take engine: {kind: transformers}"
+            )
+        return module
 
     @property
     def max_length(self) -> int:

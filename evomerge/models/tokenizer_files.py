@@ -19,6 +19,7 @@ __all__ = [
     "TOKENIZER",
     "chat_template",
     "declared_tokens",
+    "has_tokenizer",
     "ordinary_tokens",
     "read_tokenizer",
     "vocabulary_digest",
@@ -29,6 +30,15 @@ TOKENIZER = "tokenizer.json"
 SETTINGS = "tokenizer_config.json"
 _VALUES = 10_000_000
 """Most values of a tokenizer.json: Gemma's has 2.5 million."""
+
+
+_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tekken.json")
+"""A model folder with a tokenizer has one of these."""
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a model's folder has a tokenizer of any kind."""
+    return any((folder / name).exists() for name in _FILES)
 
 
 def read_tokenizer(path: Path) -> dict[str, Any]:

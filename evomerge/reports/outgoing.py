@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from evomerge.errors import SourceError
+from evomerge.models.answering import architecture_of, continues_text
 from evomerge.models.blueprint import donor, outline
 from evomerge.models.headers import Headers
+from evomerge.models.inventory import Inventory
 from evomerge.models.parent_cards import parent_cards
 from evomerge.models.portable import portable
 from evomerge.operators import signatures
@@ -85,6 +87,8 @@ class Outgoing:
             keeps_code: whether it holds Python files of a parent.
         """
         names = self.names
+        inventory = self._inventory()
+        config = inventory.config if inventory else {}
         recorded = digest(self.recipe) if self.job and self.named != self.recipe else None
         return card(
             title=title,
@@ -96,7 +100,8 @@ class Outgoing:
             recorded=recorded,
             adapter_on=adapter_on and names[adapter_on],
             folded=folded,
-            chats=self._chats(),
+            chats=bool(inventory and inventory.chat_template is not None),
+            architecture=None if continues_text(config) else architecture_of(config),
             keeps_code=keeps_code,
         )
 
@@ -108,12 +113,12 @@ class Outgoing:
 
         return same_as(self.recipe, self.models, signatures(), layers)
 
-    def _chats(self) -> bool:
-        """Whether the tokenizer, which is the donor's, has a chat template."""
+    def _inventory(self) -> Inventory | None:
+        """What the donor's folder holds; None where it is gone."""
         try:
-            return Headers().inventory(donor(self.recipe)).chat_template is not None
+            return Headers().inventory(donor(self.recipe))
         except SourceError:
-            return False
+            return None
 
 
 def _leaves(recipe: Recipe, name: str = "") -> Iterator[tuple[str, Source]]:

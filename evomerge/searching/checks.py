@@ -14,7 +14,9 @@ from evomerge.engines.config import EngineConfig
 from evomerge.engines.factory import check_engine
 from evomerge.errors import ConfigError, about
 from evomerge.evaluators.base import EvaluatorConfig
+from evomerge.models.answering import architecture_of, continues_text
 from evomerge.models.inventory import Inventory
+from evomerge.models.tokenizer_files import has_tokenizer
 from evomerge.optimizers.base import Optimizer, least_budget
 from evomerge.recipe.layer_path import Capacity
 from evomerge.study.database import check_database
@@ -22,14 +24,12 @@ from evomerge.study.folder import StudyFolder
 
 __all__ = [
     "budget_warnings",
+    "check_answering",
     "check_evaluator",
     "check_new_study",
     "check_runtime",
     "look_at_cluster",
 ]
-
-TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tekken.json")
-"""A model folder with a tokenizer has one of these."""
 
 
 def check_runtime(job: Job, capacity: Capacity | None) -> list[str]:
@@ -68,7 +68,8 @@ def check_evaluator(config: EvaluatorConfig, donor: Inventory) -> None:
             f"evaluator: the task {task!r} counts and has no validation split, by which the winner"
             " is chosen among the finalists; add one to its splits"
         )
-    if not any((donor.folder / name).exists() for name in TOKENIZERS):
+    check_answering(config, donor)
+    if continues_text(donor.config) and not has_tokenizer(donor.folder):
         raise ConfigError(
             f"{donor.folder}: has no tokenizer, and every recipe takes its tokenizer from there;"
             " put the base model's tokenizer files beside its weights"
@@ -77,6 +78,20 @@ def check_evaluator(config: EvaluatorConfig, donor: Inventory) -> None:
         raise ConfigError(
             f"evaluator.chat_template: the tokenizer of {donor.folder} has none; set it to false,"
             " or put the instruct model's chat_template.jinja there"
+        )
+
+
+def check_answering(config: EvaluatorConfig, donor: Inventory) -> None:
+    """Whether a model of this configuration can be asked what the evaluator asks.
+
+    Raises:
+        ConfigError: it is no language model, and is asked to continue or to score texts.
+    """
+    if config.asks_language and not continues_text(donor.config):
+        raise ConfigError(
+            f"{donor.folder}: {architecture_of(donor.config)} neither continues texts nor scores"
+            f" them, which evaluators of kind {config.kind} ask for; take one of kind python, whose"
+            " function calls the model itself (docs/evaluators.md)"
         )
 
 

@@ -173,8 +173,9 @@ class Reader:
         if path.exists():
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.parent.name == "examples":
-            write_files(path.parent)
+        if "examples" in Path(name).parts[:-1]:
+            if not (path.parent / "tasks").exists():
+                write_files(path.parent)
             job = yaml.safe_load((ROOT / name).read_text())
             path.write_text(yaml.safe_dump(reduced(job, self.models)))
             return path

@@ -95,6 +95,11 @@ class LmEvalConfig(EvaluatorConfig):
         """As `chat_template` says."""
         return self.chat_template
 
+    @property
+    def asks_language(self) -> bool:
+        """lm-eval's tasks are of texts."""
+        return True
+
     def lacking(self, split: Split) -> list[str]:
         """Tasks that count and have no documents of the split."""
         return [name for name in self.weights if name not in self.tasks_of(split)]

@@ -149,6 +149,11 @@ class TextConfig(EvaluatorConfig):
         """Task -> weight in the objective, those that count."""
         return {name: task.weight for name, task in self.tasks.items() if task.weight > 0}
 
+    @property
+    def asks_language(self) -> bool:
+        """Texts are scored."""
+        return True
+
     def lacking(self, split: Split) -> list[str]:
         """Tasks that count and have no documents of the split."""
         have = tasks_of(split, self.tasks, self.splits)

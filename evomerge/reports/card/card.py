@@ -16,7 +16,7 @@ from evomerge.recipe.yaml import dump_recipe
 from evomerge.reports.card.licenses import merged_license
 from evomerge.reports.card.loading import how_to_use
 from evomerge.reports.card.markdown import code, escaped, fenced, table
-from evomerge.reports.card.metadata import metadata
+from evomerge.reports.card.metadata import metadata, task_of
 from evomerge.study.comparison import Comparison
 from evomerge.wording import count
 
@@ -43,6 +43,7 @@ def card(
     folded: bool = False,
     chats: bool = False,
     keeps_code: bool = False,
+    architecture: str | None = None,
 ) -> str:
     """A README.md in the form that the Hugging Face hub reads (front matter, then Markdown).
 
@@ -57,6 +58,7 @@ def card(
         folded: whether the folder holds a stack's layers once each, and code that runs the path.
         chats: whether its tokenizer has a chat template.
         keeps_code: whether the folder holds Python files of a parent.
+        architecture: the class of a model that is no language model (`BertModel`); None: it is one.
     """
     from huggingface_hub import ModelCard, ModelCardData
 
@@ -70,12 +72,19 @@ def card(
         comparison=comparison,
         adapter_on=adapter_on,
         copy_of=copy_of is not None,
+        task="text-generation" if architecture is None else task_of(architecture),
     )
     sections = [
         f"# {escaped(title)}",
         _introduction(job, copy_of, adapter_on),
         *([_scores(comparison)] if comparison is not None else []),
-        how_to_use(adapter_on=adapter_on, folded=folded, chats=chats, keeps_code=keeps_code),
+        how_to_use(
+            adapter_on=adapter_on,
+            folded=folded,
+            chats=chats,
+            keeps_code=keeps_code,
+            architecture=architecture,
+        ),
         _made_from(sources),
         f"## License\n\n{license.sentence}",
         *([_path(recipe)] if isinstance(recipe, Stack) else []),

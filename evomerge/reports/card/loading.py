@@ -27,9 +27,20 @@ answer = model.generate(**prompt, max_new_tokens=20)
 print(tokenizer.decode(answer[0], skip_special_tokens=True))
 """
 
+_OTHER = """from transformers import {architecture}
+
+folder = "."  # the folder of this file, or its name on the hub
+model = {architecture}.from_pretrained(folder, dtype="auto"{trust})
+"""
+
 
 def how_to_use(
-    *, adapter_on: Source | None, folded: bool, chats: bool, keeps_code: bool = False
+    *,
+    adapter_on: Source | None,
+    folded: bool,
+    chats: bool,
+    keeps_code: bool = False,
+    architecture: str | None = None,
 ) -> str:
     """The section's text.
 
@@ -38,7 +49,12 @@ def how_to_use(
         folded: whether the folder holds a stack's layers once each, and code that runs the path.
         chats: whether its tokenizer has a chat template.
         keeps_code: whether the folder holds Python files of a parent.
+        architecture: the class of a model that is no language model; None: it is one.
     """
+    if architecture is not None and adapter_on is None:
+        trust = ", trust_remote_code=True" if keeps_code else ""
+        text = _OTHER.format(architecture=architecture, trust=trust)
+        return f"## How to use it\n\n{fenced(text, 'python')}"
     loaded = _model(folded or keeps_code) if adapter_on is None else _adapter(adapter_on)
     asked = _CHAT if chats else _PLAIN
     text = f"## How to use it\n\n{fenced(loaded + asked, 'python')}"

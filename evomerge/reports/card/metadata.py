@@ -13,7 +13,18 @@ from evomerge.reports.card.licenses import MergedLicense
 from evomerge.study.comparison import Comparison
 from evomerge.study.comparison_table import OBJECTIVE
 
-__all__ = ["Metadata", "metadata"]
+__all__ = ["Metadata", "metadata", "task_of"]
+
+_TASKS = (
+    ("ForSequenceClassification", "text-classification"),
+    ("ForTokenClassification", "token-classification"),
+    ("ForQuestionAnswering", "question-answering"),
+    ("ForMaskedLM", "fill-mask"),
+    ("ForImageClassification", "image-classification"),
+    ("ForAudioClassification", "audio-classification"),
+    ("Model", "feature-extraction"),
+)
+"""The end of a class's name, and what the hub calls the task of such models."""
 
 Metadata = Mapping[str, Any]
 """As `huggingface_hub.ModelCardData` takes it."""
@@ -28,10 +39,13 @@ def metadata(
     comparison: Comparison | None,
     adapter_on: Source | None,
     copy_of: bool,
+    task: str | None = "text-generation",
 ) -> Metadata:
     """The card's metadata, without what is not known.
 
-    `copy_of`: whether the model is one of its parents, and no merge.
+    Args:
+        copy_of: whether the model is one of its parents, and no merge.
+        task: what the hub calls what the model does; None where it is not known.
     """
     names = [name for source in sources for name in (source.model, source.adapter) if name]
     if adapter_on is not None:
@@ -46,17 +60,22 @@ def metadata(
         "license_name": license.name,
         "license_link": license.link,
         "library_name": "peft" if adapter_on else "transformers",
-        "pipeline_tag": "text-generation",
+        "pipeline_tag": task,
         "base_model": bases or None,
         "base_model_relation": relation if bases else None,
         "tags": [*([] if copy_of else ["merge"]), "evomerge", *(["lora"] if adapter_on else [])],
         "model_name": _slug(title) if comparison else None,
-        "eval_results": _results(comparison) if comparison else None,
+        "eval_results": _results(comparison, task) if comparison else None,
     }
     return {key: value for key, value in said.items() if value is not None}
 
 
-def _results(comparison: Comparison) -> list[Any]:
+def task_of(architecture: str) -> str | None:
+    """What the hub calls the task of a class of models; None where it is not known."""
+    return next((task for end, task in _TASKS if architecture.endswith(end)), None)
+
+
+def _results(comparison: Comparison, task: str | None) -> list[Any]:
     """The winner's scores on the holdout as `model-index` has them."""
     from huggingface_hub import EvalResult
 
@@ -70,8 +89,8 @@ def _results(comparison: Comparison) -> list[Any]:
             name += f", 95 % interval {winner.interval.low:.3f} to {winner.interval.high:.3f}"
         results.append(
             EvalResult(
-                task_type="text-generation",
-                task_name="Text generation",
+                task_type=task or "other",
+                task_name=(task or "other").replace("-", " ").capitalize(),
                 dataset_type=_slug(table.task),
                 dataset_name=table.task,
                 dataset_split=comparison.split,

@@ -47,6 +47,18 @@ def test_the_front_matter_names_what_the_hub_can_link() -> None:
     }
 
 
+def test_what_is_no_language_model_is_loaded_as_what_it_is() -> None:
+    for name, task in (
+        ("BertForSequenceClassification", "text-classification"),
+        ("BertModel", "feature-extraction"),
+        ("T5ForConditionalGeneration", None),
+    ):
+        text = card(title="t", recipe=RECIPE, job=None, comparison=None, architecture=name)
+        assert front_matter(text).get("pipeline_tag") == task
+        assert f"model = {name}.from_pretrained(folder" in text
+        assert "AutoModelForCausalLM" not in text
+
+
 def test_license_and_languages_are_the_parents() -> None:
     parents = (
         ParentCard("org/base", ("apache-2.0",), languages=("en", "de")),
