@@ -1,17 +1,19 @@
 """What a candidate costs the driver, and whether that grows with the number of candidates.
 
-    python benchmarks/driver.py [--upto 100000] [--objectives 1 2]
+    python benchmarks/driver.py [--upto 100000 10000]
 
 The real loop, study folder and journal; an executor that answers at once, ten genes, and an
 optimizer that asks at random, so that what is measured is the driver's own work. CPU seconds of
 this process (time that a disk takes to make a record durable is not in them), for the candidates
-up to each mark. Then the study is opened and the search resumed, as after a crash. Beside it, in
-the same run, the bare record: Optuna's journal, a trial made and closed with as many parameters.
+up to each mark. Then the study is opened and the search resumed, as after a crash. Each number of
+objectives has a process of its own, so that its memory can be told. Beside it, in the same run, the
+bare record: Optuna's journal, a trial made and closed with as many parameters.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import resource
 import tempfile
 import time
@@ -201,22 +203,25 @@ def _memory() -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--upto", type=int, default=100_000)
-    parser.add_argument("--objectives", type=int, nargs="+", default=[1, 2])
+    parser.add_argument(
+        "--upto", type=int, nargs="+", default=[100_000, 10_000], help="with one objective, two"
+    )
     parser.add_argument("--write", action="store_true", help="keep the figures under results/")
     given = parser.parse_args()
     results: dict[str, Any] = {"curves": []}
     with tempfile.TemporaryDirectory() as folder:
         results["bare_ms"] = bare_record(2000, Path(folder) / "bare.log")
         print(f"Optuna's journal alone: {results['bare_ms']:.2f} ms a trial")
-        for objectives in given.objectives:
-            one = curve(given.upto, objectives, Path(folder) / f"study-{objectives}")
-            results["curves"].append(one)
+        for objectives, upto in enumerate(given.upto, 1):
+            with multiprocessing.get_context("spawn").Pool(1) as own:
+                place = Path(folder) / f"study-{objectives}"
+                measured = own.apply(curve, (upto, objectives, place))
+            results["curves"].append(measured)
             print(f"{objectives} objective(s)")
-            for row in one["rows"]:
+            for row in measured["rows"]:
                 print(f"  up to {row['candidates']:>7,}: {row['ms']:6.2f} ms a candidate")
-            print(f"  resumed in {one['resume_s']:.1f} s of CPU", end="; ")
-            print(f"{one['bytes_per_candidate'] / 1000:.1f} kB of memory a candidate")
+            print(f"  resumed in {measured['resume_s']:.1f} s of CPU", end="; ")
+            print(f"{measured['bytes_per_candidate'] / 1000:.1f} kB of memory a candidate")
     if given.write:
         write("driver", results)
 

@@ -24,7 +24,7 @@ from evomerge.study.record import Study
 from evomerge.study.select_recipe import recorded
 from evomerge.wording import count
 
-__all__ = ["GENES", "candidate_note", "study_note", "write_notes"]
+__all__ = ["GENES", "NOTED", "candidate_note", "study_note", "write_notes"]
 
 GENES = 40
 """Rows of a recipe's table at most, so that a record does not grow much by its notes."""
@@ -32,10 +32,17 @@ _REASON = 300
 """Letters of a failure's reason at most."""
 
 
-def write_notes(study: Study, comparison: Comparison) -> None:
-    """Put a note on the study, and on each candidate that came to its end."""
+NOTED = 1000
+"""So many candidates have a note at most: each note makes all others a little slower to write, and
+slower to read whenever the study is opened."""
+
+
+def write_notes(study: Study, comparison: Comparison, limit: int = NOTED) -> None:
+    """Put a note on the study, and on each candidate that came to its end; where those are more
+    than `limit`, on the best."""
     chosen = study.get("winner") or {}
     marks = {chosen["label"]: f"**Winner**, {_chosen(study)}"} if chosen else {}
+    told = [candidate for candidate in study.candidates() if candidate.told is not None]
     notes = {
         candidate.number: candidate_note(
             candidate,
@@ -43,8 +50,7 @@ def write_notes(study: Study, comparison: Comparison) -> None:
             study.objectives,
             marks.get(f"candidate {candidate.number}"),
         )
-        for candidate in study.candidates()
-        if candidate.told is not None
+        for candidate in (told if len(told) <= limit else study.best(limit))
     }
     study.put_notes(study_note(study, comparison), notes)
 

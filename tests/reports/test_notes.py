@@ -166,3 +166,12 @@ def test_a_recommendation_is_no_trial(tmp_path: Path) -> None:
     assert "**Winner: recommendation**, chosen on the validation split: fitness 0.475" in said
     assert "It is where the optimizer ended, and none of the trials." in said
     assert "**Winner**" not in (tmp_path / "study" / "journal.log").read_text()
+
+
+def test_of_many_candidates_the_best_have_notes(tmp_path: Path) -> None:
+    study, comparison = ended(tmp_path / "study", "candidate 0")
+    with study:
+        write_notes(study, comparison, limit=1)
+    journal = (tmp_path / "study" / "journal.log").read_text()
+    assert "Candidate 0: warm start uniform" in journal
+    assert "Candidate 1: warm start broken" not in journal
