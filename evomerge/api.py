@@ -15,6 +15,7 @@ from evomerge.engines.factory import ENGINES
 from evomerge.errors import UserError
 from evomerge.evaluators.base import EvaluatorConfig, Failure, Report, Split
 from evomerge.evaluators.registry import read_evaluator
+from evomerge.reading.files import is_there
 from evomerge.recipe.named import recipe_named
 from evomerge.recipe.tree import Recipe
 from evomerge.reports.notes import write_notes
@@ -289,7 +290,7 @@ def _new_study(plan: Plan, out: Path) -> Iterator[Study]:
     """A new study, which is gone again where the user's error ends the search before any candidate
     came to an end."""
     _ = plan.evaluator, plan.fingerprints  # what they read may not be there
-    was_there = out.exists()
+    was_there = is_there(out)
     with Study.create(
         out,
         name=plan.job.name,

@@ -19,10 +19,12 @@ from pathlib import Path
 
 from evomerge.errors import SourceError, UserError
 from evomerge.held_folders import HeldFolder, left, sweep
+from evomerge.reading.files import is_there
 from evomerge.reading.json_text import read_json
 
 __all__ = [
     "PARTIAL",
+    "check_writable",
     "is_free",
     "sweep_partial",
     "whole_file",
@@ -35,6 +37,7 @@ PARTIAL = ".partial"
 
 _MOVING = ".moved"
 _LIST = "names.json"
+_TRIED = "tried"
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.EWOULDBLOCK)
 
 
@@ -112,7 +115,7 @@ def whole_folder(out: Path, *, size: int = 0, last: str = "config.json") -> Iter
         finally:
             held.remove()
     except OSError as problem:
-        raise UserError(f"{given}: cannot be written ({problem})") from None
+        raise UserError(f"{given}: cannot be written ({problem.strerror or problem})") from None
 
 
 def is_free(out: Path) -> bool:
@@ -126,6 +129,22 @@ def is_free(out: Path) -> bool:
         return False
     _undo_moves(out)
     return not any(out.iterdir())
+
+
+def check_writable(out: Path) -> None:
+    """Try whether something may be written as `out`; nothing is left of that.
+
+    Raises:
+        OSError: as the file system does; its `filename` is the folder where it was tried.
+    """
+    out = out.absolute()
+    missing = [place for place in (out, *out.parents) if not is_there(place)]
+    there = missing[-1].parent if missing else out
+    try:
+        HeldFolder(there, f".{missing[-1].name if missing else _TRIED}", PARTIAL).remove()
+    except OSError as problem:
+        problem.filename = str(there)
+        raise
 
 
 def sweep_partial(folder: Path) -> None:

@@ -16,6 +16,8 @@ from evomerge import writers
 from evomerge.errors import UserError
 from evomerge.evaluators.answers import Answer, Answers
 from evomerge.evaluators.base import SPLITS, Report, Split
+from evomerge.publish import check_writable
+from evomerge.reading.files import is_file, is_folder
 from evomerge.recipe.digest import digest
 from evomerge.study.record import Study
 from evomerge.study.select_recipe import chosen
@@ -75,11 +77,16 @@ def check_free(target: Path) -> None:
     """Whether `write_samples` may write there.
 
     Raises:
-        UserError: there is such a file, or the folder has samples.
+        UserError: there is such a file, or the folder has samples, or it cannot be written.
     """
-    taken = target.is_file() or any(target.glob("samples_*.jsonl"))
-    if taken:
+    if is_file(target) or (is_folder(target) and any(target.glob("samples_*.jsonl"))):
         raise UserError(f"--log-samples {target}: has samples already; name a new file or folder")
+    try:
+        check_writable(target)
+    except OSError as problem:
+        raise UserError(
+            f"--log-samples {target}: cannot be written ({problem.filename}: {problem.strerror})"
+        ) from None
 
 
 def write_samples(report: Report, target: Path) -> list[Path]:

@@ -135,10 +135,10 @@ def evomerge(
 
 def main() -> None:
     """The console script: errors become one sentence and an exit code."""
-    outlive_readers()
+    check_written = outlive_readers()
     try:
         with heeded(), without_working_directory():
-            app(prog_name="evomerge")  # whatever called it: completion goes by this name
+            _run(check_written)
     except UserError as problem:
         _leave(f"{problem}", 2)
     except EvomergeError as problem:
@@ -148,6 +148,15 @@ def main() -> None:
             raise
         said = "interrupted; what a search had finished is on record"
         _leave(said, exit_code() or _INTERRUPTED)
+
+
+def _run(check_written: Callable[[], None]) -> None:
+    try:
+        app(prog_name="evomerge")  # whatever called it: completion goes by this name
+    except SystemExit as end:
+        if not end.code:
+            check_written()
+        raise
 
 
 def _leave(message: str, code: int) -> None:

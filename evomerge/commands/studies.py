@@ -18,6 +18,7 @@ from evomerge.commands.terminal import Terminal
 from evomerge.config import read_job
 from evomerge.errors import EvomergeError
 from evomerge.evaluators.base import Split
+from evomerge.reading.files import is_there
 from evomerge.recipe.tree import KINDS
 from evomerge.recipe.yaml import read_mapping, read_recipe
 from evomerge.searching.checks import check_new_study, look_at_cluster
@@ -65,7 +66,7 @@ def _checked(
     plan = Plan(read_job(file, catalog_folder=catalog_folder), str(file))
     warnings = plan.check()
     folder = out or Path("runs") / plan.job.name
-    if out is None and StudyFolder(folder).identity.exists():
+    if out is None and is_there(StudyFolder(folder).identity):
         warnings.append(f"{folder}: holds a study already; a new search needs --out")
     else:
         check_new_study(plan.job, folder, str(file))
@@ -86,7 +87,7 @@ def search(
     """Run a search here or on the cluster that the job names; Ctrl-C stops it cleanly."""
     parsed = read_job(job, catalog_folder=catalog_folder)
     folder = out or Path("runs") / parsed.name
-    is_ours = not StudyFolder(folder).identity.exists()
+    is_ours = not is_there(StudyFolder(folder).identity)
     with _printed(folder, as_json and is_ours), _watched(folder, quiet, as_json) as terminal:
         api.search(parsed, folder, terminal, origin=str(job))
 
@@ -113,7 +114,7 @@ def _printed(folder: Path, as_json: bool) -> Iterator[None]:
 
 
 def _has_stopped(folder: Path) -> bool:
-    if not StudyFolder(folder).identity.exists():
+    if not is_there(StudyFolder(folder).identity):
         return False
     with Study.open(folder, write=False) as study:
         return current_halt(study) is not None

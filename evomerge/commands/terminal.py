@@ -19,6 +19,7 @@ from evomerge.commands.silence import Heartbeat, now
 from evomerge.commands.tables import err, out, show_comparison
 from evomerge.config import Job
 from evomerge.errors import UserError
+from evomerge.reading.files import is_there
 from evomerge.searching.listener import Listener
 from evomerge.searching.progress import Progress, Scoring
 from evomerge.study.comparison import Comparison
@@ -71,7 +72,7 @@ class Terminal(Listener):
         trace: TracebackType | None,
     ) -> None:
         self._stop()
-        began = not isinstance(error, UserError) and (self._folder / "study.json").exists()
+        began = not isinstance(error, UserError) and is_there(self._folder / "study.json")
         if error is not None and began:
             err.print(f"The record is in {self._folder}; evomerge resume {self._folder} goes on.")
 

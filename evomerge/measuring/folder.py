@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
 from torch import Tensor
 
+from evomerge.merging.tensor_files import write_tensors
 from evomerge.models.fingerprint import fingerprint
 from evomerge.models.statistics import DESCRIPTION, Description, described
 from evomerge.recipe.source import Source
@@ -22,7 +22,7 @@ Measured = tuple[Mapping[str, Tensor], Mapping[str, Any]]
 def write_statistics(folder: Path, source: Source, measured: Mapping[str, Measured]) -> None:
     """The files of a folder that exists; `measured` by kind."""
     for kind, (tensors, _) in sorted(measured.items()):
-        save_file(dict(tensors), folder / f"{kind}.safetensors")
+        write_tensors(tensors, folder / f"{kind}.safetensors")
     about = Description(
         model=described(source),
         fingerprint=fingerprint(source),

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from evomerge.errors import CandidateError, RecipeError
 from evomerge.merging.bank import open_bank
 from evomerge.merging.compose import change_of, truncated
 from evomerge.merging.finite import is_finite
+from evomerge.merging.tensor_files import write_tensors
 from evomerge.models.adapter_compatibility import adapter_base
 from evomerge.models.adapter_headers import CONFIG, WEIGHTS
 from evomerge.models.blueprint import outline
@@ -56,7 +56,7 @@ def write_adapter(
         if not changes:
             raise RecipeError("the recipe changes nothing: every coefficient or adapter is 0")
         kept = getattr(torch, dtype or "float32")
-        save_file(_tensors(changes, kept), folder / WEIGHTS, metadata={"format": "pt"})
+        write_tensors(_tensors(changes, kept), folder / WEIGHTS, metadata={"format": "pt"})
         weights = open_bank(_sources(recipe)).inventory(base).tensors
         ranks = {name.removesuffix(".weight"): change.rank for name, change in changes.items()}
         names = dict(zip(sources_of(recipe), sources_of(named or recipe), strict=True))

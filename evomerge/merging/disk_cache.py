@@ -14,11 +14,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
 from evomerge.errors import SourceError
-from evomerge.merging.tensor_files import tensors_in
+from evomerge.merging.tensor_files import tensors_in, write_tensors
 from evomerge.publish import whole_file
 
 __all__ = ["FOLDER", "DiskCache", "content"]
@@ -74,8 +73,8 @@ class DiskCache:
                 return
             with whole_file(path) as partial:
                 numbered = {str(i): tensor.contiguous() for i, tensor in enumerate(tensors)}
-                save_file(numbered, partial)
-        except (OSError, SafetensorError):
+                write_tensors(numbered, partial)
+        except OSError:
             return
 
 

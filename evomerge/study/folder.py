@@ -20,11 +20,10 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from evomerge.errors import RecordError, UserError
-from evomerge.publish import PARTIAL, is_free, sweep_partial, whole_folder
+from evomerge.publish import PARTIAL, check_writable, is_free, sweep_partial, whole_folder
 from evomerge.reading.files import is_there
 from evomerge.reading.json_text import read_object
 from evomerge.recipe.genome import Gene
-from evomerge.temporary import temporary_folder
 from evomerge.value import Value
 
 __all__ = ["Identity", "StudyFolder"]
@@ -82,12 +81,12 @@ class StudyFolder:
         Raises:
             UserError: the folder holds another study, is not empty, or is no folder.
         """
-        if self.identity.exists():
+        if is_there(self.identity):
             raise UserError(
                 f"{self.path}: holds another study; continue it with `evomerge resume {self.path}`,"
                 " or name another folder"
             )
-        if self.path.exists() and not self.path.is_dir():
+        if is_there(self.path) and not self.path.is_dir():
             raise UserError(f"{self.path}: is a file; name a new or an empty folder for the study")
         if not is_free(self.path):
             raise UserError(f"{self.path}: is not empty; name a new or an empty folder")
@@ -98,12 +97,11 @@ class StudyFolder:
         Raises:
             UserError: it cannot be written.
         """
-        there = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
         try:
-            with temporary_folder("tried", there):
-                pass
+            check_writable(self.path)
         except OSError as problem:
-            reason = f"{there}: {problem.strerror}" if there != self.path else problem.strerror
+            there, said = problem.filename, problem.strerror
+            reason = said if there == str(self.path.absolute()) else f"{there}: {said}"
             raise UserError(
                 f"{self.path}: cannot be written ({reason}); name another folder for the study"
             ) from None

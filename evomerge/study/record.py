@@ -25,6 +25,7 @@ from evomerge.optimizers.base import Fitness, Parentage
 from evomerge.recipe.digest import digest, plain
 from evomerge.recipe.genome import Gene, Genome
 from evomerge.recipe.tree import Recipe
+from evomerge.study.attributes import check_attribute
 from evomerge.study.candidate import (
     Candidate,
     Event,
@@ -412,8 +413,14 @@ class Study:
         self._trials.put(key, value)
 
     def get(self, key: str) -> Any:
-        """What was kept under `key`; None where nothing was."""
-        return self._trials.get(key)
+        """What was kept under `key`; None where nothing was.
+
+        Raises:
+            RecordError: it is damaged.
+        """
+        value = self._trials.get(key)
+        check_attribute(self.path, key, value)
+        return value
 
     def put_notes(self, about_study: str, about_candidates: Mapping[int, str]) -> None:
         """Keep notes in Markdown for optuna-dashboard; those that somebody edited there stay.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from evomerge.errors import UserError
@@ -27,9 +28,14 @@ def write_new(out: Path, content: str | bytes) -> None:
     """Write a file that is not there yet.
 
     Raises:
-        UserError: it is.
+        UserError: it is, or it cannot be written: the disk is full or read-only, say.
     """
-    if out.exists():
+    if os.path.lexists(out):
         raise UserError(f"{out}: exists already; name a new file or remove it")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, content.encode() if isinstance(content, str) else content)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(out, content.encode() if isinstance(content, str) else content)
+    except OSError as problem:
+        raise UserError(
+            f"{out}: cannot be written ({problem.strerror}); name another file, or make room"
+        ) from None

@@ -178,7 +178,7 @@ def test_a_folder_in_the_place_of_a_left_file(tmp_path: Path) -> None:
     for part in (".x.partial", "examples/.x.partial"):
         (study / part).mkdir()
     Study.open(study, write=True).close()
-    assert (study / ".x.partial").is_dir()
+    assert not (study / ".x.partial").exists()
     (study / "journal.log.lock").mkdir()
     with pytest.raises(RecordError, match="is a folder, and a study has none; remove it"):
         Study.open(study, write=True)

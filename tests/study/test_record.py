@@ -222,10 +222,10 @@ def test_a_folder_with_a_study_is_refused(study: Study, folder: Path) -> None:
 
 
 def test_what_is_put_is_kept(study: Study, folder: Path) -> None:
-    study.put("comparison", {"rows": [1]})
-    study.put("comparison", {"rows": [1, 2]})
+    study.put("kept", {"rows": [1]})
+    study.put("kept", {"rows": [1, 2]})
     with Study.open(folder, write=False) as reader:
-        assert reader.get("comparison") == {"rows": [1, 2]}
+        assert reader.get("kept") == {"rows": [1, 2]}
         assert reader.get("nothing") is None
 
 
