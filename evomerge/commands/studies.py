@@ -16,7 +16,7 @@ from evomerge.commands.console import Output
 from evomerge.commands.examples import ExampleChoice, show_examples
 from evomerge.commands.terminal import Terminal
 from evomerge.config import read_job
-from evomerge.errors import EvomergeError
+from evomerge.errors import EvomergeError, RecipeError
 from evomerge.evaluators.base import Split
 from evomerge.reading.files import is_there
 from evomerge.recipe.tree import KINDS
@@ -62,6 +62,8 @@ def _checked(
     if read_mapping(file).get("kind") in KINDS:
         recipe = RecipePlan(read_recipe(file), str(file))
         warnings = recipe.check()
+        for sentence in recipe.empty_rules:
+            raise RecipeError(sentence)
         return {"recipe": str(file), "ok": True, **recipe.cost()}, warnings, ()
     plan = Plan(read_job(file, catalog_folder=catalog_folder), str(file))
     warnings = plan.check()

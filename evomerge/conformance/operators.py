@@ -26,6 +26,7 @@ from evomerge.merging.bank import Bank
 from evomerge.merging.context import BankContext
 from evomerge.merging.kernel import run, weighted_sum
 from evomerge.merging.vectors import Operands, require_finite
+from evomerge.models.anatomy import anatomy_of
 from evomerge.operators.base import KernelPlan, Operator
 from evomerge.operators.low_rank import LowRank
 from evomerge.recipe.signature import Taken
@@ -80,6 +81,7 @@ class OperatorSubject:
         context = BankContext(
             bank=Bank([]),
             tensor=TENSOR,
+            place=anatomy_of([TENSOR]).place(TENSOR),
             names=[NAMES[i] for i in order],
             layers=1,
             seed=seed,

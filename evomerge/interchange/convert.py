@@ -14,7 +14,6 @@ from evomerge.interchange import evolve, export
 from evomerge.interchange.diagnosis import Diagnosis
 from evomerge.interchange.references import References
 from evomerge.models.adapter_compatibility import check_adapters
-from evomerge.models.architecture import place
 from evomerge.models.blueprint import outline
 from evomerge.models.compatibility import check_compatibility
 from evomerge.models.headers import Headers
@@ -131,4 +130,4 @@ def _tensors(recipe: Recipe) -> tuple[int, Sequence[str]]:
 
 
 def _places(recipe: Recipe) -> list[Place]:
-    return [place(name) for name in _tensors(recipe)[1]]
+    return list(outline(recipe, Headers()).anatomy.places)

@@ -12,6 +12,7 @@ from evomerge.errors import RecipeError
 from evomerge.interchange.methods import METHODS, Method
 from evomerge.interchange.rules import TensorParameters, blocks, outside
 from evomerge.interchange.tokenizers import write_tokenizer
+from evomerge.models.architecture import within_layer
 from evomerge.recipe.selector import Place
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Rule, Segments, Stack
@@ -123,6 +124,11 @@ def _merge(merge: Merge, names: Mapping[str, str], places: Places) -> dict[str, 
         body["models"] = _sources(listed, operands, names, rules, method, None)
         body["parameters"] = _shared(rules, method)
         return body
+    if any(tensor.tower for tensor in tensors):
+        raise RecipeError(
+            "the model has several towers, and mergekit's slices know the layers of one; export the"
+            " model (format: hf)"
+        )
     body["slices"] = []
     for block in rule_blocks:
         # mergekit takes the embedding from the first slice and what follows the layers from the
@@ -147,8 +153,9 @@ def _parameters(merge: Merge, place: Place) -> TensorParameters:
     rule = merge.rule_for(place)
     kind = place.name
     if place.layer is not None:
-        kind = place.name.split(f".{place.layer}.", 1)[1]
-    return TensorParameters(kind, place.layer, {**merge.options, **rule.options}, rule.inputs)
+        kind = within_layer(place.name).removeprefix(".")
+    options, tower = {**merge.options, **rule.options}, None if place.main else place.tower
+    return TensorParameters(kind, place.layer, options, rule.inputs, tower)
 
 
 def _sources(

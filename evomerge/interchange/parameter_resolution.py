@@ -13,7 +13,9 @@ from evomerge.interchange.parameter_laws import ParameterLaws, kept
 from evomerge.interchange.rules import TensorParameters
 from evomerge.interchange.settings import setting_at
 from evomerge.interchange.slices import Slice
-from evomerge.models.architecture import in_layer, place, within_layer
+from evomerge.models.anatomy import Anatomy, anatomy_of
+from evomerge.models.architecture import in_layer, within_layer
+from evomerge.recipe.selector import Place
 
 __all__ = ["ParameterResolution"]
 
@@ -38,41 +40,51 @@ class ParameterResolution:
         self._laws = ParameterLaws(method, diagnosis)
 
     def parameters(self, slices: Sequence[Slice], names: Sequence[str]) -> list[TensorParameters]:
-        """Of every tensor, ours; layers are counted through the slices.
+        """Of every tensor, ours; layers are counted through the slices, and in other towers than
+        the main one from their own first layer to their last.
 
         `names`: the checkpoint names of one of the models.
 
         Raises:
             ConfigError: a parameter has no equivalent.
         """
+        anatomy = anatomy_of(names)
+        first = [at for at in anatomy.places if at.layer == 0 and at.main]
         resolved: list[TensorParameters] = []
         offset = 0
         for piece in slices:
             count = len(piece.sources[0].layers)
             for step in range(count):
                 t = step / (count - 1) if count > 1 else 1.0
-                resolved += self._layer(piece, names, offset + step, step, t)
+                resolved += self._layer(piece, first, offset + step, step, t)
             offset += count
+        resolved += self._beside(slices[0], anatomy)
         for name in names:
-            if place(name).layer is None:
+            if anatomy.place(name).layer is None:
                 end = slices[0] if is_embedding(name) else slices[-1]
-                resolved.append(self._at(end, name, name, {}, 0.0, None))
+                resolved.append(self._at(end, name, name, {}, 0.0, Place(None, None)))
         return resolved
+
+    def _beside(self, piece: Slice, anatomy: Anatomy) -> Iterator[TensorParameters]:
+        """The layers of the towers that slices do not count."""
+        for at in anatomy.places:
+            if at.layer is not None and not at.main:
+                last = anatomy.depth(at.tower) - 1
+                t = at.layer / last if last else 1.0
+                yield self._at(piece, at.name, at.name, {}, t, at)
 
     def _layer(
         self,
         piece: Slice,
-        names: Sequence[str],
+        first: Sequence[Place],
         layer: int,
         step: int,
         t: float,
     ) -> Iterator[TensorParameters]:
-        for name in names:
-            if place(name).layer != 0:
-                continue
-            inputs = {s.name: in_layer(name, s.layers[step]) for s in piece.sources}
-            output = in_layer(name, layer)
-            yield self._at(piece, output, name, inputs, t, layer)
+        for at in first:
+            inputs = {s.name: in_layer(at.name, s.layers[step]) for s in piece.sources}
+            output = in_layer(at.name, layer)
+            yield self._at(piece, output, at.name, inputs, t, at._replace(layer=layer))
 
     def _at(
         self,
@@ -81,7 +93,7 @@ class ParameterResolution:
         kind: str,
         inputs: Mapping[str, str],
         t: float,
-        layer: int | None,
+        at: Place,
     ) -> TensorParameters:
         """The parameters of one tensor, ours."""
         shared = self._resolved([piece.parameters, self._top], output, t, shared=True)
@@ -98,7 +110,13 @@ class ParameterResolution:
             if own:
                 each[source.name] = own
         self._laws.check(options, each, output)
-        return TensorParameters(kind=within_layer(kind), layer=layer, options=options, each=each)
+        return TensorParameters(
+            kind=within_layer(kind),
+            layer=at.layer,
+            options=options,
+            each=each,
+            tower=None if at.main else at.tower,
+        )
 
     def _resolved(
         self,

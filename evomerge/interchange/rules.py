@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from evomerge.recipe.digest import canonical_json
-from evomerge.recipe.selector import Selector
+from evomerge.recipe.selector import Selector, Tower
 from evomerge.recipe.tree import Rule
 
 __all__ = ["RuleBlock", "TensorParameters", "blocks", "outside", "rules_of"]
@@ -27,6 +27,8 @@ class TensorParameters:
     """The method's options for this tensor."""
     each: Mapping[str, Mapping[str, Any]]
     """Input -> its parameters for this tensor."""
+    tower: Tower | None = None
+    """Where the layer is counted in another tower than the main one."""
 
     @property
     def key(self) -> str:
@@ -45,6 +47,8 @@ class RuleBlock:
     layers: tuple[int, int]
     rules: tuple[Rule, ...]
     """One rule by name for each exception; the last is for all other tensors."""
+    tower: Tower | None = None
+    """Where the layers are counted; None for the main tower."""
 
 
 def rules_of(tensors: Sequence[TensorParameters]) -> tuple[Rule, ...]:
@@ -54,7 +58,7 @@ def rules_of(tensors: Sequence[TensorParameters]) -> tuple[Rule, ...]:
     rules = list(outside(tensors))
     for block in blocks(tensors):
         for rule in block.rules:
-            where = rule.where.model_copy(update={"layers": block.layers})
+            where = rule.where.model_copy(update={"layers": block.layers, "tower": block.tower})
             rules.append(rule.model_copy(update={"where": where}))
     # Whatever is left by then are the last block's tensors.
     last = rules[-1].model_copy(update={"where": Selector()})
@@ -69,15 +73,22 @@ def outside(tensors: Sequence[TensorParameters]) -> tuple[Rule, ...]:
 
 
 def blocks(tensors: Sequence[TensorParameters]) -> Iterator[RuleBlock]:
-    """The layers in their order, in as few blocks as there are."""
-    layers: dict[int, list[TensorParameters]] = {}
+    """Tower by tower (the main one first) the layers in their order, in as few blocks as there
+    are."""
+    layers: dict[tuple[str, int], list[TensorParameters]] = {}
     for tensor in tensors:
         if tensor.layer is not None:
-            layers.setdefault(tensor.layer, []).append(tensor)
-    ordered = sorted(layers.items())
-    for _, run in groupby(ordered, lambda item: [(tensor.kind, tensor.key) for tensor in item[1]]):
+            layers.setdefault((tensor.tower or "", tensor.layer), []).append(tensor)
+    for _, run in groupby(sorted(layers.items()), lambda item: (item[0][0], _alike(item[1]))):
         members = list(run)
-        yield RuleBlock((members[0][0], members[-1][0] + 1), tuple(_of_layer(members[0][1])))
+        span = (members[0][0][1], members[-1][0][1] + 1)
+        of_first = members[0][1]
+        yield RuleBlock(span, tuple(_of_layer(of_first)), of_first[0].tower)
+
+
+def _alike(tensors: Sequence[TensorParameters]) -> list[tuple[str, str]]:
+    """Equal for layers in which every kind of tensor has the same parameters."""
+    return [(tensor.kind, tensor.key) for tensor in tensors]
 
 
 def _of_layer(tensors: Sequence[TensorParameters]) -> Iterator[Rule]:

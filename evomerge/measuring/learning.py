@@ -20,7 +20,7 @@ from evomerge.measuring.objectives import deviation, entropy, imitation
 from evomerge.measuring.settings import AdaMerging, ExpertMerging, Learning
 from evomerge.measuring.text import windows
 from evomerge.merging.bank import Bank
-from evomerge.models.architecture import place
+from evomerge.models.architecture import parts_of
 from evomerge.models.compatibility import check_compatibility
 from evomerge.operators import signatures
 from evomerge.operators.low_rank import LowRank
@@ -246,7 +246,7 @@ class _Learner:
             waiting = waiting[size:]
 
     def _is_learned(self, name: str) -> bool:
-        component = place(name).component
+        component = parts_of(name).component
         return component not in LEFT_ALONE and not name.endswith(".bias")
 
 

@@ -13,7 +13,9 @@ from evomerge.merging.bank import Bank
 from evomerge.merging.finite import is_finite
 from evomerge.merging.node import Node, Weights
 from evomerge.merging.segments import Pieces
-from evomerge.models.architecture import in_layer, place
+from evomerge.models.anatomy import Anatomy
+from evomerge.models.architecture import in_layer
+from evomerge.models.blueprint import outline
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Segments, Stack
 
@@ -39,7 +41,7 @@ def weights_of(recipe: Recipe, bank: Bank) -> Weights:
         case Merge():
             return Node(recipe, bank, inputs).value
         case Stack():
-            return _Layers(recipe, inputs).value
+            return _Layers(recipe, inputs, outline(recipe, bank).anatomy).value
         case Segments():
             return Pieces(recipe, bank, inputs).value
 
@@ -64,10 +66,12 @@ class _Layers:
 
     stack: Stack
     inputs: dict[str, Weights]
+    anatomy: Anatomy
+    """Of the stack."""
 
     def value(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
-        stack, at = self.stack, place(name)
-        if at.layer is None:
+        stack, at = self.stack, self.anatomy.place(name)
+        if at.layer is None or not at.main:
             of = stack.embedding if at.component == "embedding" else stack.head
             return self.inputs[of](name, dtype)
         hop = stack.hops[at.layer]

@@ -16,7 +16,6 @@ from evomerge.merging.bank import Bank, VectorKey
 from evomerge.merging.draws import draw, keys, limit
 from evomerge.merging.linalg import singular_triples
 from evomerge.merging.vectors import Operands, Wholes
-from evomerge.models.architecture import place
 from evomerge.operators.base import Bernoulli, Gram, Scope, Score
 from evomerge.operators.selection import Magnitudes, Threshold, count, global_thresholds
 from evomerge.recipe.selector import Place
@@ -45,8 +44,11 @@ class BankContext:
 
     bank: Bank
     tensor: str
+    place: Place
+    """Where the tensor sits."""
     names: Sequence[str]
     layers: int
+    """Of the tower that it sits in."""
     seed: int
     operands: Operands
     keys: Sequence[VectorKey | None]
@@ -57,11 +59,6 @@ class BankContext:
     survey: Callable[[], Sequence[Mapping[str, float]]]
     statistics: Callable[[int], TensorStatistics]
     """What was measured of operand `i`."""
-
-    @property
-    def place(self) -> Place:
-        """Where the tensor sits."""
-        return place(self.tensor)
 
     @property
     def size(self) -> int:

@@ -20,7 +20,6 @@ from evomerge.merging.finite import is_finite
 from evomerge.merging.kernel import run, weighted_sum
 from evomerge.merging.statistics import statistics_of
 from evomerge.merging.vectors import Operands, Vector, require_finite
-from evomerge.models.architecture import place
 from evomerge.models.blueprint import Blueprint, outline
 from evomerge.operators import operators
 from evomerge.operators.base import Coefficients, KernelPlan, Operator
@@ -177,7 +176,7 @@ class Node:
         return outline(self.merge, self.bank)
 
     def _parameters(self, name: str) -> tuple[Any, list[Any]]:
-        rule = self.merge.rule_for(place(name))
+        rule = self.merge.rule_for(self._made.anatomy.place(name))
         if id(rule) not in self._known:
             self._known[id(rule)] = self._validated(rule)
         return self._known[id(rule)]
@@ -227,7 +226,8 @@ class Node:
             bank=self.bank,
             tensor=name,
             names=self._names,
-            layers=self._made.layers,
+            place=self._made.anatomy.place(name),
+            layers=self._made.depth(name),
             seed=self.merge.seed,
             operands=tensor_operands,
             keys=[self._key(operand, name) for operand in self._inputs],

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from evomerge.errors import RecipeError, SourceError
 from evomerge.models.adapter_headers import AdapterInventory, read_adapter_inventory
-from evomerge.models.architecture import place
+from evomerge.models.architecture import parts_of
 from evomerge.models.inventory import Inventory
 from evomerge.models.sources import adapter_folder, model_folder
 from evomerge.recipe.check import operands
@@ -42,7 +42,7 @@ def check_fits(adapter: AdapterInventory, model: Inventory) -> None:
                 f"{adapter.folder}: changes {name} of shape {info.shape}, but {model.folder} has"
                 f" {known.shape if known else 'no such tensor'}"
             )
-        if model.config.get("tie_word_embeddings") and place(name).component == "head":
+        if model.config.get("tie_word_embeddings") and parts_of(name).component == "head":
             raise SourceError(
                 f"{adapter.folder}: changes {name}, which is the embedding of {model.folder} too"
                 " (tie_word_embeddings); merge it into its model first (peft's merge_and_unload)"

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from evomerge.errors import SourceError
-from evomerge.models.architecture import in_layer, place
+from evomerge.models.anatomy import Anatomy, anatomy_of
+from evomerge.models.architecture import in_layer
 from evomerge.models.headers import Headers
 from evomerge.models.inventory import CONFIG, LAYER_COUNTS, Inventory, language_part
 from evomerge.models.tensor_types import FLOATS, TensorSpec, stored_type
@@ -74,11 +76,22 @@ class Blueprint:
     tensors: tuple[BlueprintTensor, ...]
     """In checkpoint order: sorted by name, but a stack's layers come hop by hop."""
     layers: int
+    """Of the main tower: of the decoder, or of the only one."""
     layer_kinds: tuple[str, ...]
     """How each layer attends (`layer_types`), where all configurations list it; else nothing."""
     tokens: Tokens
     files: Mapping[str, str] = field(default_factory=dict)
     """Further files: name -> text."""
+
+    @cached_property
+    def anatomy(self) -> Anatomy:
+        """Its towers, and the place of each tensor."""
+        return anatomy_of(tensor.name for tensor in self.tensors)
+
+    def depth(self, tensor: str) -> int:
+        """Layers of the tower that a tensor sits in."""
+        place = self.anatomy.place(tensor)
+        return self.layers if place.main else self.anatomy.depth(place.tower)
 
     @property
     def parameters(self) -> int:
@@ -216,11 +229,11 @@ def _stacked(
 
     names = [tensor.name for tensor in first.tensors]
     for name in names:
-        at = place(name)
-        if at.layer is None:
+        at = first.anatomy.place(name)
+        if at.layer is None or not at.main:
             of = stack.embedding if at.component == "embedding" else stack.head
             yield renamed(of, name, name)
-    of_a_layer = [name for name in names if place(name).layer == 0]
+    of_a_layer = [at.name for at in first.anatomy.places if at.layer == 0 and at.main]
     for number, hop in enumerate(stack.hops):
         for name in of_a_layer:
             yield renamed(hop.of, in_layer(name, hop.layer), in_layer(name, number))

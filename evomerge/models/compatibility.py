@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from evomerge.errors import RecipeError, SourceError, about
 from evomerge.models.adapter_compatibility import check_fits
 from evomerge.models.adapter_headers import read_adapter_inventory
-from evomerge.models.architecture import place
+from evomerge.models.architecture import parts_of
 from evomerge.models.blueprint import Blueprint, Tokens, donor, outline
 from evomerge.models.flat import flat_of
 from evomerge.models.headers import Headers
 from evomerge.models.inventory import Inventory
+from evomerge.models.selections import check_range
 from evomerge.models.sources import adapter_folder
 from evomerge.models.stacking import check_stackable
 from evomerge.models.statistics import StatisticsFolder
@@ -26,11 +27,9 @@ from evomerge.models.vocabulary import (
     vocabulary_of,
 )
 from evomerge.recipe.check import operands
-from evomerge.recipe.selector import Selector
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Segments, Stack, sources_of
-from evomerge.wording import count
 
 __all__ = ["check_engine_compatibility", "check_compatibility"]
 
@@ -117,7 +116,7 @@ def _check_layers_and_shapes(recipe: Recipe, models: Headers, origin: str) -> Bl
         name: _check_layers_and_shapes(child, models, origin)
         for name, child in recipe.inputs.items()
     }
-    _check_layers(recipe, {name: made.layers for name, made in inputs.items()}, origin)
+    _check_layers(recipe, inputs, origin)
     first, *others = (models.inventory(made.donor) for made in inputs.values())
     if isinstance(recipe, Stack) and "route" in first.config:
         raise SourceError(
@@ -134,22 +133,25 @@ def _check_layers_and_shapes(recipe: Recipe, models: Headers, origin: str) -> Bl
     return outline(recipe, models)
 
 
-def _check_layers(recipe: Merge | Stack | Segments, layers: Mapping[str, int], origin: str) -> None:
-    """Rules, chromosomes and hops name layers that are there. `layers`: by input."""
-    first = next(iter(layers.values()))
+def _check_layers(
+    recipe: Merge | Stack | Segments, inputs: Mapping[str, Blueprint], origin: str
+) -> None:
+    """Rules, chromosomes and hops name layers that are there."""
+    first = next(iter(inputs.values()))
     match recipe:
         case Merge():
             for number, rule in enumerate(recipe.rules):
-                _check_range(rule.where, first, f"{origin}: rules.{number}")
+                check_range(rule.where, first, f"{origin}: rules.{number}.where")
         case Segments():
             for number, chromosome in enumerate(recipe.chromosomes):
-                _check_range(chromosome.where, first, f"{origin}: chromosomes.{number}")
+                check_range(chromosome.where, first, f"{origin}: chromosomes.{number}.where")
         case Stack():
             for number, hop in enumerate(recipe.hops):
-                if hop.layer >= layers[hop.of]:
+                layers = inputs[hop.of].layers
+                if hop.layer >= layers:
                     raise RecipeError(
                         f"{origin}: hops.{number}: layer {hop.layer} of {hop.of!r},"
-                        f" which has {layers[hop.of]} (0 to {layers[hop.of] - 1})"
+                        f" which has {layers} (0 to {layers - 1})"
                     )
 
 
@@ -177,7 +179,7 @@ def _check_siblings(first: Inventory, other: Inventory, origin: str) -> None:
             )
     tied = bool(first.config.get("tie_word_embeddings"))
     for name in sorted(other.tensors.keys() - first.tensors.keys()):
-        if not (tied and place(name).component == "head"):  # which some save and some do not
+        if not (tied and parts_of(name).component == "head"):  # which some save and some do not
             raise SourceError(
                 f"{origin}: {first.folder} has no tensor {name!r}, {other.folder} has"
             )
@@ -226,14 +228,6 @@ def _check_ends(recipe: Recipe, origin: str, models: Headers) -> None:
                 )
     for name, child in recipe.inputs.items():
         _check_ends(child, f"{origin}: inputs.{name}", models)
-
-
-def _check_range(where: Selector, layers: int, origin: str) -> None:
-    if where.layers and where.layers[1] > layers:
-        raise RecipeError(
-            f"{origin}.where.layers: {list(where.layers)} goes beyond the model's"
-            f" {count(layers, 'layer')}"
-        )
 
 
 def _check_statistics(recipe: Recipe, signatures: Mapping[str, Signature], models: Headers) -> None:

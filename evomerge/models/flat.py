@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from evomerge.errors import RecipeError
-from evomerge.models.architecture import place
+from evomerge.models.anatomy import Anatomy
+from evomerge.models.architecture import parts_of
 from evomerge.models.blueprint import Blueprint, blueprint, donor
 from evomerge.models.headers import Headers
 from evomerge.models.tensor_types import FLOATS
@@ -54,10 +55,12 @@ def flattened(
     starts: list[dict[str, int]] = [{} for _ in where]
     blocks: list[dict[int, int]] = [{} for _ in where]
     ends = [0] * len(where)
-    for name in sorted(sizes, key=lambda name: (_block(name, layers), name)):
-        number = next(i for i, selector in enumerate(where) if selector.matches(place(name)))
+    block = {name: _block(name, made.anatomy, layers) for name in sizes}
+    for name in sorted(sizes, key=lambda name: (block[name], name)):
+        at = made.anatomy.place(name)
+        number = next(i for i, selector in enumerate(where) if selector.matches(at))
         starts[number][name] = ends[number]
-        blocks[number].setdefault(_block(name, layers), ends[number])
+        blocks[number].setdefault(block[name], ends[number])
         ends[number] += sizes[name]
     for number, end in enumerate(ends):
         if not end:
@@ -86,7 +89,7 @@ def grids(
 
 def embedding_of(name: str, like: Recipe, headers: Headers) -> str | None:
     """The embedding that a tied head is; None for every other tensor."""
-    at = place(name)
+    at = parts_of(name)
     inventory = headers.inventory(donor(like))
     if at.layer is not None or at.component != "head":
         return None
@@ -94,7 +97,7 @@ def embedding_of(name: str, like: Recipe, headers: Headers) -> str | None:
         return None
     shape = inventory.tensors[name].shape
     for other, info in inventory.tensors.items():
-        there = place(other)
+        there = parts_of(other)
         if (there.layer, there.component, info.shape) == (None, "embedding", shape):
             return other
     return None
@@ -111,9 +114,9 @@ def _sizes(like: Blueprint, headers: Headers) -> dict[str, int]:
     }
 
 
-def _block(name: str, layers: int) -> int:
+def _block(name: str, anatomy: Anatomy, layers: int) -> int:
     """0 for the embedding, then the layers, then the rest."""
-    at = place(name)
+    at = anatomy.place(name)
     if at.layer is not None:
         return at.layer + 1
     return 0 if at.component == "embedding" else layers + 1

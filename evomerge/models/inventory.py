@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evomerge.errors import SourceError
+from evomerge.models.anatomy import Anatomy, anatomy_of
 from evomerge.models.safetensors_header import read_header
 from evomerge.models.sizes import LAYER_COUNTS, check_sizes, language_part
 from evomerge.models.tensor_types import WIDTHS
@@ -51,14 +52,22 @@ class Inventory:
     config: Mapping[str, Any]
     tensors: Mapping[str, TensorInfo]
 
+    @cached_property
+    def anatomy(self) -> Anatomy:
+        """Its towers, and the place of each tensor."""
+        return anatomy_of(sorted(self.tensors))
+
     @property
     def layers(self) -> int:
-        """Number of transformer layers."""
+        """Layers of the main tower (the decoder, or the only one); 0 where there is none.
+
+        A configuration may count fewer than there are tensors of: the last ones are then for
+        something else (predicting several tokens at once), and no layer of the model.
+        """
         language = language_part(self.config)
-        for key in LAYER_COUNTS:
-            if key in language:
-                return int(language[key])  # a whole number: `read_inventory` has looked
-        raise SourceError(f"{self.folder}/config.json: no key num_hidden_layers; is it a decoder?")
+        counts = [int(language[key]) for key in LAYER_COUNTS if language.get(key) is not None]
+        several = len(self.anatomy.towers) > 1 and language is self.config
+        return counts[0] if counts and not several else self.anatomy.layers
 
     @property
     def parameters(self) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 from evomerge.errors import SourceError
 from evomerge.faults import describe
-from evomerge.models.architecture import place
+from evomerge.models.architecture import is_positional, parts_of
 
 __all__ = ["LAYER_COUNTS", "check_sizes", "language_part"]
 
@@ -93,10 +93,10 @@ def _check_kinds(path: Path, config: Mapping[str, Any]) -> None:
 
 
 def _layer(name: str) -> int:
-    layer = place(name).layer
+    layer = parts_of(name).layer
     return -1 if layer is None else layer
 
 
 def _has_rows(name: str) -> bool:
-    at = place(name)
-    return at.layer is None and at.component == "embedding" and ".wpe." not in f".{name}"
+    at = parts_of(name)
+    return at.layer is None and at.component == "embedding" and not is_positional(name)

@@ -9,7 +9,6 @@ from importlib import resources
 from typing import Any
 
 from evomerge.errors import SourceError
-from evomerge.models.architecture import place
 from evomerge.models.blueprint import donor
 from evomerge.models.headers import Headers
 from evomerge.models.inventory import Inventory
@@ -73,7 +72,9 @@ def check_stackable(first: Inventory, other: Inventory, origin: str) -> None:
 def _layer(inventory: Inventory) -> dict[str, list[int]]:
     """The first layer's tensors: name -> shape."""
     return {
-        name: list(info.shape) for name, info in inventory.tensors.items() if place(name).layer == 0
+        at.name: list(inventory.tensors[at.name].shape)
+        for at in inventory.anatomy.places
+        if at.layer == 0 and at.main
     }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from evomerge.errors import SourceError
-from evomerge.models.architecture import place
+from evomerge.models.architecture import is_positional, parts_of
 from evomerge.models.inventory import Inventory, TensorInfo
 from evomerge.models.tokenizer_files import (
     TOKENIZER,
@@ -93,9 +93,9 @@ class Vocabulary:
 
 def has_token_rows(name: str, info: TensorInfo, rows: int | None) -> bool:
     """Whether a tensor has a row for each token: embedding, head, and a head's bias."""
-    at = place(name)
+    at = parts_of(name)
     outside = at.layer is None and at.component in ("embedding", "head")
-    return outside and ".wpe." not in f".{name}" and info.shape[:1] == (rows,)
+    return outside and not is_positional(name) and info.shape[:1] == (rows,)
 
 
 def is_mapped(recipe: Recipe) -> bool:
@@ -163,7 +163,7 @@ def read_vocabulary(inventory: Inventory) -> Vocabulary:
     if rows is None:
         raise SourceError(f"{inventory.folder}/config.json: no key vocab_size")
     for name, info in inventory.tensors.items():
-        at = place(name)
+        at = parts_of(name)
         if at.layer is None and ".embed_tokens." in f".{name}" and info.shape[:1] != (rows,):
             raise SourceError(
                 f"{inventory.folder}: {name} has {(*info.shape, 0)[0]} rows, config.json says"

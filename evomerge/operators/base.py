@@ -113,7 +113,7 @@ class TensorContext(Protocol):
 
     @property
     def layers(self) -> int:
-        """Layers of the model."""
+        """Layers of the tower that it sits in."""
 
     @property
     def size(self) -> int:

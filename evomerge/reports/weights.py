@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evomerge.errors import RecipeError, SourceError
-from evomerge.models.architecture import place
 from evomerge.models.blueprint import outline
 from evomerge.models.flat import flat_of
 from evomerge.models.headers import Headers
 from evomerge.operators import signatures
-from evomerge.recipe.selector import Component, Place
+from evomerge.recipe.selector import BROADER, Component, Place
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.tree import Merge, Recipe, Rule, Segments, Stack
 
@@ -228,7 +227,8 @@ def _of_segments(recipe: Segments, name: str, origin: str, headers: Headers) -> 
 
 
 def _by_layer(recipe: Segments, origin: str, headers: Headers) -> list[Panel]:
-    layers = outline(recipe, headers).layers
+    made = outline(recipe, headers)
+    layers = made.layers
     known = _changes(recipe)
     shape = (len(INSIDE) * layers + len(OUTSIDE),)
     sums = {key: np.zeros(shape) for key in recipe.inputs if key not in known}
@@ -240,7 +240,7 @@ def _by_layer(recipe: Segments, origin: str, headers: Headers) -> list[Panel]:
         names = list(flat.starts)
         stops = [*list(flat.starts.values())[1:], flat.size]
         for tensor, stop in zip(names, stops, strict=True):
-            start, cell = flat.starts[tensor], _cell(place(tensor), layers)
+            start, cell = flat.starts[tensor], _cell(made.anatomy.place(tensor), layers)
             if cell is None:
                 continue
             lengths = np.clip(np.minimum(ends, stop) - np.maximum(begins, start), 0, None)
@@ -257,13 +257,14 @@ def _by_layer(recipe: Segments, origin: str, headers: Headers) -> list[Panel]:
 
 def _cell(at: Place, layers: int) -> int | None:
     """Where a tensor is counted; None for one without a component that is drawn."""
-    if at.component is None:
+    if at.component is None or not at.main:
         return None
     if at.layer is None:
         known = at.component in OUTSIDE
         return len(INSIDE) * layers + OUTSIDE.index(at.component) if known else None
-    known = at.component in INSIDE and at.layer < layers
-    return INSIDE.index(at.component) * layers + at.layer if known else None
+    component = BROADER.get(at.component, at.component)
+    known = component in INSIDE and at.layer < layers
+    return INSIDE.index(component) * layers + at.layer if known else None
 
 
 def _by_place(recipe: Segments) -> list[Panel]:

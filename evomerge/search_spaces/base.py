@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evomerge.errors import ConfigError, RecipeError, did_you_mean
+from evomerge.models.anatomy import Anatomy
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
 from evomerge.recipe.grid import Grid
 from evomerge.recipe.layer_path import Capacity
@@ -71,6 +72,9 @@ class ModelFacts(Protocol):
 
     def layers(self, recipe: Recipe) -> int:
         """How many layers the recipe's model has; raises SourceError where it cannot be read."""
+
+    def anatomy(self, recipe: Recipe) -> Anatomy:
+        """The towers of the recipe's model, and the place of each tensor; raises as `layers`."""
 
     def grids(
         self, donor: Source, chromosomes: Sequence[Selector], resolution: int

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from evomerge.errors import ConfigError
+from evomerge.models.anatomy import Anatomy
+from evomerge.models.selections import nothing_selected
 from evomerge.recipe.selector import COMPONENTS, Component, Selector
 from evomerge.value import Value
 
-__all__ = ["Group", "Groups", "groups_of"]
+__all__ = ["Group", "Groups", "groups_of", "live"]
 
-Part = Literal["attention", "mlp", "norm", "embedding", "head", "other"]
+Part = Literal[
+    "attention",
+    "mlp",
+    "norm",
+    "embedding",
+    "head",
+    "mixer",
+    "cross_attention",
+    "router",
+    "expert",
+    "other",
+]
 
 
 class Groups(Value):
@@ -24,6 +37,9 @@ class Groups(Value):
     """Layers in a block; 10 makes three blocks of a model of 30 layers."""
     components: tuple[Part, ...] = ()
     """Components with genes of their own; `other` stands for those not named, and is implied."""
+    live_only: bool = False
+    """Whether only groups that select a tensor have genes. It is set where a job is read; studies
+    that are older than it have genes for the head of a model whose head is its embedding."""
 
     @field_validator("components")
     @classmethod
@@ -74,3 +90,29 @@ def groups_of(groups: Groups, layers: int, origin: str) -> Iterator[Group]:
             rest.append(Selector())
         name = ".".join(word for word in (block, "other" if inside else "") if word)
         yield Group(name, tuple(rest))
+
+
+def live(groups: Sequence[Group], anatomy: Anatomy, asked: Sequence[Part]) -> list[Group]:
+    """The groups that some tensor of the model belongs to; the last of them is the rest.
+
+    A head that is tied to the embedding is no tensor, and nobody need know that who asks for heads.
+
+    Args:
+        asked: components that were named, each of which has to be there.
+
+    Raises:
+        ConfigError: one is not, and what there is.
+    """
+    for part in asked:
+        where = Selector(component=None if part == "other" else part)
+        if part != "head" and not anatomy.selects(where):
+            raise ConfigError(f"space.groups.components: {nothing_selected(where, anatomy)}")
+    chosen = {
+        next(n for n, group in enumerate(groups) if any(own.matches(place) for own in group.where))
+        for place in anatomy.places
+    }
+    kept = [group for number, group in enumerate(groups) if number in chosen]
+    last = kept[-1]
+    if not last.where[-1].matches_all:
+        kept[-1] = replace(last, where=(*last.where, Selector()))
+    return kept

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from evomerge.errors import RecipeError
 from evomerge.recipe.check import operands
-from evomerge.recipe.selector import COMPONENTS, Place, Selector
+from evomerge.recipe.selector import BROADER, COMPONENTS, Place, Selector
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
 from evomerge.recipe.tokenizer import TokenizerChoice
 from evomerge.recipe.tree import Merge, Recipe
 
-__all__ = ["MergeParameters", "place_of"]
+__all__ = ["MergeParameters", "place_of", "places_of"]
 
 _TOLERANCE = 1e-9
 """Relative; a value that went through a gene's unit interval and back is off by rounding."""
@@ -43,8 +43,9 @@ class MergeParameters:
             raise RecipeError(
                 f"its method is {recipe.method!r}, the space has {', '.join(signatures)}"
             )
-        if any(rule.where.name is not None for rule in recipe.rules):
-            raise RecipeError("its rules select tensors by name, which the space does not")
+        for key in ("name", "tower", "experts"):
+            if any(getattr(rule.where, key) is not None for rule in recipe.rules):
+                raise RecipeError(f"its rules select tensors by {key}, which the space does not")
         if recipe.seed != seed:
             raise RecipeError(f"its seed is {recipe.seed}, the space's is {seed}")
         if recipe.tokenizer != tokenizer:
@@ -63,11 +64,11 @@ class MergeParameters:
             values |= {f"{name}.{key}": v for key, v in each.model_dump(by_alias=True).items()}
         return values
 
-    def check_equals(self, other: MergeParameters, *, layers: int) -> None:
+    def check_equals(self, other: MergeParameters, places: Iterable[Place]) -> None:
         """Raises:
-        RecipeError: the other recipe has another parameter somewhere, and where.
+        RecipeError: the other recipe has another parameter somewhere in these, and where.
         """
-        for place in _places(layers):
+        for place in places:
             theirs = other.at(place)
             for name, value in self.at(place).items():
                 if not _same(value, theirs[name]):
@@ -106,9 +107,11 @@ def _matched(
     return named
 
 
-def _places(layers: int) -> Iterator[Place]:
+def places_of(layers: int) -> Iterator[Place]:
+    """Every place that a model of so many layers may have a tensor at."""
+    plain = [component for component in COMPONENTS if component not in BROADER]
     for layer in (None, *range(layers)):
-        for component in (*COMPONENTS, None):
+        for component in (*plain, None, *BROADER):
             yield Place(layer, component)
 
 

@@ -12,14 +12,14 @@ from functools import cached_property
 
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome, Scalar
 from evomerge.recipe.same import sole_input
-from evomerge.recipe.selector import Selector
+from evomerge.recipe.selector import Place, Selector
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Rule
 from evomerge.search_spaces.base import ModelFacts, SearchSpace
 from evomerge.search_spaces.baselines import PlainMerges
-from evomerge.search_spaces.groups import Group, groups_of
-from evomerge.search_spaces.inverse import MergeParameters, place_of
+from evomerge.search_spaces.groups import Group, groups_of, live
+from evomerge.search_spaces.inverse import MergeParameters, place_of, places_of
 from evomerge.search_spaces.parameter_config import ParameterSpaceConfig, takes
 
 __all__ = ["ParameterSpace"]
@@ -43,8 +43,14 @@ class ParameterSpace(SearchSpace):
         self._inputs = tuple(
             dict.fromkeys([*([config.base] if config.base else []), *self._parents])
         )
-        self._layers = models.layers(sources[config.base or min(self._parents)])
+        donor = sources[config.base or min(self._parents)]
+        self._layers = models.layers(donor)
         self._groups = list(groups_of(config.groups, self._layers, "space"))
+        self._places: list[Place] = list(places_of(self._layers))
+        if config.groups.live_only:
+            anatomy = models.anatomy(donor)
+            self._groups = live(self._groups, anatomy, config.groups.components)
+            self._places = list(anatomy.places)
         self._ranges = config.ranges(self._methods)
         config.check(self._ranges, self._methods, self._inputs)
 
@@ -96,7 +102,7 @@ class ParameterSpace(SearchSpace):
             else 0.5
             for gene in self.genes
         )
-        theirs.check_equals(self._parameters_of(self.recipe(genome)), layers=self._layers)
+        theirs.check_equals(self._parameters_of(self.recipe(genome)), self._places)
         return genome
 
     def active(self, genome: Genome) -> tuple[bool, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -78,6 +79,14 @@ class ParameterSpaceConfig(SpaceConfig):
     tokenizer: TokenizerChoice | None = None
     """The vocabulary of every recipe, where the sources' vocabularies differ; a live engine
     needs the base's."""
+
+    @classmethod
+    def resolved(cls, data: Mapping[str, Any], *, folder: Path, origin: str) -> Mapping[str, Any]:
+        """With genes only for groups that select a tensor, unless the settings say otherwise."""
+        groups = data.get("groups")
+        if not isinstance(groups, Mapping) or not groups.get("components"):
+            return data
+        return {**data, "groups": {"live_only": True, **groups}}
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evomerge.cluster.subprocess_call import call_in_subprocess
+from evomerge.models.anatomy import Anatomy
 from evomerge.models.blueprint import outline
 from evomerge.models.flat import grids
 from evomerge.models.headers import Headers
@@ -44,6 +45,14 @@ class FactsFromHeaders:
             SourceError: a model cannot be read.
         """
         return outline(recipe, self.headers).layers
+
+    def anatomy(self, recipe: Recipe) -> Anatomy:
+        """The towers of the recipe's model, and the place of each tensor.
+
+        Raises:
+            SourceError: a model cannot be read.
+        """
+        return outline(recipe, self.headers).anatomy
 
     def grids(
         self, donor: Source, chromosomes: Sequence[Selector], resolution: int

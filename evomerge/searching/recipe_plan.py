@@ -10,6 +10,7 @@ from evomerge.models.blueprint import blueprint, donor
 from evomerge.models.compatibility import check_compatibility, check_engine_compatibility
 from evomerge.models.fingerprint import check_fingerprints
 from evomerge.models.headers import Headers
+from evomerge.models.selections import empty_rules
 from evomerge.models.stacking import check_routable
 from evomerge.operators import signatures
 from evomerge.recipe.check import check_methods
@@ -47,6 +48,12 @@ class RecipePlan:
             return check_compatibility(
                 self.recipe, signatures(), origin=self.origin, models=self.headers
             )
+
+    @property
+    def empty_rules(self) -> list[str]:
+        """A sentence for each rule that selects no tensor; `evomerge check` refuses a recipe for
+        one, and whoever builds it is told."""
+        return list(empty_rules(self.recipe, self.headers, origin=self.origin))
 
     def check_engine(self, started_from: Source | None = None) -> None:
         """A live engine can take the recipe; it was started from this source, or from the donor.

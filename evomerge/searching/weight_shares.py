@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from itertools import pairwise
 
-from evomerge.models.architecture import place
 from evomerge.models.blueprint import outline
 from evomerge.models.headers import Headers
 from evomerge.recipe.check import operands
@@ -69,8 +68,9 @@ def _of_merge(merge: Merge, signature: Signature, headers: Headers) -> dict[str,
     if "weight" not in signature.each.model_fields:
         return {}
     elements = dict.fromkeys(range(len(merge.rules)), 0)
-    for tensor in outline(merge, headers).tensors:
-        where = place(tensor.name)
+    made = outline(merge, headers)
+    for tensor in made.tensors:
+        where = made.anatomy.place(tensor.name)
         first = next(n for n, rule in enumerate(merge.rules) if rule.where.matches(where))
         elements[first] += tensor.elements
     shares: dict[str, float] = {}

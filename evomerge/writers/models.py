@@ -162,7 +162,8 @@ def merge(
     """
     out = Path(out)
     recipe, origin = read_named(recipe)
-    warnings = RecipePlan(recipe, origin).check()
+    plan = RecipePlan(recipe, origin)
+    warnings = [*plan.check(), *plan.empty_rules]
     layout = layout_of(recipe, folded=folded, origin=origin)
     outgoing = Outgoing.of_recipe(recipe, local_paths=local_paths)
     code = _code_said(recipe, keep_code)
@@ -190,7 +191,8 @@ def merge_adapter(
     """
     out = Path(out)
     recipe, origin = read_named(recipe)
-    warnings = RecipePlan(recipe, origin).check()
+    plan = RecipePlan(recipe, origin)
+    warnings = [*plan.check(), *plan.empty_rules]
     base = adapter_base(recipe, signatures(), origin=origin)
     outgoing = Outgoing.of_recipe(recipe, local_paths=local_paths)
     text = outgoing.card(out.name, adapter_on=base)

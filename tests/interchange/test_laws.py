@@ -14,7 +14,7 @@ import yaml
 from evomerge.errors import ConfigError, UserError
 from evomerge.interchange.convert import convert
 from evomerge.merging.weights import MergedWeights
-from evomerge.models.architecture import place
+from evomerge.models.anatomy import anatomy_of
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Stack
 from evomerge.recipe.yaml import parse_recipe
@@ -39,7 +39,7 @@ def merge_of(text: str, llamas: Llamas, folder: Path) -> Merge:
 
 def of(merge: Merge, tensor: str) -> dict[str, Any]:
     """What the rules give a tensor: options and, by input, parameters."""
-    rule = merge.rule_for(place(tensor))
+    rule = merge.rule_for(anatomy_of([tensor]).place(tensor))
     return {**merge.options, **rule.options, **{k: dict(v) for k, v in rule.inputs.items()}}
 
 

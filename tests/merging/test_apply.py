@@ -12,7 +12,7 @@ from evomerge.errors import CandidateError, SourceError
 from evomerge.merging.apply import weights_of
 from evomerge.merging.bank import Bank
 from evomerge.merging.weights import MergedWeights
-from evomerge.models.architecture import in_layer, place
+from evomerge.models.architecture import in_layer, parts_of
 from evomerge.models.blueprint import donor, outline
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
@@ -38,17 +38,6 @@ def stored(seed: int, name: str) -> Tensor:
     return tiny_tensors(seed)[name].float()
 
 
-def test_places_of_llama_tensors() -> None:
-    assert place(Q1)[:2] == (1, "attention")
-    assert place(UP0)[:2] == (0, "mlp")
-    assert place("model.layers.2.input_layernorm.weight")[:2] == (2, "norm")
-    assert place("model.layers.2.self_attn.q_norm.weight")[:2] == (2, "norm")
-    assert place("model.norm.weight")[:2] == (None, "norm")
-    assert place("model.embed_tokens.weight")[:2] == (None, "embedding")
-    assert place("lm_head.weight")[:2] == (None, "head")
-    assert in_layer(Q1, 11) == "model.layers.11.self_attn.q_proj.weight"
-
-
 def test_linear_is_the_weighted_mean(family: Family) -> None:
     got = value(merge("linear", {"m": family.math, "j": family.json}), Q1)
     assert torch.allclose(got, (stored(1, Q1) + stored(2, Q1)) / 2, atol=1e-7)
@@ -61,7 +50,7 @@ def test_a_merge_of_stacks_has_as_many_layers_as_they_do(family: Family) -> None
 
     recipe = merge("linear", {"m": cut(family.math, 1, 2), "j": cut(family.json, 0, 1)})
     found = dict(MergedWeights(recipe, "float32").tensors())
-    assert {place(name).layer for name in found} == {None, 0, 1}
+    assert {parts_of(name).layer for name in found} == {None, 0, 1}
     expected = (stored(1, Q1) + stored(2, in_layer(Q1, 0))) / 2
     assert torch.allclose(found[in_layer(Q1, 0)], expected, atol=1e-7)
 
@@ -148,7 +137,7 @@ def test_a_stack_renames_layers(family: Family) -> None:
     stack = Stack(inputs={"a": family.base, "b": family.math}, embedding="a", head="b", hops=hops)
     bank = Bank(dict.fromkeys(sources_of(stack)))
     names = [tensor.name for tensor in outline(stack, bank).tensors]
-    assert sum(place(name).layer == 3 for name in names) == 7
+    assert sum(parts_of(name).layer == 3 for name in names) == 7
     assert torch.equal(weights_of(stack, bank)(in_layer(Q1, 2)), stored(1, in_layer(Q1, 2)))
     assert torch.equal(weights_of(stack, bank)(in_layer(Q1, 3)), stored(0, Q1))
     assert torch.equal(weights_of(stack, bank)("model.norm.weight"), stored(1, "model.norm.weight"))

@@ -16,6 +16,7 @@ from evomerge.merging.draws import limit
 from evomerge.merging.fusion import Kind
 from evomerge.merging.kernel import run, weighted_sum
 from evomerge.merging.vectors import Operands, require_finite
+from evomerge.models.anatomy import anatomy_of
 from evomerge.operators import operators
 from evomerge.operators.base import Bernoulli, KernelPlan, Operator
 from evomerge.operators.low_rank import LowRank
@@ -89,6 +90,7 @@ def applied(
     context = MaskedContext(
         bank=Bank([]),
         tensor=tensor,
+        place=anatomy_of([tensor]).place(tensor),
         names=names[:count],
         layers=layers,
         seed=seed,

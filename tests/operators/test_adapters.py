@@ -13,6 +13,7 @@ from evomerge.errors import RecipeError
 from evomerge.merging.bank import Bank
 from evomerge.merging.context import BankContext
 from evomerge.merging.vectors import Operands
+from evomerge.models.anatomy import anatomy_of
 from evomerge.operators import operators
 from evomerge.operators.low_rank import LowRank
 from tests.operators.applied import UP, Given, applied, close, weights
@@ -32,6 +33,7 @@ def merged(
     context = BankContext(
         bank=Bank([]),
         tensor=UP,
+        place=anatomy_of([UP]).place(UP),
         names="abcdefgh"[: len(factors)],
         layers=1,
         seed=seed,

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from contextlib import nullcontext as does_not_raise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evomerge.errors import ConfigError, RecipeError
-from evomerge.models.architecture import place
+from evomerge.models.anatomy import anatomy_of
 from evomerge.operators import signatures
 from evomerge.recipe.check import check_methods
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome
@@ -43,6 +44,8 @@ NAMES = [
     "model.norm.weight",
     "lm_head.weight",
 ]
+
+place = anatomy_of(NAMES).place
 
 
 def space(**config: Any) -> ParameterSpace:
@@ -79,7 +82,10 @@ def test_every_gene_has_a_name_of_its_own_and_moves_some_tensor(groups: dict[str
     for i in range(len(names)):
         there = (*here[:i], 0.75, *here[i + 1 :])
         rules = [
-            (over.recipe(here).rule_for(place(n)), over.recipe(there).rule_for(place(n)))
+            (
+                over.recipe(here).rule_for(place(n)),
+                over.recipe(there).rule_for(place(n)),
+            )
             for n in NAMES
         ]
         assert any(one != two for one, two in rules), f"{names[i]} is dead"
@@ -334,3 +340,61 @@ def test_every_recommended_range_is_one_that_the_method_takes(method: str) -> No
         recipe = over.recipe(genome(over, unit))
         with does_not_raise():
             check_methods(recipe, signatures(), origin="r")
+
+
+def test_a_head_that_is_the_embedding_gets_no_genes() -> None:
+    groups = {"components": ["attention", "head"], "live_only": True}
+    over = space(groups=groups)
+    assert [gene.name for gene in over.genes] == [
+        "json.weight@attention",
+        "math.weight@attention",
+        "json.weight@other",
+        "math.weight@other",
+    ]
+    older = space(groups=groups | {"live_only": False})
+    assert "math.weight@head" in [gene.name for gene in older.genes]
+
+
+def test_a_rest_that_is_empty_gets_no_genes() -> None:
+    """With all components of their own, nothing is left."""
+    groups = {"components": ["attention", "mlp", "norm", "embedding", "head"], "live_only": True}
+    over = space(groups=groups)
+    assert not any(gene.name.endswith("@other") for gene in over.genes)
+    recipe = over.recipe(genome(over))
+    assert recipe.rules[-1].where.matches_all
+    assert over.genome(recipe) == genome(over)
+
+
+def test_a_component_that_the_model_has_not_is_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        space(groups={"components": ["mixer"], "live_only": True})
+    assert str(caught.value) == (
+        "space.groups.components: component mixer selects nothing in this model; it has:"
+        " attention, mlp, norm, embedding"
+    )
+
+
+def test_experts_have_genes_of_their_own_before_the_mlp() -> None:
+    names = [
+        *NAMES,
+        "model.layers.0.mlp.experts.0.up_proj.weight",
+        "model.layers.0.mlp.gate.weight",
+    ]
+    groups = {"components": ["mlp", "router", "expert", "attention"], "live_only": True}
+    data = {"kind": "parameter", "base": "base", "method": "ties", "genes": {"weight": [0, 1.5]}}
+    parsed = parse(ParameterSpaceConfig, data | {"groups": groups}, origin="job: space")
+    over = ParameterSpace(parsed, SOURCES, Facts(30, names=tuple(names)))
+    recipe = over.recipe(genome(over))
+    at = anatomy_of(names)
+    for name, component in ((names[-2], "expert"), (names[-1], "router"), (NAMES[1], "mlp")):
+        assert recipe.rule_for(at.place(name)).where.component == component
+
+
+def test_a_job_that_is_read_asks_for_live_groups_only() -> None:
+    """And a study that was made before has the genes that it had."""
+    read = ParameterSpaceConfig.resolved(
+        {"kind": "parameter", "groups": {"components": ["head"]}}, folder=Path(), origin="job"
+    )
+    assert read["groups"] == {"live_only": True, "components": ["head"]}
+    plain = {"kind": "parameter", "groups": {"layers": 6}}
+    assert ParameterSpaceConfig.resolved(plain, folder=Path(), origin="job") == plain
