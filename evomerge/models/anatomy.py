@@ -126,11 +126,11 @@ def _anatomy(names: tuple[str, ...]) -> Anatomy:
         if parts.container is not None and parts.layer is not None:
             depths[parts.container] = max(depths.get(parts.container, 0), parts.layer + 1)
             tensors[parts.container] += 1
-    found: dict[Tower, Container] = {}
+    lists: dict[Tower, Container] = {}
     # Of several lists in one tower the one with the most tensors is the tower's.
     for container in sorted(tensors, key=lambda own: (-tensors[own], own)):
-        found.setdefault(_tower(container, names), container)
-    towers = [TowerLayers(tower, own, depths[own]) for tower, own in found.items()]
+        lists.setdefault(_tower(container, names), container)
+    towers = [TowerLayers(tower, own, depths[own]) for tower, own in lists.items()]
     ordered = sorted(towers, key=lambda own: (own.tower != "decoder", own.tower))
     return Anatomy(names, tuple(ordered))
 
