@@ -136,19 +136,18 @@ def test_a_forked_child_neither_holds_nor_removes(tmp_path: Path) -> None:
     child = os.fork()
     if not child:
         os.close(ends)
-        held.remove()
         os.write(begins, b"x")
         os.read(done, 1)
+        held.remove()
         os._exit(0)
     os.read(begun, 1)
-    is_there = held.path.exists()
     held.release()
     with left(held.path) as is_left:
         pass
     for descriptor in (begun, begins, done, ends):
         os.close(descriptor)
     os.waitpid(child, 0)
-    assert is_there
+    assert held.path.exists()
     assert is_left, "the child holds the lock"
 
 

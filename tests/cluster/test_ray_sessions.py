@@ -56,7 +56,7 @@ def test_agents_and_folder_of_a_dead_drivers_session_go(tmp_path: Path, begin: B
     agents = [begin(left, "ray::Dashboard"), begin(left, "ray::RuntimeEnv")]
     (tmp_path / "session_latest").symlink_to(left)
     sweep_sessions(tmp_path)
-    assert [agent.wait() for agent in agents] == [-signal.SIGKILL] * 2
+    assert [agent.wait(timeout=60) for agent in agents] == [-signal.SIGKILL] * 2
     assert not left.exists()
 
 

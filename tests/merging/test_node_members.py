@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from evomerge.merging.node_members import NodeMember
 
 OTHER = """
@@ -44,3 +46,20 @@ def test_a_cache_that_is_collected_no_longer_counts(tmp_path: Path) -> None:
 def test_where_nobody_can_meet_each_is_alone(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert NodeMember(tmp_path / "file" / "caches").count() == 1
+
+
+@pytest.mark.parametrize("how", ["a link", "open to all"])
+def test_in_a_folder_of_somebody_else_each_is_alone(tmp_path: Path, how: str) -> None:
+    """In the shared temporary directory anybody may have made it, to have files removed there."""
+    theirs = tmp_path / "theirs"
+    (theirs / "caches").mkdir(parents=True)
+    (theirs / "caches" / "mine").write_text("mine")
+    if how == "a link":
+        (tmp_path / "ours").mkdir(0o700)
+        (tmp_path / "ours" / "caches").symlink_to(theirs / "caches")
+        folder = tmp_path / "ours" / "caches"
+    else:
+        theirs.chmod(0o777)
+        folder = theirs / "caches"
+    assert NodeMember(folder).count() == 1
+    assert [path.name for path in (theirs / "caches").iterdir()] == ["mine"]
