@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("process", "ray_timeout_s", "sentence"),
-    [("gcs_server", "20", "Ray has not answered for"), ("raylet", "50", "its raylet has died")],
+    [("gcs_server", "12", "Ray has not answered for"), ("raylet", "50", "its raylet has died")],
 )
 def test_a_ray_that_dies_ends_the_wait(
     process: str, ray_timeout_s: str, sentence: str, tmp_path: Path

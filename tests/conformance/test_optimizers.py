@@ -60,6 +60,9 @@ MERGES: dict[str, Any] = {"kind": "random_merge"}
 
 LONG = {"cma_es", "nevergrad", "optuna"}
 """All cases together take more than ten seconds."""
+LIBRARIES = {"nevergrad", "optuna"}
+SHORT_BUDGET = 48
+"""Of libraries, on the spaces beside the one that each is always tried on."""
 
 # Each with the space that it is always tried on; the others are for `slow`.
 OTHERS: list[tuple[dict[str, Any], str]] = [
@@ -87,11 +90,14 @@ def active(genome: Genome) -> list[bool]:
     return [i != 1 or genome[-1] == "sum" for i in range(len(genome))]
 
 
-def subject(options: dict[str, Any], genes: tuple[Gene, ...], objectives: int = 1) -> Subject:
+def subject(
+    options: dict[str, Any], genes: tuple[Gene, ...], objectives: int = 1, budget: int = 120
+) -> Subject:
     config = configure(options, origin="test")
     # A local search; one that visits corners alone, of which the first are the best here; and those
     # that stay between two random points, of which the best may lie there or not.
     gains = {name_of(IN_THREAD): 0.9, name_of(SOUP): 1.0, name_of(MERGES): 1.0, name_of(CYCLE): 1.0}
+    usual = 0.5 if budget > SHORT_BUDGET else 0.6
 
     def build(problem: Problem) -> Any:
         return make(
@@ -110,7 +116,8 @@ def subject(options: dict[str, Any], genes: tuple[Gene, ...], objectives: int = 
         objectives=objectives,
         generational=options in GENERATIONAL,
         seeded=options not in (IN_THREAD, ONE_SHOT),
-        gain=gains.get(name_of(options), 0.5),
+        budget=budget,
+        gain=gains.get(name_of(options), usual),
     )
 
 
@@ -127,20 +134,21 @@ CASES = [
 
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize(
-    ("options", "space"),
+    ("options", "space", "budget"),
     [
         pytest.param(
             options,
             space,
+            SHORT_BUDGET if options["kind"] in LIBRARIES and not always else 120,
             id=f"{name_of(options)}-{space}",
             marks=() if always and options["kind"] not in LONG else pytest.mark.slow,
         )
         for options, space, always in CASES
     ],
 )
-def test_built_in(options: dict[str, Any], space: str, law: str) -> None:
+def test_built_in(options: dict[str, Any], space: str, budget: int, law: str) -> None:
     with does_not_raise():
-        LAWS[law](subject(options, SPACES[space]))
+        LAWS[law](subject(options, SPACES[space], budget=budget))
 
 
 TWO_OBJECTIVES: list[dict[str, Any]] = [
