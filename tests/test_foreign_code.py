@@ -13,7 +13,6 @@ import pytest
 import yaml
 
 from evomerge.cluster.config import RayConfig
-from evomerge.cluster.subprocess_call import call_in_subprocess
 from evomerge.config import read_job
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.factory import start_engine
@@ -21,6 +20,7 @@ from evomerge.errors import ConfigError
 from evomerge.evaluators.registry import make_evaluator, read_evaluator
 from evomerge.searching.plan import Plan
 from evomerge.study.record import Study
+from evomerge.subprocess_call import call_in_subprocess
 from evomerge.trust import VARIABLE, has_consent
 from tests.place import TASK, Place
 

@@ -15,7 +15,7 @@ SAYING = {"raises", "warns", "fail", "does_not_raise", "LAWS"}
 KEEPING = {"combinations", "enumerate", "list", "sorted"}
 """Calls whose result is not empty if their first argument is not."""
 INSIDE = {
-    "cluster/test_subprocess_call.py": {"_exit"},  # of `os`: a process that ends without a word
+    "test_subprocess_call.py": {"_exit"},  # of `os`: a process that ends without a word
     "study/test_claim.py": {"_exit"},
     "test_held_folders.py": {"_exit"},
     "optimizers/test_margin.py": {"_A", "_C", "_cma", "_mean", "_sigma"},  # the authors' package

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from evomerge.cluster.config import ClusterConfig, RayConfig
 from evomerge.cluster.placement import Needs
-from evomerge.cluster.subprocess_call import call_in_subprocess
 from evomerge.plugins import load
+from evomerge.subprocess_call import call_in_subprocess
 
 __all__ = ["check_address", "check_here", "gpus_here"]
 

@@ -13,11 +13,13 @@ from evomerge.merging.bank import Bank, open_bank
 from evomerge.merging.shards import plan, write_shards
 from evomerge.merging.weights import merged
 from evomerge.models.blueprint import Blueprint, Tokens, blueprint
+from evomerge.models.companions import companions, holds_old_tokens, is_of_tokens
 from evomerge.models.foreign_code import without_code
 from evomerge.models.stack_layout import with_own_code
 from evomerge.models.vocabulary import TOKENIZER
 from evomerge.publish import whole_folder
-from evomerge.reading.json_text import read_object
+from evomerge.reading.files import read_bytes
+from evomerge.reading.json_text import parse_json
 from evomerge.recipe.tree import Recipe, sources_of
 from evomerge.recipe.yaml import dump_recipe
 
@@ -26,18 +28,8 @@ __all__ = ["write_checkpoint"]
 SHARD_BYTES = 2 << 30
 FORGET_BYTES = 64 << 20
 """Written before the bank lets go: opening the parents' files anew is not free."""
-_COMPANIONS = (
-    TOKENIZER,
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "chat_template.jinja",
-    "generation_config.json",
-)
-_OLDER_FORMS = ("tokenizer.model", "added_tokens.json", "vocab.json", "merges.txt")
+_TABLES = (TOKENIZER, "vocab.json", "added_tokens.json", "tekken.json", "normalizer.json")
+"""Companions that are tables of tokens and nothing else."""
 
 
 def write_checkpoint(
@@ -69,12 +61,13 @@ def write_checkpoint(
     made = with_own_code(layout or blueprint(recipe, bank)).stored_as(dtype)
     donor = bank.inventory(made.donor)
     with whole_folder(out, size=made.size) as folder:
-        passing = _passing(merged(made, bank), bank, len(made.tensors), progress)
-        write_shards(plan(made.tensors, shard_bytes), passing, folder)
-        _write_tokenizer(made.tokens, folder)
+        # First, so that one that cannot be read costs no merge.
+        _write_companions(made.tokens, donor.folder, folder)
         if not keep_code:
             _forget_code(folder)
-        elif "auto_map" in donor.config:  # to classes in files of the folder
+        passing = _passing(merged(made, bank), bank, len(made.tensors), progress)
+        write_shards(plan(made.tensors, shard_bytes), passing, folder)
+        if keep_code and "auto_map" in donor.config:  # to classes in files of the folder
             _copy((path.name for path in donor.folder.glob("*.py")), donor.folder, folder)
         for name, text in made.files.items():
             (folder / name).write_text(text, encoding="utf-8")
@@ -108,27 +101,30 @@ def _passing(
 
 def _copy(names: Iterable[str], origin: Path, folder: Path) -> None:
     for name in names:
-        if (origin / name).exists():
-            shutil.copyfile(origin / name, folder / name)
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(origin / name, folder / name)
 
 
 def _forget_code(folder: Path) -> None:
     """Take out of the donor's files whatever names classes in Python files."""
-    for name in ("tokenizer_config.json", "generation_config.json"):
-        path = folder / name
-        if path.exists():
-            said = read_object(path, constants=True)
+    for name in companions(folder):
+        if name.endswith(".json") and name not in _TABLES:
+            path = folder / name
+            said = parse_json(read_bytes(path), origin=str(path), constants=True)
             if (kept := without_code(said)) != said:
                 text = json.dumps(kept, indent=2, ensure_ascii=False) + "\n"
                 path.write_text(text, encoding="utf-8")
 
 
-def _write_tokenizer(tokens: Tokens, folder: Path) -> None:
-    """The tokenizer, whose older forms hold the old vocabulary where it is another one."""
+def _write_companions(tokens: Tokens, donor: Path, folder: Path) -> None:
+    """The tokenizer, whose older forms hold the old vocabulary where it is another one, and what
+    else the model needs to be loaded and fed.
+    """
     joined = tokens.joined
     changed = joined is not None and joined.changed
-    names = [name for name in _COMPANIONS if not (changed and name in _OLDER_FORMS)]
-    _copy(names, tokens.folder, folder)
+    own = [name for name in companions(tokens.folder) if is_of_tokens(name)]
+    _copy((n for n in own if not (changed and holds_old_tokens(n))), tokens.folder, folder)
+    _copy((name for name in companions(donor) if not is_of_tokens(name)), donor, folder)
     if joined is not None and changed:
         text = json.dumps(joined.tokenizer, ensure_ascii=False, indent=2)
         (folder / TOKENIZER).write_text(text, encoding="utf-8")

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 
 from evomerge.errors import SourceError
 from evomerge.models.headers import Headers
-from evomerge.models.safetensors_header import header_length, read_header
+from evomerge.models.samples import sampled
 from evomerge.models.sources import adapter_folder, model_folder
-from evomerge.reading.files import open_file, read_bytes
+from evomerge.reading.files import read_bytes
 from evomerge.recipe.source import Source
 
 __all__ = ["check_fingerprints", "fingerprint"]
-
-_PLACES, _BYTES = 4, 16
-"""Of each tensor that many pieces of that many bytes are read, from its start to its end."""
 
 
 def fingerprint(source: Source, models: Headers | None = None) -> str:
@@ -32,11 +28,11 @@ def fingerprint(source: Source, models: Headers | None = None) -> str:
     sha256 = hashlib.sha256()
     inventory = (models or Headers()).inventory(source)
     for file in sorted({info.file for info in inventory.tensors.values()}):
-        for piece in _sampled(folder / file):
+        for piece in sampled(folder / file):
             sha256.update(piece)
     if adapter := adapter_folder(source):
         sha256.update(read_bytes(adapter / "adapter_config.json"))
-        for piece in _sampled(adapter / "adapter_model.safetensors"):
+        for piece in sampled(adapter / "adapter_model.safetensors"):
             sha256.update(piece)
     return sha256.hexdigest()[:16]
 
@@ -63,17 +59,3 @@ def check_fingerprints(sources: Iterable[Source], models: Headers) -> None:
                 f"{source.model}{adapter}: has other weights ({actual}) than those that are named"
                 f" (fingerprint: {source.fingerprint})"
             )
-
-
-def _sampled(path: Path) -> Iterator[bytes]:
-    header = read_header(path)
-    length = header_length(path)
-    with open_file(path) as file:
-        for name, info in sorted(header.items()):
-            yield f"{name} {info['dtype']} {info['shape']}".encode()
-            first, end = info["data_offsets"]
-            for place in range(_PLACES):
-                file.seek(
-                    8 + length + first + max(end - first - _BYTES, 0) * place // (_PLACES - 1)
-                )
-                yield file.read(min(_BYTES, end - first))

@@ -11,9 +11,10 @@ from typing import Any
 
 from evomerge.errors import SourceError
 from evomerge.models.anatomy import Anatomy, anatomy_of
+from evomerge.models.quantised import check_not_quantised
 from evomerge.models.safetensors_header import read_header
 from evomerge.models.sizes import LAYER_COUNTS, check_sizes, language_part
-from evomerge.models.tensor_types import WIDTHS
+from evomerge.models.tensor_types import WIDTHS, TensorInfo
 from evomerge.models.tokenizer_files import TOKENIZER, chat_template, vocabulary_of_file
 from evomerge.reading.files import is_folder, is_there
 from evomerge.reading.json_text import read_object
@@ -26,6 +27,7 @@ __all__ = [
     "Inventory",
     "TensorInfo",
     "language_part",
+    "listed_files",
     "read_inventory",
 ]
 
@@ -33,15 +35,6 @@ CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """A tensor's file, dtype as safetensors spells it (`BF16`), and shape."""
-
-    file: str
-    dtype: str
-    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -102,31 +95,31 @@ def read_inventory(folder: Path) -> Inventory:
 
     Raises:
         SourceError: no such folder, no configuration, a pickle checkpoint, a broken shard, or a
-            quantised tensor.
+            quantised model.
     """
     if not is_folder(folder):
         raise SourceError(f"{folder}: no such model folder")
     config = read_object(folder / CONFIG, constants=True)
     tensors: dict[str, TensorInfo] = {}
-    listed = _listed(folder)
+    listed = listed_files(folder)
     for file in sorted(set(listed.values())) or [SINGLE]:
         for name, info in read_header(folder / file).items():
-            if info["dtype"] not in WIDTHS:
-                raise SourceError(
-                    f"{folder / file}: the tensor {name!r} is of type {info['dtype']}, whose values"
-                    " mean little without their scales; save the model in bfloat16 first"
-                )
             tensors[name] = TensorInfo(file, info["dtype"], tuple(info["shape"]))
     for name, file in listed.items():
         if name not in tensors:
             raise SourceError(f"{folder / INDEX}: the tensor {name!r} is not in {file}")
+    check_not_quantised(folder, config, tensors)
     shapes = {name: info.shape for name, info in tensors.items()}
     check_sizes(folder / CONFIG, config, shapes)
     return Inventory(folder, config, tensors)
 
 
-def _listed(folder: Path) -> dict[str, str]:
-    """The index's tensor name -> file; nothing where there is a single file."""
+def listed_files(folder: Path) -> dict[str, str]:
+    """The index's tensor name -> file; nothing where there is a single file.
+
+    Raises:
+        SourceError: there is neither, or the index names what is no file beside it.
+    """
     if is_there(folder / INDEX):
         listed = read_object(folder / INDEX).get("weight_map")
         if (

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from evomerge.errors import SourceError
-from evomerge.models.sources import adapter_folder, model_folder
+from evomerge.models.sources import adapter_folder, found_folder
 from evomerge.reading.bounded_yaml import BoundedLoader
 from evomerge.reading.files import read_text
 from evomerge.reading.json_text import read_object
@@ -56,7 +56,7 @@ def parent_cards(sources: Mapping[Source, Source]) -> tuple[ParentCard, ...]:
 def _places(source: Source, named: Source) -> Iterator[tuple[str, Path | None]]:
     """(name, folder) of the model, and of the adapter; None where the folder is not here."""
     try:
-        yield named.model, model_folder(source)
+        yield named.model, found_folder(source)
     except SourceError:
         yield named.model, None
     if named.adapter is not None:

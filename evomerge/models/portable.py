@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from evomerge.errors import SourceError
 from evomerge.models.fingerprint import fingerprint
-from evomerge.models.sources import model_folder
+from evomerge.models.sources import found_folder
 from evomerge.reading.files import expanded, is_folder, is_there
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe, sources_of
@@ -77,6 +77,7 @@ def _portable(source: Source, short: Mapping[str, str], known: Mapping[Source, s
         adapter=adapter,
         adapter_revision=source.adapter_revision,
         statistics=statistics,
+        dequantize=source.dequantize,
         fingerprint=source.fingerprint if is_pinned else _fingerprint(source, known),
     )
 
@@ -98,7 +99,7 @@ def _commit(source: Source) -> str | None:
     if source.revision and _COMMIT.fullmatch(source.revision):
         return source.revision
     try:
-        cached = _cached(str(model_folder(source)))
+        cached = _cached(str(found_folder(source)))
     except SourceError:
         return source.revision
     return cached[1] if cached else source.revision

@@ -6,23 +6,42 @@ from functools import cache
 from pathlib import Path
 
 from evomerge.errors import SourceError
+from evomerge.models.dequantised import dequantised
 from evomerge.reading.files import expanded, is_folder
 from evomerge.recipe.source import Source
 
-__all__ = ["adapter_folder", "model_folder", "statistics_folder"]
+__all__ = ["adapter_folder", "found_folder", "model_folder", "statistics_folder"]
 
-MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "*.txt", "README.md")
+MODEL_FILES = (
+    *("*.safetensors", "*.json", "*.jinja", "*.txt", "README.md"),
+    *("*.model", "*.spm", "*.tiktoken", "bpe.codes"),
+)
 """What is taken from a hub: safetensors, configuration, tokenizer, and the card, which states the
 license. Never code or pickles."""
+LEFT_THERE = ("original/*", "onnx/*", "openvino/*", "consolidated*.safetensors")
+"""The same weights once more, in forms that are not read."""
 
 
 def model_folder(source: Source) -> Path:
-    """The folder of the source's model; a hub repository is downloaded once.
+    """The folder whose weights are the source's: of its copy in bfloat16 where it is dequantised.
+
+    Raises:
+        SourceError: neither a folder nor a repository that can be had, or it cannot be dequantised.
+    """
+    folder = found_folder(source)
+    return _copy(folder) if source.dequantize else folder
+
+
+def found_folder(source: Source) -> Path:
+    """The folder of the source's model as it is found; a hub repository is downloaded once.
 
     Raises:
         SourceError: neither a folder nor a repository that can be had.
     """
     return _folder(source.model, source.revision)
+
+
+_copy = cache(dequantised)
 
 
 def adapter_folder(source: Source) -> Path | None:
@@ -55,7 +74,14 @@ def _folder(place: str, revision: str | None) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(place, revision=revision, allow_patterns=list(MODEL_FILES)))
+        return Path(
+            snapshot_download(
+                place,
+                revision=revision,
+                allow_patterns=list(MODEL_FILES),
+                ignore_patterns=list(LEFT_THERE),
+            )
+        )
     except HFValidationError:
         raise SourceError(f"{place}: neither a folder nor the name of a hub repository") from None
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as problem:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from evomerge.errors import ConfigError, did_you_mean
 
-__all__ = ["FLOATS", "WIDTHS", "TensorSpec", "stored_type"]
+__all__ = ["FLOATS", "WIDTHS", "TensorInfo", "TensorSpec", "stored_type"]
 
 WIDTHS = {
     "F64": 8,
@@ -27,6 +27,15 @@ FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 """What arithmetic is done on; a tensor of another type is a buffer, and is copied."""
 
 _BY_TORCH = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A tensor's file, dtype as safetensors spells it (`BF16`), and shape."""
+
+    file: str
+    dtype: str
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from evomerge.value import Value
 
@@ -42,9 +42,16 @@ class Source(Value):
     statistics: str | None = None
     """The folder of what was measured of this model, which some merge methods need
     (docs/statistics.md)."""
+    dequantize: bool | None = None
+    """Whether a quantised model is read as a copy in bfloat16, which transformers makes once."""
     fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = None
     """The beginning of a SHA-256 over the tensors' names, types and shapes and a sample of their
     bytes, an adapter's among them: other weights are refused. Recipes that go out have it."""
+
+    @field_validator("dequantize")
+    @classmethod
+    def _off_is_nothing(cls, value: bool | None) -> bool | None:
+        return value or None  # one spelling, and recipes from before keep their digests
 
     @model_validator(mode="before")
     @classmethod

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evomerge.cluster.subprocess_call import call_in_subprocess
 from evomerge.models.anatomy import Anatomy
 from evomerge.models.blueprint import outline
 from evomerge.models.flat import grids
@@ -20,6 +19,7 @@ from evomerge.recipe.selector import Selector
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe
+from evomerge.subprocess_call import call_in_subprocess
 
 __all__ = ["FactsFromHeaders"]
 

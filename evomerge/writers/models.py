@@ -8,8 +8,10 @@ from pathlib import Path
 from evomerge.errors import about
 from evomerge.interchange.convert import to_mergekit
 from evomerge.models.adapter_compatibility import adapter_base
-from evomerge.models.blueprint import Blueprint
+from evomerge.models.blueprint import Blueprint, donor
+from evomerge.models.companions import modules_left_out
 from evomerge.models.foreign_code import donors_code
+from evomerge.models.sources import model_folder
 from evomerge.models.stack_layout import layout_of
 from evomerge.operators import signatures
 from evomerge.plugins import load
@@ -62,7 +64,7 @@ def export(
         code = _code_said(recipe, keep_code)
         kept = keep_code and bool(code)
         text = outgoing.card(title, scores, folded=layout is not None, keeps_code=kept)
-    for said in code:
+    for said in [*code, *modules_left_out(model_folder(donor(recipe)))]:
         warn(said)
     _write(outgoing, layout, Path(out), text, dtype, progress, kept)
     return label
@@ -170,7 +172,7 @@ def merge(
     kept = keep_code and bool(code)
     text = outgoing.card(out.name, folded=layout is not None, keeps_code=kept)
     _write(outgoing, layout, out, text, dtype, progress, kept)
-    return [*warnings, *code]
+    return [*warnings, *code, *modules_left_out(model_folder(donor(recipe)))]
 
 
 def merge_adapter(

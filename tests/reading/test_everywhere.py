@@ -14,7 +14,7 @@ ITS_OWN = {
     "cluster/time_limit.py": "to write to nowhere",
     "commands/streams.py": "to write to nowhere",
     "cluster/ray_sessions.py": "files of the kernel",
-    "cluster/subprocess_call.py": "what its own process has written",
+    "subprocess_call.py": "what its own process has written",
     "conformance": "models that it has written",
     "evaluators/lm_eval/code.py": "a file of lm-eval itself",
     "evaluators/lm_eval/config.py": "a file of this package",

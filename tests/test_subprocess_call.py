@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from evomerge.cluster.subprocess_call import call_in_subprocess
 from evomerge.errors import InfrastructureError, SourceError
+from evomerge.subprocess_call import call_in_subprocess
 
 pytestmark = pytest.mark.process
 
-HERE = "tests.cluster.test_subprocess_call"
+HERE = "tests.test_subprocess_call"
 
 
 def about_me(argument: Any) -> dict[str, Any]:

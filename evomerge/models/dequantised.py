@@ -1,0 +1,106 @@
+"""The copy in bfloat16 of a quantised model that a source asks for with `dequantize: true`.
+
+transformers makes it, in a process of its own, once: it is kept under a name that goes by the
+quantised weights, and published whole or not at all.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from evomerge.errors import InfrastructureError, SourceError
+from evomerge.models.companions import companions
+from evomerge.models.inventory import CONFIG, SINGLE, listed_files, read_inventory
+from evomerge.models.quantised import SETTINGS, quantisation
+from evomerge.models.samples import sampled
+from evomerge.publish import sweep, whole_folder
+from evomerge.reading.files import expanded
+from evomerge.reading.json_text import read_object
+from evomerge.subprocess_call import call_in_subprocess
+
+__all__ = ["FOLDER", "dequantised"]
+
+FOLDER = "EVOMERGE_DEQUANTIZED"
+"""Environment variable: the folder of the copies. `evomerge/dequantized` in the user's cache folder
+where it is not set."""
+_MAKER = "evomerge.merging.dequantising:dequantise"
+
+
+def dequantised(folder: Path) -> Path:
+    """The folder of a model's copy in bfloat16; of a model that says of nothing that it is
+    quantised the folder itself.
+
+    Raises:
+        SourceError: transformers cannot dequantise it, or not without a package that is named.
+        UserError: the copy cannot be written.
+    """
+    config = read_object(folder / CONFIG, constants=True)
+    if quantisation(config) is None:
+        return folder
+    copies = _copies()
+    out = copies / f"{re.sub(r'[^A-Za-z0-9._-]', '_', folder.name)[:60]}-{_name(folder, config)}"
+    with _alone(copies, out.name):
+        if not out.exists():
+            sweep(copies)
+            with whole_folder(out) as partial:
+                _make(folder, partial)
+    return out
+
+
+def _make(folder: Path, out: Path) -> None:
+    try:
+        call_in_subprocess(_MAKER, {"folder": str(folder), "out": str(out)})
+    except InfrastructureError as problem:
+        raise SourceError(
+            f"{folder}: dequantize: transformers could not make a copy ({problem}); it takes the"
+            " memory of the whole model in bfloat16"
+        ) from None
+    for name in companions(folder):
+        (out / name).parent.mkdir(exist_ok=True)
+        if not (out / name).exists():
+            shutil.copyfile(folder / name, out / name)
+    read_inventory(out)  # refuses what is quantised yet
+
+
+def _name(folder: Path, config: dict[str, Any]) -> str:
+    """What the copy is made of: the weights, and the configuration by which they are read."""
+    sha256 = hashlib.sha256()
+    for file in sorted(set(listed_files(folder).values())) or [SINGLE]:
+        for piece in sampled(folder / file):
+            sha256.update(piece)
+    said = {key: config.get(key) for key in SETTINGS}
+    sha256.update(json.dumps(said, sort_keys=True).encode())
+    return sha256.hexdigest()[:16]
+
+
+def _copies() -> Path:
+    given = os.environ.get(FOLDER)
+    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return (expanded(given) if given else expanded(caches) / "evomerge" / "dequantized").absolute()
+
+
+@contextmanager
+def _alone(copies: Path, name: str) -> Iterator[None]:
+    """One process makes a copy, others wait for it; the kernel gives the lock back."""
+    try:
+        copies.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(copies / f".{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as problem:
+        raise SourceError(
+            f"{copies}: no copy can be kept there ({problem.strerror}); name another folder in"
+            f" {FOLDER}"
+        ) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
