@@ -16,6 +16,7 @@ ITS_OWN = {
     "cluster/ray_sessions.py": "files of the kernel",
     "subprocess_call.py": "what its own process has written",
     "conformance": "models that it has written",
+    "models/dequantised.py": "its own lock",
     "evaluators/lm_eval/code.py": "a file of lm-eval itself",
     "evaluators/lm_eval/config.py": "a file of this package",
     "evaluators/lm_eval/task_files.py": "its loader derives from the bounded one",
