@@ -22,7 +22,7 @@ from evomerge.models.companions import companions
 from evomerge.models.inventory import CONFIG, SINGLE, listed_files, read_inventory
 from evomerge.models.quantised import SETTINGS, quantisation
 from evomerge.models.samples import sampled
-from evomerge.publish import sweep, whole_folder
+from evomerge.publish import sweep_partial, whole_folder
 from evomerge.reading.files import expanded
 from evomerge.reading.json_text import read_object
 from evomerge.subprocess_call import call_in_subprocess
@@ -50,7 +50,7 @@ def dequantised(folder: Path) -> Path:
     out = copies / f"{re.sub(r'[^A-Za-z0-9._-]', '_', folder.name)[:60]}-{_name(folder, config)}"
     with _alone(copies, out.name):
         if not out.exists():
-            sweep(copies)
+            sweep_partial(copies)
             with whole_folder(out) as partial:
                 _make(folder, partial)
     return out
