@@ -83,8 +83,8 @@ def _method(settings: dict[str, Any]) -> str:
 def _class(config: Any, lead: str) -> Any:
     """The class that the configuration names, else transformers' own choice."""
     for name in config.architectures or ():
-        if found := getattr(transformers, name, None):
-            return found
+        if kind := getattr(transformers, name, None):
+            return kind
     raise SourceError(f"{lead}: transformers has no class of the name {config.architectures}")
 
 

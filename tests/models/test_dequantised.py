@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from evomerge.conformance.tiny_models import build
 from evomerge.errors import SourceError
+from evomerge.merging.dequantising import dequantise
 from evomerge.models.dequantised import FOLDER, dequantised
 from evomerge.models.fingerprint import fingerprint
 from evomerge.models.portable import portable
@@ -80,13 +81,11 @@ def test_a_plain_model_is_taken_as_it_is(tmp_path: Path, copies: Path) -> None:
     assert not copies.exists()
 
 
-@pytest.mark.process
-def test_a_package_that_is_missing_is_named(tmp_path: Path, copies: Path) -> None:
+def test_a_package_that_is_missing_is_named(tmp_path: Path) -> None:
     method = {"quant_method": "hqq", "nbits": 4}
     folder = write_model(tmp_path / "model", tiny_tensors(0), quantization_config=method)
     with pytest.raises(SourceError, match=r"model: dequantize: hqq takes hqq, .*pip install hqq"):
-        dequantised(folder)
-    assert not [path for path in copies.iterdir() if not path.name.endswith(".lock")]
+        dequantise({"folder": str(folder), "out": str(tmp_path)})
 
 
 def test_a_recipe_says_it_and_older_ones_keep_their_names() -> None:
