@@ -11,9 +11,10 @@ from transformers.utils import logging
 
 from evomerge.engines.base import WeightSource
 from evomerge.engines.config import EngineConfig
+from evomerge.engines.conversion import LiveTensors
 from evomerge.engines.family import configuration, model_class, tokenizer
 from evomerge.engines.precision import precision
-from evomerge.engines.weights import Inspection, checkpoint_shapes, live_tensors
+from evomerge.engines.weights import Inspection, checkpoint_shapes
 from evomerge.errors import ConfigError
 from evomerge.evaluators.live_model import Generation, LogProb, Sampling
 from evomerge.merging.device import device_named
@@ -52,7 +53,7 @@ class ModuleEngine:
             local_files_only=True,
         )
         self._module = made.to(device).eval().requires_grad_(False)
-        self._live = live_tensors(self._module, self._shapes, folder)
+        self._live = LiveTensors(self._module, self._shapes, folder)
         positions = getattr(about, "max_position_embeddings", None)
         self._max_length = config.max_length or int(positions or USUAL_LENGTH)
         self._device = device
@@ -78,8 +79,7 @@ class ModuleEngine:
         """Replace the model's weights in place."""
         tied = bool(getattr(self._module.config, "tie_word_embeddings", False))
         inspection = Inspection(self._shapes, self._module.dtype, tied=tied)
-        for name, tensor in inspection.passed(weights.tensors(str(self._device))):
-            self._live[name].copy_(tensor)
+        self._live.overwrite(inspection.passed(weights.tensors(str(self._device))))
         inspection.settle()
 
     def generate(

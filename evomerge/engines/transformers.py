@@ -18,12 +18,13 @@ from evomerge.engines.attention import GROUPED
 from evomerge.engines.base import WeightSource
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.continuation import Continuation
+from evomerge.engines.conversion import LiveTensors
 from evomerge.engines.family import configuration, model_class, tokenizer
 from evomerge.engines.kv_cache import SlabCache
 from evomerge.engines.precision import precision
 from evomerge.engines.requests import check_generation, check_scoring
 from evomerge.engines.stopping import Stop, end_tokens, stop
-from evomerge.engines.weights import Inspection, checkpoint_shapes, live_tensors
+from evomerge.engines.weights import Inspection, checkpoint_shapes
 from evomerge.errors import CandidateError, SourceError
 from evomerge.evaluators.live_model import Generation, LogProb, Sampling
 from evomerge.merging.device import device_named
@@ -60,7 +61,7 @@ class TransformersEngine:
         self._model.eval().requires_grad_(False)
         if self._model.config._attn_implementation == "sdpa":
             self._model.set_attn_implementation(GROUPED)
-        self._live = live_tensors(self._model, shapes, folder)
+        self._live = LiveTensors(self._model, shapes, folder)
         self._shapes = shapes
         self._max_length = config.max_length or int(about.max_position_embeddings)
         self._rows = config.batch_size or (128 if self._device.type == "cpu" else 256)
@@ -92,8 +93,7 @@ class TransformersEngine:
         inspection = Inspection(
             self._shapes, self._model.dtype, tied=self._model.config.tie_word_embeddings
         )
-        for name, tensor in inspection.passed(weights.tensors(str(self._device))):
-            self._live[name].copy_(tensor)
+        self._live.overwrite(inspection.passed(weights.tensors(str(self._device))))
         inspection.settle()
 
     @torch.inference_mode()

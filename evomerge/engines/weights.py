@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from evomerge.errors import CandidateError, SourceError
+from evomerge.errors import CandidateError
 from evomerge.models.blueprint import outline
 from evomerge.models.headers import Headers
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Recipe, Stack
 
-__all__ = ["Inspection", "checkpoint_shapes", "live_tensors"]
+__all__ = ["Inspection", "checkpoint_shapes"]
 
 _HEAD = "lm_head.weight"
 
@@ -33,28 +32,6 @@ def checkpoint_shapes(folder: Path, layers: int | None = None) -> dict[str, tupl
         hops = (Hop(of="model", layer=0),) * layers
         model = Stack(inputs={"model": model}, embedding="model", head="model", hops=hops)
     return {tensor.name: tensor.shape for tensor in outline(model, Headers()).tensors}
-
-
-def live_tensors(
-    model: Any, shapes: Mapping[str, tuple[int, ...]], folder: Path
-) -> dict[str, Tensor]:
-    """Checkpoint name -> live tensor; a checkpoint of the model's body leaves out its prefix.
-
-    Raises:
-        SourceError: the model keeps a tensor under another name, or in another shape.
-    """
-    state = model.state_dict()
-    live = {}
-    for name in shapes:
-        spellings = [name, f"{model.base_model_prefix}.{name}"]
-        tensor = next((state[s] for s in spellings if s in state), None)
-        if tensor is None or tuple(tensor.shape) != shapes[name]:
-            raise SourceError(
-                f"{folder}: transformers keeps tensor {name} in another form, which cannot be"
-                " overwritten in place; a language model runs with engine.kind: vllm"
-            )
-        live[name] = tensor
-    return live
 
 
 class Inspection:
