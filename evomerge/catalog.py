@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from evomerge.errors import ConfigError, did_you_mean
-from evomerge.reading.files import expanded, is_file
+from evomerge.reading.files import expanded, is_file, resolved
 
 __all__ = ["ENTRY_POINTS", "KINDS", "Kind", "entries", "find"]
 
@@ -34,7 +34,7 @@ def find(kind: Kind, name: str, *, folder: Path, catalog: Path | None = None) ->
         ConfigError: there is no such entry; the message has the nearest name.
     """
     if name.endswith((".yaml", ".yml")):
-        path = (folder / expanded(name)).resolve()
+        path = resolved(folder / expanded(name))
         if not is_file(path):
             raise ConfigError(f"{path}: no such file")
         return path
@@ -53,7 +53,7 @@ def entries(kind: Kind, *, catalog: Path | None = None) -> Iterator[tuple[str, P
             name = _name(path, base, kind)
             if name and name not in seen:
                 seen.add(name)
-                yield name, path.resolve()
+                yield name, resolved(path)
 
 
 def _name(path: Path, base: Path, kind: Kind) -> str | None:

@@ -24,6 +24,7 @@ from evomerge.faults import describe
 from evomerge.optimizers.base import OptimizerConfig
 from evomerge.optimizers.registry import OPTIMIZERS
 from evomerge.plugins import Factory, Registry, settings
+from evomerge.reading.files import resolved
 from evomerge.recipe.file_kind import instead_of_a_job
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe
@@ -194,7 +195,7 @@ def read_job(path: Path, *, catalog_folder: Path | None = None) -> Job:
     data = read_mapping(path)
     if other := _no_job(data, path):
         raise ConfigError(f"{path}: {other}")
-    folder = path.resolve().parent
+    folder = resolved(path).parent
     return resolve_job(data, folder=folder, origin=str(path), catalog_folder=catalog_folder)
 
 

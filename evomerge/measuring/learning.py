@@ -285,5 +285,10 @@ def _check_texts(texts: Mapping[str, Path], experts: Sequence[str], origin: str)
                 f" {did_you_mean(name, experts)}"
             )
     for name in experts:
+        if Path(name).name != name or name in ("", "..", "recipe.yaml") or not name.isprintable():
+            raise RecipeError(
+                f"{origin}: the statistics of {name!r} would be a folder of that name; give the"
+                " input a name that a folder can have"
+            )
         if name not in texts:
             raise RecipeError(f"{origin}: the text of {name!r} is missing")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from evomerge.models.foreign_code import without_code
 from evomerge.models.stack_layout import with_own_code
 from evomerge.models.vocabulary import TOKENIZER
 from evomerge.publish import whole_folder
-from evomerge.reading.files import read_bytes
+from evomerge.reading.files import LARGE, read_bytes
 from evomerge.reading.json_text import parse_json
 from evomerge.recipe.tree import Recipe, sources_of
 from evomerge.recipe.yaml import dump_recipe
@@ -102,7 +101,7 @@ def _passing(
 def _copy(names: Iterable[str], origin: Path, folder: Path) -> None:
     for name in names:
         (folder / name).parent.mkdir(exist_ok=True)
-        shutil.copyfile(origin / name, folder / name)
+        (folder / name).write_bytes(read_bytes(origin / name, most=LARGE))
 
 
 def _forget_code(folder: Path) -> None:

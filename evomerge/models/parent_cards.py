@@ -101,8 +101,10 @@ def _strings(value: Any) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
     # YAML reads Norwegian as false.
     named = ("no" if each is False else each for each in values)
-    return tuple(each for each in named if isinstance(each, str) and each)
+    return tuple(each for each in named if _string(each))
 
 
 def _string(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    """A name or a link; what is longer, or has lines or control characters, is none of the two."""
+    named = isinstance(value, str) and value.isprintable() and 0 < len(value) <= 200
+    return str(value) if named else None

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from evomerge.errors import SourceError
 from evomerge.models.fingerprint import fingerprint
 from evomerge.models.sources import found_folder
-from evomerge.reading.files import expanded, is_folder, is_there
+from evomerge.reading.files import expanded, is_folder, is_there, resolved
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe, sources_of
 
@@ -114,7 +114,7 @@ def _fingerprint(source: Source, known: Mapping[Source, str]) -> str | None:
 
 def _shortened(places: Iterable[str]) -> dict[str, str]:
     """Folder -> `./` and as many of its last parts as tell it from the others."""
-    parts = {place: expanded(place).resolve().parts for place in places}
+    parts = {place: resolved(expanded(place)).parts for place in places}
     short = {}
     for place, own in parts.items():
         others = {other for other in parts.values() if other != own}

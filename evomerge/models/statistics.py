@@ -24,6 +24,7 @@ from evomerge.models.headers import Headers
 from evomerge.models.inventory import Inventory
 from evomerge.models.safetensors_header import read_header
 from evomerge.models.sources import statistics_folder
+from evomerge.reading.files import is_there
 from evomerge.recipe.source import Source
 from evomerge.recipe.yaml import read_mapping
 from evomerge.value import Value, parse
@@ -107,7 +108,7 @@ class StatisticsFolder:
         """The file's tensors and shapes, each of which fits the model."""
         if kind not in self._shapes:
             path = self.folder / f"{kind}.safetensors"
-            if not path.exists():
+            if not is_there(path):
                 raise SourceError(
                     f"{self.folder}: no {path.name}, which the merge needs; evomerge measure and"
                     " evomerge learn write such files"

@@ -26,6 +26,7 @@ __all__ = [
     "open_file",
     "read_bytes",
     "read_text",
+    "resolved",
 ]
 
 USUAL = 64 << 20
@@ -52,6 +53,15 @@ def is_folder(path: Path) -> bool:
 def expanded(place: str) -> Path:
     """The path that somebody wrote, `~` being the home of a user that there is."""
     return Path(os.path.expanduser(place))  # noqa: PTH111 - Path.expanduser raises without a home
+
+
+def resolved(path: Path) -> Path:
+    """The path without links and `..`; as it is, where no file can have that name, or where links
+    lead in a circle: nothing is found there by whoever looks."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError):
+        return path.absolute()
 
 
 @contextmanager

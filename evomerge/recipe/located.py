@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from evomerge.errors import SourceError, about
-from evomerge.reading.files import expanded, is_folder, is_there
+from evomerge.reading.files import expanded, is_file, is_folder, is_there, resolved
 from evomerge.reading.json_text import read_object
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe
@@ -50,8 +50,8 @@ def _is_adapter(path: Path) -> bool:
     """Whether it is a folder as PEFT writes one, and no model's."""
     return (
         path.is_absolute()
-        and (path / "adapter_config.json").is_file()
-        and not (path / "config.json").exists()
+        and is_file(path / "adapter_config.json")
+        and not is_there(path / "config.json")
     )
 
 
@@ -66,7 +66,7 @@ def _trained_on(adapter: Path, folder: Path) -> tuple[str, str | None]:
         )
     for start in (adapter, folder):
         if is_folder(start / expanded(name)):
-            return str((start / expanded(name)).resolve()), None
+            return str(resolved(start / expanded(name))), None
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise SourceError(
             f"{adapter}: this LoRA adapter was trained on {name}, which is not here; {instead}"
@@ -78,5 +78,5 @@ def _absolute(place: str, folder: Path) -> str:
     """A path where it is written as one or exists; otherwise the name of a hub repository."""
     path = expanded(place)
     if place.startswith((".", "/", "~")) or is_there(folder / path):
-        return str((folder / path).resolve())
+        return str(resolved(folder / path))
     return place

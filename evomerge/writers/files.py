@@ -35,7 +35,8 @@ def write_new(out: Path, content: str | bytes) -> None:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(out, content.encode() if isinstance(content, str) else content)
-    except OSError as problem:
+    except (OSError, ValueError) as problem:  # a disk, or no name that a file can have
+        reason = getattr(problem, "strerror", None) or problem
         raise UserError(
-            f"{out}: cannot be written ({problem.strerror}); name another file, or make room"
+            f"{out}: cannot be written ({reason}); name another file, or make room"
         ) from None

@@ -125,3 +125,14 @@ def test_refusals_leave_nothing_behind(
     assert str(caught.value).startswith("r.yaml: ")
     assert words in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside", "..", "a/b", "recipe.yaml", "a\nb"])
+def test_an_input_is_no_way_out_of_the_folder(trained: Trained, tmp_path: Path, name: str) -> None:
+    """The coefficients of each go into a folder of its name."""
+    inputs = {"base": trained.base, "math": trained.math, name: trained.json}
+    bad = recipe(trained, "expert_merging").model_copy(update={"inputs": inputs})
+    texts = dict.fromkeys(("math", name), trained.folder / "math.jsonl")
+    with pytest.raises(UserError, match="give the input a name that a folder can have"):
+        learn(bad, texts, tmp_path / "o" / "p", settings=ExpertMerging(**SMALL), origin="r.yaml")
+    assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,6 +111,19 @@ def test_code_of_the_donors_own_goes_with_it_where_it_is_asked_for(tmp_path: Pat
         write_checkpoint(source, tmp_path / f"{name}2", card="", keep_code=True)
     assert (tmp_path / "a2" / "modeling_own.py").read_text() == "class Own: ..."
     assert not (tmp_path / "b2" / "modeling_own.py").exists()
+
+
+@pytest.mark.parametrize("name", ["vocab.json", "chat_template.jinja", "modeling_own.py"])
+def test_a_device_or_a_pipe_among_the_donors_files_is_a_sentence(tmp_path: Path, name: str) -> None:
+    write_model(tmp_path / "a", tiny_tensors(0), auto_map={"AutoModel": "modeling_own.Own"})
+    for make in (lambda path: path.symlink_to("/dev/zero"), os.mkfifo):
+        make(tmp_path / "a" / name)
+        with pytest.raises(SourceError, match="a file is wanted, and this is a"):
+            write_checkpoint(
+                Source(model=str(tmp_path / "a")), tmp_path / "m", card="", keep_code=True
+            )
+        (tmp_path / "a" / name).unlink()
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_form_says_what_is_written_instead(family: Family, tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ def test_license_and_languages(family: Family) -> None:
         "---\n- a list\n---\n",
         "---\nlicense: [\n---\n",
         "---\nlicense: 7\nlanguage: {a: b}\n---\n",
+        '---\nlicense: "mit\\n---\\n# x"\nlicense_link: "\\e[31m"\n---\n',
+        f"---\nlicense: {'x' * 300}\n---\n",
     ],
 )
 def test_a_card_that_says_nothing_is_no_error(family: Family, text: str | None) -> None:

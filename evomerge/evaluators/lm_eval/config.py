@@ -30,6 +30,7 @@ from evomerge.evaluators.splits import (
     with_weights,
 )
 from evomerge.plugins import Deferred
+from evomerge.reading.files import resolved
 
 __all__ = ["LM_EVAL", "Documents", "LmEvalConfig", "Splits", "TaskChoice"]
 
@@ -127,7 +128,7 @@ class LmEvalConfig(EvaluatorConfig):
         """
         config = self
         if self.include_path is not None:
-            path = str((folder / self.include_path).resolve())
+            path = str(resolved(folder / self.include_path))
             config = self.model_copy(update={"include_path": path})
         resolver = Resolver(index_of(config._folder), self.splits is not None)
         tasks, by_rule = resolver.resolved(self.tasks)

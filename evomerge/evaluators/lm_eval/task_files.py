@@ -15,7 +15,7 @@ import yaml
 from evomerge.errors import ConfigError, did_you_mean
 from evomerge.evaluators.lm_eval.task_index import index_of, packaged
 from evomerge.reading.bounded_yaml import BoundedLoader
-from evomerge.reading.files import LARGE, is_file, read_bytes
+from evomerge.reading.files import LARGE, is_file, read_bytes, resolved
 from evomerge.reading.files import read_text as read_text_file
 from evomerge.reading.json_text import parse_json
 from evomerge.recipe.yaml_reading import read_text, syntax_fault
@@ -85,15 +85,15 @@ class TaskFile:
         """
         declared = (self.keys.get("dataset_kwargs") or {}).get("data_files") or {}
         by_split = declared if isinstance(declared, Mapping) else {"train": declared}
-        resolved = {}
+        found = {}
         for split, files in by_split.items():
             listed = files if isinstance(files, list) else [files]
-            paths = tuple((self.path.parent / file).resolve() for file in listed)
+            paths = tuple(resolved(self.path.parent / file) for file in listed)
             for path in paths:
                 if not is_file(path):
                     raise ConfigError(f"{self.path}: data file {path} does not exist")
-            resolved[str(split)] = paths
-        return resolved
+            found[str(split)] = paths
+        return found
 
     def rows(self, split: str) -> Iterator[tuple[str, str]]:
         """(file:line, canonical text) of each example, for splits of JSON lines; else nothing."""
@@ -202,10 +202,10 @@ def _included(name: Any, path: Path, root: Path, above: tuple[Path, ...]) -> Pat
     if not isinstance(name, str):
         raise ConfigError(f"{path}: include: the name of a file is wanted, got {name!r}")
     target = path.parent / name
-    seen = {file.resolve() for file in (*above, path)}
-    if target.resolve() in seen:
+    seen = {resolved(file) for file in (*above, path)}
+    if resolved(target) in seen:
         raise ConfigError(f"{path}: include: {name} includes itself")
-    if not (target.resolve().is_relative_to(root.resolve()) or packaged(target)):
+    if not (resolved(target).is_relative_to(resolved(root)) or packaged(target)):
         raise ConfigError(f"{path}: include: {name} lies outside {root}; put a copy into it")
     return target
 

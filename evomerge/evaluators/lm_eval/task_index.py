@@ -6,6 +6,7 @@ that tasks carry; it stands for all of them and makes no score (lm-eval 0.4, `ta
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,9 +15,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from evomerge.errors import ConfigError
-from evomerge.reading.files import is_folder, read_bytes
+from evomerge.reading.files import is_folder, read_bytes, resolved
 
 __all__ = ["TaskIndex", "index_of", "packaged"]
+
+
+MOST_ENTRIES = 200_000
+"""Files and folders below a folder of tasks, at most; lm-eval's own catalog has 14,000."""
+DEEPEST_INCLUDE = 10
+"""How many files may include one another."""
 
 
 def _top_level(key: str, value: str) -> re.Pattern[str]:
@@ -68,7 +75,7 @@ def index_of(folder: Path | None) -> TaskIndex:
 def packaged(path: Path) -> bool:
     """Whether a task file is one that lm-eval ships."""
     tasks = _shipped()
-    return tasks is not None and path.resolve().is_relative_to(tasks)
+    return tasks is not None and resolved(path).is_relative_to(tasks)
 
 
 @cache
@@ -92,18 +99,35 @@ def _index(root: Path) -> TaskIndex:
     groups: dict[str, Path] = {}
     tags: dict[str, list[str]] = {}
     read = cache(_read)
-    for path in sorted(root.rglob("*.yaml")):
+    for path in sorted(_files(root)):
         text = read(path)
         if group := _GROUP.search(text):
             groups.setdefault(group.group(1), path)
             continue
         for name in _TASK.findall(text):
             if tasks.setdefault(name, path) == path:
-                for tag in _tags(path, read):
+                for tag in _tags(path, root, read):
                     tags.setdefault(tag, []).append(name)
     return TaskIndex(
         root, tasks, groups, {tag: tuple(sorted(names)) for tag, names in tags.items()}
     )
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """The task files in a folder and below.
+
+    Raises:
+        ConfigError: there is more in it than a folder of tasks has: `/`, say.
+    """
+    entries = 0
+    for folder, folders, files in os.walk(root):
+        entries += len(folders) + len(files)
+        if entries > MOST_ENTRIES:
+            raise ConfigError(
+                f"include_path: {root} holds more than {MOST_ENTRIES:,} files and folders; name"
+                " the one with the task files alone"
+            )
+        yield from (Path(folder, name) for name in files if name.endswith(".yaml"))
 
 
 def _read(path: Path) -> str:
@@ -113,19 +137,22 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _tags(path: Path, read: Callable[[Path], str]) -> Iterator[str]:
-    """The tags of a file, or of what it includes."""
+def _tags(path: Path, root: Path, read: Callable[[Path], str], depth: int = 0) -> Iterator[str]:
+    """The tags of a file, or of what it includes. That is checked when a task is read; here what
+    leads out of the folder, or has no end, has no tags."""
+    if depth > DEEPEST_INCLUDE or not resolved(path).is_relative_to(resolved(root)):
+        return
     text = read(path)
     if tag := _TAG.search(text):
         written = tag.group(1).strip("[]")
         if written:
             yield from (part.strip(" \"'") for part in written.split(","))
         else:
-            rest = text[tag.end() :]
-            while item := _ITEM.match(rest):
+            at = tag.end()
+            while item := _ITEM.match(text, at):
                 yield item.group(1)
-                rest = rest[item.end() :]
+                at = item.end()
         return
     for included in _INCLUDE.findall(text):
         if (inside := path.parent / included) != path:
-            yield from _tags(inside, read)
+            yield from _tags(inside, root, read, depth + 1)

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from evomerge.errors import ConfigError
 from evomerge.evaluators.base import EvaluatorConfig, Split, digest_of
-from evomerge.reading.files import is_file, read_text
+from evomerge.reading.files import is_file, read_text, resolved
 
 __all__ = ["PythonConfig"]
 
@@ -94,7 +94,7 @@ class PythonConfig(EvaluatorConfig):
         relative = Path(*self.module.split(".")).with_suffix(".py")
         path = folder / (self.path or relative)
         if is_file(path):
-            return self.model_copy(update={"path": str(path.resolve())})
+            return self.model_copy(update={"path": str(resolved(path))})
         if self.path is not None:
             raise ConfigError(f"path: {path} does not exist")
         self.source()

@@ -24,7 +24,7 @@ from evomerge.evaluators.splits import (
     with_weights,
 )
 from evomerge.evaluators.text.windows import Document, Unit, Window, read_documents
-from evomerge.reading.files import LARGE, read_bytes
+from evomerge.reading.files import LARGE, read_bytes, resolved
 from evomerge.value import Value
 
 __all__ = ["TextConfig", "TextRange", "TextSplits", "TextTask"]
@@ -244,7 +244,7 @@ def _located(splits: TextSplits | None, folder: Path) -> TextSplits | None:
     return splits.model_copy(
         update={
             split: texts.model_copy(
-                update={"files": tuple(str((folder / file).resolve()) for file in texts.files)}
+                update={"files": tuple(str(resolved(folder / file)) for file in texts.files)}
             )
             for split, texts in ranges.items()
             if texts is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+from urllib.parse import quote
 
 from evomerge.models.parent_cards import ParentCard
 from evomerge.models.portable import is_local
@@ -176,4 +177,4 @@ def _versions() -> str:
 
 def _link(name: str) -> str:
     shown = escaped(name)
-    return code(name) if is_local(name) else f"[{shown}](https://huggingface.co/{name})"
+    return code(name) if is_local(name) else f"[{shown}](https://huggingface.co/{quote(name)})"

@@ -11,8 +11,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import matplotlib
+from matplotlib.axis import Axis
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter
+
+from evomerge.wording import visible
 
 __all__ = [
     "COLOURS",
@@ -45,6 +50,7 @@ STYLE: Any = {
     "font.size": 9.0,
     "svg.fonttype": "path",
     "svg.hashsalt": "evomerge",
+    "text.parse_math": False,  # a dollar in a name is a dollar, wherever the name stands
     "xtick.color": INK,
     "ytick.color": INK,
 }
@@ -67,11 +73,24 @@ def colour(number: int) -> str:
 
 
 def drawn(draw: Callable[[], Figure], format: Format) -> bytes:
-    """The content of the file of a figure that is drawn in our style."""
+    """The content of the file of a figure that is drawn in our style.
+
+    Control characters in its text, which no SVG may hold, are written out.
+    """
     file = io.BytesIO()
     with matplotlib.rc_context(STYLE):
-        draw().savefig(file, format=format, metadata=UNDATED[format])
+        figure = draw()
+        for text in figure.findobj(Text):
+            text.set_text(visible(text.get_text()))
+        for axis in figure.findobj(Axis):
+            if isinstance(labels := axis.get_major_formatter(), FuncFormatter):
+                labels.func = _visibly(labels.func)  # labels of ticks are made as they are drawn
+        figure.savefig(file, format=format, metadata=UNDATED[format])
     return file.getvalue()
+
+
+def _visibly(label: Callable[..., str]) -> Callable[..., str]:
+    return lambda *place: visible(label(*place))
 
 
 def round_places(count: int, limit: int) -> list[int]:

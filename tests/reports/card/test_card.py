@@ -227,3 +227,20 @@ def test_an_example_fits_the_tokenizer() -> None:
     other = card(title="t", recipe=RECIPE, job=None, comparison=None)
     assert "apply_chat_template" not in other
     assert "model.generate(**prompt" in other
+
+
+def test_a_strangers_names_are_no_part_of_the_page() -> None:
+    """A folder may be called like a place of the hub's cache, and so bring its own name along."""
+    attack = "org/evil)<img src=x onerror=y> [a](javascript:b)\n---\nlicense: mit"
+    recipe = Merge(method="linear", inputs={"a": Source(model=attack), "b": BASE})
+    parents = (ParentCard(attack, ("other",), attack, attack, (attack,)),)
+    job = {"name": attack, "seed": attack}
+    text = card(title=attack, recipe=recipe, job=job, comparison=None, parents=parents)
+    data = ModelCard(text).data.to_dict()
+    assert data["license"] == "other"
+    assert data["base_model"] == [attack, "org/base"]
+    page = text.split("\n---\n\n", 1)[1].partition("```yaml")[0]
+    assert "<img" not in page.replace("\\<img", "")
+    assert "](javascript" not in page.replace("\\](javascript", "")
+    assert "https://huggingface.co/org/evil%29%3Cimg%20src" in page
+    assert "\n---\n" not in page

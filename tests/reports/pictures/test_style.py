@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
 import pytest
+from matplotlib.figure import Figure
 
 from evomerge.reports.pictures.style import (
     COLOURS,
     colour,
+    drawn,
     round_places,
     shortened,
     spread,
@@ -48,3 +52,22 @@ def test_a_title_is_broken_into_lines_and_never_cut() -> None:
     assert max(map(len, said.split("\n"))) <= 16
     assert said.replace("\n", " ") == "a search with a name that goes on and on"
     assert wrapped("", 16) == ""
+
+
+@pytest.mark.parametrize(
+    "name", ["\x1b[31mx", "a$b$c", "$\\bad{$", "--><script>", "a\x00b", "<&]]>"]
+)
+def test_a_name_is_drawn_and_not_obeyed(name: str) -> None:
+    def draw() -> Figure:
+        figure = Figure()
+        axes = figure.subplots()
+        axes.set_title(name)
+        axes.set_xticks([0, 1], [name, "b"])
+        axes.plot([0, 1], label=name)
+        axes.legend()
+        figure.suptitle(name)
+        return figure
+
+    root = ElementTree.fromstring(drawn(draw, "svg"))
+    assert not [one for one in root.iter() if "script" in one.tag]
+    assert drawn(draw, "png")
