@@ -236,10 +236,12 @@ def test_a_strangers_names_are_no_part_of_the_page() -> None:
     parents = (ParentCard(attack, ("other",), attack, attack, (attack,)),)
     job = {"name": attack, "seed": attack}
     text = card(title=attack, recipe=recipe, job=job, comparison=None, parents=parents)
-    data = ModelCard(text).data.to_dict()
+    assert ModelCard(text).content == text
+    front, page = text.removeprefix("---\n").split("\n---\n\n", 1)
+    data = yaml.safe_load(front)
     assert data["license"] == "other"
     assert data["base_model"] == [attack, "org/base"]
-    page = text.split("\n---\n\n", 1)[1].partition("```yaml")[0]
+    page = page.partition("```yaml")[0]
     assert "<img" not in page.replace("\\<img", "")
     assert "](javascript" not in page.replace("\\](javascript", "")
     assert "https://huggingface.co/org/evil%29%3Cimg%20src" in page
