@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import replace
@@ -114,16 +115,24 @@ def test_code_of_the_donors_own_goes_with_it_where_it_is_asked_for(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["vocab.json", "chat_template.jinja", "modeling_own.py"])
-def test_a_device_or_a_pipe_among_the_donors_files_is_a_sentence(tmp_path: Path, name: str) -> None:
+def test_a_device_or_a_pipe_among_the_donors_files_is_not_waited_for(
+    tmp_path: Path, name: str
+) -> None:
+    """A companion that is no file is none; code that was asked for is missed in a sentence."""
     write_model(tmp_path / "a", tiny_tensors(0), auto_map={"AutoModel": "modeling_own.Own"})
-    for make in (lambda path: path.symlink_to("/dev/zero"), os.mkfifo):
-        make(tmp_path / "a" / name)
-        with pytest.raises(SourceError, match="a file is wanted, and this is a"):
-            write_checkpoint(
-                Source(model=str(tmp_path / "a")), tmp_path / "m", card="", keep_code=True
-            )
+    source = Source(model=str(tmp_path / "a"))
+    for kind in ("device", "pipe"):
+        if kind == "device":
+            (tmp_path / "a" / name).symlink_to("/dev/zero")
+        else:
+            os.mkfifo(tmp_path / "a" / name)
+        out = tmp_path / kind
+        wanted = pytest.raises(SourceError, match="a file is wanted, and this is a")
+        with wanted if name.endswith(".py") else contextlib.nullcontext():
+            write_checkpoint(source, out, card="", keep_code=True)
+        assert out.exists() is not name.endswith(".py")
+        assert not (out / name).exists()
         (tmp_path / "a" / name).unlink()
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_form_says_what_is_written_instead(family: Family, tmp_path: Path) -> None:
