@@ -85,15 +85,15 @@ class TaskFile:
         """
         declared = (self.keys.get("dataset_kwargs") or {}).get("data_files") or {}
         by_split = declared if isinstance(declared, Mapping) else {"train": declared}
-        found = {}
+        by_name = {}
         for split, files in by_split.items():
             listed = files if isinstance(files, list) else [files]
             paths = tuple(resolved(self.path.parent / file) for file in listed)
             for path in paths:
                 if not is_file(path):
                     raise ConfigError(f"{self.path}: data file {path} does not exist")
-            found[str(split)] = paths
-        return found
+            by_name[str(split)] = paths
+        return by_name
 
     def rows(self, split: str) -> Iterator[tuple[str, str]]:
         """(file:line, canonical text) of each example, for splits of JSON lines; else nothing."""
