@@ -12,6 +12,7 @@ import pytest
 
 from evomerge.merging.compilation import COMPILE
 from evomerge.merging.disk_cache import FOLDER
+from evomerge.models import learned
 from tests.families import family
 from tests.small_job import small_job
 
@@ -34,6 +35,7 @@ def _settings_of_its_own() -> Iterator[None]:
     a compiler that it did not ask for."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ[FOLDER] = folder
+        os.environ[learned.FOLDER] = str(Path(folder, "architectures"))
         # A busy machine makes forms hot, and compiling one takes seconds. Who tests compiled code
         # asks for it (`Passes`).
         os.environ[COMPILE] = "0"
@@ -41,7 +43,7 @@ def _settings_of_its_own() -> Iterator[None]:
         path = os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
         yield
-        del os.environ[FOLDER], os.environ[COMPILE]
+        del os.environ[FOLDER], os.environ[learned.FOLDER], os.environ[COMPILE]
         if path is None:
             del os.environ["PYTHONPATH"]
         else:

@@ -12,11 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from evomerge.errors import SourceError
+from evomerge.errors import SourceError, about
 from evomerge.models.anatomy import Anatomy, anatomy_of
 from evomerge.models.architecture import in_layer
 from evomerge.models.headers import Headers
-from evomerge.models.inventory import CONFIG, LAYER_COUNTS, Inventory, language_part
+from evomerge.models.inventory import CONFIG, Inventory, language_part
+from evomerge.models.stack_settings import routable, stack_settings
 from evomerge.models.tensor_types import FLOATS, TensorSpec, stored_type
 from evomerge.models.vocabulary import Vocabulary, has_token_rows, is_mapped, vocabulary_of
 from evomerge.reading.json_text import read_object
@@ -194,19 +195,32 @@ def _of_stack(stack: Stack, models: Headers) -> Blueprint:
         kind for hop in stack.hops for kind in inputs[hop.of].layer_kinds[hop.layer : hop.layer + 1]
     )
     listed = len(kinds) == len(stack.hops)
-    language = language_part(first.config)
-    changes: dict[str, Any] = {key: len(stack.hops) for key in LAYER_COUNTS if key in language}
-    if "layer_types" in language:
-        changes["layer_types"] = list(kinds) if listed else None  # None: the family's default
     return Blueprint(
         recipe=stack,
         donor=first.donor,
-        config=_configured(first.config, changes),
+        config=_stack_config(stack, inputs, models),
         tensors=tuple(_stacked(stack, inputs, models)),
         layers=len(stack.hops),
         layer_kinds=kinds if listed else (),
         tokens=first.tokens,
     )
+
+
+def _stack_config(stack: Stack, inputs: Mapping[str, Blueprint], models: Headers) -> dict[str, Any]:
+    first = inputs[stack.embedding]
+    folder = models.inventory(first.donor).folder
+    main = first.anatomy.main
+    if main is None:
+        towers = ", ".join(own.tower for own in first.anatomy.towers) or "none"
+        raise SourceError(
+            f"{folder}: a stack needs a model with a decoder, or with one tower, whose layers its"
+            f" hops name; the towers here are: {towers}"
+        )
+    first_layer = next(at.name for at in first.anatomy.places if at.layer == 0 and at.main)
+    hops = [(hop.of, hop.layer) for hop in stack.hops]
+    configs = {name: made.config for name, made in inputs.items()}
+    with about(str(folder)):
+        return stack_settings(stack.embedding, configs, hops, first_layer)
 
 
 def _stacked(
@@ -223,8 +237,8 @@ def _stacked(
             raise SourceError(f"{folder}: has no tensor {stored!r}")
         tensor = known[of][stored]
         dtype = tensor.dtype
-        if dtype in FLOATS:
-            dtype = (like[name] if name in like else like[in_layer(name, 0)]).dtype
+        if dtype in FLOATS:  # as the donor has it there, or in its first layer
+            dtype = (like.get(name) or like.get(in_layer(name, 0)) or tensor).dtype
         return replace(tensor, name=name, dtype=dtype)
 
     names = [tensor.name for tensor in first.tensors]
@@ -233,10 +247,23 @@ def _stacked(
         if at.layer is None or not at.main:
             of = stack.embedding if at.component == "embedding" else stack.head
             yield renamed(of, name, name)
-    of_a_layer = [at.name for at in first.anatomy.places if at.layer == 0 and at.main]
+    by_layer = {of: _by_layer(made) for of, made in inputs.items()}
+    alike = first.config.get("model_type") in routable()
     for number, hop in enumerate(stack.hops):
+        of_a_layer = by_layer[hop.of].get(hop.layer, [])
+        if alike:  # one that a layer lacks is missed
+            of_a_layer = [in_layer(name, hop.layer) for name in by_layer[stack.embedding][0]]
         for name in of_a_layer:
-            yield renamed(hop.of, in_layer(name, hop.layer), in_layer(name, number))
+            yield renamed(hop.of, name, in_layer(name, number))
+
+
+def _by_layer(made: Blueprint) -> dict[int, list[str]]:
+    """The tensors of each layer of the main tower, in their order."""
+    layers: dict[int, list[str]] = {}
+    for at in made.anatomy.places:
+        if at.layer is not None and at.main:
+            layers.setdefault(at.layer, []).append(at.name)
+    return layers
 
 
 def _by_token(tensor: BlueprintTensor, models: Headers) -> bool:

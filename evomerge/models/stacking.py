@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
-from functools import cache
-from importlib import resources
 from typing import Any
 
 from evomerge.errors import SourceError
 from evomerge.models.blueprint import donor
 from evomerge.models.headers import Headers
 from evomerge.models.inventory import Inventory
+from evomerge.models.stack_settings import routable
 from evomerge.recipe.tree import Stack
 
-__all__ = ["check_routable", "check_stackable", "is_plain", "rotary", "routable"]
+__all__ = ["check_routable", "check_stackable", "is_plain", "rotary"]
 
 _MISTRALS = 4096
 """The window of a Mistral model whose configuration does not speak of one."""
@@ -31,22 +29,6 @@ _SAME: Mapping[str, Any] = {
     "tie_word_embeddings": False,
 }
 """What one configuration has to say for all layers, and what it means where it is left out."""
-
-
-@cache
-def routable() -> tuple[str, ...]:
-    """The families (`model_type`) that engines for data flow know: a decoder of Llama's shape, in
-    which every layer attends in the same way.
-
-    They are listed in the file that is exported with a stack, which stands alone and needs torch:
-    so the list is read, and the file not imported.
-    """
-    code = ast.parse(resources.files("evomerge.engines").joinpath("stack_model.py").read_text())
-    for statement in code.body:
-        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "FAMILIES":
-            families: tuple[str, ...] = ast.literal_eval(statement.value)
-            return families
-    raise AssertionError("stack_model.py lists its FAMILIES")
 
 
 def check_stackable(first: Inventory, other: Inventory, origin: str) -> None:

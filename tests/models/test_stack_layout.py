@@ -24,7 +24,8 @@ from evomerge.engines.family import configuration
 from evomerge.engines.stack_model import FAMILIES, obstacle
 from evomerge.errors import RecipeError, SourceError
 from evomerge.merging.weights import MergedWeights
-from evomerge.models.stacking import check_routable, routable
+from evomerge.models.stack_settings import routable
+from evomerge.models.stacking import check_routable
 from evomerge.recipe.layer_path import Capacity, LayerPath, pooled
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Recipe, Rule, Stack
