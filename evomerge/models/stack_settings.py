@@ -14,7 +14,7 @@ from typing import Any
 
 from evomerge.errors import SourceError
 from evomerge.models.learned import learned
-from evomerge.models.sizes import LAYER_COUNTS
+from evomerge.models.sizes import LAYER_COUNTS, language_part
 
 __all__ = ["routable", "stack_settings", "with_changes"]
 
@@ -92,16 +92,17 @@ def _plain(
     hops: Sequence[tuple[str, int]],
 ) -> dict[str, Any]:
     """Of a family in which nothing but the count and `layer_types` speaks of layers."""
-    made = {**config, **{key: len(hops) for key in LAYER_COUNTS if key in config}}
-    if "layer_types" in config:
+    part = language_part(config)
+    made: dict[str, Any] = {key: len(hops) for key in LAYER_COUNTS if key in part}
+    if "layer_types" in part:
         kinds = [
             kind
             for name, layer in hops
-            for kind in (configs[name].get("layer_types") or ())[layer : layer + 1]
+            for kind in (language_part(configs[name]).get("layer_types") or ())[layer : layer + 1]
         ]
         # None: the family's default.
         made["layer_types"] = kinds if len(kinds) == len(hops) else None
-    return made
+    return with_changes(config, [[[] if part is config else ["text_config"], made]])
 
 
 def _called(config: Mapping[str, Any]) -> str:
