@@ -73,7 +73,7 @@ class _Stacking:
         counts = list(self._counts())
         if not counts:
             raise SourceError(f"no key of the configuration counts the layers of {self._list}")
-        found = None
+        best = None
         for changes in self._attempts(counts):
             built = self._built(changes)
             if built is None:
@@ -81,8 +81,8 @@ class _Stacking:
             if built == wanted:
                 yield from changes.items()
                 return
-            found = found or built
-        raise SourceError(_refusal(self._hops, wanted, found))
+            best = best or built
+        raise SourceError(_refusal(self._hops, wanted, best))
 
     def _attempts(self, counts: Sequence[tuple[Path, str]]) -> Iterator[dict[Path, dict[str, Any]]]:
         """Changes to try, the fewest first."""
@@ -181,12 +181,12 @@ def _alone(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _lists(model: nn.Module) -> list[str]:
     """The lists of modules that are in no other list."""
-    found: list[str] = []
+    lists: list[str] = []
     for name, module in model.named_modules():
-        inside = any(name.startswith(f"{other}.") for other in found)
+        inside = any(name.startswith(f"{other}.") for other in lists)
         if isinstance(module, nn.ModuleList) and not inside:
-            found.append(name)
-    return found
+            lists.append(name)
+    return lists
 
 
 def _depths(model: nn.Module, but: str) -> dict[str, int]:

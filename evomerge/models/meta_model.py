@@ -127,13 +127,13 @@ def loaded_names(model: Any, stored: Sequence[str]) -> dict[str, str | None]:
     renamings = [own for own in mapping if isinstance(own, WeightRenaming)]
     converters = [own for own in mapping if isinstance(own, WeightConverter)]
     prefix = model.base_model_prefix
-    found: dict[str, str | None] = {}
+    read: dict[str, str | None] = {}
     for name in stored:
         renamed, _ = rename_source_key(name, renamings, converters, prefix, state)
         if renamed not in state and name in state:  # its own name after all
             renamed, _ = rename_source_key(name, [], [], prefix, state)
-        found[name] = renamed if renamed in state else None
-    return found
+        read[name] = renamed if renamed in state else None
+    return read
 
 
 def _plain(value: Any) -> Any:
