@@ -26,7 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--first", type=int, default=0, help="the first of them (default 0)")
     given = parser.parse_args(arguments)
-    logging.getLogger("evomerge").addHandler(logging.NullHandler())  # of workers that die
+    for told_of_faults in ("evomerge", "sqlalchemy"):
+        logging.getLogger(told_of_faults).addHandler(logging.NullHandler())
     if given.seed is not None:
         return _play_one(given.seed, is_traced=given.trace)
     return _play_many(given.first, given.seeds)

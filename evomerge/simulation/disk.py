@@ -7,18 +7,22 @@ the state at the kill, cut.
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
-import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+from evomerge.held_folders import writer_name
 from evomerge.publish import PARTIAL
 from evomerge.simulation.plan import SimulatedFault
+from evomerge.study.database_url import name_database
 
-__all__ = ["SimulatedDisk"]
+__all__ = ["DATABASE", "SimulatedDisk", "memory"]
 
-JOURNAL, EXAMPLES = "journal.log", "examples"
+JOURNAL, EXAMPLES, DATABASE = "journal.log", "examples", "studies.db"
 _ROOM = 400
 """A disk that fills has up to so many bytes left for the journal, which is about two lines."""
 _DEAD = 2**22 + 1
@@ -39,7 +43,16 @@ class SimulatedDisk:
     @property
     def folder(self) -> Path:
         """Where the study is now."""
-        return self._place / f"study-{self._kills}"
+        return self._place / str(self._kills) / "study"
+
+    @property
+    def is_study(self) -> bool:
+        """Whether it is there."""
+        return (self.folder / "study.json").exists()
+
+    def make_room(self, *, is_empty_folder: bool) -> None:
+        """Where a study may be made, in a folder that is there or is not."""
+        (self.folder if is_empty_folder else self.folder.parent).mkdir(parents=True)
 
     def note(self) -> None:
         """Remember what is written by now: it stays, whatever happens next."""
@@ -64,12 +77,10 @@ class SimulatedDisk:
         not even the reports that were saved before it are whole.
         """
         self.free()
-        if not (self.folder / JOURNAL).exists():
+        size, new_names = self._written()[0], sorted(self._written()[1] - self._names)
+        self._leave()
+        if fault.kind != "driver killed":
             return
-        old, size = self.folder, self._written()[0]
-        new_names = sorted(self._written()[1] - self._names)
-        self._kills += 1
-        shutil.copytree(old, self.folder, symlinks=True)
         kept = self._size + round(fault.share * (size - self._size))
         if fault.share < 0.25 and new_names:
             kept = self._size
@@ -79,9 +90,33 @@ class SimulatedDisk:
         if int(fault.share * 1000) % 3 == 0:  # it died between lock and unlock
             (self.folder / f"{JOURNAL}.lock").symlink_to(JOURNAL)
 
+    def _leave(self) -> None:
+        """The next driver finds what was on the disk, and the last one is no process any more."""
+        old = self.folder.parent
+        self._kills += 1
+        shutil.copytree(old, self.folder.parent, symlinks=True)
+        if (self.folder.parent / DATABASE).exists():
+            self._move_database(str(old))
+
+    def _move_database(self, old: str) -> None:
+        """The copied study is in the copied database, and whoever claimed it is dead."""
+        alive, dead = f"-{os.getpid()}.", f"-{_DEAD}."
+        database, identity = self.folder.parent / DATABASE, self.folder / "study.json"
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute(
+                "UPDATE study_system_attributes SET value_json = replace(value_json, ?, ?)",
+                (alive, dead),
+            )
+        name_database(f"sqlite:///{database}?timeout=0.01")
+        if identity.exists():
+            said = json.loads(identity.read_text())
+            said["claim"] = said["claim"].replace(alive, dead)
+            said["storage"] = said["storage"].replace(old, str(self.folder.parent))
+            identity.write_text(json.dumps(said))
+
     def left_over(self) -> list[str]:
         """What should not be there once a driver has ended well."""
-        names = [path.name for path in self.folder.rglob("*")]
+        names = [path.name for path in self.folder.parent.rglob("*")]
         return [name for name in names if name.endswith(PARTIAL) or name.startswith(f"{JOURNAL}.l")]
 
     def _written(self) -> tuple[int, set[str]]:
@@ -91,9 +126,15 @@ class SimulatedDisk:
         return journal.stat().st_size, {path.name for path in (self.folder / EXAMPLES).iterdir()}
 
 
+def memory() -> Path | None:
+    """Where files are in memory, if there is such a place."""
+    place = Path("/dev/shm")
+    return place if os.access(place, os.W_OK) else None
+
+
 def _undo(path: Path, *, is_begun: bool) -> None:
     if is_begun:
-        host = socket.gethostname().replace(".", "_")
-        partial = path.with_name(f".{path.name}.{host}-{_DEAD}.00000000{PARTIAL}")
-        partial.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        partial = path.with_name(f".{path.name}.{writer_name()}{PARTIAL}")
+        partial.mkdir()
+        (partial / path.name).write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     path.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ __all__ = [
     "KINDS",
     "NODES",
     "PROCESSES",
+    "STARTS",
     "FaultKind",
     "SimulatedFault",
     "draw_faults",
@@ -27,6 +28,9 @@ FaultKind = Literal[
     "interrupted",
     "interrupted twice",
     "disk fills",
+    "another looks",
+    "killed starting",
+    "another starts",
     "worker dies",
     "worker hangs",
     "late answer",
@@ -47,7 +51,9 @@ _DRIVER: tuple[FaultKind, ...] = (
     "interrupted",
     "interrupted twice",
     "disk fills",
+    "another looks",
 )
+STARTS: tuple[FaultKind, ...] = ("killed starting", "another starts")
 EVALUATIONS: tuple[FaultKind, ...] = ("worker dies", "worker hangs", "late answer", "answer twice")
 NODES: tuple[FaultKind, ...] = ("node leaves", "node joins", "preempted")
 PROCESSES: tuple[FaultKind, ...] = (
@@ -65,8 +71,9 @@ class SimulatedFault:
 
     kind: FaultKind
     at: int
-    """Of a driver's: the number of the crossing; of an evaluation's: of the evaluation begun, from
-    0; of a process's: of the process asked for, from 0; of a node's: the simulated second."""
+    """Of a driver's: the number of the crossing; of a start's: of the call of the system; of an
+    evaluation's: of the evaluation begun, from 0; of a process's: of the process asked for, from 0;
+    of a node's: the simulated second."""
     share: float
     """In [0, 1): how far the evaluation or the last writes had come, how much room is left on the
     disk, or how late an answer is."""
@@ -81,9 +88,10 @@ def draw_faults(seed: int) -> tuple[SimulatedFault, ...]:
     if rng.random() < 1 / 16:
         return ()
     return (
-        *_draw(rng, _DRIVER, (4, 1, 1, 1), rng.choice((0, 1, 2, 3, 5)), 300),
+        *_draw(rng, _DRIVER, (4, 1, 1, 1, 1), rng.choice((0, 1, 2, 3, 5)), 300),
         *_draw(rng, EVALUATIONS, (4, 1, 2, 3), rng.choice((0, 0, 2, 4, 8)), 30),
         *_draw(rng, NODES, (3, 2, 2), rng.choice((0, 0, 1, 2, 4)), 60),
+        *_draw_starts(rng),
         *_draw(rng, PROCESSES, (3, 3, 4, 2, 2), rng.choice((0, 0, 1, 2, 5)), 12),
     )
 
@@ -97,3 +105,11 @@ def _draw(
         at = int(before ** rng.random()) - 1
         drawn[at] = SimulatedFault(rng.choices(kinds, odds)[0], at, rng.random())
     return [drawn[at] for at in sorted(drawn)]
+
+
+def _draw_starts(rng: random.Random) -> list[SimulatedFault]:
+    """One a start at most, in the order of the starts; anywhere, since each call may matter."""
+    return [
+        SimulatedFault(rng.choices(STARTS, (2, 1))[0], int(70 * rng.random() ** 1.5), rng.random())
+        for _ in range(rng.choice((0, 0, 0, 1, 2)))
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,10 +18,12 @@ from evomerge.errors import EvomergeError, RecordError
 from evomerge.searching.loop import Search
 from evomerge.searching.progress import Progress
 from evomerge.simulation.cluster import SimulatedCluster
-from evomerge.simulation.disk import SimulatedDisk
+from evomerge.simulation.disk import SimulatedDisk, memory
 from evomerge.simulation.plan import FaultKind, SimulatedFault, draw_faults
 from evomerge.simulation.pool import SimulatedPool
 from evomerge.simulation.scenario import Scenario, draw_scenario
+from evomerge.simulation.shared import make_shared, play_shared
+from evomerge.simulation.starts import Make, Starts
 from evomerge.simulation.watching import WatchedOptimizer, WatchedSchedule
 from evomerge.simulation.witness import Witness
 from evomerge.simulation.world import Broken, DriverKilled, World
@@ -43,6 +44,9 @@ class Doubles:
     study: Callable[[Study], Any] = lambda study: study
     cluster: Callable[[SimulatedCluster | SimulatedPool], Any] = lambda cluster: cluster
     pool: Callable[[RayConfig, Actors], Executor] = WorkerPool
+    create: Callable[..., Study] = Study.create
+    open: Callable[..., Study] = Study.open
+    make_shared: Make = make_shared
     optimizer: Callable[[WatchedOptimizer], Any] = lambda optimizer: optimizer
 
 
@@ -82,6 +86,10 @@ def play(
     """A search with these faults; where its order does not matter, it is compared with the same
     search without any."""
     faults, doubles = tuple(faults), doubles or Doubles()
+    if scenario.is_shared:
+        played = _play_shared(scenario, faults, keep_trace, doubles)
+        if played.broken is not None:
+            return played
     played, is_comparable = _play(scenario, faults, keep_trace, doubles)
     if played.broken is None and played.happened and is_comparable:
         whole, _ = _play(scenario, (), False, Doubles())
@@ -91,12 +99,31 @@ def play(
     return played
 
 
+def _play_shared(
+    scenario: Scenario, faults: tuple[SimulatedFault, ...], keep_trace: bool, doubles: Doubles
+) -> Played:
+    world = World(faults, keep_trace=keep_trace)
+    is_empty = scenario.is_empty_folder
+    broken = play_shared(world, is_empty_folder=is_empty, make=doubles.make_shared)
+    return Played(
+        scenario=scenario,
+        faults=faults,
+        happened=world.happened,
+        steps=world.steps,
+        simulated_s=world.now_s,
+        sittings=1,
+        broken=broken,
+        candidates=[],
+        trace=world.trace or [],
+    )
+
+
 def _play(
     scenario: Scenario, faults: tuple[SimulatedFault, ...], keep_trace: bool, doubles: Doubles
 ) -> tuple[Played, bool]:
     world = World(faults, keep_trace=keep_trace)
     witness = Witness(scenario, world)
-    with temporary_folder("simulation", _memory()) as place:
+    with temporary_folder("simulation", memory()) as place:
         player = _Player(scenario, world, witness, SimulatedDisk(place), doubles)
         broken = player.play()
     played = Played(
@@ -132,6 +159,10 @@ class _Player:
         self._pauses = Random(f"pauses {scenario.seed}")
         world.before, world.killed, world.filled = disk.note, disk.cut, self._fill
         self._is_freed_late = False
+        self._study: Study | None = None
+        self._starts = Starts(world, disk, self._make_study, doubles.open)
+        world.looked = self._look
+        disk.make_room(is_empty_folder=scenario.is_empty_folder)
 
     def play(self) -> str | None:
         """Play to the end; which law was broken."""
@@ -152,7 +183,10 @@ class _Player:
         study: Study | None = None
         cluster: SimulatedCluster | SimulatedPool | None = None
         try:
-            study = self._open()
+            self._study = study = self._starts.start()
+            if study is None:
+                return False
+            self._disk.note()
             self._witness.seconds.begin(study.seconds_spent)
             cluster = self._make_cluster()
             self._search(study, cluster).run()
@@ -189,7 +223,8 @@ class _Player:
                 self._witness.doubt(cluster.outstanding)
         finally:
             self._close(study)
-        self._witness.check_after_kill(self._disk.folder)
+        if self._disk.is_study:
+            self._witness.check_after_kill(self._disk.folder)
         return False
 
     def _make_cluster(self) -> SimulatedCluster | SimulatedPool:
@@ -219,21 +254,19 @@ class _Player:
         finally:
             self._disk.free()
 
-    def _open(self) -> Study:
-        if (self._disk.folder / "study.json").exists():
-            self._disk.note()  # what a driver wrote that has ended is there
-            return Study.open(self._disk.folder, write=True, clock=self._world.clock)
-        genes, objectives = self._scenario.space.genes, self._scenario.objective.names
-        study = Study.create(
-            self._disk.folder,
+    def _make_study(self, folder: Path, driver: int) -> Study:
+        return self._doubles.create(
+            folder,
             name="simulated",
-            job={},
-            genes=genes,
-            objectives=objectives,
+            job={"driver": driver},
+            genes=self._scenario.space.genes,
+            objectives=self._scenario.objective.names,
             clock=self._world.clock,
         )
-        self._disk.note()
-        return study
+
+    def _look(self) -> None:
+        if self._study is not None:
+            self._starts.look(self._study)
 
     def _search(self, study: Study, cluster: SimulatedCluster | SimulatedPool) -> Search:
         scenario, world, witness = self._scenario, self._world, self._witness
@@ -266,9 +299,3 @@ class _Player:
             told=witness.told,
             stale_after=scenario.stale_after,
         )
-
-
-def _memory() -> Path | None:
-    """Where files are in memory, if there is such a place."""
-    place = Path("/dev/shm")
-    return place if os.access(place, os.W_OK) else None

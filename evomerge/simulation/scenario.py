@@ -53,6 +53,10 @@ class Scenario:
     is_of_choices: bool = False
     objectives: int = 1
     stale_after: int = 12
+    is_shared: bool = False
+    """Whether it is also played how a study is made in a database that is shared."""
+    is_empty_folder: bool = False
+    """Whether the study is made in a folder that is there, and empty."""
 
     @property
     def space(self) -> SimulatedSpace:
@@ -158,5 +162,7 @@ def draw_scenario(seed: int) -> Scenario:
         is_of_choices=schedule != "trios" and rng.random() < 0.25,
         objectives=objectives,
         is_pool=rng.random() < 0.6,
+        is_empty_folder=rng.random() < 0.5,
+        is_shared=rng.random() < 1 / 64,
         nodes=rng.choice((1, -(-workers // workers_per_node))),
     )

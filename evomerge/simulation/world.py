@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from evomerge.simulation.plan import EVALUATIONS, NODES, PROCESSES, FaultKind, SimulatedFault
+from evomerge.simulation.plan import (
+    EVALUATIONS,
+    NODES,
+    PROCESSES,
+    STARTS,
+    FaultKind,
+    SimulatedFault,
+)
 
 __all__ = ["Broken", "DriverKilled", "World"]
 
@@ -49,6 +56,8 @@ class World:
         """Called at the crossing before a kill."""
         self.killed: Callable[[SimulatedFault], None] = lambda fault: None
         """Called at a kill, before anything else runs."""
+        self.looked: Callable[[], None] = lambda: None
+        """Called when another driver comes while this one writes."""
         self.filled: Callable[[SimulatedFault], None] = lambda fault: None
         """Called when the disk fills."""
         self.is_dead = False
@@ -57,6 +66,8 @@ class World:
         faults = tuple(faults)
         self._kills = {fault.at: fault for fault in faults if fault.kind == "driver killed"}
         self._fillings = {fault.at: fault for fault in faults if fault.kind == "disk fills"}
+        self._looks = {fault.at: fault for fault in faults if fault.kind == "another looks"}
+        self._of_starts = [fault for fault in faults if fault.kind in STARTS]
         self._interruptions = [fault for fault in faults if fault.kind.startswith("interrupted")]
         self._of_evaluations = {fault.at: fault for fault in faults if fault.kind in EVALUATIONS}
         self._of_processes = {fault.at: fault for fault in faults if fault.kind in PROCESSES}
@@ -98,11 +109,22 @@ class World:
             self.filled(fault)
         if self.steps + 1 in self._kills:
             self.before()
-        if fault := self._kills.get(self.steps):
-            self.is_dead = True
+        if fault := self._looks.get(self.steps):
             self.note(fault)
-            self.killed(fault)
-            raise DriverKilled
+            self.looked()
+        if fault := self._kills.get(self.steps):
+            self.note(fault)
+            self.kill(fault)
+
+    def kill(self, fault: SimulatedFault) -> None:
+        """The driver is killed now.
+
+        Raises:
+            DriverKilled: always.
+        """
+        self.is_dead = True
+        self.killed(fault)
+        raise DriverKilled
 
     def interrupt(self) -> None:
         """What a wait does first.
@@ -118,6 +140,10 @@ class World:
             self._again = fault.kind == "interrupted twice"
             self.note(fault)
             raise KeyboardInterrupt
+
+    def next_start_fault(self) -> SimulatedFault | None:
+        """What goes wrong with the start that begins now."""
+        return self._of_starts.pop(0) if self._of_starts else None
 
     def of_evaluation(self, number: int) -> SimulatedFault | None:
         """What goes wrong with the evaluation that is begun as number so and so, over all."""

@@ -41,7 +41,7 @@ def create_trials(identity: Identity, journal: Path) -> None:
     Raises:
         UserError: the database cannot be reached, or holds a study of that name.
     """
-    from optuna.exceptions import DuplicatedStudyError
+    from optuna.exceptions import DuplicatedStudyError, StorageInternalError
     from optuna.study import StudyDirection
 
     if identity.storage is None:
@@ -60,6 +60,11 @@ def create_trials(identity: Identity, journal: Path) -> None:
                 " already; give the job another name"
             )
         storage.set_study_system_attr(study_id, _METRIC_NAMES, list(identity.objectives))
+    except StorageInternalError as problem:  # locked by another process for too long, say
+        reason = str(problem.__cause__ or problem).splitlines()
+        raise UserError(
+            f"storage {masked(url)}: cannot be written ({scrubbed(reason[0], url or '')})"
+        ) from None
     finally:
         storage.remove_session()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from evomerge.cluster.actors import Actors
@@ -11,8 +13,12 @@ from evomerge.cluster.base import TaskResult
 from evomerge.cluster.config import RayConfig, WorkerRange
 from evomerge.cluster.pool import WorkerPool
 from evomerge.cluster.pool_worker import PoolWorker
+from evomerge.errors import UserError
 from evomerge.evaluators.base import Report
+from evomerge.publish import PARTIAL
 from evomerge.simulation import Doubles
+from evomerge.simulation.shared import make_shared
+from evomerge.study.record import Study
 
 __all__ = ["BROKEN"]
 
@@ -277,6 +283,82 @@ def _with(**changes: Any) -> Doubles:
     return Doubles(pool=make)
 
 
+def _in_place(folder: Path, **more: Any) -> Study:
+    """Makes the folder first, and fills it then."""
+    folder.mkdir(exist_ok=True)
+    (folder / "study.json").write_text("{}")
+    (folder / "study.json").unlink()
+    return Study.create(folder, **more)
+
+
+def _with_a_claim(folder: Path, **more: Any) -> Study:
+    """Claims the name by a file, which nobody removes but itself."""
+    claim = folder.with_name("claim")
+    if claim.exists():
+        raise UserError("another one is at it")
+    claim.touch()
+    try:
+        return Study.create(folder, **more)
+    finally:
+        claim.unlink()
+
+
+def _over_others(folder: Path, **more: Any) -> Study:
+    """Makes the study where there is one."""
+    try:
+        return Study.create(folder, **more)
+    except UserError:
+        rmtree(folder, ignore_errors=True)
+        return Study.create(folder, **more)
+
+
+def _with_remains(folder: Path, **more: Any) -> Study:
+    """Leaves what nobody sweeps."""
+    remains = folder.with_name(f"remains{PARTIAL}")
+    remains.touch()
+    study = Study.create(folder, **more)
+    remains.unlink()
+    return study
+
+
+def _not_locked(folder: Path, **more: Any) -> Study:
+    """Opens a study for writing whoever writes it."""
+    (folder / "writer.lock").unlink(missing_ok=True)
+    return Study.open(folder, **more)
+
+
+def _as_it_was(folder: Path, **more: Any) -> Study:
+    """Reads the record before it has the lock."""
+    journal = folder / "journal.log"
+    if journal.exists():
+        before = journal.read_bytes()
+        Study.open(folder, write=False).close()
+        journal.write_bytes(before)
+    return Study.open(folder, **more)
+
+
+def _waiting_for_all(folder: Path, driver: int) -> Study:
+    """Believes that who has claimed a name in the database will come back."""
+    claim = folder.with_name("claim")
+    if claim.exists():
+        raise UserError("another one is at it")
+    claim.touch()
+    study = make_shared(folder, driver)
+    claim.unlink()
+    return study
+
+
+BROKEN_STARTS: Mapping[str, Doubles] = {
+    "InPlace": Doubles(create=_in_place),
+    "WithAClaim": Doubles(create=_with_a_claim),
+    "OverOthers": Doubles(create=_over_others),
+    "WithRemains": Doubles(create=_with_remains),
+    "NotLocked": Doubles(open=_not_locked),
+    "AsItWas": Doubles(open=_as_it_was),
+    "WaitingForAll": Doubles(make_shared=_waiting_for_all),
+}
+"""Studies that are made or opened as they should not be."""
+
 BROKEN_POOLS: Mapping[str, Doubles] = {
     **{
         kind.__name__: Doubles(pool=kind)
@@ -327,4 +409,5 @@ BROKEN: Mapping[str, Doubles] = {
         for kind in (ToldTwice, FailureAsZero, SkipsAQuestion)
     },
     **BROKEN_POOLS,
+    **BROKEN_STARTS,
 }

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from evomerge.errors import UserError
 from evomerge.study.database import check_database
 from evomerge.study.database_url import name_database
 from evomerge.study.folder import Identity
+from evomerge.study.record import Study
 from evomerge.study.storage import create_trials
 
 
@@ -82,3 +84,13 @@ def test_a_database_that_another_process_writes_all_the_time(tmp_path: Path) -> 
 )
 def test_what_cannot_be_reached(url: str, said: str) -> None:
     assert said in refused(url)
+
+
+def test_a_database_that_another_process_holds_is_a_sentence(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'studies.db'}?timeout=0.01"
+    Study.create(tmp_path / "first", name="first", job={}, genes=(), storage_url=url).close()
+    with closing(sqlite3.connect(tmp_path / "studies.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(UserError, match=r"cannot be written .*database is locked"):
+            Study.create(tmp_path / "second", name="second", job={}, genes=(), storage_url=url)
+    assert not (tmp_path / "second").exists()
