@@ -80,9 +80,6 @@ class Starts:
                 raise Broken(f"refused, and nobody else has it: {problem}") from problem
             self._world.say("refused", type(problem).__name__)
             return None
-        if self._world.is_dead:  # a library has caught the kill
-            study.close()
-            raise DriverKilled
         self._check(study, is_there)
         return study
 
@@ -131,6 +128,9 @@ class Starts:
         study.close()
 
     def _check(self, study: Study, is_there: bool) -> None:
+        if self._world.is_dead:  # a library has caught the kill
+            study.close()
+            raise DriverKilled
         if not is_there and self._is_taken:
             raise Broken("two drivers have made the study")
         if not is_there and (study.job != {"driver": 1} or study.candidates()):
