@@ -72,13 +72,7 @@ class Starts:
             with system_calls(before) if fault else nullcontext():
                 study = self._open() if is_there else self._make(self._disk.folder, 1)
         except Exception as problem:
-            if self._world.is_dead:  # what it says while it unwinds nobody hears
-                raise DriverKilled from None
-            if not isinstance(problem, UserError):
-                raise Broken(f"{type(problem).__name__}: {problem}") from problem
-            if is_there or not self._is_taken:
-                raise Broken(f"refused, and nobody else has it: {problem}") from problem
-            self._world.say("refused", type(problem).__name__)
+            self._check_refusal(problem, is_there)
             return None
         self._check(study, is_there)
         return study
@@ -126,6 +120,15 @@ class Starts:
         self._is_taken = True
         study.put(OTHER, self._others)
         study.close()
+
+    def _check_refusal(self, problem: Exception, is_there: bool) -> None:
+        if self._world.is_dead:  # what it says while it unwinds nobody hears
+            raise DriverKilled from None
+        if not isinstance(problem, UserError):
+            raise Broken(f"{type(problem).__name__}: {problem}") from problem
+        if is_there or not self._is_taken:
+            raise Broken(f"refused, and nobody else has it: {problem}") from problem
+        self._world.say("refused", type(problem).__name__)
 
     def _check(self, study: Study, is_there: bool) -> None:
         if self._world.is_dead:  # a library has caught the kill
