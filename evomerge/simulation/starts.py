@@ -71,7 +71,7 @@ class Starts:
         try:
             with system_calls(before) if fault else nullcontext():
                 study = self._open() if is_there else self._make(self._disk.folder, 1)
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001 - whatever it is, a law may be broken by it
             self._check_refusal(problem, is_there)
             return None
         self._check(study, is_there)
