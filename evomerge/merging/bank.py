@@ -171,7 +171,8 @@ class Bank(Headers):
         if key not in self._tensors:
             if name not in inventory.tensors:
                 raise SourceError(f"{inventory.folder}: has no tensor {name!r}")
-            tensor = self._file(inventory, inventory.tensors[name].file).get_tensor(name)
+            info = inventory.tensors[name]
+            tensor = self._file(inventory, info.file).get_tensor(info.stored or name)
             if not is_finite(tensor):
                 raise SourceError(f"{inventory.folder}: the tensor {name!r} is not finite")
             self._tensors[key] = tensor

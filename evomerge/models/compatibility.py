@@ -45,6 +45,16 @@ _SAME = (
 )
 
 
+_SHOWN_BY_TENSORS = frozenset(
+    {
+        *("hidden_size", "num_hidden_layers", "num_key_value_heads", "intermediate_size"),
+        "tie_word_embeddings",
+    }
+)
+"""Keys that a configuration may leave out for their default: another value would give tensors of
+other names or shapes, which are compared."""
+
+
 def check_compatibility(
     recipe: Recipe,
     signatures: Mapping[str, Signature],
@@ -158,7 +168,8 @@ def _check_layers(
 def _check_siblings(first: Inventory, other: Inventory, origin: str) -> None:
     for key in _SAME:
         own, theirs = first.config.get(key), other.config.get(key)
-        if own != theirs:
+        left_out = own is None or theirs is None
+        if own != theirs and not (left_out and key in _SHOWN_BY_TENSORS):
             raise SourceError(
                 f"{origin}: the parents differ in {key}: {first.folder} has {own},"
                 f" {other.folder} has {theirs}; only siblings of one architecture can be merged"
@@ -166,9 +177,7 @@ def _check_siblings(first: Inventory, other: Inventory, origin: str) -> None:
     for name, info in first.tensors.items():
         theirs = other.tensors.get(name)
         if theirs is None:
-            raise SourceError(
-                f"{origin}: {other.folder} has no tensor {name!r}, {first.folder} has"
-            )
+            raise _lacking(name, first, other, origin)
         by_token = has_token_rows(name, info, first.vocabulary_size) and has_token_rows(
             name, theirs, other.vocabulary_size
         )
@@ -177,12 +186,21 @@ def _check_siblings(first: Inventory, other: Inventory, origin: str) -> None:
                 f"{origin}: {name} has shape {list(info.shape)} in {first.folder}"
                 f" and {list(theirs.shape)} in {other.folder}"
             )
-    tied = bool(first.config.get("tie_word_embeddings"))
     for name in sorted(other.tensors.keys() - first.tensors.keys()):
-        if not (tied and parts_of(name).component == "head"):  # which some save and some do not
-            raise SourceError(
-                f"{origin}: {first.folder} has no tensor {name!r}, {other.folder} has"
-            )
+        raise _lacking(name, other, first, origin)
+
+
+def _lacking(name: str, has: Inventory, lacks: Inventory, origin: str) -> SourceError:
+    """What is said where one of two siblings has no tensor of a name."""
+    tied = has.config.get("tie_word_embeddings") or lacks.config.get("tie_word_embeddings")
+    if tied and parts_of(name).component == "head":
+        return SourceError(
+            f"{origin}: {has.folder} stores {name!r} with other values than its embedding, and the"
+            f" head of {lacks.folder} is its embedding (tie_word_embeddings): one is an untied"
+            f" fine-tune; take {name!r} out of {has.folder} to merge the embeddings alone, or save"
+            f" {lacks.folder} with a head of its own"
+        )
+    return SourceError(f"{origin}: {lacks.folder} has no tensor {name!r}, {has.folder} has")
 
 
 def _check_vocabularies(recipe: Recipe, models: Headers) -> Tokens:

@@ -11,6 +11,7 @@ from typing import Any
 
 from evomerge.errors import SourceError
 from evomerge.models.anatomy import Anatomy, anatomy_of
+from evomerge.models.as_found import as_found
 from evomerge.models.quantised import check_not_quantised
 from evomerge.models.safetensors_header import read_header
 from evomerge.models.sizes import LAYER_COUNTS, check_sizes, language_part
@@ -39,7 +40,7 @@ _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 @dataclass(frozen=True)
 class Inventory:
-    """A model folder: its configuration and its tensors by checkpoint name."""
+    """A model folder: its configuration, and its tensors by the names that transformers writes."""
 
     folder: Path
     config: Mapping[str, Any]
@@ -109,6 +110,7 @@ def read_inventory(folder: Path) -> Inventory:
         if name not in tensors:
             raise SourceError(f"{folder / INDEX}: the tensor {name!r} is not in {file}")
     check_not_quantised(folder, config, tensors)
+    tensors = as_found(folder, config, tensors)
     shapes = {name: info.shape for name, info in tensors.items()}
     check_sizes(folder / CONFIG, config, shapes)
     return Inventory(folder, config, tensors)

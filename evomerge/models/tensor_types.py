@@ -36,6 +36,8 @@ class TensorInfo:
     file: str
     dtype: str
     shape: tuple[int, ...]
+    stored: str | None = None
+    """Its name in the file, where that is an older one."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,141 @@
+"""A checkpoint's tensors as transformers would load them: under the names of today, without what is
+no weight.
+
+Checkpoints of one family were saved by years of libraries. What older ones wrote besides, or called
+otherwise, makes no other model of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from evomerge.errors import SourceError
+from evomerge.models.architecture import parts_of
+from evomerge.models.safetensors_header import header_length, read_header
+from evomerge.models.tensor_types import TensorInfo
+from evomerge.reading.files import open_file
+
+__all__ = ["as_found"]
+
+_PIECE = 1 << 20
+"""Bytes that are compared at a time."""
+_COMPUTED = re.compile(r"\.rotary_emb\.inv_freq$|(?:^|[._])(?:attn|attention)\.masked_bias$")
+"""Buffers that a model computes itself (Llama 1 and 2, Pythia; `masked_bias` of GPT-2 and Pythia is
+-1e9, infinite in float16)."""
+_POSITIONS = re.compile(r"(?:^|\.)embeddings\.position_ids$")
+"""0, 1, 2, ... in older BERTs, RoBERTas, CLIPs."""
+_MASK = re.compile(r"(?:^|\.)(?:attn|attention|crossattention)\.bias$")
+"""A causal mask (1, 1, n, n) of GPT-2, GPT-Neo and Pythia; of another shape it is a bias."""
+_TENSORFLOW = (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias"))
+"""What BERTs that were converted from TensorFlow call the norms' weights."""
+_PREFIXES = {
+    "bert": "bert",
+    "bloom": "transformer",
+    "distilbert": "distilbert",
+    "electra": "electra",
+    "gpt2": "transformer",
+    "gpt_neo": "transformer",
+    "roberta": "roberta",
+    "xlm-roberta": "roberta",
+}
+"""`model_type` -> what a model with a head writes before the names of its body, for the families
+that are also published without it (`base_model_prefix` of transformers' classes)."""
+_HEADS = re.compile(
+    r"(?:lm_head|cls|classifier|pre_classifier|score|qa_outputs|vocab_\w+|generator\w*"
+    r"|discriminator\w*|summary)\."
+)
+_WITH_HEAD = re.compile(r"For[A-Z]|LMHead|WithLMHead|DoubleHeads")
+
+
+def as_found(
+    folder: Path, config: Mapping[str, Any], tensors: Mapping[str, TensorInfo]
+) -> dict[str, TensorInfo]:
+    """Name of today -> the tensor, which knows under which name its file has it.
+
+    A tied head that is stored, and equal to the embedding, is left out.
+
+    Raises:
+        SourceError: two tensors have one name today; or the file cannot be read.
+    """
+    prefix = _missing_prefix(config, tensors)
+    known: dict[str, TensorInfo] = {}
+    for stored, info in tensors.items():
+        if _is_buffer(stored, info):
+            continue
+        name = _renamed(stored, prefix)
+        if name in known:
+            raise SourceError(
+                f"{folder / info.file}: the tensors {known[name].stored or name!r} and {stored!r}"
+                f" are both {name!r} to transformers; take one of them out"
+            )
+        known[name] = info if name == stored else replace(info, stored=stored)
+    if config.get("tie_word_embeddings"):
+        for head in [name for name in known if _is_head(name)]:
+            if _is_embedding(folder, head, known):
+                del known[head]
+    return known
+
+
+def _is_buffer(name: str, info: TensorInfo) -> bool:
+    if _COMPUTED.search(name):
+        return True
+    if _POSITIONS.search(name):
+        return info.dtype == "I64"
+    return bool(_MASK.search(name)) and len(info.shape) == 4 and info.shape[:2] == (1, 1)
+
+
+def _renamed(stored: str, prefix: str | None) -> str:
+    name = stored
+    for old, new in _TENSORFLOW:
+        if name.endswith(old):
+            name = name.removesuffix(old) + new
+    return name if prefix is None or _HEADS.match(name) else f"{prefix}.{name}"
+
+
+def _missing_prefix(config: Mapping[str, Any], names: Mapping[str, object]) -> str | None:
+    """What stands before the names of the class that the configuration names, and not here."""
+    prefix = _PREFIXES.get(str(config.get("model_type")))
+    classes = config.get("architectures")
+    first = classes[0] if isinstance(classes, list) and classes else None
+    if prefix is None or not isinstance(first, str) or not _WITH_HEAD.search(first):
+        return None
+    return None if any(name.startswith(f"{prefix}.") for name in names) else prefix
+
+
+def _is_head(name: str) -> bool:
+    at = parts_of(name)
+    return at.layer is None and at.component == "head" and name.endswith(".weight")
+
+
+def _is_embedding(folder: Path, head: str, tensors: Mapping[str, TensorInfo]) -> bool:
+    """Whether the head is stored with the values of an embedding, byte by byte."""
+    own = tensors[head]
+    for name, info in tensors.items():
+        at = parts_of(name)
+        alike = (info.dtype, info.shape) == (own.dtype, own.shape)
+        if alike and at.layer is None and at.component == "embedding":
+            return _same_bytes(folder, (head, own), (name, info))
+    return False
+
+
+def _same_bytes(folder: Path, one: tuple[str, TensorInfo], two: tuple[str, TensorInfo]) -> bool:
+    (first, length), (second, _) = (_place(folder, *each) for each in (one, two))
+    with open_file(folder / one[1].file) as left, open_file(folder / two[1].file) as right:
+        for offset in range(0, length, _PIECE):
+            size = min(_PIECE, length - offset)
+            left.seek(first + offset)
+            right.seek(second + offset)
+            if left.read(size) != right.read(size):
+                return False
+    return True
+
+
+def _place(folder: Path, name: str, info: TensorInfo) -> tuple[int, int]:
+    """(where a tensor's bytes begin in its file, how many they are)."""
+    path = folder / info.file
+    begin, end = read_header(path)[info.stored or name]["data_offsets"]
+    return 8 + header_length(path) + begin, end - begin
