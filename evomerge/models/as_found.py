@@ -122,9 +122,9 @@ def _is_embedding(folder: Path, head: str, tensors: Mapping[str, TensorInfo]) ->
     return False
 
 
-def _same_bytes(folder: Path, one: tuple[str, TensorInfo], two: tuple[str, TensorInfo]) -> bool:
-    (first, length), (second, _) = (_place(folder, *each) for each in (one, two))
-    with open_file(folder / one[1].file) as left, open_file(folder / two[1].file) as right:
+def _same_bytes(folder: Path, head: tuple[str, TensorInfo], other: tuple[str, TensorInfo]) -> bool:
+    (first, length), (second, _) = (_place(folder, *each) for each in (head, other))
+    with open_file(folder / head[1].file) as left, open_file(folder / other[1].file) as right:
         for offset in range(0, length, _PIECE):
             size = min(_PIECE, length - offset)
             left.seek(first + offset)
