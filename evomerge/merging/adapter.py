@@ -9,6 +9,7 @@ from evomerge.merging.finite import is_finite
 from evomerge.merging.tensor_files import tensors_in
 from evomerge.models.adapter_compatibility import check_fits
 from evomerge.models.adapter_headers import WEIGHTS, read_adapter_inventory
+from evomerge.models.adapter_names import on_model
 from evomerge.models.inventory import Inventory
 from evomerge.operators.low_rank import LowRank
 
@@ -27,6 +28,7 @@ def read_adapter(folder: Path, model: Inventory | None = None) -> dict[str, LowR
     """
     adapter = read_adapter_inventory(folder)
     if model is not None:
+        adapter = on_model(adapter, model)
         check_fits(adapter, model)
     changes = adapter.changes
     low_rank = {}

@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 
 from evomerge.errors import CandidateError, RecipeError
-from evomerge.merging.bank import open_bank
+from evomerge.merging.bank import Bank, open_bank
 from evomerge.merging.compose import change_of, truncated
 from evomerge.merging.finite import is_finite
 from evomerge.merging.tensor_files import write_tensors
 from evomerge.models.adapter_compatibility import adapter_base
-from evomerge.models.adapter_headers import CONFIG, WEIGHTS
+from evomerge.models.adapter_headers import CONFIG, WEIGHTS, read_adapter_inventory
+from evomerge.models.adapter_names import on_model
 from evomerge.models.blueprint import outline
+from evomerge.models.sources import adapter_folder
 from evomerge.operators import signatures
 from evomerge.operators.low_rank import LowRank
 from evomerge.publish import whole_folder
@@ -55,12 +57,18 @@ def write_adapter(
         changes = dict(_changes(recipe, base, rank, progress))
         if not changes:
             raise RecipeError("the recipe changes nothing: every coefficient or adapter is 0")
+        bank = open_bank(_sources(recipe))
+        modules = _modules(recipe, bank)
+        by_module = {
+            modules.get(name, name.removesuffix(".weight")): change
+            for name, change in changes.items()
+        }
         kept = getattr(torch, dtype or "float32")
-        write_tensors(_tensors(changes, kept), folder / WEIGHTS, metadata={"format": "pt"})
-        weights = open_bank(_sources(recipe)).inventory(base).tensors
-        ranks = {name.removesuffix(".weight"): change.rank for name, change in changes.items()}
+        write_tensors(_tensors(by_module, kept), folder / WEIGHTS, metadata={"format": "pt"})
+        ranks = {module: change.rank for module, change in by_module.items()}
         names = dict(zip(sources_of(recipe), sources_of(named or recipe), strict=True))
-        config = _config(names[base], ranks, [name.removesuffix(".weight") for name in weights])
+        weights = [name.removesuffix(".weight") for name in bank.inventory(base).tensors]
+        config = _config(names[base], ranks, weights)
         text = json.dumps(config, indent=2, sort_keys=True) + "\n"
         (folder / CONFIG).write_text(text, encoding="utf-8")
         (folder / "README.md").write_text(card, encoding="utf-8")
@@ -69,6 +77,15 @@ def write_adapter(
 
 def _sources(recipe: Recipe) -> tuple[Source, ...]:
     return tuple(dict.fromkeys(sources_of(recipe)))
+
+
+def _modules(recipe: Recipe, bank: Bank) -> dict[str, str]:
+    """Weight's name -> its module as the adapters name it, where that is another one."""
+    known: dict[str, str] = {}
+    for source in _sources(recipe):
+        if folder := adapter_folder(source):
+            known |= on_model(read_adapter_inventory(folder), bank.inventory(source)).modules
+    return known
 
 
 def _changes(
@@ -90,10 +107,10 @@ def _changes(
 
 
 def _tensors(changes: Mapping[str, LowRank], dtype: torch.dtype) -> dict[str, Tensor]:
-    """The factors under peft's keys, the scale in B."""
+    """The factors under peft's keys by module, the scale in B."""
     tensors = {}
-    for name, change in changes.items():
-        key = f"base_model.model.{name.removesuffix('.weight')}"
+    for module, change in changes.items():
+        key = f"base_model.model.{module}"
         tensors[f"{key}.lora_A.weight"] = change.a.to(dtype).contiguous()
         tensors[f"{key}.lora_B.weight"] = (change.b * change.scale).to(dtype).contiguous()
     return tensors

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ class AdapterInventory:
     folder: Path
     config: Mapping[str, Any]
     changes: Mapping[str, FactorInfo]
+    modules: Mapping[str, str] = field(default_factory=dict)
+    """Weight's name -> its module as peft names it, where that is another one."""
 
 
 def read_adapter_inventory(folder: Path) -> AdapterInventory:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from evomerge.errors import RecipeError, SourceError, about
 from evomerge.models.adapter_compatibility import check_fits
 from evomerge.models.adapter_headers import read_adapter_inventory
+from evomerge.models.adapter_names import on_model
 from evomerge.models.architecture import parts_of
 from evomerge.models.blueprint import Blueprint, Tokens, donor, outline
 from evomerge.models.flat import flat_of
@@ -78,7 +79,8 @@ def check_compatibility(
     inventories = [models.inventory(source) for source in dict.fromkeys(sources_of(recipe))]
     for source in dict.fromkeys(sources_of(recipe)):
         if adapter := adapter_folder(source):
-            check_fits(read_adapter_inventory(adapter), models.inventory(source))
+            model = models.inventory(source)
+            check_fits(on_model(read_adapter_inventory(adapter), model), model)
     _check_layers_and_shapes(recipe, models, origin)
     _check_statistics(recipe, signatures, models)
     _check_ends(recipe, origin, models)
