@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from evomerge.errors import about
 from evomerge.models.adapter_compatibility import check_adapters
-from evomerge.models.blueprint import blueprint, donor
+from evomerge.models.blueprint import Blueprint, blueprint, donor
 from evomerge.models.compatibility import check_compatibility, check_engine_compatibility
 from evomerge.models.fingerprint import check_fingerprints
 from evomerge.models.headers import Headers
@@ -76,8 +76,9 @@ class RecipePlan:
         pool, layer_path = in_use(self.recipe)
         return Capacity(layers=len(pool.hops), hops=len(layer_path.layers))
 
-    def cost(self) -> dict[str, float | int]:
-        """What building the model would take, by name: parameters, and GiB to read and to write.
+    def cost(self) -> dict[str, float | int | str]:
+        """What building the model would take, by name: parameters, and GiB to read and to write;
+        and what the model has that a selector may name.
 
         Raises:
             SourceError: a source cannot be read.
@@ -91,4 +92,16 @@ class RecipePlan:
             "parameters": made.parameters,
             "reads_gib": round(sum(read.size for read in inventories.values()) / 2**30, 2),
             "disk_gib": round(made.size / 2**30, 2),
+            "layers": _towers(made),
+            "components": ", ".join(made.anatomy.components) or "none that names tell",
         }
+
+
+def _towers(made: Blueprint) -> str:
+    """`30`, or `decoder 30, vision 24`: what ranges of layers may reach."""
+    several = made.anatomy.towers
+    if len(several) < 2:
+        return str(made.layers)
+    return ", ".join(
+        f"{own.tower} {made.layers if own is made.anatomy.main else own.layers}" for own in several
+    )

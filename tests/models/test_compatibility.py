@@ -165,3 +165,31 @@ def test_rank_stabilised_scaling(family: Family) -> None:
     assert change is not None
     assert not isinstance(change, torch.Tensor)
     assert change.scale == pytest.approx(4 / 2**0.5)
+
+
+def test_an_architecture_that_nobody_knows_merges_by_names(tmp_path: Path) -> None:
+    """Tensor by tensor, with layers and components as far as the names tell."""
+    names = ["stem.weight", "tower.layers.0.attn.q.weight", "tower.layers.1.attn.q.weight"]
+    sources = [
+        Source(
+            model=str(
+                write_model(
+                    tmp_path / f"{seed}",
+                    {name: torch.full((4,), float(seed)) for name in names},
+                    model_type="nobodys",
+                    architectures=["NobodysModel"],
+                    num_hidden_layers=None,
+                )
+            )
+        )
+        for seed in (1, 3)
+    ]
+    recipe = Merge(
+        method="linear",
+        inputs=dict(zip("ab", sources, strict=True)),
+        rules=(
+            Rule(where=Selector(layers=(0, 1), component="attention"), inputs={"a": {"weight": 1}}),
+            Rule(inputs={"a": {"weight": 0.5}, "b": {"weight": 0.5}}),
+        ),
+    )
+    assert check_compatibility(recipe, signatures(), origin="r") == []
