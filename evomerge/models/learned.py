@@ -19,8 +19,7 @@ from typing import Any
 from evomerge.errors import SourceError
 from evomerge.publish import whole_file
 from evomerge.reading.files import is_there
-from evomerge.reading.json_text import read_object
-from evomerge.recipe.digest import canonical_json
+from evomerge.reading.json_text import parse_json, read_object
 from evomerge.subprocess_call import call_in_subprocess
 
 __all__ = ["FOLDER", "asked", "learned"]
@@ -39,7 +38,7 @@ def learned(target: str, request: Mapping[str, Any]) -> dict[str, Any]:
         UserError: what the function raised; it is not kept.
         InfrastructureError: the process ended without an answer.
     """
-    return _remembered(target, canonical_json(request), _folder())
+    return _remembered(target, json.dumps(request, sort_keys=True), _folder())
 
 
 @lru_cache(maxsize=64)
@@ -51,7 +50,7 @@ def asked(target: str, request: str, folder: Path | None) -> dict[str, Any]:
     """The answer from the folder, or from a process apart and then kept there; raises as `learned`.
 
     Args:
-        request: canonical JSON.
+        request: JSON with sorted keys; a configuration may hold infinity.
         folder: None: nothing is kept.
     """
     text = f"{_SHAPE}\n{_transformers()}\n{target}\n{request}"
@@ -67,7 +66,8 @@ def asked(target: str, request: str, folder: Path | None) -> dict[str, Any]:
 
 
 def _asked(target: str, request: str) -> dict[str, Any]:
-    answer: dict[str, Any] = call_in_subprocess(target, json.loads(request))
+    plain = parse_json(request.encode(), origin=target, constants=True)
+    answer: dict[str, Any] = call_in_subprocess(target, plain)
     return answer
 
 

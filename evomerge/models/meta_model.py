@@ -68,7 +68,7 @@ def build(config: Mapping[str, Any]) -> Any:
         raise SourceError(f"the architecture {named!r}: {why}")
     if kind is None:
         for known in (MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_MAPPING):
-            kind = kind or known.get(type(settings))
+            kind = kind or known.get(type(settings), None)
     if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
         raise SourceError(f"the model type {config.get('model_type')!r}: no class of a model")
     try:

@@ -21,13 +21,14 @@ from evomerge.models.blueprint import blueprint, donor
 from evomerge.models.fingerprint import fingerprint
 from evomerge.models.headers import Headers
 from evomerge.models.sources import adapter_folder
+from evomerge.models.stacking import check_routable
 from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.registry import make
 from evomerge.plugins import Entry
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome
 from evomerge.recipe.layer_path import Capacity
 from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Recipe
+from evomerge.recipe.tree import Recipe, Stack
 from evomerge.search_spaces.base import SearchSpace, encode
 from evomerge.search_spaces.registry import SPACES
 from evomerge.searching.checks import budget_warnings, check_evaluator, check_runtime
@@ -194,6 +195,8 @@ class Plan:
             )
             for recipe in self.samples:
                 plan = RecipePlan(recipe, origin, self.headers)
+                if isinstance(recipe, Stack):  # before a process is asked what stacks of them say
+                    check_routable(recipe, self.headers)
                 warnings |= dict.fromkeys(plan.check())
                 self._check_donor(plan.donor)
                 plan.check_engine(self.donor)

@@ -24,6 +24,10 @@ def counted(request: dict[str, Any]) -> dict[str, Any]:
     return {"times": times}
 
 
+def limited(request: dict[str, Any]) -> dict[str, Any]:
+    return {"limit": request["limit"]}
+
+
 def refused(request: dict[str, Any]) -> dict[str, Any]:
     raise SourceError(f"asked {counted(request)['times']}")
 
@@ -37,6 +41,13 @@ def test_an_answer_is_kept_and_a_damaged_one_is_asked_again(tmp_path: Path) -> N
     file.write_text(file.read_text()[:-2])
     for _ in range(2):
         assert asked(f"{HERE}:counted", request, kept) == {"times": 2}
+
+
+def test_infinity_comes_through(tmp_path: Path) -> None:
+    """As in the configuration of a Mamba."""
+    request = json.dumps({"file": str(tmp_path / "times"), "limit": [0.0, float("inf")]})
+    assert asked(f"{HERE}:limited", request, tmp_path) == {"limit": [0.0, float("inf")]}
+    assert asked(f"{HERE}:limited", request, tmp_path) == {"limit": [0.0, float("inf")]}
 
 
 def test_a_refusal_is_not_kept(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ ITS_OWN = {
     "merging/tensor_files.py": "the reader of tensors, after their header",
     "models/stack_layout.py": "a file of this package",
     "models/parent_cards.py": "by the bounded loader",
-    "models/stacking.py": "a file of this package",
+    "models/stack_settings.py": "a file of this package",
     "publish.py": "a folder, to write it through",
     "reading": "the readers",
     "recipe/yaml_reading.py": "by the bounded loader",
