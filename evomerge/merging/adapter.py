@@ -40,5 +40,7 @@ def read_adapter(folder: Path, model: Inventory | None = None) -> dict[str, LowR
                     f"{folder / WEIGHTS}: the factors of {name.removesuffix('.weight')!r} are not"
                     " finite"
                 )
+            # The weight lies transposed: (B A)^T = A^T B^T.
+            a, b = (b.T.contiguous(), a.T.contiguous()) if info.transposed else (a, b)
             low_rank[name] = LowRank(a, b, info.scale)
     return low_rank

@@ -58,9 +58,13 @@ def write_adapter(
         if not changes:
             raise RecipeError("the recipe changes nothing: every coefficient or adapter is 0")
         bank = open_bank(_sources(recipe))
-        modules = _modules(recipe, bank)
+        modules, transposed = _as_peft(recipe, bank)
         by_module = {
-            modules.get(name, name.removesuffix(".weight")): change
+            modules.get(name, name.removesuffix(".weight")): LowRank(
+                change.b.T, change.a.T, change.scale
+            )
+            if name in transposed
+            else change
             for name, change in changes.items()
         }
         kept = getattr(torch, dtype or "float32")
@@ -68,7 +72,7 @@ def write_adapter(
         ranks = {module: change.rank for module, change in by_module.items()}
         names = dict(zip(sources_of(recipe), sources_of(named or recipe), strict=True))
         weights = [name.removesuffix(".weight") for name in bank.inventory(base).tensors]
-        config = _config(names[base], ranks, weights)
+        config = _config(names[base], ranks, weights) | {"fan_in_fan_out": bool(transposed)}
         text = json.dumps(config, indent=2, sort_keys=True) + "\n"
         (folder / CONFIG).write_text(text, encoding="utf-8")
         (folder / "README.md").write_text(card, encoding="utf-8")
@@ -79,13 +83,17 @@ def _sources(recipe: Recipe) -> tuple[Source, ...]:
     return tuple(dict.fromkeys(sources_of(recipe)))
 
 
-def _modules(recipe: Recipe, bank: Bank) -> dict[str, str]:
-    """Weight's name -> its module as the adapters name it, where that is another one."""
-    known: dict[str, str] = {}
+def _as_peft(recipe: Recipe, bank: Bank) -> tuple[dict[str, str], set[str]]:
+    """(weight's name -> its module as the adapters name it, where that is another one; the weights
+    that lie transposed)."""
+    modules: dict[str, str] = {}
+    transposed: set[str] = set()
     for source in _sources(recipe):
         if folder := adapter_folder(source):
-            known |= on_model(read_adapter_inventory(folder), bank.inventory(source)).modules
-    return known
+            adapter = on_model(read_adapter_inventory(folder), bank.inventory(source))
+            modules |= adapter.modules
+            transposed |= {name for name, info in adapter.changes.items() if info.transposed}
+    return modules, transposed
 
 
 def _changes(
@@ -135,7 +143,6 @@ def _config(base: Source, ranks: Mapping[str, int], modules: Collection[str]) ->
         "target_modules": _targets(ranks, modules),
         "lora_dropout": 0.0,
         "bias": "none",
-        "fan_in_fan_out": False,
         "inference_mode": True,
         "init_lora_weights": True,
         "use_dora": False,

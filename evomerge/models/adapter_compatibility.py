@@ -18,23 +18,14 @@ from evomerge.recipe.tree import Merge, Recipe
 
 __all__ = ["adapter_base", "check_adapters", "check_fits"]
 
-_TRANSPOSED = ("decision_transformer", "gpt2", "imagegpt", "openai-gpt")
-"""The `model_type`s whose matrices lie as (in, out), in `Conv1D` of transformers."""
-
 
 def check_fits(adapter: AdapterInventory, model: Inventory) -> None:
     """Every weight that the adapter changes is the model's, and a change of its own.
 
     Raises:
-        SourceError: one is not there, has another shape, lies transposed, or is tied to the
+        SourceError: one is not there, has another shape, or is tied to the
             embedding, which would change with it.
     """
-    if adapter.changes and model.config.get("model_type") in _TRANSPOSED:
-        raise SourceError(
-            f"{adapter.folder}: {model.folder} ({model.config['model_type']}) keeps its matrices"
-            " transposed, and adapters on such models are not supported; merge it into its model"
-            " first (peft's merge_and_unload)"
-        )
     for name, info in adapter.changes.items():
         known = model.tensors.get(name)
         if known is None or known.shape != info.shape:

@@ -37,7 +37,9 @@ class FactorInfo:
     rank: int
     scale: float
     shape: tuple[int, int]
-    """(out, in), the weight's own."""
+    """(out, in); (in, out) where the weight lies transposed, its own in either case."""
+    transposed: bool = False
+    """Whether the weight lies as (in, out), and changes by A^T B^T."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""An adapter's weights under the names that its model's checkpoint has them by.
+"""An adapter's weights as its model's checkpoint has them: under its names, and lying as they do.
 
 peft names modules as they are in memory. transformers may call them otherwise there than in a
 checkpoint: `model.language_model.layers.0` of a vision-language model is stored as
@@ -18,12 +18,19 @@ from evomerge.models.inventory import Inventory
 __all__ = ["on_model"]
 
 
+_TRANSPOSED = ("clvp", "decision_transformer", "gpt2", "imagegpt", "openai-gpt")
+"""The `model_type`s with `Conv1D` of transformers, whose weights lie as (in, out)."""
+_CONV1D = ("c_attn", "c_fc", "c_proj", "q_attn")
+"""What those modules are called there."""
+
+
 def on_model(adapter: AdapterInventory, model: Inventory) -> AdapterInventory:
-    """The adapter with its changes by the model's checkpoint names.
+    """The adapter with its changes by the model's checkpoint names, in its weights' orientation.
 
     A name that transformers does not know is left as it is; nothing is asked where the checkpoint
     has all of them, or its configuration names no class.
     """
+    adapter = _turned(adapter, model)
     unknown = [name for name in adapter.changes if name not in model.tensors]
     if not unknown or not model.config.get("architectures"):
         return adapter
@@ -40,6 +47,18 @@ def on_model(adapter: AdapterInventory, model: Inventory) -> AdapterInventory:
     if len(changes) < len(adapter.changes):  # two of its names are one: which is meant?
         return adapter
     return replace(adapter, changes=changes, modules=modules)
+
+
+def _turned(adapter: AdapterInventory, model: Inventory) -> AdapterInventory:
+    if model.config.get("model_type") not in _TRANSPOSED:
+        return adapter
+    changes = {
+        name: replace(info, shape=info.shape[::-1], transposed=True)
+        if name.removesuffix(".weight").rpartition(".")[2] in _CONV1D and not info.transposed
+        else info
+        for name, info in adapter.changes.items()
+    }
+    return replace(adapter, changes=changes)
 
 
 def _in_memory(facts: ArchitectureFacts, name: str) -> str:

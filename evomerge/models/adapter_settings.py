@@ -17,7 +17,7 @@ from evomerge.errors import SourceError
 __all__ = ["FREE", "INITIAL", "READ", "REFUSED", "check_settings", "is_number"]
 
 READ = frozenset(
-    "peft_type r lora_alpha use_rslora rank_pattern alpha_pattern init_lora_weights fan_in_fan_out"
+    "peft_type r lora_alpha use_rslora rank_pattern alpha_pattern init_lora_weights"
     " target_modules exclude_modules layers_to_transform layers_pattern".split()
 )
 """Fields that have a say in what the change is, and are obeyed or checked one by one."""
@@ -25,7 +25,7 @@ READ = frozenset(
 FREE = frozenset(
     "task_type auto_mapping peft_version base_model_name_or_path revision inference_mode"
     " lora_dropout loftq_config eva_config corda_config lora_ga_config qalora_group_size"
-    " megatron_core runtime_config".split()
+    " megatron_core runtime_config fan_in_fan_out".split()
 )
 """Fields that leave the change as it is, whatever they say: they are about training, or about
 another field that is off.
@@ -82,11 +82,6 @@ def check_settings(path: Path, config: Mapping[str, Any]) -> None:
             raise SourceError(
                 f"{path}: {field}={_short(config[field])} is not supported: {why}; {_INSTEAD}"
             )
-    if config.get("fan_in_fan_out"):
-        raise SourceError(
-            f"{path}: fan_in_fan_out=True is not supported: the model's weights lie transposed;"
-            f" {_INSTEAD}"
-        )
     _check_initial(path, config.get("init_lora_weights", True))
     for field in sorted(config.keys() - READ - FREE - REFUSED.keys()):
         if not _is_off(field, config[field]):

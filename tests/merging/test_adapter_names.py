@@ -104,3 +104,39 @@ def test_names_that_the_checkpoint_has_are_left_alone(base: Path, tmp_path: Path
     assert named.changes.keys() < model.tensors.keys()
     assert set(named.modules.values()) == {name.removesuffix(".weight") for name in adapter.changes}
     assert on_model(named, model) is named
+
+
+def test_matrices_that_lie_transposed(tmp_path: Path) -> None:
+    """GPT-2's `Conv1D`, square ones among them; and back into an adapter."""
+    config = transformers.GPT2Config(n_embd=8, n_layer=2, n_head=2, vocab_size=16, n_positions=8)
+    torch.manual_seed(0)
+    transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path / "base")
+    settings = LoraConfig(
+        r=2, lora_alpha=6, target_modules=["c_attn", "c_proj"], init_lora_weights=False
+    )
+
+    def gpt2() -> transformers.PreTrainedModel:
+        return transformers.GPT2LMHeadModel.from_pretrained(tmp_path / "base")
+
+    def truth(adapter: Path) -> dict[str, torch.Tensor]:
+        weights: dict[str, torch.Tensor] = (
+            PeftModel.from_pretrained(gpt2(), adapter).merge_and_unload().state_dict()
+        )
+        return weights
+
+    get_peft_model(gpt2(), settings).save_pretrained(tmp_path / "adapter")
+    base = Source(model=str(tmp_path / "base"))
+    one = Source(model=base.model, adapter=str(tmp_path / "adapter"))
+    merged, expected = dict(MergedWeights(one).tensors()), truth(tmp_path / "adapter")
+    square = "transformer.h.0.attn.c_proj.weight"
+    assert not torch.equal(merged[square], gpt2().state_dict()[square])
+    assert [n for n in merged if not merged[n].allclose(expected[n], atol=1e-6)] == []
+    recipe = Merge(
+        method="task_arithmetic",
+        base="base",
+        inputs={"base": base, "one": one},
+        rules=(Rule(inputs={"one": {"weight": 0.5}}),),
+    )
+    write_adapter(recipe, tmp_path / "out", card="")
+    merged, expected = dict(MergedWeights(recipe).tensors()), truth(tmp_path / "out")
+    assert [n for n in merged if not merged[n].allclose(expected[n], atol=1e-6)] == []

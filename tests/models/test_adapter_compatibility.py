@@ -139,7 +139,6 @@ def test_twins_of_the_base_are_other_models(family: Family) -> None:
 @pytest.mark.parametrize(
     ("config", "module", "what"),
     [
-        ({"model_type": "gpt2"}, Q1, "(gpt2) keeps its matrices transposed"),
         ({"tie_word_embeddings": True}, "lm_head", "which is the embedding of"),
         ({}, "model.layers.7.self_attn.q_proj", "no such tensor"),
     ],
@@ -147,7 +146,7 @@ def test_twins_of_the_base_are_other_models(family: Family) -> None:
 def test_an_adapter_that_does_not_fit_its_model(
     family: Family, config: dict[str, object], module: str, what: str
 ) -> None:
-    """Also where the shapes would fit: GPT-2's square matrices, a tied head that is stored."""
+    """Also where the shapes would fit: a tied head that is stored."""
     square = {f"{one}.weight": torch.ones(HIDDEN, HIDDEN) for one in (Q1, "lm_head")}
     base = Source(model=str(write_model(family.folder / "odd", tiny_tensors(0) | square, **config)))
     model = Headers().inventory(base)
