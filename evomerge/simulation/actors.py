@@ -255,6 +255,7 @@ class SimulatedActors:
         if actor.task is not None and seconds < _deadline_s(actor.task, self._config):
             raise Broken(f"process {actor.number} worked in time, and was ended")
         is_late = self._world.now_s - (actor.placed_s or 0.0) >= self._config.start_timeout_s
+        self.failed_starts += not actor.is_up and is_late
         if not actor.is_up and not is_late and not self.is_draining:
             raise Broken(f"process {actor.number} was starting in time, and was ended")
 

@@ -7,7 +7,6 @@ the state at the kill, cut.
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import shutil
@@ -19,6 +18,7 @@ from evomerge.held_folders import writer_name
 from evomerge.publish import PARTIAL
 from evomerge.simulation.plan import SimulatedFault
 from evomerge.study.database_url import name_database
+from evomerge.study.folder import StudyFolder
 
 __all__ = ["DATABASE", "SimulatedDisk", "memory"]
 
@@ -77,10 +77,11 @@ class SimulatedDisk:
         not even the reports that were saved before it are whole.
         """
         self.free()
+        if fault.kind != "driver killed":
+            self._leave()
+            return
         size, new_names = self._written()[0], sorted(self._written()[1] - self._names)
         self._leave()
-        if fault.kind != "driver killed":
-            return
         kept = self._size + round(fault.share * (size - self._size))
         if fault.share < 0.25 and new_names:
             kept = self._size
@@ -109,10 +110,11 @@ class SimulatedDisk:
             )
         name_database(f"sqlite:///{database}?timeout=0.01")
         if identity.exists():
-            said = json.loads(identity.read_text())
-            said["claim"] = said["claim"].replace(alive, dead)
-            said["storage"] = said["storage"].replace(old, str(self.folder.parent))
-            identity.write_text(json.dumps(said))
+            said = StudyFolder(self.folder).read_identity()
+            claim = (said.claim or "").replace(alive, dead)
+            storage = (said.storage or "").replace(old, str(self.folder.parent))
+            said = said.model_copy(update={"claim": claim, "storage": storage})
+            identity.write_text(said.model_dump_json())
 
     def left_over(self) -> list[str]:
         """What should not be there once a driver has ended well."""

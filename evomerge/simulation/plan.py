@@ -110,6 +110,6 @@ def _draw(
 def _draw_starts(rng: random.Random) -> list[SimulatedFault]:
     """One a start at most, in the order of the starts; anywhere, since each call may matter."""
     return [
-        SimulatedFault(rng.choices(STARTS, (2, 1))[0], int(70 * rng.random() ** 1.5), rng.random())
+        SimulatedFault(rng.choices(STARTS, (2, 1))[0], int(85 * rng.random() ** 1.3), rng.random())
         for _ in range(rng.choice((0, 0, 0, 1, 2)))
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -86,6 +87,7 @@ def play(
     """A search with these faults; where its order does not matter, it is compared with the same
     search without any."""
     faults, doubles = tuple(faults), doubles or Doubles()
+    _warm_up()
     if scenario.is_shared:
         played = _play_shared(scenario, faults, keep_trace, doubles)
         if played.broken is not None:
@@ -116,6 +118,14 @@ def _play_shared(
         candidates=[],
         trace=world.trace or [],
     )
+
+
+@cache
+def _warm_up() -> None:
+    """What a process does the first time only is no call of a driver's that is counted."""
+    with temporary_folder("simulation", memory()) as place:
+        Study.create(place / "study", name="first", job={}, genes=()).close()
+        Study.open(place / "study", write=True).close()
 
 
 def _play(

@@ -6,6 +6,8 @@ Only the start is played; what a search does then is the same in the journal, wh
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
@@ -73,4 +75,5 @@ def _tables() -> bytes:
     with temporary_folder("simulation", memory()) as place:
         url = f"sqlite:///{place / DATABASE}"
         Study.create(place / "study", name="another", job={}, genes=(), storage_url=url).close()
-        return (place / DATABASE).read_bytes()
+        with closing(sqlite3.connect(place / DATABASE)) as connection:
+            return connection.serialize()
