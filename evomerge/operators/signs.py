@@ -127,7 +127,7 @@ def agreeing(parts: Sequence[Tensor], positive: Tensor, weights: Sequence[Tensor
 
     The divisor is the sum of |w|, not of w: otherwise a negative weight would undo itself.
     """
-    agreed = [((part > 0) & positive) | ((part < 0) & ~positive) for part in parts]
+    agreed = [signed(part, positive) > 0 for part in parts]
     merged = total([kept(part, agrees) for part, agrees in zip(parts, agreed, strict=True)])
     if weights is None:
         return merged

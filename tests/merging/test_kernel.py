@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from evomerge.merging.compilation import COMPILE, Compilation
+from evomerge.merging.compilation import COMPILE, Compilation, compiled
 from evomerge.merging.draws import keys
 from evomerge.merging.fusion import Kind, Specialization
 from evomerge.merging.kernel import Passes, run, weighted_sum
@@ -105,8 +106,15 @@ def test_compiled_eager_and_in_blocks_give_the_same_bits(method: str) -> None:
     assert torch.equal(merged(method, PLANS[method], passes("0", block=500)), eager)
     at_once = Compilation("1")
     for largest in (1 << 30, 700):
-        compiled = Passes(compilation=at_once, largest=largest)
-        assert torch.equal(merged(method, PLANS[method], compiled), eager)
+        fused = Passes(compilation=at_once, largest=largest)
+        assert torch.equal(merged(method, PLANS[method], fused), eager)
+
+
+@pytest.mark.slow
+def test_what_suits_another_processor_gives_the_same_bits() -> None:
+    inlined = Compilation("1", partial(compiled, capability="AVX2"))
+    eager = merged("ties", PLANS["ties"])
+    assert torch.equal(merged("ties", PLANS["ties"], Passes(compilation=inlined)), eager)
 
 
 @pytest.mark.slow
