@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from evomerge.errors import SourceError
-from evomerge.merging.adapter import read_adapter
+from evomerge.merging.adapter import Change, Dora, add_to, parts, read_adapter
 from evomerge.merging.cache import Cache
 from evomerge.merging.device_cache import DeviceCache
 from evomerge.merging.disk_cache import WORTH, DiskCache, content
@@ -66,7 +66,7 @@ class Bank(Headers):
         self.passes, self._worth = passes, worth
         self._contents: dict[tuple[str, str], str] = {}
         self._files: dict[tuple[str, str], Any] = {}
-        self._adapters: dict[Source, dict[str, LowRank]] = {}
+        self._adapters: dict[Source, dict[str, Change]] = {}
         self._tensors: dict[tuple[str, str], Tensor] = {}
         for source in sources:
             inventory = self.inventory(source)
@@ -94,14 +94,15 @@ class Bank(Headers):
         if change is None:
             return stored
         weights = stored.to(torch.float32, copy=True)
-        change.add_to(weights, 1.0)
+        add_to(change, weights)
         return weights
 
     def vector(self, source: Source, base: Source, name: str) -> Vector:
         """The source's change of the base where that is known without its weights, else those."""
         same = model_folder(source) == model_folder(base)
         if same and not self._adapters[base].get(name):
-            return self._adapters[source].get(name)
+            change = self._adapters[source].get(name)
+            return self.weights(source, name) if isinstance(change, Dora) else change
         return None if source == base else self.weights(source, name)
 
     def change(self, source: Source, base: Source, name: str) -> LowRank | Tensor | None:
@@ -140,9 +141,8 @@ class Bank(Headers):
         key = (source.model_dump_json(), name)
         if key not in self._contents:
             change = self._adapters[source].get(name)
-            parts = [self._mapped(source, name)]
-            parts += [change.a, change.b, torch.tensor(change.scale)] if change else []
-            self._contents[key] = " ".join(content(part) for part in parts)
+            tensors = [self._mapped(source, name), *(parts(change) if change else [])]
+            self._contents[key] = " ".join(content(tensor) for tensor in tensors)
         return self._contents[key]
 
     def copy(self, source: Source, name: str) -> Tensor:

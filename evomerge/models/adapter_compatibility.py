@@ -129,6 +129,12 @@ def _check_on(base: Source, source: Source, name: str, lead: str) -> None:
             f"{lead}; {name!r} is an adapter on {model_folder(source)}, the base is"
             f" {model_folder(base)}"
         )
+    folder = adapter_folder(source)
+    if folder and any(info.magnitude for info in read_adapter_inventory(folder).changes.values()):
+        raise RecipeError(
+            f"{lead}; {name!r} is a DoRA adapter (use_dora), whose change has no low rank: take a"
+            " method on weights, and write a model"
+        )
 
 
 def _check_ranks(merge: Merge, names: tuple[str, ...], origin: str) -> None:

@@ -18,13 +18,15 @@ from evomerge.reading.json_text import read_object
 
 __all__ = ["CONFIG", "WEIGHTS", "AdapterInventory", "FactorInfo", "read_adapter_inventory"]
 
+_NORMS = "norms"
 _USUAL_RANK = 8
 """peft's own, where a configuration does not say `r`."""
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 _KEY = re.compile(
-    r"^base_model\.model\.(?P<module>.+)\.lora_(?P<factor>[AB])(?:\.default)?\.weight$"
+    r"^base_model\.model\.(?P<module>.+)\.lora_"
+    r"(?:(?P<factor>[AB])(?:\.default)?\.weight|magnitude_vector(?:\.default)?(?:\.weight)?)$"
 )
 
 
@@ -40,6 +42,8 @@ class FactorInfo:
     """(out, in); (in, out) where the weight lies transposed, its own in either case."""
     transposed: bool = False
     """Whether the weight lies as (in, out), and changes by A^T B^T."""
+    magnitude: str | None = None
+    """The key of the norms (out,) that the changed rows get (DoRA); None: they are free."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +73,12 @@ def read_adapter_inventory(folder: Path) -> AdapterInventory:
                 f"{folder / WEIGHTS}: {key!r} is not a LoRA factor; merge the adapter into its"
                 " model first (peft's merge_and_unload does)"
             )
-        pair = pairs.setdefault(match["module"], {})
-        if match["factor"] in pair:
+        pair, factor = pairs.setdefault(match["module"], {}), match["factor"] or _NORMS
+        if factor in pair:
             raise SourceError(
-                f"{folder / WEIGHTS}: {key!r} and {pair[match['factor']][0]!r} are the same factor"
+                f"{folder / WEIGHTS}: {key!r} and {pair[factor][0]!r} are the same factor"
             )
-        pair[match["factor"]] = (key, info["shape"])
+        pair[factor] = (key, info["shape"])
     changes = {
         f"{module}.weight": _factors(folder, module, pair, config)
         for module, pair in sorted(pairs.items())
@@ -90,6 +94,8 @@ def _factors(
 ) -> FactorInfo:
     path = folder / CONFIG
     check_selected(path, config, module)
+    norms = pair.get(_NORMS)
+    pair = {factor: of_it for factor, of_it in pair.items() if factor != _NORMS}
     shapes = [shape for _, shape in pair.values()]
     if (
         set(pair) != {"A", "B"}
@@ -98,6 +104,13 @@ def _factors(
     ):
         raise SourceError(f"{folder / WEIGHTS}: the factors of {module!r} do not fit each other")
     (a, (rank, width)), (b, (height, _)) = pair["A"], pair["B"]
+    if (norms is not None) != bool(config.get("use_dora")) or (norms and norms[1] != [height]):
+        raise SourceError(
+            f"{folder / WEIGHTS}: {module!r} has"
+            f" {f'norms of shape {norms[1]}' if norms else 'no norms'}, and use_dora is"
+            f" {config.get('use_dora')} in {CONFIG}; a DoRA adapter has one for each of the"
+            f" {height} rows"
+        )
     known = value_for(path, "rank_pattern", config, module, config.get("r", _USUAL_RANK))
     if rank != known:
         raise SourceError(
@@ -105,7 +118,7 @@ def _factors(
         )
     alpha = float(value_for(path, "alpha_pattern", config, module, config["lora_alpha"]))
     scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
-    return FactorInfo(a, b, rank, scale, (height, width))
+    return FactorInfo(a, b, rank, scale, (height, width), magnitude=norms[0] if norms else None)
 
 
 def _config(folder: Path) -> dict[str, Any]:

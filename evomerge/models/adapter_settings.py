@@ -1,5 +1,6 @@
 """Settings of a LoRA adapter under which the change of a weight is s B A, s being alpha / r or
-alpha / sqrt(r): an allow-list of the fields that peft's `LoraConfig` has (up to peft 0.21).
+alpha / sqrt(r), or with DoRA the changed rows get the norms that the adapter has: an allow-list of
+the fields that peft's `LoraConfig` has (up to peft 0.21).
 
 A setting that makes it another change, and a field that is not known here, is refused by its name:
 a change that is nearly right would show nowhere.
@@ -17,7 +18,7 @@ from evomerge.errors import SourceError
 __all__ = ["FREE", "INITIAL", "READ", "REFUSED", "check_settings", "is_number"]
 
 READ = frozenset(
-    "peft_type r lora_alpha use_rslora rank_pattern alpha_pattern init_lora_weights"
+    "peft_type r lora_alpha use_rslora rank_pattern alpha_pattern init_lora_weights use_dora"
     " target_modules exclude_modules layers_to_transform layers_pattern".split()
 )
 """Fields that have a say in what the change is, and are obeyed or checked one by one."""
@@ -45,7 +46,6 @@ REFUSED: Mapping[str, str] = {
     "target_parameters": "it changes parameters that are no matrix of a linear layer",
     "trainable_token_indices": "it changes rows of the embedding",
     "use_bdlora": "its factors are diagonals of blocks (BD-LoRA)",
-    "use_dora": "it (DoRA) scales the weights that it changes",
     "use_qalora": "its inputs are pooled (QALoRA)",
     "velora_config": "it (VeLoRA) keeps more than two factors",
 }

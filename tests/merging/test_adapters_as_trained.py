@@ -51,6 +51,7 @@ TRAINED: Mapping[str, list[dict[str, Any]]] = {
     ],
     "init_lora_weights": [{"init_lora_weights": value} for value in INITIAL if value is not None],
     "fan_in_fan_out": [{"fan_in_fan_out": False}],
+    "use_dora": [{"use_dora": True}, {"use_dora": True, "use_rslora": True}],
     "target_modules": [
         {"target_modules": [Q0, "v_proj"]},
         {"target_modules": r".*layers\.1.*(q|down)_proj"},
@@ -80,7 +81,6 @@ TRAINED: Mapping[str, list[dict[str, Any]]] = {
     "bias": [{"bias": "all"}, {"bias": "lora_only"}],
     "modules_to_save": [{"modules_to_save": ["down_proj"]}],
     "trainable_token_indices": [{"trainable_token_indices": [1, 2]}],
-    "use_dora": [{"use_dora": True}],
     "alora_invocation_tokens": [{"alora_invocation_tokens": [3, 4]}],
     "layer_replication": [{"layer_replication": [[0, 2], [1, 2]]}],
     "ensure_weight_tying": [{"ensure_weight_tying": True}],

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from contextlib import nullcontext as does_not_raise
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from evomerge.errors import RecipeError, SourceError
 from evomerge.merging.bank import Bank
@@ -128,6 +131,23 @@ def test_what_is_not_one_adapter(family: Family) -> None:
     )
     inner = merge("task_arithmetic", base, {"in": merge("ties", base, inputs)})
     assert "inputs.in: method 'ties'" in no_adapter(inner)
+
+
+def test_dora_is_no_change_of_low_rank(family: Family) -> None:
+    source = adapter(family, "dora", on=family.base)
+    assert source.adapter is not None
+    folder = Path(source.adapter)
+    tensors = load_file(folder / "adapter_model.safetensors")
+    for key in [key for key in tensors if "lora_B" in key]:
+        norms = key.replace("lora_B.weight", "lora_magnitude_vector")
+        tensors[norms] = torch.ones(tensors[key].shape[0])
+    save_file(tensors, folder / "adapter_model.safetensors")
+    with pytest.raises(SourceError, match="use_dora is None in adapter_config.json"):
+        no_adapter(merge("task_arithmetic", family.base, {"x": source}))
+    config = json.loads((folder / "adapter_config.json").read_text()) | {"use_dora": True}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    said = no_adapter(merge("task_arithmetic", family.base, {"x": source}))
+    assert "'x' is a DoRA adapter (use_dora), whose change has no low rank" in said
 
 
 def test_twins_of_the_base_are_other_models(family: Family) -> None:
