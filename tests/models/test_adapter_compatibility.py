@@ -142,7 +142,7 @@ def test_dora_is_no_change_of_low_rank(family: Family) -> None:
         norms = key.replace("lora_B.weight", "lora_magnitude_vector")
         tensors[norms] = torch.ones(tensors[key].shape[0])
     save_file(tensors, folder / "adapter_model.safetensors")
-    with pytest.raises(SourceError, match="use_dora is None in adapter_config.json"):
+    with pytest.raises(SourceError, match=r"use_dora is None in adapter_config\.json"):
         no_adapter(merge("task_arithmetic", family.base, {"x": source}))
     config = json.loads((folder / "adapter_config.json").read_text()) | {"use_dora": True}
     (folder / "adapter_config.json").write_text(json.dumps(config))
