@@ -19,7 +19,7 @@ from evomerge.models.safetensors_header import header_length, read_header
 from evomerge.models.tensor_types import TensorInfo
 from evomerge.reading.files import open_file
 
-__all__ = ["as_found"]
+__all__ = ["PREFIXES", "as_found"]
 
 _PIECE = 1 << 20
 """Bytes that are compared at a time."""
@@ -32,7 +32,7 @@ _MASK = re.compile(r"(?:^|\.)(?:attn|attention|crossattention)\.bias$")
 """A causal mask (1, 1, n, n) of GPT-2, GPT-Neo and Pythia; of another shape it is a bias."""
 _TENSORFLOW = (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias"))
 """What BERTs that were converted from TensorFlow call the norms' weights."""
-_PREFIXES = {
+PREFIXES = {
     "bert": "bert",
     "bloom": "transformer",
     "distilbert": "distilbert",
@@ -98,7 +98,7 @@ def _renamed(stored: str, prefix: str | None) -> str:
 
 def _missing_prefix(config: Mapping[str, Any], names: Mapping[str, object]) -> str | None:
     """What stands before the names of the class that the configuration names, and not here."""
-    prefix = _PREFIXES.get(str(config.get("model_type")))
+    prefix = PREFIXES.get(str(config.get("model_type")))
     classes = config.get("architectures")
     first = classes[0] if isinstance(classes, list) and classes else None
     if prefix is None or not isinstance(first, str) or not _WITH_HEAD.search(first):

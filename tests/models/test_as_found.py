@@ -14,7 +14,7 @@ from torch import Tensor
 
 from evomerge.errors import SourceError
 from evomerge.merging.weights import MergedWeights
-from evomerge.models.as_found import _PREFIXES
+from evomerge.models.as_found import PREFIXES
 from evomerge.models.compatibility import check_compatibility
 from evomerge.models.inventory import read_inventory
 from evomerge.operators import signatures
@@ -111,7 +111,7 @@ def test_an_old_and_a_new_sibling(kind: str, tmp_path: Path) -> None:
 
 
 def test_prefixes_are_those_of_transformers() -> None:
-    for family, prefix in _PREFIXES.items():
+    for family, prefix in PREFIXES.items():
         config = transformers.AutoConfig.for_model(family)
         assert transformers.AutoModel._model_mapping[type(config)].base_model_prefix == prefix
 
