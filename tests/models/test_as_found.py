@@ -113,7 +113,7 @@ def test_an_old_and_a_new_sibling(kind: str, tmp_path: Path) -> None:
 def test_prefixes_are_those_of_transformers() -> None:
     for family, prefix in PREFIXES.items():
         config = transformers.AutoConfig.for_model(family)
-        assert transformers.AutoModel._model_mapping[type(config)].base_model_prefix == prefix
+        assert transformers.MODEL_MAPPING[type(config)].base_model_prefix == prefix
 
 
 def test_a_bias_that_is_no_mask_and_a_body_alone_stay(tmp_path: Path) -> None:
