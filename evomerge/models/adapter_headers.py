@@ -11,7 +11,7 @@ from typing import Any
 
 from evomerge.errors import SourceError
 from evomerge.models.adapter_settings import check_settings
-from evomerge.models.module_patterns import check_selected, value_for
+from evomerge.models.module_patterns import ModulePatterns
 from evomerge.models.safetensors_header import read_header
 from evomerge.reading.files import is_there
 from evomerge.reading.json_text import read_object
@@ -79,8 +79,9 @@ def read_adapter_inventory(folder: Path) -> AdapterInventory:
                 f"{folder / WEIGHTS}: {key!r} and {pair[factor][0]!r} are the same factor"
             )
         pair[factor] = (key, info["shape"])
+    patterns = ModulePatterns(folder / CONFIG, config)
     changes = {
-        f"{module}.weight": _factors(folder, module, pair, config)
+        f"{module}.weight": _factors(folder, module, pair, config, patterns)
         for module, pair in sorted(pairs.items())
     }
     return AdapterInventory(folder, config, changes)
@@ -91,9 +92,10 @@ def _factors(
     module: str,
     pair: Mapping[str, tuple[str, list[int]]],
     config: Mapping[str, Any],
+    patterns: ModulePatterns,
 ) -> FactorInfo:
     path = folder / CONFIG
-    check_selected(path, config, module)
+    patterns.check_selected(module)
     norms = pair.get(_NORMS)
     pair = {factor: of_it for factor, of_it in pair.items() if factor != _NORMS}
     shapes = [shape for _, shape in pair.values()]
@@ -111,12 +113,12 @@ def _factors(
             f" {config.get('use_dora')} in {CONFIG}; a DoRA adapter has one for each of the"
             f" {height} rows"
         )
-    known = value_for(path, "rank_pattern", config, module, config.get("r", _USUAL_RANK))
+    known = patterns.value_for("rank_pattern", module, config.get("r", _USUAL_RANK))
     if rank != known:
         raise SourceError(
             f"{path}: r and rank_pattern give {module!r} the rank {known}, its factors have {rank}"
         )
-    alpha = float(value_for(path, "alpha_pattern", config, module, config["lora_alpha"]))
+    alpha = float(patterns.value_for("alpha_pattern", module, config["lora_alpha"]))
     scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
     return FactorInfo(a, b, rank, scale, (height, width), magnitude=norms[0] if norms else None)
 
