@@ -206,7 +206,10 @@ class Stages:
             match self.schedule.next(test.candidate, test.so_far):
                 case Stopped(fitness):
                     self.executor.cancel(id_)
-                    self._stop(self.under_way.pop(id_), fitness)
+                    del self.under_way[id_]
+                    # The evaluation that is given up was begun, and counts as one.
+                    attempts = test.attempts + test.candidate.begun + 1
+                    self._stop(replace(test, attempts=attempts), fitness)
                 case _:
                     continue
 

@@ -191,13 +191,15 @@ class Witness:
             if len(reports) == 1:
                 self._check_tasks(candidate, {t: s.value for t, s in reports[0].tasks.items()})
         ids = [_task(number, stage) for stage in range(len(candidate.stages))]
-        if candidate.state == "failed" or not ids:
+        if candidate.state in ("failed", "stopped") or not ids:
             ids.append(_task(number, len(ids)))
         if candidate.state == "failed":
             failures = [outcome for outcome, _ in self._delivered(ids[-1])]
             if candidate.failure not in failures:
                 raise Broken(f"candidate {number} failed by {candidate.failure}: that never was")
-        self._check_attempts(candidate, ids)
+        # What is given up while it is evaluated was begun, and nobody waits for what it comes to.
+        given_up = ids.pop() if candidate.state == "stopped" else None
+        self._check_attempts(candidate, ids, 0 if given_up is None else self._of(given_up).begun)
 
     def _check_tasks(self, candidate: Candidate, own: Mapping[str, float]) -> None:
         if candidate.tasks.keys() != own.keys() or not is_close(
@@ -205,9 +207,9 @@ class Witness:
         ):
             raise Broken(f"candidate {candidate.number} has the scores of another one")
 
-    def _check_attempts(self, candidate: Candidate, ids: Sequence[str]) -> None:
-        made = sum(next((n for _, n in self._delivered(id_)), 0) for id_ in ids)
-        number, begun = candidate.number, sum(self._of(id_).begun for id_ in ids)
+    def _check_attempts(self, candidate: Candidate, ids: Sequence[str], given_up: int) -> None:
+        made = sum(next((n for _, n in self._delivered(id_)), 0) for id_ in ids) + given_up
+        number, begun = candidate.number, sum(self._of(id_).begun for id_ in ids) + given_up
         if number in self._asked_now and candidate.attempts != made:
             raise Broken(f"candidate {number} took {made} attempts, not {candidate.attempts}")
         if bool(candidate.attempts) != bool(begun) and number not in self._in_doubt:

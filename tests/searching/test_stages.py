@@ -243,7 +243,8 @@ def test_a_candidate_under_way_that_others_beat_is_cancelled_and_stopped(tmp_pat
     assert [candidate.state for candidate in candidates] == ["done", "stopped", "stopped"]
     assert executor.cancelled == ["1", "2"]
     assert len(executor.asked) == 1
-    assert [candidate.attempts for candidate in candidates] == [1, 0, 0]
+    # Evaluations that were begun and given up count in a budget.
+    assert [candidate.attempts for candidate in candidates] == [1, 1, 1]
 
 
 def test_results_that_come_late_or_twice_are_ignored(tmp_path: Path) -> None:
