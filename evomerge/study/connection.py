@@ -1,8 +1,8 @@
 """Connections to a database: through the driver that is installed, and patient once it was there.
 
-A server that restarts is waited for where a connection is made, never by sending a statement
-again: so nothing is written twice. Before each use a connection is tried (`pool_pre_ping`), so one
-that has died in the meantime is made again, and that waits.
+A server that restarts is waited for where a connection is made. Before each use a connection is
+tried (`pool_pre_ping`), so one that has died in the meantime is made again, and that waits. What
+was asked of one that dies while it answers is `patience`'s.
 """
 
 from __future__ import annotations
@@ -77,9 +77,6 @@ def wait_for_restarts(engine: Engine, url: str, most_s: float = WAITED_S) -> Non
     """From now on a server that does not answer is waited for; after `most_s` seconds the driver's
     error is raised as ever. Said on stderr when the wait begins and when it is over."""
     from sqlalchemy import event
-
-    if engine.dialect.name == "sqlite":
-        return
 
     def connect(dialect: Any, _: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
         began = time.monotonic()

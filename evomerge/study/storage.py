@@ -147,5 +147,9 @@ def _connect(url: str | None, journal: Path, *, is_new: bool) -> BaseStorage:
     except Exception as problem:  # noqa: BLE001 - SQLAlchemy and every driver have their own
         reason = scrubbed(str(problem), url).splitlines() or [type(problem).__name__]
         raise UserError(f"storage {masked(url)}: cannot be opened ({reason[0]})") from None
+    if storage.engine.dialect.name == "sqlite":
+        return _CachedStorage(storage)
+    from evomerge.study.patience import PatientStorage
+
     wait_for_restarts(storage.engine, url)
-    return _CachedStorage(storage)
+    return PatientStorage(storage)

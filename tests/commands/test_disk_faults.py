@@ -293,9 +293,12 @@ def test_a_stdout_on_a_full_disk_is_said_at_the_end(place: Path, command: Sequen
 
 
 SIGNALLED = """
-import os, sys
+import os, signal, sys
 from evomerge.commands.main import main
 pending = [(sys.argv[1], int(sys.argv[2]))]
+# It may have been turned off outside, as nohup does.
+is_typed = pending[0][1] == signal.SIGINT
+signal.signal(pending[0][1], signal.default_int_handler if is_typed else signal.SIG_DFL)
 def strike(event, arguments):
     if event == "open" and pending and pending[0][0] in str(arguments[0]):
         os.kill(os.getpid(), pending.pop()[1])

@@ -99,6 +99,32 @@ def test_a_restart_is_waited_out(
     assert "SECRET" not in written
 
 
+def test_deaths_in_the_middle_of_statements_lose_nothing(server: Server, tmp_path: Path) -> None:
+    job = {"storage": server.url}
+    over = threading.Event()
+
+    def kill_and_start() -> None:
+        for _ in range(3):
+            time.sleep(0.2)
+            server.stop()
+            server.start()
+        over.set()
+
+    killer = threading.Thread(target=kill_and_start)
+    written = 0
+    with Study.create(
+        tmp_path / "study", name="b", job=job, genes=(), storage_url=server.url
+    ) as made:
+        killer.start()
+        while not over.is_set():
+            made.put(f"key {written % 5}", written)
+            assert made.get(f"key {written % 5}") == written
+            written += 1
+        killer.join()
+        last = range(max(0, written - 5), written)
+        assert [made.get(f"key {number % 5}") for number in last] == list(last)
+
+
 def test_a_wrong_password_is_a_sentence_without_it(server: Server) -> None:
     with pytest.raises(UserError, match="password authentication failed") as caught:
         check_database(server.url.replace("SECRET", "WRONGSECRET"), "b")
