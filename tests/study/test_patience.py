@@ -37,10 +37,6 @@ class Dying(RDBStorage):
         cause.connection_invalidated = self.is_lost
         raise StorageInternalError("during the commit") from cause
 
-    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        made: int = self._dies(lambda: self._made(study_id, template_trial))
-        return made
-
     def _create_new_trial(
         self, study_id: int, template_trial: FrozenTrial | None = None
     ) -> FrozenTrial:
@@ -48,9 +44,6 @@ class Dying(RDBStorage):
             lambda: super(Dying, self)._create_new_trial(study_id, template_trial)
         )
         return made
-
-    def _made(self, study_id: int, template_trial: FrozenTrial | None) -> int:
-        return super().create_new_trial(study_id, template_trial)
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
