@@ -27,19 +27,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from evomerge.locks import keep, release
+
 __all__ = ["HeldFolder", "is_gone", "left", "sweep", "writer_name"]
-
-_held: set[int] = set()
-
-
-def _let_go() -> None:
-    """A forked child shares the locks' open files and would hold them beyond its parent's death."""
-    for descriptor in _held:
-        os.close(descriptor)
-    _held.clear()
-
-
-os.register_at_fork(after_in_child=_let_go)
 
 
 class HeldFolder:
@@ -64,15 +54,14 @@ class HeldFolder:
                 continue
             if _is_at(descriptor, self.path):
                 self._descriptor = descriptor
-                _held.add(descriptor)
+                keep(descriptor)
                 return
             os.close(descriptor)
 
     def release(self) -> None:
         """Let it go; it stays where it is, perhaps under another name."""
-        if self._descriptor is not None and self._descriptor in _held:
-            _held.remove(self._descriptor)
-            os.close(self._descriptor)
+        if self._descriptor is not None:
+            release(self._descriptor)
 
     def remove(self) -> None:
         """Remove it with all that is in it; a forked child removes nothing."""

@@ -8,21 +8,10 @@ import socket
 from pathlib import Path
 
 from evomerge.errors import UserError
+from evomerge.locks import keep, release
 from evomerge.reading.own_files import open_own
 
 __all__ = ["WriterLock"]
-
-_held: set[int] = set()
-
-
-def _let_go() -> None:
-    """A forked child shares the lock's open file and would hold it beyond its parent's death."""
-    for descriptor in _held:
-        os.close(descriptor)
-    _held.clear()
-
-
-os.register_at_fork(after_in_child=_let_go)
 
 
 class WriterLock:
@@ -50,10 +39,8 @@ class WriterLock:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
         self._descriptor = descriptor
-        _held.add(descriptor)
+        keep(descriptor)
 
     def release(self) -> None:
         """Let the next writer in; once is enough, and in a forked child nothing is left to do."""
-        if self._descriptor in _held:
-            _held.remove(self._descriptor)
-            os.close(self._descriptor)
+        release(self._descriptor)
