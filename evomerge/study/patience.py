@@ -6,6 +6,7 @@ what is not is looked for first. Connecting waits for the server (`connection.wa
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
@@ -55,12 +56,12 @@ class PatientStorage(_CachedStorage):
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """As Optuna's, whose trial is found by its attributes where it was made unheard."""
         assert template_trial is not None, "every candidate is recorded as it is asked"
-        wanted = template_trial.user_attrs
+        wanted = _as_kept(template_trial)
         create = partial(super().create_new_trial, study_id, template_trial)
 
         def create_or_find() -> int:
             trials = reversed(self.get_all_trials(study_id, deepcopy=False))
-            made = next((trial for trial in trials if trial.user_attrs == wanted), None)
+            made = next((trial for trial in trials if _as_kept(trial) == wanted), None)
             return create() if made is None else made._trial_id
 
         return self._insist(create, create_or_find)
@@ -93,6 +94,11 @@ class PatientStorage(_CachedStorage):
                     raise
             call = again
             time.sleep(self._pause_s)
+
+
+def _as_kept(trial: FrozenTrial) -> str:
+    """Its attributes, which are its own, as a database keeps them: a tuple is a list there."""
+    return json.dumps(trial.user_attrs, sort_keys=True)
 
 
 def _patient(name: str) -> Callable[..., Any]:

@@ -59,7 +59,9 @@ class Dying(RDBStorage):
 
 def asked(number: int) -> FrozenTrial:
     """A candidate as it is recorded: its attributes are its own."""
-    return create_trial(state=TrialState.RUNNING, user_attrs={"asked": number})
+    return create_trial(
+        state=TrialState.RUNNING, user_attrs={"asked": number, "genome": (0.5, number)}
+    )
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ def test_a_candidate_is_recorded_once(backend: Dying, moment: str, deaths: int) 
     storage.create_new_trial(study, asked(0))
     backend.moment, backend.deaths = moment, 1 if moment == "after" else deaths
     made = storage.create_new_trial(study, asked(1))
-    assert [t.user_attrs for t in storage.get_all_trials(study)] == [{"asked": 0}, {"asked": 1}]
+    assert [trial.user_attrs["asked"] for trial in storage.get_all_trials(study)] == [0, 1]
     assert storage.get_trial(made).number == 1
 
 
