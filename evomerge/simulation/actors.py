@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -21,116 +20,19 @@ from evomerge.cluster.actors import WorkerDied
 from evomerge.cluster.base import Task, overrun
 from evomerge.cluster.config import RayConfig
 from evomerge.errors import ConfigError
+from evomerge.simulation.actor import ProcessGone, Reference, SimulatedActor
 from evomerge.simulation.events import Events
 from evomerge.simulation.plan import SimulatedFault
 from evomerge.simulation.scenario import Scenario
 from evomerge.simulation.scores import simulated_outcome
 from evomerge.simulation.world import Broken, World
 
-__all__ = ["Reference", "SimulatedActor", "SimulatedActors"]
+__all__ = ["SimulatedActors"]
 
 SLACK_S = 1.0
 """So late may a pool see that a deadline has passed."""
 LOOKS = 10_000
 """So often nobody looks at the clock without letting time pass."""
-
-
-class ProcessGone(Exception):
-    """What the surroundings say of a process that has died."""
-
-
-@dataclass(eq=False)
-class Reference:
-    """Of an answer that will be there, or will not."""
-
-    value: Any = None
-    problem: Exception | None = None
-    is_there: bool = False
-
-
-@dataclass(eq=False)
-class SimulatedActor:
-    """Implements `Actor`."""
-
-    number: int
-    """Over all sittings."""
-    actors: SimulatedActors
-    fault: SimulatedFault | None
-    node: int | None = None
-    """Where its place is; None while it has none."""
-    placed_s: float | None = None
-    """Since when its process runs."""
-    is_up: bool = False
-    is_gone: bool = False
-    """Whether the process has ended."""
-    is_killed: bool = False
-    """Whether the pool has ended it."""
-    is_believed_dead: bool = False
-    """Whether the pool was told that it has died, or might as well have."""
-    task: Task | None = None
-    """What it performs."""
-    began_s: float = 0.0
-    _open: list[Reference] = field(default_factory=list)
-    _starting: Reference | None = None
-
-    @property
-    def lives(self) -> bool:
-        """Whether its process runs."""
-        return self.placed_s is not None and not self.is_gone
-
-    def where(self) -> Reference:
-        """See `Actor`."""
-        asked = self._asked()
-        if self.lives:
-            self.answer(asked, self._name)
-        return asked
-
-    def start(self) -> Reference:
-        """See `Actor`."""
-        self._starting = self._asked()
-        return self._starting
-
-    def perform(self, task: Task) -> Reference:
-        """See `Actor`."""
-        asked = self._asked()
-        self.actors.begin(self, task, asked)
-        return asked
-
-    def kill(self) -> None:
-        """See `Actor`."""
-        self.actors.killed(self)
-        self.is_killed = True
-        self.end()
-
-    def place(self, now_s: float) -> Reference | None:
-        """Its process runs from now on; what is awaited of its start."""
-        self.placed_s = now_s
-        for asked in self._open:
-            if asked is not self._starting:
-                self.answer(asked, self._name)
-        return self._starting
-
-    def answer(self, asked: Reference, value: Any = None, problem: Exception | None = None) -> None:
-        """What came of a call; a process that has ended answers nothing more."""
-        if not asked.is_there and (problem is not None or not self.is_gone):
-            asked.value, asked.problem, asked.is_there = value, problem, True
-
-    def end(self) -> None:
-        """The process ends, and whoever waits for it hears of that."""
-        self.is_gone = self.is_believed_dead = True
-        for asked in self._open:
-            self.answer(asked, problem=ProcessGone("the actor died"))
-
-    @property
-    def _name(self) -> str:
-        return f"node {self.node} pid {self.number}"
-
-    def _asked(self) -> Reference:
-        self._open = [asked for asked in self._open if not asked.is_there]
-        self._open.append(asked := Reference())
-        if self.is_gone:
-            self.answer(asked, problem=ProcessGone("the actor died"))
-        return asked
 
 
 class SimulatedActors:
@@ -198,7 +100,9 @@ class SimulatedActors:
         """See `Actors`."""
         number = next(self._processes)
         self._world.cross("process", number)
-        actor = SimulatedActor(number, self, fault := self._world.of_process(number))
+        actor = SimulatedActor(
+            number, self.begin, self.killed, fault := self._world.of_process(number)
+        )
         if fault is not None and fault.kind in ("no place", "late place"):
             self._world.note(fault)
         self._actors = [other for other in self._actors if not other.is_killed]
