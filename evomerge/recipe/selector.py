@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -22,17 +22,7 @@ Component = Literal[
     "head",
     "mixer",
 ]
-COMPONENTS: tuple[Component, ...] = (
-    "cross_attention",
-    "router",
-    "expert",
-    "attention",
-    "mlp",
-    "norm",
-    "embedding",
-    "head",
-    "mixer",
-)
+COMPONENTS: tuple[Component, ...] = get_args(Component)
 """A component stands before the broader one that it is a part of."""
 
 BROADER: Mapping[Component, Component] = {
@@ -43,7 +33,7 @@ BROADER: Mapping[Component, Component] = {
 """A component -> the one that selects it too: an expert is a part of its layer's MLP."""
 
 Tower = Literal["decoder", "encoder", "vision", "text", "audio"]
-TOWERS: tuple[Tower, ...] = ("decoder", "encoder", "vision", "text", "audio")
+TOWERS: tuple[Tower, ...] = get_args(Tower)
 
 
 class Place(NamedTuple):
