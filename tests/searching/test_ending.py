@@ -19,6 +19,7 @@ from evomerge.searching.tally import Tally
 from evomerge.study.candidate import Candidate, Proposer
 from evomerge.study.record import Study
 from evomerge.value import parse
+from tests import candidates
 from tests.place import Place
 from tests.sphere import Sphere, Worker, search
 
@@ -31,21 +32,8 @@ def candidate(
     number: int, fitness: Fitness | None, told: int | None = None, **known: Any
 ) -> Candidate:
     by: Proposer = "landmark" if known.pop("landmark", False) else "optimizer"
-    return Candidate(
-        number=number,
-        proposed_by=by,
-        label=None,
-        proposal=number,
-        genome=(),
-        values={},
-        recipe={},
-        digest="",
-        asked=0,
-        asked_s=0.0,
-        fitness=fitness,
-        told=number if told is None else told,
-        **{"attempts": 1, **known},
-    )
+    ended = {"told": number if told is None else told, "attempts": 1}
+    return candidates.candidate(number, proposed_by=by, fitness=fitness, **ended | known)
 
 
 def said(budget: dict[str, Any], *candidates: Candidate) -> str | None:

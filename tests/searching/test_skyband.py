@@ -11,22 +11,7 @@ from hypothesis import strategies as st
 from evomerge.optimizers.base import Fitness
 from evomerge.searching.skyband import Skyband
 from evomerge.study.candidate import Candidate, ranked
-
-
-def candidate(number: int, fitness: Fitness) -> Candidate:
-    return Candidate(
-        number=number,
-        proposed_by="optimizer",
-        label=None,
-        proposal=number,
-        genome=(),
-        values={},
-        recipe={},
-        digest="",
-        asked=number,
-        asked_s=0.0,
-        fitness=fitness,
-    )
+from tests.candidates import candidate
 
 
 def check(points: Sequence[Fitness], order: Sequence[int], limit: int) -> None:
@@ -38,7 +23,7 @@ def check(points: Sequence[Fitness], order: Sequence[int], limit: int) -> None:
             for one in known
         )
         assert skyband.add(number, points[number]) == is_new
-        known.append(candidate(number, points[number]))
+        known.append(candidate(number, fitness=points[number]))
         by_number = sorted(known, key=lambda one: one.number)
         assert skyband.best() == [one.number for one in ranked(by_number, limit)]
 

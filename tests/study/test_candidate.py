@@ -1,27 +1,10 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from evomerge.errors import RecordError
-from evomerge.study.candidate import Candidate, RecordedStage, events, ranked
-
-
-def candidate(number: int, *, asked: int = 0, **rest: Any) -> Candidate:
-    return Candidate(
-        number=number,
-        proposed_by="optimizer",
-        label=None,
-        proposal=number,
-        genome=(),
-        values={},
-        recipe={},
-        digest="",
-        asked=asked,
-        asked_s=0.0,
-        **rest,
-    )
+from evomerge.study.candidate import RecordedStage, events, ranked
+from tests.candidates import candidate
 
 
 def test_events_stand_in_the_order_of_recording() -> None:
