@@ -1,6 +1,7 @@
 """Merging three 135M experts: against the memory's bandwidth, and against mergekit.
 
-    python benchmarks/merge.py [--methods linear ties] [--repeats 3]
+    python benchmarks/merge.py [--methods linear ties] [--repeats 3] [--candidates]
+    ATEN_CPU_CAPABILITY=avx2 python benchmarks/merge.py --candidates   # as on AVX2 alone
 
 For each method, in one run on one machine:
 
@@ -13,6 +14,10 @@ For each method, in one run on one machine:
 - mergekit: `run_merge` in process with its modules loaded, to disk as it always is;
 - whole: `evomerge merge` and `mergekit-yaml` as processes, seconds and peak memory; without
   statistics on disk.
+
+`--candidates` prints the first two alone: nothing is written, and mergekit need not be installed.
+With ATEN_CPU_CAPABILITY=avx2, torch and its compiler use no AVX-512 vectors; the C++ compiler still
+may.
 """
 
 from __future__ import annotations
@@ -168,7 +173,7 @@ def _peak_kib(pid: int) -> int:
     return 0
 
 
-def measure(method: str, sources: dict[str, Source], repeats: int) -> dict[str, Any]:
+def candidates(method: str, sources: dict[str, Source], repeats: int) -> dict[str, Any]:
     first = seconds(partial(merge_all, recipe(method, sources)))
     numbered = [recipe(method, sources, number) for number in range(1, WARM + repeats)]
     later = [seconds(partial(merge_all, merge)) for merge in numbered]
@@ -176,13 +181,18 @@ def measure(method: str, sources: dict[str, Source], repeats: int) -> dict[str, 
     merge = recipe(method, sources)
     # Beside the candidates: a machine that others share is not always as fast.
     copy = copy_gb_per_s(moved(merge) // 2)
-    row: dict[str, Any] = {
+    return {
         "first_s": first,
         "second_s": later[0],
         "candidate_s": took,
         "copy_gb_per_s": copy,
         "bandwidth_share": moved(merge) / took / 1e9 / copy,
     }
+
+
+def measure(method: str, sources: dict[str, Source], repeats: int) -> dict[str, Any]:
+    row = candidates(method, sources, repeats)
+    merge, took = recipe(method, sources), row["candidate_s"]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "recipe.yaml").write_text(dump_recipe(merge))
@@ -211,15 +221,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--candidates", action="store_true", help="without processes and mergekit")
     given = parser.parse_args()
+    how = candidates if given.candidates else measure
     rows: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as place:
         os.environ["EVOMERGE_STATISTICS"] = str(Path(place) / "statistics")
         sources = experts(Path(place) / "experts")
         for method in given.methods:
-            row = rows[method] = measure(method, sources, given.repeats)
+            row = rows[method] = how(method, sources, given.repeats)
             print(f"{method:<16}", "  ".join(f"{key} {value:.3g}" for key, value in row.items()))
-            write("merge", {"threads": torch.get_num_threads(), "methods": rows})
+            if not given.candidates:
+                write("merge", {"threads": torch.get_num_threads(), "methods": rows})
 
 
 if __name__ == "__main__":

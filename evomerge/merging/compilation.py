@@ -6,6 +6,7 @@ import logging
 import math
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,8 +30,8 @@ _INLINED = {
 }
 """What the compiler would compute first and keep aside, it computes where it is needed. Otherwise a
 part of the loop may hold masks alone, and one such part makes all of it run over half as many
-elements at once, to which bfloat16 is loaded by a detour through memory: with AVX2, TIES takes 1.7
-times as long. With AVX-512, whose registers are larger, keeping aside is quicker."""
+elements at once, to which bfloat16 is loaded by a detour through memory: with AVX2, TIES takes 1.4
+times as long. With AVX-512, whose registers are larger, it makes no difference."""
 
 Compiler = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
 
@@ -49,7 +50,7 @@ class Compilation:
                 where left out.
         """
         self._setting = setting
-        self._compiler = compiler or compiled
+        self._compiler = compiler
         self._heats: dict[Specialization, _Heat] = {}
 
     def code(
@@ -73,15 +74,14 @@ class Compilation:
         return self._heats[specialization]
 
 
-def compiled(
-    function: Callable[..., Tensor], capability: str | None = None
-) -> Callable[..., Tensor]:
-    """A function by `torch.compile`, with the options that suit the processor's `capability`: this
-    machine's where left out, "AVX2" or "AVX512" where told."""
-    known = torch._inductor.list_options()
-    is_short = (capability or torch.backends.cpu.get_cpu_capability()) == "AVX2"
+def compiled(function: Callable[..., Tensor], vectors: str | None) -> Callable[..., Tensor]:
+    """A function by `torch.compile`, as it suits where it runs.
+
+    `vectors`: the CPU's instructions as torch calls them ("AVX2", "AVX512"); None on a GPU.
+    """
     options: dict[str, Any] = {}
-    if is_short:
+    if vectors == "AVX2":
+        known = torch._inductor.list_options()
         options = {name: value for name, value in _INLINED.items() if name in known}
     return torch.compile(function, dynamic=True, fullgraph=True, options=options)
 
@@ -89,7 +89,9 @@ def compiled(
 class _Heat:
     """The time that a form has taken, and its compiled code once that is enough."""
 
-    def __init__(self, specialization: Specialization, left_s: float, compiler: Compiler) -> None:
+    def __init__(
+        self, specialization: Specialization, left_s: float, compiler: Compiler | None
+    ) -> None:
         self._form, self._left_s, self._compiler = specialization, left_s, compiler
         self._never = math.isinf(left_s)
         self._code: Callable[..., Tensor] | None = None
@@ -99,11 +101,13 @@ class _Heat:
 
     def code(self, *, waits: bool) -> Callable[..., Tensor] | None:
         if self._code is None and (self._left_s <= 0 or not (waits or self._never)):
-            self._code = self._compiled()
+            self._code = self._compiled(on_cpu=waits)
         return self._code
 
-    def _compiled(self) -> Callable[..., Tensor]:
+    def _compiled(self, *, on_cpu: bool) -> Callable[..., Tensor]:
         specialization = self._form
+        vectors = torch.backends.cpu.get_cpu_capability() if on_cpu else None
+        compiler = self._compiler or partial(compiled, vectors=vectors)
 
         def specialised(*operands: Any) -> Tensor:
             return merge_range(specialization, *operands)
@@ -113,7 +117,7 @@ class _Heat:
         specialised.__code__ = code.replace(
             co_name=getattr(specialization.kernel, "__name__", "kernel")
         )
-        fused = self._compiler(specialised)
+        fused = compiler(specialised)
 
         def first(*operands: Any) -> Tensor:
             try:

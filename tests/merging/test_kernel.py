@@ -112,7 +112,7 @@ def test_compiled_eager_and_in_blocks_give_the_same_bits(method: str) -> None:
 
 @pytest.mark.slow
 def test_what_suits_another_processor_gives_the_same_bits() -> None:
-    inlined = Compilation("1", partial(compiled, capability="AVX2"))
+    inlined = Compilation("1", partial(compiled, vectors="AVX2"))
     eager = merged("ties", PLANS["ties"])
     assert torch.equal(merged("ties", PLANS["ties"], Passes(compilation=inlined)), eager)
 
