@@ -22,10 +22,14 @@ def cosine(inner: float, lengths: float) -> float | None:
     return None if lengths == 0.0 else min(max(inner / lengths, -1.0), 1.0)
 
 
-def angle(inner: float, lengths: float) -> float | None:
-    """In radians; None where interpolation has to be linear: they are parallel, or one is 0."""
+def angle(inner: float, lengths: float, error: float = 0.0) -> float | None:
+    """In radians; None where interpolation has to be linear: they are parallel, or one is 0.
+
+    `error`: how far their cosine may be off by rounding. Vectors that it cannot tell from parallel
+    ones are parallel: between opposite ones of different lengths, 1 / sin grows without bound.
+    """
     along = cosine(inner, lengths)
-    if along is None:
+    if along is None or 1.0 - abs(along) <= error:
         return None
     omega = math.acos(along)
     return omega if math.sin(omega) > PARALLEL else None

@@ -37,6 +37,8 @@ DECIMALS = 9
 are then exactly equal, and are joined."""
 FAINT = 1e-6
 """Shares of noise below this are dropped: they halve with every generation."""
+_ROUNDING = 32 * np.finfo(np.float64).eps
+"""Of a sum of products of seeds, relative to the sum of their sizes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,7 +271,12 @@ def _omega(
     onto_a, onto_b = np.einsum("ri,rij->rj", a, matrices), np.einsum("ri,rij->rj", b, matrices)
     squares = max(np.vdot(onto_a, a), 0.0), max(np.vdot(onto_b, b), 0.0)
     lengths = math.sqrt(squares[0]) * math.sqrt(squares[1])
-    return angle_between(float(np.vdot(onto_a, b)), lengths)
+    if lengths == 0.0:
+        return None
+    sizes = np.abs(matrices)
+    summed = (np.einsum("ri,rij,rj", side, sizes, side) for side in (np.abs(a), np.abs(b)))
+    error = sum(_ROUNDING * terms / square for terms, square in zip(summed, squares, strict=True))
+    return angle_between(float(np.vdot(onto_a, b)), lengths, float(error))
 
 
 def _shown(ends: list[int]) -> str:

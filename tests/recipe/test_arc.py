@@ -21,3 +21,9 @@ def test_no_angle_where_interpolation_is_linear() -> None:
     assert angle(-1.0, 1.0) is None
     assert angle(math.cos(PARALLEL / 2), 1.0) is None
     assert angle(math.cos(PARALLEL * 100), 1.0) is not None
+
+
+def test_no_angle_where_rounding_hides_it() -> None:
+    assert angle(-1.0 + 1e-9, 1.0, error=2e-9) is None
+    assert angle(1.0 - 1e-9, 1.0, error=2e-9) is None
+    assert angle(-1.0 + 1e-9, 1.0, error=1e-10) is not None

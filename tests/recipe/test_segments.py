@@ -92,6 +92,21 @@ def test_a_lineage_of_any_depth_has_the_weights_of_merging_step_by_step(
         assert PiecewiseCoefficients.from_text(table.to_text()) == table
 
 
+def test_opposite_members_whose_seeds_nearly_cancel_are_crossed_in_a_line() -> None:
+    """Their cosine is -1 up to rounding; between its digits, the weight was 138,118."""
+    seeds = np.array([[-8.69472903], [9.08885948]])
+    grams = [Grams.of(seeds, Grid.regular(1))]
+    small = PiecewiseCoefficients(("a", "b"), (ChromosomeSegments.of([1], [[0.511686, 0.490651]]),))
+    large = PiecewiseCoefficients.seed(("a", "b"), [1], "a")
+    of_small, of_large = (weights(side.chromosomes[0], seeds) for side in (small, large))
+    assert of_small[0] * of_large[0] < 0
+    assert abs(of_small[0]) < 0.02
+    for ratio in (0.1, 0.5, 0.97):
+        child = cross(small, large, splits=[1], ratios=[ratio], grams=grams, angle="segment")
+        expected = (1 - ratio) * of_small + ratio * of_large
+        assert weights(child.chromosomes[0], seeds) == pytest.approx(expected, abs=1e-7)
+
+
 def test_the_ends_of_interpolation_are_the_parents() -> None:
     seeds = np.random.default_rng(3).normal(size=(2, 12))
     grams = [Grams.of(seeds, Grid.regular(12))]
