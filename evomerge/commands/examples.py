@@ -119,7 +119,7 @@ def write_samples(report: Report, target: Path) -> list[Path]:
 
 def _kept(study: Study, choice: ExampleChoice) -> tuple[str, Answers, Split]:
     label, recipe = chosen(study, choice.candidate)
-    evaluator, name = study.get("evaluator"), digest(recipe)
+    evaluator, name = str(study.get("evaluator")), digest(recipe)
     wanted = [choice.split] if choice.split else list(reversed(SPLITS))
     for split in wanted:
         answers = study.load_answers(name, evaluator, split)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evomerge.errors import ConfigError
+from evomerge.faults import describe
 
 __all__ = ["setting_at"]
 
@@ -75,6 +77,9 @@ def _switch(value: Any, origin: str) -> bool:
 def _number(value: Any, origin: str) -> float:
     """YAML reads 1e-5 as a string."""
     try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise ConfigError(f"{origin}: a number is wanted, got {value!r}") from None
+        number = float(value)
+    except (OverflowError, TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ConfigError(f"{origin}: a number is wanted, got {describe(value)}")
+    return number

@@ -86,6 +86,10 @@ def _check_kinds(path: Path, config: Mapping[str, Any]) -> None:
         isinstance(kinds, list) and all(isinstance(kind, str) for kind in kinds)
     ):
         raise SourceError(f"{path}: layer_types: must be a list of names")
+    for key in ("rope_parameters", "rope_scaling"):
+        for value in (config.get(key), part.get(key)):
+            if value is not None and not isinstance(value, Mapping):
+                raise SourceError(f"{path}: {key}: must be a mapping, got {describe(value)}")
     for key in ("model_type", "dtype", "torch_dtype"):
         value = config.get(key)
         if value is not None and not isinstance(value, str):

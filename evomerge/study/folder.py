@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from evomerge.errors import RecordError, UserError
 from evomerge.publish import PARTIAL, check_writable, is_free, sweep_partial, whole_folder
@@ -42,6 +42,15 @@ class Identity(Value):
     claim: str | None = None
     """Tells the study's row in a database from another folder's of the same name. None in the
     journal, which nobody shares, and in studies of earlier versions."""
+
+    @model_validator(mode="after")
+    def _names_are_names(self) -> Self:
+        genes = [gene.name for gene in self.genes]
+        if not self.objectives or len(set(self.objectives)) < len(self.objectives):
+            raise ValueError("objectives: at least one is wanted, and each once")
+        if len(set(genes)) < len(genes):
+            raise ValueError("genes: a name stands twice")
+        return self
 
 
 @dataclass(frozen=True)
@@ -170,7 +179,7 @@ class StudyFolder:
         except ValidationError as problem:
             raise UserError(
                 f"{self.identity}: cannot be read, it may come from a later version "
-                f"({problem.errors()[0]['msg']})"
+                f"({problem.errors()[0]['msg'].removeprefix('Value error, ')})"
             ) from None
 
     def read_job(self) -> dict[str, Any]:

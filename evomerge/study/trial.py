@@ -1,4 +1,4 @@
-"""A candidate as an Optuna trial, and back.
+"""A candidate as an Optuna trial; back again it comes in `trial_reading`.
 
 Parameters hold the genes in their own units, but no tables: those no plot could show, and they
 stand in the genome. Values hold the fitness, intermediate values the first number of the fitness by
@@ -18,11 +18,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from evomerge.errors import RecordError
 from evomerge.evaluators.base import Failure, Outcome, Report
 from evomerge.optimizers.base import Fitness, Parentage
 from evomerge.recipe.genome import ChoiceGene, CoefficientsGene, Gene, Genome, Scalar
-from evomerge.study.candidate import Candidate, Proposer, RecordedStage, State
+from evomerge.study.candidate import Proposer, RecordedStage
 
 if TYPE_CHECKING:
     # Optuna itself is imported where a trial is made: most commands make none.
@@ -30,30 +29,28 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 __all__ = [
+    "OUTCOME",
     "PAUSED",
+    "SCORE",
+    "STAGE",
     "asked_trial",
     "begun_attribute",
     "outcome_attributes",
     "stage_attribute",
     "stopped_attributes",
-    "to_candidate",
 ]
 
 PAUSED = "paused"
 """The user attribute that says whether a candidate that was not told is paused."""
 
 _BEGUN = "begun"
-_OUTCOME = "outcome"
-_SCORE = "score."
-_STAGE = "stage."
-_MESSAGE_LIMIT = 2000
+OUTCOME = "outcome"
+SCORE = "score."
+"""A task's name follows."""
+STAGE = "stage."
+"""A stage's number follows, from 0."""
 
-_STATES: dict[str, State] = {
-    "RUNNING": "running",
-    "COMPLETE": "done",
-    "PRUNED": "stopped",
-    "FAIL": "failed",
-}
+_MESSAGE_LIMIT = 2000
 
 
 def asked_trial(
@@ -103,7 +100,7 @@ def begun_attribute(stage: int, times: int) -> tuple[str, dict[str, int]]:
 def stage_attribute(number: int, stage: RecordedStage) -> tuple[str, dict[str, Any]]:
     """The attribute, name and value, that records the end of stage `number`, from 0."""
     facts = asdict(stage)
-    return f"{_STAGE}{number}", facts | {"ended_s": round(stage.ended_s, 3)}
+    return f"{STAGE}{number}", facts | {"ended_s": round(stage.ended_s, 3)}
 
 
 def outcome_attributes(
@@ -114,11 +111,11 @@ def outcome_attributes(
     match outcome:
         case Report():
             scores, facts = _of_report(outcome)
-            return scores | {_OUTCOME: common | facts}
+            return scores | {OUTCOME: common | facts}
         case Failure():
             why = {"cause": outcome.cause, "message": outcome.message[:_MESSAGE_LIMIT]}
             why |= {"error": outcome.error} if outcome.error else {}
-            return {_OUTCOME: common | {"failure": why}}
+            return {OUTCOME: common | {"failure": why}}
 
 
 def stopped_attributes(
@@ -134,112 +131,18 @@ def stopped_attributes(
     scores, facts = _of_report(so_far) if so_far else ({}, {})
     common = {"told": told, "told_s": round(told_s, 3), "worker": worker, "attempts": attempts}
     told_as = {} if partial is None else {"partial": list(partial)}
-    return scores | {_OUTCOME: common | facts | told_as}
+    return scores | {OUTCOME: common | facts | told_as}
 
 
 def _of_report(report: Report) -> tuple[dict[str, Any], dict[str, Any]]:
     """An attribute for each task, and what stands in the outcome."""
-    scores = {f"{_SCORE}{name}": task.value for name, task in report.tasks.items()}
+    scores = {f"{SCORE}{name}": task.value for name, task in report.tasks.items()}
     facts = {
         "split": report.split,
         "truncated": report.truncated,
         "seconds": {phase: round(s, 3) for phase, s in report.seconds.items()},
     }
     return scores, facts
-
-
-def to_candidate(genes: Sequence[Gene], trial: FrozenTrial) -> Candidate:
-    """What a trial says about its candidate.
-
-    Raises:
-        RecordError: the trial was made or closed by something other than evomerge.
-    """
-    try:
-        candidate = _read(genes, trial)
-        _check_kinds(candidate)
-        return candidate
-    except (AttributeError, LookupError, TypeError, ValueError) as problem:
-        raise RecordError(
-            f"candidate {trial.number}: its record is damaged ({type(problem).__name__})"
-        ) from problem
-
-
-def _check_kinds(candidate: Candidate) -> None:
-    """Raises: TypeError: what is put in an order or summed is no number."""
-    numbers = [candidate.asked, candidate.told or 0, *(s.ended for s in candidate.stages)]
-    seconds = [candidate.asked_s, candidate.told_s or 0, *(s.ended_s for s in candidate.stages)]
-    if any(type(number) is not int for number in numbers):
-        raise TypeError("asked, ended or told is no whole number")
-    if not all(isinstance(number, int | float) for number in seconds):
-        raise TypeError("a time is no number")
-    kinds: tuple[object, object] = candidate.digest, candidate.recipe
-    if not isinstance(kinds[0], str) or not isinstance(kinds[1], Mapping):
-        raise TypeError("the recipe is none")
-
-
-def _read(genes: Sequence[Gene], trial: FrozenTrial) -> Candidate:
-    attributes = trial.user_attrs
-    state = _STATES.get(trial.state.name)
-    if state is None or "asked" not in attributes:
-        raise RecordError(f"trial {trial.number} is not a candidate that evomerge recorded")
-    if state != "running" and _OUTCOME not in attributes:
-        raise RecordError(f"candidate {trial.number} was closed by something other than evomerge")
-    # Attributes of a tell that was cut off before the trial was closed do not count.
-    outcome = {} if state == "running" else attributes[_OUTCOME]
-    if state == "running" and attributes.get(PAUSED):
-        state = "paused"
-    failure, partial = outcome.get("failure"), outcome.get("partial")
-    stages, begun = _stages(attributes), attributes.get(_BEGUN, {})
-    return Candidate(
-        number=trial.number,
-        proposed_by=attributes["origin"],
-        label=attributes.get("label"),
-        proposal=attributes.get("question"),
-        genome=tuple(attributes["genome"]),
-        values={
-            gene.name: entry if isinstance(gene, CoefficientsGene) else trial.params[gene.name]
-            for gene, entry in zip(genes, attributes["genome"], strict=True)
-        },
-        recipe=attributes["recipe"],
-        digest=attributes["digest"],
-        asked=attributes["asked"],
-        asked_s=attributes["asked_s"],
-        parentage=_parentage(attributes.get("descent")),
-        state=state,
-        stages=stages,
-        begun=begun["times"] if begun.get("stage") == len(stages) else 0,
-        fitness=tuple(trial.values) if state == "done" else None,
-        partial=None if partial is None else tuple(partial),
-        tasks=_scores(attributes) if state != "failed" and "split" in outcome else {},
-        truncated=outcome.get("truncated", 0.0),
-        seconds=outcome.get("seconds", {}),
-        failure=Failure.model_validate(failure) if failure else None,
-        worker=outcome.get("worker"),
-        attempts=outcome.get("attempts", 0),
-        told=outcome.get("told"),
-        told_s=outcome.get("told_s"),
-    )
-
-
-def _parentage(recorded: Mapping[str, Any] | None) -> Parentage | None:
-    return None if recorded is None else Parentage(recorded["version"], tuple(recorded["parents"]))
-
-
-def _stages(attributes: Mapping[str, Any]) -> tuple[RecordedStage, ...]:
-    recorded = {
-        int(key.removeprefix(_STAGE)): RecordedStage(**facts)
-        for key, facts in attributes.items()
-        if key.startswith(_STAGE)
-    }
-    return tuple(recorded[number] for number in sorted(recorded))
-
-
-def _scores(attributes: Mapping[str, Any]) -> dict[str, float]:
-    return {
-        key.removeprefix(_SCORE): value
-        for key, value in attributes.items()
-        if key.startswith(_SCORE)
-    }
 
 
 def _distribution(gene: Scalar) -> BaseDistribution:

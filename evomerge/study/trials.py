@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from evomerge.errors import RecordError
+from evomerge.faults import describe
 from evomerge.optimizers.base import Fitness
 from evomerge.study.candidate import Candidate
 from evomerge.study.dashboard import note_attributes
 from evomerge.study.folder import Identity
 from evomerge.study.storage import open_trials
-from evomerge.study.trial import to_candidate
+from evomerge.study.trial_reading import to_candidate
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -34,7 +36,8 @@ class Trials:
             UserError: the database cannot be reached, or the study is not in it.
             RecordError: the journal is missing or damaged.
         """
-        self._genes = identity.genes
+        self._genes, self._objectives = identity.genes, len(identity.objectives)
+        self._where = f"{journal}" if identity.storage is None else f"study {identity.name!r}"
         self._storage, self._id = open_trials(identity, journal)
         self._closed: dict[int, Candidate] = {}
         self._alone = alone
@@ -46,7 +49,7 @@ class Trials:
         trial_id = self._storage.create_new_trial(self._id, template_trial=trial)
         made = self._storage.get_trial(trial_id)
         if self._written is not None:
-            self._written.append(to_candidate(self._genes, made))
+            self._written.append(self._candidate_of(made))
         return made.number
 
     def set(self, number: int, key: str, value: Any) -> None:
@@ -97,7 +100,7 @@ class Trials:
             return self._written.copy()
         candidates = []
         for trial in self._storage.get_all_trials(self._id, deepcopy=False):
-            candidate = self._closed.get(trial.number) or to_candidate(self._genes, trial)
+            candidate = self._closed.get(trial.number) or self._candidate_of(trial)
             if candidate.told is not None:
                 self._closed[trial.number] = candidate
             candidates.append(candidate)
@@ -122,7 +125,13 @@ class Trials:
             self._written[number] = self._read(number)
 
     def _read(self, number: int) -> Candidate:
-        return to_candidate(self._genes, self._storage.get_trial(self._trial_id(number)))
+        return self._candidate_of(self._storage.get_trial(self._trial_id(number)))
+
+    def _candidate_of(self, trial: FrozenTrial) -> Candidate:
+        try:
+            return to_candidate(self._genes, self._objectives, trial)
+        except RecordError as problem:
+            raise RecordError(f"{self._where}: {problem}") from problem
 
     def get(self, key: str) -> Any:
         """What was kept about the study under `key`; None where nothing was."""
@@ -147,8 +156,15 @@ class Trials:
 
     @property
     def seconds_noted(self) -> float:
-        """Wall time of searching that a writer noted when it closed; 0.0 before."""
-        return float(self._storage.get_study_system_attrs(self._id).get(_CLOCK, 0.0))
+        """Wall time of searching that a writer noted when it closed; 0.0 before.
+
+        Raises:
+            RecordError: what is noted is no time.
+        """
+        noted = self._storage.get_study_system_attrs(self._id).get(_CLOCK, 0.0)
+        if type(noted) not in (int, float) or not 0 <= noted < math.inf:
+            raise RecordError(f"{self._where}: {_CLOCK!r} is damaged: {describe(noted)} is no time")
+        return float(noted)
 
     def note_seconds(self, spent: float) -> None:
         """Keep the wall time of searching."""

@@ -91,6 +91,12 @@ def test_a_program_reads_all_of_it(study: Study) -> None:
     assert len(data["examples"]) == 2
 
 
+def test_a_record_that_names_no_evaluator_has_no_answers(study: Study) -> None:
+    study.put("evaluator", None)
+    with pytest.raises(UserError, match="no answers of"):
+        said(study)
+
+
 def test_answers_that_are_not_kept_are_said_to_be_missing(study: Study) -> None:
     with pytest.raises(UserError, match=r"no answers of candidate 1 are kept; .*keep_answers"):
         said(study, candidate=1)

@@ -81,6 +81,7 @@ def _write_model(folder: Path) -> None:
             "vocab_size": VOCABULARY,
             "rms_norm_eps": 1e-5,
             "rope_theta": 10000.0,
+            "rope_scaling": {"rope_type": "default"},
             "max_position_embeddings": 64,
             "tie_word_embeddings": True,
             "bos_token_id": 1,

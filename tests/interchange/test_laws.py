@@ -93,6 +93,8 @@ def of(merge: Merge, tensor: str) -> dict[str, Any]:
             "density 0 of a with normalize",
         ),
         (PAIR.replace("0.4", ".nan") + "merge_method: linear", ".nan is no number"),
+        (PAIR.replace("0.4", "'inf'") + "merge_method: linear", "a number is wanted, got 'inf'"),
+        (PAIR.replace("0.4", "1e999") + "merge_method: linear", "a number is wanted, got '1e999'"),
         (PAIR.replace("0.4", "heavy") + "merge_method: linear", "a number is wanted, got 'heavy'"),
         (f"{PAIR}merge_method: linear\nparameters: {{normalize: 2}}", "true or false is wanted"),
         (f"{PAIR}merge_method: linear\ndtype: float8", "dtype: a model is written in one of"),

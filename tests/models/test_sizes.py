@@ -33,6 +33,8 @@ GOOD = {"num_hidden_layers": 2, "hidden_size": 8, "vocab_size": 16, "model_type"
         ({"text_config": {"n_layer": 5}}, "n_layer is 5, but the tensors are of 2"),
         ({"layer_types": [3]}, "layer_types: must be a list of names"),
         ({"model_type": 3}, "model_type: must be text, got 3"),
+        ({"rope_scaling": 1.5}, "rope_scaling: must be a mapping, got 1.5"),
+        ({"text_config": {"rope_parameters": "x"}}, "rope_parameters: must be a mapping, got 'x'"),
     ],
 )
 def test_a_size_that_the_tensors_have_not(change: dict[str, Any], said: str) -> None:

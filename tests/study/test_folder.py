@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,6 +94,26 @@ def test_a_later_format_is_refused(tmp_path: Path) -> None:
     later = json.loads(folder.identity.read_text()) | {"format": 2}
     folder.identity.write_text(json.dumps(later))
     with pytest.raises(UserError, match="later version"):
+        folder.read_identity()
+
+
+GENE = {"name": "g", "low": 0.0, "high": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"objectives": []}, "objectives: at least one is wanted"),
+        ({"objectives": ["a", "a"]}, "and each once"),
+        ({"genes": [GENE, GENE]}, "genes: a name stands twice"),
+    ],
+)
+def test_objectives_and_genes_have_names_of_their_own(
+    tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    folder = make(tmp_path / "study")
+    folder.identity.write_text(json.dumps(json.loads(folder.identity.read_text()) | change))
+    with pytest.raises(UserError, match=said):
         folder.read_identity()
 
 

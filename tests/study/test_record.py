@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -252,6 +253,14 @@ def test_the_clock_of_a_killed_writer_counts_to_its_last_record(
         told_s = reader.candidates()[0].told_s
         assert told_s is not None
         assert reader.seconds_spent == told_s >= 0.05
+
+
+@pytest.mark.parametrize("noted", ["/dev/stdin", math.inf, math.nan, -1.0, [], True])
+def test_a_noted_time_that_is_none_is_a_sentence(study: Study, folder: Path, noted: Any) -> None:
+    trials = study._trials
+    trials._storage.set_study_system_attr(trials._id, "evomerge:seconds_spent", noted)
+    with pytest.raises(RecordError, match="is no time"), Study.open(folder, write=False):
+        pass
 
 
 def test_reports_are_found_again(study: Study, folder: Path, report: Report) -> None:
