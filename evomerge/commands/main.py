@@ -13,9 +13,9 @@ from evomerge.commands import models, studies, writers
 from evomerge.commands.arguments import OLDER_NAMES
 from evomerge.commands.catalog import list_catalog
 from evomerge.commands.schema import print_schema
-from evomerge.commands.streams import outlive_readers
 from evomerge.errors import EvomergeError, UserError
 from evomerge.interruption import exit_code, heeded
+from evomerge.streams import outlive_readers
 from evomerge.trust import without_working_directory
 from evomerge.wording import visible
 

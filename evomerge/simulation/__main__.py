@@ -11,6 +11,7 @@ from collections import Counter
 from evomerge.simulation.narrow import narrow
 from evomerge.simulation.plan import KINDS, FaultKind
 from evomerge.simulation.play import Played, play_seed
+from evomerge.streams import outlive_readers
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -75,4 +76,7 @@ def _describe(seed: int, played: Played) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    check_written = outlive_readers()
+    code = main()
+    check_written()
+    sys.exit(code)

@@ -12,7 +12,7 @@ ROOT = Path(evomerge.__file__).parent
 
 ITS_OWN = {
     "cluster/time_limit.py": "to write to nowhere",
-    "commands/streams.py": "to write to nowhere",
+    "streams.py": "to write to nowhere",
     "cluster/ray_sessions.py": "files of the kernel",
     "subprocess_call.py": "what its own process has written",
     "conformance": "models that it has written",

@@ -26,6 +26,16 @@ def test_a_reader_that_has_left_is_no_error(stream: str) -> None:
 
 
 @pytest.mark.process
+def test_a_simulation_outlives_its_reader_too() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "evomerge.simulation", "--seed", "3", "--trace"]
+    ended = subprocess.run(command, check=False, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+@pytest.mark.process
 def test_what_is_read_is_all_there() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", RUN], check=False, capture_output=True, text=True, encoding="utf-8"
