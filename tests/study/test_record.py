@@ -257,8 +257,11 @@ def test_the_clock_of_a_killed_writer_counts_to_its_last_record(
 
 @pytest.mark.parametrize("noted", ["/dev/stdin", math.inf, math.nan, -1.0, [], True])
 def test_a_noted_time_that_is_none_is_a_sentence(study: Study, folder: Path, noted: Any) -> None:
-    trials = study._trials
-    trials._storage.set_study_system_attr(trials._id, "evomerge:seconds_spent", noted)
+    study.close()
+    entry: dict[str, Any] = {"op_code": 3, "worker_id": "w", "study_id": 0}
+    entry["system_attr"] = {"evomerge:seconds_spent": noted}
+    with (folder / "journal.log").open("a") as journal:
+        journal.write(json.dumps(entry) + "\n")
     with pytest.raises(RecordError, match="is no time"), Study.open(folder, write=False):
         pass
 

@@ -123,7 +123,7 @@ def test_the_sentence_names_the_key(done: FrozenTrial, change: dict[str, Any], s
 
 @pytest.mark.parametrize("values", [None, [], [0.5, 0.5], ["x"], [float("inf")], [{}]])
 def test_a_fitness_has_the_numbers_of_the_study(done: FrozenTrial, values: Any) -> None:
-    done._values = values
+    done.values = values
     with pytest.raises(RecordError, match=r"\(fitness[.:]"):
         to_candidate(GENES, 1, done)
 
@@ -132,6 +132,6 @@ def test_a_fitness_has_the_numbers_of_the_study(done: FrozenTrial, values: Any) 
     "params", [{}, {"rate": "x", "method": "ties"}, {"rate": 0.2, "method": 1}]
 )
 def test_a_gene_has_a_value_of_its_type(done: FrozenTrial, params: dict[str, Any]) -> None:
-    done._params = params
+    done.params = params
     with pytest.raises(RecordError, match="gene '"):
         to_candidate(GENES, 1, done)
