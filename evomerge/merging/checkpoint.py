@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from evomerge.merging.bank import Bank, open_bank
+from evomerge.merging.pipeline_folder import write_pipeline_files, write_pipeline_weights
 from evomerge.merging.shards import plan, write_shards
 from evomerge.merging.weights import merged
 from evomerge.models.blueprint import Blueprint, Tokens, blueprint
@@ -16,6 +17,7 @@ from evomerge.models.companions import companions, holds_old_tokens, is_of_token
 from evomerge.models.foreign_code import without_code
 from evomerge.models.stack_layout import with_own_code
 from evomerge.models.vocabulary import TOKENIZER
+from evomerge.models.weight_files import stem_of
 from evomerge.publish import whole_folder
 from evomerge.reading.files import LARGE, read_bytes
 from evomerge.reading.json_text import parse_json
@@ -60,12 +62,19 @@ def write_checkpoint(
     made = with_own_code(layout or blueprint(recipe, bank)).stored_as(dtype)
     donor = bank.inventory(made.donor)
     with whole_folder(out, size=made.size) as folder:
+        (folder / "README.md").write_text(card, encoding="utf-8")
+        (folder / "recipe.yaml").write_text(dump_recipe(named or recipe), encoding="utf-8")
+        passing = _passing(merged(made, bank), bank, len(made.tensors), progress)
+        if donor.components:
+            write_pipeline_files(donor, folder, dtype=dtype, keep_code=keep_code)
+            write_pipeline_weights(made, donor, passing, folder, shard_bytes)
+            return
         # First, so that one that cannot be read costs no merge.
         _write_companions(made.tokens, donor.folder, folder)
         if not keep_code:
             _forget_code(folder)
-        passing = _passing(merged(made, bank), bank, len(made.tensors), progress)
-        write_shards(plan(made.tensors, shard_bytes), passing, folder)
+        stem = stem_of(donor.config)
+        write_shards(plan(made.tensors, shard_bytes, stem), passing, folder, stem)
         if keep_code and "auto_map" in donor.config:  # to classes in files of the folder
             _copy((path.name for path in donor.folder.glob("*.py")), donor.folder, folder)
         for name, text in made.files.items():
@@ -76,8 +85,6 @@ def write_checkpoint(
             config = without_code(config, but="auto_map" if made.files else None)
         text = json.dumps(config, indent=2) + "\n"
         (folder / "config.json").write_text(text, encoding="utf-8")
-        (folder / "README.md").write_text(card, encoding="utf-8")
-        (folder / "recipe.yaml").write_text(dump_recipe(named or recipe), encoding="utf-8")
 
 
 def _passing(

@@ -21,7 +21,6 @@ from torch import Tensor
 
 from evomerge.errors import CandidateError
 from evomerge.merging.dtypes import NAMES
-from evomerge.models.inventory import INDEX, SINGLE
 from evomerge.models.tensor_types import WIDTHS, TensorSpec
 
 __all__ = ["Shard", "plan", "write_shards"]
@@ -73,8 +72,11 @@ class Shard:
         return len(text).to_bytes(8, "little") + text
 
 
-def plan(tensors: Iterable[TensorSpec], limit: int) -> list[Shard]:
-    """Shards of at most `limit` bytes, or of one tensor; their files are numbered if several."""
+def plan(tensors: Iterable[TensorSpec], limit: int, stem: str = "model") -> list[Shard]:
+    """Shards of at most `limit` bytes, or of one tensor; their files are numbered if several.
+
+    `stem`: what they are called, up to `.safetensors`.
+    """
     groups: list[list[TensorSpec]] = [[]]
     held = 0
     for tensor in tensors:
@@ -84,14 +86,19 @@ def plan(tensors: Iterable[TensorSpec], limit: int) -> list[Shard]:
         groups[-1].append(tensor)
         held += tensor.size
     if len(groups) == 1:
-        return [Shard(SINGLE, tuple(groups[0]))]
+        return [Shard(f"{stem}.safetensors", tuple(groups[0]))]
     return [
-        Shard(f"model-{number:05d}-of-{len(groups):05d}.safetensors", tuple(group))
+        Shard(f"{stem}-{number:05d}-of-{len(groups):05d}.safetensors", tuple(group))
         for number, group in enumerate(groups, start=1)
     ]
 
 
-def write_shards(shards: list[Shard], tensors: Iterable[tuple[str, Tensor]], folder: Path) -> None:
+def write_shards(
+    shards: list[Shard],
+    tensors: Iterable[tuple[str, Tensor]],
+    folder: Path,
+    stem: str = "model",
+) -> None:
     """Write the files, and an index where there are several; no tensor is kept.
 
     Args:
@@ -112,7 +119,7 @@ def write_shards(shards: list[Shard], tensors: Iterable[tuple[str, Tensor]], fol
             "weight_map": {tensor.name: shard.file for shard in shards for tensor in shard.tensors},
         }
         text = json.dumps(index, indent=2, sort_keys=True)
-        (folder / INDEX).write_text(text, encoding="utf-8")
+        (folder / f"{stem}.safetensors.index.json").write_text(text, encoding="utf-8")
 
 
 def _write(shard: Shard, stream: Iterator[tuple[str, Tensor]], folder: Path) -> None:

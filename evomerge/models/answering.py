@@ -6,13 +6,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from evomerge.models.weight_files import is_of_diffusers
+
 __all__ = ["architecture_of", "continues_text"]
 
 _TASK = re.compile(r"\w+For(?P<task>[A-Z]\w*)")
 
 
 def architecture_of(config: Mapping[str, Any]) -> str:
-    """The class that `config.json` names first; empty where it names none."""
+    """The class that `config.json` names first, or a pipeline's own; empty where it names none."""
+    if is_of_diffusers(config):
+        return str(config["_class_name"])
     named = config.get("architectures")
     return str(named[0]) if isinstance(named, list) and named else ""
 
@@ -23,6 +27,8 @@ def continues_text(config: Mapping[str, Any]) -> bool:
     Others (classifiers, encoders, embedding models, encoder-decoders) neither continue a text nor
     score one. A class of an unknown name counts as a language model.
     """
+    if is_of_diffusers(config):
+        return False
     code = config.get("auto_map")
     if isinstance(code, Mapping) and "AutoModelForCausalLM" in code:
         return True

@@ -15,7 +15,15 @@ from itertools import pairwise
 
 from evomerge.recipe.selector import Component, Tower
 
-__all__ = ["NameParts", "in_layer", "is_positional", "parts_of", "within_layer"]
+__all__ = [
+    "NameParts",
+    "component_of",
+    "in_layer",
+    "is_positional",
+    "parts_of",
+    "within_layer",
+    "words_of",
+]
 
 _LISTS = frozenset({"layers", "layer", "h", "blocks", "block"})
 """Modules that number a tower's layers."""
@@ -65,7 +73,7 @@ def parts_of(name: str) -> NameParts:
         inside, container, layer = segments, None, None
     else:
         inside, container, layer = segments[at + 1 :], tuple(segments[:at]), int(segments[at])
-    component = _component(inside, in_layer=at is not None)
+    component = component_of(inside, in_layer=at is not None)
     tower = _tower(segments if at is None else segments[:at])
     expert = _expert(inside) if component == "expert" else None
     return NameParts(container, layer, tower, component, expert)
@@ -87,7 +95,7 @@ def within_layer(name: str) -> str:
 
 def is_positional(name: str) -> bool:
     """Whether an embedding is one of positions, whose rows are no tokens."""
-    return any(word in _POSITION for segment in name.split(".") for word in _words(segment))
+    return any(word in _POSITION for segment in name.split(".") for word in words_of(segment))
 
 
 def _list(segments: Sequence[str]) -> int | None:
@@ -101,28 +109,30 @@ def _list(segments: Sequence[str]) -> int | None:
 
 
 @cache
-def _words(segment: str) -> tuple[str, ...]:
-    """`EncDecAttention` -> enc, dec, attention; `layer_norm1` -> layer, norm."""
+def words_of(segment: str) -> tuple[str, ...]:
+    """The words in a module's name, in small letters and without numbers at their ends:
+    `EncDecAttention` -> enc, dec, attention; `layer_norm1` -> layer, norm."""
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", segment)
     return tuple(word.lower().rstrip("0123456789") for word in apart.split("_") if word)
 
 
 def _tower(segments: Sequence[str]) -> Tower | None:
-    words = {word for segment in segments for word in _words(segment)}
+    words = {word for segment in segments for word in words_of(segment)}
     return next((tower for tower, theirs in _TOWERS if words & theirs), None)
 
 
 def _expert(inside: Sequence[str]) -> int | None:
     for list_, number in pairwise(inside):
-        if "experts" in _words(list_) and number.isdecimal():
+        if "experts" in words_of(list_) and number.isdecimal():
             return int(number)
     return None
 
 
-def _component(inside: Sequence[str], *, in_layer: bool) -> Component | None:
-    """What the modules after the layer's number are, or all of them outside the layers."""
+def component_of(inside: Sequence[str], *, in_layer: bool) -> Component | None:
+    """The component that module names tell: those after the layer's number, or all of them outside
+    the layers."""
     modules = [segment for segment in inside if not segment.isdecimal()]
-    words = [_words(module) for module in modules]
+    words = [words_of(module) for module in modules]
     every = {word for own in words for word in own}
     if any(word.endswith("norm") or word == "ln" for word in every):
         return "norm"

@@ -17,6 +17,7 @@ from evomerge.errors import SourceError
 from evomerge.models.architecture import parts_of
 from evomerge.models.safetensors_header import header_length, read_header
 from evomerge.models.tensor_types import TensorInfo
+from evomerge.models.weight_files import is_of_diffusers
 from evomerge.reading.files import open_file
 
 __all__ = ["PREFIXES", "as_found"]
@@ -32,6 +33,9 @@ _MASK = re.compile(r"(?:^|\.)(?:attn|attention|crossattention)\.bias$")
 """A causal mask (1, 1, n, n) of GPT-2, GPT-Neo and Pythia; of another shape it is a bias."""
 _TENSORFLOW = (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias"))
 """What BERTs that were converted from TensorFlow call the norms' weights."""
+_OLD_ATTENTION = re.compile(r"(\.attentions\.\d+)\.(query|key|value|proj_attn)\.")
+_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+"""What diffusers' attention in VAEs was called before 2023 (Stable Diffusion 1.5 has those)."""
 PREFIXES = {
     "bert": "bert",
     "bloom": "transformer",
@@ -61,16 +65,19 @@ def as_found(
     Raises:
         SourceError: two tensors have one name today; or the file cannot be read.
     """
-    prefix = _missing_prefix(config, tensors)
+    prefix, diffusers = _missing_prefix(config, tensors), is_of_diffusers(config)
     known: dict[str, TensorInfo] = {}
     for stored, info in tensors.items():
         if _is_buffer(stored, info):
             continue
         name = _renamed(stored, prefix)
+        if diffusers:
+            name = _OLD_ATTENTION.sub(lambda own: f"{own[1]}.{_ATTENTION[own[2]]}.", name)
         if name in known:
+            library = "diffusers" if diffusers else "transformers"
             raise SourceError(
                 f"{folder / info.file}: the tensors {known[name].stored or name!r} and {stored!r}"
-                f" are both {name!r} to transformers; take one of them out"
+                f" are both {name!r} to {library}; take one of them out"
             )
         known[name] = info if name == stored else replace(info, stored=stored)
     if config.get("tie_word_embeddings"):

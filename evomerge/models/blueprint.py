@@ -20,6 +20,7 @@ from evomerge.models.inventory import CONFIG, Inventory, language_part
 from evomerge.models.stack_settings import routable, stack_settings
 from evomerge.models.tensor_types import FLOATS, TensorSpec, stored_type
 from evomerge.models.vocabulary import Vocabulary, has_token_rows, is_mapped, vocabulary_of
+from evomerge.models.weight_files import is_of_diffusers
 from evomerge.reading.json_text import read_object
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe, Stack
@@ -118,6 +119,8 @@ class Blueprint:
             replace(tensor, dtype=spelled) if tensor.dtype in FLOATS else tensor
             for tensor in self.tensors
         )
+        if is_of_diffusers(self.config):  # whose configurations have no such key
+            return replace(self, tensors=tensors)
         return replace(self, tensors=tensors, config=config | {"dtype": dtype})
 
     def configured(self, changes: Mapping[str, Any]) -> Blueprint:

@@ -13,6 +13,11 @@ from evomerge.models.blueprint import Blueprint, Tokens, donor, outline
 from evomerge.models.flat import flat_of
 from evomerge.models.headers import Headers
 from evomerge.models.inventory import Inventory
+from evomerge.models.pipeline_compatibility import (
+    check_diffusers,
+    check_pipelines,
+    pipeline_warnings,
+)
 from evomerge.models.selections import check_range
 from evomerge.models.sources import adapter_folder
 from evomerge.models.stacking import check_stackable
@@ -76,6 +81,7 @@ def check_compatibility(
         RecipeError: a rule or a hop names a layer that is not there.
     """
     models = models or Headers()
+    check_diffusers(recipe, models, origin)
     inventories = [models.inventory(source) for source in dict.fromkeys(sources_of(recipe))]
     for source in dict.fromkeys(sources_of(recipe)):
         if adapter := adapter_folder(source):
@@ -88,9 +94,12 @@ def check_compatibility(
         _check_vocabularies(recipe, models)
     donor = models.inventory(tokenizer_donor(recipe))
     return [
-        f"{other.folder} has another chat template than {donor.folder}, whose one is used"
-        for other in inventories
-        if other.chat_template not in (donor.chat_template, None)
+        *(pipeline_warnings(donor, inventories) if donor.of_diffusers else ()),
+        *(
+            f"{other.folder} has another chat template than {donor.folder}, whose one is used"
+            for other in inventories
+            if other.chat_template not in (donor.chat_template, None)
+        ),
     ]
 
 
@@ -168,6 +177,8 @@ def _check_layers(
 
 
 def _check_siblings(first: Inventory, other: Inventory, origin: str) -> None:
+    if first.of_diffusers or other.of_diffusers:
+        check_pipelines(first, other, origin)
     for key in _SAME:
         own, theirs = first.config.get(key), other.config.get(key)
         left_out = own is None or theirs is None

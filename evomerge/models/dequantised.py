@@ -19,11 +19,12 @@ from typing import Any
 
 from evomerge.errors import InfrastructureError, SourceError
 from evomerge.models.companions import companions
-from evomerge.models.inventory import CONFIG, SINGLE, listed_files, read_inventory
+from evomerge.models.inventory import SINGLE, listed_files, read_inventory
+from evomerge.models.pipeline import CONFIG, PIPELINE
 from evomerge.models.quantised import SETTINGS, quantisation
 from evomerge.models.samples import sampled
 from evomerge.publish import sweep_partial, whole_folder
-from evomerge.reading.files import expanded
+from evomerge.reading.files import expanded, is_there
 from evomerge.reading.json_text import read_object
 from evomerge.subprocess_call import call_in_subprocess
 
@@ -43,6 +44,11 @@ def dequantised(folder: Path) -> Path:
         SourceError: transformers cannot dequantise it, or not without a package that is named.
         UserError: the copy cannot be written.
     """
+    if is_there(folder / PIPELINE):
+        raise SourceError(
+            f"{folder}: dequantize: transformers makes the copies, and cannot make one of a"
+            " diffusers pipeline; leave the key out where its weights are plain"
+        )
     config = read_object(folder / CONFIG, constants=True)
     if quantisation(config) is None:
         return folder

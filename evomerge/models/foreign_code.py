@@ -7,6 +7,7 @@ from typing import Any
 
 from evomerge.models.blueprint import blueprint, donor
 from evomerge.models.headers import Headers
+from evomerge.models.pipeline_files import code_files
 from evomerge.models.stack_layout import with_own_code
 from evomerge.recipe.tree import Recipe
 
@@ -39,6 +40,8 @@ def donors_code(recipe: Recipe) -> str | None:
         SourceError: it cannot be read.
     """
     inventory = Headers().inventory(donor(recipe))
+    if inventory.components:
+        return str(inventory.folder) if code_files(inventory) else None
     config = dict(inventory.config)
     if with_own_code(blueprint(donor(recipe), Headers())).files:  # a stack's folder runs by ours
         return None

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from evomerge.errors import SourceError
 from evomerge.models.anatomy import Anatomy, anatomy_of
-from evomerge.models.as_found import as_found
-from evomerge.models.quantised import check_not_quantised
-from evomerge.models.safetensors_header import read_header
+from evomerge.models.pipeline import CONFIG, PIPELINE, read_pipeline
 from evomerge.models.sizes import LAYER_COUNTS, check_sizes, language_part
+from evomerge.models.stored_tensors import stored_tensors
 from evomerge.models.tensor_types import WIDTHS, TensorInfo
 from evomerge.models.tokenizer_files import TOKENIZER, chat_template, vocabulary_of_file
+from evomerge.models.weight_files import is_of_diffusers, weight_files
 from evomerge.reading.files import is_folder, is_there
 from evomerge.reading.json_text import read_object
 
@@ -32,10 +32,8 @@ __all__ = [
     "read_inventory",
 ]
 
-CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,13 @@ class Inventory:
     folder: Path
     config: Mapping[str, Any]
     tensors: Mapping[str, TensorInfo]
+    components: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Of a diffusers pipeline: component with weights -> its own configuration."""
+
+    @property
+    def of_diffusers(self) -> bool:
+        """Whether it is a pipeline, or one of the models that they consist of."""
+        return bool(self.components) or is_of_diffusers(self.config)
 
     @cached_property
     def anatomy(self) -> Anatomy:
@@ -58,6 +63,8 @@ class Inventory:
         A configuration may count fewer than there are tensors of: the last ones are then for
         something else (predicting several tokens at once), and no layer of the model.
         """
+        if self.of_diffusers:  # no key counts all blocks
+            return self.anatomy.layers
         language = language_part(self.config)
         counts = [int(language[key]) for key in LAYER_COUNTS if language.get(key) is not None]
         several = len(self.anatomy.towers) > 1 and language is self.config
@@ -92,27 +99,23 @@ class Inventory:
 
 
 def read_inventory(folder: Path) -> Inventory:
-    """Read the headers of a model folder.
+    """Read the headers of a model folder, or of a diffusers pipeline's.
 
     Raises:
         SourceError: no such folder, no configuration, a pickle checkpoint, a broken shard, or a
-            quantised model.
+            quantised model; a pipeline without one of its components.
     """
     if not is_folder(folder):
         raise SourceError(f"{folder}: no such model folder")
+    if is_there(folder / PIPELINE):
+        index, components, tensors = read_pipeline(folder)
+        return Inventory(folder, index, tensors, components)
     config = read_object(folder / CONFIG, constants=True)
-    tensors: dict[str, TensorInfo] = {}
-    listed = listed_files(folder)
-    for file in sorted(set(listed.values())) or [SINGLE]:
-        for name, info in read_header(folder / file).items():
-            tensors[name] = TensorInfo(file, info["dtype"], tuple(info["shape"]))
-    for name, file in listed.items():
-        if name not in tensors:
-            raise SourceError(f"{folder / INDEX}: the tensor {name!r} is not in {file}")
-    check_not_quantised(folder, config, tensors)
-    tensors = as_found(folder, config, tensors)
-    shapes = {name: info.shape for name, info in tensors.items()}
-    check_sizes(folder / CONFIG, config, shapes)
+    diffusers = is_of_diffusers(config)
+    tensors = stored_tensors(folder, config, variants=diffusers)
+    if not diffusers:  # no engine is started by the sizes of those
+        shapes = {name: info.shape for name, info in tensors.items()}
+        check_sizes(folder / CONFIG, config, shapes)
     return Inventory(folder, config, tensors)
 
 
@@ -122,29 +125,4 @@ def listed_files(folder: Path) -> dict[str, str]:
     Raises:
         SourceError: there is neither, or the index names what is no file beside it.
     """
-    if is_there(folder / INDEX):
-        listed = read_object(folder / INDEX).get("weight_map")
-        if (
-            not isinstance(listed, dict)
-            or not listed
-            or not all(isinstance(file, str) for file in listed.values())
-        ):
-            raise SourceError(f"{folder / INDEX}: no key weight_map, from tensor names to files")
-        for name, file in listed.items():
-            # The name alone: in the hub's cache the file itself is a link.
-            is_name = isinstance(file, str) and file.isprintable() and Path(file).name == file
-            if not is_name or file in ("", ".", ".."):
-                raise SourceError(
-                    f"{folder / INDEX}: the file of {name!r} must be one beside the index, without"
-                    f" a path, got {file!r}"
-                )
-        return listed
-    if is_there(folder / SINGLE):
-        return {}
-    pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
-    if pickles:
-        raise SourceError(
-            f"{folder}: {pickles[0]} is a pickle checkpoint, which can run code when it is loaded;"
-            " save the model again as safetensors (save_pretrained does)"
-        )
-    raise SourceError(f"{folder}: neither {SINGLE} nor {INDEX} is there")
+    return dict(weight_files(folder).listed)

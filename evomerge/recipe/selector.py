@@ -32,8 +32,11 @@ BROADER: Mapping[Component, Component] = {
 }
 """A component -> the one that selects it too: an expert is a part of its layer's MLP."""
 
-Tower = Literal["decoder", "encoder", "vision", "text", "audio"]
-TOWERS: tuple[Tower, ...] = get_args(Tower)
+Tower = str
+"""A tower's name: one of `TOWERS`, or a component of a diffusers pipeline, by the name that the
+pipeline gives it."""
+TOWERS: tuple[Tower, ...] = ("decoder", "encoder", "vision", "text", "audio")
+"""What towers within one model are called."""
 
 
 class Place(NamedTuple):
@@ -67,8 +70,18 @@ class Selector(Value):
     expert."""
     name: Annotated[str, Field(min_length=1)] | None = None
     """A text that stands somewhere in the tensor's checkpoint name."""
-    tower: Tower | None = None
-    """Which tower of a model that has several: decoder, encoder, vision, text or audio."""
+    tower: (
+        Annotated[
+            Tower,
+            Field(
+                pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,60}$",
+                examples=[*TOWERS, "unet", "vae", "text_encoder"],
+            ),
+        ]
+        | None
+    ) = None
+    """Which tower of a model that has several: decoder, encoder, vision, text or audio; of a
+    diffusers pipeline its component: unet, transformer, vae, text_encoder, ..."""
     experts: tuple[int, int] | None = None
     """[first, end): the experts from `first` up to, but without, `end`, in every layer selected."""
 

@@ -103,6 +103,7 @@ class Outgoing:
             chats=bool(inventory and inventory.chat_template is not None),
             architecture=None if continues_text(config) else architecture_of(config),
             keeps_code=keeps_code,
+            library="diffusers" if inventory and inventory.of_diffusers else "transformers",
         )
 
     def _copy_of(self) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,17 @@ from evomerge.models.blueprint import outline
 from evomerge.models.flat import flat_of
 from evomerge.models.headers import Headers
 from evomerge.operators import signatures
-from evomerge.recipe.selector import BROADER, Component, Place
+from evomerge.recipe.selector import BROADER, Component, Place, Tower
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.tree import Merge, Recipe, Rule, Segments, Stack
 
 __all__ = ["INSIDE", "OUTSIDE", "Panel", "Parameter", "WeightMap", "weight_maps"]
 
 Array = NDArray[np.float64]
-Rules = Mapping[tuple[int | None, Component], Rule]
-"""(layer, component) -> the rule that holds there."""
+Rules = Mapping[tuple[Tower | None, int | None, Component], Rule]
+"""(tower, layer, component) -> the rule that holds there."""
+Depths = Mapping[Tower | None, int]
+"""Tower -> its layers, at least one; None: the main one, where no other is drawn."""
 
 INSIDE: tuple[Component, ...] = ("attention", "mlp", "norm")
 OUTSIDE: tuple[Component, ...] = ("embedding", "norm", "head")
@@ -118,17 +121,20 @@ def _maps(recipe: Recipe, name: str, origin: str, headers: Headers) -> Iterator[
 
 def _of_merge(merge: Merge, name: str, headers: Headers) -> WeightMap:
     signature = signatures()[merge.method]
-    layers = _layers(merge, headers)
+    depths = _depths(merge, headers)
     rules = {
-        (layer, component): merge.rule_for(Place(layer, component))
+        (tower, layer, component): merge.rule_for(
+            Place(layer, component, tower=tower, main=tower is None)
+        )
+        for tower, layers in depths.items()
         for layer in (None, *range(layers))
         for component in (OUTSIDE if layer is None else INSIDE)
     }
     given = [key for rule in rules.values() for own in rule.inputs.values() for key in own]
     known = ["weight"] if "weight" in signature.each.model_fields else []
-    own = [_of_inputs(key, merge, layers, rules, signature) for key in dict.fromkeys(known + given)]
+    own = [_of_inputs(key, merge, depths, rules, signature) for key in dict.fromkeys(known + given)]
     set_ = [key for rule in rules.values() for key in rule.options]
-    options = [_of_all(key, merge, layers, rules) for key in dict.fromkeys([*merge.options, *set_])]
+    options = [_of_all(key, merge, depths, rules) for key in dict.fromkeys([*merge.options, *set_])]
     kept, remarks = [], []
     for parameter in own:
         values = parameter.values()
@@ -147,7 +153,7 @@ def _of_merge(merge: Merge, name: str, headers: Headers) -> WeightMap:
 
 
 def _of_inputs(
-    name: str, merge: Merge, layers: int, rules: Rules, signature: Signature
+    name: str, merge: Merge, depths: Depths, rules: Rules, signature: Signature
 ) -> Parameter:
     """A parameter that each operand has a value of its own for; the base where it has one."""
 
@@ -160,10 +166,11 @@ def _of_inputs(
         for key in merge.inputs
         if key != merge.base or signature.base == "none" or key in has_own
     ]
-    return Parameter(name, tuple(_panel(key, layers, read(key), rules) for key in operands))
+    panels = [own for key in operands for own in _panels(key, depths, read(key), rules)]
+    return Parameter(name, tuple(panels))
 
 
-def _of_all(name: str, merge: Merge, layers: int, rules: Rules) -> Parameter | str:
+def _of_all(name: str, merge: Merge, depths: Depths, rules: Rules) -> Parameter | str:
     """An option that holds for all inputs, or in words where it is the same everywhere."""
 
     def read(rule: Rule) -> Any:
@@ -172,9 +179,9 @@ def _of_all(name: str, merge: Merge, layers: int, rules: Rules) -> Parameter | s
     values = [read(rule) for rule in rules.values()]
     if all(value == values[0] for value in values):
         return f"{name} {_shown(values[0])}"
-    panel = _panel("all inputs", layers, read, rules)
-    if np.isfinite(panel.inside).any():
-        return Parameter(name, (panel,))
+    panels = _panels("all inputs", depths, read, rules)
+    if any(np.isfinite(panel.inside).any() for panel in panels):
+        return Parameter(name, panels)
     return f"{name} differs by group"
 
 
@@ -185,21 +192,38 @@ def _value(own: Mapping[str, Any], parameter: str, signature: Signature) -> Any:
     return None if field is None or field.is_required() else field.default
 
 
-def _panel(name: str, layers: int, read: Callable[[Rule], Any], rules: Rules) -> Panel:
+def _panels(
+    name: str, depths: Depths, read: Callable[[Rule], Any], rules: Rules
+) -> tuple[Panel, ...]:
+    """One for each tower, which its name then ends with; all as wide as the deepest."""
+
     def number(value: Any) -> float:
         return float(value) if isinstance(value, int | float) else np.nan
 
-    inside = [[number(read(rules[layer, c])) for layer in range(layers)] for c in INSIDE]
-    return Panel(name, np.array(inside), np.array([number(read(rules[None, c])) for c in OUTSIDE]))
+    panels, deepest = [], max(depths.values())
+    for tower, layers in depths.items():
+        inside = np.full((len(INSIDE), deepest), np.nan)
+        for (row, component), layer in product(enumerate(INSIDE), range(layers)):
+            inside[row, layer] = number(read(rules[tower, layer, component]))
+        outside = [number(read(rules[tower, None, c])) for c in OUTSIDE]
+        called = name if tower is None else f"{name}, {tower}"
+        panels.append(Panel(called, inside, np.array(outside)))
+    return tuple(panels)
 
 
-def _layers(recipe: Merge, headers: Headers) -> int:
-    """Of the result; where the models are not at hand, as far as the rules reach."""
+def _depths(recipe: Merge, headers: Headers) -> Depths:
+    """Of the result; where the models are not at hand, as far as the rules reach.
+
+    Towers are told apart where none is the main one, as in a diffusers pipeline.
+    """
     try:
-        return outline(recipe, headers).layers
+        made = outline(recipe, headers)
     except (SourceError, RecipeError):
         ends = [rule.where.layers[1] for rule in recipe.rules if rule.where.layers]
-        return max(ends, default=1)
+        return {None: max(ends, default=1)}
+    if made.anatomy.main is None and made.anatomy.towers:
+        return {own.tower: max(own.layers, 1) for own in made.anatomy.towers}
+    return {None: max(made.layers, 1)}
 
 
 def _shown(value: Any) -> str:
@@ -217,12 +241,14 @@ def _changes(recipe: Segments) -> dict[str, str]:
 
 def _of_segments(recipe: Segments, name: str, origin: str, headers: Headers) -> WeightMap:
     """Mean coefficients: by layer and component, or by place in the vector without the models."""
+    place = "by place in the weights, from first to last"
+    remarks: tuple[str, ...]
+    panels, remarks = _by_place(recipe), (f"no tower is the main one: {place}",)
     try:
-        panels = _by_layer(recipe, origin, headers)
-        remarks: tuple[str, ...] = ()
+        if outline(recipe, headers).layers:
+            panels, remarks = _by_layer(recipe, origin, headers), ()
     except SourceError:
-        panels = _by_place(recipe)
-        remarks = ("the models are not at hand: by place in the weights, from first to last",)
+        remarks = (f"the models are not at hand: {place}",)
     return WeightMap(name, "segments", (Parameter("coefficient", tuple(panels)),), remarks)
 
 

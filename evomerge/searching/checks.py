@@ -25,6 +25,7 @@ from evomerge.study.folder import StudyFolder
 __all__ = [
     "budget_warnings",
     "check_answering",
+    "check_engine_holds",
     "check_evaluator",
     "check_new_study",
     "check_runtime",
@@ -92,6 +93,19 @@ def check_answering(config: EvaluatorConfig, donor: Inventory) -> None:
             f"{donor.folder}: {architecture_of(donor.config)} neither continues texts nor scores"
             f" them, which evaluators of kind {config.kind} ask for; take one of kind python, whose"
             " function calls the model itself (docs/evaluators.md)"
+        )
+
+
+def check_engine_holds(job: Job, donor: Inventory) -> None:
+    """Whether one of our engines can hold such models; those of other packages say it themselves.
+
+    Raises:
+        ConfigError: the models are diffusers' own.
+    """
+    if donor.of_diffusers and isinstance(job.engine, EngineConfig):
+        raise ConfigError(
+            f"{donor.folder}: no engine runs {architecture_of(donor.config)}, a model of diffusers;"
+            " build merges with evomerge merge and score them with a program of your own"
         )
 
 

@@ -31,7 +31,12 @@ from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe, Stack
 from evomerge.search_spaces.base import SearchSpace, encode
 from evomerge.search_spaces.registry import SPACES
-from evomerge.searching.checks import budget_warnings, check_evaluator, check_runtime
+from evomerge.searching.checks import (
+    budget_warnings,
+    check_engine_holds,
+    check_evaluator,
+    check_runtime,
+)
 from evomerge.searching.model_facts import FactsFromHeaders
 from evomerge.searching.recipe_plan import RecipePlan
 from evomerge.searching.rivals import evaluations
@@ -183,7 +188,7 @@ class Plan:
             require_trust(self.job.code)
             for name, source in self.job.sources.items():
                 with about(f"sources.{name}"):
-                    self.headers.inventory(source)
+                    check_engine_holds(self.job, self.headers.inventory(source))
                     adapter_folder(source)
             with self._faults_named():
                 _ = self.space, self.landmarks, self.samples, self.capacity, self.baselines

@@ -10,6 +10,7 @@ from evomerge.models.blueprint import Blueprint, blueprint, donor
 from evomerge.models.compatibility import check_compatibility, check_engine_compatibility
 from evomerge.models.fingerprint import check_fingerprints
 from evomerge.models.headers import Headers
+from evomerge.models.pipeline_compatibility import check_diffusers
 from evomerge.models.selections import empty_rules
 from evomerge.models.stacking import check_routable
 from evomerge.operators import signatures
@@ -44,6 +45,7 @@ class RecipePlan:
         with about(self.origin):
             check_methods(self.recipe, signatures(), origin=self.origin)
             check_fingerprints(sources_of(self.recipe), self.headers)
+            check_diffusers(self.recipe, self.headers, self.origin)
             check_adapters(self.recipe, signatures(), origin=self.origin)
             return check_compatibility(
                 self.recipe, signatures(), origin=self.origin, models=self.headers

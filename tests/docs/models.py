@@ -14,10 +14,13 @@ from evomerge.conformance import tiny_models
 from evomerge.models.tensor_types import TensorSpec
 from evomerge.recipe.source import Source
 from tests.families import write_adapter, write_statistics
+from tests.pipelines import write_pipeline
 
 __all__ = ["Headers", "Models", "Small"]
 
 LAYERS, HIDDEN, INNER, KV, VOCABULARY = 30, 576, 1536, 192, 49_152
+PIPELINES = ("photos", "drawings")
+"""What the pages call their diffusers pipelines."""
 TOKENS = ["<|im_start|>", "<start>", "<pad>", *(f"t{number}" for number in range(3, VOCABULARY))]
 
 
@@ -97,6 +100,9 @@ class Headers(Models):
     query = (HIDDEN, HIDDEN)
 
     def write_model(self, folder: Path, *, seed: int) -> None:
+        if folder.name in PIPELINES:
+            write_pipeline(folder, seed)
+            return
         write_sparse_model(folder, _tensors(), seed=seed)
         config = json.loads((folder / "config.json").read_text())
         config |= {

@@ -45,6 +45,7 @@ def card(
     chats: bool = False,
     keeps_code: bool = False,
     architecture: str | None = None,
+    library: str = "transformers",
 ) -> str:
     """A README.md in the form that the Hugging Face hub reads (front matter, then Markdown).
 
@@ -60,6 +61,7 @@ def card(
         chats: whether its tokenizer has a chat template.
         keeps_code: whether the folder holds Python files of a parent.
         architecture: the class of a model that is no language model (`BertModel`); None: it is one.
+        library: the package that has this class: transformers or diffusers.
     """
     from huggingface_hub import ModelCard, ModelCardData
 
@@ -73,7 +75,8 @@ def card(
         comparison=comparison,
         adapter_on=adapter_on,
         copy_of=copy_of is not None,
-        task="text-generation" if architecture is None else task_of(architecture),
+        task="text-generation" if architecture is None else task_of(architecture, library),
+        library=library,
     )
     sections = [
         f"# {escaped(title)}",
@@ -85,6 +88,7 @@ def card(
             chats=chats,
             keeps_code=keeps_code,
             architecture=architecture,
+            library=library,
         ),
         _made_from(sources),
         f"## License\n\n{license.sentence}",

@@ -27,10 +27,10 @@ answer = model.generate(**prompt, max_new_tokens=20)
 print(tokenizer.decode(answer[0], skip_special_tokens=True))
 """
 
-_OTHER = """from transformers import {architecture}
+_OTHER = """from {library} import {architecture}
 
 folder = "."  # the folder of this file, or its name on the hub
-model = {architecture}.from_pretrained(folder, dtype="auto"{trust})
+model = {architecture}.from_pretrained(folder{options})
 """
 
 
@@ -41,6 +41,7 @@ def how_to_use(
     chats: bool,
     keeps_code: bool = False,
     architecture: str | None = None,
+    library: str = "transformers",
 ) -> str:
     """The section's text.
 
@@ -50,10 +51,12 @@ def how_to_use(
         chats: whether its tokenizer has a chat template.
         keeps_code: whether the folder holds Python files of a parent.
         architecture: the class of a model that is no language model; None: it is one.
+        library: the package that has this class: transformers or diffusers.
     """
     if architecture is not None and adapter_on is None:
-        trust = ", trust_remote_code=True" if keeps_code else ""
-        text = _OTHER.format(architecture=architecture, trust=trust)
+        options = ', dtype="auto"' if library == "transformers" else ""
+        options += ", trust_remote_code=True" if keeps_code else ""
+        text = _OTHER.format(library=library, architecture=architecture, options=options)
         return f"## How to use it\n\n{fenced(text, 'python')}"
     loaded = _model(folded or keeps_code) if adapter_on is None else _adapter(adapter_on)
     asked = _CHAT if chats else _PLAIN

@@ -40,12 +40,14 @@ def metadata(
     adapter_on: Source | None,
     copy_of: bool,
     task: str | None = "text-generation",
+    library: str = "transformers",
 ) -> Metadata:
     """The card's metadata, without what is not known.
 
     Args:
         copy_of: whether the model is one of its parents, and no merge.
         task: what the hub calls what the model does; None where it is not known.
+        library: the package that loads the model, where it is no adapter.
     """
     names = [name for source in sources for name in (source.model, source.adapter) if name]
     if adapter_on is not None:
@@ -59,7 +61,7 @@ def metadata(
         "license": license.identifier,
         "license_name": license.name,
         "license_link": license.link,
-        "library_name": "peft" if adapter_on else "transformers",
+        "library_name": "peft" if adapter_on else library,
         "pipeline_tag": task,
         "base_model": bases or None,
         "base_model_relation": relation if bases else None,
@@ -70,8 +72,11 @@ def metadata(
     return {key: value for key, value in said.items() if value is not None}
 
 
-def task_of(architecture: str) -> str | None:
-    """What the hub calls the task of a class of models; None where it is not known."""
+def task_of(architecture: str, library: str = "transformers") -> str | None:
+    """What the hub calls the task of a class of models; None where it is not known, as of those of
+    another library than transformers."""
+    if library != "transformers":
+        return None
     return next((task for end, task in _TASKS if architecture.endswith(end)), None)
 
 
