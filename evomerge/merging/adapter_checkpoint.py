@@ -15,6 +15,7 @@ from evomerge.merging.bank import Bank, open_bank
 from evomerge.merging.compose import change_of, truncated
 from evomerge.merging.finite import is_finite
 from evomerge.merging.tensor_files import write_tensors
+from evomerge.models.adapter_changes import FactorInfo
 from evomerge.models.adapter_compatibility import adapter_base
 from evomerge.models.adapter_headers import CONFIG, WEIGHTS, read_adapter_inventory
 from evomerge.models.adapter_names import on_model
@@ -58,7 +59,7 @@ def write_adapter(
         if not changes:
             raise RecipeError("the recipe changes nothing: every coefficient or adapter is 0")
         bank = open_bank(_sources(recipe))
-        modules, transposed = _as_peft(recipe, bank)
+        modules, transposed, embeddings = _as_peft(recipe, bank)
         by_module = {
             modules.get(name, name.removesuffix(".weight")): LowRank(
                 change.b.T, change.a.T, change.scale
@@ -68,11 +69,13 @@ def write_adapter(
             for name, change in changes.items()
         }
         kept = getattr(torch, dtype or "float32")
-        write_tensors(_tensors(by_module, kept), folder / WEIGHTS, metadata={"format": "pt"})
+        embedded = {modules.get(name, name.removesuffix(".weight")) for name in embeddings}
+        tensors = _tensors(by_module, embedded, kept)
+        write_tensors(tensors, folder / WEIGHTS, metadata={"format": "pt"})
         ranks = {module: change.rank for module, change in by_module.items()}
         names = dict(zip(sources_of(recipe), sources_of(named or recipe), strict=True))
         weights = [name.removesuffix(".weight") for name in bank.inventory(base).tensors]
-        config = _config(names[base], ranks, weights) | {"fan_in_fan_out": bool(transposed)}
+        config = _config(names[base], ranks, weights) | {"fan_in_fan_out": transposed > embeddings}
         text = json.dumps(config, indent=2, sort_keys=True) + "\n"
         (folder / CONFIG).write_text(text, encoding="utf-8")
         (folder / "README.md").write_text(card, encoding="utf-8")
@@ -83,17 +86,22 @@ def _sources(recipe: Recipe) -> tuple[Source, ...]:
     return tuple(dict.fromkeys(sources_of(recipe)))
 
 
-def _as_peft(recipe: Recipe, bank: Bank) -> tuple[dict[str, str], set[str]]:
+def _as_peft(recipe: Recipe, bank: Bank) -> tuple[dict[str, str], set[str], set[str]]:
     """(weight's name -> its module as the adapters name it, where that is another one; the weights
-    that lie transposed)."""
+    that lie transposed; the embeddings among those)."""
     modules: dict[str, str] = {}
     transposed: set[str] = set()
+    embeddings: set[str] = set()
     for source in _sources(recipe):
         if folder := adapter_folder(source):
             adapter = on_model(read_adapter_inventory(folder), bank.inventory(source))
             modules |= adapter.modules
-            transposed |= {name for name, info in adapter.changes.items() if info.transposed}
-    return modules, transposed
+            factors = {
+                name: info for name, info in adapter.changes.items() if isinstance(info, FactorInfo)
+            }
+            transposed |= {name for name, info in factors.items() if info.transposed}
+            embeddings |= {name for name, info in factors.items() if info.embedding}
+    return modules, transposed, embeddings
 
 
 def _changes(
@@ -114,13 +122,17 @@ def _changes(
         progress(done, len(names))
 
 
-def _tensors(changes: Mapping[str, LowRank], dtype: torch.dtype) -> dict[str, Tensor]:
+def _tensors(
+    changes: Mapping[str, LowRank], embeddings: Collection[str], dtype: torch.dtype
+) -> dict[str, Tensor]:
     """The factors under peft's keys by module, the scale in B."""
     tensors = {}
     for module, change in changes.items():
-        key = f"base_model.model.{module}"
-        tensors[f"{key}.lora_A.weight"] = change.a.to(dtype).contiguous()
-        tensors[f"{key}.lora_B.weight"] = (change.b * change.scale).to(dtype).contiguous()
+        lead, end = f"base_model.model.{module}.lora_", ".weight"
+        if module in embeddings:
+            lead, end = f"{lead}embedding_", ""
+        tensors[f"{lead}A{end}"] = change.a.to(dtype).contiguous()
+        tensors[f"{lead}B{end}"] = (change.b * change.scale).to(dtype).contiguous()
     return tensors
 
 

@@ -16,13 +16,14 @@ import torch
 from torch import Tensor
 
 from evomerge.errors import SourceError
-from evomerge.merging.adapter import Change, Dora, add_to, parts, read_adapter
+from evomerge.merging.adapter import read_adapter
 from evomerge.merging.cache import Cache
 from evomerge.merging.device_cache import DeviceCache
 from evomerge.merging.disk_cache import WORTH, DiskCache, content
 from evomerge.merging.finite import is_finite
 from evomerge.merging.kernel import USUAL, Passes
 from evomerge.merging.memory import give_back
+from evomerge.merging.steps import Change, Steps, add_to, parts
 from evomerge.merging.tensor_files import open_tensors
 from evomerge.merging.vectors import Vector
 from evomerge.models.headers import Headers
@@ -102,7 +103,7 @@ class Bank(Headers):
         same = model_folder(source) == model_folder(base)
         if same and not self._adapters[base].get(name):
             change = self._adapters[source].get(name)
-            return self.weights(source, name) if isinstance(change, Dora) else change
+            return self.weights(source, name) if isinstance(change, Steps) else change
         return None if source == base else self.weights(source, name)
 
     def change(self, source: Source, base: Source, name: str) -> LowRank | Tensor | None:

@@ -7,10 +7,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from evomerge.errors import RecipeError, SourceError
-from evomerge.models.adapter_headers import AdapterInventory, read_adapter_inventory
-from evomerge.models.architecture import parts_of
+from evomerge.models.adapter_changes import ChangeInfo, CopyInfo, FactorInfo, RowsInfo, SumInfo
+from evomerge.models.adapter_headers import CONFIG, AdapterInventory, read_adapter_inventory
+from evomerge.models.architecture import is_positional
 from evomerge.models.inventory import Inventory
 from evomerge.models.sources import adapter_folder, model_folder
+from evomerge.models.tensor_types import FLOATS
+from evomerge.models.tied_head import KEY, follows_embedding, is_embedding, is_head
 from evomerge.recipe.check import operands
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
@@ -18,26 +21,68 @@ from evomerge.recipe.tree import Merge, Recipe
 
 __all__ = ["adapter_base", "check_adapters", "check_fits"]
 
+_TASK_HEADS = ("score", "classifier", "qa_outputs", "summary", "v_head")
+"""Modules that peft trains whole for a task, and that a language model has not."""
+
 
 def check_fits(adapter: AdapterInventory, model: Inventory) -> None:
     """Every weight that the adapter changes is the model's, and a change of its own.
 
     Raises:
-        SourceError: one is not there, has another shape, or is tied to the
-            embedding, which would change with it.
+        SourceError: one is not there, has another shape, or is tied to the embedding, which would
+            change with it.
     """
-    for name, info in adapter.changes.items():
-        known = model.tensors.get(name)
-        if known is None or known.shape != info.shape:
-            raise SourceError(
-                f"{adapter.folder}: changes {name} of shape {info.shape}, but {model.folder} has"
-                f" {known.shape if known else 'no such tensor'}"
-            )
-        if model.config.get("tie_word_embeddings") and parts_of(name).component == "head":
+    tied = follows_embedding(model.config, model.tensors)
+    sizes = {info.shape for name, info in model.tensors.items() if is_embedding(name)}
+    for name, info in [*adapter.copies.items(), *adapter.changes.items()]:
+        if tied and is_head(name) and (isinstance(info, RowsInfo) or info.shape in sizes):
             raise SourceError(
                 f"{adapter.folder}: changes {name}, which is the embedding of {model.folder} too"
-                " (tie_word_embeddings); merge it into its model first (peft's merge_and_unload)"
+                f" ({KEY}); write `tie: untie` beside `model`, which gives the head weights of its"
+                " own, as the adapter was trained"
             )
+        _check_fits(adapter, name, info, model)
+        follows = adapter.config.get("ensure_weight_tying") or isinstance(info, RowsInfo)
+        if tied and is_embedding(name) and not is_positional(name) and not follows:
+            raise SourceError(
+                f"{adapter.folder}: changes {name}, which is the head of {model.folder} too"
+                f" ({KEY}), and was trained with the head as it is; write `tie: untie` beside"
+                " `model`, which gives the head weights of its own (ensure_weight_tying: true in"
+                f" {CONFIG} says that the head was trained with it)"
+            )
+
+
+def _check_fits(
+    adapter: AdapterInventory, name: str, info: ChangeInfo | CopyInfo, model: Inventory
+) -> None:
+    known = model.tensors.get(name)
+    if known is not None and known.dtype not in FLOATS:
+        raise SourceError(f"{adapter.folder}: changes {name}, which is of type {known.dtype}")
+    shape = known.shape if known else None
+    if isinstance(info, RowsInfo):
+        highest = max(info.rows, default=-1)
+        wanted: tuple[int | str, ...] = (f"more than {highest}", info.width)
+        fits = shape is not None and shape[1:] == (info.width,) and shape[0] > highest
+    else:
+        wanted, fits = info.shape, shape == info.shape
+    if not fits:
+        has = shape or f"no such tensor{_why_lacking(name, info, model)}"
+        raise SourceError(
+            f"{adapter.folder}: changes {name} of shape {wanted}, but {model.folder} has {has}"
+        )
+
+
+def _why_lacking(name: str, info: ChangeInfo | CopyInfo, model: Inventory) -> str:
+    """What to do about a weight that the adapter has and its model has not."""
+    if isinstance(info, SumInfo):
+        return ": lora_bias needs a module with a bias, to which peft adds it"
+    if isinstance(info, CopyInfo) and "." in name and name.rpartition(".")[0] in _TASK_HEADS:
+        named = (model.config.get("architectures") or ["a class without it"])[0]
+        return (
+            f" ({named}): load the model as the class that has it (with as many labels), save it,"
+            " and name that folder"
+        )
+    return ""
 
 
 def check_adapters(recipe: Recipe, methods: Mapping[str, Signature], *, origin: str) -> None:
@@ -130,10 +175,12 @@ def _check_on(base: Source, source: Source, name: str, lead: str) -> None:
             f" {model_folder(base)}"
         )
     folder = adapter_folder(source)
-    if folder and any(info.magnitude for info in read_adapter_inventory(folder).changes.values()):
+    other = read_adapter_inventory(folder).no_factors if folder else None
+    if other:
+        setting, weight = other
         raise RecipeError(
-            f"{lead}; {name!r} is a DoRA adapter (use_dora), whose change has no low rank: take a"
-            " method on weights, and write a model"
+            f"{lead}; {name!r} changes {weight} by {setting}, which is no product of two matrices:"
+            " take a method on weights, and write a model"
         )
 
 
@@ -144,6 +191,7 @@ def _check_ranks(merge: Merge, names: tuple[str, ...], origin: str) -> None:
         folder = adapter_folder(source) if isinstance(source, Source) else None
         assert folder is not None, "checked before"
         for weight, info in read_adapter_inventory(folder).changes.items():
+            assert isinstance(info, FactorInfo), "checked before"
             first, rank, scale = seen.setdefault(weight, (name, info.rank, info.scale))
             if (rank, scale) != (info.rank, info.scale):
                 raise RecipeError(

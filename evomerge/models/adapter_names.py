@@ -11,9 +11,12 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 
-from evomerge.models.adapter_headers import AdapterInventory, FactorInfo
+from evomerge.models.adapter_changes import FactorInfo
+from evomerge.models.adapter_headers import AdapterInventory
+from evomerge.models.adapter_parameters import with_parameters
 from evomerge.models.architecture_facts import ArchitectureFacts, architecture_facts
 from evomerge.models.inventory import Inventory
+from evomerge.models.tied_head import follows_embedding, is_head
 
 __all__ = ["on_model"]
 
@@ -29,24 +32,47 @@ def on_model(adapter: AdapterInventory, model: Inventory) -> AdapterInventory:
 
     A name that transformers does not know is left as it is; nothing is asked where the checkpoint
     has all of them, or its configuration names no class.
+
+    Raises:
+        SourceError: it changes parameters that transformers does not know in this model.
     """
-    adapter = _turned(adapter, model)
-    unknown = [name for name in adapter.changes if name not in model.tensors]
+    tied = follows_embedding(model.config, model.tensors)
+    if tied and adapter.config.get("ensure_weight_tying"):
+        adapter = _without_heads(adapter)
+    adapter = _turned(with_parameters(adapter, model), model)
+    known = [*adapter.changes, *adapter.copies]
+    unknown = [name for name in known if name not in model.tensors and not (tied and is_head(name))]
     if not unknown or not model.config.get("architectures"):
         return adapter
     facts = architecture_facts(model.config, [*model.tensors, *unknown])
     if facts is None:
         return adapter
     stored = _stored(facts, model)
-    changes: dict[str, FactorInfo] = {}
-    modules: dict[str, str] = {}
-    for name, info in adapter.changes.items():
-        weight = name if name in model.tensors else stored.get(_in_memory(facts, name), name)
-        changes[weight] = info
-        modules[weight] = name.removesuffix(".weight")
-    if len(changes) < len(adapter.changes):  # two of its names are one: which is meant?
+    weights = {
+        name: name if name in model.tensors else stored.get(_in_memory(facts, name), name)
+        for name in dict.fromkeys(known)
+    }
+    if len(set(weights.values())) < len(weights):  # two of its names are one: which is meant?
         return adapter
-    return replace(adapter, changes=changes, modules=modules)
+    return replace(
+        adapter,
+        changes={weights[name]: info for name, info in adapter.changes.items()},
+        copies={weights[name]: info for name, info in adapter.copies.items()},
+        modules={
+            weights[name]: name.removesuffix(".weight")
+            for name in adapter.changes
+            if name.endswith(".weight")
+        },
+    )
+
+
+def _without_heads(adapter: AdapterInventory) -> AdapterInventory:
+    """Without what peft keeps of the head besides where it is tied: the embedding's, once more."""
+    return replace(
+        adapter,
+        changes={name: info for name, info in adapter.changes.items() if not is_head(name)},
+        copies={name: info for name, info in adapter.copies.items() if not is_head(name)},
+    )
 
 
 def _turned(adapter: AdapterInventory, model: Inventory) -> AdapterInventory:
@@ -54,11 +80,16 @@ def _turned(adapter: AdapterInventory, model: Inventory) -> AdapterInventory:
         return adapter
     changes = {
         name: replace(info, shape=info.shape[::-1], transposed=True)
-        if name.removesuffix(".weight").rpartition(".")[2] in _CONV1D and not info.transposed
+        if isinstance(info, FactorInfo) and _lies_transposed(name, info)
         else info
         for name, info in adapter.changes.items()
     }
     return replace(adapter, changes=changes)
+
+
+def _lies_transposed(name: str, info: FactorInfo) -> bool:
+    module = name.removesuffix(".weight").rpartition(".")[2]
+    return module in _CONV1D and not info.transposed and not info.parameter
 
 
 def _in_memory(facts: ArchitectureFacts, name: str) -> str:

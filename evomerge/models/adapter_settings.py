@@ -1,6 +1,8 @@
-"""Settings of a LoRA adapter under which the change of a weight is s B A, s being alpha / r or
-alpha / sqrt(r), or with DoRA the changed rows get the norms that the adapter has: an allow-list of
-the fields that peft's `LoraConfig` has (up to peft 0.21).
+"""Settings of a LoRA adapter under which it is known what it makes of a model: an allow-list of the
+fields that peft's `LoraConfig` has (up to peft 0.21).
+
+The change of a weight is s B A, s being alpha / r or alpha / sqrt(r); with DoRA the changed rows
+get the norms that the adapter has. Biases, rows and whole weights may be trained besides.
 
 A setting that makes it another change, and a field that is not known here, is refused by its name:
 a change that is nearly right would show nowhere.
@@ -15,11 +17,20 @@ from typing import Any
 
 from evomerge.errors import SourceError
 
-__all__ = ["FREE", "INITIAL", "READ", "REFUSED", "check_settings", "is_number"]
+__all__ = [
+    "FREE",
+    "INITIAL",
+    "READ",
+    "REFUSED",
+    "check_settings",
+    "is_number",
+    "token_rows_of",
+]
 
 READ = frozenset(
     "peft_type r lora_alpha use_rslora rank_pattern alpha_pattern init_lora_weights use_dora"
-    " target_modules exclude_modules layers_to_transform layers_pattern".split()
+    " target_modules exclude_modules layers_to_transform layers_pattern bias lora_bias"
+    " modules_to_save target_parameters trainable_token_indices ensure_weight_tying".split()
 )
 """Fields that have a say in what the change is, and are obeyed or checked one by one."""
 
@@ -35,21 +46,15 @@ another field that is off.
 REFUSED: Mapping[str, str] = {
     "alora_invocation_tokens": "the adapter (aLoRA) is on for a part of the tokens only",
     "arrow_config": "its experts are chosen token by token",
-    "bias": "it changes biases as well",
-    "ensure_weight_tying": "it changes tied weights together",
     "kasa_config": "it (KaSA) changes the model's own weights too",
     "layer_replication": "it is for a model with more layers",
-    "lora_bias": "it changes biases as well",
     "megatron_config": "its factors are laid out for Megatron",
-    "modules_to_save": "it replaces whole weights",
     "monteclora_config": "its factors are drawn at random (MonteCLoRA)",
-    "target_parameters": "it changes parameters that are no matrix of a linear layer",
-    "trainable_token_indices": "it changes rows of the embedding",
     "use_bdlora": "its factors are diagonals of blocks (BD-LoRA)",
     "use_qalora": "its inputs are pooled (QALoRA)",
     "velora_config": "it (VeLoRA) keeps more than two factors",
 }
-"""Fields that make more or other of the change than s B A, and what that is; they may be off."""
+"""Fields that make another change, and what that is; they may be off."""
 
 INITIAL: tuple[bool | str | None, ...] = (
     True,
@@ -67,13 +72,13 @@ _INSTEAD = "merge it into its model first (peft's merge_and_unload)"
 
 
 def check_settings(path: Path, config: Mapping[str, Any]) -> None:
-    """Every setting of an adapter's configuration leaves its change s B A.
+    """It is known what every setting of an adapter's configuration makes of the change.
 
     Args:
         path: the configuration's file, for messages.
 
     Raises:
-        SourceError: one does not, or is not known; the message names the field.
+        SourceError: of one it is not; the message names the field.
     """
     if config.get("peft_type") != "LORA":
         raise SourceError(f"{path}: peft_type is {config.get('peft_type')!r}, only LORA is merged")
@@ -91,6 +96,32 @@ def check_settings(path: Path, config: Mapping[str, Any]) -> None:
                 " say that it has no part in the merged weights"
             )
     _check_numbers(path, config)
+    _check_parameters(path, config)
+
+
+def token_rows_of(path: Path, config: Mapping[str, Any], module: str) -> tuple[int, ...]:
+    """The rows of a module's weight that `trainable_token_indices` names, in the file's order.
+
+    Raises:
+        SourceError: it names none for this module, or what is no row; the message names the field.
+    """
+    field = "trainable_token_indices"
+    given = config.get(field)
+    if isinstance(given, dict):
+        chosen = [
+            rows for name, rows in given.items() if f".{module}".endswith(f".{name}") and name
+        ]
+        given = chosen[0] if len(chosen) == 1 else None
+    if not isinstance(given, list) or not all(
+        isinstance(row, int) and not isinstance(row, bool) and row >= 0 for row in given
+    ):
+        raise SourceError(
+            f"{path}: {field} is {_short(config.get(field))}, which names no rows of {module!r},"
+            " and the adapter's file has some"
+        )
+    if len(set(given)) < len(given):
+        raise SourceError(f"{path}: {field} names a row of {module!r} twice")
+    return tuple(given)
 
 
 def is_number(value: object) -> bool:
@@ -103,6 +134,16 @@ def is_number(value: object) -> bool:
 def _is_off(field: str, value: object) -> bool:
     """An empty object is not: peft makes its usual settings of it."""
     return value is None or value is False or value == [] or (field, value) == ("bias", "none")
+
+
+def _check_parameters(path: Path, config: Mapping[str, Any]) -> None:
+    field = "target_parameters"
+    names = config.get(field) or []
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise SourceError(f"{path}: {field} is {_short(names)}, not a list of parameters' names")
+    for other in ("use_dora", "lora_bias", "fan_in_fan_out"):
+        if names and config.get(other):
+            raise SourceError(f"{path}: {field} and {other} do not go together in peft")
 
 
 def _check_initial(path: Path, initial: object) -> None:

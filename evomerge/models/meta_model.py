@@ -6,7 +6,7 @@ class of transformers is built, never one that a repository brings along.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -26,7 +26,7 @@ from transformers.pytorch_utils import Conv1D
 
 from evomerge.errors import SourceError
 
-__all__ = ["build", "describe", "loaded_names"]
+__all__ = ["as_saved", "build", "describe", "loaded_names"]
 
 _OWN_CODE = "it needs code of its own, which is not run"
 
@@ -97,6 +97,18 @@ def _settings_of(config: Mapping[str, Any]) -> Any:
 
 def _saved(model: Any, state: Mapping[str, Any]) -> dict[str, list[str]]:
     """Each tensor's checkpoint names as `save_pretrained` writes them."""
+    saved: dict[str, list[str]] = {}
+    for names, written in as_saved(model, state):
+        saved |= dict.fromkeys(names, sorted(written))
+    return saved
+
+
+def as_saved(model: Any, state: Mapping[str, Any]) -> Iterator[tuple[list[str], dict[str, Any]]]:
+    """(memory names, the tensors that `save_pretrained` makes of them by their checkpoint names).
+
+    Args:
+        state: memory name -> tensor, of the whole model or of a part.
+    """
     forward = get_model_conversion_mapping(model, add_legacy=False)
     back = [own.reverse_transform() for own in forward[::-1] if not isinstance(own, PrefixChange)]
     renamings = [own for own in back if isinstance(own, WeightRenaming)]
@@ -113,11 +125,8 @@ def _saved(model: Any, state: Mapping[str, Any]) -> dict[str, list[str]]:
             group = groups.setdefault(renamed, deepcopy(by_pattern[pattern]))
         group.add_tensor(renamed, name, pattern, value)
         members.setdefault(renamed, []).append(name)
-    saved: dict[str, list[str]] = {}
     for renamed, group in groups.items():
-        written = sorted(group.convert(renamed, model=model, config=model.config))
-        saved |= dict.fromkeys(members[renamed], written)
-    return saved
+        yield members[renamed], group.convert(renamed, model=model, config=model.config)
 
 
 def loaded_names(model: Any, stored: Sequence[str]) -> dict[str, str | None]:

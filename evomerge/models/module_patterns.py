@@ -65,6 +65,10 @@ class ModulePatterns:
                 " for it; peft would pass over them: take them out, or mend the field"
             )
 
+    def is_selected(self, module: str) -> bool:
+        """Whether the configuration selects the module; raises where that takes too long."""
+        return self._against(module) is None
+
     def _against(self, module: str) -> str | None:
         """The field that leaves the module out, if one does."""
         excluded, target = self._config.get("exclude_modules"), self._config.get("target_modules")

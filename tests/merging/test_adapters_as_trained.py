@@ -19,9 +19,8 @@ import peft
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-from evomerge.conformance.tiny_models import build
 from evomerge.errors import SourceError
 from evomerge.merging.weights import MergedWeights
 from evomerge.models.adapter_headers import read_adapter_inventory
@@ -77,13 +76,36 @@ TRAINED: Mapping[str, list[dict[str, Any]]] = {
     "qalora_group_size": [{"qalora_group_size": 4}],
     "megatron_core": [{"megatron_core": "mine"}],
     "runtime_config": [{"runtime_config": peft.LoraRuntimeConfig(ephemeral_gpu_offload=True)}],
-    # Refused, but peft can train with it here.
     "bias": [{"bias": "all"}, {"bias": "lora_only"}],
-    "modules_to_save": [{"modules_to_save": ["down_proj"]}],
-    "trainable_token_indices": [{"trainable_token_indices": [1, 2]}],
+    "lora_bias": [
+        {"lora_bias": True, "target_modules": ["q_proj", "k_proj"]},
+        {"lora_bias": True, "target_modules": ["q_proj"], "bias": "lora_only", "use_rslora": True},
+    ],
+    "modules_to_save": [
+        {"modules_to_save": ["down_proj"]},
+        {"modules_to_save": ["mlp", "norm"]},  # one that has the factors of another setting
+        {"modules_to_save": ["0.self_attn.k_proj"], "bias": "all"},
+    ],
+    "trainable_token_indices": [
+        {"trainable_token_indices": [5, 2]},
+        {"trainable_token_indices": {"embed_tokens": [1, 2], "lm_head": [1, 2]}},
+    ],
+    "target_parameters": [
+        {
+            "target_parameters": ["up_proj.weight", "0.self_attn.k_proj.weight"],
+            "target_modules": [],
+        },
+        {"target_parameters": ["v_proj.weight"], "rank_pattern": {"v_proj.weight": 4}},
+    ],
+    "ensure_weight_tying": [
+        {"ensure_weight_tying": True},
+        {"ensure_weight_tying": True, "modules_to_save": ["embed_tokens"]},
+        {"ensure_weight_tying": True, "modules_to_save": ["lm_head"]},
+        {"ensure_weight_tying": True, "trainable_token_indices": [7, 3, 4]},
+    ],
+    # Refused, but peft can train with it here.
     "alora_invocation_tokens": [{"alora_invocation_tokens": [3, 4]}],
     "layer_replication": [{"layer_replication": [[0, 2], [1, 2]]}],
-    "ensure_weight_tying": [{"ensure_weight_tying": True}],
 }
 """Field -> settings that peft can train an adapter with on a tiny model."""
 
@@ -99,8 +121,6 @@ WRITTEN: Mapping[str, list[Any]] = {
     "lora_ga_config": [{"scale": "unit"}],
     "megatron_config": [{"hidden_size": 64}],
     "use_qalora": [True],
-    "lora_bias": [True],
-    "target_parameters": [["mlp.experts.down_proj"]],
     "use_bdlora": [{"nblocks": 2}, {}],
     "arrow_config": [{"top_k": 2}],
     "kasa_config": [{"beta": 0.1}],
@@ -123,7 +143,20 @@ def said(adapter: Path) -> str:
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("models") / "base", seed=0)
+    """A tiny Qwen2, whose attention has biases, and whose head is its embedding."""
+    config = Qwen2Config(
+        vocab_size=32,
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        tie_word_embeddings=True,
+    )
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("models") / "base"
+    Qwen2ForCausalLM(config).save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -209,6 +242,7 @@ def assert_as_peft(base: Path, adapter: Path) -> None:
     source = Source(model=str(base), adapter=str(adapter))
     merged = dict(MergedWeights(source, "float32").tensors())
     assert merged
+    assert truth.keys() - merged.keys() <= {"lm_head.weight"}
     assert [name for name in merged if not merged[name].allclose(truth[name], atol=1e-6)] == []
 
 
@@ -245,7 +279,7 @@ def with_setting(adapter: Path, **settings: object) -> None:
 @pytest.mark.parametrize("field", sorted(REFUSED))
 def test_what_is_refused_may_be_off(plain: Path, field: str) -> None:
     before = read_adapter_inventory(plain).changes
-    with_setting(plain, **{field: "none" if field == "bias" else None})
+    with_setting(plain, **{field: None})
     assert read_adapter_inventory(plain).changes == before
 
 

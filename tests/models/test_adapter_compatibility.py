@@ -22,7 +22,7 @@ from evomerge.models.headers import Headers
 from evomerge.operators import signatures
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Recipe, Rule, Stack
-from tests.families import HIDDEN, Family, tiny_tensors, write_adapter, write_model
+from tests.families import HIDDEN, VOCABULARY, Family, tiny_tensors, write_adapter, write_model
 
 Q1 = "model.layers.1.self_attn.q_proj"
 
@@ -147,7 +147,8 @@ def test_dora_is_no_change_of_low_rank(family: Family) -> None:
     config = json.loads((folder / "adapter_config.json").read_text()) | {"use_dora": True}
     (folder / "adapter_config.json").write_text(json.dumps(config))
     said = no_adapter(merge("task_arithmetic", family.base, {"x": source}))
-    assert "'x' is a DoRA adapter (use_dora), whose change has no low rank" in said
+    assert "'x' changes model.layers." in said
+    assert "by use_dora, which is no product of two matrices" in said
 
 
 def test_twins_of_the_base_are_other_models(family: Family) -> None:
@@ -167,10 +168,11 @@ def test_an_adapter_that_does_not_fit_its_model(
     family: Family, config: dict[str, object], module: str, what: str
 ) -> None:
     """Also where the shapes would fit: a tied head that is stored."""
-    square = {f"{one}.weight": torch.ones(HIDDEN, HIDDEN) for one in (Q1, "lm_head")}
+    heights = {Q1: HIDDEN, "lm_head": VOCABULARY}
+    square = {f"{one}.weight": torch.ones(rows, HIDDEN) for one, rows in heights.items()}
     base = Source(model=str(write_model(family.folder / "odd", tiny_tensors(0) | square, **config)))
     model = Headers().inventory(base)
-    factors = {module: (torch.ones(2, HIDDEN), torch.ones(HIDDEN, 2))}
+    factors = {module: (torch.ones(2, HIDDEN), torch.ones(heights.get(module, HIDDEN), 2))}
     folder = write_adapter(family.folder / "adapter", factors)
     with pytest.raises(SourceError, match=re.escape(what)):
         check_fits(read_adapter_inventory(folder), model)

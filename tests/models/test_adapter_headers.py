@@ -9,12 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from evomerge.errors import SourceError
-from evomerge.models.adapter_headers import (
-    CONFIG,
-    WEIGHTS,
-    FactorInfo,
-    read_adapter_inventory,
-)
+from evomerge.models.adapter_changes import FactorInfo
+from evomerge.models.adapter_headers import CONFIG, WEIGHTS, read_adapter_inventory
 from tests.families import write_adapter
 
 Q = "model.layers.1.self_attn.q_proj"
@@ -33,14 +29,16 @@ def test_ranks_and_scales_by_weight(tmp_path: Path) -> None:
     assert list(found) == [f"{Q}.weight", "other.weight"]
     keys = (f"base_model.model.{Q}.lora_A.weight", f"base_model.model.{Q}.lora_B.weight")
     assert found[f"{Q}.weight"] == FactorInfo(*keys, rank=2, scale=3.0, shape=(6, 8))
-    assert found["other.weight"].scale == 1.0
+    other = found["other.weight"]
+    assert isinstance(other, FactorInfo)
+    assert other.scale == 1.0
 
 
 def test_factors_that_do_not_fit(tmp_path: Path) -> None:
     odd = {Q: (torch.ones(2, 8), torch.ones(6, 3))}
     with pytest.raises(SourceError, match=f"the factors of '{Q}' do not fit each other"):
         read_adapter_inventory(write_adapter(tmp_path / "odd", odd))
-    convolution = {Q: (torch.ones(2, 8, 3, 3), torch.ones(6, 2, 1, 1))}
+    convolution = {Q: (torch.ones(2, 8, 3, 3), torch.ones(6, 2, 3, 3))}
     with pytest.raises(SourceError, match="do not fit each other"):
         read_adapter_inventory(write_adapter(tmp_path / "convolution", convolution))
 
