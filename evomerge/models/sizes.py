@@ -37,8 +37,8 @@ _SLACK = 8
 
 def language_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a configuration says of the language model: its `text_config`, or all of it."""
-    part: Mapping[str, Any] = config.get("text_config", config)
-    return part
+    part: Mapping[str, Any] | None = config.get("text_config")
+    return config if part is None else part
 
 
 def check_sizes(
@@ -78,7 +78,7 @@ def check_sizes(
 
 def _check_kinds(path: Path, config: Mapping[str, Any]) -> None:
     """Keys that decide how the configuration is read."""
-    part = config.get("text_config", config)
+    part = language_part(config)
     if not isinstance(part, Mapping):
         raise SourceError(f"{path}: text_config: must be a mapping, got {describe(part)}")
     kinds = part.get("layer_types")

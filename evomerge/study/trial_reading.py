@@ -123,7 +123,10 @@ def _read(genes: Sequence[Gene], objectives: int, trial: FrozenTrial) -> Candida
         raise RecordError(f"trial {trial.number} is not a candidate that evomerge recorded")
     if state != "running" and OUTCOME not in trial.user_attrs:
         raise RecordError(f"candidate {trial.number} was closed by something other than evomerge")
-    noted = _Attributes.model_validate(trial.user_attrs)
+    attributes = trial.user_attrs
+    if state == "running":  # an outcome of a tell that was cut off does not count
+        attributes = {key: held for key, held in attributes.items() if key != OUTCOME}
+    noted = _Attributes.model_validate(attributes)
     if state == "running" and noted.paused:
         state = "paused"
     stages, begun, descent = _stages(trial.user_attrs), noted.begun, noted.descent
@@ -144,8 +147,7 @@ def _read(genes: Sequence[Gene], objectives: int, trial: FrozenTrial) -> Candida
         begun=begun.times if begun is not None and begun.stage == len(stages) else 0,
     )
     outcome = noted.outcome
-    if outcome is None or state in ("running", "paused"):
-        # Attributes of a tell that was cut off before the trial was closed do not count.
+    if outcome is None:
         return asked
     return replace(
         asked,
@@ -185,8 +187,8 @@ def _stages(attributes: Mapping[str, Any]) -> tuple[RecordedStage, ...]:
     recorded = _STAGES.validate_python(
         {key.removeprefix(STAGE): facts for key, facts in named.items()}
     )
-    if sorted(recorded) != list(range(len(recorded))):
-        raise ValueError(f"stages: {sorted(recorded)} of them, each of 0 to the last is wanted")
+    if sorted(recorded) != list(range(len(named))):
+        raise ValueError(f"stages: {sorted(named)}, and each of 0 to the last is wanted once")
     return tuple(RecordedStage(**dict(recorded[number])) for number in sorted(recorded))
 
 

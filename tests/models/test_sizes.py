@@ -45,6 +45,11 @@ def test_a_size_that_the_tensors_have_not(change: dict[str, Any], said: str) -> 
 
 
 def test_what_the_tensors_have() -> None:
-    for config in (GOOD, GOOD | {"num_key_value_heads": None}, {"text_config": GOOD}):
+    for config in (
+        GOOD,
+        GOOD | {"num_key_value_heads": None},
+        {"text_config": GOOD},
+        GOOD | {"text_config": None},
+    ):
         with does_not_raise():
             check_sizes(Path("config.json"), config, TENSORS)

@@ -51,6 +51,13 @@ def test_all_that_was_written_is_read(done: FrozenTrial) -> None:
     assert (candidate.told, candidate.told_s, candidate.attempts) == (2, 3.0, 1)
 
 
+def test_an_outcome_of_a_candidate_that_was_not_closed_does_not_count(done: FrozenTrial) -> None:
+    done.state, done.values = TrialState.RUNNING, None
+    done.user_attrs["outcome"] = "torn"
+    candidate = to_candidate(GENES, 1, done)
+    assert (candidate.state, candidate.told, candidate.tasks) == ("running", None, {})
+
+
 def test_a_failure_is_read(done: FrozenTrial) -> None:
     failure = Failure(cause="candidate", message="m", error="RecipeError")
     done.user_attrs |= outcome_attributes(failure, told=2, told_s=3.0, worker="w", attempts=1)
@@ -111,7 +118,8 @@ def test_whatever_an_attribute_holds_it_is_read_or_refused(done: FrozenTrial) ->
         ({"genome": ["ties", 0.5]}, "gene 'rate': it has an entry or a value of another type"),
         ({"origin": "me"}, "origin: Input should be 'optimizer', 'landmark' or 'finalist'"),
         ({"score.a": "x"}, "score.a: Input should be a valid number"),
-        ({"stage.2": STAGE.__dict__}, "stages: [0, 2] of them"),
+        ({"stage.2": STAGE.__dict__}, "stages: ['stage.0', 'stage.2']"),
+        ({"stage.00": STAGE.__dict__}, "and each of 0 to the last is wanted once"),
         ({"asked": 0.0}, "asked: Input should be a valid integer"),
     ],
 )
