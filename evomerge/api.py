@@ -20,7 +20,7 @@ from evomerge.recipe.named import recipe_named
 from evomerge.recipe.tree import Recipe
 from evomerge.reports.notes import write_notes
 from evomerge.results import Results
-from evomerge.searching.checks import check_answering, check_new_study
+from evomerge.searching.checks import check_answering, check_loadable, check_new_study
 from evomerge.searching.ending import ENDED
 from evomerge.searching.finish import finish, finished
 from evomerge.searching.listener import Listener
@@ -252,6 +252,7 @@ def evaluate(
     plan.check()
     plan.check_engine()
     check_answering(evaluator, plan.headers.inventory(plan.donor))
+    check_loadable(settings, plan.headers.inventory(plan.donor))
     here = InProcessConfig(max_attempts=1)
     worker = executor(here, settings, evaluator, plan.donor, plan.capacity)
     worker.submit(Task("model", model, split))

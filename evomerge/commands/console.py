@@ -57,9 +57,10 @@ class Output:
         """Print data for a program; nothing folds or colours it."""
         out.file.write(json.dumps(data, indent=2) + "\n")
 
-    def facts(self, data: Mapping[str, Any]) -> None:
-        """Print the result: plain data as JSON, else a line of `key  value` for each."""
-        self.result(data, lambda: _show_facts(data))
+    def facts(self, data: Mapping[str, Any], shown: Mapping[str, Any] | None = None) -> None:
+        """Print the result: plain data as JSON, else a line of `key  value` for each, and one for
+        each part of a list. `shown`: what a person reads, where that is less."""
+        self.result(data, lambda: _show_facts(data if shown is None else shown))
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
@@ -115,5 +116,8 @@ class _Said:
 def _show_facts(data: Mapping[str, Any]) -> None:
     width = max(map(len, data))
     for key, value in data.items():
-        shown = "yes" if value is True else f"{value:,}" if isinstance(value, int) else value
-        out.print(f"{key.replace('_', ' '):<{width}}  {shown}", soft_wrap=True, markup=False)
+        title = key.replace("_", " ")
+        for line in value if isinstance(value, list) else [value]:
+            shown = "yes" if line is True else f"{line:,}" if isinstance(line, int) else line
+            out.print(f"{title:<{width}}  {shown}", soft_wrap=True, markup=False)
+            title = ""

@@ -16,8 +16,9 @@ from evomerge.commands.console import Output
 from evomerge.commands.examples import ExampleChoice, show_examples
 from evomerge.commands.terminal import Terminal
 from evomerge.config import read_job
-from evomerge.errors import EvomergeError, RecipeError
+from evomerge.errors import ConfigError, EvomergeError, RecipeError
 from evomerge.evaluators.base import Split
+from evomerge.models.summary import ModelSummary
 from evomerge.reading.files import is_there
 from evomerge.recipe.tree import KINDS
 from evomerge.recipe.yaml import read_mapping, read_recipe
@@ -47,33 +48,39 @@ def check(
     """Validate a job or a recipe without reading weights, and say what it would cost."""
     said = Output(quiet, as_json)
     with said.doing(f"checking {file}"):
-        facts, warnings, remarks = _checked(file, out, catalog_folder)
+        facts, models, warnings, remarks = _checked(file, out, catalog_folder)
     for warning in warnings:
         said.warn(warning)
     for remark in remarks:
         said.note(remark)
-    said.facts(facts)
+    data = facts | {"models": [{"names": names} | model.to_json() for names, model in models]}
+    shown = facts | {"models": [f"{', '.join(names)}: {model}" for names, model in models]}
+    said.facts(data, shown)
 
 
 def _checked(
     file: Path, out: Path | None, catalog_folder: Path | None
-) -> tuple[dict[str, Any], list[str], Sequence[str]]:
-    """What a recipe or a job would take, the warnings about it, and what else is worth knowing."""
+) -> tuple[dict[str, Any], list[tuple[list[str], ModelSummary]], list[str], Sequence[str]]:
+    """What a recipe or a job would take, what was found in its models, the warnings about it, and
+    what else is worth knowing."""
     if read_mapping(file).get("kind") in KINDS:
         recipe = RecipePlan(read_recipe(file), str(file))
         warnings = recipe.check()
         for sentence in recipe.empty_rules:
             raise RecipeError(sentence)
-        return {"recipe": str(file), "ok": True, **recipe.cost()}, warnings, ()
+        return {"recipe": str(file), "ok": True, **recipe.cost()}, recipe.summaries, warnings, ()
     plan = Plan(read_job(file, catalog_folder=catalog_folder), str(file))
     warnings = plan.check()
+    for sentence in plan.empty_rules:
+        raise ConfigError(sentence)
     folder = out or Path("runs") / plan.job.name
     if out is None and is_there(StudyFolder(folder).identity):
         warnings.append(f"{folder}: holds a study already; a new search needs --out")
     else:
         check_new_study(plan.job, folder, str(file))
     warnings += look_at_cluster(plan.job, str(file))
-    return {"job": plan.job.name, "ok": True, **plan.cost()}, warnings, plan.remarks
+    facts = {"job": plan.job.name, "ok": True, **plan.cost()}
+    return facts, plan.summaries, warnings, plan.remarks
 
 
 def search(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from evomerge.errors import RecipeError, SourceError, about
 from evomerge.models.adapter_compatibility import check_fits
@@ -10,6 +10,7 @@ from evomerge.models.adapter_headers import read_adapter_inventory
 from evomerge.models.adapter_names import on_model
 from evomerge.models.architecture import parts_of
 from evomerge.models.blueprint import Blueprint, Tokens, donor, outline
+from evomerge.models.familiar import knows_type, unfamiliar
 from evomerge.models.flat import flat_of
 from evomerge.models.headers import Headers
 from evomerge.models.inventory import Inventory
@@ -92,15 +93,31 @@ def check_compatibility(
     _check_ends(recipe, origin, models)
     with about(origin):
         _check_vocabularies(recipe, models)
-    donor = models.inventory(tokenizer_donor(recipe))
-    return [
-        *(pipeline_warnings(donor, inventories) if donor.of_diffusers else ()),
-        *(
-            f"{other.folder} has another chat template than {donor.folder}, whose one is used"
-            for other in inventories
-            if other.chat_template not in (donor.chat_template, None)
-        ),
-    ]
+    speaker = models.inventory(tokenizer_donor(recipe))
+    templates = (
+        f"{other.folder} has another chat template than {speaker.folder}, whose one is used"
+        for other in inventories
+        if other.chat_template not in (speaker.chat_template, None)
+    )
+    pipeline = pipeline_warnings(speaker, inventories) if speaker.of_diffusers else ()
+    return [*_not_known(models.inventory(donor(recipe))), *pipeline, *templates]
+
+
+def _not_known(inventory: Inventory) -> Iterator[str]:
+    """What is only read from names, of a model that transformers does not know."""
+    if inventory.of_diffusers:
+        return
+    if reason := unfamiliar(inventory.config):
+        family = inventory.config.get("model_type")
+        engine = (
+            f"; engines take it for a {family}"
+            if knows_type(inventory.config)
+            else ", how an engine runs it"
+        )
+        yield (
+            f"{inventory.folder}: {reason}; its tensors are merged by name, and what names do not"
+            f" tell is not known: ties, buffers, how its layers are stacked{engine}"
+        )
 
 
 def check_engine_compatibility(

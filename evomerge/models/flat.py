@@ -15,6 +15,7 @@ from evomerge.models.anatomy import Anatomy
 from evomerge.models.architecture import parts_of
 from evomerge.models.blueprint import Blueprint, blueprint, donor
 from evomerge.models.headers import Headers
+from evomerge.models.selections import nothing_selected
 from evomerge.models.tensor_types import FLOATS
 from evomerge.recipe.grid import Grid
 from evomerge.recipe.selector import Selector
@@ -63,6 +64,9 @@ def flattened(
         blocks[number].setdefault(block[name], ends[number])
         ends[number] += sizes[name]
     for number, end in enumerate(ends):
+        if not end and not made.anatomy.selects(where[number]):
+            said = nothing_selected(where[number], made.anatomy)
+            raise RecipeError(f"{origin}: chromosomes.{number}: {said}")
         if not end:
             raise RecipeError(
                 f"{origin}: chromosomes.{number} selects no tensor; those before it may have taken"

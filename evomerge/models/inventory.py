@@ -13,7 +13,7 @@ from evomerge.errors import SourceError
 from evomerge.models.anatomy import Anatomy, anatomy_of
 from evomerge.models.pipeline import CONFIG, PIPELINE, read_pipeline
 from evomerge.models.sizes import LAYER_COUNTS, check_sizes, language_part
-from evomerge.models.stored_tensors import stored_tensors
+from evomerge.models.stored_tensors import read_and_left_out
 from evomerge.models.tensor_types import WIDTHS, TensorInfo
 from evomerge.models.tokenizer_files import TOKENIZER, chat_template, vocabulary_of_file
 from evomerge.models.weight_files import is_of_diffusers, weight_files
@@ -45,6 +45,8 @@ class Inventory:
     tensors: Mapping[str, TensorInfo]
     components: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Of a diffusers pipeline: component with weights -> its own configuration."""
+    left_out: tuple[str, ...] = ()
+    """Names of what its files hold besides: old buffers, a tied head that is the embedding."""
 
     @property
     def of_diffusers(self) -> bool:
@@ -112,11 +114,11 @@ def read_inventory(folder: Path) -> Inventory:
         return Inventory(folder, index, tensors, components)
     config = read_object(folder / CONFIG, constants=True)
     diffusers = is_of_diffusers(config)
-    tensors = stored_tensors(folder, config, variants=diffusers)
+    tensors, left_out = read_and_left_out(folder, config, variants=diffusers)
     if not diffusers:  # no engine is started by the sizes of those
         shapes = {name: info.shape for name, info in tensors.items()}
         check_sizes(folder / CONFIG, config, shapes)
-    return Inventory(folder, config, tensors)
+    return Inventory(folder, config, tensors, left_out=left_out)
 
 
 def listed_files(folder: Path) -> dict[str, str]:

@@ -67,9 +67,15 @@ def empty_rules(recipe: Recipe, models: Headers, *, origin: str) -> Iterator[str
 
 def nothing_selected(where: Selector, anatomy: Anatomy) -> str:
     """Why a selector that matches no tensor does not, with what there is instead."""
-    if where.component is not None and where.component not in anatomy.components:
-        has = ", ".join(anatomy.components) or "none that its tensors' names tell"
-        return f"component {where.component} selects nothing in this model; it has: {has}"
+    within = [
+        own
+        for own in anatomy.components
+        if anatomy.selects(Selector(component=own, tower=where.tower))
+    ]
+    if where.component is not None and where.component not in within:
+        has = ", ".join(within) or "none that its tensors' names tell"
+        model = f"the {where.tower} of this model" if where.tower else "this model"
+        return f"component {where.component} selects nothing in {model}; it has: {has}"
     experts = {place.expert for place in anatomy.places if place.component == "expert"}
     if where.experts is not None and not anatomy.selects(Selector(experts=where.experts)):
         if not experts:

@@ -13,6 +13,7 @@ from importlib import resources
 from typing import Any
 
 from evomerge.errors import SourceError
+from evomerge.models.familiar import unfamiliar
 from evomerge.models.learned import learned
 from evomerge.models.sizes import LAYER_COUNTS, language_part
 
@@ -56,6 +57,8 @@ def stack_settings(
             sentence begins with what is said of the stack.
     """
     config = configs[donor]
+    if reason := unfamiliar(config):
+        raise SourceError(f"a stack of {_called(config)}: {reason}")
     if config.get("model_type") in routable():
         return _plain(config, configs, hops)
     request = {

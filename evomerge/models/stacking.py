@@ -7,6 +7,7 @@ from typing import Any
 
 from evomerge.errors import SourceError
 from evomerge.models.blueprint import donor
+from evomerge.models.familiar import unfamiliar
 from evomerge.models.headers import Headers
 from evomerge.models.inventory import Inventory
 from evomerge.models.stack_settings import routable
@@ -82,6 +83,8 @@ def check_routable(stack: Stack, models: Headers | None = None) -> None:
             f"{inventory.folder}: layers of the family {family!r} cannot be routed, only of"
             f" {', '.join(routable())}"
         )
+    if reason := unfamiliar(config):
+        raise SourceError(f"{inventory.folder}: {reason}; its layers cannot be routed")
     always = family == "mistral"  # which has a window unless its configuration says null
     window = config.get("sliding_window", _MISTRALS if always else None)
     slides = window is not None and config.get("use_sliding_window", always)

@@ -13,13 +13,20 @@ from evomerge.models.safetensors_header import read_header
 from evomerge.models.tensor_types import TensorInfo
 from evomerge.models.weight_files import stem_of, weight_files
 
-__all__ = ["stored_tensors"]
+__all__ = ["read_and_left_out", "stored_tensors"]
 
 
 def stored_tensors(
     folder: Path, config: Mapping[str, Any], *, variants: bool = False
 ) -> dict[str, TensorInfo]:
-    """Name of today -> the tensor, read from headers.
+    """Name of today -> the tensor; as `read_and_left_out`."""
+    return read_and_left_out(folder, config, variants=variants)[0]
+
+
+def read_and_left_out(
+    folder: Path, config: Mapping[str, Any], *, variants: bool = False
+) -> tuple[dict[str, TensorInfo], tuple[str, ...]]:
+    """(name of today -> the tensor, names of what is there besides), read from headers.
 
     Args:
         config: the folder's own.
@@ -37,4 +44,6 @@ def stored_tensors(
         if name not in tensors:
             raise SourceError(f"{folder / str(own.index)}: the tensor {name!r} is not in {file}")
     check_not_quantised(folder, config, tensors)
-    return as_found(folder, config, tensors)
+    known = as_found(folder, config, tensors)
+    read = {info.stored or name for name, info in known.items()}
+    return known, tuple(sorted(tensors.keys() - read))

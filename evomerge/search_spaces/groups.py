@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Discriminator, Field, Tag, field_validator
 
-from evomerge.errors import ConfigError
+from evomerge.errors import ConfigError, did_you_mean
 from evomerge.models.anatomy import Anatomy
 from evomerge.models.selections import nothing_selected
-from evomerge.recipe.selector import COMPONENTS, Component, Selector
+from evomerge.recipe.selector import COMPONENTS, Component, Place, Selector, Tower
 from evomerge.value import Value
 
 __all__ = ["Group", "Groups", "groups_of", "live"]
+
+Size = Annotated[int, Field(ge=1)]
+"""Layers in a block."""
 
 Part = Literal[
     "attention",
@@ -30,11 +33,23 @@ Part = Literal[
 ]
 
 
+def _shape(given: object) -> str:
+    return "towers" if isinstance(given, Mapping) else "size"
+
+
 class Groups(Value):
     """How tensors share genes. Without either key all tensors share them."""
 
-    layers: Annotated[int, Field(ge=1)] | None = None
-    """Layers in a block; 10 makes three blocks of a model of 30 layers."""
+    layers: (
+        Annotated[
+            Annotated[Size, Tag("size")] | Annotated[Mapping[Tower, Size], Tag("towers")],
+            Discriminator(_shape),
+        ]
+        | None
+    ) = None
+    """Layers in a block; 10 makes three blocks of a model of 30 layers. Of a model with several
+    towers it counts in the decoder, and the others go with the last block; `{decoder: 10, vision:
+    8}` makes blocks of each tower that is named, and the rest has genes of its own."""
     components: tuple[Part, ...] = ()
     """Components with genes of their own; `other` stands for those not named, and is implied."""
     live_only: bool = False
@@ -48,6 +63,29 @@ class Groups(Value):
             raise ValueError(f"each component may stand once, got {list(parts)}")
         return parts
 
+    @field_validator("layers")
+    @classmethod
+    def _some(cls, layers: int | Mapping[Tower, int] | None) -> int | Mapping[Tower, int] | None:
+        if isinstance(layers, Mapping) and not layers:
+            raise ValueError("name a tower, as in {decoder: 10}, or leave it out")
+        return layers
+
+    @property
+    def are_live(self) -> bool:
+        """Whether groups that select no tensor are left out."""
+        return self.live_only or isinstance(self.layers, Mapping)
+
+    @property
+    def outside(self) -> list[Component]:
+        """Components of their own that are in no layer."""
+        return [part for part in ("embedding", "head") if part in self.components]
+
+    @property
+    def inside(self) -> list[Component]:
+        """Components that have genes of their own in each block."""
+        own = [part for part in COMPONENTS if part in self.components]
+        return [part for part in own if part not in self.outside]
+
 
 @dataclass(frozen=True)
 class Group:
@@ -55,40 +93,77 @@ class Group:
 
     name: str
     where: tuple[Selector, ...]
+    place: Place | None = None
+    """Of one of its tensors, where they are known."""
 
     def gene(self, parameter: str) -> str:
         """The name of this group's gene for a parameter."""
         return f"{parameter}@{self.name}" if self.name else parameter
 
 
-def groups_of(groups: Groups, layers: int, origin: str) -> Iterator[Group]:
+def groups_of(
+    groups: Groups, layers: int, origin: str, anatomy: Anatomy | None = None
+) -> Iterator[Group]:
     """Blocks x components. Outside the layers, the embedding goes with the first block and the
     rest with the last, unless a component of their own was asked for; the last group is the rest.
+
+    Args:
+        layers: of the main tower.
+        anatomy: is needed where blocks of towers are asked for.
+
+    Raises:
+        ConfigError: there are fewer layers than a block has, or there is no such tower.
     """
-    if groups.layers is not None and groups.layers > layers:
-        raise ConfigError(f"{origin}.groups.layers: {groups.layers} of a model that has {layers}")
-    size = groups.layers or layers
-    blocks = [(start, min(start + size, layers)) for start in range(0, layers, size)]
-    own: list[Component] = [part for part in COMPONENTS if part in groups.components]
-    outside: list[Component] = [part for part in own if part in ("embedding", "head")]
-    inside: list[Component] = [part for part in own if part not in outside]
-    for part in outside:
+    for part in groups.outside:
         yield Group(part, (Selector(component=part),))
-    for first, end in blocks:
-        block = f"layers{first}-{end - 1}" if len(blocks) > 1 else ""
-        layered = (first, end) if len(blocks) > 1 else None
-        for part in inside:
-            name = f"{block}.{part}" if block else part
-            where = [Selector(layers=layered, component=part)]
-            if end == layers and layered:
-                where.append(Selector(component=part))
-            yield Group(name, tuple(where))
-        rest = [Selector(layers=layered)]
-        if first == 0 and layered and "embedding" not in outside:
-            rest.insert(0, Selector(component="embedding"))
-        if end == layers and layered:
-            rest.append(Selector())
-        name = ".".join(word for word in (block, "other" if inside else "") if word)
+    if not isinstance(groups.layers, Mapping):
+        yield from _blocks(groups, _cut(groups.layers, layers, f"{origin}.groups.layers"), None)
+        return
+    assert anatomy is not None
+    towers = [own.tower for own in anatomy.towers]
+    for tower in groups.layers:
+        if tower not in towers:
+            raise ConfigError(
+                f"{origin}.groups.layers: no tower {tower!r}; {did_you_mean(tower, towers)}"
+            )
+    for own in anatomy.towers:  # in the model's order: that of a mapping is nobody's
+        if own.tower in groups.layers:
+            depth = layers if own is anatomy.main else own.layers
+            key = f"{origin}.groups.layers.{own.tower}"
+            yield from _blocks(groups, _cut(groups.layers[own.tower], depth, key), own.tower)
+    for part in groups.inside:
+        yield Group(part, (Selector(component=part),))
+    yield Group("other", (Selector(),))
+
+
+def _cut(size: int | None, layers: int, key: str) -> list[tuple[int, int]]:
+    """[first, end) of each block, at least one."""
+    if size is not None and size > layers:
+        raise ConfigError(f"{key}: {size} of a model that has {layers}")
+    size = size or max(layers, 1)
+    return [(start, min(start + size, layers)) for start in range(0, max(layers, 1), size)]
+
+
+def _blocks(
+    groups: Groups, blocks: Sequence[tuple[int, int]], tower: Tower | None
+) -> Iterator[Group]:
+    """The groups of a tower; of the whole model where none is named."""
+    for number, block in enumerate(blocks):
+        layered = block if len(blocks) > 1 else None
+        first, last = number == 0, number == len(blocks) - 1
+        ranged = f"layers{block[0]}-{block[1] - 1}" if layered else ""
+        lead = ".".join(word for word in (tower, ranged) if word)
+        for part in groups.inside:
+            where = [Selector(layers=layered, component=part, tower=tower)]
+            if last and layered:
+                where.append(Selector(component=part, tower=tower))
+            yield Group(f"{lead}.{part}" if lead else part, tuple(where))
+        rest = [Selector(layers=layered, tower=tower)]
+        if first and layered and "embedding" not in groups.outside:
+            rest.insert(0, Selector(component="embedding", tower=tower))
+        if last and layered:
+            rest.append(Selector(tower=tower))
+        name = ".".join(word for word in (lead, "other" if groups.inside else "") if word)
         yield Group(name, tuple(rest))
 
 
@@ -107,11 +182,17 @@ def live(groups: Sequence[Group], anatomy: Anatomy, asked: Sequence[Part]) -> li
         where = Selector(component=None if part == "other" else part)
         if part != "head" and not anatomy.selects(where):
             raise ConfigError(f"space.groups.components: {nothing_selected(where, anatomy)}")
-    chosen = {
-        next(n for n, group in enumerate(groups) if any(own.matches(place) for own in group.where))
-        for place in anatomy.places
-    }
-    kept = [group for number, group in enumerate(groups) if number in chosen]
+    places: dict[int, Place] = {}
+    for place in anatomy.places:
+        number = next(
+            n for n, group in enumerate(groups) if any(own.matches(place) for own in group.where)
+        )
+        places.setdefault(number, place)
+    kept = [
+        replace(group, place=places[number])
+        for number, group in enumerate(groups)
+        if number in places
+    ]
     last = kept[-1]
     if not last.where[-1].matches_all:
         kept[-1] = replace(last, where=(*last.where, Selector()))

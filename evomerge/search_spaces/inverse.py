@@ -32,9 +32,12 @@ class MergeParameters:
         methods: Sequence[Signature],
         seed: int,
         tokenizer: TokenizerChoice | None = None,
+        by_tensor: bool = False,
     ) -> None:
-        """Raises:
-        RecipeError: the space has no such method, parents, base, seed or tokenizer.
+        """`by_tensor`: it is asked about places of real tensors, which any selector may tell apart.
+
+        Raises:
+            RecipeError: the space has no such method, parents, base, seed or tokenizer.
         """
         if not isinstance(recipe, Merge):
             raise RecipeError(f"the space holds merges, and this is a {recipe.kind}")
@@ -43,7 +46,7 @@ class MergeParameters:
             raise RecipeError(
                 f"its method is {recipe.method!r}, the space has {', '.join(signatures)}"
             )
-        for key in ("name", "tower", "experts"):
+        for key in () if by_tensor else ("name", "tower", "experts"):
             if any(getattr(rule.where, key) is not None for rule in recipe.rules):
                 raise RecipeError(f"its rules select tensors by {key}, which the space does not")
         if recipe.seed != seed:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
+from evomerge.errors import ConfigError
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome, Scalar
 from evomerge.recipe.same import sole_input
-from evomerge.recipe.selector import Place, Selector
+from evomerge.recipe.selector import Selector
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe, Rule
@@ -45,14 +46,32 @@ class ParameterSpace(SearchSpace):
         )
         donor = sources[config.base or min(self._parents)]
         self._layers = models.layers(donor)
-        self._groups = list(groups_of(config.groups, self._layers, "space"))
-        self._places: list[Place] = list(places_of(self._layers))
-        if config.groups.live_only:
+        groups, self._places = config.groups, list(places_of(self._layers))
+        self._check_main(models, donor)
+        if groups.are_live:
             anatomy = models.anatomy(donor)
-            self._groups = live(self._groups, anatomy, config.groups.components)
+            cut = list(groups_of(groups, self._layers, "space", anatomy))
+            self._groups = live(cut, anatomy, groups.components)
             self._places = list(anatomy.places)
+        else:
+            self._groups = list(groups_of(groups, self._layers, "space"))
         self._ranges = config.ranges(self._methods)
         config.check(self._ranges, self._methods, self._inputs)
+
+    def _check_main(self, models: ModelFacts, donor: Source) -> None:
+        """A number of layers counts in a tower that is there."""
+        if self._layers or not isinstance(self._config.groups.layers, int):
+            return
+        towers = {own.tower: self._config.groups.layers for own in models.anatomy(donor).towers}
+        if not towers:
+            raise ConfigError(
+                "space.groups.layers: the names of the model's tensors tell no layers; leave it out"
+            )
+        written = ", ".join(f"{tower}: {size}" for tower, size in towers.items())
+        raise ConfigError(
+            f"space.groups.layers: the model has the towers {', '.join(towers)}, each with layers"
+            f" of its own; say how each is cut, as in {{{written}}}"
+        )
 
     @cached_property
     def genes(self) -> tuple[Scalar, ...]:
@@ -92,7 +111,7 @@ class ParameterSpace(SearchSpace):
         theirs = self._parameters_of(recipe)
         values: dict[str, float] = {}
         for group in self._groups:
-            there = theirs.at(place_of(group.where[0]))
+            there = theirs.at(group.place or place_of(group.where[0]))
             values |= {group.gene(name): value for name, value in there.items()}
         genome = tuple(
             theirs.signature.name
@@ -125,6 +144,7 @@ class ParameterSpace(SearchSpace):
             methods=self._methods,
             seed=self._config.seed,
             tokenizer=self._config.tokenizer,
+            by_tensor=self._config.groups.are_live,
         )
 
     def landmarks(self) -> dict[str, Genome]:

@@ -10,11 +10,12 @@ from pathlib import Path
 from evomerge.cluster.checks import check_address, check_here, gpus_here
 from evomerge.cluster.config import ClusterConfig
 from evomerge.config import Job
-from evomerge.engines.config import EngineConfig
+from evomerge.engines.config import EngineConfig, EngineSettings
 from evomerge.engines.factory import check_engine
 from evomerge.errors import ConfigError, about
 from evomerge.evaluators.base import EvaluatorConfig
 from evomerge.models.answering import architecture_of, continues_text
+from evomerge.models.familiar import knows_type, unfamiliar
 from evomerge.models.inventory import Inventory
 from evomerge.models.tokenizer_files import has_tokenizer
 from evomerge.optimizers.base import Optimizer, least_budget
@@ -27,6 +28,7 @@ __all__ = [
     "check_answering",
     "check_engine_holds",
     "check_evaluator",
+    "check_loadable",
     "check_new_study",
     "check_runtime",
     "look_at_cluster",
@@ -107,6 +109,33 @@ def check_engine_holds(job: Job, donor: Inventory) -> None:
             f"{donor.folder}: no engine runs {architecture_of(donor.config)}, a model of diffusers;"
             " build merges with evomerge merge and score them with a program of your own"
         )
+
+
+def check_loadable(engine: EngineSettings, donor: Inventory) -> None:
+    """Whether transformers can make the model that candidates are loaded into.
+
+    vLLM, and engines of other packages, know models of their own, and say themselves what they
+    do not know.
+
+    Raises:
+        ConfigError: it has no class for it, and code of its repository may not run.
+    """
+    if donor.of_diffusers or not isinstance(engine, EngineConfig):
+        return
+    if engine.kind == "vllm" or engine.trust_remote_code:
+        return
+    reason = unfamiliar(donor.config)
+    if reason is None or (knows_type(donor.config) and continues_text(donor.config)):
+        return  # language models are loaded by their model type
+    code = (
+        " or engine.trust_remote_code with code that you have read"
+        if donor.config.get("auto_map")
+        else ""
+    )
+    raise ConfigError(
+        f"{donor.folder}: {reason}, so that no engine of transformers runs it: it can be merged,"
+        f" and is neither searched nor scored; where vLLM has it, take engine.kind: vllm{code}"
+    )
 
 
 def budget_warnings(job: Job, optimizer: Optimizer, landmarks: int) -> Iterator[str]:

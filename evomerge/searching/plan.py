@@ -20,8 +20,10 @@ from evomerge.evaluators.objective import Objective
 from evomerge.models.blueprint import blueprint, donor
 from evomerge.models.fingerprint import fingerprint
 from evomerge.models.headers import Headers
+from evomerge.models.selections import empty_rules
 from evomerge.models.sources import adapter_folder
 from evomerge.models.stacking import check_routable
+from evomerge.models.summary import ModelSummary, summaries
 from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.registry import make
 from evomerge.plugins import Entry
@@ -35,6 +37,7 @@ from evomerge.searching.checks import (
     budget_warnings,
     check_engine_holds,
     check_evaluator,
+    check_loadable,
     check_runtime,
 )
 from evomerge.searching.model_facts import FactsFromHeaders
@@ -193,6 +196,7 @@ class Plan:
             with self._faults_named():
                 _ = self.space, self.landmarks, self.samples, self.capacity, self.baselines
             check_evaluator(self.job.evaluator, self.headers.inventory(self.donor))
+            check_loadable(self.job.engine, self.headers.inventory(self.donor))
             warnings = dict.fromkeys(check_runtime(self.job, self.capacity))
             _ = self.optimizer, self.schedule, self.remarks
             warnings |= dict.fromkeys(
@@ -205,7 +209,20 @@ class Plan:
                 warnings |= dict.fromkeys(plan.check())
                 self._check_donor(plan.donor)
                 plan.check_engine(self.donor)
-            return list(warnings)
+            return [*warnings, *self.empty_rules]
+
+    @property
+    def empty_rules(self) -> list[str]:
+        """A sentence for each rule that selects no tensor, of the recipes that the space takes as
+        inputs; `evomerge check` refuses a job for one, and whoever searches is told."""
+        origin = self.origin or self.job.name
+        return [
+            sentence
+            for name, recipe in self.job.space.known_inputs(self.job.sources).items()
+            for sentence in empty_rules(
+                recipe, self.headers, origin=f"{origin}: space.recipes.{name}"
+            )
+        ]
 
     @contextmanager
     def _faults_named(self) -> Iterator[None]:
@@ -265,6 +282,15 @@ class Plan:
             "memory_gib_per_worker": round(live / 2**30, 2),
             "disk_gib": round(made.size / 2**30, 2),
         }
+
+    @property
+    def summaries(self) -> list[tuple[list[str], ModelSummary]]:
+        """What was found in the sources, by name: alike ones together.
+
+        Raises:
+            SourceError: one cannot be read.
+        """
+        return summaries(self.job.sources.items(), self.headers)
 
     def executor(self) -> Executor:
         """Workers as the job's `cluster` says; a new one at each call, which the caller closes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from evomerge.errors import about
@@ -13,6 +14,7 @@ from evomerge.models.headers import Headers
 from evomerge.models.pipeline_compatibility import check_diffusers
 from evomerge.models.selections import empty_rules
 from evomerge.models.stacking import check_routable
+from evomerge.models.summary import ModelSummary, summaries
 from evomerge.operators import signatures
 from evomerge.recipe.check import check_methods
 from evomerge.recipe.layer_path import Capacity, in_use
@@ -80,7 +82,7 @@ class RecipePlan:
 
     def cost(self) -> dict[str, float | int | str]:
         """What building the model would take, by name: parameters, and GiB to read and to write;
-        and what the model has that a selector may name.
+        and how deep its towers are.
 
         Raises:
             SourceError: a source cannot be read.
@@ -95,8 +97,25 @@ class RecipePlan:
             "reads_gib": round(sum(read.size for read in inventories.values()) / 2**30, 2),
             "disk_gib": round(made.size / 2**30, 2),
             "layers": _towers(made),
-            "components": ", ".join(made.anatomy.components) or "none that names tell",
         }
+
+    @property
+    def summaries(self) -> list[tuple[list[str], ModelSummary]]:
+        """What was found in the recipe's sources, by their names in it: alike ones together.
+
+        Raises:
+            SourceError: one cannot be read.
+        """
+        return summaries(_named(self.recipe, "model"), self.headers)
+
+
+def _named(recipe: Recipe, name: str) -> Iterator[tuple[str, Source]]:
+    """Every source of a recipe, with the name that it has there."""
+    if isinstance(recipe, Source):
+        yield name, recipe
+        return
+    for own, child in recipe.inputs.items():
+        yield from _named(child, own)
 
 
 def _towers(made: Blueprint) -> str:

@@ -43,6 +43,11 @@ def test_a_good_job_passes_and_says_what_it_costs(place: Place) -> None:
     assert said["ok"] is True
     assert said["genes"] == 4
     assert said["candidates"] == 4
+    (models,) = said["models"]
+    assert models["names"] == ["base", "json", "math"]
+    assert models["towers"] == {"decoder": 3}
+    ended = place.run("check", "job.yaml")
+    assert "base, json, math: llama: decoder of 3 layers; attention, mlp, norm" in ended.stdout
 
 
 def _space(**changes: Any) -> Callable[[Place], None]:

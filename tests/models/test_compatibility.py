@@ -192,4 +192,5 @@ def test_an_architecture_that_nobody_knows_merges_by_names(tmp_path: Path) -> No
             Rule(inputs={"a": {"weight": 0.5}, "b": {"weight": 0.5}}),
         ),
     )
-    assert check_compatibility(recipe, signatures(), origin="r") == []
+    (sentence,) = check_compatibility(recipe, signatures(), origin="r")
+    assert "transformers has no model type 'nobodys'; its tensors are merged by name" in sentence

@@ -57,6 +57,15 @@ def test_a_name_or_layers_without_the_component(family: Family) -> None:
     assert "layers [0, 1), component embedding selects nothing" in sentence
 
 
+def test_a_component_that_one_tower_has_not(tmp_path: Path) -> None:
+    llava = model(tmp_path, "LLaVA")
+    (sentence,) = empty_rules(merge(llava, tower="vision", component="head"), Headers(), origin="r")
+    assert sentence == (
+        "r: rules.0: component head selects nothing in the vision of this model; it has:"
+        " attention, mlp, norm, embedding"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

@@ -398,3 +398,118 @@ def test_a_job_that_is_read_asks_for_live_groups_only() -> None:
     assert read["groups"] == {"live_only": True, "components": ["head"]}
     plain = {"kind": "parameter", "groups": {"layers": 6}}
     assert ParameterSpaceConfig.resolved(plain, folder=Path(), origin="job") == plain
+
+
+T5 = (
+    "shared.weight",
+    *(
+        f"{tower}.block.{layer}.layer.{part}.weight"
+        for tower, depth in (("decoder", 4), ("encoder", 3))
+        for layer in range(depth)
+        for part in ("0.SelfAttention.q", "0.layer_norm", "1.DenseReluDense.wi")
+    ),
+    "decoder.final_layer_norm.weight",
+    "encoder.final_layer_norm.weight",
+    "lm_head.weight",
+)
+
+
+def towered(names: tuple[str, ...] = T5, **groups: Any) -> ParameterSpace:
+    """A space over blocks of towers, one gene a group."""
+    data: dict[str, Any] = {"kind": "parameter", "method": "slerp", "base": "json"}
+    data |= {"parents": ["math"]}
+    data |= {"genes": {"t": [0, 1]}, "groups": groups}
+    parsed = parse(ParameterSpaceConfig, data, origin="job: space")
+    return ParameterSpace(parsed, SOURCES, Facts(anatomy_of(names).layers, names=names))
+
+
+def chosen(over: ParameterSpace, names: tuple[str, ...] = T5) -> dict[str, str]:
+    """Tensor -> the group whose gene moves it."""
+    places, moved = anatomy_of(names), dict[str, str]()
+    for number, gene in enumerate(over.genes):
+        units = tuple(float(n == number) for n in range(len(over.genes)))
+        recipe = over.recipe(units)
+        for name in names:
+            if recipe.rule_for(places.place(name)).options["t"] == 1.0:
+                assert name not in moved
+                moved[name] = gene.name.partition("@")[2]
+    return moved
+
+
+def test_blocks_of_two_towers_have_genes_of_their_own() -> None:
+    over = towered(layers={"encoder": 2, "decoder": 2})
+    assert [gene.name for gene in over.genes] == [
+        "t@decoder.layers0-1",
+        "t@decoder.layers2-3",
+        "t@encoder.layers0-1",
+        "t@encoder.layers2-2",
+        "t@other",
+    ]
+    moved = chosen(over)
+    assert set(moved) == set(T5)
+    assert moved["encoder.block.2.layer.0.layer_norm.weight"] == "encoder.layers2-2"
+    assert moved["encoder.final_layer_norm.weight"] == "encoder.layers2-2"
+    assert moved["decoder.block.2.layer.0.SelfAttention.q.weight"] == "decoder.layers2-3"
+    assert moved["lm_head.weight"] == "decoder.layers2-3"
+    assert moved["shared.weight"] == "other"
+    same = towered(layers={"decoder": 2, "encoder": 2})
+    assert same.genes == over.genes  # a study's record sorts the keys of a mapping
+
+
+def test_a_tower_that_is_not_named_goes_with_the_rest() -> None:
+    over = towered(layers={"encoder": 3}, components=["attention", "embedding"])
+    assert [gene.name for gene in over.genes] == [
+        "t@embedding",
+        "t@encoder.attention",
+        "t@encoder.other",
+        "t@attention",
+        "t@other",
+    ]
+    moved = chosen(over)
+    assert moved["decoder.block.0.layer.0.SelfAttention.q.weight"] == "attention"
+    assert moved["lm_head.weight"] == moved["decoder.final_layer_norm.weight"] == "other"
+    assert moved["shared.weight"] == "embedding"
+
+
+def test_the_inverse_over_towers() -> None:
+    over = towered(layers={"encoder": 2, "decoder": 2}, components=["attention"])
+    units = tuple((n + 1) / (len(over.genes) + 1) for n in range(len(over.genes)))
+    assert over.genome(over.recipe(units)) == pytest.approx(units)
+    by_tower = towered(layers={"encoder": 3}).recipe((0.25, 0.75))
+    halves = over.genome(by_tower)
+    assert {gene.name: unit for gene, unit in zip(over.genes, halves, strict=True)} == {
+        gene.name: pytest.approx(0.25 if "encoder" in gene.name else 0.75) for gene in over.genes
+    }
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ({"layers": {"vision": 2}}, "space.groups.layers: no tower 'vision'; "),
+        ({"layers": {"encoder": 9}}, "space.groups.layers.encoder: 9 of a model that has 3"),
+        ({"layers": {"encodr": 2}}, "no tower 'encodr'; did you mean 'encoder'?"),
+        ({"layers": {"encoder": 0}}, "at least 1"),
+        ({"layers": {}}, "name a tower, as in"),
+        ({"layers": [2]}, "groups.layers"),
+        ({"layers": {"encoder": 2}, "components": ["mixer"]}, "component mixer selects nothing"),
+    ],
+)
+def test_towers_that_are_not_there(groups: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        towered(**groups)
+    assert said in str(caught.value)
+
+
+def test_a_number_of_layers_needs_a_main_tower() -> None:
+    names = ("text_model.encoder.layers.0.mlp.fc1.weight", "vision_model.encoder.layers.1.a.weight")
+    with pytest.raises(ConfigError, match=r"towers text, vision.*as in \{text: 1, vision: 1\}"):
+        towered(names, layers=1)
+    assert len(towered(names, layers={"text": 1, "vision": 1}).genes) == 2
+    with pytest.raises(ConfigError, match="tell no layers; leave it out"):
+        towered(("a.weight", "b.weight"), layers=1)
+
+
+def test_a_model_without_layers_that_names_tell_has_one_group() -> None:
+    over = towered(("a.weight", "b.weight"))
+    assert [gene.name for gene in over.genes] == ["t"]
+    assert set(chosen(over, ("a.weight", "b.weight")).values()) == {""}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -63,9 +64,19 @@ def _no_tokenizer(place: Place) -> None:
     (place.folder / "models" / "base" / "tokenizer.json").unlink()
 
 
+def _type_of_nobody(place: Place) -> None:
+    for name in ("base", "json", "math"):
+        path = place.folder / "models" / name / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"model_type": "zebra"}))
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
+        (
+            _type_of_nobody,
+            "base: transformers has no model type 'zebra', so that no engine of transformers runs",
+        ),
         (_space(base="bse"), "space.base: 'bse' is not among the sources; did you mean 'base'?"),
         (_space(parents=["maht"]), "space.parents: 'maht' is not among the sources; did you mean"),
         (_space(parents=["math", "math"]), "space.parents: a parent is named twice in math, math"),
@@ -120,6 +131,21 @@ def test_check_and_search_refuse_in_one_sentence(
         sentence = place.refuses(*command)
         assert sentence.startswith("evomerge: job.yaml: ")
         assert said in sentence
+
+
+def test_a_recipe_within_a_space_that_selects_nothing(place: Place) -> None:
+    """Refused by `check`; whoever searches is told, since older jobs of that kind go on."""
+    half = {"math": {"weight": 0.5}, "json": {"weight": 0.5}}
+    rules = [{"where": {"component": "router"}, **half}, {"where": {}, **half}]
+    inputs = {"math": {"model": "models/math"}, "json": {"model": "models/json"}}
+    mix = {"kind": "merge", "method": "linear", "inputs": inputs, "rules": rules}
+    place.job |= {"optimizer": "random", "engine": {"kind": "transformers"}}
+    place.job["space"] = {"kind": "dataflow", "inputs": ["json", "mix"], "recipes": {"mix": mix}}
+    place.write()
+    said = "job.yaml: space.recipes.mix: rules.0: component router selects nothing in this model;"
+    assert said in place.refuses("check", "job.yaml")
+    plan = Plan(read_job(place.folder / "job.yaml"), "job.yaml")
+    assert any(warning.startswith(said) for warning in plan.check())
 
 
 @pytest.mark.ray

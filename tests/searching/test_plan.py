@@ -332,7 +332,10 @@ def test_a_space_of_tables_over_the_seeds(niches: Place) -> None:
     [
         ({"seeds": ["math"]}, r"space.seeds: members are bred from at least two seeds, got 1"),
         ({"seeds": ["math", "jsom"]}, r"space.seeds: 'jsom' is not .*; did you mean 'json'\?"),
-        ({"chromosomes": [{"name": "bias"}, {}]}, r"space: chromosomes.0 selects no tensor"),
+        (
+            {"chromosomes": [{"name": "bias"}, {}]},
+            r"space: chromosomes.0: name 'bias' selects nothing",
+        ),
     ],
 )
 def test_seeds_that_cannot_be_crossed(niches: Place, space: dict[str, Any], law: str) -> None:
