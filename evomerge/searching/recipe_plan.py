@@ -82,7 +82,7 @@ class RecipePlan:
 
     def cost(self) -> dict[str, float | int | str]:
         """What building the model would take, by name: parameters, and GiB to read and to write;
-        and how deep its towers are.
+        and what the model has that a selector may name.
 
         Raises:
             SourceError: a source cannot be read.
@@ -97,6 +97,7 @@ class RecipePlan:
             "reads_gib": round(sum(read.size for read in inventories.values()) / 2**30, 2),
             "disk_gib": round(made.size / 2**30, 2),
             "layers": _towers(made),
+            "components": ", ".join(made.anatomy.components) or "none that names tell",
         }
 
     @property
