@@ -11,18 +11,34 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.architectures import ARCHITECTURES, Architecture
+from tests.architectures import ARCHITECTURES, COLUMNS, Architecture
 
 __all__ = ["PAGE", "main", "page"]
 
 PAGE = Path(__file__).parents[1] / "docs" / "architectures.md"
 _HEAD = """# Architectures
 
-What evomerge knows of the architectures that people merge. Each row is held to transformers' \
-own classes by tests, on tiny models: `tests/models/test_architecture.py` (the component of \
-every tensor, and its layer), `tests/models/test_anatomy.py` (towers, ties, buffers), \
-`tests/models/test_stack_settings.py` (a stack of the layers computes what they do by hand). \
-Written by `scripts/architectures.py`.
+What works with the architectures that people merge. Each `yes` is a test on tiny models of \
+transformers' own class, which is there because the cell says `yes`: page and tests are made from \
+one table, `tests/architectures.py`, the page by `scripts/architectures.py`.
+
+- **linear**, **TIES**: a merged folder has every tensor of its parents, each equal to the method \
+worked out by hand, and transformers finds them all and no other.
+- **components**: each tensor is of the component that the classes of its modules say.
+- **space**: in a search over blocks of layers and all components, every gene moves a tensor.
+- **stack**: the folder of a stack of two models' layers, loaded by transformers, answers as the \
+layers run one after another by hand. A hop may be refused all the same, where no configuration \
+can make its layer there: an encoder layer of ModernBERT without its first norm, a layer of T5 \
+with position biases.
+- **engine**: a live model whose weights are swapped says what the merged model says by itself: \
+how likely one text is after another, or, where the architecture continues no text, what comes out \
+of the model that an evaluator of kind `python` is given.
+- **export**: the winner of a search, exported and loaded by transformers, says what it was scored \
+for, and has its parents' companions.
+
+"""
+_PARTS = """
+## What they consist of
 
 - **Towers**: the parts with layers of their own. `layers` in a selector counts in the first \
 one, unless `tower` names another.
@@ -30,13 +46,11 @@ one, unless `tower` names another.
 `cross_attention` of the attention.
 - **Tied**: tensors that are another one, as long as the configuration says so. They have no \
 genes.
-- **Stack**: whether a recipe of kind `stack` over its layers is written so that transformers \
-loads it. A hop may be refused all the same, where no configuration can make its layer there: an \
-encoder layer of ModernBERT without its first norm, a layer of T5 with position biases.
 
-| architecture | class | towers | components beside norms and embeddings | tied | buffers | \
-stack |
-|---|---|---|---|---|---|---|
+`tests/models/test_anatomy.py` holds it to transformers.
+
+| architecture | towers | components beside norms and embeddings | tied | buffers |
+|---|---|---|---|---|
 """
 _TAIL = """
 An architecture that is not in the table works by the same rules: names are read as they are, \
@@ -54,16 +68,26 @@ the configuration of a stack has to say.
 
 def page() -> str:
     """The page's text."""
-    return _HEAD + "".join(map(_row, ARCHITECTURES)) + _TAIL
+    names = ["architecture", "class", *COLUMNS]
+    lines = [_line_of(names), _line_of(["---"] * len(names))]
+    works = "".join([*lines, *map(_works, ARCHITECTURES)])
+    return _HEAD + works + _PARTS + "".join(map(_parts, ARCHITECTURES)) + _TAIL
 
 
-def _row(own: Architecture) -> str:
+def _works(own: Architecture) -> str:
+    cells = [own.reasons.get(name, "yes") for name in COLUMNS]
+    return _line_of([own.name, f"`{own.model}`", *cells])
+
+
+def _parts(own: Architecture) -> str:
     towers = ", ".join(f"{tower}" for tower in own.towers)
     components = ", ".join(c for c in own.components if c not in ("norm", "embedding"))
-    stack = "yes" if own.main else "no decoder, and each tower counts its own layers"
     tied = ", ".join(f"`{name}`" for name in own.tied) or "none"
     buffers = ", ".join(f"`{name}`" for name in own.buffers) or "none"
-    cells = (own.name, f"`{own.model}`", towers, components, tied, buffers, stack)
+    return _line_of([own.name, towers, components, tied, buffers])
+
+
+def _line_of(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 import transformers
 from torch import nn
 from transformers.core_model_loading import revert_weight_conversion
 
-__all__ = ["ARCHITECTURES", "Architecture", "built", "config_of", "saved_names"]
+__all__ = [
+    "ARCHITECTURES",
+    "COLUMNS",
+    "Architecture",
+    "Column",
+    "built",
+    "config_of",
+    "saved_names",
+]
+
+Column = Literal["linear", "TIES", "components", "space", "stack", "engine", "export"]
+COLUMNS: tuple[Column, ...] = get_args(Column)
+"""What is tried on every architecture; a test for each says `yes`."""
 
 LLAMA: dict[str, Any] = {
     "vocab_size": 60,
@@ -58,6 +71,7 @@ PLAIN = ("attention", "mlp", "norm", "embedding", "head")
 MOE = ("router", "expert", *PLAIN)
 CROSS = ("cross_attention", *PLAIN)
 DECODER = {"decoder": 4}
+STATES = "layers that keep a state need `engine.kind: vllm`"
 BOTH = {"decoder": 3, "encoder": 4}
 
 
@@ -81,6 +95,12 @@ class Architecture:
     """The beginnings of tensors that are of no component."""
     main: bool = True
     """Whether a range of layers needs no tower."""
+    reasons: Mapping[Column, str] = field(default_factory=dict)
+    """Why something does not work; what is not named does, and a test says so."""
+
+    def works(self, column: Column) -> bool:
+        """Whether the cell is a `yes`."""
+        return column not in self.reasons
 
 
 def _text(model_type: str) -> dict[str, Any]:
@@ -135,6 +155,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
             "linear_value_head_dim": 4,
         },
         components=("router", "expert", "mixer", *PLAIN),
+        reasons={"engine": STATES, "export": STATES},
     ),
     Architecture("Gemma2", "Gemma2ForCausalLM", "Gemma2Config", _LLAMA, tied=_HEAD),
     Architecture("Gemma3 (text)", "Gemma3ForCausalLM", "Gemma3TextConfig", _LLAMA, tied=_HEAD),
@@ -221,6 +242,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         {"vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 4, "state_size": 4},
         components=("mixer", "norm", "embedding", "head"),
         tied=_HEAD,
+        reasons={"engine": STATES, "export": STATES},
     ),
     Architecture(
         "BERT",
@@ -308,6 +330,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         components=("attention", "mlp", "norm", "embedding"),
         other=("logit_scale", "text_projection.", "visual_projection."),
         main=False,
+        reasons={"stack": "hops name layers of a decoder, or of the only tower"},
     ),
     Architecture(
         "Qwen2-VL",

@@ -14,7 +14,7 @@ from evomerge.models.learned import learned
 
 __all__ = ["ArchitectureFacts", "architecture_facts", "why_unknown"]
 
-# It imports transformers, and runs in a process of its own.
+# It imports transformers; `learned` says in which process.
 _DESCRIBE = "evomerge.models.meta_model:describe"
 
 

@@ -1,7 +1,8 @@
-"""What a process apart has told, kept on disk: it is asked once for each question and version.
+"""What transformers has told, kept on disk: it is asked once for each question and version.
 
-The processes import torch and transformers, which take seconds; the files take milliseconds. A file
-is named by the question and by transformers' version, and one that is damaged is asked again.
+It is asked in a process apart, so that the driver has no torch, unless this process has it already.
+To import it takes seconds, to read a file milliseconds. A file is named by the question and by
+transformers' version, and one that is damaged is asked again.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache, lru_cache
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from evomerge.errors import SourceError
+from evomerge.plugins import load
 from evomerge.publish import whole_file
 from evomerge.reading.files import is_there
 from evomerge.reading.json_text import parse_json, read_object
@@ -47,7 +50,7 @@ def _remembered(target: str, request: str, folder: Path | None) -> dict[str, Any
 
 
 def asked(target: str, request: str, folder: Path | None) -> dict[str, Any]:
-    """The answer from the folder, or from a process apart and then kept there; raises as `learned`.
+    """The answer from the folder, or given anew and then kept there; raises as `learned`.
 
     Args:
         request: JSON with sorted keys; a configuration may hold infinity.
@@ -67,7 +70,10 @@ def asked(target: str, request: str, folder: Path | None) -> dict[str, Any]:
 
 def _asked(target: str, request: str) -> dict[str, Any]:
     plain = parse_json(request.encode(), origin=target, constants=True)
-    answer: dict[str, Any] = call_in_subprocess(target, plain)
+    if "transformers" in sys.modules:
+        answer: dict[str, Any] = json.loads(json.dumps(load(target)(plain)))
+    else:
+        answer = call_in_subprocess(target, plain)
     return answer
 
 

@@ -1,4 +1,4 @@
-"""The configuration of a stack, found by building it: for a process of its own.
+"""The configuration of a stack, found by building it (`learned.py` says where).
 
 Which keys count layers is tried (one more, and the list of layers is longer). Keys that list layers
 follow the hops. Whether that is all is seen by comparing: the layer built at each hop must be of

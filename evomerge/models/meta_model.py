@@ -1,12 +1,13 @@
 """What transformers knows of a configuration: its class, built on the meta device without weights.
 
-Runs in a process of its own (`architecture_facts.py` asks it), so that the driver has no torch. A
-class of transformers is built, never one that a repository brings along.
+`learned.py` asks it in a process of its own where the driver has no torch. A class of transformers
+is built, never one that a repository brings along.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
@@ -59,7 +60,11 @@ def build(config: Mapping[str, Any]) -> Any:
     Raises:
         SourceError: transformers has no such class, or cannot build it of these settings.
     """
-    transformers.logging.set_verbosity_error()
+    with _silence():
+        return _built(config)
+
+
+def _built(config: Mapping[str, Any]) -> Any:
     settings = _settings_of(config)
     named = (config.get("architectures") or [None])[0]
     kind: Any = getattr(transformers, str(named), None)
@@ -76,6 +81,17 @@ def build(config: Mapping[str, Any]) -> Any:
             return kind(settings)
     except Exception as problem:
         raise SourceError(f"{named}: transformers cannot build it: {_said(problem)}") from problem
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """What transformers has to say of a configuration, it says where the model is loaded."""
+    before = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers.logging.set_verbosity(before)
 
 
 def _settings_of(config: Mapping[str, Any]) -> Any:

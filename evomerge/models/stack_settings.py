@@ -19,7 +19,7 @@ from evomerge.models.sizes import LAYER_COUNTS, language_part
 
 __all__ = ["routable", "stack_settings", "with_changes"]
 
-# It imports transformers, and runs in a process of its own.
+# It imports transformers; `learned` says in which process.
 _STACKED = "evomerge.models.meta_layers:stacked"
 
 
