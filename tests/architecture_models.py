@@ -38,7 +38,7 @@ def real(architecture: Architecture, seed: int = 0) -> Any:
 def _shake(model: nn.Module, by: float) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter += by * torch.randn_like(parameter)
+            parameter.add_(by * torch.randn_like(parameter))
 
 
 def inputs_of(model: Any) -> dict[str, Any]:

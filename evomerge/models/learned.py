@@ -71,7 +71,8 @@ def asked(target: str, request: str, folder: Path | None) -> dict[str, Any]:
 def _asked(target: str, request: str) -> dict[str, Any]:
     plain = parse_json(request.encode(), origin=target, constants=True)
     if "transformers" in sys.modules:
-        answer: dict[str, Any] = json.loads(json.dumps(load(target)(plain)))
+        told = json.dumps(load(target)(plain))
+        answer: dict[str, Any] = parse_json(told.encode(), origin=target, constants=True)
     else:
         answer = call_in_subprocess(target, plain)
     return answer
