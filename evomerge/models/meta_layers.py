@@ -14,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from evomerge.errors import SourceError
+from evomerge.models.layer_numbers import NUMBERS, computes_with_number
 from evomerge.models.meta_model import build, loaded_names
 
 __all__ = ["stacked"]
@@ -22,11 +23,9 @@ Path = tuple[str, ...]
 """Where a part of a configuration stands: `("text_config",)`, or nothing for the top."""
 
 _BY_NUMBER = ("scale_attn_by_inverse_layer_idx",)
-"""Settings under which a layer computes with its own number; no module shows it."""
+"""Settings under which a layer computes with its own number when it is made."""
 _NOT_OF_LAYERS = ("_id", "_ids", "_tokens", "architectures", "_token")
 """Endings of keys that list something else, however long the list is."""
-_NUMBERS = ("idx", "layer_id", "layer_index", "layer_number")
-"""Parts of the names of attributes that number a module."""
 
 
 def stacked(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,6 +62,12 @@ class _Stacking:
         self._kinds = {name: _kinds(model, self._list) for name, model in models.items()}
         self._depth = len(self._kinds[request["donor"]])
         self._beside = _depths(donor, self._list)
+        for tensor in sorted(donor.all_tied_weights_keys):
+            if tensor.startswith(f"{self._list}."):
+                raise SourceError(f"layers have tensors in common: {tensor} is another layer's too")
+        for layer in donor.get_submodule(self._list).children():
+            if kind := computes_with_number(layer):
+                raise SourceError(f"a layer computes with its own number ({kind})")
         for key in _BY_NUMBER:
             if self._config.get(key):
                 raise SourceError(f"{key} is set: a layer computes with its own number")
@@ -211,7 +216,7 @@ def _kind(layer: nn.Module) -> str:
             for key, value in vars(module).items()
             if isinstance(value, bool | int | float | str | None)
             and not key.startswith("_")
-            and not any(part in key for part in _NUMBERS)
+            and not any(part in key for part in NUMBERS)
         }
         said.append((name, type(module).__name__, sorted(settings.items())))
     return repr(said)

@@ -106,9 +106,22 @@ def _settings_of(config: Mapping[str, Any]) -> Any:
         raise SourceError(f"the model type {family!r}: {why}")
     try:
         given = {key: value for key, value in config.items() if key != "quantization_config"}
-        return CONFIG_MAPPING[family].from_dict(given)
+        return CONFIG_MAPPING[family].from_dict(_with_infinity(given))
     except Exception as problem:
         raise SourceError(f"the model type {family!r}: {_said(problem)}") from problem
+
+
+def _with_infinity(value: Any) -> Any:
+    """A configuration's values; transformers writes infinity as `{"__float__": "Infinity"}`."""
+    match value:
+        case {"__float__": str() as number} if len(value) == 1:
+            return float(number)
+        case dict():
+            return {key: _with_infinity(own) for key, own in value.items()}
+        case list():
+            return [_with_infinity(own) for own in value]
+        case _:
+            return value
 
 
 def _saved(model: Any, state: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -62,6 +62,8 @@ def check_sizes(
             value = part.get(key)
             if value is None:
                 continue
+            if isinstance(value, list) and value and key in _SIZES:  # one for each layer
+                value = max(value) if all(type(own) is int for own in value) else value
             if type(value) is not int or not 0 <= value <= _MOST:
                 raise SourceError(f"{path}: {key}: must be a whole number, got {describe(value)}")
             if key in LAYER_COUNTS:

@@ -29,6 +29,12 @@ GOOD = {"num_hidden_layers": 2, "hidden_size": 8, "vocab_size": 16, "model_type"
         ({"hidden_size": -8}, "hidden_size: must be a whole number, got -8"),
         ({"hidden_size": 2**70}, "hidden_size: must be a whole number"),
         ({"hidden_size": 8.0}, "hidden_size: must be a whole number, got 8.0"),
+        (
+            {"intermediate_size": [8, 10**6]},
+            "intermediate_size is 1000000, but no tensor has a side",
+        ),
+        ({"intermediate_size": [8, "x"]}, "intermediate_size: must be a whole number, got a list"),
+        ({"hidden_size": []}, "hidden_size: must be a whole number, got a list"),
         ({"text_config": 3}, "text_config: must be a mapping, got 3"),
         ({"text_config": {"n_layer": 5}}, "n_layer is 5, but the tensors are of 2"),
         ({"layer_types": [3]}, "layer_types: must be a list of names"),
@@ -45,11 +51,8 @@ def test_a_size_that_the_tensors_have_not(change: dict[str, Any], said: str) -> 
 
 
 def test_what_the_tensors_have() -> None:
-    for config in (
-        GOOD,
-        GOOD | {"num_key_value_heads": None},
-        {"text_config": GOOD},
-        GOOD | {"text_config": None},
-    ):
+    listed = GOOD | {"intermediate_size": [32, 16]}  # one for each layer, as in Gemma 3n
+    absent = GOOD | {"num_key_value_heads": None}, GOOD | {"text_config": None}
+    for config in (GOOD, *absent, {"text_config": GOOD}, listed):
         with does_not_raise():
             check_sizes(Path("config.json"), config, TENSORS)

@@ -21,7 +21,7 @@ from evomerge.models.stack_settings import with_changes
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Stack
 from tests.architecture_models import answers, layers_by_hand, main_list, real
-from tests.architectures import ARCHITECTURES, Architecture, config_of
+from tests.architectures import ARCHITECTURES, LLAMA, Architecture, config_of
 
 
 def config_file(model: Any) -> dict[str, Any]:
@@ -120,6 +120,33 @@ def test_what_no_configuration_can_say_is_refused(
     name = main_list(model, next(iter(architecture.towers.values())))
     answer = stacked(asked(model, f"{name}.0.{any_tensor(model, name)}", hops))
     assert said in answer["refused"]
+
+
+ZAMBA = {
+    "num_hidden_layers": 6,
+    "num_key_value_heads": 2,
+    "attn_layer_period": 3,
+    "attn_layer_offset": 1,
+    "n_mamba_heads": 2,
+    "mamba_d_state": 4,
+    "use_mamba_kernels": False,
+}
+
+
+def test_layers_that_have_tensors_in_common_are_refused() -> None:
+    zamba = Architecture("Zamba", "ZambaForCausalLM", "ZambaConfig", LLAMA | ZAMBA)
+    answer = stacked(asked(built_with(zamba), "model.layers.0.input_layernorm.weight", [0, 1]))
+    assert answer["refused"].startswith("layers have tensors in common: model.layers.4.shared_")
+
+
+def test_an_infinity_is_read_as_transformers_writes_it() -> None:
+    settings = {"hidden_size": 16, "num_hidden_layers": 4, "num_heads": 4, "head_dim": 8}
+    mamba = Architecture("Mamba2", "Mamba2ForCausalLM", "Mamba2Config", settings)
+    model = built_with(mamba)
+    written = config_file(model)
+    assert written["time_step_limit"] == [0.0, {"__float__": "Infinity"}]
+    answer = stacked(asked(model, "backbone.layers.0.norm.weight", [0, 1]))
+    assert answer["changes"] == [((), {"num_hidden_layers": 2})]
 
 
 def built_with(architecture: Architecture) -> Any:
