@@ -12,6 +12,7 @@ import inspect
 import textwrap
 from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 from torch import nn
 
@@ -28,14 +29,15 @@ def computes_with_number(layer: nn.Module) -> str | None:
     count.
     """
     for module in layer.modules():
-        for switches in _arithmetic(type(module)):
+        kind: Any = type(module)
+        for switches in _arithmetic(kind):
             if all(getattr(module, switch, True) for switch in switches):
-                return type(module).__name__
+                return str(kind.__name__)
     return None
 
 
 @cache
-def _arithmetic(kind: type[nn.Module]) -> tuple[tuple[str, ...], ...]:
+def _arithmetic(kind: Any) -> tuple[tuple[str, ...], ...]:
     """For each place of such arithmetic in a class, the attributes that have to be true there."""
     if kind.__module__.startswith("torch."):
         return ()
