@@ -14,10 +14,7 @@ from evomerge.errors import SourceError
 from evomerge.models.answering import continues_text
 from evomerge.reading.json_text import read_object
 
-__all__ = ["configuration", "longest_input", "model_class", "tokenizer"]
-
-_LENGTHS = ("max_position_embeddings", "seq_length", "max_sequence_length", "max_seq_len")
-"""What configurations call the most tokens that a model takes."""
+__all__ = ["configuration", "model_class", "tokenizer"]
 
 SAID = 300
 """Characters of a library's message that are passed on."""
@@ -34,13 +31,6 @@ def configuration(folder: Path, *, trust_remote_code: bool) -> Any:
     except Exception as problem:  # noqa: BLE001 - transformers and the hub have many
         raise _unreadable(folder, "configuration", problem) from None
     return config.get_text_config()
-
-
-def longest_input(about: Any, usual: int = 2048) -> int:
-    """Tokens that a configuration's model was made for; `usual` where it does not say, as of one
-    whose attention knows distances alone (BLOOM)."""
-    said = (getattr(about, key, None) for key in _LENGTHS)
-    return next((int(length) for length in said if length and length > 0), usual)
 
 
 def model_class(folder: Path, *, trust_remote_code: bool) -> Any:

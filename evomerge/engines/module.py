@@ -12,7 +12,7 @@ from transformers.utils import logging
 from evomerge.engines.base import WeightSource
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.conversion import LiveTensors
-from evomerge.engines.family import configuration, longest_input, model_class, tokenizer
+from evomerge.engines.family import configuration, model_class, tokenizer
 from evomerge.engines.precision import precision
 from evomerge.engines.weights import Inspection, checkpoint_shapes
 from evomerge.errors import ConfigError
@@ -54,7 +54,8 @@ class ModuleEngine:
         )
         self._module = made.to(device).eval().requires_grad_(False)
         self._live = LiveTensors(self._module, self._shapes, folder)
-        self._max_length = config.max_length or longest_input(about, USUAL_LENGTH)
+        positions = getattr(about, "max_position_embeddings", None)
+        self._max_length = config.max_length or int(positions or USUAL_LENGTH)
         self._device = device
 
     @property

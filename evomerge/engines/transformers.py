@@ -19,7 +19,7 @@ from evomerge.engines.base import WeightSource
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.continuation import Continuation
 from evomerge.engines.conversion import LiveTensors
-from evomerge.engines.family import configuration, longest_input, model_class, tokenizer
+from evomerge.engines.family import configuration, model_class, tokenizer
 from evomerge.engines.kv_cache import SlabCache
 from evomerge.engines.precision import precision
 from evomerge.engines.requests import check_generation, check_scoring
@@ -63,7 +63,7 @@ class TransformersEngine:
             self._model.set_attn_implementation(GROUPED)
         self._live = LiveTensors(self._model, shapes, folder)
         self._shapes = shapes
-        self._max_length = config.max_length or longest_input(about)
+        self._max_length = config.max_length or int(about.max_position_embeddings)
         self._rows = config.batch_size or (128 if self._device.type == "cpu" else 256)
         self._cells = config.batch_tokens
         self._ends = end_tokens(self._tokenizer, self._model.generation_config)

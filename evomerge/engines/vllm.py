@@ -14,7 +14,7 @@ from transformers import GenerationConfig
 
 from evomerge.engines.base import WeightSource
 from evomerge.engines.config import EngineConfig
-from evomerge.engines.family import configuration, longest_input
+from evomerge.engines.family import configuration
 from evomerge.engines.precision import precision
 from evomerge.engines.requests import check_generation, check_scoring
 from evomerge.engines.stopping import Stop, end_tokens, stop, text_of
@@ -63,7 +63,7 @@ class VllmEngine:
         about = configuration(folder, trust_remote_code=config.trust_remote_code)
         platform = import_module("vllm.platforms").current_platform
         dtype = precision(config, about, platform.device_type)
-        length = longest_input(about)
+        length = int(about.max_position_embeddings)
         try:
             self._llm: Any = self._library.LLM(
                 model=str(folder),
