@@ -46,7 +46,12 @@ from tests.architectures import ARCHITECTURES, COLUMNS, Architecture, Column, bu
 from tests.models.test_architecture import is_head, said_by_classes
 
 SCORER = Path(__file__).with_name("architecture_scorer.py")
-CPU = EngineConfig(kind="transformers", device="cpu", dtype="float32")
+ENGINE: dict[str, Any] = {
+    "kind": "transformers",
+    "device": "cpu",
+    "dtype": "float32",
+    "max_length": 16,
+}
 WEIGHTS = {"one": 0.25, "two": 0.75}
 
 
@@ -226,7 +231,7 @@ def test_engine(architecture: Architecture, models: Models, tmp_path: Path) -> N
     recipe = merge_of(own, "linear", "one", "two")
     evomerge.merge(recipe, tmp_path / "made")
     alone = load_whole(architecture, tmp_path / "made")
-    engine = start_engine(CPU, own.folder / "base")
+    engine = start_engine(EngineConfig(**ENGINE), own.folder / "base")
     before, *_ = score(engine, "search", [0], continues=continues(own))
     engine.load(MergedWeights(recipe, "float32"))
     found, *_ = score(engine, "search", [0], continues=continues(own))
@@ -238,7 +243,7 @@ def test_engine(architecture: Architecture, models: Models, tmp_path: Path) -> N
 def test_no_engine(architecture: Architecture, models: Models) -> None:
     own = models.of(architecture.name)
     with pytest.raises(SourceError, match="need the engine of kind vllm"):
-        start_engine(CPU, own.folder / "base")
+        start_engine(EngineConfig(**ENGINE), own.folder / "base")
 
 
 def continues(own: Siblings) -> bool:
@@ -290,6 +295,6 @@ def job(own: Siblings) -> dict[str, Any]:
         "budget": {"candidates": 2},
         "warm_start": {"landmarks": False},
         "select": {"finalists": 1, "tune_baselines": False},
-        "engine": {"kind": "transformers", "device": "cpu", "dtype": "float32"},
+        "engine": ENGINE,
         "cluster": {"kind": "in_process"},
     }
