@@ -11,7 +11,7 @@ from evomerge.cluster.base import Executor, Task
 from evomerge.cluster.config import InProcessConfig
 from evomerge.config import Job, read_job, resolve_job
 from evomerge.engines.config import EngineSettings
-from evomerge.engines.factory import ENGINES
+from evomerge.engines.factory import ENGINES, check_engine
 from evomerge.errors import UserError
 from evomerge.evaluators.base import EvaluatorConfig, Failure, Report, Split
 from evomerge.evaluators.registry import read_evaluator
@@ -251,8 +251,10 @@ def evaluate(
     plan = RecipePlan(model, origin or "recipe")
     plan.check()
     plan.check_engine()
-    check_answering(evaluator, plan.headers.inventory(plan.donor))
-    check_loadable(settings, plan.headers.inventory(plan.donor))
+    donor_files = plan.headers.inventory(plan.donor)
+    check_answering(evaluator, donor_files)
+    check_engine(settings, plan.capacity, donor_files.config)
+    check_loadable(settings, donor_files)
     here = InProcessConfig(max_attempts=1)
     worker = executor(here, settings, evaluator, plan.donor, plan.capacity)
     worker.submit(Task("model", model, split))

@@ -33,7 +33,10 @@ def _grouped(
     """query (batch, heads, new, size), key and value (batch, groups, seen, size)."""
     batch, heads, new, size = query.shape
     groups = key.shape[1]
-    if new > 1 or groups == heads or others.get("position_bias") is not None:
+    by_head = others.get("position_bias") is not None or (
+        attention_mask is not None and attention_mask.shape[1] > 1
+    )
+    if new > 1 or groups == heads or by_head:
         output, _ = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **others
         )

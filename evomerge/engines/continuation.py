@@ -1,7 +1,8 @@
-"""One prompt being continued by the transformers engine, token by token."""
+"""One prompt being continued by an engine of ours, token by token; what is chosen and scored."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -10,9 +11,10 @@ import torch
 from torch import Tensor
 
 from evomerge.engines.stopping import Stop, text_of
-from evomerge.evaluators.live_model import Generation, Sampling
+from evomerge.errors import CandidateError
+from evomerge.evaluators.live_model import Generation, LogProb, Sampling
 
-__all__ = ["Continuation"]
+__all__ = ["Continuation", "chosen", "scored"]
 
 
 class Continuation:
@@ -68,3 +70,33 @@ class Continuation:
             tail, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return any(string in text for string in self._stop.strings)
+
+
+def chosen(batch: Sequence[Continuation], logits: Tensor) -> list[int]:
+    """The next token of each row of (batch, vocabulary) logits.
+
+    Raises:
+        CandidateError: finite weights can still overflow on their way through the layers.
+    """
+    best, tokens = logits.max(dim=-1)
+    if not torch.isfinite(best).all():
+        raise CandidateError("the model's output is not finite")
+    picked: list[int] = tokens.tolist()
+    for row, task in enumerate(batch):
+        if task.sampling.temperature > 0:
+            picked[row] = task.draw(logits[row])
+    return picked
+
+
+def scored(tokens: Sequence[int], logits: Tensor) -> LogProb:
+    """The tokens' log-probability by (tokens, vocabulary) logits, each row that of its own token.
+
+    Raises:
+        CandidateError: it is not finite.
+    """
+    predicted, said = logits.float(), torch.tensor(tokens, dtype=torch.long, device=logits.device)
+    own = predicted.gather(-1, said[:, None])[:, 0] - predicted.logsumexp(-1)
+    total = float(own.sum())
+    if not math.isfinite(total):
+        raise CandidateError("the model's output is not finite")
+    return LogProb(total, bool((predicted.argmax(-1) == said).all()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,8 +10,8 @@ from typing import Any, Protocol, overload
 
 from evomerge.engines.base import DataFlowEngine, Engine
 from evomerge.engines.config import EngineConfig, EngineSettings
-from evomerge.errors import ConfigError, SourceError
-from evomerge.models.answering import continues_text
+from evomerge.errors import ConfigError, SourceError, about
+from evomerge.models.answering import answers_text, architecture_of, continues_text
 from evomerge.models.inventory import CONFIG
 from evomerge.plugins import Registry, first_line, load
 from evomerge.reading.json_text import read_object
@@ -35,7 +35,9 @@ class EngineFactory(Protocol):
 
     One that also has `data_flow(config, folder, capacity)` can hold a pool of layers; without it
     only merged weights are evaluated by the engine. One that has `check(config)` is asked before a
-    search begins; it raises a ConfigError where the engine cannot start on this machine.
+    search begins; it raises a ConfigError where the engine cannot start on this machine. One that
+    has `check_model(config, model)` is asked too, with what `config.json` says; it raises a
+    ConfigError where the engine cannot run such a model.
     """
 
     @property
@@ -46,9 +48,9 @@ class EngineFactory(Protocol):
         """A live engine with the model of `folder`: its configuration, tokenizer and weights."""
 
 
-def is_language_model(folder: Path) -> bool:
-    """Whether the folder's model continues and scores texts."""
-    return continues_text(read_object(folder / CONFIG, constants=True))
+def _written(folder: Path) -> dict[str, Any]:
+    """What the folder's `config.json` says."""
+    return read_object(folder / CONFIG, constants=True)
 
 
 @dataclass(frozen=True)
@@ -58,23 +60,40 @@ class BuiltIn:
     line: str
     """About it, for lists."""
     engine: str
-    """`package.module:class`."""
+    """`package.module:name` of the class, or of the function that makes one."""
     twin: str
     """The class that holds a pool of layers."""
     package: str
     config: type[EngineSettings] = EngineConfig
+    encoder_decoder: str | None = None
+    """The class for models that read one text and write another; None: the engine runs none."""
     other: str | None = None
-    """The class for models that are no language models; None: the engine runs none."""
+    """The class for models that answer no text; None: the engine runs none."""
 
     def __call__(self, config: EngineConfig, folder: Path, /) -> Engine:
         self.check()
-        target = self.engine
-        if not is_language_model(folder):
-            if self.other is None:
-                raise SourceError(f"{folder}: no language model; take engine.kind: transformers")
-            target = self.other
-        engine: Engine = load(target)(config, folder)
+        model = _written(folder)
+        with about(str(folder)):
+            self.check_model(config, model)
+        engine: Engine = load(self._target(model) or self.engine)(config, folder)
         return engine
+
+    def check_model(self, config: EngineSettings, model: Mapping[str, Any]) -> None:
+        """Whether the engine runs a model whose `config.json` says so.
+
+        Raises:
+            ConfigError: it does not, and which one does.
+        """
+        if self._target(model) is None:
+            raise ConfigError(
+                f"engine.kind: {self.package} runs language models that continue a text, and"
+                f" {architecture_of(model)} does not; take transformers"
+            )
+
+    def _target(self, model: Mapping[str, Any]) -> str | None:
+        if continues_text(model):
+            return self.engine
+        return self.encoder_decoder if answers_text(model) else self.other
 
     def data_flow(self, config: EngineConfig, folder: Path, capacity: Capacity) -> DataFlowEngine:
         """The engine with a pool of layers; `folder` gives configuration and tokenizer.
@@ -83,7 +102,7 @@ class BuiltIn:
             SourceError: it is no language model's.
         """
         self.check()
-        if not is_language_model(folder):
+        if not continues_text(_written(folder)):
             raise SourceError(f"{folder}: no language model; paths through layers are for these")
         engine: DataFlowEngine = load(self.twin)(config, folder, capacity)
         return engine
@@ -106,8 +125,11 @@ class Auto:
     config: type[EngineSettings] = EngineConfig
 
     def __call__(self, config: EngineConfig, folder: Path, /) -> Engine:
-        chosen = self._chosen(config) if is_language_model(folder) else TRANSFORMERS
-        return chosen(config, folder)
+        return self._chosen(config, _written(folder))(config, folder)
+
+    def check_model(self, config: EngineConfig, model: Mapping[str, Any]) -> None:
+        """Raises: ConfigError: the engine that is there does not run such a model."""
+        self._chosen(config, model).check_model(config, model)
 
     def data_flow(self, config: EngineConfig, folder: Path, capacity: Capacity) -> DataFlowEngine:
         """As the chosen one's."""
@@ -117,15 +139,18 @@ class Auto:
         """Raises: ConfigError: not even transformers is installed."""
         self._chosen(config).check()
 
-    def _chosen(self, config: EngineConfig) -> BuiltIn:
-        return VLLM if find_spec("vllm") is not None and config.device == "auto" else TRANSFORMERS
+    def _chosen(self, config: EngineConfig, model: Mapping[str, Any] | None = None) -> BuiltIn:
+        """`model`: what `config.json` says; None: a language model's."""
+        wanted = config.device == "auto" and (model is None or continues_text(model))
+        return VLLM if wanted and find_spec("vllm") is not None else TRANSFORMERS
 
 
 TRANSFORMERS = BuiltIn(
     "Hugging Face transformers: runs anywhere, on one CPU or GPU",
-    "evomerge.engines.transformers:TransformersEngine",
+    "evomerge.engines.recurrent:language_engine",
     "evomerge.engines.transformers_dataflow:TransformersDataFlow",
     package="transformers",
+    encoder_decoder="evomerge.engines.encoder_decoder:EncoderDecoderEngine",
     other="evomerge.engines.module:ModuleEngine",
 )
 VLLM = BuiltIn(
@@ -168,12 +193,20 @@ def start_engine(config: EngineSettings, folder: Path, capacity: Capacity | None
     return data_flow_of(ENGINES.get(config.kind), config.kind)(config, folder, capacity)
 
 
-def check_engine(config: EngineSettings, capacity: Capacity | None = None) -> None:
+def check_engine(
+    config: EngineSettings,
+    capacity: Capacity | None = None,
+    model: Mapping[str, Any] | None = None,
+) -> None:
     """Whether the engine could start here, as far as can be told without starting it.
 
+    Args:
+        capacity: where a pool of layers is wanted.
+        model: what `config.json` says of the model that it is to run, where that is known.
+
     Raises:
-        ConfigError: it is unknown or not installed, or cannot hold a pool of layers where a
-            `capacity` is wanted.
+        ConfigError: it is unknown or not installed, cannot hold a pool of layers where a
+            `capacity` is wanted, or cannot run the model.
     """
     factory = ENGINES.get(config.kind)
     check: Callable[[EngineSettings], None] | None = getattr(factory, "check", None)
@@ -181,6 +214,9 @@ def check_engine(config: EngineSettings, capacity: Capacity | None = None) -> No
         check(config)
     if capacity is not None:
         data_flow_of(factory, config.kind)
+    check_model: Callable[..., None] | None = getattr(factory, "check_model", None)
+    if check_model is not None and model is not None:
+        check_model(config, model)
 
 
 def data_flow_of(factory: EngineFactory, kind: str) -> Callable[..., DataFlowEngine]:

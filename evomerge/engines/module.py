@@ -12,7 +12,7 @@ from transformers.utils import logging
 from evomerge.engines.base import WeightSource
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.conversion import LiveTensors
-from evomerge.engines.family import configuration, model_class, tokenizer
+from evomerge.engines.family import configuration, model_class, most_tokens, tokenizer
 from evomerge.engines.precision import precision
 from evomerge.engines.weights import Inspection, checkpoint_shapes
 from evomerge.errors import ConfigError
@@ -21,9 +21,6 @@ from evomerge.merging.device import device_named
 from evomerge.models.tokenizer_files import has_tokenizer
 
 __all__ = ["ModuleEngine"]
-
-USUAL_LENGTH = 512
-"""Tokens, where neither job nor configuration says how many the model takes."""
 
 
 class ModuleEngine:
@@ -54,8 +51,7 @@ class ModuleEngine:
         )
         self._module = made.to(device).eval().requires_grad_(False)
         self._live = LiveTensors(self._module, self._shapes, folder)
-        positions = getattr(about, "max_position_embeddings", None)
-        self._max_length = config.max_length or int(positions or USUAL_LENGTH)
+        self._max_length = config.max_length or most_tokens(about, self._tokenizer)
         self._device = device
 
     @property

@@ -12,19 +12,29 @@ __all__ = ["check_generation", "check_route", "check_scoring"]
 
 
 def check_generation(
-    prompts: Sequence[Sequence[int]], samplings: Sequence[Sampling], max_length: int
+    prompts: Sequence[Sequence[int]],
+    samplings: Sequence[Sampling],
+    max_length: int,
+    *,
+    apart: bool = False,
 ) -> None:
-    """Raises: ValueError: an empty prompt, nothing to generate, or more than `max_length`."""
+    """Raises: ValueError: an empty prompt, nothing to generate, or more than `max_length`;
+    `apart`: prompt and answer may each have so many.
+    """
     for index, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True)):
         if sampling.max_new_tokens < 1:
             raise ValueError(f"prompt {index} asks for {sampling.max_new_tokens} new tokens")
-        _check(index, len(prompt), sampling.max_new_tokens, max_length)
+        _check(index, len(prompt), sampling.max_new_tokens, max_length, apart)
 
 
-def check_scoring(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], max_length: int) -> None:
-    """Raises: ValueError: an empty context, or more than `max_length` tokens."""
+def check_scoring(
+    pairs: Sequence[tuple[Sequence[int], Sequence[int]]], max_length: int, *, apart: bool = False
+) -> None:
+    """Raises: ValueError: an empty context, or more than `max_length` tokens; `apart`: context and
+    continuation may each have so many.
+    """
     for index, (context, continuation) in enumerate(pairs):
-        _check(index, len(context), len(continuation), max_length)
+        _check(index, len(context), len(continuation), max_length, apart)
 
 
 def check_route(layer_path: LayerPath, capacity: Capacity) -> None:
@@ -41,9 +51,10 @@ def check_route(layer_path: LayerPath, capacity: Capacity) -> None:
             )
 
 
-def _check(index: int, prompt: int, rest: int, max_length: int) -> None:
-    if prompt < 1 or prompt + rest > max_length:
+def _check(index: int, prompt: int, rest: int, max_length: int, apart: bool) -> None:
+    longest = max(prompt, rest) if apart else prompt + rest
+    if prompt < 1 or longest > max_length:
         raise ValueError(
             f"prompt {index} has {prompt} tokens, and {rest} come after it: the engine takes a "
-            f"prompt of at least one, and {max_length} in all"
+            f"prompt of at least one, and {max_length} {'of each' if apart else 'in all'}"
         )

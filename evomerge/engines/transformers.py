@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
+from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 from transformers.utils import logging
 
 from evomerge.engines.attention import GROUPED
 from evomerge.engines.base import WeightSource
+from evomerge.engines.batches import batches
 from evomerge.engines.config import EngineConfig
-from evomerge.engines.continuation import Continuation
+from evomerge.engines.continuation import Continuation, chosen, scored
 from evomerge.engines.conversion import LiveTensors
-from evomerge.engines.family import configuration, model_class, tokenizer
+from evomerge.engines.family import configuration, model_class, most_tokens, tokenizer
 from evomerge.engines.kv_cache import SlabCache
 from evomerge.engines.precision import precision
 from evomerge.engines.requests import check_generation, check_scoring
 from evomerge.engines.stopping import Stop, end_tokens, stop
 from evomerge.engines.weights import Inspection, checkpoint_shapes
-from evomerge.errors import CandidateError, SourceError
+from evomerge.errors import SourceError
 from evomerge.evaluators.live_model import Generation, LogProb, Sampling
 from evomerge.merging.device import device_named
 
-__all__ = ["TransformersEngine"]
+__all__ = ["TransformersEngine", "all_attend"]
 
 _LOGITS = 2**28
 """Most logits at a time: 1 GiB in float32."""
@@ -51,7 +52,7 @@ class TransformersEngine:
         self._device = device_named(config.device)
         trust = config.trust_remote_code
         about = configuration(folder, trust_remote_code=trust)
-        _only_attention(about, folder)
+        self._check_layers(about, folder)
         self._tokenizer = tokenizer(folder, trust_remote_code=trust)
         logging.disable_progress_bar()
         self._model = self._model_of(
@@ -63,14 +64,22 @@ class TransformersEngine:
             self._model.set_attn_implementation(GROUPED)
         self._live = LiveTensors(self._model, shapes, folder)
         self._shapes = shapes
-        self._max_length = config.max_length or int(about.max_position_embeddings)
+        self._max_length = config.max_length or most_tokens(about, self._tokenizer)
         self._rows = config.batch_size or (128 if self._device.type == "cpu" else 256)
         self._cells = config.batch_tokens
         self._ends = end_tokens(self._tokenizer, self._model.generation_config)
         self._stops: dict[tuple[str, ...], Stop] = {}
         layers = self._cached_layers(about)
         self._cache, self._prefix = SlabCache(layers), SlabCache(layers)
-        self._selects = "logits_to_keep" in inspect.signature(self._model.forward).parameters
+        takes = inspect.signature(self._model.forward).parameters
+        self._selects = "logits_to_keep" in takes
+        kept = [name for name in ("past_key_values", "cache_params") if name in takes]
+        if not kept:
+            raise SourceError(
+                f"{folder}: {type(self._model).__name__} takes no cache that transformers shares"
+                " between models; take engine.kind: vllm"
+            )
+        self._kept = kept[0]
 
     @property
     def module(self) -> Any:
@@ -90,9 +99,8 @@ class TransformersEngine:
     @torch.inference_mode()
     def load(self, weights: WeightSource) -> None:
         """Replace the model's weights in place."""
-        inspection = Inspection(
-            self._shapes, self._model.dtype, tied=self._model.config.tie_word_embeddings
-        )
+        tied = bool(getattr(self._model.config, "tie_word_embeddings", False))
+        inspection = Inspection(self._shapes, self._model.dtype, tied=tied)
         self._live.overwrite(inspection.passed(weights.tensors(str(self._device))))
         inspection.settle()
 
@@ -111,7 +119,7 @@ class TransformersEngine:
         ]
         shared = self._start([task.prompt[:-1] for task in tasks])
         tasks.sort(key=lambda task: (-len(task.prompt), -task.sampling.max_new_tokens, task.index))
-        for batch in _batches(tasks, self._rows, self._cells):
+        for batch in self._batches(tasks):
             self._continue(batch, shared, between_steps or _nothing)
         return [task.result() for task in sorted(tasks, key=lambda task: task.index)]
 
@@ -123,16 +131,24 @@ class TransformersEngine:
     ) -> list[LogProb]:
         """The log-probability of each continuation after its context, in nats."""
         check_scoring(pairs, self._max_length)
-        scored = [_Pair(index, [*context], [*rest]) for index, (context, rest) in enumerate(pairs)]
-        shared = self._start([pair.context[:-1] for pair in scored])
-        scored.sort(key=lambda pair: (-pair.length, pair.index))
+        asked = [_Pair(index, [*context], [*rest]) for index, (context, rest) in enumerate(pairs)]
+        shared = self._start([pair.context[:-1] for pair in asked])
+        asked.sort(key=lambda pair: (-pair.length, pair.index))
         cells = min(self._cells, _LOGITS // self._model.config.get_text_config().vocab_size)
         results: dict[int, LogProb] = {}
-        for batch in _batches(scored, self._rows, cells):
+        for batch in batches(asked, self._rows, cells):
             if between_steps:
                 between_steps()
             results |= self._score(batch, shared)
         return [results[index] for index in range(len(pairs))]
+
+    def _check_layers(self, about: Any, folder: Path) -> None:
+        if not all_attend(about):
+            raise SourceError(f"{folder}: a layer keeps a state, which is no path through layers")
+
+    def _batches(self, tasks: list[Continuation]) -> Iterator[list[Continuation]]:
+        """Continuations that run together, of those sorted by length."""
+        return batches(tasks, self._rows, self._cells)
 
     def _shapes_of(self, folder: Path) -> dict[str, tuple[int, ...]]:
         """Checkpoint name -> shape: what `load` will be given."""
@@ -152,7 +168,8 @@ class TransformersEngine:
 
     def _cached_layers(self, about: Any) -> int:
         """How many layers fill a cache."""
-        return int(about.get_text_config(decoder=True).num_hidden_layers)
+        own = about.get_text_config(decoder=True)
+        return int(getattr(own, "decoder_layers", None) or own.num_hidden_layers)
 
     def close(self) -> None:
         """Release the model and its caches."""
@@ -190,7 +207,7 @@ class TransformersEngine:
         newest = tokens[:, -1:]
         while True:
             logits = self._run(self._model, self._cache, newest, mask, positions).logits[:, -1]
-            for task, token in zip(batch, _choose(batch, logits), strict=True):
+            for task, token in zip(batch, chosen(batch, logits), strict=True):
                 task.add(token)
             going = [row for row, task in enumerate(batch) if not task.done]
             if not going:
@@ -217,13 +234,7 @@ class TransformersEngine:
         results = {}
         for row, pair in enumerate(batch):
             at = len(pair.context) - 1 - shared - first
-            predicted = logits[row, at : at + len(pair.rest)].float()
-            said = torch.tensor(pair.rest, device=self._device)
-            own = predicted.gather(-1, said[:, None])[:, 0] - predicted.logsumexp(-1)
-            total = float(own.sum())
-            if not math.isfinite(total):
-                raise CandidateError("the model's output is not finite")
-            results[pair.index] = LogProb(total, bool((predicted.argmax(-1) == said).all()))
+            results[pair.index] = scored(pair.rest, logits[row, at : at + len(pair.rest)])
         return results
 
     def _stop(self, sampling: Sampling) -> Stop:
@@ -265,15 +276,6 @@ def _nothing() -> None:
     """Between two steps that nobody watches."""
 
 
-class _Sized(Protocol):
-    @property
-    def length(self) -> int:
-        """Tokens in the cache."""
-
-
-S = TypeVar("S", bound=_Sized)
-
-
 @dataclass(frozen=True)
 class _Pair:
     index: int
@@ -285,37 +287,7 @@ class _Pair:
         return len(self.context) + len(self.rest)
 
 
-def _batches(items: Sequence[S], rows: int, cells: int) -> Iterator[list[S]]:
-    """Neighbours, as many as the limits on sequences and padded tokens allow, at least one."""
-    batch: list[S] = []
-    longest = 0
-    for item in items:
-        longest = max(longest, item.length)
-        if batch and (len(batch) == rows or (len(batch) + 1) * longest > cells):
-            yield batch
-            batch, longest = [], item.length
-        batch.append(item)
-    if batch:
-        yield batch
-
-
-def _choose(batch: Sequence[Continuation], logits: Tensor) -> list[int]:
-    """The next token of each row of (batch, vocabulary) logits.
-
-    Raises:
-        CandidateError: finite weights can still overflow on their way through the layers.
-    """
-    best, tokens = logits.max(dim=-1)
-    if not torch.isfinite(best).all():
-        raise CandidateError("the model's output is not finite")
-    chosen: list[int] = tokens.tolist()
-    for row, task in enumerate(batch):
-        if task.sampling.temperature > 0:
-            chosen[row] = task.draw(logits[row])
-    return chosen
-
-
-def _only_attention(about: Any, folder: Path) -> None:
-    for kind in getattr(about, "layer_types", None) or ():
-        if "attention" not in kind or "linear" in kind:
-            raise SourceError(f"{folder}: layers of type {kind!r} need the engine of kind vllm")
+def all_attend(about: Any) -> bool:
+    """Whether every layer keeps keys and values alone, so that our own cache serves it."""
+    kept = DynamicCache(config=about).layers
+    return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in kept)

@@ -14,7 +14,7 @@ from transformers import GenerationConfig
 
 from evomerge.engines.base import WeightSource
 from evomerge.engines.config import EngineConfig
-from evomerge.engines.family import configuration
+from evomerge.engines.family import configuration, most_tokens
 from evomerge.engines.precision import precision
 from evomerge.engines.requests import check_generation, check_scoring
 from evomerge.engines.stopping import Stop, end_tokens, stop, text_of
@@ -63,7 +63,7 @@ class VllmEngine:
         about = configuration(folder, trust_remote_code=config.trust_remote_code)
         platform = import_module("vllm.platforms").current_platform
         dtype = precision(config, about, platform.device_type)
-        length = int(about.max_position_embeddings)
+        length = most_tokens(about, None)
         try:
             self._llm: Any = self._library.LLM(
                 model=str(folder),

@@ -204,7 +204,12 @@ class EvaluatorConfig(Value, ABC):
 
     @property
     def asks_language(self) -> bool:
-        """Whether the model has to continue texts or to score them, as language models do."""
+        """Whether the model has to answer texts, as language models and encoder-decoders do."""
+        return False
+
+    @property
+    def asks_whole_texts(self) -> bool:
+        """Whether the model has to say how likely a whole text is, as language models alone do."""
         return False
 
     def lacking(self, split: Split) -> Sequence[str]:

@@ -8,9 +8,23 @@ from typing import Any
 
 from evomerge.models.weight_files import is_of_diffusers
 
-__all__ = ["architecture_of", "continues_text"]
+__all__ = ["answers_text", "architecture_of", "continues_text"]
 
 _TASK = re.compile(r"\w+For(?P<task>[A-Z]\w*)")
+
+_BOTH_WAYS = frozenset(
+    "bert bert-generation big_bird camembert data2vec-text electra ernie megatron-bert rembert"
+    " roberta roberta-prelayernorm roc_bert roformer xlm-roberta xlm-roberta-xl xmod".split()
+)
+"""Types of models that look both ways unless their configuration says `is_decoder`, whatever head
+they have; the others' language models never do."""
+_NEED_PICTURES = ("blip", "blip-2", "instructblip", "instructblipvideo")
+"""Types of models with a language model inside that answer nothing without a picture."""
+_READS_AND_WRITES = re.compile(r"\w+(ForConditionalGeneration|ForTextToText|MTModel|LMHeadModel)")
+_NO_TEXT = ("moonshine", "pop2piano", "speech_to_text", "udop", "whisper")
+"""Encoder-decoders that read sounds or pages, and whose configurations name no other tower."""
+_OTHER_TOWERS = ("audio_config", "decoder_config", "encoder_config", "vision_config")
+"""Keys of encoder-decoders that read sounds or pages."""
 
 
 def architecture_of(config: Mapping[str, Any]) -> str:
@@ -32,6 +46,10 @@ def continues_text(config: Mapping[str, Any]) -> bool:
     code = config.get("auto_map")
     if isinstance(code, Mapping) and "AutoModelForCausalLM" in code:
         return True
+    if config.get("model_type") in _BOTH_WAYS and not config.get("is_decoder"):
+        return False
+    if config.get("model_type") in _NEED_PICTURES:
+        return False
     name = architecture_of(config)
     if named := _TASK.fullmatch(name):
         if named["task"] != "ConditionalGeneration":
@@ -39,4 +57,19 @@ def continues_text(config: Mapping[str, Any]) -> bool:
         text = config.get("text_config")
         decodes = not config.get("is_encoder_decoder")
         return decodes and isinstance(text, Mapping) and not text.get("is_encoder_decoder")
+    if config.get("is_encoder_decoder"):
+        return False
     return name.endswith("LMHeadModel") or not name.endswith("Model")
+
+
+def answers_text(config: Mapping[str, Any]) -> bool:
+    """Whether the model answers a text: a language model does by continuing it, an encoder-decoder
+    of texts (T5, BART) by reading it and writing another."""
+    if continues_text(config):
+        return True
+    return (
+        bool(config.get("is_encoder_decoder"))
+        and _READS_AND_WRITES.fullmatch(architecture_of(config)) is not None
+        and config.get("model_type") not in _NO_TEXT
+        and not any(isinstance(config.get(key), Mapping) for key in _OTHER_TOWERS)
+    )

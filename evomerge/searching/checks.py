@@ -14,7 +14,7 @@ from evomerge.engines.config import EngineConfig, EngineSettings
 from evomerge.engines.factory import check_engine
 from evomerge.errors import ConfigError, about
 from evomerge.evaluators.base import EvaluatorConfig
-from evomerge.models.answering import architecture_of, continues_text
+from evomerge.models.answering import answers_text, architecture_of, continues_text
 from evomerge.models.familiar import knows_type, unfamiliar
 from evomerge.models.inventory import Inventory
 from evomerge.models.tokenizer_files import has_tokenizer
@@ -35,16 +35,17 @@ __all__ = [
 ]
 
 
-def check_runtime(job: Job, capacity: Capacity | None) -> list[str]:
-    """Whether engine and workers could come up, as far as this machine tells; warnings.
+def check_runtime(job: Job, capacity: Capacity | None, donor: Inventory | None = None) -> list[str]:
+    """Whether engine and workers could come up, as far as this machine tells; warnings. `donor` is
+    the model that engines start from.
 
     Raises:
-        ConfigError: the engine is not installed, or there is no GPU, CPU or custom resource that
-            the job asks for.
+        ConfigError: the engine is not installed or does not run such a model, or there is no GPU,
+            CPU or custom resource that the job asks for.
     """
     if isinstance(job.engine, EngineConfig):  # what is wrong on any machine comes first
         _check_gpus(job.engine, job.cluster)
-    check_engine(job.engine, capacity)
+    check_engine(job.engine, capacity, None if donor is None else donor.config)
     return check_here(job.cluster)
 
 
@@ -72,7 +73,28 @@ def check_evaluator(config: EvaluatorConfig, donor: Inventory) -> None:
             " is chosen among the finalists; add one to its splits"
         )
     check_answering(config, donor)
-    if continues_text(donor.config) and not has_tokenizer(donor.folder):
+
+
+def check_answering(config: EvaluatorConfig, donor: Inventory) -> None:
+    """Whether a model of this configuration can be asked what the evaluator asks.
+
+    Raises:
+        ConfigError: it answers no text and is asked to, or answers a text by another and is asked
+            how likely a whole text is; or it lacks a tokenizer or its chat template.
+    """
+    if config.asks_whole_texts and answers_text(donor.config) and not continues_text(donor.config):
+        raise ConfigError(
+            f"{donor.folder}: {architecture_of(donor.config)} reads one text and writes another,"
+            " and evaluators of kind text ask how likely a whole text is; take one of kind lm_eval"
+            " or python (docs/evaluators.md)"
+        )
+    if config.asks_language and not answers_text(donor.config):
+        raise ConfigError(
+            f"{donor.folder}: {architecture_of(donor.config)} neither continues texts nor scores"
+            f" them, which evaluators of kind {config.kind} ask for; take one of kind python, whose"
+            " function calls the model itself (docs/evaluators.md)"
+        )
+    if answers_text(donor.config) and not has_tokenizer(donor.folder):
         raise ConfigError(
             f"{donor.folder}: has no tokenizer, and every recipe takes its tokenizer from there;"
             " put the base model's tokenizer files beside its weights"
@@ -81,20 +103,6 @@ def check_evaluator(config: EvaluatorConfig, donor: Inventory) -> None:
         raise ConfigError(
             f"evaluator.chat_template: the tokenizer of {donor.folder} has none; set it to false,"
             " or put the instruct model's chat_template.jinja there"
-        )
-
-
-def check_answering(config: EvaluatorConfig, donor: Inventory) -> None:
-    """Whether a model of this configuration can be asked what the evaluator asks.
-
-    Raises:
-        ConfigError: it is no language model, and is asked to continue or to score texts.
-    """
-    if config.asks_language and not continues_text(donor.config):
-        raise ConfigError(
-            f"{donor.folder}: {architecture_of(donor.config)} neither continues texts nor scores"
-            f" them, which evaluators of kind {config.kind} ask for; take one of kind python, whose"
-            " function calls the model itself (docs/evaluators.md)"
         )
 
 

@@ -195,9 +195,10 @@ class Plan:
                     adapter_folder(source)
             with self._faults_named():
                 _ = self.space, self.landmarks, self.samples, self.capacity, self.baselines
-            check_evaluator(self.job.evaluator, self.headers.inventory(self.donor))
-            check_loadable(self.job.engine, self.headers.inventory(self.donor))
-            warnings = dict.fromkeys(check_runtime(self.job, self.capacity))
+            donor_files = self.headers.inventory(self.donor)
+            check_evaluator(self.job.evaluator, donor_files)
+            check_loadable(self.job.engine, donor_files)
+            warnings = dict.fromkeys(check_runtime(self.job, self.capacity, donor_files))
             _ = self.optimizer, self.schedule, self.remarks
             warnings |= dict.fromkeys(
                 budget_warnings(self.job, self.optimizer, len(self.landmarks))

@@ -30,6 +30,9 @@ class EngineLM(TemplateLM):
 
     def __init__(self, model: LiveModel) -> None:
         super().__init__()
+        self._apart = bool(getattr(model, "is_encoder_decoder", False))
+        self.backend = "seq2seq" if self._apart else "causal"
+        """Whether lm-eval tokenizes a continuation with its context; that of its base class."""
         self.live = model
         """Who is asked; another may take its place if its tokenizer is the same."""
         self.tokenizer = model.tokenizer
@@ -92,7 +95,7 @@ class EngineLM(TemplateLM):
             context, settings = request.args[:2]
             sampling = sampling_of(settings, seed=asked[id(request)], task=request.task_name)
             asked[id(request)] += 1  # repeats of one request differ by their seeds
-            room = self.live.max_length - sampling.max_new_tokens
+            room = self._room_beside(sampling.max_new_tokens)
             if room < 1:
                 raise ConfigError(
                     f"task {request.task_name!r} generates {sampling.max_new_tokens} tokens, but "
@@ -105,6 +108,12 @@ class EngineLM(TemplateLM):
             if answer.truncated:
                 self.cut_off.add(id(request))
         return [answer.text for answer in answers]
+
+    def _room_beside(self, tokens: int) -> int:
+        """How many tokens of a prompt the model takes beside so many others; an encoder-decoder
+        reads as many as it writes."""
+        most = self.live.max_length
+        return most if self._apart and tokens <= most else most - tokens
 
     def loglikelihood_rolling(
         self, requests: Sequence[Instance], disable_tqdm: bool = True
@@ -130,7 +139,7 @@ class EngineLM(TemplateLM):
     ) -> list[tuple[float, bool]]:
         pairs = []
         for _text, context, rest in requests:
-            room = self.live.max_length - len(rest)
+            room = self._room_beside(len(rest))
             if room < 1:
                 raise ConfigError(
                     f"a continuation of {len(rest)} tokens leaves no room for its context in the "

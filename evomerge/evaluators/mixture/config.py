@@ -81,6 +81,11 @@ class MixtureConfig(EvaluatorConfig):
         """Whether one of them does."""
         return any(part.asks_language for part in self.of.values())
 
+    @property
+    def asks_whole_texts(self) -> bool:
+        """Whether one of them does."""
+        return any(part.asks_whole_texts for part in self.of.values())
+
     def lacking(self, split: Split) -> list[str]:
         """EVALUATOR/TASK of each task that counts and has no examples of the split."""
         return [

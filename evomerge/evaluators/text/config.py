@@ -154,6 +154,11 @@ class TextConfig(EvaluatorConfig):
         """Texts are scored."""
         return True
 
+    @property
+    def asks_whole_texts(self) -> bool:
+        """Whole texts are."""
+        return True
+
     def lacking(self, split: Split) -> list[str]:
         """Tasks that count and have no documents of the split."""
         have = tasks_of(split, self.tasks, self.splits)
