@@ -44,7 +44,10 @@ class WeightReceiver:
         )
         tensors = source.tensors(str(self.device))
         self.model_runner.reload_weights(weights_iterator=inspection.passed(tensors))
-        _repack_tied_head(self.model_runner.get_model())
+        model = self.model_runner.get_model()
+        _repack_tied_head(model)
+        if self.device.type == "cpu":
+            _repack_experts(model)
         try:
             inspection.settle()
         except CandidateError as fault:
@@ -63,3 +66,12 @@ def _repack_tied_head(model: Any) -> None:
     head = getattr(model, "lm_head", None)
     if head is not None and getattr(model.config, "tie_word_embeddings", False):
         head.quant_method.process_weights_after_loading(head)
+
+
+def _repack_experts(model: Any) -> None:
+    """On a CPU vLLM packs the weights of experts for its kernel, and 0.32's reload leaves that out:
+    without this, the kernel takes unpacked numbers for packed ones, and says nothing."""
+    for module in model.modules():
+        kernel = getattr(getattr(module, "quant_method", None), "moe_kernel", None)
+        if kernel is not None:
+            kernel.fused_experts.process_weights_after_loading(module)
