@@ -146,6 +146,34 @@ def test_one_component_is_written_as_one(pair: Path) -> None:
     assert "dtype" not in json.loads((pair / "out" / "config.json").read_text())
 
 
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [("linear", {"weight": 0.5}), ("ties", {"weight": 0.8, "density": 0.4})],
+)
+def test_a_component_in_a_pipeline_is_merged_as_it_is_alone(
+    pair: Path, method: str, parameters: dict[str, float]
+) -> None:
+    write_pipeline(pair / "base", 2)
+    made = {}
+    for component in ("", "unet", "vae", "text_encoder"):
+        inputs = {name: {"model": str(pair / name / component)} for name in ("base", "a", "b")}
+        own = {"a": parameters, "b": parameters}
+        if method == "linear":
+            own["base"] = parameters
+        recipe = {"kind": "merge", "method": method, "base": "base", "inputs": inputs}
+        rules = [{"where": {}, **own}]
+        parsed = parse_recipe(recipe | {"rules": rules}, origin="r", folder=pair)
+        evomerge.merge(parsed, pair / "out" / (component or "whole"))
+        made[component] = pair / "out" / (component or "whole")
+    whole = stored(made[""])
+    for component, file in FILES.items():
+        for name, tensor in load_file(made[component] / file).items():
+            assert torch.equal(whole[f"{component}/{name}"], tensor)
+    assert not torch.equal(
+        whole["unet/conv_in.weight"], stored(pair / "base")["unet/conv_in.weight"]
+    )
+
+
 @pytest.mark.parametrize("keep", [False, True])
 def test_code_in_a_pipeline_is_left_out_unless_it_is_asked_for(pair: Path, keep: bool) -> None:
     (pair / "a" / "unet" / "own_unet.py").write_text("class Own: ...")

@@ -116,3 +116,9 @@ def test_models_that_look_both_ways_unless_they_are_told_are_known() -> None:
     for model_type in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         config = {"model_type": model_type, "architectures": ["OwnForCausalLM"]}
         assert continues_text(config) is (model_type not in warned), model_type
+
+
+@pytest.mark.parametrize("name", ["StableDiffusionPipeline", "UNet2DConditionModel"])
+def test_models_of_diffusers_continue_no_text(name: str) -> None:
+    assert not continues_text({"_class_name": name})
+    assert architecture_of({"_class_name": name}) == name

@@ -12,8 +12,10 @@ from evomerge.models.flat import flat_of
 from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Chromosome, Hop, Merge, Rule, Segments, Stack
+from evomerge.reports.pictures.weights import weights_picture
 from evomerge.reports.weights import INSIDE, OUTSIDE, weight_maps
 from tests.families import Family
+from tests.pipelines import write_pipeline
 
 SOURCES = {name: Source(model=f"./{name}") for name in ("base", "math", "json")}
 RULES = (
@@ -112,3 +114,29 @@ def test_a_source_and_a_stack_have_no_weights() -> None:
     stack = Stack(inputs=SOURCES, embedding="math", head="math", hops=(Hop(of="math", layer=0),))
     with pytest.raises(RecipeError, match="a stack has a path: --view path"):
         weight_maps(stack, "r.yaml")
+
+
+def test_towers_are_drawn_apart_where_none_is_the_main_one(tmp_path: Path) -> None:
+    """A pipeline: an embedding, layers and a head of their own in each component."""
+    sources = {n: Source(model=str(write_pipeline(tmp_path / n, i))) for i, n in enumerate("ab")}
+    half = {"a": {"weight": 0.5}, "b": {"weight": 0.5}}
+    first = Selector(tower="unet", layers=(1, 2), component="attention")
+    rules = (
+        Rule(where=first, inputs={"a": {"weight": 0.2}, "b": {"weight": 0.8}}),
+        Rule(where=Selector(), inputs=half),
+    )
+    merge = Merge(method="linear", base="a", inputs=sources, rules=rules)
+    (shown,) = weight_maps(merge, "t")
+    panels = {panel.name: panel for panel in shown.parameters[0].panels}
+    assert list(panels) == [f"{n}, {t}" for n in "ab" for t in ("text_encoder", "unet", "vae")]
+    assert panels["b, unet"].inside[0].tolist()[:5] == [0.5, 0.8, 0.5, 0.5, 0.5]
+    assert np.isfinite(panels["a, text_encoder"].inside).sum(axis=1).tolist() == [3, 3, 3]
+    assert weights_picture([shown], "svg", title="a pipeline")
+
+
+def test_segments_of_a_model_without_a_main_tower_go_by_place(tmp_path: Path) -> None:
+    folders = [write_pipeline(tmp_path / name, seed) for seed, name in enumerate("ab")]
+    inputs = {n: Source(model=str(f)) for n, f in zip(("math", "json"), folders, strict=True)}
+    (shown,) = weight_maps(_segments(inputs, (25, 100)), "t")
+    assert shown.parameters[0].panels[0].inside.mean() == pytest.approx(0.25)
+    assert shown.remarks[0].startswith("no tower is the main one")

@@ -32,7 +32,9 @@ from evomerge.searching.plan import Plan
 from evomerge.searching.recipe_plan import RecipePlan
 from tests.families import tiny_tensors, write_model
 from tests.merging.dialects import Dialects
+from tests.pipelines import write_pipeline
 from tests.place import Place
+from tests.small_job import SmallJob
 
 
 @pytest.fixture
@@ -375,3 +377,15 @@ def test_known_tables_and_their_recipes_are_tried_first(niches: Place) -> None:
     niches.job["warm_start"]["genomes"] = [{"table": "{}"}]
     with pytest.raises(UserError, match=r"warm_start.genomes.0: not a table"):
         _ = planned(niches).landmarks
+
+
+@pytest.mark.parametrize("model", ["", "/unet"])
+def test_a_search_over_models_of_diffusers_is_refused_before_its_space(
+    small_job: SmallJob, model: str
+) -> None:
+    folders = [write_pipeline(small_job.folder / name, seed) for seed, name in enumerate("ab")]
+    sources = {folder.name: {"model": f"{folder}{model}"} for folder in folders}
+    space = {"kind": "parameter", "base": "a", "method": "linear", "groups": {"layers": 2}}
+    small_job.write(sources=sources, space=space)
+    with pytest.raises(UserError, match=r"no engine runs \w+, a model of diffusers; build merges"):
+        Plan(read_job(small_job.path)).check()
