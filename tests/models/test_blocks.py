@@ -89,3 +89,13 @@ def test_one_component_alone_is_the_main_tower() -> None:
     anatomy = anatomy_of(f"unet/{name}" for name in unet_shapes())
     assert anatomy.layers == 5
     assert anatomy.selects(Selector(layers=(4, 5)))
+
+
+def test_layers_of_a_component_are_those_of_its_main_tower() -> None:
+    """A text encoder that sees pictures, too."""
+    text = [f"text_encoder/model.layers.{n}.mlp.up_proj.weight" for n in range(2)]
+    vision = "text_encoder/visual.blocks.0.mlp.fc1.weight"
+    anatomy = anatomy_of([*text, vision, *(f"unet/{name}" for name in unet_shapes())])
+    assert anatomy.place(text[1])[:2] == (1, "mlp")
+    assert anatomy.place(vision).layer is None
+    assert {anatomy.place(name).tower for name in (*text, vision)} == {"text_encoder"}
