@@ -63,6 +63,25 @@ recipe means the same with any version of transformers. What transformers is ask
 apart, once for each configuration and version, kept in the folder that `EVOMERGE_ARCHITECTURES` \
 names): older names of tensors, ties, buffers, the default of a key that is left out, and what \
 the configuration of a stack has to say.
+
+## Diffusers
+
+A pipeline's folder is merged component by component, and one component's folder is a model, too \
+(`docs/files.md`). Each component is a tower, whose blocks are counted in the order in which they \
+run.
+
+| architecture | class | linear | TIES | components | space | stack | engine | export |
+|---|---|---|---|---|---|---|---|---|
+| diffusers U-Net folder | `UNet2DConditionModel`, with its VAE and its text encoder | yes | yes \
+| yes | no engine runs it, so none is searched | its blocks differ in shape, and run in one \
+order | transformers has no such class | a recipe's by `merge`, since no search finds one |
+
+- **linear**, **TIES**: `tests/merging/test_pipeline_folder.py`, and \
+`tests/models/test_diffusers.py` where diffusers is installed: it loads the merged pipeline, whose \
+U-Net computes what the averaged weights do by hand.
+- **components**: `tests/models/test_blocks.py`.
+- What is refused: `tests/models/test_pipeline.py`, `tests/models/test_pipeline_compatibility.py`, \
+`tests/searching/test_plan.py`.
 """
 
 
