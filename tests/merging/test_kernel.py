@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch._inductor.utils import run_and_get_code
 
 from evomerge.merging.compilation import COMPILE, Compilation, compiled
 from evomerge.merging.draws import keys
@@ -112,9 +114,38 @@ def test_compiled_eager_and_in_blocks_give_the_same_bits(method: str) -> None:
 
 @pytest.mark.slow
 def test_what_suits_another_processor_gives_the_same_bits() -> None:
-    inlined = Compilation("1", partial(compiled, vectors="AVX2"))
-    eager = merged("ties", PLANS["ties"])
-    assert torch.equal(merged("ties", PLANS["ties"], Passes(compilation=inlined)), eager)
+    other = Passes(compilation=Compilation("1", partial(compiled, vectors="AVX2")))
+    result, (code,) = run_and_get_code(merged, "ties", PLANS["ties"], other)
+    assert torch.equal(result, merged("ties", PLANS["ties"]))
+    assert loops(code) == 1
+
+
+@pytest.mark.slow
+def test_the_first_tensor_does_not_decide_how_all_are_merged() -> None:
+    """Compiled for one of two elements: with vectors, for all threads, and in one loop."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        (_, largest), (code,) = run_and_get_code(
+            run,
+            weighted_sum,
+            KernelPlan(numbers={"coefficient": [1.2]}),
+            None,
+            [("weights", torch.tensor([1.0, 6e4]))],
+            torch.float16,
+            passes=passes("1"),
+        )
+    finally:
+        torch.set_num_threads(threads)
+    assert "omp parallel" in code
+    assert "at::vec::" in code
+    assert loops(code) == 1
+    assert largest == math.inf  # 72,000 overflows as it is rounded
+
+
+def loops(code: str) -> int:
+    """How often the compiled code goes through the elements."""
+    return code.count("for(int64_t x0=")
 
 
 @pytest.mark.slow
