@@ -1,25 +1,30 @@
 """What a candidate costs the driver, and whether that grows with the number of candidates.
 
-    python benchmarks/driver.py [--upto 100000 10000]
+    python benchmarks/driver.py [--upto 100000 10000] [--waiting 1000]
 
 The real loop, study folder and journal; an executor that answers at once, ten genes, and an
-optimizer that asks at random, so that what is measured is the driver's own work. CPU seconds of
-this process (time that a disk takes to make a record durable is not in them), for the candidates
-up to each mark. Then the study is opened and the search resumed, as after a crash. Each number of
-objectives has a process of its own, so that its memory can be told. Beside it, in the same run, the
-bare record: Optuna's journal, a trial made and closed with as many parameters.
+optimizer that asks at random, so that what is measured is the driver's own work, for the candidates
+up to each mark: CPU milliseconds of this process in Python (`user`) and in the kernel (`system`),
+and those of the clock, in which the time is that a disk takes to make a record durable, or that
+others have the CPU. Then the study is opened and the search resumed, as after a crash. Each number
+of objectives has a process of its own, so that its memory can be told. Beside it, in the same run,
+the bare record: Optuna's journal, a trial made and closed with as many parameters, which is made
+durable twice. With `--waiting N` there are two stages, and so many candidates wait for each other
+between them.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import resource
 import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -33,7 +38,7 @@ from published import write
 
 from evomerge.cluster.base import Task, TaskResult, WorkerStatus
 from evomerge.config import Budget
-from evomerge.evaluators.base import Report, TaskScore
+from evomerge.evaluators.base import Outcome, Report, TaskScore
 from evomerge.evaluators.objective import Objective
 from evomerge.optimizers.registry import configure, make
 from evomerge.recipe.digest import digest
@@ -42,11 +47,61 @@ from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Rule
 from evomerge.searching.loop import Search
+from evomerge.searching.schedule import Decision, Finished, Paused, Stage
+from evomerge.study.candidate import Candidate
 from evomerge.study.record import Study
 
 GENES = tuple(FloatGene(name=f"weight.{n}", low=0.0, high=1.0) for n in range(10))
 RANDOM = configure({"kind": "random"}, origin="benchmark")
 MARKS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What was spent when so many candidates were asked, in seconds."""
+
+    candidates: int
+    user_s: float
+    system_s: float
+    clock_s: float
+
+    @classmethod
+    def now(cls, candidates: int) -> Mark:
+        """What this process has spent by now."""
+        spent = os.times()
+        return cls(candidates, spent.user, spent.system, time.perf_counter())
+
+    def until(self, later: Mark) -> dict[str, float]:
+        """Milliseconds a candidate."""
+        each = 1000 / (later.candidates - self.candidates)
+        return {
+            "candidates": later.candidates,
+            "user_ms": each * (later.user_s - self.user_s),
+            "system_ms": each * (later.system_s - self.system_s),
+            "clock_ms": each * (later.clock_s - self.clock_s),
+        }
+
+
+class Waiting:
+    """Half of the examples, then all, for which so many candidates wait until each has its half."""
+
+    remembers = True
+
+    def __init__(self, together: int) -> None:
+        self._together, self._there = together, set[int]()
+
+    def next(self, candidate: Candidate, so_far: Outcome | None) -> Decision:
+        """See `Schedule`."""
+        number = candidate.number
+        if not isinstance(so_far, Report):
+            return Stage(examples={"one": (0,), "two": (0,)})
+        if so_far.places is None:
+            return Finished()
+        self._there.add(number)
+        last = number - number % self._together + self._together - 1
+        if not all(other in self._there for other in (last - 1, last)):
+            return Paused()
+        return Stage(examples={"one": (1,), "two": (1,)})
 
 
 class Weights:
@@ -68,7 +123,7 @@ class Weights:
 class AtOnce:
     """An executor of two workers that are done when they are asked."""
 
-    def __init__(self, marks: list[tuple[int, float]]) -> None:
+    def __init__(self, marks: list[Mark]) -> None:
         self._done: deque[TaskResult] = deque()
         self._count, self._marks = 0, marks
 
@@ -86,14 +141,17 @@ class AtOnce:
         """Score a recipe by its digest."""
         number = int(digest(task.recipe)[:8], 16)
         scores = {"one": number % 1000 / 1000, "two": number // 1000 % 1000 / 1000}
+        there = (0, 1) if task.examples is None else task.examples["one"]
         tasks = {
-            name: TaskScore(metric="exact", value=value, examples=(value,))
+            name: TaskScore(metric="exact", value=value, examples=(value,) * len(there))
             for name, value in scores.items()
         }
-        self._done.append(TaskResult(task.id, Report(split=task.split, tasks=tasks), "w", 1))
-        self._count += 1
-        if self._count in MARKS:
-            self._marks.append((self._count, time.process_time()))
+        report = Report(split=task.split, tasks=tasks, places=task.examples)
+        self._done.append(TaskResult(task.id, report, "w", 1))
+        if 0 in there:
+            self._count += 1
+            if self._count in MARKS:
+                self._marks.append(Mark.now(self._count))
 
     def wait(self, timeout_s: float) -> list[TaskResult]:
         """All that is done."""
@@ -119,7 +177,7 @@ class AtOnce:
         """Nothing is open."""
 
 
-def search(study: Study, candidates: int, objectives: int, marks: list[tuple[int, float]]) -> None:
+def search(study: Study, candidates: int, objectives: int, waiting: int, marks: list[Mark]) -> None:
     """Search, or go on, to so many candidates."""
     Search(
         study,
@@ -132,6 +190,8 @@ def search(study: Study, candidates: int, objectives: int, marks: list[tuple[int
         evaluator="e" * 64,
         budget=Budget(candidates=candidates),
         landmarks={},
+        schedule=Waiting(waiting) if waiting else None,
+        sizes={"one": 2, "two": 2},
     ).run()
 
 
@@ -145,24 +205,18 @@ class PerTask:
         return tuple(report.tasks[name].value for name in self.names)
 
 
-def curve(candidates: int, objectives: int, folder: Path) -> dict[str, Any]:
-    """CPU per candidate up to each mark, and what a resume costs."""
+def curve(candidates: int, objectives: int, waiting: int, folder: Path) -> dict[str, Any]:
+    """What a candidate costs up to each mark, and what a resume does."""
     names = ("fitness",) if objectives == 1 else PerTask.names
-    marks: list[tuple[int, float]] = [(0, time.process_time())]
-    before = _memory()
+    marks = [Mark.now(0)]
+    memory_before = _memory()
     study = Study.create(folder, name="driver", job={}, genes=GENES, objectives=names)
     with study:
-        search(study, candidates, objectives, marks)
-    memory = _memory() - before
-    rows = [
-        {
-            "candidates": last,
-            "ms": 1000 * (end - start) / (last - first),
-        }
-        for (first, start), (last, end) in pairwise(marks)
-    ]
+        search(study, candidates, objectives, waiting, marks)
+    memory = _memory() - memory_before
+    rows = [before.until(after) for before, after in pairwise(marks)]
     with _cpu() as resumed, Study.open(folder, write=True) as study:
-        search(study, candidates, objectives, [])
+        search(study, candidates, objectives, waiting, [])
     return {
         "objectives": objectives,
         "rows": rows,
@@ -173,19 +227,27 @@ def curve(candidates: int, objectives: int, folder: Path) -> dict[str, Any]:
     }
 
 
-def bare_record(candidates: int, journal: Path) -> float:
-    """CPU milliseconds a trial of Optuna's journal, made and closed."""
+def bare_record(candidates: int, journal: Path) -> dict[str, float]:
+    """What a trial of Optuna's journal costs, made and closed."""
     storage = JournalStorage(JournalFileBackend(str(journal)))
     study = storage.create_new_study([StudyDirection.MAXIMIZE], "bare")
     genes: dict[str, BaseDistribution] = {gene.name: FloatDistribution(0.0, 1.0) for gene in GENES}
-    with _cpu() as spent:
-        for _ in range(candidates):
-            running = create_trial(
-                state=TrialState.RUNNING, params=dict.fromkeys(genes, 0.5), distributions=genes
-            )
-            trial = storage.create_new_trial(study, template_trial=running)
-            storage.set_trial_state_values(trial, TrialState.COMPLETE, (0.5,))
-    return 1000 * spent[0] / candidates
+    before = Mark.now(0)
+    for _ in range(candidates):
+        running = create_trial(
+            state=TrialState.RUNNING, params=dict.fromkeys(genes, 0.5), distributions=genes
+        )
+        trial = storage.create_new_trial(study, template_trial=running)
+        storage.set_trial_state_values(trial, TrialState.COMPLETE, (0.5,))
+    return before.until(Mark.now(candidates))
+
+
+def _said(row: dict[str, float]) -> str:
+    cpu_ms = row["user_ms"] + row["system_ms"]
+    return (
+        f"{cpu_ms:6.2f} ms of CPU ({row['user_ms']:.2f} user, {row['system_ms']:.2f} system),"
+        f" {row['clock_ms']:6.2f} ms by the clock,"
+    )
 
 
 @contextmanager
@@ -206,20 +268,23 @@ def main() -> None:
     parser.add_argument(
         "--upto", type=int, nargs="+", default=[100_000, 10_000], help="with one objective, two"
     )
+    parser.add_argument(
+        "--waiting", type=int, default=0, help="two stages, between which so many wait"
+    )
     parser.add_argument("--write", action="store_true", help="keep the figures under results/")
     given = parser.parse_args()
     results: dict[str, Any] = {"curves": []}
     with tempfile.TemporaryDirectory() as folder:
-        results["bare_ms"] = bare_record(2000, Path(folder) / "bare.log")
-        print(f"Optuna's journal alone: {results['bare_ms']:.2f} ms a trial")
+        results["bare"] = bare_record(2000, Path(folder) / "bare.log")
+        print(f"Optuna's journal alone: {_said(results['bare'])} a trial")
         for objectives, upto in enumerate(given.upto, 1):
             with multiprocessing.get_context("spawn").Pool(1) as own:
                 place = Path(folder) / f"study-{objectives}"
-                measured = own.apply(curve, (upto, objectives, place))
+                measured = own.apply(curve, (upto, objectives, given.waiting, place))
             results["curves"].append(measured)
             print(f"{objectives} objective(s)")
             for row in measured["rows"]:
-                print(f"  up to {row['candidates']:>7,}: {row['ms']:6.2f} ms a candidate")
+                print(f"  up to {row['candidates']:>7,}: {_said(row)} a candidate")
             print(f"  resumed in {measured['resume_s']:.1f} s of CPU", end="; ")
             print(f"{measured['bytes_per_candidate'] / 1000:.1f} kB of memory a candidate")
     if given.write:

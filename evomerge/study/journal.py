@@ -13,6 +13,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -82,6 +83,7 @@ class ChecksummedJournal:
         # The dashboard may write, too, and takes this lock.
         self._lock = JournalFileSymlinkLock(str(path))
         self._read = self._offset = 0  # lines that were read, and their bytes
+        self._together: list[Mapping[str, Any]] | None = None
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """The entries from a number on.
@@ -91,6 +93,8 @@ class ChecksummedJournal:
         """
         if log_number_from < self._read:
             self._read = self._offset = 0
+        if os.lstat(self._path).st_size == self._offset:
+            return  # Optuna asks about twenty times a candidate, and mostly in vain
         with open(open_own(self._path), "rb") as file:
             file.seek(self._offset)
             while line := file.readline(_LONGEST_LINE):
@@ -111,6 +115,9 @@ class ChecksummedJournal:
         Raises:
             InfrastructureError: the disk refuses.
         """
+        if self._together is not None:
+            self._together += logs
+            return
         data = b"".join(map(seal, logs))
         with written(self._path):
             self._lock.acquire()
@@ -118,6 +125,26 @@ class ChecksummedJournal:
                 self._append(data)
             finally:
                 self._lock.release()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make one append, and one wait for the disk, of all that the block appends; of a block
+        that raises, none.
+
+        Of an append that a crash cuts off the first lines stay, in their order: as if each had been
+        appended for itself. Nothing of the block can be read within it.
+
+        Raises:
+            InfrastructureError: the disk refuses.
+        """
+        self._together = []
+        try:
+            yield
+            logs = self._together
+        finally:
+            self._together = None
+        if logs:
+            self.append_logs(logs)
 
     def _append(self, data: bytes) -> None:
         descriptor = open_own(self._path, os.O_WRONLY | os.O_APPEND)

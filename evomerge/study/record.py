@@ -302,11 +302,9 @@ class Study:
             ended=self._next,
             ended_s=self.seconds_spent,
         )
-        if fitness is not None:
-            self._trials.set_intermediate(number, scored, fitness[0])
-        # The write that counts: until then the stage has not been.
         before = len(self._trials.candidate(number).stages)
-        self._trials.set(number, *stage_attribute(before, stage))
+        value = None if fitness is None else (scored, fitness[0])
+        self._trials.set_stage(number, *stage_attribute(before, stage), value)
         self._next += 1
 
     def pause(self, number: int, paused: bool = True) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from optuna.storages.journal import BaseJournalBackend
     from optuna.study import StudyDirection
 
-__all__ = ["create_trials", "delete_trials", "open_trials"]
+__all__ = ["create_trials", "delete_trials", "open_trials", "together"]
 
 # Optuna announces each new study on stderr. Only its storages are silenced: whoever uses Optuna
 # beside this package keeps the verbosity they chose for the rest.
@@ -119,6 +120,16 @@ def open_trials(identity: Identity, journal: Path) -> tuple[BaseStorage, int]:
             " search again in a new folder, under another name"
         )
     return storage, study_id
+
+
+def together(storage: BaseStorage) -> AbstractContextManager[None]:
+    """A journal writes what the block writes in one append; a database has transactions of its own,
+    one for each."""
+    from optuna.storages import JournalStorage
+
+    if isinstance(storage, JournalStorage) and isinstance(storage._backend, ChecksummedJournal):
+        return storage._backend.together()
+    return nullcontext()
 
 
 def _connect(url: str | None, journal: Path, *, is_new: bool) -> BaseStorage:

@@ -13,7 +13,7 @@ from evomerge.optimizers.base import Fitness
 from evomerge.study.candidate import Candidate
 from evomerge.study.dashboard import note_attributes
 from evomerge.study.folder import Identity
-from evomerge.study.storage import open_trials
+from evomerge.study.storage import open_trials, together
 from evomerge.study.trial_reading import to_candidate
 
 if TYPE_CHECKING:
@@ -61,13 +61,20 @@ class Trials:
         self._storage.set_trial_user_attr(self._open(number), key, value)
         self._read_again(number)
 
-    def set_intermediate(self, number: int, step: int, value: float) -> None:
-        """Record an intermediate value of a candidate that is not closed.
+    def set_stage(
+        self, number: int, key: str, facts: Mapping[str, Any], value: tuple[int, float] | None
+    ) -> None:
+        """Record a stage of a candidate that is not closed: its intermediate value, step and value,
+        where it has one, then the attribute, which is the write that counts.
 
         Raises:
             RecordError: no such candidate, or it was told already.
         """
-        self._storage.set_trial_intermediate_value(self._open(number), step, value)
+        trial_id = self._open(number)
+        with together(self._storage):
+            if value is not None:
+                self._storage.set_trial_intermediate_value(trial_id, *value)
+            self._storage.set_trial_user_attr(trial_id, key, facts)
         self._read_again(number)
 
     def close(
@@ -85,9 +92,10 @@ class Trials:
         from optuna.trial import TrialState
 
         trial_id = self._open(number)
-        for key, value in attributes.items():
-            self._storage.set_trial_user_attr(trial_id, key, value)
-        self._storage.set_trial_state_values(trial_id, TrialState[state], values)
+        with together(self._storage):
+            for key, value in attributes.items():
+                self._storage.set_trial_user_attr(trial_id, key, value)
+            self._storage.set_trial_state_values(trial_id, TrialState[state], values)
         self._read_again(number)
 
     def candidates(self) -> list[Candidate]:
@@ -150,9 +158,10 @@ class Trials:
         notes: dict[int | None, str] = {None: about_study}
         for number, text in about_candidates.items():
             notes[self._trial_id(number)] = text
-        for trial_id, text in notes.items():
-            for key, value in note_attributes(there, trial_id, text):
-                self._storage.set_study_system_attr(self._id, key, value)
+        with together(self._storage):
+            for trial_id, text in notes.items():
+                for key, value in note_attributes(there, trial_id, text):
+                    self._storage.set_study_system_attr(self._id, key, value)
 
     @property
     def seconds_noted(self) -> float:

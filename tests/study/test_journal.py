@@ -4,6 +4,7 @@ import json
 import random
 import resource
 import shutil
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from evomerge.errors import InfrastructureError, RecordError
 from evomerge.evaluators.base import Report, TaskScore
 from evomerge.recipe.genome import FloatGene
 from evomerge.recipe.source import Source
+from evomerge.simulation.system_calls import system_calls
 from evomerge.study.journal import ChecksummedJournal, is_whole, seal, unseal
 from evomerge.study.record import Study
 
@@ -126,12 +128,12 @@ def test_a_full_disk_ends_in_a_sentence_at_any_byte_and_loses_nothing(tmp_path: 
     whole = journal.read_bytes()
     line = len(seal({"op_code": 4}))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    for room in (0, 1, line - 2, line - 1):
+    for room in (0, 1, line - 2, line - 1, line, 2 * line - 1):
         backend = ChecksummedJournal(journal)
         resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + room, limits[1]))
         try:
             with pytest.raises(InfrastructureError, match=r"File too large.*`evomerge resume`"):
-                backend.append_logs([{"op_code": 4}])
+                backend.append_logs([{"op_code": 4}, {"op_code": 4}])
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert journal.read_bytes() == whole
@@ -171,3 +173,63 @@ def test_a_journal_that_went_away_is_not_begun_anew(tmp_path: Path) -> None:
     with pytest.raises(InfrastructureError, match="No such file"):
         ask(study, 4)
     assert not journal.exists()
+
+
+def test_an_end_is_one_append_and_one_wait_for_the_disk(tmp_path: Path) -> None:
+    folder = make(tmp_path / "study").parent
+    calls: Counter[str] = Counter()
+    with Study.open(folder, write=True) as study:
+        number = ask(study, 4)
+        with system_calls(lambda _, name: calls.update([name])):
+            study.add_stage(number, part="p", split="search", scored=1, fitness=(0.5,), worker="w")
+        assert (calls["symlink"], calls["fsync"]) == (1, 1)
+        with system_calls(lambda _, name: calls.update([name])):
+            study.tell(number, REPORT, (0.5,), worker="w")
+        assert (calls["symlink"], calls["fsync"]) == (2, 2)
+        calls.clear()
+        with system_calls(lambda _, name: calls.update([name])):
+            assert study.candidate(number).state == "done"
+            assert study.get("nothing") is None
+        assert not calls, "what has not grown is not opened again"
+
+
+def test_an_end_that_was_cut_off_anywhere_is_no_end(tmp_path: Path) -> None:
+    journal = make(tmp_path / "study", candidates=0)
+    with Study.open(journal.parent, write=True) as study:
+        number = ask(study, 0)
+        before = journal.stat().st_size
+        study.tell(number, REPORT, (0.25,), worker="w")
+        after = journal.stat().st_size
+    whole = journal.read_bytes()
+    for length in (*range(before, after, 13), after - 2, after - 1):
+        journal.write_bytes(whole[:length])
+        with Study.open(journal.parent, write=False) as reader:
+            assert reader.candidate(number).state == "running", length
+        with Study.open(journal.parent, write=True) as study:
+            study.tell(number, REPORT, (0.5,), worker="v")
+        with Study.open(journal.parent, write=False) as reader:
+            (told,) = reader.candidates()
+        assert (told.state, told.fitness, told.worker, told.told) == ("done", (0.5,), "v", 1)
+        assert told.tasks == {"a": 0.5}
+
+
+def test_what_is_appended_together_is_all_there_or_nothing(tmp_path: Path) -> None:
+    journal = make(tmp_path / "study")
+    whole, backend = journal.read_bytes(), ChecksummedJournal(journal)
+    with backend.together():
+        backend.append_logs([{"op_code": 4}])
+        assert journal.read_bytes() == whole
+        backend.append_logs([{"op_code": 8}])
+    both = whole + seal({"op_code": 4}) + seal({"op_code": 8})
+    assert journal.read_bytes() == both
+
+    def fails() -> None:
+        with backend.together():
+            backend.append_logs([{"op_code": 4}])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fails()
+    assert journal.read_bytes() == both
+    backend.append_logs([{"op_code": 4}])
+    assert journal.read_bytes() == both + seal({"op_code": 4})
