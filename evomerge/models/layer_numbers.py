@@ -14,16 +14,14 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from torch import nn
-
 __all__ = ["NUMBERS", "computes_with_number"]
 
 NUMBERS = ("idx", "layer_id", "layer_index", "layer_number")
 """Parts of the names of attributes that number a module."""
 
 
-def computes_with_number(layer: nn.Module) -> str | None:
-    """The class in a layer that does; None where none does.
+def computes_with_number(layer: Any) -> str | None:
+    """The class in a layer, a module of torch, that does; None where none does.
 
     Arithmetic that a switch of the module turns off (`if self.scale_by_inverse_layer_idx`) does not
     count.
