@@ -55,10 +55,10 @@ def _with_vectors(vectors: str) -> dict[str, Any]:
 
     if vectors not in _WIDTHS:
         return {}
-    found = cpu_vec_isa.pick_vec_isa().bit_width()
-    width = min(found or _WIDTHS["AVX2"], _WIDTHS[vectors])
+    tried = cpu_vec_isa.pick_vec_isa().bit_width()
+    width = min(tried or _WIDTHS["AVX2"], _WIDTHS[vectors])
     options = {"cpp.simdlen": width} | (_INLINED if width == _WIDTHS["AVX2"] else {})
-    if found:
+    if tried:
         return options
     _log.warning(
         "the compiler's trial of this CPU's %s failed, as it does on an overloaded machine; AVX2 is"

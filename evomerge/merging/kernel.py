@@ -111,8 +111,8 @@ def run(
         )
     if not fused:
         passes.compilation.spent(specialization, perf_counter() - began)
-    found = largest[0] if len(largest) == 1 else torch.stack(largest).amax()
-    return out, float(found.to(dtype))  # rounded as they are, so that it overflows as they do
+    highest = largest[0] if len(largest) == 1 else torch.stack(largest).amax()
+    return out, float(highest.to(dtype))  # rounded as they are, so that it overflows as they do
 
 
 class _Packed:

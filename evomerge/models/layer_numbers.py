@@ -45,7 +45,7 @@ def _arithmetic(kind: Any) -> tuple[tuple[str, ...], ...]:
         return ()
     (body,) = [node.body for node in tree.body if isinstance(node, ast.ClassDef)]
     methods = [own for own in body if isinstance(own, ast.FunctionDef) and own.name != "__init__"]
-    return tuple(found for method in methods for found in _within(method, ()))
+    return tuple(places for method in methods for places in _within(method, ()))
 
 
 def _within(node: ast.AST, switches: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
