@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from evomerge.errors import SourceError
-from evomerge.models.architecture import parts_of
 from evomerge.models.safetensors_header import header_length, read_header
+from evomerge.models.sizes import language_part
 from evomerge.models.tensor_types import TensorInfo
+from evomerge.models.tied_head import KEY, is_embedding, is_head
 from evomerge.models.weight_files import is_of_diffusers
 from evomerge.reading.files import open_file
 
@@ -24,13 +25,18 @@ __all__ = ["PREFIXES", "as_found"]
 
 _PIECE = 1 << 20
 """Bytes that are compared at a time."""
-_COMPUTED = re.compile(r"\.rotary_emb\.inv_freq$|(?:^|[._])(?:attn|attention)\.masked_bias$")
-"""Buffers that a model computes itself (Llama 1 and 2, Pythia; `masked_bias` of GPT-2 and Pythia is
--1e9, infinite in float16)."""
-_POSITIONS = re.compile(r"(?:^|\.)embeddings\.position_ids$")
-"""0, 1, 2, ... in older BERTs, RoBERTas, CLIPs."""
-_MASK = re.compile(r"(?:^|\.)(?:attn|attention|crossattention)\.bias$")
-"""A causal mask (1, 1, n, n) of GPT-2, GPT-Neo and Pythia; of another shape it is a bias."""
+_COMPUTED = re.compile(
+    r"\.(?:maybe_)?(?:rotary(?:_pos)?(?:_emb)?|rope)\.inv_freq$"
+    r"|(?:^|[._])(?:attn|attention)\.masked_bias$"
+)
+"""Buffers that a model computes itself (Llama 1 and 2, Falcon, Pythia; `masked_bias` of GPT-2 and
+Pythia is -1e9, infinite in float16)."""
+_POSITIONS = re.compile(r"(?:^|\.)embeddings\.(?:position_ids|token_type_ids)$")
+"""0, 1, 2, ... in older BERTs, RoBERTas, CLIPs, or zeros; numbers of another type where the whole
+model was cast."""
+_MASK = re.compile(r"(?:^|\.)(?:attn|attention|crossattention)\.(?:bias|causal_mask)$")
+"""A causal mask (1, 1, n, n) of GPT-2, GPT-Neo, CodeGen and Pythia; of another shape it is a
+bias."""
 _TENSORFLOW = (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias"))
 """What BERTs that were converted from TensorFlow call the norms' weights."""
 _OLD_ATTENTION = re.compile(r"(\.attentions\.\d+)\.(query|key|value|proj_attn)\.")
@@ -80,9 +86,9 @@ def as_found(
                 f" are both {name!r} to {library}; take one of them out"
             )
         known[name] = info if name == stored else replace(info, stored=stored)
-    if config.get("tie_word_embeddings"):
-        for head in [name for name in known if _is_head(name)]:
-            if _is_embedding(folder, head, known):
+    if config.get(KEY, language_part(config).get(KEY)):
+        for head in [name for name in known if is_head(name)]:
+            if _is_the_embedding(folder, head, known):
                 del known[head]
     return known
 
@@ -91,7 +97,7 @@ def _is_buffer(name: str, info: TensorInfo) -> bool:
     if _COMPUTED.search(name):
         return True
     if _POSITIONS.search(name):
-        return info.dtype == "I64"
+        return len(info.shape) < 2 or info.shape[0] == 1
     return bool(_MASK.search(name)) and len(info.shape) == 4 and info.shape[:2] == (1, 1)
 
 
@@ -113,18 +119,12 @@ def _missing_prefix(config: Mapping[str, Any], names: Mapping[str, object]) -> s
     return None if any(name.startswith(f"{prefix}.") for name in names) else prefix
 
 
-def _is_head(name: str) -> bool:
-    at = parts_of(name)
-    return at.layer is None and at.component == "head" and name.endswith(".weight")
-
-
-def _is_embedding(folder: Path, head: str, tensors: Mapping[str, TensorInfo]) -> bool:
+def _is_the_embedding(folder: Path, head: str, tensors: Mapping[str, TensorInfo]) -> bool:
     """Whether the head is stored with the values of an embedding, byte by byte."""
     own = tensors[head]
     for name, info in tensors.items():
-        at = parts_of(name)
         alike = (info.dtype, info.shape) == (own.dtype, own.shape)
-        if alike and at.layer is None and at.component == "embedding":
+        if alike and is_embedding(name):
             return _same_bytes(folder, (head, own), (name, info))
     return False
 

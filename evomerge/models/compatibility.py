@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from evomerge.errors import RecipeError, SourceError, about
 from evomerge.models.adapter_compatibility import check_fits
 from evomerge.models.adapter_headers import read_adapter_inventory
 from evomerge.models.adapter_names import on_model
-from evomerge.models.architecture import parts_of
+from evomerge.models.architecture_facts import architecture_facts
 from evomerge.models.blueprint import Blueprint, Tokens, donor, outline
 from evomerge.models.familiar import knows_type, unfamiliar
 from evomerge.models.flat import flat_of
@@ -20,9 +21,11 @@ from evomerge.models.pipeline_compatibility import (
     pipeline_warnings,
 )
 from evomerge.models.selections import check_range
-from evomerge.models.sources import adapter_folder
+from evomerge.models.sources import adapter_folder, plain_folder
 from evomerge.models.stacking import check_stackable
 from evomerge.models.statistics import StatisticsFolder
+from evomerge.models.tied_copies import left_out
+from evomerge.models.tied_head import KEY, follows_embedding, is_head
 from evomerge.models.token_rows import token_rows
 from evomerge.models.vocabulary import (
     has_token_rows,
@@ -99,8 +102,18 @@ def check_compatibility(
         for other in inventories
         if other.chat_template not in (speaker.chat_template, None)
     )
+    lost = (
+        left_out(plain_folder(source))
+        for source in dict.fromkeys(sources_of(recipe))
+        if source.tie == "keep"
+    )
     pipeline = pipeline_warnings(speaker, inventories) if speaker.of_diffusers else ()
-    return [*_not_known(models.inventory(donor(recipe))), *pipeline, *templates]
+    return [
+        *_not_known(models.inventory(donor(recipe))),
+        *(said for said in lost if said),
+        *pipeline,
+        *templates,
+    ]
 
 
 def _not_known(inventory: Inventory) -> Iterator[str]:
@@ -198,8 +211,12 @@ def _check_siblings(first: Inventory, other: Inventory, origin: str) -> None:
         check_pipelines(first, other, origin)
     for key in _SAME:
         own, theirs = first.config.get(key), other.config.get(key)
-        left_out = own is None or theirs is None
-        if own != theirs and not (left_out and key in _SHOWN_BY_TENSORS):
+        absent = own is None or theirs is None
+        if own != theirs and absent and key not in _SHOWN_BY_TENSORS:
+            own, theirs = (_with_default(model, key) for model in (first, other))
+        if own != theirs and not (absent and key in _SHOWN_BY_TENSORS):
+            if key == KEY:
+                raise SourceError(f"{origin}: {_apart(*_by_tie(first, other))}")
             raise SourceError(
                 f"{origin}: the parents differ in {key}: {first.folder} has {own},"
                 f" {other.folder} has {theirs}; only siblings of one architecture can be merged"
@@ -220,17 +237,34 @@ def _check_siblings(first: Inventory, other: Inventory, origin: str) -> None:
         raise _lacking(name, other, first, origin)
 
 
+def _with_default(model: Inventory, key: str) -> Any:
+    """The value of a key of a configuration; where it is left out, what transformers takes."""
+    if key in model.config or key == "route":
+        return model.config.get(key)
+    facts = architecture_facts(model.config)
+    return None if facts is None else facts.settings.get(key)
+
+
 def _lacking(name: str, has: Inventory, lacks: Inventory, origin: str) -> SourceError:
     """What is said where one of two siblings has no tensor of a name."""
-    tied = has.config.get("tie_word_embeddings") or lacks.config.get("tie_word_embeddings")
-    if tied and parts_of(name).component == "head":
-        return SourceError(
-            f"{origin}: {has.folder} stores {name!r} with other values than its embedding, and the"
-            f" head of {lacks.folder} is its embedding (tie_word_embeddings): one is an untied"
-            f" fine-tune; take {name!r} out of {has.folder} to merge the embeddings alone, or save"
-            f" {lacks.folder} with a head of its own"
-        )
+    tied = follows_embedding(lacks.config, lacks.tensors)
+    if tied and is_head(name):
+        return SourceError(f"{origin}: {_apart(lacks, has)}")
     return SourceError(f"{origin}: {lacks.folder} has no tensor {name!r}, {has.folder} has")
+
+
+def _by_tie(first: Inventory, other: Inventory) -> tuple[Inventory, Inventory]:
+    """(the one whose head is its embedding, the one with a head of its own)."""
+    return (first, other) if follows_embedding(first.config, first.tensors) else (other, first)
+
+
+def _apart(tied: Inventory, untied: Inventory) -> str:
+    """What is said of siblings whose heads are of two kinds."""
+    return (
+        f"the head of {tied.folder} is its embedding ({KEY}), and {untied.folder} has one of its"
+        " own; write `tie: untie` beside each model of the first kind, and the result has a head"
+        " of its own, or `tie: keep` beside each of the second, whose heads are then left out"
+    )
 
 
 def _check_vocabularies(recipe: Recipe, models: Headers) -> Tokens:

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,11 @@ from evomerge.reading.files import expanded, is_there
 from evomerge.reading.json_text import read_object
 from evomerge.subprocess_call import call_in_subprocess
 
-__all__ = ["FOLDER", "dequantised"]
+__all__ = ["FOLDER", "dequantised", "kept_copy"]
 
 FOLDER = "EVOMERGE_DEQUANTIZED"
-"""Environment variable: the folder of the copies. `evomerge/dequantized` in the user's cache folder
-where it is not set."""
+"""Environment variable: the folder of the copies, of those by `tie` too. `evomerge/dequantized` in
+the user's cache folder where it is not set."""
 _MAKER = "evomerge.merging.dequantising:dequantise"
 
 
@@ -52,13 +52,25 @@ def dequantised(folder: Path) -> Path:
     config = read_object(folder / CONFIG, constants=True)
     if quantisation(config) is None:
         return folder
+    return kept_copy(f"{folder.name}-{_name(folder, config)}", lambda out: _make(folder, out))
+
+
+def kept_copy(name: str, make: Callable[[Path], None]) -> Path:
+    """The folder of a copy, made once and kept: `make` fills an empty folder.
+
+    Args:
+        name: of what the copy is made, with a digest of it at the end.
+
+    Raises:
+        UserError: the copy cannot be written; or what `make` raises, and nothing is kept.
+    """
     copies = _copies()
-    out = copies / f"{re.sub(r'[^A-Za-z0-9._-]', '_', folder.name)[:60]}-{_name(folder, config)}"
+    out = copies / re.sub(r"[^A-Za-z0-9._-]", "_", name)[-80:]
     with _alone(copies, out.name):
         if not out.exists():
             sweep_partial(copies)
             with whole_folder(out) as partial:
-                _make(folder, partial)
+                make(partial)
     return out
 
 

@@ -122,7 +122,8 @@ def read_inventory(folder: Path) -> Inventory:
 
 
 def listed_files(folder: Path) -> dict[str, str]:
-    """The index's tensor name -> file; nothing where there is a single file.
+    """The index's tensor name -> file; nothing where there is a single file, which transformers
+    takes before an index that lies beside it.
 
     Raises:
         SourceError: there is neither, or the index names what is no file beside it.

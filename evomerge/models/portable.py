@@ -78,6 +78,7 @@ def _portable(source: Source, short: Mapping[str, str], known: Mapping[Source, s
         adapter_revision=source.adapter_revision,
         statistics=statistics,
         dequantize=source.dequantize,
+        tie=source.tie,
         fingerprint=source.fingerprint if is_pinned else _fingerprint(source, known),
     )
 

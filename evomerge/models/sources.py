@@ -7,10 +7,11 @@ from pathlib import Path
 
 from evomerge.errors import SourceError
 from evomerge.models.dequantised import dequantised
+from evomerge.models.tied_copies import tied_as_asked
 from evomerge.reading.files import expanded, is_folder
 from evomerge.recipe.source import Source
 
-__all__ = ["adapter_folder", "found_folder", "model_folder", "statistics_folder"]
+__all__ = ["adapter_folder", "found_folder", "model_folder", "plain_folder", "statistics_folder"]
 
 MODEL_FILES = (
     *("*.safetensors", "*.json", "*.jinja", "*.txt", "README.md"),
@@ -23,11 +24,18 @@ LEFT_THERE = ("original/*", "onnx/*", "openvino/*", "consolidated*.safetensors")
 
 
 def model_folder(source: Source) -> Path:
-    """The folder whose weights are the source's: of its copy in bfloat16 where it is dequantised.
+    """The folder whose weights are the source's: of its copy where it is dequantised, or its head
+    is to be tied or untied.
 
     Raises:
-        SourceError: neither a folder nor a repository that can be had, or it cannot be dequantised.
+        SourceError: neither a folder nor a repository that can be had, or no copy can be made.
     """
+    folder = plain_folder(source)
+    return folder if source.tie is None else _tied(folder, source.tie)
+
+
+def plain_folder(source: Source) -> Path:
+    """The same before its head is tied or untied."""
     folder = found_folder(source)
     return _copy(folder) if source.dequantize else folder
 
@@ -42,6 +50,7 @@ def found_folder(source: Source) -> Path:
 
 
 _copy = cache(dequantised)
+_tied = cache(tied_as_asked)
 
 
 def adapter_folder(source: Source) -> Path | None:

@@ -9,6 +9,7 @@ from typing import Any
 from evomerge.models.architecture import parts_of
 from evomerge.models.sizes import language_part
 from evomerge.models.tensor_types import TensorInfo
+from evomerge.models.weight_files import is_of_diffusers
 
 __all__ = ["KEY", "follows_embedding", "is_embedding", "is_head"]
 
@@ -25,7 +26,7 @@ def follows_embedding(config: Mapping[str, Any], tensors: Mapping[str, TensorInf
     """
     classes = config.get("architectures")
     named = str(classes[0]) if isinstance(classes, list) and classes else None
-    if named is not None and not _WITH_HEAD.search(named):
+    if (named is not None and not _WITH_HEAD.search(named)) or is_of_diffusers(config):
         return False
     said = config.get(KEY, language_part(config).get(KEY))
     return not any(is_head(name) for name in tensors) if said is None else bool(said)

@@ -52,7 +52,8 @@ def has_weights(folder: Path) -> bool:
 
 
 def weight_files(folder: Path, stem: str = _TRANSFORMERS, *, variants: bool = False) -> WeightFiles:
-    """The files of a model's folder: those that an index lists, or a single one.
+    """The files of a model's folder: those that an index lists, or a single one. Where both are
+    there, transformers takes the single one, and diffusers the index.
 
     `variants`: where neither is there, the only variant is taken (`model.fp16.safetensors`).
 
@@ -63,7 +64,8 @@ def weight_files(folder: Path, stem: str = _TRANSFORMERS, *, variants: bool = Fa
     single, index = f"{stem}.safetensors", f"{stem}.safetensors.index.json"
     if not is_there(folder / index) and not is_there(folder / single) and variants:
         single, index = _variant(folder, stem, single, index)
-    if is_there(folder / index):
+    alone = stem == _TRANSFORMERS and is_there(folder / single)
+    if is_there(folder / index) and not alone:
         listed = _listed(folder / index)
         return WeightFiles(tuple(sorted(set(listed.values()))), listed, index)
     if is_there(folder / single):

@@ -44,6 +44,9 @@ class Source(Value):
     (docs/statistics.md)."""
     dequantize: bool | None = None
     """Whether a quantised model is read as a copy in bfloat16, which transformers makes once."""
+    tie: Literal["keep", "untie"] | None = None
+    """Where parents differ in whether their head is their embedding: `keep` leaves out a head of
+    its own, so that the head follows the embedding; `untie` gives the head weights of its own."""
     fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = None
     """The beginning of a SHA-256 over the tensors' names, types and shapes and a sample of their
     bytes, an adapter's among them: other weights are refused. Recipes that go out have it."""

@@ -29,7 +29,7 @@ def saved(folder: Path, kind: str, **config: object) -> Path:
     """A random model of a class of transformers, as it is saved today."""
     cls = getattr(transformers, kind)
     torch.manual_seed(0)
-    cls(cls.config_class(**SIZES, **config)).save_pretrained(folder)
+    cls(cls.config_class(**(SIZES | config))).save_pretrained(folder)
     return folder
 
 
@@ -167,9 +167,8 @@ def test_an_untied_fine_tune_of_a_tied_base(tied: Path, tmp_path: Path) -> None:
     for pair in ((tied, untied), (untied, tied)):
         with pytest.raises(SourceError) as refused:
             check_compatibility(linear(*pair), signatures(), origin="r")
-        said = str(refused.value)
-        assert f"{untied} stores 'lm_head.weight' with other values than its embedding" in said
-        assert f"take 'lm_head.weight' out of {untied}" in said
+        assert f"the head of {tied} is its embedding" in str(refused.value)
+        assert f"and {untied} has one of its own; write `tie: untie` beside" in str(refused.value)
     assert "lm_head.weight" in dict(MergedWeights(linear(untied, untied)).tensors())
 
 
@@ -190,7 +189,45 @@ def test_a_key_that_is_left_out_is_its_default(tied: Path, tmp_path: Path, key: 
         assert check_compatibility(linear(*pair), signatures(), origin="r") == []
 
 
-def test_a_key_that_no_tensor_shows_is_not_left_out(tied: Path, tmp_path: Path) -> None:
-    short = reconfigured(tied, tmp_path / "short", "num_attention_heads")
-    with pytest.raises(SourceError, match="the parents differ in num_attention_heads"):
+@pytest.mark.process
+@pytest.mark.slow
+def test_a_key_that_no_tensor_shows_is_its_default_too(tied: Path, tmp_path: Path) -> None:
+    """The default is what transformers takes: 32 heads of attention in a Qwen2."""
+    short = reconfigured(tied, tmp_path / "short", "num_attention_heads", head_dim=4)
+    with pytest.raises(SourceError, match=r"differ in num_attention_heads: .* has 2, .* has 32"):
         check_compatibility(linear(tied, short), signatures(), origin="r")
+    usual = saved(tmp_path / "usual", "Qwen2ForCausalLM", hidden_size=32, num_attention_heads=32)
+    short = reconfigured(usual, tmp_path / "usual-short", "num_attention_heads")
+    for pair in ((usual, short), (short, usual)):
+        assert check_compatibility(linear(*pair), signatures(), origin="r") == []
+
+
+def test_an_index_that_lies_beside_a_whole_file(tied: Path, tmp_path: Path) -> None:
+    """Left by somebody who joined the shards: transformers takes the file."""
+    index = {"weight_map": {"model.norm.weight": "model-00001-of-00002.safetensors"}}
+    before = read_inventory(tied).tensors
+    (tied / "model.safetensors.index.json").write_text(json.dumps(index))
+    (tied / "pytorch_model.bin").write_bytes(b"another one")
+    assert read_inventory(tied).tensors == before
+    transformers.AutoModelForCausalLM.from_pretrained(tied)
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor"),
+    [
+        ("transformer.h.0.attn.causal_mask", torch.ones(1, 1, 4, 4).bool()),
+        ("model.embeddings.position_ids", torch.arange(4.0)[None]),
+        ("model.embeddings.token_type_ids", torch.zeros(1, 4).long()),
+        ("transformer.h.0.self_attention.maybe_rotary.inv_freq", torch.ones(2)),
+        ("transformer.rotary_pos_emb.inv_freq", torch.ones(2)),
+        ("visual.position_ids", None),
+        ("model.embeddings.position_embeddings.weight", None),
+    ],
+)
+def test_buffers_of_other_families(
+    tied: Path, tmp_path: Path, name: str, tensor: Tensor | None
+) -> None:
+    """What is computed is left out; what only has a name like it stays."""
+    stored = torch.ones(4, 4) if tensor is None else tensor
+    folder = changed(tied, tmp_path / "more", lambda tensors: dict(tensors) | {name: stored})
+    assert (name in read_inventory(folder).tensors) == (tensor is None)
