@@ -138,7 +138,7 @@ def test_a_missing_folder() -> None:
     [
         ({"use_dora": True}, "use_dora"),
         ({"peft_type": "IA3"}, "only LORA"),
-        ({"bias": "all"}, "bias"),
+        ({"layer_replication": [[0, 2]]}, "layer_replication"),
     ],
 )
 def test_adapters_that_change_more_than_a_product(
