@@ -2,6 +2,7 @@
 
     python benchmarks/merge.py [--methods linear ties] [--repeats 3] [--candidates]
     ATEN_CPU_CAPABILITY=avx2 python benchmarks/merge.py --candidates   # as on AVX2 alone
+    python benchmarks/merge.py --before ../before [--methods linear ties]
 
 For each method, in one run on one machine:
 
@@ -18,6 +19,10 @@ For each method, in one run on one machine:
 `--candidates` prints the first two alone: nothing is written, and mergekit need not be installed.
 With ATEN_CPU_CAPABILITY=avx2, torch and its compiler use no AVX-512 vectors; the C++ compiler still
 may.
+`--before` is another checkout of evomerge, for a change that should cost nothing: both take turns,
+each in a process of its own that merges one candidate after another, and what is told is the CPU
+seconds of a later candidate (user and system, all threads), in which other work on the machine
+counts little, and the ratio of the medians.
 """
 
 from __future__ import annotations
@@ -25,6 +30,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import json
 import os
 import shutil
 import statistics
@@ -190,6 +196,35 @@ def candidates(method: str, sources: dict[str, Source], repeats: int) -> dict[st
     }
 
 
+def cpu_of_candidates(method: str, models: Path, repeats: int) -> list[float]:
+    """CPU seconds of each later candidate, in this process."""
+    sources = {name: Source(model=str(models / name)) for name in EXPERTS}
+    sources["base"] = Source(model=str(MODEL))
+    seconds_each = []
+    for number in range(WARM + repeats):
+        began = time.process_time()
+        merge_all(recipe(method, sources, number))
+        seconds_each.append(time.process_time() - began)
+    return seconds_each[WARM:]
+
+
+def against(method: str, before: Path, models: Path, repeats: int) -> dict[str, float]:
+    """Medians of this checkout and of another, which take turns, and their ratio."""
+    took: dict[str, list[float]] = {"now": [], "before": []}
+    for _ in range(2):
+        for name, checkout in (("now", ROOT), ("before", before)):
+            command = [sys.executable, __file__, "--child", str(models), "--methods", method]
+            ended = subprocess.run(
+                [*command, "--repeats", str(repeats)],
+                env=os.environ | {"PYTHONPATH": str(checkout)},
+                stdout=subprocess.PIPE,
+                check=True,
+            )
+            took[name] += json.loads(ended.stdout)
+    medians = {f"{name}_cpu_s": statistics.median(values) for name, values in took.items()}
+    return medians | {"ratio": medians["now_cpu_s"] / medians["before_cpu_s"]}
+
+
 def measure(method: str, sources: dict[str, Source], repeats: int) -> dict[str, Any]:
     row = candidates(method, sources, repeats)
     merge, took = recipe(method, sources), row["candidate_s"]
@@ -222,12 +257,28 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--candidates", action="store_true", help="without processes and mergekit")
+    parser.add_argument("--before", type=Path, help="another checkout to compare with")
+    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.child is not None:
+        (method,) = given.methods
+        print(json.dumps(cpu_of_candidates(method, given.child, given.repeats)))
+        return
     how = candidates if given.candidates else measure
     rows: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as place:
         os.environ["EVOMERGE_STATISTICS"] = str(Path(place) / "statistics")
         sources = experts(Path(place) / "experts")
+        if given.before is not None:
+            for method in given.methods:
+                experts_at = Path(place) / "experts"
+                row = against(method, given.before.resolve(), experts_at, given.repeats)
+                rows[method] = row
+                print(
+                    f"{method:<16}", "  ".join(f"{key} {value:.3g}" for key, value in row.items())
+                )
+            write("merge_before", {"threads": torch.get_num_threads(), "methods": rows})
+            return
         for method in given.methods:
             row = rows[method] = how(method, sources, given.repeats)
             print(f"{method:<16}", "  ".join(f"{key} {value:.3g}" for key, value in row.items()))
