@@ -25,11 +25,14 @@ from evomerge.models.answering import continues_text
 from evomerge.models.architecture import parts_of
 from evomerge.models.headers import Headers
 from evomerge.models.inventory import read_inventory
+from evomerge.models.meta_model import loaded_names
+from evomerge.recipe.selector import Selector, Tower
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Rule, Stack
 from evomerge.search_spaces.parameter import ParameterSpace
 from evomerge.search_spaces.parameter_config import ParameterSpaceConfig
 from evomerge.searching.model_facts import FactsFromHeaders
+from evomerge.searching.recipe_plan import RecipePlan
 from evomerge.trust import VARIABLE
 from evomerge.value import parse
 from tests.architecture_models import (
@@ -43,7 +46,7 @@ from tests.architecture_models import (
 )
 from tests.architecture_scorer import said_by, score
 from tests.architectures import ARCHITECTURES, COLUMNS, Architecture, Column, built
-from tests.models.test_architecture import is_head, said_by_classes
+from tests.models.test_architecture import is_head, layer_lists, said_by_classes
 
 SCORER = Path(__file__).with_name("architecture_scorer.py")
 ENGINE: dict[str, Any] = {
@@ -118,6 +121,44 @@ def test_linear(architecture: Architecture, models: Models, tmp_path: Path) -> N
     one, two = own.weights("one"), own.weights("two")
     expected = {name: 0.25 * one[name] + 0.75 * two[name] for name in one}
     check_weights(own, tmp_path / "made", expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "tower"),
+    [(own.name, tower) for own in ARCHITECTURES if len(own.towers) > 1 for tower in own.towers],
+)
+def test_a_layer_of_a_tower(name: str, tower: Tower, models: Models) -> None:
+    """One layer of a tower is merged by itself, where the configuration counts it or not."""
+    own = models.of(name)
+    last = next(o for o in ARCHITECTURES if o.name == name).towers[tower] - 1
+    rules = (
+        Rule(
+            where=Selector(tower=tower, layers=(last, last + 1)),
+            inputs={"one": {"weight": 0.0}, "two": {"weight": 1.0}},
+        ),
+        Rule(inputs={"one": {"weight": 1.0}, "two": {"weight": 0.0}}),
+    )
+    recipe = merge_of(own, "linear", "one", "two").model_copy(update={"rules": rules})
+    RecipePlan(recipe, "recipe").check()
+    one, two = own.weights("one"), own.weights("two")
+    changed = {n for n, made in MergedWeights(recipe).tensors() if not torch.equal(made, one[n])}
+    model = load_whole(own.architecture, own.folder / "one")
+    lists = {inside: len(list(model.get_submodule(inside))) for inside in layer_lists(model)}
+    (inside,) = [name for name, depth in lists.items() if belongs(name, tower, own, depth)]
+    told = loaded_names(model, sorted(one))
+    expected = {n for n, memory in told.items() if str(memory).startswith(f"{inside}.{last}.")}
+    assert changed == {n for n in expected if not torch.equal(one[n], two[n])}
+    assert len(changed) > 5
+
+
+def belongs(inside: str, tower: Tower, own: Siblings, depth: int) -> bool:
+    """Whether a list of modules of transformers is a tower's: by its words and its length."""
+    others = [word for word in ("vision", "visual", "encoder", "text") if word != tower]
+    if tower == "vision":
+        return ("vision" in inside or "visual" in inside) and depth == 3
+    if tower == "decoder":
+        return depth == own.architecture.towers[tower] and not any(w in inside for w in others[:3])
+    return tower in inside and depth == own.architecture.towers[tower] and "vision" not in inside
 
 
 @column("TIES")
