@@ -23,8 +23,8 @@ _INLINED = {
 }
 """What the compiler would compute first and keep aside, it computes where it is needed. Otherwise a
 part of the loop may hold masks alone, and one such part makes all of it run over half as many
-elements at once, to which bfloat16 is loaded by a detour through memory: with AVX2, TIES takes
-some three times as long. With AVX-512, whose registers are larger, it makes no difference."""
+elements at once, to which bfloat16 is loaded by a detour through memory: TIES takes much longer
+with AVX2 (`docs/adr/0005-fused-kernels.md`); with AVX-512 it makes no difference."""
 
 _log = logging.getLogger(__name__)
 
