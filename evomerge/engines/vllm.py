@@ -20,7 +20,7 @@ from evomerge.engines.requests import check_generation, check_scoring
 from evomerge.engines.stopping import Stop, end_tokens, stop, text_of
 from evomerge.engines.vllm_plugin import register
 from evomerge.engines.weights import checkpoint_shapes
-from evomerge.errors import CandidateError, ConfigError, InfrastructureError
+from evomerge.errors import CandidateError, ConfigError, InfrastructureError, SourceError
 from evomerge.evaluators.live_model import Generation, LogProb, Sampling
 from evomerge.trust import keep_out_working_directory
 
@@ -92,8 +92,18 @@ class VllmEngine:
         return self._max_length
 
     def load(self, weights: WeightSource) -> None:
-        """Replace the weights in the live workers; the prefix cache is dropped."""
-        for fault in self._llm.collective_rpc("receive", args=(pickle.dumps(weights),)):
+        """Replace the weights in the live workers; the prefix cache is dropped.
+
+        Raises:
+            CandidateError: a tensor is not finite or does not fit.
+            SourceError: vLLM keeps old weights of such a model.
+        """
+        for fault, kept in self._llm.collective_rpc("receive", args=(pickle.dumps(weights),)):
+            if kept:
+                raise SourceError(
+                    f"vLLM {self._library.__version__} takes no new weights for {', '.join(kept)}"
+                    " of a live model; take engine.kind: transformers"
+                )
             if fault:
                 raise CandidateError(fault)
         self._forget()

@@ -5,6 +5,7 @@ vLLM mixes the class into its worker (`worker_extension_cls`), so it has no stat
 
 from __future__ import annotations
 
+import logging
 import pickle
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from evomerge.errors import CandidateError
 from evomerge.recipe.layer_path import LayerPath
 
 __all__ = ["WeightReceiver"]
+
+_RELOAD = logging.getLogger("vllm.model_executor.model_loader.reload.layerwise")
 
 
 class WeightReceiver:
@@ -28,10 +31,11 @@ class WeightReceiver:
     model_runner: Any
     model_config: Any
 
-    def receive(self, payload: bytes) -> str:
-        """The candidate's fault in one sentence; "" where it is loaded.
+    def receive(self, payload: bytes) -> tuple[str, tuple[str, ...]]:
+        """The candidate's fault in one sentence, "" where it is loaded; and the kinds of layers
+        that vLLM left as they were.
 
-        A string, since an exception of ours comes back from another process as a plain one.
+        Strings, since an exception of ours comes back from another process as a plain one.
         """
         source: WeightSource = pickle.loads(payload)
         about = self.model_config.hf_config
@@ -43,21 +47,56 @@ class WeightReceiver:
             tied=bool(self.model_config.hf_text_config.tie_word_embeddings),
         )
         tensors = source.tensors(str(self.device))
-        self.model_runner.reload_weights(weights_iterator=inspection.passed(tensors))
+        with _Warned() as warned:
+            self.model_runner.reload_weights(weights_iterator=inspection.passed(tensors))
         model = self.model_runner.get_model()
         _repack_tied_head(model)
-        if self.device.type == "cpu":
+        if self.device.type == "cpu" and not warned.kept(model):
             _repack_experts(model)
         try:
             inspection.settle()
         except CandidateError as fault:
-            return str(fault)
-        return ""
+            return str(fault), ()
+        return "", warned.kept(model)
 
     def follow(self, payload: bytes) -> None:
         """Take the path of a pickled route, which the engine has checked."""
         layer_path: LayerPath = pickle.loads(payload)
         self.model_runner.get_model().follow(layer_path)
+
+
+class _Warned(logging.Handler):
+    """Hears of which layers vLLM says, and no more than says, that they were given no weights.
+
+    Loaders of some models (gpt-oss in 0.32) write past what a reload watches, so that their layers
+    keep the weights that they had.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._named: set[str] = set()
+
+    def __enter__(self) -> _Warned:
+        _RELOAD.addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _RELOAD.removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        name, _, said = record.getMessage().partition(": ")
+        if said == "Failed to load weights":
+            self._named.add(name)
+
+    def kept(self, model: Any) -> tuple[str, ...]:
+        """Those of the layers that have weights; a tied head is given its embedding's."""
+        head = getattr(model, "lm_head", None)
+        weighty = {
+            type(module).__name__
+            for module in model.modules()
+            if module is not head and any(True for _ in module.parameters(recurse=False))
+        }
+        return tuple(sorted(self._named & weighty))
 
 
 def _repack_tied_head(model: Any) -> None:

@@ -1,19 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from evomerge.conformance.engines import LAWS, EngineSubject
-from evomerge.conformance.tiny_models import Edited, Reference
+from evomerge.conformance.tiny_models import Reference
 from evomerge.engines.base import Engine
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.factory import start_engine
 from evomerge.errors import ConfigError
-from evomerge.evaluators.live_model import Sampling
+from evomerge.subprocess_call import call_in_subprocess
 from tests.engines.conftest import Siblings
 from tests.kinds import architecture, write_kind
 
@@ -34,19 +32,28 @@ def test_an_argument_that_vllm_has_not_is_the_users_error(siblings: Siblings) ->
         start_engine(config, siblings.one)
 
 
-def test_experts_are_swapped_as_well(start_vllm: Callable[..., Any], tmp_path: Path) -> None:
-    """vLLM packs the experts of a mixture on a CPU, and forgets that when weights are reloaded."""
-    mixtral = architecture("Mixtral")
+@pytest.mark.process
+def test_experts_are_swapped_or_the_model_is_refused(tmp_path: Path) -> None:
+    """vLLM packs the experts of a mixture on a CPU, and forgets that when weights are reloaded; of
+    gpt-oss it writes them past what a reload watches, and only warns."""
     sizes = {"hidden_size": 64, "intermediate_size": 64, "head_dim": 32}  # its kernels want 32s
-    made = replace(mixtral, settings={**mixtral.settings, **sizes})
-    folders = [write_kind(made, tmp_path / str(seed), seed=seed) for seed in (1, 2)]
-    engine = start_vllm(folders[0])
+    mixtral, gpt_oss = (
+        replace(made, settings={**made.settings, **sizes})
+        for made in map(architecture, ("Mixtral", "gpt-oss"))
+    )
+    folders = [write_kind(mixtral, tmp_path / str(seed), seed=seed) for seed in (1, 2)]
     prompts = [[3, 4, 5], [3, 4, 5, 6, 7, 8], [9]]
-    for folder in (folders[1], folders[0]):
+    found = call_in_subprocess(
+        "tests.engines.swapped_in_vllm:swapped",
+        {
+            "folders": [*map(str, folders)],
+            "prompts": prompts,
+            "refused": str(write_kind(gpt_oss, tmp_path / "gpt-oss", seed=1)),
+        },
+    )
+    for folder, said in zip(folders, found["said"], strict=True):
         written = Reference(folder)
-        engine.load(Edited(folder))
-        answers = engine.generate(prompts, [Sampling(max_new_tokens=6)] * len(prompts))
-        scores = engine.logprobs([(prompt, [65, 66]) for prompt in prompts])
-        for prompt, answer, score in zip(prompts, answers, scores, strict=True):
-            assert answer.text == written.text(written.continuation(prompt, 6))
-            assert score.total == pytest.approx(written.logprob(prompt, [65, 66]), abs=2e-4)
+        for prompt, (text, score) in zip(prompts, said, strict=True):
+            assert text == written.text(written.continuation(prompt, 6))
+            assert score == pytest.approx(written.logprob(prompt, [65, 66]), abs=2e-4)
+    assert "takes no new weights for GptOssRoutedExperts, OAIAttention" in found["refused"]
