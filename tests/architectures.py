@@ -71,7 +71,6 @@ PLAIN = ("attention", "mlp", "norm", "embedding", "head")
 MOE = ("router", "expert", *PLAIN)
 CROSS = ("cross_attention", *PLAIN)
 DECODER = {"decoder": 4}
-STATES = "layers that keep a state need `engine.kind: vllm`"
 BOTH = {"decoder": 3, "encoder": 4}
 
 
@@ -155,7 +154,6 @@ ARCHITECTURES: tuple[Architecture, ...] = (
             "linear_value_head_dim": 4,
         },
         components=("router", "expert", "mixer", *PLAIN),
-        reasons={"engine": STATES, "export": STATES},
     ),
     Architecture("Gemma2", "Gemma2ForCausalLM", "Gemma2Config", _LLAMA, tied=_HEAD),
     Architecture("Gemma3 (text)", "Gemma3ForCausalLM", "Gemma3TextConfig", _LLAMA, tied=_HEAD),
@@ -242,7 +240,6 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         {"vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 4, "state_size": 4},
         components=("mixer", "norm", "embedding", "head"),
         tied=_HEAD,
-        reasons={"engine": STATES, "export": STATES},
     ),
     Architecture(
         "BERT",
@@ -279,6 +276,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
             "d_ff": 24,
             "num_layers": 4,
             "num_decoder_layers": 3,
+            "decoder_start_token_id": 0,
             "num_heads": 2,
         },
         towers=BOTH,

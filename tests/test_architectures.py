@@ -280,13 +280,6 @@ def test_engine(architecture: Architecture, models: Models, tmp_path: Path) -> N
     assert found != pytest.approx(before, rel=1e-3)
 
 
-@column("engine", works=False)
-def test_no_engine(architecture: Architecture, models: Models) -> None:
-    own = models.of(architecture.name)
-    with pytest.raises(SourceError, match="need the engine of kind vllm"):
-        start_engine(EngineConfig(**ENGINE), own.folder / "base")
-
-
 def continues(own: Siblings) -> bool:
     """Whether its architecture continues text."""
     return continues_text(read_inventory(own.folder / "base").config)
