@@ -42,9 +42,9 @@ class ParameterSpace(SearchSpace):
         self._methods = config.signatures(models.methods)
         self._parents = config.parents_among(sources)
         self._inputs = tuple(
-            dict.fromkeys([*([config.base] if config.base else []), *self._parents])
+            dict.fromkeys([*([] if config.base is None else [config.base]), *self._parents])
         )
-        donor = sources[config.base or min(self._parents)]
+        donor = sources[min(self._parents) if config.base is None else config.base]
         self._layers = models.layers(donor)
         groups, self._places = config.groups, list(places_of(self._layers))
         self._check_main(models, donor)
@@ -140,7 +140,7 @@ class ParameterSpace(SearchSpace):
         return MergeParameters(
             recipe,
             parents={name: self._sources[name] for name in self._parents},
-            base=self._sources[self._config.base] if self._config.base else None,
+            base=None if self._config.base is None else self._sources[self._config.base],
             methods=self._methods,
             seed=self._config.seed,
             tokenizer=self._config.tokenizer,

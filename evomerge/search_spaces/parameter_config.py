@@ -112,7 +112,7 @@ class ParameterSpaceConfig(SpaceConfig):
         Raises:
             ConfigError: base or a parent is no source, or there is no parent, or one twice.
         """
-        check_names([self.base] if self.base else [], sources, "space.base")
+        check_names([] if self.base is None else [self.base], sources, "space.base")
         check_names(self.parents or (), sources, "space.parents")
         parents = self.parents or tuple(name for name in sources if name != self.base)
         if len(set(parents)) != len(parents):

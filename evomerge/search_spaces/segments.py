@@ -65,7 +65,7 @@ class SegmentsSpaceConfig(SpaceConfig):
         """
         names = self.seeds or tuple(name for name in sources if name != self.base)
         check_names(names, sources, "space.seeds")
-        check_names([self.base] if self.base else [], sources, "space.base")
+        check_names([] if self.base is None else [self.base], sources, "space.base")
         if len(set(names)) != len(names):
             raise ConfigError(f"space.seeds: a seed is named twice in {', '.join(names)}")
         if len(names) < 2:
@@ -90,7 +90,7 @@ class SegmentsSpace(SearchSpace):
         """
         self._config, self._seeds = config, config.chosen(sources)
         self._where = config.chromosomes
-        self._base = config.base or next(iter(self._seeds))
+        self._base = next(iter(self._seeds)) if config.base is None else config.base
         donor = sources[self._base]
         self._inputs = {**self._seeds, self._base: donor}
         grids = models.grids(donor, config.chromosomes, config.resolution)

@@ -169,6 +169,7 @@ def test_encode_inverts_named(units: list[float]) -> None:
         ({"genes": None, "method": "uniform_soup"}, "at least one gene"),
         ({"genes": None, "method": "mwa"}, "needs a range for 'metric'"),
         ({"base": None}, "needs a base"),
+        ({"base": ""}, "space.base: '' is not"),
         ({"base": "bse"}, "did you mean 'base'?"),
         ({"parents": ["maths"]}, "did you mean 'math'?"),
         ({"groups": {"layers": 31}}, "31 of a model that has 30"),

@@ -181,6 +181,7 @@ def test_what_is_measured_is_measured_when_it_is_asked_for_and_once() -> None:
         ({"seeds": ["math"]}, r"space.seeds: .* at least two seeds, got 1 \(math\)"),
         ({"seeds": ["math", "jsn"]}, r"space.seeds: 'jsn' is not .*; did you mean 'json'\?"),
         ({"seeds": ["math", "math"]}, r"space.seeds: a seed is named twice"),
+        ({"base": ""}, "space.base: '' is not "),
         ({"base": "bass"}, r"space.base: 'bass' is not .*; did you mean 'base'\?"),
         ({"chromosomes": [{"component": "mlp"}]}, r"space: chromosomes: the last one must select"),
         ({"chromosomes": []}, r"space: chromosomes: the last one must select"),
