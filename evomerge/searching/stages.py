@@ -97,9 +97,9 @@ class Stages:
                 case Paused():
                     return self._pause(test)
                 case Finished():
-                    return self._finish(test)
+                    return self._finish(_counted(test))
                 case Stopped(fitness):
-                    return self._stop(test, fitness)
+                    return self._stop(_counted(test), fitness)
 
     def receive(self, result: TaskResult) -> None:
         """Record what a stage came to; what is no longer under way is ignored."""
@@ -156,7 +156,7 @@ class Stages:
         test = self.reports.add(test, report, worker, attempts)
         part, so_far, number = test.parts[-1], test.so_far, test.candidate.number
         if part is None or so_far is None:
-            return test
+            return replace(test, candidate=replace(test.candidate, begun=0))
         self.study.add_stage(
             number,
             part=part,
@@ -208,8 +208,7 @@ class Stages:
                     self.executor.cancel(id_)
                     del self.under_way[id_]
                     # The evaluation that is given up was begun, and counts as one.
-                    attempts = test.attempts + test.candidate.begun + 1
-                    self._stop(replace(test, attempts=attempts), fitness)
+                    self._stop(_counted(replace(test, attempts=test.attempts + 1)), fitness)
                 case _:
                     continue
 
@@ -219,6 +218,12 @@ class Stages:
             return self.objective(so_far)
         except CandidateError:
             return None
+
+
+def _counted(test: UnderTest) -> UnderTest:
+    """With the evaluations that were begun by drivers that did not survive them, and that nobody
+    asks for any more."""
+    return replace(test, attempts=test.attempts + test.candidate.begun)
 
 
 def _check_part(test: UnderTest, report: Report) -> None:

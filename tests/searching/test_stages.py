@@ -247,6 +247,28 @@ def test_a_candidate_under_way_that_others_beat_is_cancelled_and_stopped(tmp_pat
     assert [candidate.attempts for candidate in candidates] == [1, 1, 1]
 
 
+def test_an_evaluation_that_a_driver_did_not_survive_counts_when_the_next_one_stops(
+    tmp_path: Path,
+) -> None:
+    class Stops:
+        remembers = False
+
+        def next(self, candidate: Candidate, so_far: Outcome | None) -> Decision:
+            return Stopped()
+
+    with pytest.raises(Killed):
+        staged(tmp_path / "s", Halves(), executor=Workers(2, steps=Steps(kill_at=0)), candidates=3)
+    with Study.open(tmp_path / "s", write=True) as study:
+        begun = {candidate.number for candidate in study.unfinished()}
+        for number in begun:
+            study.begin(number, 0, 1)  # as a driver that is killed leaves it
+    assert begun
+    with staged(tmp_path / "s", Stops(), candidates=3) as study:
+        counted = {candidate.number: candidate.attempts for candidate in study.candidates()}
+    assert counted == {number: int(number in begun) for number in counted}
+    assert len(counted) == 3
+
+
 def test_results_that_come_late_or_twice_are_ignored(tmp_path: Path) -> None:
     class Stammering(Workers):
         def wait(self, timeout_s: float) -> list[TaskResult]:
