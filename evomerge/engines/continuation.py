@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from evomerge.engines.stopping import Stop, text_of
 from evomerge.errors import CandidateError
 from evomerge.evaluators.live_model import Generation, LogProb, Sampling
 
-__all__ = ["Continuation", "chosen", "scored"]
+__all__ = ["Continuation", "ScoredPair", "chosen", "scored"]
 
 
 class Continuation:
@@ -70,6 +71,27 @@ class Continuation:
             tail, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return any(string in text for string in self._stop.strings)
+
+
+@dataclass(frozen=True)
+class ScoredPair:
+    """A continuation to be scored after its context."""
+
+    index: int
+    """Its place among those that were asked for."""
+    context: list[int]
+    rest: list[int]
+
+    @classmethod
+    def longest_first(cls, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[Self]:
+        """All of (context, continuation), as tokens, in the order in which they make batches."""
+        asked = [cls(index, [*context], [*rest]) for index, (context, rest) in enumerate(pairs)]
+        return sorted(asked, key=lambda pair: (-pair.length, pair.index))
+
+    @property
+    def length(self) -> int:
+        """Tokens of both."""
+        return len(self.context) + len(self.rest)
 
 
 def chosen(batch: Sequence[Continuation], logits: Tensor) -> list[int]:

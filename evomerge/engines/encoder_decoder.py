@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from evomerge.engines.batches import batches
 from evomerge.engines.config import EngineConfig
-from evomerge.engines.continuation import Continuation, chosen, scored
+from evomerge.engines.continuation import Continuation, ScoredPair, chosen, scored
 from evomerge.engines.module import ModuleEngine
 from evomerge.engines.requests import check_generation, check_scoring
 from evomerge.engines.stopping import Stop, end_tokens, stop
@@ -94,8 +93,7 @@ class EncoderDecoderEngine(ModuleEngine):
             CandidateError: what the model gives is not finite.
         """
         check_scoring(pairs, self._max_length, apart=True)
-        asked = [_Pair(index, [*context], [*rest]) for index, (context, rest) in enumerate(pairs)]
-        asked.sort(key=lambda pair: (-pair.length, pair.index))
+        asked = ScoredPair.longest_first(pairs)
         results: dict[int, LogProb] = {}
         for batch in batches(asked, self._rows, self._cells):
             if between_steps:
@@ -147,14 +145,3 @@ class EncoderDecoderEngine(ModuleEngine):
             "input_ids": torch.tensor(tokens, device=self._device),
             "attention_mask": torch.tensor(mask, device=self._device),
         }
-
-
-@dataclass(frozen=True)
-class _Pair:
-    index: int
-    context: list[int]
-    rest: list[int]
-
-    @property
-    def length(self) -> int:
-        return len(self.context) + len(self.rest)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from evomerge.engines.attention import GROUPED
 from evomerge.engines.base import WeightSource
 from evomerge.engines.batches import batches
 from evomerge.engines.config import EngineConfig
-from evomerge.engines.continuation import Continuation, chosen, scored
+from evomerge.engines.continuation import Continuation, ScoredPair, chosen, scored
 from evomerge.engines.conversion import LiveTensors
 from evomerge.engines.family import configuration, model_class, most_tokens, tokenizer
 from evomerge.engines.kv_cache import SlabCache
@@ -131,9 +130,8 @@ class TransformersEngine:
     ) -> list[LogProb]:
         """The log-probability of each continuation after its context, in nats."""
         check_scoring(pairs, self._max_length)
-        asked = [_Pair(index, [*context], [*rest]) for index, (context, rest) in enumerate(pairs)]
+        asked = ScoredPair.longest_first(pairs)
         shared = self._start([pair.context[:-1] for pair in asked])
-        asked.sort(key=lambda pair: (-pair.length, pair.index))
         cells = min(self._cells, _LOGITS // self._model.config.get_text_config().vocab_size)
         results: dict[int, LogProb] = {}
         for batch in batches(asked, self._rows, cells):
@@ -220,7 +218,7 @@ class TransformersEngine:
             between_steps()
             newest = torch.tensor([[task.tokens[-1]] for task in batch])
 
-    def _score(self, batch: list[_Pair], shared: int) -> dict[int, LogProb]:
+    def _score(self, batch: list[ScoredPair], shared: int) -> dict[int, LogProb]:
         """Right-padded: what is padded comes later, and causal attention does not see it."""
         width = max(pair.length for pair in batch) - 1 - shared
         first = min(len(pair.context) for pair in batch) - 1 - shared
@@ -274,17 +272,6 @@ class TransformersEngine:
 
 def _nothing() -> None:
     """Between two steps that nobody watches."""
-
-
-@dataclass(frozen=True)
-class _Pair:
-    index: int
-    context: list[int]
-    rest: list[int]
-
-    @property
-    def length(self) -> int:
-        return len(self.context) + len(self.rest)
 
 
 def all_attend(about: Any) -> bool:

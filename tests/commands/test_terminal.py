@@ -236,7 +236,8 @@ def test_a_real_search_in_a_real_terminal(tmp_path: Path) -> None:
         assert max(map(len, frame), default=0) <= 60, frame
         said |= {line.strip("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ").partition(" (")[0] for line in frame}
     assert "tiny: 2 genes, seed 0, study in runs/tiny" in said
-    assert {"checking the job", "starting 1 worker: loading the model"} <= said
+    # What is done in less than a tenth of a second (checking the job) may be over when it is drawn.
+    assert "starting 1 worker: loading the model" in said
     assert any(line.endswith(" of 4 candidates") for line in said)
     assert any(re.search(r"━  holdout: 1 of \d+ models$", line) for line in said), said
     assert any(line.startswith("evolved ") for line in said)
