@@ -45,6 +45,13 @@ class Told:
     begun: int = 0
     delivered: list[tuple[Outcome, int]] = field(default_factory=list)
     """Outcomes with their attempts, in the order in which they were handed over."""
+    delivered_s: float = -1.0
+    """Simulated time of the last of them."""
+
+    def hand_over(self, result: TaskResult, at_s: float) -> None:
+        """The driver gets what became of it, at a simulated time."""
+        self.delivered.append((result.outcome, result.attempts))
+        self.delivered_s = at_s
 
 
 class SimulatedCluster:
@@ -123,7 +130,7 @@ class SimulatedCluster:
         self._handed_over |= {result.id for result in results}
         for result in results:
             self._world.say("answer", f"{result.id} {type(result.outcome).__name__}")
-            self._told[result.id].delivered.append((result.outcome, result.attempts))
+            self._told[result.id].hand_over(result, self._world.now_s)
         return results
 
     def cancel(self, id_: str) -> None:

@@ -99,7 +99,7 @@ class SimulatedPool:
             self._world.say("answer", f"{result.id} {type(result.outcome).__name__}")
             self._check(result)
             self._wanted.remove(result.id)
-            self._told[result.id].delivered.append((result.outcome, result.attempts))
+            self._told[result.id].hand_over(result, self._world.now_s)
         return results
 
     def cancel(self, id_: str) -> None:

@@ -120,8 +120,11 @@ class Witness:
             self.tasks[id_].begun -= 1
 
     def doubt(self, tasks: Sequence[str]) -> None:
-        """The disk was full when these were dropped: whether they count as begun is as well."""
-        self._in_doubt |= {int(id_.split(".")[0]) for id_ in tasks}
+        """The disk was full when these were dropped, and what was handed over at that moment:
+        whether they count as begun is in doubt."""
+        now_s = self._world.now_s
+        late = [id_ for id_, told in self.tasks.items() if told.delivered_s == now_s]
+        self._in_doubt |= {int(id_.split(".")[0]) for id_ in (*tasks, *late)}
 
     def check_after_kill(self, folder: Path) -> None:
         """What was told to a listener is there, and a reader can read it."""
