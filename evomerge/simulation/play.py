@@ -208,7 +208,7 @@ class _Player:
         except KeyboardInterrupt:
             assert study is not None
             assert cluster is not None
-            self._witness.take_back(cluster.outstanding)
+            self._drop(cluster)
             self._witness.check(study.candidates())
             cluster.close()
         except RecordError as problem:
@@ -220,9 +220,7 @@ class _Player:
             if "failed for one reason" not in str(problem) and not self._disk.is_full | is_true:
                 raise Broken(f"{type(problem).__name__}: {problem}") from problem
             if cluster is not None:
-                is_full = self._disk.is_full
-                drop = self._witness.doubt if is_full else self._witness.take_back
-                drop(cluster.outstanding)
+                self._drop(cluster)
                 cluster.close()
         except Broken:
             raise
@@ -230,7 +228,7 @@ class _Player:
             if not (isinstance(problem, OSError) and self._disk.is_full):
                 raise Broken(f"{type(problem).__name__}: {problem}") from problem
             if cluster is not None:
-                self._witness.doubt(cluster.outstanding)
+                self._drop(cluster)
         finally:
             self._close(study)
         if self._disk.is_study:
@@ -242,6 +240,11 @@ class _Player:
         if scenario.is_pool:
             return SimulatedPool(self._doubles.pool, scenario, world, self._numbers, told)
         return SimulatedCluster(scenario, world, self._numbers[0], told)
+
+    def _drop(self, cluster: SimulatedCluster | SimulatedPool) -> None:
+        """The driver drops what is under way, and says so on record unless the disk is full."""
+        drop = self._witness.doubt if self._disk.is_full else self._witness.take_back
+        drop(cluster.outstanding)
 
     def _fill(self, fault: SimulatedFault) -> None:
         self._disk.fill(fault)

@@ -115,7 +115,7 @@ class Witness:
             raise Broken(f"{evaluated} evaluations of {budget.evaluations}")
 
     def take_back(self, tasks: Sequence[str]) -> None:
-        """The user's interruption dropped these: they do not count as begun."""
+        """The driver dropped these, and said so: they do not count as begun."""
         for id_ in tasks:
             self.tasks[id_].begun -= 1
 
