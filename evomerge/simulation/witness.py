@@ -124,7 +124,8 @@ class Witness:
         whether they count as begun is in doubt."""
         now_s = self._world.now_s
         late = [id_ for id_, told in self.tasks.items() if told.delivered_s == now_s]
-        self._in_doubt |= {int(id_.split(".")[0]) for id_ in (*tasks, *late)}
+        numbers = (id_.partition(".")[0] for id_ in (*tasks, *late))
+        self._in_doubt |= {int(number) for number in numbers if number.isdecimal()}
 
     def check_after_kill(self, folder: Path) -> None:
         """What was told to a listener is there, and a reader can read it."""
