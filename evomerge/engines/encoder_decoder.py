@@ -65,13 +65,7 @@ class EncoderDecoderEngine(ModuleEngine):
         """
         check_generation(prompts, samplings, self._max_length, apart=True)
         tasks = [
-            Continuation(
-                index,
-                prompt,
-                sampling,
-                stop(sampling.stop, self._tokenizer, self._ends),
-                self._tokenizer,
-            )
+            Continuation(index, prompt, sampling, self._stop(sampling), self._tokenizer)
             for index, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True))
         ]
         ordered = sorted(tasks, key=lambda task: (-len(task.prompt), task.index))

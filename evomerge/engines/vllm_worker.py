@@ -50,14 +50,15 @@ class WeightReceiver:
         with _Warned() as warned:
             self.model_runner.reload_weights(weights_iterator=inspection.passed(tensors))
         model = self.model_runner.get_model()
+        kept = warned.kept(model)
         _repack_tied_head(model)
-        if self.device.type == "cpu" and not warned.kept(model):
+        if self.device.type == "cpu" and not kept:
             _repack_experts(model)
         try:
             inspection.settle()
         except CandidateError as fault:
             return str(fault), ()
-        return "", warned.kept(model)
+        return "", kept
 
     def follow(self, payload: bytes) -> None:
         """Take the path of a pickled route, which the engine has checked."""

@@ -15,13 +15,13 @@ from evomerge.models.answering import architecture_of
 from evomerge.models.architecture_facts import why_unknown
 from evomerge.reading.files import open_file
 
-__all__ = ["knows_type", "unfamiliar"]
+__all__ = ["STACK_TYPE", "knows_type", "unfamiliar"]
 
 _TABLES = ("auto_mappings.py", "configuration_auto.py", "modeling_auto.py")
 """Files of `transformers.models.auto` that pair model types with classes."""
 _PAIR = re.compile(r'"([\w.-]+)",\s*"(\w+)"')
-OWN = "evomerge_stack"
-"""The type of a stack's folder, whose code is ours."""
+STACK_TYPE = "evomerge_stack"
+"""The model type of a stack's folder."""
 
 
 def unfamiliar(config: Mapping[str, Any]) -> str | None:
@@ -31,7 +31,7 @@ def unfamiliar(config: Mapping[str, Any]) -> str | None:
         InfrastructureError: the process that was asked ended without an answer.
     """
     family, named = config.get("model_type"), architecture_of(config)
-    if family == OWN:
+    if family == STACK_TYPE:  # its code is ours
         return None
     if not isinstance(family, str):
         return "config.json names no model_type"

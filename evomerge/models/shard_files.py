@@ -31,10 +31,13 @@ def write_pieces(path: Path, pieces: Mapping[str, Piece]) -> None:
         SourceError: as `read_header`.
         OSError: as the file system does.
     """
+    files = {piece.file for piece in pieces.values()}
+    headers = {file: (read_header(file), 8 + header_length(file)) for file in files}
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     places, end = [], 0
     for name, piece in sorted(pieces.items()):
-        info = read_header(piece.file)[piece.name]
+        tensors, data = headers[piece.file]
+        info = tensors[piece.name]
         begin, stop = info["data_offsets"]
         header[name] = {
             "dtype": info["dtype"],
@@ -42,7 +45,7 @@ def write_pieces(path: Path, pieces: Mapping[str, Piece]) -> None:
             "data_offsets": [end, end + stop - begin],
         }
         end += stop - begin
-        places.append((piece.file, 8 + header_length(piece.file) + begin, stop - begin))
+        places.append((piece.file, data + begin, stop - begin))
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)  # tensors begin at a multiple of eight
     with path.open("xb") as out:

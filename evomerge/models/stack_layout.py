@@ -8,6 +8,7 @@ from typing import Any
 
 from evomerge.errors import RecipeError, about
 from evomerge.models.blueprint import Blueprint, blueprint
+from evomerge.models.familiar import STACK_TYPE
 from evomerge.models.headers import Headers
 from evomerge.models.stacking import check_routable, is_plain
 from evomerge.recipe.layer_path import in_use
@@ -17,7 +18,6 @@ __all__ = ["layout_of", "with_own_code"]
 
 _MODULE = "modeling_evomerge_stack"
 _MODEL = "EvomergeStackForCausalLM"
-_TYPE = "evomerge_stack"
 _OURS = {
     "AutoConfig": f"{_MODULE}.StackConfig",
     "AutoModelForCausalLM": f"{_MODULE}.{_MODEL}",
@@ -46,7 +46,7 @@ def layout_of(recipe: Recipe, *, folded: bool, origin: str) -> Blueprint | None:
     pool, layer_path = in_use(recipe)
     stored = blueprint(pool, Headers())
     config: dict[str, Any] = {
-        "model_type": _TYPE,
+        "model_type": STACK_TYPE,
         "architectures": [_MODEL],
         "auto_map": _OURS,
         "family": stored.config["model_type"],
@@ -58,7 +58,7 @@ def layout_of(recipe: Recipe, *, folded: bool, origin: str) -> Blueprint | None:
 def with_own_code(made: Blueprint) -> Blueprint:
     """A stack's folder with the code that runs it, ours and not what a folder had; any other as it
     is. Where a recipe copies a stack's folder, its configuration is that of a stack too."""
-    if made.config.get("model_type") != _TYPE:
+    if made.config.get("model_type") != STACK_TYPE:
         return made
     # The engine for data flow runs the same class: what is served is what was scored.
     code = resources.files("evomerge.engines").joinpath("stack_model.py")

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from evomerge.errors import SourceError
-from evomerge.models.architecture import is_positional
 from evomerge.models.architecture_facts import ArchitectureFacts, architecture_facts
 from evomerge.models.companions import companions
 from evomerge.models.dequantised import kept_copy
@@ -22,7 +21,7 @@ from evomerge.models.inventory import CONFIG, INDEX, Inventory, read_inventory
 from evomerge.models.samples import sampled
 from evomerge.models.shard_files import Piece, write_pieces
 from evomerge.models.sizes import language_part
-from evomerge.models.tied_head import KEY, follows_embedding, is_embedding, is_head
+from evomerge.models.tied_head import KEY, follows_embedding, is_head, stored_heads
 
 __all__ = ["left_out", "tied_as_asked"]
 
@@ -39,7 +38,7 @@ def tied_as_asked(folder: Path, tie: Tie) -> Path:
         UserError: the copy cannot be written.
     """
     model = read_inventory(folder)
-    heads = _heads(model)
+    heads = stored_heads(model.tensors)
     follows = follows_embedding(model.config, model.tensors)
     if (follows and not heads) if tie == "keep" else (not follows and heads):
         return folder
@@ -60,27 +59,13 @@ def tied_as_asked(folder: Path, tie: Tie) -> Path:
 
 def left_out(folder: Path) -> str | None:
     """What a model loses where its head becomes its embedding; None: it has no other one."""
-    heads = sorted(_heads(read_inventory(folder)))
+    heads = sorted(stored_heads(read_inventory(folder).tensors))
     if not heads:
         return None
     return (
         f"{folder}: tie: keep leaves out {', '.join(heads)}, which differs from its embedding: what"
         " was trained in the head is lost, and the output follows the embedding"
     )
-
-
-def _heads(model: Inventory) -> dict[str, str]:
-    """Head that is stored -> the embedding of its shape."""
-    by_shape = {
-        info.shape: name
-        for name, info in sorted(model.tensors.items())
-        if is_embedding(name) and not is_positional(name)
-    }
-    return {
-        name: by_shape[info.shape]
-        for name, info in sorted(model.tensors.items())
-        if is_head(name) and info.shape in by_shape
-    }
 
 
 def _facts(model: Inventory, tie: Tie) -> tuple[ArchitectureFacts, dict[str, Any]]:

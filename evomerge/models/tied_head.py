@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from evomerge.models.architecture import parts_of
+from evomerge.models.architecture import is_positional, parts_of
 from evomerge.models.sizes import language_part
 from evomerge.models.tensor_types import TensorInfo
 from evomerge.models.weight_files import is_of_diffusers
 
-__all__ = ["KEY", "follows_embedding", "is_embedding", "is_head"]
+__all__ = ["KEY", "follows_embedding", "is_embedding", "is_head", "stored_heads"]
 
 KEY = "tie_word_embeddings"
 _WITH_HEAD = re.compile(r"ForCausalLM|LMHead|ForMaskedLM|ForConditionalGeneration|ForPreTraining")
@@ -30,6 +30,20 @@ def follows_embedding(config: Mapping[str, Any], tensors: Mapping[str, TensorInf
         return False
     said = config.get(KEY, language_part(config).get(KEY))
     return not any(is_head(name) for name in tensors) if said is None else bool(said)
+
+
+def stored_heads(tensors: Mapping[str, TensorInfo]) -> dict[str, str]:
+    """Matrix of a head that is stored -> the embedding of its shape."""
+    by_shape = {
+        info.shape: name
+        for name, info in sorted(tensors.items())
+        if is_embedding(name) and not is_positional(name)
+    }
+    return {
+        name: by_shape[info.shape]
+        for name, info in sorted(tensors.items())
+        if is_head(name) and info.shape in by_shape
+    }
 
 
 def is_head(name: str) -> bool:
