@@ -7,8 +7,10 @@ the rest is an `OrderedDict`: so there is no dependency.
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from pathlib import Path
 from threading import Lock, RLock
 from typing import Any, TypeVar
 
@@ -25,11 +27,16 @@ SHARE = 0.25
 class Cache:
     """Values by key, of at most so many bytes together. Threads may share it."""
 
-    def __init__(self, limit: Callable[[], int] | None = None) -> None:
-        """`limit`: bytes, asked for whenever a value is added; an equal share of what all caches of
-        the machine or container may take where left out. One value is always kept, however large.
+    def __init__(self, limit: Callable[[], int] | None = None, members: Path | None = None) -> None:
+        """Nothing is in it.
+
+        Args:
+            limit: bytes, asked for whenever a value is added; an equal share of what all caches of
+                the machine or container may take where left out. One value is always kept, however
+                large.
+            members: the folder where those caches meet; the user's own where left out.
         """
-        self._limit = limit or _equal_share()
+        self._limit = limit or _equal_share(members)
         self._known: OrderedDict[Hashable, Any] = OrderedDict()
         self._computing: dict[Hashable, RLock] = {}
         self._size = 0
@@ -91,6 +98,7 @@ def nbytes(value: Any) -> int:
     return 128 + int(getattr(value, "nbytes", 0))
 
 
-def _equal_share() -> Callable[[], int]:
-    member, together = NodeMember(), SHARE * memory_limit()
-    return lambda: int(together / member.count())
+def _equal_share(members: Path | None) -> Callable[[], int]:
+    """A cache counts from its first value on: one that stays empty takes nothing from others."""
+    together, member = SHARE * memory_limit(), functools.cache(NodeMember)
+    return lambda: int(together / member(members).count())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier, Event
 
 import numpy as np
@@ -36,6 +37,15 @@ def test_what_is_larger_than_the_bound_is_given_all_the_same() -> None:
     assert cache.get("a", lambda: torch.zeros(100)).shape == (100,)
     assert cache.get("b", lambda: 1.0) == 1.0
     assert cache.get("a", lambda: "forgotten") == "forgotten"
+
+
+def test_a_cache_that_stays_empty_takes_no_share_from_others(tmp_path: Path) -> None:
+    members = tmp_path / "caches"
+    empty, used = Cache(members=members), Cache(members=members)
+    used.get("a", lambda: 1.0)
+    assert len(list(members.iterdir())) == 1
+    empty.get("a", lambda: 1.0)
+    assert len(list(members.iterdir())) == 2
 
 
 def test_without_a_key_nothing_is_kept() -> None:
