@@ -8,7 +8,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from evomerge.merging.bank import Bank, open_bank
+from evomerge.merging.bank import Bank
+from evomerge.merging.compilation import ONE_PASS
+from evomerge.merging.kernel import Passes
 from evomerge.merging.pipeline_folder import write_pipeline_files, write_pipeline_weights
 from evomerge.merging.shards import plan, write_shards
 from evomerge.merging.weights import merged
@@ -58,7 +60,8 @@ def write_checkpoint(
         UserError: `out` exists and is not an empty folder, or cannot hold the model.
         SourceError, CandidateError: as `MergedWeights.tensors`; nothing is left behind.
     """
-    bank = open_bank(tuple(dict.fromkeys(sources_of(layout.recipe if layout else recipe))))
+    sources = dict.fromkeys(sources_of(layout.recipe if layout else recipe))
+    bank = Bank(sources, passes=Passes(compilation=ONE_PASS))
     made = with_own_code(layout or blueprint(recipe, bank)).stored_as(dtype)
     donor = bank.inventory(made.donor)
     with whole_folder(out, size=made.size) as folder:

@@ -15,12 +15,16 @@ from torch import Tensor
 from evomerge.merging.cpu_code import cpu_options
 from evomerge.merging.fusion import Specialization, merge_range
 
-__all__ = ["COMPILE", "PROCESS", "Compilation", "compiled"]
+__all__ = ["COMPILE", "ONE_PASS", "ONE_PASS_S", "PROCESS", "Compilation", "compiled"]
 
 COMPILE = "EVOMERGE_COMPILE"
 """Environment variable: 0 never compiles, 1 compiles at once; otherwise what is hot is compiled."""
 HOT_S = 1.0
-"""Seconds that a form takes eagerly before it is compiled, which takes seconds itself."""
+"""Seconds that a form takes eagerly before it is compiled, which takes seconds itself: a search
+asks for it again with every candidate."""
+ONE_PASS_S = 12.0
+"""The same where a model is merged once: about what compiling costs where nothing of it is on disk,
+so that a small model is never compiled for, and a large one costs at most twice the better way."""
 
 Compiler = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
 
@@ -30,15 +34,22 @@ _log = logging.getLogger(__name__)
 class Compilation:
     """The compiled forms of a process, and the time that each form has taken so far."""
 
-    def __init__(self, setting: str | None = None, compiler: Compiler | None = None) -> None:
+    def __init__(
+        self,
+        setting: str | None = None,
+        compiler: Compiler | None = None,
+        hot_s: float = HOT_S,
+    ) -> None:
         """Nothing is compiled yet.
 
         Args:
             setting: as `EVOMERGE_COMPILE`, which is asked at a form's first use where left out.
             compiler: from a function of tensors to a quicker one; `torch.compile`
                 where left out.
+            hot_s: seconds that a form takes eagerly before it is compiled.
         """
         self._setting = setting
+        self._hot_s = hot_s
         self._compiler = compiler
         self._heats: dict[Specialization, _Heat] = {}
 
@@ -58,7 +69,7 @@ class Compilation:
     def _heat(self, specialization: Specialization) -> _Heat:
         if specialization not in self._heats:
             given = self._setting if self._setting is not None else os.environ.get(COMPILE, "")
-            left_s = {"0": math.inf, "1": 0.0}.get(given, HOT_S)
+            left_s = {"0": math.inf, "1": 0.0}.get(given, self._hot_s)
             self._heats[specialization] = _Heat(specialization, left_s, self._compiler)
         return self._heats[specialization]
 
@@ -119,4 +130,6 @@ class _Heat:
 
 
 PROCESS = Compilation()
-"""What all merges of this process share."""
+"""What all merges of this process share that are made for an engine."""
+ONE_PASS = Compilation(hot_s=ONE_PASS_S)
+"""And those that write a model."""

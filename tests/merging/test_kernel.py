@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch._inductor.utils import run_and_get_code
 
-from evomerge.merging.compilation import COMPILE, Compilation, compiled
+from evomerge.merging.compilation import COMPILE, ONE_PASS_S, Compilation, compiled
 from evomerge.merging.draws import keys
 from evomerge.merging.fusion import Kind, Specialization
 from evomerge.merging.kernel import Passes, run, weighted_sum
@@ -203,6 +203,15 @@ def test_the_environment_says_when(
     compiler = Counted()
     merged("ties", PLANS["ties"], Passes(compilation=Compilation(compiler=compiler)))
     assert compiler.times == times
+
+
+def test_who_writes_one_model_waits_until_compiling_pays() -> None:
+    compiler = Counted()
+    patient = Passes(compilation=Slow("", compiler, hot_s=ONE_PASS_S))
+    for weight in (0.1, 0.2, 0.3, 0.4):
+        plan = KernelPlan(numbers={"coefficient": [weight]})
+        run(weighted_sum, plan, BASE, [("weights", EXPERTS[0])], torch.bfloat16, passes=patient)
+    assert compiler.times == 0
 
 
 def test_without_a_compiler_it_runs_eagerly(caplog: pytest.LogCaptureFixture) -> None:
