@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, ParamSpec
 
 from evomerge.cluster.base import Executor, Task
 from evomerge.cluster.config import InProcessConfig
@@ -27,6 +27,7 @@ from evomerge.searching.listener import Listener
 from evomerge.searching.loop import Search
 from evomerge.searching.plan import Plan, executor
 from evomerge.searching.recipe_plan import RecipePlan
+from evomerge.searching.telemetry import Telemetry
 from evomerge.study.comparison import Comparison
 from evomerge.study.folder import StudyFolder
 from evomerge.study.record import Study
@@ -41,6 +42,8 @@ __all__ = [
     "resume",
     "search",
 ]
+
+Heard = ParamSpec("Heard")
 
 
 def search(
@@ -265,6 +268,7 @@ def evaluate(
 
 
 def _go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> None:
+    telemetry = Telemetry(study, workers)
     listener.started(plan.job, study, workers)
     Search(
         study,
@@ -277,15 +281,25 @@ def _go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> N
         landmarks=plan.landmarks,
         schedule=plan.schedule,
         sizes=plan.sizes,
-        tell=listener.progressed,
-        told=listener.told,
+        tell=_each(listener.progressed, telemetry.progressed),
+        told=_each(listener.told, telemetry.told),
         stop=lambda: listener.stopped,
     ).run()
     listener.said(f"the search is over: {study.get(ENDED)['said']}")
-    comparison = finish(plan, study, workers, listener.scored)
+    comparison = finish(plan, study, workers, _each(listener.scored, telemetry.scored))
     listener.doing("writing notes for optuna-dashboard")
     write_notes(study, comparison)
     listener.compared(comparison)
+
+
+def _each(*hearers: Callable[Heard, None]) -> Callable[Heard, None]:
+    """Calls one after the other."""
+
+    def hear(*what: Heard.args, **named: Heard.kwargs) -> None:
+        for hearer in hearers:
+            hearer(*what, **named)
+
+    return hear
 
 
 @contextmanager

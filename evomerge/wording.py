@@ -1,10 +1,11 @@
-"""Words in sentences: `1 gene`, `2 genes`, never `1 genes`; and text from outside, shown whole."""
+"""Words in sentences: `1 gene`, `2 genes`, never `1 genes`; times; and text from outside, shown
+whole."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["count", "visible"]
+__all__ = ["clock", "count", "visible"]
 
 # C0 but tab and newline, DEL, C1, the separators of lines, and what changes the order of letters.
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -23,6 +24,13 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
         plural: of a noun whose plural is not regular.
     """
     return f"{number:,} {noun if number == 1 else plural or _plural(noun)}"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as 1:23 or 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def _plural(noun: str) -> str:

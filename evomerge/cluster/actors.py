@@ -59,8 +59,8 @@ class Actors(Protocol):
     def now_s(self) -> float:
         """A clock that never goes back; only differences mean something."""
 
-    def make(self) -> Actor:
-        """Ask for a process; it gets a place when there is one."""
+    def make(self, worker: str) -> Actor:
+        """Ask for a process of the worker that has this id; it gets a place when there is one."""
 
     def answered(self, references: Sequence[Any], timeout_s: float) -> Sequence[Any]:
         """Those of the references whose answers are there; waits for the first at most so long."""

@@ -39,6 +39,8 @@ class Task:
     own limit, if it has one. A candidate that takes longer has failed and is not tried again."""
     begun: int = 0
     """How often earlier processes of the driver began it, and did not live to see its end."""
+    title: str = ""
+    """For who watches the cluster: `json-math candidate 12`."""
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ class PoolWorker:
         self._enter("lost")
 
     def _request(self) -> None:
-        self._actor = self._actors.make()
+        self._actor = self._actors.make(self.id)
         self.awaited = self._actor.where()
         self._started = self._actor.start()
         self._requested = self._actors.now_s()

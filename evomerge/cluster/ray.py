@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -13,9 +13,13 @@ from ray.exceptions import RayError
 from evomerge.cluster.actors import WorkerDied
 from evomerge.cluster.base import Task, Worker
 from evomerge.cluster.config import RayConfig
+from evomerge.cluster.job_message import JobMessage, submission_id
+from evomerge.cluster.metrics import Measured, Reading
 from evomerge.cluster.placement import Needs
 from evomerge.cluster.pool import WorkerPool
 from evomerge.cluster.ray_connection import RayConnection
+from evomerge.cluster.ray_metrics import RayMeter, tokens_of
+from evomerge.cluster.worker_config import WorkerConfig
 from evomerge.evaluators.base import Outcome
 from evomerge.plugins import load
 from evomerge.trust import process_environment
@@ -33,7 +37,18 @@ class EvomergeWorker:
 
     Its class comes as a name, so that the driver need not load it. Making one may take minutes (an
     engine), which is `start`; before that, `where` says that the process has its place.
+
+    The study and the worker's id are its `repr`, which the dashboard lists beside it. Ray's own
+    name of an actor would have to be the only one in its namespace, and Ray asks the head for that
+    while the driver waits, for as long as a dead head does not answer.
     """
+
+    def __init__(self, study: str, id_: str) -> None:
+        self._title = f"{study} worker {id_}"
+        self._meter = RayMeter(study, id_)
+
+    def __repr__(self) -> str:
+        return self._title
 
     def where(self) -> str:
         """Host and process; answered as soon as the process runs."""
@@ -45,27 +60,35 @@ class EvomergeWorker:
 
     def perform(self, task: Task) -> Outcome:
         """What the worker says of the task."""
-        return self._worker.perform(task)
+        outcome = self._worker.perform(task)
+        self._meter.record(self._readings(outcome))
+        return outcome
+
+    def _readings(self, outcome: Outcome) -> Iterator[Reading]:
+        yield from tokens_of(outcome)
+        if isinstance(self._worker, Measured):
+            yield from self._worker.readings()
 
 
 class RayActor:
     """Implements `Actor`."""
 
-    def __init__(self, handle: Any, target: str, worker: Value) -> None:
+    def __init__(self, handle: Any, target: str, worker: Value, title: str) -> None:
+        """`title`: the study and the worker, as Ray's dashboard names what it does."""
         self._handle, self._start = handle, (target, worker)
+        self._title = title
 
     def where(self) -> Any:
         """See `Actor`."""
-        return self._handle.where.remote()
+        return self._handle.where.options(name=f"{self._title}: does it live?").remote()
 
     def start(self) -> Any:
         """See `Actor`."""
-        return self._handle.start.remote(*self._start)
+        return self._handle.start.options(name=f"{self._title}: start").remote(*self._start)
 
     def perform(self, task: Task) -> Any:
         """See `Actor`."""
-        title = f"{task.split} {task.id[:12]}"  # in Ray's dashboard
-        return self._handle.perform.options(name=title).remote(task)
+        return self._handle.perform.options(name=task.title or task.id[:12]).remote(task)
 
     def kill(self) -> None:
         """See `Actor`."""
@@ -82,9 +105,10 @@ class RayActors:
             InfrastructureError: Ray does not start here.
         """
         self._target, self._worker = target, worker
+        self._study = study_of(worker)
         self._options = Needs(config).options()
         self._environment = process_environment()
-        self._connection = RayConnection(config)
+        self._connection = RayConnection(config, self._study)
 
     @property
     def where(self) -> str:
@@ -106,12 +130,12 @@ class RayActors:
         """See `Actors`."""
         return time.monotonic()
 
-    def make(self) -> RayActor:
+    def make(self, worker: str) -> RayActor:
         """See `Actors`."""
         handle: Any = EvomergeWorker.options(  # type: ignore[attr-defined]
             **self._options, runtime_env={"env_vars": self._environment}
-        ).remote()
-        return RayActor(handle, self._target, self._worker)
+        ).remote(self._study, worker)
+        return RayActor(handle, self._target, self._worker, f"{self._study} worker {worker}")
 
     def answered(self, references: Sequence[Any], timeout_s: float) -> Sequence[Any]:
         """See `Actors`."""
@@ -151,3 +175,19 @@ class RayExecutor(WorkerPool):
             InfrastructureError: Ray does not start here.
         """
         super().__init__(config, RayActors(config, target, worker))
+        self._meter, self._message = RayMeter(study_of(worker)), JobMessage(submission_id())
+
+    def show(self, readings: Iterable[Reading], message: str) -> None:
+        """See `Watched`: as metrics, and as the message of the job, where one was submitted."""
+        self._meter.record(readings)
+        self._message.say(message)
+
+    def close(self) -> None:
+        """End all workers, and Ray where it was started here."""
+        self._message.close()
+        super().close()
+
+
+def study_of(worker: Value) -> str:
+    """What workers made from this work for, as it is called in Ray's dashboard."""
+    return (worker.study if isinstance(worker, WorkerConfig) else "") or "evomerge"

@@ -43,8 +43,9 @@ class RayConnection:
     reads the last answer, and how old it is.
     """
 
-    def __init__(self, config: RayConfig) -> None:
-        """
+    def __init__(self, config: RayConfig, study: str = "evomerge") -> None:
+        """`study`: what Ray's dashboard calls the job of this connection.
+
         Raises:
             ConfigError: there is no cluster at the address, or none that can be used.
             InfrastructureError: Ray does not start here.
@@ -55,7 +56,7 @@ class RayConnection:
         self._mark: HeldFolder | None = None
         """That the session is this process's; None where it was not started here."""
         try:
-            self.url, self._mark = _connect(config) if self._is_ours else ("", None)
+            self.url, self._mark = _connect(config, study) if self._is_ours else ("", None)
         except BaseException:  # Ctrl-C while Ray starts here
             if self._is_ours:
                 ray.shutdown()
@@ -129,7 +130,7 @@ class _OwnPath(JobConfig):
         return True
 
 
-def _connect(config: RayConfig) -> tuple[str, HeldFolder | None]:
+def _connect(config: RayConfig, study: str) -> tuple[str, HeldFolder | None]:
     """Connect to the address, or start Ray here: the dashboard's URL where there is one, and the
     mark of the session where it was started here."""
     if config.address is not None:
@@ -143,7 +144,7 @@ def _connect(config: RayConfig) -> tuple[str, HeldFolder | None]:
             "object_store_memory": OBJECT_STORE_BYTES,
         }
     if not (config.address or "").startswith("ray://"):  # there it is said by the server
-        started_here["job_config"] = _OwnPath()
+        started_here["job_config"] = _OwnPath(metadata={"job_name": study, "study": study})
     try:
         with without_working_directory():
             context: Any = ray.init(

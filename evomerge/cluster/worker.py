@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from evomerge.cluster.base import Task, overrun
+from evomerge.cluster.metrics import Reading
 from evomerge.cluster.model_loader import ModelLoader
 from evomerge.cluster.worker_config import LOADERS, WorkerConfig
 from evomerge.errors import CandidateError, DeadlineExceeded, UserError
 from evomerge.evaluators.base import Evaluator, Failure, Outcome
 from evomerge.evaluators.registry import make_evaluator
+from evomerge.merging.bank import bank_memory
+from evomerge.merging.merge_time import MERGE_TIME
 from evomerge.models.sources import model_folder
 
 __all__ = ["ModelWorker"]
@@ -29,7 +33,7 @@ class ModelWorker:
         Raises:
             Exception: anything else; the executor performs the task again elsewhere.
         """
-        began = time.perf_counter()
+        began, merging_s = time.perf_counter(), MERGE_TIME.seconds
         try:
             layers = self._loader.load(task.recipe)
             loaded = time.perf_counter()
@@ -43,6 +47,17 @@ class ModelWorker:
             kind = type(problem).__name__
             return Failure(cause="candidate", message=str(problem), error=kind)
         ended = time.perf_counter()
-        seconds = {"merge_and_load": loaded - began, "evaluate": ended - loaded}
+        seconds = {
+            "merge_and_load": loaded - began,
+            "merge": MERGE_TIME.seconds - merging_s,
+            "evaluate": ended - loaded,
+            "generate": report.seconds.get("generate", 0.0),
+        }
         costs = {**report.costs, "layers": float(layers)}
         return report.model_copy(update={"seconds": seconds, "costs": costs})
+
+    def readings(self) -> Sequence[Reading]:
+        """The memory of this process's bank; an engine in processes of its own has others."""
+        return [
+            Reading("evomerge_bank", size, {"kind": kind}) for kind, size in bank_memory().items()
+        ]

@@ -62,3 +62,5 @@ class WorkerConfig(Value):
     """What scores the engine's model."""
     loader: Annotated[LoaderConfig, settings(LOADERS, "loader")] = MergeLoaderConfig()
     """How a recipe gets into the engine."""
+    study: str = ""
+    """What the worker works for, for who watches the cluster."""

@@ -18,8 +18,9 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 
 from evomerge.commands.silence import Heartbeat, Silence, now
-from evomerge.commands.tables import clock, err, out
+from evomerge.commands.tables import err, out
 from evomerge.commands.terminal import is_live
+from evomerge.wording import clock
 
 __all__ = ["Output"]
 

@@ -6,9 +6,9 @@ from rich.console import Console
 
 from evomerge.commands.moment import Moment, done_of, ended_otherwise, waited_for
 from evomerge.commands.silence import Silence
-from evomerge.commands.tables import clock, fitness_of
+from evomerge.commands.tables import fitness_of
 from evomerge.searching.progress import Progress
-from evomerge.wording import count
+from evomerge.wording import clock, count
 
 __all__ = ["Lines"]
 

@@ -22,9 +22,9 @@ from evomerge.commands.moment import (
 )
 from evomerge.commands.names import cut
 from evomerge.commands.sparkline import sparkline
-from evomerge.commands.tables import clock, objective_value, origin_of
+from evomerge.commands.tables import objective_value, origin_of
 from evomerge.searching.progress import Progress, Scoring
-from evomerge.wording import count
+from evomerge.wording import clock, count
 
 __all__ = ["LiveView"]
 

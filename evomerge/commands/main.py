@@ -13,6 +13,7 @@ from evomerge.commands import models, studies, writers
 from evomerge.commands.arguments import OLDER_NAMES
 from evomerge.commands.catalog import list_catalog
 from evomerge.commands.schema import print_schema
+from evomerge.commands.watch import watch
 from evomerge.errors import EvomergeError, UserError
 from evomerge.interruption import exit_code, heeded
 from evomerge.streams import outlive_readers
@@ -45,6 +46,7 @@ GROUPS: dict[str, Sequence[Command]] = {
             studies.show,
             ["evomerge show runs/first", "evomerge show runs/first --examples --wrong"],
         ),
+        Command("watch", watch, ["evomerge watch runs/first"]),
         Command("plot", writers.plot, ["evomerge plot runs/first --out first.svg"]),
         Command(
             "export",

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from evomerge.cluster.base import WorkerStatus
-from evomerge.commands.tables import clock
 from evomerge.searching.progress import Progress, Scoring
-from evomerge.wording import count
+from evomerge.wording import clock, count
 
 __all__ = [
     "Moment",
@@ -20,7 +19,6 @@ __all__ = [
     "share_of",
     "task_label",
     "waited_for",
-    "work_of",
 ]
 
 NAMED = 3
@@ -125,10 +123,3 @@ def share_of(at: Moment) -> float | None:
     shares += [progress.evaluated / progress.evaluations] if progress.evaluations else []
     shares += [at.seconds / progress.limit_s] if progress.limit_s else []
     return min(1.0, max(shares)) if shares else None
-
-
-def work_of(progress: Progress) -> tuple[int, int | None]:
-    """What the pace is of: (done, in all); evaluations where the budget counts them."""
-    if progress.evaluations is not None:
-        return progress.evaluated, progress.evaluations
-    return progress.done, progress.total

@@ -23,10 +23,9 @@ from evomerge.study.comparison import Comparison, ComparisonTable
 from evomerge.study.record import Study
 from evomerge.study.select_recipe import recorded
 from evomerge.study.statistics import mean_interval
-from evomerge.wording import count
+from evomerge.wording import clock, count
 
 __all__ = [
-    "clock",
     "err",
     "fitness_of",
     "objective_value",
@@ -245,10 +244,3 @@ def origin_of(candidate: Candidate) -> str:
 
 def _value(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.3f}"
-
-
-def clock(seconds: float) -> str:
-    """Seconds as 1:23 or 1:02:03."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -14,13 +14,14 @@ from rich.live import Live
 from evomerge.cluster.base import Executor
 from evomerge.commands.lines import Lines
 from evomerge.commands.live import LiveView
-from evomerge.commands.moment import Moment, work_of
+from evomerge.commands.moment import Moment
 from evomerge.commands.silence import Heartbeat, now
 from evomerge.commands.tables import err, out, show_comparison
 from evomerge.config import Job
 from evomerge.errors import UserError
 from evomerge.reading.files import is_there
 from evomerge.searching.listener import Listener
+from evomerge.searching.pace import Pace
 from evomerge.searching.progress import Progress, Scoring
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
@@ -33,7 +34,13 @@ class Terminal(Listener):
     """Hears of a search and shows it; to be used as a context, which ends what it shows."""
 
     def __init__(
-        self, folder: Path, screen: Console = out, *, quiet: bool = False, result: bool = True
+        self,
+        folder: Path,
+        screen: Console = out,
+        *,
+        quiet: bool = False,
+        result: bool = True,
+        is_here: bool = True,
     ) -> None:
         """
         Args:
@@ -41,14 +48,16 @@ class Terminal(Listener):
             screen: where all but the result is shown.
             quiet: show nothing but the result.
             result: print the comparison at the end.
+            is_here: it is this process that searches, and not another one.
         """
         self._folder, self._screen, self._quiet, self._result = folder, screen, quiet, result
+        self._is_here = is_here
         self._executor: Executor | None = None
         self._doing, self._doing_since = "starting", now()
         self._progress: Progress | None = None
         self._scoring: Scoring | None = None
         self._told_at = now()
-        self._first: tuple[float, int] | None = None
+        self._pace = Pace()
         self._shown = ExitStack()
         self._view = LiveView(Moment())
         self._live: Live | None = None
@@ -73,7 +82,9 @@ class Terminal(Listener):
     ) -> None:
         self._stop()
         began = not isinstance(error, UserError) and is_there(self._folder / "study.json")
-        if error is not None and began:
+        if not self._is_here and isinstance(error, KeyboardInterrupt):
+            err.print(f"The search goes on; evomerge watch {self._folder} shows it again.")
+        elif self._is_here and error is not None and began:
             err.print(f"The record is in {self._folder}; evomerge resume {self._folder} goes on.")
 
     def doing(self, what: str) -> None:
@@ -96,8 +107,7 @@ class Terminal(Listener):
     def progressed(self, progress: Progress) -> None:
         """Show where the search stands."""
         self._told_at, self._progress = now(), progress
-        if self._first is None:
-            self._first = (progress.seconds, work_of(progress)[0])
+        self._pace.hear(progress)
         self._update()
 
     def scored(self, scoring: Scoring) -> None:
@@ -116,7 +126,7 @@ class Terminal(Listener):
         if self._result:
             show_comparison(comparison)
             self._print(f"evomerge export {self._folder} --out MODEL writes the winner as a model.")
-        if not self._quiet:  # closing the workers may take a while
+        if self._is_here and not self._quiet:  # closing the workers may take a while
             self._lines = Lines(self._screen, now())
             self._shown.enter_context(Heartbeat(self._beat))
 
@@ -132,19 +142,8 @@ class Terminal(Listener):
             workers=executor.workers() if executor is not None else (),
             missing=executor.waiting_for() if executor is not None else None,
             seconds=progress.seconds + since_told_s if progress is not None else 0.0,
-            left_s=self._left_s(progress, since_told_s),
+            left_s=None if self._scoring is not None else self._pace.left_s(since_told_s),
         )
-
-    def _left_s(self, at: Progress | None, since_told_s: float) -> float | None:
-        """Until the end at the pace of this sitting, or until the budget of seconds ends."""
-        if at is None or self._first is None or self._scoring is not None:
-            return None
-        done, total = work_of(at)
-        began_s, before = self._first
-        ends = [at.limit_s - at.seconds] if at.limit_s is not None else []
-        if total is not None and done > before:
-            ends.append((at.seconds - began_s) / (done - before) * (total - done))
-        return max(0.0, min(ends) - since_told_s) if ends else None
 
     def _drawn(self) -> LiveView:
         return self._view.draw(self.moment())

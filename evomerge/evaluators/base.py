@@ -115,7 +115,8 @@ class Report(Value):
     truncated: float = 0.0
     """Share of generations cut off by the token limit: a score that hides them fools a search."""
     seconds: Mapping[str, float] = {}
-    """Wall time by phase: merge, load, evaluate."""
+    """Wall time by phase: `merge_and_load`, and how much of it `merge` took; `evaluate`, and how
+    much of it `generate` took."""
     costs: Mapping[str, float] = {}
     """What running the model takes: `layers` run for a token, `tokens_per_second` generated."""
     tokens: TokenCount | None = Field(default=None, exclude_if=lambda held: held is None)

@@ -115,7 +115,7 @@ class MeteredModel:
             split=split,
             tasks=tasks,
             truncated=self._truncated / max(self._generations, 1),
-            seconds={"evaluate": self._clock() - self._start},
+            seconds={"evaluate": self._clock() - self._start, "generate": self._generating_s},
             costs=costs,
             tokens=TokenCount(read=self._read, generated=self._tokens),
             places=places,

@@ -8,9 +8,11 @@ dear ones also on disk, by content.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
@@ -32,7 +34,7 @@ from evomerge.models.sources import adapter_folder, model_folder
 from evomerge.operators.low_rank import LowRank
 from evomerge.recipe.source import Source
 
-__all__ = ["Bank", "VectorKey", "open_bank"]
+__all__ = ["Bank", "VectorKey", "bank_memory", "open_bank"]
 
 VectorKey = tuple[str, Source, Source | None]
 """Names a vector: tensor, source, and the base where it is a change of that."""
@@ -76,11 +78,23 @@ class Bank(Headers):
             self._adapters[source] = {
                 name: change.to(self.device) for name, change in changes.items()
             }
+        changed = [change for known in self._adapters.values() for change in known.values()]
+        self._adapters_nbytes = sum(part.nbytes for change in changed for part in parts(change))
 
     @property
     def device(self) -> torch.device:
         """Where the tensors are."""
         return self._device_cache.device
+
+    @property
+    def memory(self) -> Mapping[str, int]:
+        """Bytes that are `mapped` (parents' files; processes of a node share the pages), `kept`
+        (adapters and statistics), and on an accelerator (`device`)."""
+        return {
+            "mapped": sum(tensor.nbytes for tensor in self._tensors.values()),
+            "kept": self._cache.nbytes + self._adapters_nbytes,
+            "device": self._device_cache.nbytes,
+        }
 
     def tensor(self, source: Source, name: str) -> Tensor:
         """A new float32 tensor that the caller may change in place."""
@@ -198,6 +212,19 @@ def open_bank(sources: tuple[Source, ...], device: str = "cpu") -> Bank:
     return _opened(sources, device)
 
 
+def bank_memory() -> Mapping[str, int]:
+    """`Bank.memory` of all banks of this process together; nothing where none is open."""
+    total = Counter[str]()
+    for bank in list(_OPEN):
+        total.update(bank.memory)
+    return total
+
+
 @cache
 def _opened(sources: tuple[Source, ...], device: str) -> Bank:
-    return Bank(sources, device=device)
+    bank = Bank(sources, device=device)
+    _OPEN.add(bank)
+    return bank
+
+
+_OPEN: WeakSet[Bank] = WeakSet()

@@ -73,6 +73,11 @@ class Cache:
             for key in [key for key in self._known if chosen(key)]:
                 self._size -= nbytes(self._known.pop(key))
 
+    @property
+    def nbytes(self) -> int:
+        """Roughly what all values take together."""
+        return self._size
+
     def _recent(self, key: Hashable) -> Any:
         self._known.move_to_end(key)
         return self._known[key]

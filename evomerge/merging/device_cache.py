@@ -23,6 +23,11 @@ class DeviceCache:
         self._kept: dict[Hashable, Tensor] = {}
         self._pinned: dict[Hashable, Tensor] = {}
 
+    @property
+    def nbytes(self) -> int:
+        """What the tensors take that are kept on the device."""
+        return sum(tensor.nbytes for tensor in self._kept.values())
+
     def placed(self, key: Hashable, tensor: Tensor) -> Tensor:
         """The tensor on the device; not to be changed. On the CPU it is the one that was given."""
         if self.device.type == "cpu":

@@ -10,6 +10,7 @@ from torch import Tensor
 from evomerge.merging.apply import weights_of
 from evomerge.merging.bank import Bank, open_bank
 from evomerge.merging.dtypes import DTYPES
+from evomerge.merging.merge_time import MERGE_TIME
 from evomerge.models.blueprint import Blueprint, blueprint
 from evomerge.models.tensor_types import FLOATS
 from evomerge.recipe.tree import Recipe, sources_of
@@ -39,7 +40,8 @@ class MergedWeights:
             CandidateError: the merge is undefined for these parameters or left the finite numbers.
         """
         bank = open_bank(tuple(dict.fromkeys(sources_of(self.recipe))), device)
-        yield from merged(blueprint(self.recipe, bank).stored_as(self.dtype), bank)
+        plan = blueprint(self.recipe, bank).stored_as(self.dtype)
+        yield from MERGE_TIME.counted(merged(plan, bank))
 
 
 def merged(plan: Blueprint, bank: Bank) -> Iterator[tuple[str, Tensor]]:

@@ -85,7 +85,8 @@ class Scorer:
             self.tell(Scoring(split=split, done=done, total=total, models=models, noun=noun))
 
         for name, recipe in missing.items():
-            self.executor.submit(Task(name, recipe, split))
+            title = f"{self.study.name} {split}: {labels[name]}"
+            self.executor.submit(Task(name, recipe, split, title=title))
         while missing:
             tell()
             for result in self.executor.wait(POLL_S):

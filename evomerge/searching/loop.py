@@ -11,6 +11,7 @@ once. What a crash interrupted is submitted again; what it did not is read from 
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -124,6 +125,7 @@ class Search:
         counting = [candidate for candidate in asked if candidate.number not in again]
         self._tally = Tally(counting, target=budget.target)
         self._halt: Halt | None = None
+        self._asking_s = 0.0
 
     def run(self) -> None:
         """Search until the budget is spent and every candidate under way has come back; why it is
@@ -190,7 +192,10 @@ class Search:
             return UnderTest(self._ask(genome, label=label))
         if not self._observed and not self._observe():
             return None
-        for proposal in self._optimizer.ask(1):
+        began = time.perf_counter()
+        proposals = self._optimizer.ask(1)
+        self._asking_s += time.perf_counter() - began
+        for proposal in proposals:
             return UnderTest(self._ask(proposal.genome, proposal=proposal))
         return None
 
@@ -300,6 +305,7 @@ class Search:
             bests=tally.bests,
             curve=tally.curve,
             failures=tally.failures,
+            asking_s=self._asking_s,
         )
 
 

@@ -301,7 +301,9 @@ class Plan:
         """
         job = self.job
         with about(self.origin or job.name):
-            return executor(job.cluster, job.engine, job.evaluator, self.donor, self.capacity)
+            return executor(
+                job.cluster, job.engine, job.evaluator, self.donor, self.capacity, job.name
+            )
 
 
 def _is_number(value: float | str) -> bool:
@@ -317,12 +319,17 @@ def executor(
     evaluator: EvaluatorConfig,
     start_from: Source,
     capacity: Capacity | None = None,
+    study: str = "",
 ) -> Executor:
     """Where candidates are evaluated; with a `capacity`, by engines that hold a pool of layers.
+
+    `study`: what they are evaluated for, as a cluster's dashboard calls it.
 
     Raises:
         ConfigError: the cluster is not there or is too small.
     """
     loader = MergeLoaderConfig() if capacity is None else PathLoaderConfig(capacity=capacity)
-    worker = WorkerConfig(donor=start_from, engine=engine, evaluator=evaluator, loader=loader)
+    worker = WorkerConfig(
+        donor=start_from, engine=engine, evaluator=evaluator, loader=loader, study=study
+    )
     return make_executor(cluster, WORKER, worker)

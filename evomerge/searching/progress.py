@@ -45,6 +45,8 @@ class Progress:
     curve: Sequence[float] = ()
     """The best of the first objective, after each candidate that was told; from the first on that
     has a fitness."""
+    asking_s: float = 0.0
+    """Seconds that the optimizer took to ask, in this sitting."""
     failures: Mapping[str, int] = field(default_factory=dict)
     """Why candidates failed -> how many, the most frequent reason first: at most a hundred."""
 

@@ -148,7 +148,15 @@ class Stages:
         recipe = self.space.recipe(test.candidate.genome)
         self.under_way[test.task] = test
         self.study.begin(test.candidate.number, len(test.parts), before + 1)
-        task = Task(test.task, recipe, stage.split, stage.examples, stage.deadline_s, begun=before)
+        task = Task(
+            test.task,
+            recipe,
+            stage.split,
+            stage.examples,
+            stage.deadline_s,
+            begun=before,
+            title=f"{self.study.name} candidate {test.candidate.number}",
+        )
         self.executor.submit(task)
 
     def _scored(self, test: UnderTest, report: Report, worker: str, attempts: int) -> UnderTest:

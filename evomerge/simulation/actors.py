@@ -96,7 +96,7 @@ class SimulatedActors:
             raise Broken("the pool turns in a circle, and no time passes")
         return self._world.now_s
 
-    def make(self) -> SimulatedActor:
+    def make(self, worker: str) -> SimulatedActor:
         """See `Actors`."""
         number = next(self._processes)
         self._world.cross("process", number)

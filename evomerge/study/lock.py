@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import socket
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from evomerge.errors import UserError
 from evomerge.locks import keep, release
 from evomerge.reading.own_files import open_own
 
-__all__ = ["WriterLock"]
+__all__ = ["Writer", "WriterLock", "writer_of"]
 
 
 class WriterLock:
@@ -44,3 +47,37 @@ class WriterLock:
     def release(self) -> None:
         """Let the next writer in; once is enough, and in a forked child nothing is left to do."""
         release(self._descriptor)
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Who wrote to a study last, and whether it still may."""
+
+    name: str
+    """`process 12 on host`; for a person."""
+    is_writing: bool
+    """Whether it holds the lock; of a process on another machine it is assumed."""
+
+
+def writer_of(path: Path) -> Writer:
+    """Who holds a study's lock, or held it last. The lock itself is not touched: who tries whether
+    it is free holds it for a moment, in which nobody could begin to search."""
+    said, inode = "", -1
+    with suppress(OSError):  # there is none yet: nobody has written
+        descriptor = open_own(path)
+        with os.fdopen(descriptor, errors="replace") as file:
+            said, inode = file.read(200), os.fstat(descriptor).st_ino
+    if not said:
+        return Writer("nobody", False)
+    is_here = said.rpartition(" on ")[2] == socket.gethostname()
+    return Writer(said, not is_here or inode in _locked())
+
+
+def _locked() -> set[int]:
+    """Inodes of the files that processes of this machine have locked whole; their devices have
+    other numbers there than a file tells, on some file systems."""
+    try:
+        table = Path("/proc/locks").read_text()
+    except OSError:
+        return set()
+    return {int(inode) for inode in re.findall(r"FLOCK .*:(\d+) ", table)}

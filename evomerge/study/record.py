@@ -40,7 +40,7 @@ from evomerge.study.examples import Examples
 from evomerge.study.folder import StudyFolder
 from evomerge.study.guarding import guard_passwords
 from evomerge.study.journal import repair_journal
-from evomerge.study.lock import WriterLock
+from evomerge.study.lock import Writer, WriterLock, writer_of
 from evomerge.study.trial import (
     PAUSED,
     asked_trial,
@@ -208,6 +208,11 @@ class Study:
     def objectives(self) -> tuple[str, ...]:
         """The names of the fitness's numbers, each maximised."""
         return self._identity.objectives
+
+    @property
+    def writer(self) -> Writer:
+        """Who searches in this study at the moment, or did last."""
+        return writer_of(self._folder.lock)
 
     @property
     def seconds_spent(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from importlib import import_module
 from pathlib import Path
 
 from evomerge.cluster.base import Task, overrun
@@ -57,6 +58,9 @@ class Scripted:
                 os.kill(os.getpid(), signal.SIGKILL)
             case "raise":
                 raise RuntimeError("out of memory")
+            case "name":
+                title = import_module("ray").get_runtime_context().get_task_name()
+                (self._folder / "title").write_text(title)
             case "hang":
                 time.sleep(600)
             case "hold":

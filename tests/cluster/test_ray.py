@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from evomerge.cluster.base import Executor, WorkerStatus
+from evomerge.cluster.base import Executor, Task, WorkerStatus
 from evomerge.errors import ConfigError, InfrastructureError
+from evomerge.recipe.source import Source
 from tests.cluster.conftest import Make
 from tests.cluster.driving import collect, failure, submit, until, value
 
@@ -190,6 +191,21 @@ def test_a_worker_joins_late_and_leaves_with_its_node(
     assert sorted(result.attempts for result in results.values()) == [1, 2]
     executor.close()
     cluster.remove_node(stays)
+
+
+def test_a_task_has_its_title_in_rays_dashboard_and_a_worker_its_study(
+    on_ray: Make, tmp_path: Path
+) -> None:
+    from evomerge.cluster.ray import EvomergeWorker
+
+    executor = on_ray(workers=1)
+    executor.submit(Task("0", Source(model="name"), "search", title="json-math candidate 0"))
+    results: dict[str, Any] = {}
+    until(executor, lambda: len(results) == 1, results)
+    assert value(results["0"]) == 1.0
+    assert (tmp_path / "title").read_text() == "json-math candidate 0"
+    worker = EvomergeWorker.__ray_metadata__.modified_class  # type: ignore[attr-defined]
+    assert repr(worker("json-math", "3")) == "json-math worker 3"
 
 
 def test_places_that_nobody_has_are_told(on_ray: Make) -> None:

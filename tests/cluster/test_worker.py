@@ -67,7 +67,19 @@ def test_all_examples_or_those_that_are_asked(folder: Path) -> None:
     assert len(scores) == 3
     assert part.tasks["prose"].examples == pytest.approx((scores[0], scores[2]))
     assert whole.costs["layers"] == 2
-    assert set(whole.seconds) == {"merge_and_load", "evaluate"}
+    took = whole.seconds
+    assert set(took) == {"merge_and_load", "merge", "evaluate", "generate"}
+    assert 0 < took["merge"] < took["merge_and_load"]
+    assert took["generate"] == 0, "it only scores texts"
+
+
+def test_what_the_bank_of_its_process_takes(folder: Path) -> None:
+    live = worker(folder)
+    live.perform(Task("a", model(folder), "search"))
+    known = {reading.tags["kind"]: reading.value for reading in live.readings()}
+    assert known["mapped"] >= (folder / "model" / "model.safetensors").stat().st_size * 0.9
+    assert known["device"] == 0
+    assert {reading.metric for reading in live.readings()} == {"evomerge_bank"}
 
 
 def test_a_deadline_that_has_passed_is_the_candidates_failure_and_the_worker_goes_on(

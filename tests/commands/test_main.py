@@ -23,10 +23,13 @@ from tests.families import tiny_tensors, write_model
 from tests.place import Place
 
 COMMANDS = [
-    *("check", "search", "resume", "show", "plot", "export"),
+    *("check", "search", "resume", "show", "watch", "plot", "export"),
     *("merge", "measure", "learn", "convert", "evaluate"),
     *("catalog", "schema"),
 ]
+
+QUICK = {"show", "watch", "plot", "catalog", "schema"}
+"""Commands that neither take a while nor have a result for a program."""
 
 
 @pytest.fixture
@@ -263,7 +266,7 @@ def test_help_of_a_command_has_an_example_of_it(command: str, place: Place) -> N
     assert f" evomerge {command}" in examples
 
 
-@pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"show", "plot", "catalog", "schema"}))
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - QUICK))
 def test_what_takes_a_while_can_be_quiet_and_speak_json(command: str, place: Place) -> None:
     said = place.run(command, "-h").stdout
     assert "--quiet" in said
@@ -297,7 +300,7 @@ def test_the_schema_is_json_schema(place: Place) -> None:
     assert {"sources", "space", "optimizer", "evaluator", "budget"} <= set(schema["properties"])
 
 
-@pytest.mark.parametrize("command", ["resume", "show"])
+@pytest.mark.parametrize("command", ["resume", "show", "watch"])
 def test_a_folder_without_a_study(place: Place, command: str) -> None:
     assert "is not a study" in place.refuses(command, "runs/nothing")
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from evomerge.errors import UserError
-from evomerge.study.lock import WriterLock
+from evomerge.study.lock import Writer, WriterLock, writer_of
 
 HOLD = """
 import os, signal, sys
@@ -76,3 +77,14 @@ def test_a_forked_child_does_not_keep_the_lock_of_a_killed_parent(tmp_path: Path
 def test_a_missing_folder_is_the_users_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be written"):
         WriterLock(tmp_path / "missing" / "writer.lock")
+
+
+def test_who_writes_is_known_without_a_touch(tmp_path: Path) -> None:
+    path = tmp_path / "writer.lock"
+    assert writer_of(path) == Writer("nobody", False)
+    lock = WriterLock(path)
+    assert writer_of(path) == Writer(f"process {os.getpid()} on {socket.gethostname()}", True)
+    lock.release()
+    assert not writer_of(path).is_writing
+    path.write_text("process 12 on another-machine")
+    assert writer_of(path) == Writer("process 12 on another-machine", True)

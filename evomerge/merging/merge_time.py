@@ -1,0 +1,39 @@
+"""How long this process has merged, so that who loads a recipe can tell merging from loading.
+
+An engine asks for tensors while it loads them, and vLLM does so in the middle of its own reload.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+__all__ = ["MERGE_TIME", "MergeTime"]
+
+T = TypeVar("T")
+
+
+class MergeTime:
+    """Seconds that went into making tensors; on an accelerator, into asking it for them."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        """Since the process began."""
+
+    def counted(self, made: Iterable[T]) -> Iterator[T]:
+        """The same, one after the other, with the time counted that each takes to be made."""
+        source = iter(made)
+        while True:
+            began = time.perf_counter()
+            try:
+                item = next(source)
+            except StopIteration:
+                return
+            finally:
+                self.seconds += time.perf_counter() - began
+            yield item
+
+
+MERGE_TIME = MergeTime()
+"""This process's."""

@@ -1,0 +1,180 @@
+"""The files of cluster/monitoring, held against a real Prometheus while a real search runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from tests.cluster.test_metrics import MONITORING, PANELS
+from tests.small_job import SmallJob
+
+pytestmark = [pytest.mark.ray, pytest.mark.process, pytest.mark.slow]
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 300.0
+SCORER = '''
+import time
+from evomerge.evaluators.live_model import Sampling
+
+
+def slowly(model, split, places):
+    """How likely a number follows another, after a few tokens that count for nothing."""
+    time.sleep(1.0)
+    prompts = [model.tokenizer.encode(f"{len(split)} and {place}") for place in places]
+    model.generate(prompts, [Sampling(max_new_tokens=4)] * len(prompts))
+    pairs = [(prompt, model.tokenizer.encode("then")) for prompt in prompts]
+    return [scored.total for scored in model.logprobs(pairs)]
+'''
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def eventually(what: Callable[[], Any]) -> Any:
+    """What holds in the end; what is not there yet is asked for again."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            if value := what():
+                return value
+        except OSError:
+            pass
+        assert time.monotonic() < end, "in vain"
+        time.sleep(1.0)
+
+
+class Monitored:
+    """A Ray, the Prometheus that scrapes it, and a search that was submitted to it."""
+
+    def __init__(self, folder: Path, job: SmallJob, program: str) -> None:
+        self.folder = folder
+        self.environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "RAY_metrics_report_interval_ms": "1000",
+            "OMP_NUM_THREADS": "1",
+        }
+        self.port = free_port()
+        self.processes: list[subprocess.Popen[str]] = []
+        # Ray's sockets have long names below its folder, and may have 107 letters.
+        ray = self._start([sys.executable, "-m", "tests.cluster.watched_ray", str(folder / "r")])
+        assert ray.stdout is not None
+        self.dashboard, session = ray.stdout.readline().split()
+        text = (MONITORING / "prometheus.yml").read_text()
+        listed = f"{session}/prom_metrics_service_discovery.json"
+        text = text.replace("/tmp/ray/prom_metrics_service_discovery.json", listed)
+        (folder / "prometheus.yml").write_text(text.replace(": 10s", ": 1s"))
+        self._start(
+            [
+                program,
+                f"--config.file={folder / 'prometheus.yml'}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{self.port}",
+            ]
+        )
+        from ray.job_submission import JobSubmissionClient
+
+        self.jobs = JobSubmissionClient(self.dashboard)
+        code = "from evomerge.commands.main import main; main()"
+        self.id = self.jobs.submit_job(
+            entrypoint=f"{sys.executable} -c '{code}' search {job.path} --out {folder / 'study'}",
+            runtime_env={
+                "env_vars": {"PYTHONPATH": f"{ROOT}:{job.folder}", "EVOMERGE_TRUST_JOB": "1"}
+            },
+            metadata={"job_name": job.written["name"]},
+        )
+
+    def query(self, expression: str) -> list[Any]:
+        """What Prometheus answers: a list of series."""
+        asked = urllib.parse.urlencode({"query": expression})
+        address = f"http://127.0.0.1:{self.port}/api/v1/query?{asked}"
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            found: list[Any] = json.load(answer)["data"]["result"]
+        return found
+
+    def close(self) -> None:
+        for process in reversed(self.processes):
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.close()
+            if process.args[0] != sys.executable:  # type: ignore[index]
+                process.terminate()
+            process.wait()
+            process.stdout.close()
+
+    def _start(self, command: list[str]) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            command,
+            env=self.environment,
+            cwd=ROOT,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self.processes.append(process)
+        return process
+
+
+@pytest.fixture(scope="module")
+def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitored]:
+    program = shutil.which("prometheus")
+    if program is None:
+        pytest.skip("no Prometheus is installed (apt-get install prometheus)")
+    with TemporaryDirectory(prefix="m", ignore_cleanup_errors=True) as folder:
+        job = SmallJob(Path(folder) / "place")
+        (job.folder / "scorer.py").write_text(SCORER)
+        job.write(
+            evaluator={**job.written["evaluator"], "callable": "scorer:slowly"},
+            budget={"candidates": 1000},
+            cluster={"kind": "ray", "address": "auto", "workers": 2},
+        )
+        made = Monitored(Path(folder), job, program)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+def test_every_query_of_a_panel_returns_data_during_a_search(
+    monitored: Monitored, panel: dict[str, Any]
+) -> None:
+    for target in panel["targets"]:
+        if target["legendFormat"] != "GPU":
+            expression = target["expr"].replace("$SessionName", ".*").replace("$study", "small")
+            assert eventually(lambda asked=expression: monitored.query(asked)), expression
+
+
+def test_the_job_says_where_its_search_stands(monitored: Monitored) -> None:
+    def message() -> str | None:
+        said = monitored.jobs.get_job_info(monitored.id).message or ""
+        return said if "of 1,000 candidates" in said else None
+
+    assert eventually(message).startswith("best ")
+
+
+def test_actors_and_tasks_are_named_by_study_role_and_candidate(monitored: Monitored) -> None:
+    from ray.util.state import list_actors, list_tasks
+
+    at = monitored.dashboard
+    workers = {"small worker 0", "small worker 1"}
+    eventually(lambda: workers <= {actor.repr_name for actor in list_actors(at, detail=True)})
+    titles = {"small worker 0: start", "small candidate 0"}
+    eventually(lambda: titles <= {task.name for task in list_tasks(at, limit=1000)})
