@@ -11,14 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
-__all__ = ["METRICS", "PHASES", "Measured", "Metric", "Reading", "Watched"]
+__all__ = ["METRICS", "PHASES", "Measured", "Quantity", "Reading", "Watched"]
 
 PHASES = ("ask", "queue", "merge", "load", "generate", "score")
 """What the time of a candidate is spent on, in this order."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Metric:
+class Quantity:
     """Something that is measured."""
 
     kind: Literal["gauge", "counter"]
@@ -44,44 +44,44 @@ class Reading:
     """All but the study, which whoever shows it knows."""
 
 
-METRICS: Mapping[str, Metric] = {
-    "evomerge_candidates": Metric(
+METRICS: Mapping[str, Quantity] = {
+    "evomerge_candidates": Quantity(
         kind="gauge",
         unit="candidates",
         tags=("state",),
         description="Candidates that are running, paused, done, stopped or failed.",
     ),
-    "evomerge_budget": Metric(
+    "evomerge_budget": Quantity(
         kind="gauge",
         unit="candidates",
         tags=(),
         description="Candidates, or evaluations, of the budget; absent where it counts seconds.",
     ),
-    "evomerge_left": Metric(
+    "evomerge_left": Quantity(
         kind="gauge",
         unit="seconds",
         tags=(),
         description="About how long the search still takes; absent while that cannot be told.",
     ),
-    "evomerge_best_fitness": Metric(
+    "evomerge_best_fitness": Quantity(
         kind="gauge",
         unit="fitness",
         tags=("objective",),
         description="The best fitness so far, of each objective.",
     ),
-    "evomerge_mean_fitness": Metric(
+    "evomerge_mean_fitness": Quantity(
         kind="gauge",
         unit="fitness",
         tags=("objective",),
         description="The mean fitness of the last 50 candidates that were scored.",
     ),
-    "evomerge_best_parent_fitness": Metric(
+    "evomerge_best_parent_fitness": Quantity(
         kind="gauge",
         unit="fitness",
         tags=("objective",),
         description="The best fitness of a parent alone; absent where none was tried.",
     ),
-    "evomerge_seconds": Metric(
+    "evomerge_seconds": Quantity(
         kind="counter",
         unit="seconds",
         tags=("phase",),
@@ -90,31 +90,31 @@ METRICS: Mapping[str, Metric] = {
             " a worker, and being tried again), merge, load, generate and score (the worker's)."
         ),
     ),
-    "evomerge_evaluations": Metric(
+    "evomerge_evaluations": Quantity(
         kind="counter",
         unit="evaluations",
         tags=(),
         description="Candidates that came to an end and were evaluated for it.",
     ),
-    "evomerge_tokens": Metric(
+    "evomerge_tokens": Quantity(
         kind="counter",
         unit="tokens",
         tags=("worker", "kind"),
         description="Tokens that went through a worker's model: read or generated.",
     ),
-    "evomerge_workers": Metric(
+    "evomerge_workers": Quantity(
         kind="gauge",
         unit="workers",
         tags=("state",),
         description="Workers that are starting, idle, busy, draining or lost.",
     ),
-    "evomerge_worker_restarts": Metric(
+    "evomerge_worker_restarts": Quantity(
         kind="gauge",
         unit="restarts",
         tags=(),
         description="How often a process of this search's workers was replaced.",
     ),
-    "evomerge_bank": Metric(
+    "evomerge_bank": Quantity(
         kind="gauge",
         unit="bytes",
         tags=("worker", "kind"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from evomerge.cluster.metrics import METRICS, Metric
+from evomerge.cluster.metrics import METRICS, Quantity
 
 ROOT = Path(__file__).resolve().parents[2]
 MONITORING = ROOT / "cluster" / "monitoring"
@@ -31,7 +31,7 @@ def queries() -> Iterator[str]:
             yield target["expr"]
 
 
-def row_of(name: str, metric: Metric) -> str:
+def row_of(name: str, metric: Quantity) -> str:
     tags = ", ".join(f"`{tag}`" for tag in metric.tags) or "-"
     return f"| `{series(name)}` | {metric.kind} | {metric.unit} | {tags} | {metric.description} |"
 
