@@ -85,8 +85,19 @@ def _document(
 
 
 def _reference(source: Source) -> str:
-    revision = f"@{source.revision}" if source.revision else ""
-    return f"{source.model}{revision}" + (f"+{source.adapter}" if source.adapter else "")
+    for key, value in (("dequantize", source.dequantize), ("tie", source.tie)):
+        if value is not None:
+            setting = f"{key}: {str(value).lower()}"
+            raise RecipeError(
+                f"mergekit reads {source.model} as it is stored, and cannot say `{setting}`; export"
+                " the model (format: hf)"
+            )
+    model = f"{source.model}{_at(source.revision)}"
+    return f"{model}+{source.adapter}{_at(source.adapter_revision)}" if source.adapter else model
+
+
+def _at(revision: str | None) -> str:
+    return f"@{revision}" if revision else ""
 
 
 def _merge(merge: Merge, names: Mapping[str, str], places: Places) -> dict[str, Any]:

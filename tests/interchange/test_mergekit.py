@@ -21,10 +21,11 @@ from torch import Tensor
 from transformers import LlamaForCausalLM
 
 from evomerge.errors import ConfigError, RecipeError
-from evomerge.interchange.convert import convert
+from evomerge.interchange.convert import convert, to_mergekit
 from evomerge.merging.weights import MergedWeights
 from evomerge.recipe.digest import digest
-from evomerge.recipe.tree import Merge, Recipe, Stack
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Merge, Recipe, Rule, Stack
 from evomerge.recipe.yaml import parse_recipe
 from tests.interchange.conftest import LAYERS, Llamas
 
@@ -423,3 +424,28 @@ def test_what_mergekit_cannot_be_told(recipe: dict[str, Any], said: str, exact: 
     file.write_text(yaml.safe_dump(data))
     with pytest.raises((RecipeError, ConfigError), match=said):
         convert(file)
+
+
+@pytest.mark.parametrize("setting", ["tie: untie", "tie: keep", "dequantize: true"])
+def test_a_copy_that_is_read_as_no_file_has_it_is_refused(setting: str, exact: Path) -> None:
+    file = exact / "copy.yaml"
+    file.write_text(
+        f"{{kind: merge, method: linear, inputs: {{a: {{model: a}}, b: {{model: b, {setting}}}}},"
+        " rules: [{a: {weight: 0.5}, b: {weight: 0.5}}]}"
+    )
+    with pytest.raises(RecipeError, match=f"`{setting}`; export the model"):
+        convert(file)
+
+
+def test_revisions_are_written_of_models_and_of_adapters(exact: Path) -> None:
+    here = {name: Source(model=str(exact / name)) for name in ("a", "b")}
+    adapted = Source(model="o/a", revision="v1", adapter="o/lora", adapter_revision="v2")
+    called = {here["a"]: Source(model="o/a", revision="v1"), here["b"]: adapted}
+    rule = Rule(inputs={name: {"weight": 0.5} for name in here})
+    text = to_mergekit(Merge(method="linear", inputs=here, rules=(rule,)), called=called)
+    models = [entry["model"] for entry in yaml.safe_load(text)["models"]]
+    assert models == ["o/a@v1", "o/a@v1+o/lora@v2"]
+    read = MergeConfiguration.model_validate(yaml.safe_load(text)).models
+    assert read is not None
+    assert read[1].model.lora is not None
+    assert read[1].model.lora.revision == "v2"
