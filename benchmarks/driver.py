@@ -1,10 +1,12 @@
 """What a candidate costs the driver, and whether that grows with the number of candidates.
 
     python benchmarks/driver.py [--upto 100000 10000] [--waiting 1000]
+    python benchmarks/driver.py --upto 10000 --genes 200 --optimizer asynchronous
 
-The real loop, study folder and journal; an executor that answers at once, ten genes, and an
-optimizer that asks at random, so that what is measured is the driver's own work, for the candidates
-up to each mark: CPU milliseconds of this process in Python (`user`) and in the kernel (`system`),
+The real loop, study folder and journal; an executor that answers at once, ten genes unless there
+are to be more, and an optimizer that asks at random, or CMA-ES (`plain`, `asynchronous`), so that
+is measured is the driver's own work, for the candidates up to each mark: CPU milliseconds of this
+process in Python (`user`) and in the kernel (`system`),
 and those of the clock, in which the time is that a disk takes to make a record durable, or that
 others have the CPU. Then the study is opened and the search resumed, as after a crash. Each number
 of objectives has a process of its own, so that its memory can be told. Beside it, in the same run,
@@ -22,7 +24,7 @@ import resource
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -35,6 +37,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 from published import write
+from sleeping import Weights
 
 from evomerge.cluster.base import Task, TaskResult, WorkerStatus
 from evomerge.config import Budget
@@ -42,18 +45,18 @@ from evomerge.evaluators.base import Outcome, Report, TaskScore
 from evomerge.evaluators.objective import Objective
 from evomerge.optimizers.registry import configure, make
 from evomerge.recipe.digest import digest
-from evomerge.recipe.genome import FloatGene, Genome
-from evomerge.recipe.selector import Selector
-from evomerge.recipe.source import Source
-from evomerge.recipe.tree import Merge, Rule
 from evomerge.searching.loop import Search
 from evomerge.searching.schedule import Decision, Finished, Paused, Stage
 from evomerge.study.candidate import Candidate
 from evomerge.study.record import Study
 
-GENES = tuple(FloatGene(name=f"weight.{n}", low=0.0, high=1.0) for n in range(10))
-RANDOM = configure({"kind": "random"}, origin="benchmark")
-MARKS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
+GENES = 10
+OPTIMIZERS: Mapping[str, Mapping[str, Any]] = {
+    "random": {"kind": "random"},
+    "plain": {"kind": "cma_es"},
+    "asynchronous": {"kind": "cma_es", "asynchronous": True},
+}
+MARKS = (100, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
 
 
 @dataclass(frozen=True)
@@ -102,22 +105,6 @@ class Waiting:
         if not all(other in self._there for other in (last - 1, last)):
             return Paused()
         return Stage(examples={"one": (1,), "two": (1,)})
-
-
-class Weights:
-    """A space of ten weights, one for each block of layers."""
-
-    genes = GENES
-
-    def recipe(self, genome: Genome) -> Merge:
-        """A linear merge by the weights."""
-        rules = tuple(
-            Rule(where=Selector(layers=(n, n + 1)), inputs={"a": {"weight": float(genome[n])}})
-            for n in range(9)
-        )
-        last = Rule(where=Selector(), inputs={"a": {"weight": float(genome[9])}})
-        inputs = {"a": Source(model="a"), "b": Source(model="b")}
-        return Merge(method="linear", base=None, inputs=inputs, rules=(*rules, last))
 
 
 class AtOnce:
@@ -177,18 +164,29 @@ class AtOnce:
         """Nothing is open."""
 
 
-def search(study: Study, candidates: int, objectives: int, waiting: int, marks: list[Mark]) -> None:
+@dataclass(frozen=True)
+class Setting:
+    """What is searched, and how."""
+
+    candidates: int
+    objectives: int
+    waiting: int
+    genes: int
+    optimizer: str
+
+
+def search(study: Study, setting: Setting, marks: list[Mark]) -> None:
     """Search, or go on, to so many candidates."""
+    space, objectives, waiting = Weights(setting.genes), setting.objectives, setting.waiting
+    settings = configure(OPTIMIZERS[setting.optimizer], origin="benchmark")
     Search(
         study,
-        Weights(),  # type: ignore[arg-type]
-        make(
-            configure({"kind": "random"}, origin="benchmark"), GENES, seed=1, objectives=objectives
-        ),
+        space,  # type: ignore[arg-type]
+        make(settings, space.genes, seed=1, objectives=objectives, workers=2),
         AtOnce(marks),
         Objective({"one": 1.0}) if objectives == 1 else PerTask(),  # type: ignore[arg-type]
         evaluator="e" * 64,
-        budget=Budget(candidates=candidates),
+        budget=Budget(candidates=setting.candidates),
         landmarks={},
         schedule=Waiting(waiting) if waiting else None,
         sizes={"one": 2, "two": 2},
@@ -205,25 +203,28 @@ class PerTask:
         return tuple(report.tasks[name].value for name in self.names)
 
 
-def curve(candidates: int, objectives: int, waiting: int, folder: Path) -> dict[str, Any]:
+def curve(setting: Setting, folder: Path) -> dict[str, Any]:
     """What a candidate costs up to each mark, and what a resume does."""
-    names = ("fitness",) if objectives == 1 else PerTask.names
+    names = ("fitness",) if setting.objectives == 1 else PerTask.names
     marks = [Mark.now(0)]
     memory_before = _memory()
-    study = Study.create(folder, name="driver", job={}, genes=GENES, objectives=names)
+    genes = Weights(setting.genes).genes
+    study = Study.create(folder, name="driver", job={}, genes=genes, objectives=names)
     with study:
-        search(study, candidates, objectives, waiting, marks)
+        search(study, setting, marks)
     memory = _memory() - memory_before
     rows = [before.until(after) for before, after in pairwise(marks)]
     with _cpu() as resumed, Study.open(folder, write=True) as study:
-        search(study, candidates, objectives, waiting, [])
+        search(study, setting, [])
     return {
-        "objectives": objectives,
+        "objectives": setting.objectives,
+        "genes": setting.genes,
+        "optimizer": setting.optimizer,
         "rows": rows,
         "resume_s": resumed[0],
-        "candidates": candidates,
-        "bytes_per_candidate": memory / candidates,
-        "journal_bytes_per_candidate": (folder / "journal.log").stat().st_size / candidates,
+        "candidates": setting.candidates,
+        "bytes_per_candidate": memory / setting.candidates,
+        "journal_bytes_per_candidate": (folder / "journal.log").stat().st_size / setting.candidates,
     }
 
 
@@ -231,7 +232,9 @@ def bare_record(candidates: int, journal: Path) -> dict[str, float]:
     """What a trial of Optuna's journal costs, made and closed."""
     storage = JournalStorage(JournalFileBackend(str(journal)))
     study = storage.create_new_study([StudyDirection.MAXIMIZE], "bare")
-    genes: dict[str, BaseDistribution] = {gene.name: FloatDistribution(0.0, 1.0) for gene in GENES}
+    genes: dict[str, BaseDistribution] = {
+        f"weight.{n}": FloatDistribution(0.0, 1.0) for n in range(GENES)
+    }
     before = Mark.now(0)
     for _ in range(candidates):
         running = create_trial(
@@ -271,6 +274,8 @@ def main() -> None:
     parser.add_argument(
         "--waiting", type=int, default=0, help="two stages, between which so many wait"
     )
+    parser.add_argument("--genes", type=int, default=GENES)
+    parser.add_argument("--optimizer", choices=list(OPTIMIZERS), default="random")
     parser.add_argument("--write", action="store_true", help="keep the figures under results/")
     given = parser.parse_args()
     results: dict[str, Any] = {"curves": []}
@@ -280,7 +285,8 @@ def main() -> None:
         for objectives, upto in enumerate(given.upto, 1):
             with multiprocessing.get_context("spawn").Pool(1) as own:
                 place = Path(folder) / f"study-{objectives}"
-                measured = own.apply(curve, (upto, objectives, given.waiting, place))
+                setting = Setting(upto, objectives, given.waiting, given.genes, given.optimizer)
+                measured = own.apply(curve, (setting, place))
             results["curves"].append(measured)
             print(f"{objectives} objective(s)")
             for row in measured["rows"]:
@@ -288,7 +294,7 @@ def main() -> None:
             print(f"  resumed in {measured['resume_s']:.1f} s of CPU", end="; ")
             print(f"{measured['bytes_per_candidate'] / 1000:.1f} kB of memory a candidate")
     if given.write:
-        write("driver", results)
+        write("driver" if given.genes == GENES else f"driver-{given.genes}", results)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ __all__ = [
     "Result",
     "Scores",
     "least_budget",
+    "most_at_once",
     "needs_examples",
 ]
 
@@ -151,6 +152,14 @@ def least_budget(optimizer: Optimizer, landmarks: int) -> LeastBudget | None:
     """
     said: Callable[[int], LeastBudget] | None = getattr(optimizer, "least_budget", None)
     return None if said is None else said(landmarks)
+
+
+def most_at_once(optimizer: Optimizer) -> int | None:
+    """How many of its proposals are under way at most, since it waits for them all before it asks
+    more: what the optimizer says by an attribute of this name; None: any number.
+    """
+    said: int | None = getattr(optimizer, "most_at_once", None)
+    return said
 
 
 def needs_examples(optimizer: Optimizer) -> bool:

@@ -6,6 +6,7 @@ of Model Merging Recipes", section 3.1 (mean 0.5, sigma 1/6, population 4 + floo
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
@@ -13,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from evomerge.optimizers.base import LeastBudget, Observation, OptimizerConfig, Proposal, Result
-from evomerge.optimizers.cma_run import Covariance, Discrete, Mode, Run
+from evomerge.optimizers.cma_run import Covariance, Discrete, Mode, Run, Sample
 from evomerge.optimizers.failure import worse_than
 from evomerge.optimizers.initial_distribution import initial_distribution, says_where
 from evomerge.optimizers.problem import Problem
@@ -58,6 +59,9 @@ class CmaEsConfig(OptimizerConfig):
     covariance: Covariance = "full"
     """`full`: n^2 numbers. `separable`: n numbers, learned faster, without dependencies between
     genes; for thousands of genes."""
+    asynchronous: bool = False
+    """Do not wait for a generation's last results: no worker idles, and what is asked depends on
+    the order in which results arrive. For more than two or three workers (docs/scaling.md)."""
     conditional: bool = False
     """Leave the genes that do not matter at a candidate, such as the scale of a layer that does not
     run, out of the update of the mean."""
@@ -65,6 +69,11 @@ class CmaEsConfig(OptimizerConfig):
 
 class CmaEs:
     """Generational: a generation is handed out piece by piece, its results gathered, then told.
+
+    `asynchronous`, it is handed out without end, and as many results as a generation has are told
+    as soon as they are in, whichever they are. Late ones, of an earlier distribution, go half of
+    the way with the mean that it has gone since (`cma_run`); with one worker none is late, and the
+    search is the plain one.
 
     A failure counts as worse than the worst of its generation; a generation of failures is told as
     a flat one. The best observation replaces one proposal of the first generation: unchanged
@@ -92,33 +101,44 @@ class CmaEs:
         self._restarts = Restarts(self._rule, self._start, self._rng, settled)
         self._run: Run | None = None
         self._observed: tuple[float, Genome] | None = None
-        self._genomes: list[Genome] = []
+        self._asynchronous = config.asynchronous
+        self._drawn: deque[Sample] = deque()
+        self._open: dict[int, tuple[Run, Sample]] = {}
+        self._told: dict[int, tuple[Sample, float | None]] = {}
         self._tried: set[Genome] = set()
-        self._waiting = 0
-        self._fitness: dict[int, float | None] = {}
         self._best = -np.inf
-        self._best_is_of_this_run = False
+        self._best_run: Run | None = None
         self._centre: Genome | None = None
 
     def ask(self, limit: int) -> list[Proposal]:
-        """The rest of the current generation, or the first part of the next; see
-        `Optimizer.ask`.
+        """The rest of the current generation, or the first part of the next; asynchronous, as many
+        as are wanted. See `Optimizer.ask`.
         """
-        if not self._waiting and not self._proposals.open:
-            self._sample_generation()
-        first = len(self._genomes) - self._waiting
-        handed = self._genomes[first : first + limit]
-        self._waiting -= len(handed)
-        self._tried.update(handed)
-        return self._proposals.ask(handed)
+        handed: list[tuple[Run, Sample]] = []
+        while len(handed) < limit:
+            if not self._drawn:
+                if (handed or self._open) and not self._asynchronous:
+                    break
+                self._draw()
+            assert self._run is not None
+            handed.append((self._run, self._drawn.popleft()))
+        proposals = self._proposals.ask([sample.genome for _, sample in handed])
+        self._tried.update(proposal.genome for proposal in proposals)
+        self._open.update((q.id, of) for q, of in zip(proposals, handed, strict=True))
+        return proposals
 
     def tell(self, results: Sequence[Result]) -> None:
-        """Gather results; a complete generation updates the distribution. See `Optimizer.tell`."""
+        """Gather results; a generation of them updates the distribution. See `Optimizer.tell`."""
         self._proposals.close(results)
         for result in results:
-            self._fitness[result.id] = result.fitness[0] if result.fitness else None
-        if self._fitness and not self._waiting and not self._proposals.open:
-            self._update()
+            run, sample = self._open.pop(result.id)
+            fitness = result.fitness[0] if result.fitness else None
+            if run is not self._run:  # that run has ended
+                self._note_best(run, [] if fitness is None else [fitness])
+                continue
+            self._told[result.id] = sample, fitness
+            if len(self._told) == run.popsize:
+                self._update(run)
 
     def observe(self, observation: Observation) -> None:
         """Keep the best observation for the first generation; see `Optimizer.observe`."""
@@ -139,32 +159,41 @@ class CmaEs:
         why = f"a generation of {size} after {landmarks} warm starts"
         return LeastBudget(landmarks + size, why)
 
-    def _sample_generation(self) -> None:
+    @property
+    def most_at_once(self) -> int | None:
+        """A generation, unless it does not wait for its end."""
+        return None if self._asynchronous else self._start.popsize
+
+    def _draw(self) -> None:
         if self._run is None:
             self._run = Run(self._genes, self._start, self._mode, self._rng)
             if self._observed is not None:
                 self._run.inject(self._observed[1])
                 self._observed = None
-        self._genomes = self._run.ask()
-        self._waiting = len(self._genomes)
+        self._drawn.extend(self._run.ask())
 
-    def _update(self) -> None:
-        assert self._run is not None
-        fitnesses = [self._fitness[i] for i in sorted(self._fitness)]
-        self._fitness.clear()
+    def _update(self, run: Run) -> None:
+        samples, fitnesses = zip(*(self._told[id] for id in sorted(self._told)), strict=True)
+        self._told.clear()
+        self._drawn.clear()  # of the distribution that was
         scores = [fitness for fitness in fitnesses if fitness is not None]
         worst = worse_than(scores)
-        self._run.tell(
+        run.tell(
+            samples,
             [worst if f is None else f for f in fitnesses],
-            None if self._active is None else [self._active(g) for g in self._genomes],
+            None if self._active is None else [self._active(s.genome) for s in samples],
         )
         if not scores:
             return
-        if max(scores) > self._best:
-            self._best, self._best_is_of_this_run = max(scores), True
-        if self._best_is_of_this_run:
-            self._centre = self._run.centre
-        ended = self._run.ended()
+        self._note_best(run, scores)
+        if self._best_run is run:
+            self._centre = run.centre
+        ended = run.ended()
         if ended & SPENT if self._rule == "none" else ended:
-            self._start = self._restarts.next(self._run.evaluations)
-            self._run, self._best_is_of_this_run = None, False
+            self._start = self._restarts.next(run.evaluations)
+            self._run = None
+
+    def _note_best(self, run: Run, scores: Sequence[float]) -> None:
+        if max(scores, default=-np.inf) > self._best:
+            self._best, self._best_run = max(scores), run
+            self._centre = run.centre

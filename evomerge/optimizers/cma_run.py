@@ -20,7 +20,7 @@ from evomerge.optimizers.margin import Margin
 from evomerge.optimizers.restarts import Start
 from evomerge.recipe.genome import ChoiceGene, Gene, Genome
 
-__all__ = ["Covariance", "Discrete", "Mode", "Run"]
+__all__ = ["Covariance", "Discrete", "Mode", "Run", "Sample"]
 
 Discrete = Literal["threshold", "integer", "margin"]
 Covariance = Literal["full", "separable"]
@@ -29,12 +29,34 @@ TOLX = 1e-6
 """The width at which a run is over: genes that differ by less build the same bfloat16 model."""
 
 
+ALONG = 0.5
+"""How much of the way that the mean has gone since a sample was drawn the sample is moved along.
+With 0 late samples pull the mean back to where it was; with 1 the same step is taken over and over,
+and widths grow. With 64 workers and 20 genes 0, 0.5 and 1 reached 0.13, 0.37 and 0.08 of the
+targets of three of bbob's functions (`benchmarks/asynchrony.py`)."""
+
+
 @dataclass(frozen=True)
 class Mode:
     """What a run does with choices, and which covariances it learns."""
 
     discrete: Discrete = "threshold"
     covariance: Covariance = "full"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A genome, and whence it was drawn."""
+
+    genome: Genome
+    point: NDArray[np.float64]
+    """(coordinates,): as pycma knows it, inside the bounds."""
+    drawn: NDArray[np.float64]
+    """(coordinates,): the same before it was folded into the bounds."""
+    mean: NDArray[np.float64]
+    """(coordinates,): of the distribution that it was drawn from."""
+    update: int
+    """How often the distribution had been updated by then."""
 
 
 class Run:
@@ -71,10 +93,15 @@ class Run:
             self._shift[self._choices] = 0.5
         self._start = start
         self._observed: Genome | None = None
-        self._points: list[NDArray[np.float64]] = []
+        self._updates = self._drawn_at = 0
         # pycma's integer centering draws from the global generator, to check itself at random.
         self._isolation = Isolation(0)
         self._es = self._begin(mode, rng)
+
+    @property
+    def popsize(self) -> int:
+        """How many samples are told at a time."""
+        return self._start.popsize
 
     @property
     def evaluations(self) -> int:
@@ -96,35 +123,46 @@ class Run:
         self._es.inject([self._es.gp.geno(point, self._es.boundary_handler.inverse)])
         self._observed = genome
 
-    def ask(self) -> list[Genome]:
-        """A generation."""
+    def ask(self) -> list[Sample]:
+        """A generation; or one more of the same distribution, where it was not told."""
         with quiet():
-            self._points = self._es.ask()
-        genomes = [self._genome(self._sampled(point)) for point in self._points]
+            points = self._es.ask()
+        self._drawn_at = self._updates
+        genomes = [self._genome(self._sampled(point)) for point in points]
         if self._observed is not None:
             # As it is where the distribution reaches it (the way into pycma's coordinates and back
             # rounds: keep the name it is known by), and where a step in its direction may be
             # another model altogether; else that step.
-            reached = np.allclose(
-                self._points[0], self._inward(self._point(self._observed)), atol=1e-9
-            )
+            reached = np.allclose(points[0], self._inward(self._point(self._observed)), atol=1e-9)
             if reached or self._choices:
                 genomes[0] = self._observed
             self._observed = None
-        return genomes
+        mean = self._es.mean.copy()
+        return [
+            Sample(genome, point, self._drawn(point), mean, self._updates)
+            for genome, point in zip(genomes, points, strict=True)
+        ]
 
     def tell(
-        self, fitnesses: Sequence[float], active: Sequence[Sequence[bool]] | None = None
+        self,
+        samples: Sequence[Sample],
+        fitnesses: Sequence[float],
+        active: Sequence[Sequence[bool]] | None = None,
     ) -> None:
-        """One fitness, to be maximised, for each genome of the generation; and which of its genes
-        mattered: the mean does not follow those that did not.
+        """One fitness, to be maximised, for each of as many samples as a generation has; and which
+        of its genes mattered: the mean does not follow those that did not.
 
         They stay samples of the distribution whatever the fitness, so that widths, which are
         learned from all, are not deceived: an update by such samples leaves them where they are in
         expectation. Only the mean would walk at random.
         """
         with self._isolation():
-            self._es.tell(self._points, [-fitness for fitness in fitnesses])
+            if self._drawn_at != self._updates:
+                self._es.ask(1)  # pycma takes no two updates without a sample between them
+            self._es.tell(
+                [self._point_now(s) for s in samples], [-fitness for fitness in fitnesses]
+            )
+        self._updates += 1
         if active is not None:
             self._es.mean -= self._drift(np.array(active, dtype=bool))
         if self._margin is not None:
@@ -164,6 +202,27 @@ class Run:
                     "signals_filename": None,
                 },
             )
+
+    def _drawn(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
+        es = self._es
+        drawn: NDArray[np.float64] = es.gp.geno(
+            point, from_bounds=es.boundary_handler.inverse, archive=es.sent_solutions
+        )
+        return drawn
+
+    def _point_now(self, sample: Sample) -> NDArray[np.float64]:
+        """The point itself; of a late sample one that is moved along with the mean, and no further
+        from it than samples are (Hansen 2011, "Injecting external solutions into CMA-ES").
+        """
+        if sample.update == self._updates:
+            return sample.point
+        es = self._es
+        drawn = es.repair_genotype(sample.drawn + ALONG * (es.mean - sample.mean), True)
+        point: NDArray[np.float64] = es.gp.pheno(
+            drawn, copy=True, into_bounds=es.boundary_handler.repair
+        )
+        es.sent_solutions.insert(point, geno=drawn, iteration=es.countiter)
+        return point
 
     def _drift(self, active: NDArray[np.bool_]) -> NDArray[np.float64]:
         """How far genes that did not matter have carried the mean, (coordinates,)."""

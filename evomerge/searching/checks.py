@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from evomerge.cluster.checks import check_address, check_here, gpus_here
-from evomerge.cluster.config import ClusterConfig
+from evomerge.cluster.config import ClusterConfig, InProcessConfig
 from evomerge.config import Job
 from evomerge.engines.config import EngineConfig, EngineSettings
 from evomerge.engines.factory import check_engine
@@ -18,7 +18,7 @@ from evomerge.models.answering import answers_text, architecture_of, continues_t
 from evomerge.models.familiar import knows_type, unfamiliar
 from evomerge.models.inventory import Inventory
 from evomerge.models.tokenizer_files import has_tokenizer
-from evomerge.optimizers.base import Optimizer, least_budget
+from evomerge.optimizers.base import Optimizer, least_budget, most_at_once
 from evomerge.recipe.layer_path import Capacity
 from evomerge.study.database import check_database
 from evomerge.study.folder import StudyFolder
@@ -31,6 +31,7 @@ __all__ = [
     "check_loadable",
     "check_new_study",
     "check_runtime",
+    "idle_warnings",
     "look_at_cluster",
 ]
 
@@ -169,6 +170,18 @@ def budget_warnings(job: Job, optimizer: Optimizer, landmarks: int) -> Iterator[
             f"select.finalists: {job.select.finalists} of a budget of {budget} candidates; all that"
             " can be scored become finalists"
         )
+
+
+def idle_warnings(job: Job, optimizer: Optimizer) -> Iterator[str]:
+    """That some of the workers would never have anything to do."""
+    workers, most = job.cluster.parallelism, most_at_once(optimizer)
+    if most is None or workers <= most or isinstance(job.cluster, InProcessConfig):
+        return
+    yield (
+        f"optimizer: {job.optimizer.kind} waits for all of {most} candidates before it asks more,"
+        f" so that {workers - most} of {workers} workers never have one; {{kind: cma_es,"
+        " asynchronous: true} waits for none"
+    )
 
 
 def check_new_study(job: Job, out: Path, origin: str = "") -> None:

@@ -39,6 +39,7 @@ from evomerge.searching.checks import (
     check_evaluator,
     check_loadable,
     check_runtime,
+    idle_warnings,
 )
 from evomerge.searching.model_facts import FactsFromHeaders
 from evomerge.searching.recipe_plan import RecipePlan
@@ -203,6 +204,7 @@ class Plan:
             warnings |= dict.fromkeys(
                 budget_warnings(self.job, self.optimizer, len(self.landmarks))
             )
+            warnings |= dict.fromkeys(idle_warnings(self.job, self.optimizer))
             for recipe in self.samples:
                 plan = RecipePlan(recipe, origin, self.headers)
                 if isinstance(recipe, Stack):  # before a process is asked what stacks of them say

@@ -73,9 +73,10 @@ class Scenario:
     def is_free_of_order(self) -> bool:
         """Whether the search finds the same in whatever order answers come."""
         kind = self.optimizer["kind"] if self.make_optimizer is None else None
+        waits = not self.optimizer.get("asynchronous")
         is_whole = self.schedule == "whole" and self.make_schedule is None
         has_candidates_only = self.budget == Budget(candidates=self.budget.candidates or 1)
-        is_free = kind in ("random", "cma_es") or self.workers == 1
+        is_free = kind == "random" or (kind == "cma_es" and waits) or self.workers == 1
         return is_free and is_whole and has_candidates_only and not self.is_of_choices
 
     def fresh_optimizer(self) -> Optimizer:

@@ -40,6 +40,15 @@ GENERATIONAL: list[dict[str, Any]] = [
     {"kind": "cma_es", "discrete": "margin", "restarts": "bipop", "popsize": 4},
     {"kind": "cma_es", "discrete": "margin", "conditional": True},
 ]
+ASYNCHRONOUS: list[tuple[dict[str, Any], str]] = [
+    ({"kind": "cma_es", "asynchronous": True}, "mixed"),
+    ({"kind": "cma_es", "asynchronous": True, "restarts": "bipop", "popsize": 4}, "one"),
+    ({"kind": "cma_es", "asynchronous": True, "discrete": "integer"}, "mixed"),
+    ({"kind": "cma_es", "asynchronous": True, "discrete": "threshold"}, "floats"),
+    ({"kind": "cma_es", "asynchronous": True, "covariance": "separable"}, "begun"),
+    ({"kind": "cma_es", "asynchronous": True, "conditional": True}, "begun"),
+]
+"""Each with its space."""
 IN_THREAD: dict[str, Any] = {"kind": "nevergrad", "optimizer": "SQP"}
 SOUP: dict[str, Any] = {"kind": "greedy_soup"}
 ONE_SHOT: dict[str, Any] = {"kind": "nevergrad", "optimizer": "ScrHammersleySearch"}
@@ -128,6 +137,7 @@ def name_of(options: dict[str, Any]) -> str:
 CASES = [
     *((options, space, True) for options in GENERATIONAL for space in SPACES),
     *((options, space, space == always) for options, always in OTHERS for space in SPACES),
+    *((options, space, True) for options, space in ASYNCHRONOUS),
     (SOUP, "floats", True),  # it takes weights alone, and more than one
 ]
 

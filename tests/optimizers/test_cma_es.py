@@ -166,6 +166,59 @@ def test_a_plateau_ends_a_run_only_where_restarts_are_wanted() -> None:
     assert len(set(sizes_on_a_plateau(restarts="bipop"))) > 2
 
 
+def in_turns(optimizer: CmaEs, open_at_once: int, asked: int) -> list[Proposal]:
+    """So many proposals, the oldest of which is told when one more would be open."""
+    proposals: list[Proposal] = []
+    for told in range(asked):
+        while len(proposals) < min(told + open_at_once, asked):
+            proposals += optimizer.ask(1)
+        oldest = proposals[told]
+        optimizer.tell([Result(oldest.id, fitness_of(oldest.genome))])
+    return proposals
+
+
+def test_asynchronous_with_one_worker_is_the_plain_search() -> None:
+    """A generation's number of answers is the generation then; also over restarts."""
+    plain = in_turns(cma_es(3, restarts="ipop"), 1, 600)
+    assert in_turns(cma_es(3, restarts="ipop", asynchronous=True), 1, 600) == plain
+
+
+def test_asynchronous_never_lets_a_worker_wait() -> None:
+    optimizer = cma_es(asynchronous=True)
+    assert len(optimizer.ask(40)) == 40
+    optimizer.tell([Result(39, (0.0,))])
+    assert len(optimizer.ask(40)) == 40
+
+
+def test_asynchronous_a_generations_number_of_answers_is_enough() -> None:
+    """Whichever they are; before that nothing has been learned."""
+    told, not_told = cma_es(asynchronous=True), cma_es(asynchronous=True)
+    for optimizer, answers in ((told, 9), (not_told, 8)):
+        proposals = optimizer.ask(30)
+        optimizer.tell([Result(q.id, fitness_of(q.genome)) for q in proposals[-answers:]])
+    moved = np.array([q.genome for q in told.ask(300)], dtype=float)
+    stayed = np.array([q.genome for q in not_told.ask(300)], dtype=float)
+    assert np.abs(moved - 0.3).mean() < np.abs(stayed - 0.3).mean() - 0.02
+
+
+@pytest.mark.parametrize("open_at_once", [9, 40])
+def test_asynchronous_finds_what_plain_finds(open_at_once: int) -> None:
+    optimizer = cma_es(asynchronous=True)
+    last = in_turns(optimizer, open_at_once, 1200)[-100:]
+    assert np.allclose(np.array([q.genome for q in last], dtype=float), 0.3, atol=0.02)
+
+
+def test_what_a_run_that_has_ended_left_behind_starts_no_other() -> None:
+    """Its late answers move no other run's distribution; the best of them is remembered."""
+    optimizer, spared = (cma_es(asynchronous=True, restarts="ipop") for _ in range(2))
+    late, _ = optimizer.ask(30), spared.ask(30)
+    for one in (optimizer, spared):
+        for _ in range(2):  # a plateau ends the run
+            one.tell([Result(q.id, (0.0,)) for q in one.ask(9)])
+    optimizer.tell([Result(late[0].id, (1.0,))])
+    assert optimizer.ask(18) == spared.ask(18), "of the next run"
+
+
 def test_three_hundred_genes_leave_the_global_generator_alone() -> None:
     """Where pycma would take two-point adaptation, which draws from it."""
     np.random.seed(1)

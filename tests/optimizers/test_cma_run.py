@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from evomerge.optimizers.cma_run import Covariance, Discrete, Mode, Run
+from evomerge.optimizers.cma_run import Covariance, Discrete, Mode, Run, Sample
 from evomerge.optimizers.restarts import Start
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene
 
@@ -21,9 +21,9 @@ def wrong_late(run: Run, right: str) -> float:
     """Choices that are not `right`, a genome, in the last 100 of 300 generations."""
     wrong = []
     for _ in range(300):
-        genomes = run.ask()
-        counts = [sum(value != right for value in genome) for genome in genomes]
-        run.tell([-float(count) for count in counts])
+        samples = run.ask()
+        counts = [sum(value != right for value in sample.genome) for sample in samples]
+        run.tell(samples, [-float(count) for count in counts])
         wrong += counts
     return float(np.mean(wrong[-1000:]))
 
@@ -52,6 +52,10 @@ def test_the_middle_of_three_goes_on_to_be_left(discrete: Discrete) -> None:
 BOX: tuple[Gene, ...] = tuple(FloatGene(name=f"x{i}", low=0, high=1) for i in range(8))
 
 
+def points(samples: list[Sample]) -> NDArray[np.float64]:
+    return np.array([sample.genome for sample in samples], dtype=float)
+
+
 def mean(run: Run) -> NDArray[np.float64]:
     return np.array(run.centre, dtype=float)
 
@@ -62,8 +66,8 @@ FIRST_HALF = [True] * 4 + [False] * 4
 def test_genes_that_do_not_matter_leave_the_mean_where_it_is() -> None:
     run = begun(BOX, "threshold")
     for generation in range(40):
-        genomes = np.array(run.ask(), dtype=float)
-        run.tell(genomes[:, :4].sum(axis=1).tolist(), [FIRST_HALF] * len(genomes))
+        samples = run.ask()
+        run.tell(samples, points(samples)[:, :4].sum(axis=1).tolist(), [FIRST_HALF] * len(samples))
         assert np.allclose(mean(run)[4:], 0.5), f"generation {generation}"
     assert np.allclose(mean(run)[:4], 1.0, atol=0.01)
 
@@ -73,10 +77,32 @@ def test_what_matters_at_some_moves_by_those_alone() -> None:
     whole, part = begun(BOX, "threshold"), begun(BOX, "threshold")
     fitnesses = [float(-i) for i in range(10)]
     for run, idle in ((whole, 0), (part, 2)):
-        genomes = np.array(run.ask(), dtype=float)
-        run.tell(fitnesses, [[True] * 7 + [i >= idle] for i in range(10)])
+        samples = run.ask()
+        genomes = points(samples)
+        run.tell(samples, fitnesses, [[True] * 7 + [i >= idle] for i in range(10)])
     assert np.allclose(mean(whole)[:7], mean(part)[:7])
     # The tutorial's weights of the better half, eq. 49 and 53: log(5.5) - log(i), of sum 1.
     weights = np.log(5.5) - np.log(np.arange(1, 6))
     lacking = weights[:2] / weights.sum() @ (genomes[:2, 7] - 0.5)
     assert mean(whole)[7] - mean(part)[7] == pytest.approx(lacking)
+
+
+def test_a_late_sample_goes_half_the_way_with_the_mean() -> None:
+    run = begun(BOX, "threshold")
+    early, late = run.ask(), run.ask()
+    best = [float(-i) for i in range(10)]
+    run.tell(early, best)
+    moved = mean(run) - 0.5
+    run.tell(late, best)
+    # The tutorial's weights of the better half, eq. 49 and 53.
+    weights = np.log(5.5) - np.log(np.arange(1, 6))
+    step = weights / weights.sum() @ (points(late)[:5] - 0.5)
+    assert np.allclose(mean(run) - 0.5, moved / 2 + step)
+
+
+def test_two_updates_need_no_sample_between_them() -> None:
+    run = begun(BOX, "threshold")
+    late = run.ask(), run.ask()
+    for samples in late:
+        run.tell(samples, points(samples).sum(axis=1).tolist())
+    assert mean(run).mean() > 0.5

@@ -236,8 +236,19 @@ def warnings(place: Place) -> list[str]:
             ["select.finalists: 30 of a budget of 20 candidates"],
         ),
         (
-            {"cluster": {"workers": 5000}, "budget": {"candidates": 20}},
+            {
+                "cluster": {"workers": 5000},
+                "budget": {"candidates": 20},
+                "optimizer": {"kind": "cma_es", "asynchronous": True},
+            },
             ["cluster.workers: 5000 are asked for, and this machine holds "],
+        ),
+        (
+            {
+                "cluster": {"kind": "ray", "address": "auto", "workers": 12},
+                "budget": {"seconds": 9},
+            },
+            ["waits for all of 8 candidates before it asks more, so that 4 of 12 workers never"],
         ),
     ],
 )

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
-from evomerge.simulation import KINDS, FaultKind, Played, draw_faults, play_seed
+from evomerge.simulation import (
+    KINDS,
+    FaultKind,
+    Played,
+    draw_faults,
+    draw_scenario,
+    play,
+    play_seed,
+)
 from evomerge.simulation.__main__ import main
 
 BLOCKS = 10
@@ -50,3 +59,17 @@ def test_many_seeds_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert "5 searches" in out
     assert "0 broke a law" in out
     assert all(kind in out for kind in KINDS)
+
+
+def test_asynchronous_cma_es_loses_nothing_either() -> None:
+    """What it asks depends on the order of answers, and that is on record."""
+    settings = {"kind": "cma_es", "asynchronous": True, "popsize": 4}
+    scenarios = [draw_scenario(seed) for seed in range(60)]
+    played = [
+        play(replace(scenario, optimizer=settings), draw_faults(scenario.seed))
+        for scenario in scenarios
+        if scenario.objectives == 1 and scenario.schedule == "whole"
+    ]
+    assert len(played) > 20
+    assert sum(len(one.happened) > 0 for one in played) > 10
+    assert [one.broken for one in played if one.broken] == []
