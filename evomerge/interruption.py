@@ -3,6 +3,10 @@
 The first raises `Interrupted` in the main thread; within `deferred` it waits for `check` or for
 `allowed`, so that no write is cut off from what belongs to it. The second raises at once, wherever
 the program is. The third ends the process as it stands.
+
+Whoever asks a program to end may give it a time for that (`EVOMERGE_DRAIN_S`): a scheduler kills it
+after a while, and it should have given back by then what it has not finished. The second signal
+comes by itself then.
 """
 
 from __future__ import annotations
@@ -15,9 +19,23 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-__all__ = ["ALL", "Interrupted", "allowed", "check", "deferred", "exit_code", "heeded", "renew"]
+__all__ = [
+    "ALL",
+    "DRAIN",
+    "Interrupted",
+    "allowed",
+    "check",
+    "deferred",
+    "exit_code",
+    "heeded",
+    "renew",
+]
 
 ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+DRAIN = "EVOMERGE_DRAIN_S"
+"""Seconds from the first signal to the second, which this process sends to itself then; unset or
+empty: never."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -39,11 +57,28 @@ class _Signals:
         self.last = number
         if self.came > 2:
             os._exit(128 + number)
+        if self.came == 1:
+            self._limit(number)
         if self.came == 1 and self.is_deferred:
             self.is_pending = True
             return
         self.is_pending = False
         raise Interrupted(signal.Signals(number).name)
+
+    def _limit(self, number: int) -> None:
+        """Let the second signal follow by itself, if there is a limit and none has come by then."""
+        try:
+            seconds = float(os.environ.get(DRAIN, ""))
+        except ValueError:
+            return
+
+        def again() -> None:
+            if self.heeded and self.came == 1:
+                os.kill(os.getpid(), number)
+
+        timer = threading.Timer(seconds, again)
+        timer.daemon = True
+        timer.start()
 
     def install(self) -> None:
         """Heed the signals, but those that whoever started the program has turned off, and

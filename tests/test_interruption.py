@@ -5,12 +5,15 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from evomerge.interruption import (
     ALL,
+    DRAIN,
     Interrupted,
     allowed,
     check,
@@ -19,6 +22,9 @@ from evomerge.interruption import (
     heeded,
     renew,
 )
+
+PATIENCE_S = 600
+"""How long a test sleeps that is interrupted."""
 
 
 @pytest.fixture(autouse=True)
@@ -137,3 +143,26 @@ def test_what_a_library_has_taken_is_heeded_again() -> None:
 
     with pytest.raises(Interrupted), heeded():
         work()
+
+
+def test_with_a_limit_the_second_comes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(DRAIN, "0.05")
+    done = []
+
+    def work() -> None:
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(PATIENCE_S)
+        done.append("never")
+
+    with pytest.raises(Interrupted), heeded(), deferred():
+        work()
+    assert done == []
+    assert exit_code() == 128 + signal.SIGTERM
+
+
+def test_without_a_limit_only_the_first_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no number is no limit."""
+    monkeypatch.setenv(DRAIN, "soon")
+    with pytest.raises(Interrupted), heeded(), deferred():
+        signal.raise_signal(signal.SIGTERM)
+    assert not [one for one in threading.enumerate() if isinstance(one, threading.Timer)]

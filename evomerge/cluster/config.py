@@ -118,8 +118,9 @@ class RayConfig(ClusterConfig):
     """Ray."""
     placement_notice_s: Seconds = 15
     """Seconds without a place for a worker until the search says what it waits for."""
-    placement_timeout_s: Seconds = 300
-    """Seconds without a single worker that has a place until the search ends with the reason."""
+    placement_timeout_s: Seconds | None = 300
+    """Seconds without a single worker that has a place until the search ends with the reason. Null:
+    it waits as long as it takes, as one does that was submitted (docs/clusters.md)."""
     start_timeout_s: Seconds = 3600
     """Seconds that a worker may take to come up, its engine loaded, until it is started again."""
     ray_timeout_s: Annotated[float, Field(gt=0, lt=60)] = 30

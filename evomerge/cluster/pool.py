@@ -235,12 +235,12 @@ class WorkerPool:
         Raises:
             InfrastructureError: no worker has had a place for too long.
         """
+        limit_s = self._config.placement_timeout_s
         waited_s = [worker.waited_s for worker in self._pool if _waits(worker)]
         has_place = any(worker.has_place for worker in self._pool)
-        if not has_place and waited_s and min(waited_s) > self._config.placement_timeout_s:
+        if limit_s is not None and not has_place and waited_s and min(waited_s) > limit_s:
             raise InfrastructureError(
-                f"no worker found a place in {self._config.placement_timeout_s:g} s:"
-                f" {self._shortage()}"
+                f"no worker found a place in {limit_s:g} s: {self._shortage()}"
             )
 
     def _shortage(self) -> str:

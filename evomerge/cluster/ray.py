@@ -10,6 +10,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from evomerge.cluster import job_files
 from evomerge.cluster.actors import WorkerDied
 from evomerge.cluster.base import Task, Worker
 from evomerge.cluster.config import RayConfig
@@ -56,6 +57,7 @@ class EvomergeWorker:
 
     def start(self, target: str, config: Value) -> None:
         """Make the worker, of the class `package.module:class`, from its configuration."""
+        job_files.have_job_files()
         self._worker: Worker = load(target)(config)
 
     def perform(self, task: Task) -> Outcome:
@@ -107,7 +109,7 @@ class RayActors:
         self._target, self._worker = target, worker
         self._study = study_of(worker)
         self._options = Needs(config).options()
-        self._environment = process_environment()
+        self._environment = process_environment() | job_files.environment()
         self._connection = RayConnection(config, self._study)
 
     @property

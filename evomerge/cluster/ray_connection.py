@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from ray.job_config import JobConfig
 
 from evomerge.cluster.config import RayConfig
 from evomerge.cluster.ray_sessions import mark, sweep_sessions
+from evomerge.cluster.reach import reach
 from evomerge.errors import ConfigError, InfrastructureError
 from evomerge.held_folders import HeldFolder
 from evomerge.interruption import renew
@@ -26,9 +26,6 @@ __all__ = ["RayConnection"]
 
 OBJECT_STORE_BYTES = 128 << 20
 """For a Ray started here: only recipes and reports pass through its object store."""
-
-REACH_S = 10.0
-"""How long a cluster's head may take to answer; Ray itself would ask for minutes, in silence."""
 
 CURE = "start one with 'ray start --head', or leave the address out to start one here"
 
@@ -194,12 +191,14 @@ def _reach(address: str) -> None:
     Raises:
         ConfigError: nobody listens at a host and a port; other ways to say it are left to Ray.
     """
+    if address == "auto":  # then Ray asks its own variable first
+        address = os.environ.get("RAY_ADDRESS", "")
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not port.isdecimal():
         return
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S).close()
-    except (OSError, OverflowError) as problem:
+        reach(host.strip("[]"), int(port))
+    except OSError as problem:
         raise ConfigError(
             f"cluster.address: no Ray cluster at {address!r} ({problem}); {CURE}"
         ) from None

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from evomerge import __version__
-from evomerge.commands import models, studies, writers
+from evomerge.commands import jobs, models, studies, writers
 from evomerge.commands.arguments import OLDER_NAMES
 from evomerge.commands.catalog import list_catalog
 from evomerge.commands.schema import print_schema
@@ -56,6 +56,21 @@ GROUPS: dict[str, Sequence[Command]] = {
                 "evomerge export runs/first --out recipe.yaml --format recipe --candidate 7",
             ],
         ),
+    ],
+    "On a cluster": [
+        Command(
+            "submit",
+            jobs.submit,
+            [
+                "evomerge submit job.yaml --address http://HEAD:8265",
+                "evomerge submit job.yaml --out /shared/studies/first --workers 8",
+            ],
+        ),
+        Command("status", jobs.status, ["evomerge status first-1"]),
+        Command("logs", jobs.logs, ["evomerge logs first-1 --follow"]),
+        Command("stop", jobs.stop, ["evomerge stop first-1"]),
+        Command("list", jobs.list_jobs, ["evomerge list --running"]),
+        Command("fetch", jobs.fetch, ["evomerge fetch first-1 --out runs/first"]),
     ],
     "Models and recipes": [
         Command("merge", writers.merge, ["evomerge merge recipe.yaml --out model"]),

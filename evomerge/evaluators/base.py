@@ -199,6 +199,12 @@ class EvaluatorConfig(Value, ABC):
         return ()
 
     @property
+    def read_files(self) -> tuple[str, ...]:
+        """Files and folders of this machine that it reads once it is `located`, absolute: a search
+        that runs elsewhere takes them along."""
+        return ()
+
+    @property
     def needs_chat_template(self) -> bool:
         """Whether the model's tokenizer has to have one."""
         return False

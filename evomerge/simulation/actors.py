@@ -308,7 +308,8 @@ class SimulatedActors:
         now_s, config = self._world.now_s, self._config
         if any(actor.lives and not actor.is_killed for actor in self._actors) or self.is_closed:
             self._placed_s = now_s
-        if self.without_place_s > config.placement_timeout_s + SLACK_S:
+        place_s = config.placement_timeout_s
+        if place_s is not None and self.without_place_s > place_s + SLACK_S:
             raise Broken(f"no place for {self.without_place_s:.0f} s, and nobody says so")
         for actor in self._actors:
             if not actor.lives:

@@ -24,11 +24,12 @@ from tests.place import Place
 
 COMMANDS = [
     *("check", "search", "resume", "show", "watch", "plot", "export"),
+    *("submit", "status", "logs", "stop", "list", "fetch"),
     *("merge", "measure", "learn", "convert", "evaluate"),
     *("catalog", "schema"),
 ]
 
-QUICK = {"show", "watch", "plot", "catalog", "schema"}
+QUICK = {"show", "watch", "plot", "catalog", "schema", "status", "logs", "list"}
 """Commands that neither take a while nor have a result for a program."""
 
 
@@ -251,7 +252,7 @@ def test_help_names_every_command_in_its_group_and_the_exit_codes(
     option: str, place: Place
 ) -> None:
     said = place.run(option).stdout
-    titles = ("─ Search ─", "─ Models and recipes ─", "─ Reference ─")
+    titles = ("─ Search ─", "─ On a cluster ─", "─ Models and recipes ─", "─ Reference ─")
     groups = [said.index(title) for title in titles]
     assert groups == sorted(groups)
     for command in COMMANDS:

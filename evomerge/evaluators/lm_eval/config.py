@@ -92,6 +92,20 @@ class LmEvalConfig(EvaluatorConfig):
         return code_of(self.files())
 
     @property
+    def read_files(self) -> tuple[str, ...]:
+        """The folder of its task files, and files of their data and functions outside of it."""
+        if self._folder is None:
+            return ()
+        outside = {
+            str(path)
+            for file in self.files().values()
+            for paths in (file.functions, *file.data_files.values())
+            for path in map(resolved, paths)
+            if not path.is_relative_to(self._folder)
+        }
+        return (str(self._folder), *sorted(outside))
+
+    @property
     def needs_chat_template(self) -> bool:
         """As `chat_template` says."""
         return self.chat_template

@@ -72,6 +72,11 @@ class MixtureConfig(EvaluatorConfig):
         return tuple(code for part in self.of.values() for code in part.code)
 
     @property
+    def read_files(self) -> tuple[str, ...]:
+        """What the evaluators read."""
+        return tuple(dict.fromkeys(file for part in self.of.values() for file in part.read_files))
+
+    @property
     def needs_chat_template(self) -> bool:
         """Whether one of them does."""
         return any(part.needs_chat_template for part in self.of.values())

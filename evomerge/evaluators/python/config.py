@@ -77,6 +77,15 @@ class PythonConfig(EvaluatorConfig):
         """The callable that is run."""
         return (self.callable,)
 
+    @property
+    def read_files(self) -> tuple[str, ...]:
+        """The module's file; the whole folder where that is an evaluator's own, as a catalog has
+        it: what the module imports or reads may stand beside it."""
+        if self.path is None:
+            return ()
+        folder = Path(self.path).parent
+        return (str(folder) if is_file(folder / "evaluator.yaml") else self.path,)
+
     def lacking(self, split: Split) -> list[str]:
         """The task, unless `examples` says how many the split has."""
         return [] if split in self.examples else [self.name]

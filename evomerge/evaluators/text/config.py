@@ -159,6 +159,13 @@ class TextConfig(EvaluatorConfig):
         """Whole texts are."""
         return True
 
+    @property
+    def read_files(self) -> tuple[str, ...]:
+        """The files of all documents."""
+        choices = (self.splits, *(task.splits for task in self.tasks.values()))
+        ranges = (getattr(splits, name) for splits in choices if splits for name in SPLITS)
+        return tuple(dict.fromkeys(file for texts in ranges if texts for file in texts.files))
+
     def lacking(self, split: Split) -> list[str]:
         """Tasks that count and have no documents of the split."""
         have = tasks_of(split, self.tasks, self.splits)
