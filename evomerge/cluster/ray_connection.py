@@ -15,6 +15,7 @@ import ray
 from ray.job_config import JobConfig
 
 from evomerge.cluster.config import RayConfig
+from evomerge.cluster.greeting import greet
 from evomerge.cluster.ray_sessions import mark, sweep_sessions
 from evomerge.cluster.reach import reach
 from evomerge.errors import ConfigError, InfrastructureError
@@ -189,16 +190,19 @@ def _guard_token() -> None:
 def _reach(address: str) -> None:
     """
     Raises:
-        ConfigError: nobody listens at a host and a port; other ways to say it are left to Ray.
+        ConfigError: nobody listens at a host and a port, or it is no cluster that lets us in;
+            other ways to say it are left to Ray.
     """
-    if address == "auto":  # then Ray asks its own variable first
-        address = os.environ.get("RAY_ADDRESS", "")
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    # Ray asks its own variable where it is to look for itself, and finds a token by itself then.
+    named = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
+    host, _, port = named.rpartition(":")
     if not port.isdecimal():
         return
     try:
         reach(host.strip("[]"), int(port))
     except OSError as problem:
         raise ConfigError(
-            f"cluster.address: no Ray cluster at {address!r} ({problem}); {CURE}"
+            f"cluster.address: no Ray cluster at {named!r} ({problem}); {CURE}"
         ) from None
+    if address != "auto":
+        greet(address)

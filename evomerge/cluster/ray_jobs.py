@@ -16,6 +16,7 @@ import requests
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
+from evomerge.cluster.greeting import TOKEN
 from evomerge.cluster.jobs import FOLDER, OWNER, PYTHON, STUDY, State, SubmittedJob
 from evomerge.cluster.reach import reach
 from evomerge.errors import EvomergeError, InfrastructureError, UserError
@@ -29,10 +30,6 @@ LATER_S = (10.0, 300.0)
 
 _CHOSEN = "RAY_API_SERVER_ADDRESS"
 """Ray's client believes this variable, and RAY_ADDRESS, before it believes its argument."""
-_TOKEN = (
-    "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to the cluster's own;"
-    " `ray get-auth-token` prints it there"
-)
 _IS_TAKEN = re.compile(r"submission_id \S+ already exists")
 _TOO_LARGE = re.compile(r"[^\n.]*exceeds the maximum size[^\n.]*")
 
@@ -167,7 +164,8 @@ def _only(address: str) -> Iterator[None]:
     """Let Ray's client take this address, and say nothing beside it."""
     before = os.environ.get(_CHOSEN)
     os.environ[_CHOSEN] = address
-    logging.getLogger("ray.dashboard.modules.dashboard_sdk").setLevel(logging.ERROR)
+    for chatty in ("dashboard.modules.dashboard_sdk", "_private.runtime_env.packaging"):
+        logging.getLogger(f"ray.{chatty}").setLevel(logging.ERROR)
     try:
         yield
     finally:
@@ -189,7 +187,7 @@ def _about(address: str) -> Iterator[None]:
             "no token was sent" if "required" in str(problem) else "the token is not the right one"
         )
         raise UserError(
-            f"{address}: the cluster lets nobody in without its token, and {said}; {_TOKEN}"
+            f"{address}: the cluster lets nobody in without its token, and {said}; {TOKEN}"
         ) from None
     except requests.exceptions.SSLError as problem:
         raise UserError(f"{address}: its certificate is not trusted ({_line(problem)})") from None

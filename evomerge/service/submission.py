@@ -45,6 +45,8 @@ GREETING = "evomerge driver:"
 """What the first line that a driver prints starts with."""
 DRAIN_S = 600.0
 """How long a search that is stopped may finish what runs, where nothing else is said."""
+_BEGUN = "\nworkers: "
+"""What a search prints once it has checked its job and asks for workers."""
 KILL_S = 30
 """So many seconds later Ray kills a search that was stopped and has not ended."""
 _SECRET = re.compile(r"(^|_)(token|password|passwd|secret|api_key)$", re.IGNORECASE)
@@ -142,12 +144,14 @@ def submit(job: Job, jobs: Jobs, wish: Wish | None = None) -> Submitted:
 
 
 def await_start(jobs: Jobs, id_: str, within_s: float) -> SubmittedJob | None:
-    """The job once its driver runs with the right versions, or has failed; None where neither has
-    come about in time (the cluster is busy, say).
+    """How a job is once its search has begun, or when the time is over; None where no more is known
+    of it then than that it was sent.
 
     Raises:
-        UserError: the driver could not start; in the words that it left.
+        UserError: it has failed already (versions, say, or what a search checks first); in the
+            words that it left.
     """
+    job = None
     end = time.monotonic() + within_s
     while time.monotonic() < end:
         job = jobs.get(id_)
@@ -155,10 +159,10 @@ def await_start(jobs: Jobs, id_: str, within_s: float) -> SubmittedJob | None:
             said = jobs.logs(id_)
             if job.state == "FAILED":
                 raise UserError(f"{id_}: {_last_words(said) or job.message}")
-            if job.is_over or GREETING in said:
+            if job.is_over or _BEGUN in said:
                 return job
         time.sleep(0.3)
-    return None
+    return job
 
 
 def check_no_secrets(data: Any, key: str = "") -> None:

@@ -58,7 +58,7 @@ def job(small_job: SmallJob) -> SmallJob:
         evaluator={
             "kind": "python",
             "callable": "patient:patient",
-            "examples": {"search": 2, "holdout": 2},
+            "examples": {"search": 2, "validation": 2, "holdout": 2},
             "options": {"place": str(small_job.folder)},
         },
         budget={"candidates": 4},
