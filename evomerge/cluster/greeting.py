@@ -6,7 +6,6 @@ it was. So it is asked once, by hand, before a driver connects.
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +17,7 @@ from ray.exceptions import AuthenticationError
 
 from evomerge.cluster.reach import in_time
 from evomerge.errors import ConfigError
+from evomerge.reading.json_text import parse_json
 
 __all__ = ["GREET_S", "TOKEN", "check_versions", "greet"]
 
@@ -78,5 +78,5 @@ def check_versions(metadata: Mapping[str, Any], address: str) -> None:
 def _metadata(address: str) -> Mapping[str, Any]:
     client = GcsClient(address=address)
     kept = client.internal_kv_get(b"CLUSTER_METADATA", b"cluster")
-    read: Mapping[str, Any] = json.loads(kept) if kept else {}
-    return read
+    read = parse_json(kept, origin=address, error=ConfigError) if kept else {}
+    return read if isinstance(read, dict) else {}

@@ -19,7 +19,7 @@ from typing import Any
 from evomerge.cluster.job_files import FILES
 from evomerge.config import Job
 from evomerge.errors import ConfigError
-from evomerge.reading.files import is_file, is_folder
+from evomerge.reading.files import LARGE, is_file, is_folder, read_bytes
 
 __all__ = ["LIMIT", "MARK", "Bundle", "make_bundle", "placed"]
 
@@ -132,6 +132,6 @@ def _files(source: Path) -> Iterator[Path]:
 def _digest(folder: Path) -> str:
     parts = []
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        content = hashlib.sha256(file.read_bytes()).hexdigest()
+        content = hashlib.sha256(read_bytes(file, most=LARGE, error=ConfigError)).hexdigest()
         parts.append(f"{file.relative_to(folder)}\0{content}\n")
     return hashlib.sha256("".join(parts).encode()).hexdigest()

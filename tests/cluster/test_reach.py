@@ -43,6 +43,9 @@ def silent() -> Iterator[int]:
 def test_somebody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         reach("127.0.0.1", server.getsockname()[1])
+        came, _ = server.accept()
+        assert came.recv(1) == b"", "it said something"
+        came.close()
 
 
 def test_refused() -> None:
