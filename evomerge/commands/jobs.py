@@ -91,9 +91,9 @@ def submit(
 def status(job: Job, address: Address = ADDRESS, as_json: AsJson = False) -> None:
     """Say how a submitted search is doing."""
     jobs = connect(address)
-    found = find_job(jobs, job)
-    facts = _facts(jobs, found)
-    if facts["message"] in _EMPTY and (line := _last_line(jobs, found)):
+    submitted = find_job(jobs, job)
+    facts = _facts(jobs, submitted)
+    if facts["message"] in _EMPTY and (line := _last_line(jobs, submitted)):
         facts["message"] = line
     Output(as_json=as_json).facts(facts)
 
@@ -121,8 +121,8 @@ def logs(
 ) -> None:
     """Print what a submitted search has printed."""
     jobs = connect(address)
-    found = find_job(jobs, job)
-    pieces = jobs.follow(found.id) if follow else [jobs.logs(found.id)]
+    submitted = find_job(jobs, job)
+    pieces = jobs.follow(submitted.id) if follow else [jobs.logs(submitted.id)]
     for piece in pieces:
         for line in piece.splitlines(keepends=True):
             text = line.rstrip("\n")
@@ -139,15 +139,15 @@ def stop(
 ) -> None:
     """Stop a submitted search: what is evaluated is finished first, and it can go on later."""
     jobs, said = connect(address), Output(quiet, as_json)
-    found = find_job(jobs, job)
-    if not found.is_over:
-        jobs.stop(found.id)
-        with said.doing(f"{found.id} finishes what it evaluates"):
-            while wait and not found.is_over:
+    submitted = find_job(jobs, job)
+    if not submitted.is_over:
+        jobs.stop(submitted.id)
+        with said.doing(f"{submitted.id} finishes what it evaluates"):
+            while wait and not submitted.is_over:
                 time.sleep(0.5)
-                found = jobs.get(found.id) or found
-    state = found.state if found.is_over else "stopping"
-    said.line({"id": found.id, "state": state}, f"{found.id}: {state.lower()}")
+                submitted = jobs.get(submitted.id) or submitted
+    state = submitted.state if submitted.is_over else "stopping"
+    said.line({"id": submitted.id, "state": state}, f"{submitted.id}: {state.lower()}")
 
 
 def fetch(
@@ -161,14 +161,14 @@ def fetch(
 ) -> None:
     """Copy a submitted search's study to here, where show, report and export work on it."""
     jobs, said = connect(address), Output(quiet, as_json)
-    found = find_job(jobs, job)
-    name = found.study
+    submitted = find_job(jobs, job)
+    name = submitted.study
     if out is None and ("/" in name or name.startswith(".") or not name):
-        raise UserError(f"{found.id}: its study's name is no folder's; say --out DIR")
+        raise UserError(f"{submitted.id}: its study's name is no folder's; say --out DIR")
     folder = out or Path("runs") / name
-    with said.doing(f"fetching the study of {found.id}"):
-        fetch_study(jobs, found, folder)
-    said.line({"id": found.id, "study": str(folder)}, f"{folder}")
+    with said.doing(f"fetching the study of {submitted.id}"):
+        fetch_study(jobs, submitted, folder)
+    said.line({"id": submitted.id, "study": str(folder)}, f"{folder}")
 
 
 _EMPTY = ("", "Job is currently running.")
