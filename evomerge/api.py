@@ -29,6 +29,7 @@ from evomerge.searching.plan import Plan, executor
 from evomerge.searching.recipe_plan import RecipePlan
 from evomerge.searching.telemetry import Telemetry
 from evomerge.study.comparison import Comparison
+from evomerge.study.fetching import local_study
 from evomerge.study.folder import StudyFolder
 from evomerge.study.record import Study
 from evomerge.trust import require_trust
@@ -39,11 +40,15 @@ __all__ = [
     "evaluate",
     "job_of",
     "load",
+    "moved",
     "resume",
     "search",
 ]
 
 Heard = ParamSpec("Heard")
+
+_MAY_MOVE = {"evaluator", "cluster", "storage", "artifacts"}
+"""What a job may say otherwise when its study is gone on with: where things are."""
 
 
 def search(
@@ -92,31 +97,38 @@ def search(
     return Results(out)
 
 
-def resume(folder: Path | str, listener: Listener | None = None) -> Results:
+def resume(
+    folder: Path | str, listener: Listener | None = None, *, job: Job | None = None
+) -> Results:
     """Go on with a study after anything; a finished one is only read.
 
     Args:
-        folder: the study's.
+        folder: the study's, or the URL of a study whose files are kept elsewhere.
         listener: hears of the search while it runs, and may stop it.
+        job: the job as its file says it now: where the evaluator's files are and which cluster
+            evaluates is taken from it, since both may be elsewhere than when the study began.
 
     Returns:
         What was found, as `search` does.
 
     Raises:
-        UserError: there is no study, another process writes to it, a source has gone or has other
-            weights, or the evaluator's tasks or data are not what they were; as long as nothing
-            has been scored, they may change.
+        UserError: there is no study, another process writes to it, the job is another one, a source
+            has gone or has other weights, or the evaluator's tasks or data are not what they were;
+            as long as nothing has been scored, they may change.
         RecordError: the optimizer does not ask what is on record.
     """
     listener = listener or Listener()
     listener.doing("reading the record")
+    folder = local_study(folder)
     if (comparison := _finished(folder)) is not None:
         listener.compared(comparison)
         return Results(folder)
     with Study.open(folder, write=True) as study:
         listener.doing("checking the job")
-        plan = Plan(job_of(study))
+        recorded = job_of(study)
+        plan = Plan(recorded if job is None else moved(recorded, job, study.path))
         plan.check()
+        study.fetch()
         if any(candidate.stages or candidate.tasks for candidate in study.candidates()):
             _check_evaluator(study, plan)
             _check_sources(study, plan)
@@ -134,11 +146,13 @@ def load(folder: Path | str) -> Results:
         results = evomerge.load("runs/demo")
         results.candidates.sort_values("fitness", ascending=False).head()
 
+    `folder`: the study's, or the URL of a study whose files are kept elsewhere.
+
     Raises:
         UserError: there is no study in the folder, or its database cannot be reached.
         RecordError: the record is damaged.
     """
-    return Results(folder)
+    return Results(local_study(folder))
 
 
 def _finished(folder: Path | str) -> Comparison | None:
@@ -181,6 +195,23 @@ def _as_in_a_file(data: Any) -> Any:
 def job_of(study: Study) -> Job:
     """The resolved job that a study was made from."""
     return parse(Job, study.job, origin=f"{study.path}: job")
+
+
+def moved(recorded: Job, given: Job, study: Path) -> Job:
+    """The job of a study, whose evaluator's files and cluster are where `given` says.
+
+    Raises:
+        UserError: anything else is not what the study began with.
+    """
+    for key in Job.model_fields.keys() - _MAY_MOVE:
+        if getattr(recorded, key) != getattr(given, key):
+            raise UserError(
+                f"{given.name}: {key} is not what the study began with ({study}); begin a new one"
+                f" under another name, or `evomerge resume {study}` goes on with what it was"
+            )
+    return recorded.model_copy(
+        update={key: getattr(given, key) for key in ("evaluator", "cluster")}
+    )
 
 
 def _note_what_scores_depend_on(study: Study, plan: Plan) -> None:
@@ -315,6 +346,7 @@ def _new_study(plan: Plan, out: Path) -> Iterator[Study]:
         objectives=plan.objective.names,
         genes=plan.space.genes,
         storage_url=plan.job.storage,
+        artifacts=plan.job.artifacts,
     ) as study:
         try:
             _note_what_scores_depend_on(study, plan)

@@ -158,6 +158,10 @@ class Job(Value):
     """Where candidates are evaluated: a catalog name, or settings with the executor's `kind`."""
     storage: str | None = None
     """A database URL for the record; None keeps a journal file in the study's folder."""
+    artifacts: str | None = None
+    """Beside a database, the URL of a folder below which the study's files are kept under its name:
+    file:///shared/runs, s3://bucket/runs or any other of fsspec, or env:NAME. Then a driver on
+    another machine goes on from both. None: the study's folder."""
     warm_start: WarmStart = WarmStart()
     """What is tried before the optimizer is asked."""
     select: Select = Select()
@@ -167,6 +171,15 @@ class Job(Value):
     def _some(self) -> Job:
         if len(self.space.known_inputs(self.sources)) < 2:
             raise ValueError("sources: a search needs at least two sources")
+        return self
+
+    @model_validator(mode="after")
+    def _beside_a_database(self) -> Job:
+        if self.artifacts is not None and self.storage is None:
+            raise ValueError(
+                "artifacts: go with a database (storage: postgresql://...), since a journal lies in"
+                " the study's folder; or leave them out and give --out a folder on a shared disk"
+            )
         return self
 
     @property

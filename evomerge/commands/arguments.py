@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from evomerge.study.fetching import local_study
 from evomerge.trust import trust_job
 
 __all__ = [
@@ -35,7 +36,14 @@ Dtype = Annotated[
         help="Precision of the written weights; by default the parents' own (an adapter: float32)."
     ),
 ]
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder.")]
+Folder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DIR",
+        callback=lambda given: local_study(given),
+        help="A study's folder, or the URL of one whose files are kept elsewhere.",
+    ),
+]
 Trust = Annotated[
     bool,
     typer.Option(

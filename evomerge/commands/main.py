@@ -40,7 +40,11 @@ GROUPS: dict[str, Sequence[Command]] = {
             studies.search,
             ["evomerge search job.yaml", "evomerge search job.yaml --out runs/first"],
         ),
-        Command("resume", studies.resume, ["evomerge resume runs/first"]),
+        Command(
+            "resume",
+            studies.resume,
+            ["evomerge resume runs/first", "evomerge resume s3://bucket/runs/first"],
+        ),
         Command(
             "show",
             studies.show,

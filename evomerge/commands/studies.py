@@ -19,13 +19,14 @@ from evomerge.config import read_job
 from evomerge.errors import ConfigError, EvomergeError, RecipeError
 from evomerge.evaluators.base import Split
 from evomerge.models.summary import ModelSummary
-from evomerge.reading.files import is_there
+from evomerge.reading.files import is_file, is_there
 from evomerge.recipe.tree import KINDS
 from evomerge.recipe.yaml import read_mapping, read_recipe
 from evomerge.searching.checks import check_new_study, look_at_cluster
 from evomerge.searching.failures import current_halt
 from evomerge.searching.plan import Plan
 from evomerge.searching.recipe_plan import RecipePlan
+from evomerge.study.fetching import local_study, named_study
 from evomerge.study.folder import StudyFolder
 from evomerge.study.record import Study
 
@@ -102,11 +103,27 @@ def search(
 
 
 def resume(
-    folder: Folder, trust: Trust = False, quiet: Quiet = False, as_json: AsJson = False
+    place: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR|URL|JOB",
+            callback=lambda given: local_study(given),
+            help="A study's folder; the URL of one whose files are kept elsewhere; or its job's"
+            " file, which says where its evaluator's files and its cluster are now.",
+        ),
+    ],
+    catalog_folder: Catalog = None,
+    trust: Trust = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Continue a study after any interruption; of a finished one the result is printed at once."""
+    folder, job = place, None
+    if is_file(place):
+        job = read_job(place, catalog_folder=catalog_folder)
+        folder = named_study(job.name, job.storage, job.artifacts)
     with _printed(folder, as_json), _watched(folder, quiet, as_json) as terminal:
-        api.resume(folder, terminal)
+        api.resume(folder, terminal, job=job)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from evomerge.recipe.tree import Merge
 from evomerge.recipe.yaml import dump_recipe, read_recipe
 from evomerge.recipe.yaml_reading import parse_value
 from evomerge.reports.views import View
+from evomerge.study.fetching import local_study
 from evomerge.value import parse
 from evomerge.wording import visible
 
@@ -254,7 +255,12 @@ def learn(
 
 def plot(
     what: Annotated[
-        Path, typer.Argument(metavar="RECIPE|DIR", help="A recipe's file, or a study's folder.")
+        Path,
+        typer.Argument(
+            metavar="RECIPE|DIR",
+            callback=lambda given: local_study(given),
+            help="A recipe's file, or a study's folder or URL.",
+        ),
     ],
     out: Annotated[
         Path | None,

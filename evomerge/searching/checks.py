@@ -20,7 +20,10 @@ from evomerge.models.inventory import Inventory
 from evomerge.models.tokenizer_files import has_tokenizer
 from evomerge.optimizers.base import Optimizer, least_budget, most_at_once
 from evomerge.recipe.layer_path import Capacity
+from evomerge.study.artifact_url import study_url
+from evomerge.study.artifacts import ArtifactFolder
 from evomerge.study.database import check_database
+from evomerge.study.fetching import check_free
 from evomerge.study.folder import StudyFolder
 
 __all__ = [
@@ -185,12 +188,12 @@ def idle_warnings(job: Job, optimizer: Optimizer) -> Iterator[str]:
 
 
 def check_new_study(job: Job, out: Path, origin: str = "") -> None:
-    """Whether the search's study can be made in `out`, and in the job's database. `origin` is what
-    messages call the job.
+    """Whether the search's study can be made in `out`, in the job's database and with its
+    artifacts. `origin` is what messages call the job.
 
     Raises:
-        UserError: the folder holds something or cannot be written, or the database cannot be
-            reached or written, or holds a study of that name.
+        UserError: the folder holds something or cannot be written, or the database or the place of
+            the artifacts cannot be reached or written, or holds a study of that name.
     """
     folder = StudyFolder(out)
     folder.check_new()
@@ -198,6 +201,9 @@ def check_new_study(job: Job, out: Path, origin: str = "") -> None:
     if job.storage is not None:
         with about(origin or job.name):
             check_database(job.storage, job.name)
+    if job.artifacts is not None:
+        with about(origin or job.name):
+            check_free(ArtifactFolder(study_url(job.artifacts, job.name)))
 
 
 def _check_gpus(engine: EngineConfig, cluster: ClusterConfig) -> None:

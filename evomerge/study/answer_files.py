@@ -7,15 +7,12 @@ split, and the holdout's last.
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from pydantic import TypeAdapter
 
 from evomerge.errors import RecordError
 from evomerge.evaluators.answers import Answer, Answers
 from evomerge.evaluators.base import SPLITS
-from evomerge.study.kept_files import KeptFiles
+from evomerge.study.kept_files import Kept, KeptFiles
 
 __all__ = ["ANSWERS_SUFFIX", "STUDY_BYTES", "AnswerFiles"]
 
@@ -30,8 +27,8 @@ _CONTENT = TypeAdapter(dict[str, tuple[Answer, ...]])
 class AnswerFiles:
     """Answers by the name of their evaluation: RECIPE.EVALUATOR.SPLIT, and a part's name."""
 
-    def __init__(self, folder: Path, most_bytes: int = STUDY_BYTES) -> None:
-        self._files, self._most_bytes = KeptFiles(folder), most_bytes
+    def __init__(self, files: KeptFiles, most_bytes: int = STUDY_BYTES) -> None:
+        self._files, self._most_bytes = files, most_bytes
         self._held: int | None = None
         """Bytes of all files; counted when the first is written."""
 
@@ -39,7 +36,7 @@ class AnswerFiles:
         """Keep the answers of an evaluation, which gives way to none that are kept longer."""
         file = f"{name}{ANSWERS_SUFFIX}"
         if self._held is None:
-            self._held = sum(about.st_size for about in self._files.about(ANSWERS_SUFFIX).values())
+            self._held = sum(about.bytes for about in self._files.about(ANSWERS_SUFFIX).values())
         content = _CONTENT.dump_json(dict(answers), exclude_defaults=True)
         self._held += self._files.write(file, content)
         if self._held > self._most_bytes:
@@ -68,12 +65,12 @@ class AnswerFiles:
         for name, about in sorted(there.items(), key=_worth):
             if self._held <= self._most_bytes * 0.9:
                 return
-            self._held -= about.st_size
+            self._held -= about.bytes
             self._files.remove(name)
 
 
-def _worth(file: tuple[str, os.stat_result]) -> tuple[int, int, str]:
+def _worth(file: tuple[str, Kept]) -> tuple[int, int, str]:
     """What is dropped first comes first; what has no such name, before all others."""
     name, about = file
     split = next((at for at, split in enumerate(SPLITS) if f".{split}." in name), -1)
-    return split, about.st_mtime_ns, name
+    return split, about.written_ns, name

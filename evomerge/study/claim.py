@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage, RDBStorage
     from sqlalchemy import Connection
 
-__all__ = ["CLAIM", "is_of", "take"]
+__all__ = ["CLAIM", "is_of", "swap", "take"]
 
 CLAIM = "evomerge:claim"
 """The study's system attribute that holds the claim."""
@@ -42,17 +42,19 @@ def take(storage: RDBStorage, study_id: int, claim: str, *, is_new: bool) -> boo
             time.sleep(_PATIENCE_S)
         if storage.get_n_trials(study_id) or (there is not None and not is_gone(there)):
             return False
+    old = None if there is None else json.dumps(there)
     with storage.engine.begin() as connection:
-        return _put(connection, study_id, there, claim)
+        return swap(connection, study_id, CLAIM, old, json.dumps(claim))
 
 
-def _put(connection: Connection, study_id: int, old: str | None, new: str) -> bool:
-    """Compare and set; False where somebody else was quicker."""
+def swap(connection: Connection, study_id: int, key: str, old: str | None, new: str) -> bool:
+    """Compare and set a system attribute of a study, as the JSON that its row holds; `old` None:
+    there is none yet. False where somebody else was quicker."""
     from sqlalchemy import text
     from sqlalchemy.exc import IntegrityError
 
     table = "study_system_attributes"
-    values = {"id": study_id, "key": CLAIM, "new": json.dumps(new), "old": json.dumps(old)}
+    values = {"id": study_id, "key": key, "new": new, "old": old}
     if old is not None:
         statement = (
             f"UPDATE {table} SET value_json = :new"

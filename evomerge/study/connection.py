@@ -13,8 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evomerge.errors import UserError
-from evomerge.study.database_url import masked
+from evomerge.errors import InfrastructureError, UserError
+from evomerge.study.database_url import masked, scrubbed
 
 if TYPE_CHECKING:
     # SQLAlchemy is imported where a database is asked: most commands ask none.
@@ -24,6 +24,7 @@ __all__ = [
     "CONNECT_S",
     "WAITED_S",
     "engine_options",
+    "gone",
     "is_missing_file",
     "through_driver",
     "wait_for_restarts",
@@ -74,29 +75,44 @@ def engine_options(url: str) -> dict[str, Any]:
 
 
 def wait_for_restarts(engine: Engine, url: str, most_s: float = WAITED_S) -> None:
-    """From now on a server that does not answer is waited for; after `most_s` seconds the driver's
-    error is raised as ever. Said on stderr when the wait begins and when it is over."""
+    """From now on a server that does not answer is waited for, up to `most_s` seconds, after which
+    an `InfrastructureError` is raised, and from then on at once, until it answers again. Said on
+    stderr when the wait begins and when it is over."""
     from sqlalchemy import event
 
+    is_given_up = False
+
     def connect(dialect: Any, _: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
+        nonlocal is_given_up
         began = time.monotonic()
         said = False
         while True:
             try:
                 made = dialect.connect(*arguments, **options)
-            except dialect.loaded_dbapi.OperationalError:
-                if time.monotonic() - began > most_s:
-                    raise
+            except dialect.loaded_dbapi.OperationalError as problem:
+                if is_given_up or time.monotonic() - began > most_s:
+                    is_given_up = True
+                    raise gone(url, most_s, problem) from None
                 if not said:
                     _say(f"storage {masked(url)}: does not answer; waiting up to {most_s:.0f} s")
                 said = True
                 time.sleep(_PAUSE_S)
             else:
+                is_given_up = False
                 if said:
                     _say(f"storage {masked(url)}: answers again")
                 return made
 
     event.listen(engine, "do_connect", connect)
+
+
+def gone(url: str, waited_s: float, problem: BaseException) -> InfrastructureError:
+    """What ends a search whose database was there and is not any more."""
+    said = scrubbed(str(problem), url).strip().splitlines() or [type(problem).__name__]
+    return InfrastructureError(
+        f"storage {masked(url)}: has not answered for {waited_s:.0f} s ({said[0]}); what was"
+        " recorded before is whole: once it answers again, `evomerge resume` goes on"
+    )
 
 
 def _say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""A new study: its folder, its lock and its row in a database, all of them or none."""
+"""A new study: its folder, its lock, its row in a database and its artifacts: all or none."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from evomerge.held_folders import writer_name
+from evomerge.reading.files import read_bytes
 from evomerge.recipe.genome import Gene
+from evomerge.study.artifact_url import check_artifacts_url, name_artifacts, study_url
+from evomerge.study.artifacts import ArtifactFolder
 from evomerge.study.database_url import name_database
+from evomerge.study.fetching import check_free, remove_study
 from evomerge.study.folder import Identity, StudyFolder
 from evomerge.study.lock import WriterLock
 from evomerge.study.storage import create_trials, delete_trials
@@ -25,6 +29,7 @@ def create_study(
     genes: Sequence[Gene],
     objectives: Sequence[str],
     storage_url: str | None,
+    artifacts: str | None = None,
 ) -> WriterLock:
     """Make it, and hold its lock: whoever finds the folder finds it locked.
 
@@ -43,7 +48,13 @@ def create_study(
         objectives=tuple(objectives),
         genes=tuple(genes),
         claim=None if storage_url is None else writer_name(),
+        artifacts=None if artifacts is None else name_artifacts(study_url(artifacts, name)),
     )
+    elsewhere = None if identity.artifacts is None else ArtifactFolder(identity.artifacts)
+    if elsewhere is not None:
+        check_free(elsewhere)
+        assert artifacts is not None
+        job = {**job, "artifacts": check_artifacts_url(artifacts)} if "artifacts" in job else job
     held: list[WriterLock] = []
     with ExitStack() as undo:
 
@@ -53,6 +64,11 @@ def create_study(
             create_trials(identity, new.journal)
             if storage_url is not None:
                 undo.callback(delete_trials, identity, new.journal)
+            if elsewhere is not None:
+                undo.callback(remove_study, elsewhere)
+                # Who finds its identity there finds all of it.
+                for path in (new.job, new.identity):
+                    elsewhere.put(path.name, read_bytes(path, follow=False))
 
         StudyFolder(folder).create(identity, job, fill)
         undo.pop_all()

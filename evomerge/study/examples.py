@@ -14,7 +14,8 @@ from pathlib import Path
 from evomerge.errors import RecordError
 from evomerge.evaluators.answers import Answers
 from evomerge.evaluators.base import Report, Selection, Split
-from evomerge.study.answer_files import AnswerFiles
+from evomerge.study.answer_files import ANSWERS_SUFFIX, AnswerFiles
+from evomerge.study.artifacts import ArtifactFolder
 from evomerge.study.disk import written
 from evomerge.study.kept_files import KeptFiles
 
@@ -32,8 +33,21 @@ def part_name(examples: Selection) -> str:
 class Examples:
     """Reports by recipe digest, evaluator digest, split and part of the split."""
 
-    def __init__(self, folder: Path) -> None:
-        self._files, self._answers = KeptFiles(folder), AnswerFiles(folder)
+    def __init__(
+        self, folder: Path, elsewhere: ArtifactFolder | None = None, *, alone: bool = False
+    ) -> None:
+        """`elsewhere`: the study's artifacts; `alone`: nobody else writes there."""
+        self._files = KeptFiles(folder, elsewhere, alone=alone)
+        self._answers = AnswerFiles(self._files)
+
+    def fetch(self, *, answers: bool) -> None:
+        """Bring here what is only among the artifacts: all reports, and `answers`.
+
+        Raises:
+            InfrastructureError: the artifacts cannot be read, or the disk refuses.
+        """
+        with written(self._files.path("")):
+            self._files.fetch_all(_SUFFIX, without=None if answers else ANSWERS_SUFFIX)
 
     def save(
         self, digest: str, evaluator_digest: str, report: Report, part: str | None = None

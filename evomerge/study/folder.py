@@ -5,6 +5,9 @@ job.json      the resolved job, from which a search resumes
 journal.log   the candidates (not there when a database holds them)
 examples/     per-example scores, one file an evaluation, and one of its answers where they are kept
 writer.lock   held by the process that writes
+
+Where the job names `artifacts`, study.json, job.json and examples/ are kept there, too, and the
+folder is a copy that anybody can make again (`fetching`).
 """
 
 from __future__ import annotations
@@ -42,6 +45,8 @@ class Identity(Value):
     claim: str | None = None
     """Tells the study's row in a database from another folder's of the same name. None in the
     journal, which nobody shares, and in studies of earlier versions."""
+    artifacts: str | None = None
+    """The URL of the folder where the study's files are kept beside a database; None: here."""
 
     @model_validator(mode="after")
     def _names_are_names(self) -> Self:
@@ -131,8 +136,21 @@ class StudyFolder:
             partial = StudyFolder(folder)
             partial.examples.mkdir()
             partial.job.write_bytes(_json(job))
-            partial.identity.write_bytes(_json(identity.model_dump(mode="json")))
+            without = {"artifacts"} if identity.artifacts is None else None  # as it has ever been
+            partial.identity.write_bytes(_json(identity.model_dump(mode="json", exclude=without)))
             fill(partial)
+
+    def copy(self, files: Mapping[str, bytes]) -> None:
+        """Make the folder from the files of a study that lies elsewhere, by their names.
+
+        Raises:
+            UserError: as `create`.
+        """
+        self.check_new()
+        with whole_folder(self.path, last=self.identity.name) as folder:
+            StudyFolder(folder).examples.mkdir()
+            for name, content in files.items():
+                (folder / name).write_bytes(content)
 
     def remove(self, *, keep: bool) -> None:
         """Remove all that belongs to the study, and the folder itself unless it is to `keep`."""

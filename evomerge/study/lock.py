@@ -39,6 +39,13 @@ class WriterLock:
                 f"{path.parent}: the study is being written by {holder}; "
                 "stop that search first, or wait for its end"
             ) from None
+        except OSError as problem:
+            os.close(descriptor)
+            raise UserError(
+                f"{path.parent}: this disk has no locks ({problem.strerror}), so that two searches"
+                " could write the study; put it on another one (Lustre: mounted with `flock`), or"
+                " into a database (`storage`)"
+            ) from None
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
         self._descriptor = descriptor

@@ -16,7 +16,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage, _CachedStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from evomerge.study.connection import WAITED_S
+from evomerge.study.connection import WAITED_S, gone
 
 __all__ = ["PatientStorage"]
 
@@ -47,7 +47,7 @@ class PatientStorage(_CachedStorage):
         """In front of Optuna's own.
 
         Args:
-            most_s: seconds from the first loss on, after which an error is raised as ever.
+            most_s: seconds from the first loss on, after which an `InfrastructureError` is raised.
             pause_s: seconds from one attempt to the next.
         """
         super().__init__(backend)
@@ -90,8 +90,11 @@ class PatientStorage(_CachedStorage):
             try:
                 return call()
             except Exception as problem:
-                if not _is_lost(problem) or time.monotonic() - began > self._most_s:
+                if not _is_lost(problem):
                     raise
+                if time.monotonic() - began > self._most_s:
+                    url = self._backend.engine.url.render_as_string(hide_password=False)
+                    raise gone(url, self._most_s, problem) from None
             call = again
             time.sleep(self._pause_s)
 

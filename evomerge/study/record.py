@@ -25,6 +25,7 @@ from evomerge.optimizers.base import Fitness, Parentage
 from evomerge.recipe.digest import digest, plain
 from evomerge.recipe.genome import Gene, Genome
 from evomerge.recipe.tree import Recipe
+from evomerge.study.artifacts import ArtifactFolder
 from evomerge.study.attributes import check_attribute
 from evomerge.study.candidate import (
     Candidate,
@@ -37,9 +38,11 @@ from evomerge.study.candidate import (
 from evomerge.study.creation import create_study
 from evomerge.study.database_url import masked
 from evomerge.study.examples import Examples
+from evomerge.study.fetching import remove_study
 from evomerge.study.folder import StudyFolder
 from evomerge.study.guarding import guard_passwords
 from evomerge.study.journal import repair_journal
+from evomerge.study.lease import Lease
 from evomerge.study.lock import Writer, WriterLock, writer_of
 from evomerge.study.trial import (
     PAUSED,
@@ -76,12 +79,18 @@ class Study:
         )
         if isinstance(storage, str):
             self._job["storage"] = masked(storage)
-        self._examples = Examples(folder.examples)
         if lock is not None:
             folder.sweep()
             if self._identity.storage is None:
                 repair_journal(folder.journal)
         self._trials = Trials(self._identity, folder.journal, alone=lock is not None)
+        recorded = self._identity.artifacts
+        self._elsewhere = None if recorded is None else ArtifactFolder(recorded, is_recorded=True)
+        self._lease: Lease | None = None
+        if lock is not None and self._elsewhere is not None:
+            self._lease = self._trials.hold(self._elsewhere.url)
+            self._elsewhere.sweep()
+        self._examples = Examples(folder.examples, self._elsewhere, alone=lock is not None)
         self._next = len(self.events())
         self._spent_before = self._seconds_recorded()
 
@@ -95,6 +104,7 @@ class Study:
         genes: Sequence[Gene],
         objectives: Sequence[str] = ("fitness",),
         storage_url: str | None = None,
+        artifacts: str | None = None,
         clock: Clock = time.monotonic,
     ) -> Self:
         """A new study in a new or empty folder, open for writing.
@@ -105,6 +115,8 @@ class Study:
             objectives: the names of the fitness's numbers, each maximised.
             storage_url: a database to record candidates in, or `env:NAME` for a variable that holds
                 its URL; None for a journal in the folder. No file gets its password.
+            artifacts: the URL of a folder below which the study's files are kept in one of its
+                name, or `env:NAME`; beside a database only.
             clock: what `seconds_spent` is measured by.
 
         Raises:
@@ -118,6 +130,7 @@ class Study:
             genes=genes,
             objectives=objectives,
             storage_url=storage_url,
+            artifacts=artifacts,
         )
         return cls._opened_by(StudyFolder(Path(folder)), lock, clock)
 
@@ -157,7 +170,10 @@ class Study:
         assert self._lock is not None
         if any(candidate.told is not None for candidate in self.candidates()):
             raise RecordError(f"{self.path}: holds candidates that were told, and is kept")
+        self._let_go()
         self._trials.delete()
+        if self._elsewhere is not None:
+            remove_study(self._elsewhere)
         self._folder.remove(keep=keep_folder)
         self._lock.release()
         self._lock = None
@@ -167,6 +183,7 @@ class Study:
         try:
             if self._lock is not None:
                 self._trials.note_seconds(self.seconds_spent)
+            self._let_go()
         finally:
             self._trials.disconnect()
             if self._lock is not None:
@@ -456,9 +473,24 @@ class Study:
         """What a model answered in an evaluation; None where it is not kept."""
         return self._examples.load_answers(digest, evaluator_digest, split, part)
 
+    def fetch(self, *, answers: bool = False) -> None:
+        """Bring here what of the study lies only elsewhere: the scores of examples, and `answers`.
+
+        Raises:
+            InfrastructureError: it cannot be read there, or the disk refuses.
+        """
+        self._examples.fetch(answers=answers)
+
+    def _let_go(self) -> None:
+        if self._lease is not None:
+            self._lease.release()
+            self._lease = None
+
     def _check_writing(self) -> None:
         if self._lock is None:
             raise RecordError(f"{self.path}: the study is not open for writing")
+        if self._lease is not None:
+            self._lease.check()
 
     def _check_fitness(self, outcome: Outcome, fitness: Fitness | None) -> None:
         if (fitness is not None) != isinstance(outcome, Report):

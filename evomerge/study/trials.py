@@ -13,6 +13,7 @@ from evomerge.optimizers.base import Fitness
 from evomerge.study.candidate import Candidate
 from evomerge.study.dashboard import note_attributes
 from evomerge.study.folder import Identity
+from evomerge.study.lease import Lease
 from evomerge.study.storage import open_trials, together
 from evomerge.study.trial_reading import to_candidate
 
@@ -178,6 +179,19 @@ class Trials:
     def note_seconds(self, spent: float) -> None:
         """Keep the wall time of searching."""
         self._storage.set_study_system_attr(self._id, _CLOCK, round(spent, 3))
+
+    def hold(self, called: str) -> Lease | None:
+        """Note in the database that this process writes; None for a journal, whose folder has a
+        lock. `called` is what messages call the study.
+
+        Raises:
+            UserError: another process writes.
+        """
+        from optuna.storages import _CachedStorage
+
+        if not isinstance(self._storage, _CachedStorage):
+            return None
+        return Lease(self._storage._backend, self._id, called)
 
     def delete(self) -> None:
         """Remove the study with all candidates."""

@@ -10,6 +10,7 @@ from evomerge.evaluators.answers import Answer, Answers
 from evomerge.evaluators.base import Report
 from evomerge.study.answer_files import AnswerFiles
 from evomerge.study.examples import Examples, part_name
+from evomerge.study.kept_files import KeptFiles
 
 RECIPE = "a" * 64
 EVALUATOR = "b" * 64
@@ -43,10 +44,10 @@ def test_parts_keep_theirs(tmp_path: Path, report: Report) -> None:
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
-    AnswerFiles(tmp_path).save("a.b.search", answers())
+    AnswerFiles(KeptFiles(tmp_path)).save("a.b.search", answers())
     (tmp_path / "a.b.search.answers.json.gz").write_bytes(b"no")
     with pytest.raises(RecordError, match=r"search\.answers\.json\.gz: is damaged"):
-        AnswerFiles(tmp_path).load("a.b.search")
+        AnswerFiles(KeptFiles(tmp_path)).load("a.b.search")
 
 
 def test_what_is_dropped_first(tmp_path: Path) -> None:
@@ -54,20 +55,20 @@ def test_what_is_dropped_first(tmp_path: Path) -> None:
     order = ["h.e.holdout", "v.e.validation", "new.e.search.part", "old.e.search"]
     size = 0
     for age, name in enumerate(order):
-        AnswerFiles(tmp_path).save(name, answers(f"answer {age}"))
+        AnswerFiles(KeptFiles(tmp_path)).save(name, answers(f"answer {age}"))
         path = tmp_path / f"{name}.answers.json.gz"
         os.utime(path, ns=(10**18 - age, 10**18 - age))
         size += path.stat().st_size
     for kept in (3, 2, 1):
         one = size // len(order)
-        files = AnswerFiles(tmp_path, most_bytes=one * kept + 7 * one // 10)
+        files = AnswerFiles(KeptFiles(tmp_path), most_bytes=one * kept + 7 * one // 10)
         files.save("h.e.holdout", answers("answer 0"))
         names = {path.name.removesuffix(".answers.json.gz") for path in tmp_path.iterdir()}
         assert names == set(order[:kept]), kept
 
 
 def test_a_file_that_is_replaced_counts_once(tmp_path: Path) -> None:
-    files = AnswerFiles(tmp_path, most_bytes=400)
+    files = AnswerFiles(KeptFiles(tmp_path), most_bytes=400)
     for _ in range(10):
         files.save("one.e.search", answers())
     assert files.load("one.e.search") == answers()

@@ -66,7 +66,7 @@ def test_a_folder_that_is_a_link_is_neither_read_nor_written(
     with pytest.raises(InfrastructureError, match="it is a link"):
         Examples(examples).save("c" * 64, EVALUATOR, report)
     with pytest.raises(OSError, match="it is a link"):
-        AnswerFiles(examples, most_bytes=0).save("c.d.search", {"sums": ()})
+        AnswerFiles(KeptFiles(examples), most_bytes=0).save("c.d.search", {"sums": ()})
     with pytest.raises(OSError, match="it is a link"):
         KeptFiles(examples).remove(names[0])
     assert sorted(path.name for path in examples.iterdir()) == names
@@ -87,6 +87,6 @@ def test_links_and_strange_names_among_the_answers_are_dropped_first(examples: P
     outside = examples.parent / "outside"
     outside.write_bytes(b"x" * 10_000)
     (examples / "x.answers.json.gz").symlink_to(outside)
-    AnswerFiles(examples, most_bytes=100).save("c.d.holdout", {"sums": ()})
+    AnswerFiles(KeptFiles(examples), most_bytes=100).save("c.d.holdout", {"sums": ()})
     assert outside.stat().st_size == 10_000
     assert not (examples / "x.answers.json.gz").is_symlink()
