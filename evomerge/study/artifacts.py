@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import queue
+import re
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from evomerge.errors import InfrastructureError, RecordError, UserError
-from evomerge.publish import PARTIAL, sweep_partial, write_whole
+from evomerge.publish import PARTIAL, write_whole
 from evomerge.reading.files import LARGE
 from evomerge.study.artifact_url import named_artifacts, scrubbed_of_secrets
 from evomerge.study.connection import WAITED_S
@@ -41,6 +43,7 @@ _LOCAL = ("file", "local")
 _FOR_GOOD = (PermissionError, NotADirectoryError, IsADirectoryError, NotImplementedError)
 """Errors that no waiting mends."""
 _TRIED = ".evomerge-tried"
+_BEGUN = re.compile(rf"/\.[^/]*{re.escape(PARTIAL)}$")
 
 
 class ArtifactFolder:
@@ -65,7 +68,7 @@ class ArtifactFolder:
         self._given, self._is_recorded = url, is_recorded
         self._waited_s, self._pause_s = waited_s, pause_s
         self._filesystem: Any = None
-        self._has_answered = self._is_given_up = False
+        self._has_answered = self._is_given_up = self._was_away = False
 
     @cached_property
     def url(self) -> str:
@@ -97,6 +100,7 @@ class ArtifactFolder:
         path = self._path(name)
 
         def read(files: Any) -> bytes | int:
+            files.invalidate_cache()  # another process may have written it since
             size = int(files.info(path)["size"] or 0)
             return size if size > most else bytes(files.cat_file(path))
 
@@ -161,8 +165,9 @@ class ArtifactFolder:
             UserError: they cannot, or the place does not answer.
         """
         name = f"{_TRIED}-{secrets.token_hex(4)}"
-        self.put(name, b"")
-        self.remove(name)
+        for step in (lambda: self.put(name, b""), lambda: self.remove(name)):
+            self._has_answered = False  # to write is another question than to read
+            step()
 
     def sweep(self) -> None:
         """Remove what a writer that died has begun; only the writer may."""
@@ -172,13 +177,15 @@ class ArtifactFolder:
         def swept(files: Any) -> None:
             files.invalidate_cache()
             for folder in ("", "examples"):
-                if not files.isdir(self._path(folder)):
-                    continue
-                if self._protocol in _LOCAL:
-                    sweep_partial(Path(self._path(folder)))
-                    continue
-                for path in files.ls(self._path(folder), detail=False):
-                    if str(path).endswith(PARTIAL):
+                there = files.isdir(self._path(folder)) and files.ls(
+                    self._path(folder), detail=False
+                )
+                for path in there or ():
+                    if not _BEGUN.search(str(path)):
+                        continue
+                    if self._protocol in _LOCAL:
+                        shutil.rmtree(path, ignore_errors=True)
+                    else:
                         files.rm_file(path)
 
         self._ask("written", swept)
@@ -241,7 +248,7 @@ class ArtifactFolder:
                         f"artifacts {place}: cannot be {done} ({_reason(problem)}); waiting up"
                         f" to {self._waited_s:.0f} s"
                     )
-                is_said, self._filesystem = True, None
+                is_said, self._filesystem, self._was_away = True, None, True
                 time.sleep(self._pause_s)
             else:
                 self._has_answered, self._is_given_up = True, False
@@ -261,8 +268,8 @@ class ArtifactFolder:
         if self._filesystem is None:
             from fsspec.core import url_to_fs
 
-            # Who waits for a place that was away wants connections of its own.
-            self._filesystem = url_to_fs(self.url, skip_instance_cache=True)[0]
+            # Who waits for a place that was away wants new connections.
+            self._filesystem = url_to_fs(self.url, skip_instance_cache=self._was_away)[0]
         return call(self._filesystem)
 
 

@@ -97,6 +97,44 @@ def test_what_no_waiting_mends_is_said_at_once(protocol: str, tmp_path: Path) ->
         files.put("a", b"")
 
 
+@pytest.mark.parametrize("protocol", ["awkward"], indirect=True)
+def test_a_place_that_is_read_and_not_written(protocol: str, tmp_path: Path) -> None:
+    """As http is, and a bucket without the right to write."""
+    files = place(protocol, tmp_path)
+    assert files.get("a") is None
+    Awkward.refuses = NotImplementedError()
+    with pytest.raises(UserError, match=r"cannot be written \(NotImplementedError\)"):
+        files.try_to_write()
+
+
+@pytest.mark.parametrize("protocol", ["awkward"], indirect=True)
+def test_once_given_up_nothing_is_waited_for(
+    protocol: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is still to be written when a search ends is asked once."""
+    files = place(protocol, tmp_path, waited_s=0.0)
+    files.put("a", b"")
+    Awkward.down = 1000
+    for _ in range(2):
+        with pytest.raises(InfrastructureError, match="no route"):
+            files.put("a", b"")
+        files._waited_s = 60.0
+    Awkward.down = 0
+    files.put("a", b"")
+    Awkward.down = 2
+    files.put("a", b"")
+    assert caplog.text.count("answer again") == 1
+
+
+@pytest.mark.parametrize("protocol", ["file"], indirect=True)
+def test_what_a_dead_machine_began_is_swept(protocol: str, tmp_path: Path) -> None:
+    files = place(protocol, tmp_path)
+    files.put("examples/a", b"")
+    (tmp_path / "one" / "examples" / ".b.host-00000000-0-1.00000000.partial").mkdir()
+    files.sweep()
+    assert [path.name for path in (tmp_path / "one" / "examples").iterdir()] == ["a"]
+
+
 @pytest.mark.parametrize("protocol", ["file"], indirect=True)
 def test_a_folder_that_cannot_be_written(protocol: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")

@@ -13,6 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import OperationalError
 
+from evomerge.errors import InfrastructureError
 from evomerge.study.patience import PatientStorage
 
 MOMENTS = ("before", "after")
@@ -123,5 +124,5 @@ def test_other_errors_are_raised_at_once(backend: Dying) -> None:
 def test_patience_ends(backend: Dying) -> None:
     storage, study = opened(backend, most_s=-1.0)
     backend.deaths = 1
-    with pytest.raises(StorageInternalError):
+    with pytest.raises(InfrastructureError, match=r"resume. goes on"):
         storage.set_study_user_attr(study, "key", 7)

@@ -16,11 +16,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from sqlalchemy import create_engine
 
-from evomerge.errors import UserError
-from evomerge.study.connection import through_driver
+from evomerge.errors import InfrastructureError, UserError
+from evomerge.study.connection import through_driver, wait_for_restarts
 from evomerge.study.database import check_database
+from evomerge.study.fetching import STUDIES, fetch_study
 from evomerge.study.record import Study
+from tests.study.elsewhere import ask, make
 
 pytestmark = pytest.mark.process
 
@@ -138,6 +141,35 @@ def test_unreachable_at_the_start(tmp_path: Path) -> None:
         Study.create(tmp_path / "study", name="a", job={}, genes=(), storage_url=url)
     assert "SECRET" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_stays_away_is_a_sentence() -> None:
+    pytest.importorskip("psycopg", reason="the extra postgresql is not installed")
+    url = "postgresql+psycopg://me:SECRET@127.0.0.1:1/db"
+    engine = create_engine(url)
+    wait_for_restarts(engine, url, most_s=-1.0)
+    for _ in range(2):
+        with pytest.raises(InfrastructureError, match=r"refused.*`evomerge resume` goes") as caught:
+            engine.connect()
+        assert "SECRET" not in str(caught.value)
+
+
+def test_of_two_drivers_with_artifacts_one_is_refused(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock is the server's, and its row is compared and set there."""
+    monkeypatch.setenv(STUDIES, str(tmp_path / "copies"))
+    files = f"file://{tmp_path}/shared"
+    with make(tmp_path / "first", server.url, files, "shared") as first:
+        ask(first)
+        copy = fetch_study(f"{files}/shared")
+        with pytest.raises(UserError, match="the study is being written by process"):
+            Study.open(copy, write=True)
+        server.stop()
+        server.start()
+        ask(first)
+    with Study.open(copy, write=True) as second:
+        assert len(second.candidates()) == 2
 
 
 def test_an_interrupt_is_obeyed_while_connecting() -> None:
