@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from evomerge.errors import RecordError, UserError
 from evomerge.held_folders import is_gone, writer_name
+from evomerge.reading.json_text import parse_json
 from evomerge.study.claim import swap
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def _clock(connection: Connection) -> float:
 def _parsed(line: str) -> dict[str, Any] | None:
     """Who writes; None where the row says nothing that can be read."""
     try:
-        holder = json.loads(line)
+        holder = parse_json(line.encode(), origin="", error=RecordError)
         return {"name": str(holder["name"]), "said": str(holder["said"]), "at": float(holder["at"])}
-    except (ValueError, TypeError, KeyError):
+    except (RecordError, ValueError, TypeError, KeyError):
         return None

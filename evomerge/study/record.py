@@ -87,10 +87,15 @@ class Study:
         recorded = self._identity.artifacts
         self._elsewhere = None if recorded is None else ArtifactFolder(recorded, is_recorded=True)
         self._lease: Lease | None = None
-        if lock is not None and self._elsewhere is not None:
-            self._lease = self._trials.hold(self._elsewhere.url)
-            self._elsewhere.sweep()
-        self._examples = Examples(folder.examples, self._elsewhere, alone=lock is not None)
+        try:
+            if lock is not None and self._elsewhere is not None:
+                self._lease = self._trials.hold(self._elsewhere.url)
+                self._elsewhere.sweep()
+            self._examples = Examples(folder.examples, self._elsewhere, alone=lock is not None)
+        except BaseException:
+            self._let_go()
+            self._trials.disconnect()
+            raise
         self._next = len(self.events())
         self._spent_before = self._seconds_recorded()
 

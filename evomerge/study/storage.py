@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from optuna.storages.journal import BaseJournalBackend
     from optuna.study import StudyDirection
 
-__all__ = ["create_trials", "delete_trials", "open_trials", "together"]
+__all__ = ["create_trials", "delete_trials", "disconnect", "open_trials", "together"]
 
 # Optuna announces each new study on stderr. Only its storages are silenced: whoever uses Optuna
 # beside this package keeps the verbosity they chose for the rest.
@@ -67,7 +67,7 @@ def create_trials(identity: Identity, journal: Path) -> None:
             f"storage {masked(url)}: cannot be written ({scrubbed(reason[0], url or '')})"
         ) from None
     finally:
-        storage.remove_session()
+        disconnect(storage)
 
 
 def _is_ours(
@@ -93,7 +93,7 @@ def delete_trials(identity: Identity, journal: Path) -> None:
     try:
         storage.delete_study(study_id)
     finally:
-        storage.remove_session()
+        disconnect(storage)
 
 
 def open_trials(identity: Identity, journal: Path) -> tuple[BaseStorage, int]:
@@ -114,12 +114,21 @@ def open_trials(identity: Identity, journal: Path) -> tuple[BaseStorage, int]:
     except KeyError:
         raise UserError(f"{where}: holds no study called {identity.name!r}") from None
     if not is_of(storage, study_id, identity.claim):
-        storage.remove_session()
+        disconnect(storage)
         raise UserError(
             f"{where}: its study called {identity.name!r} is that of another folder; start this"
             " search again in a new folder, under another name"
         )
     return storage, study_id
+
+
+def disconnect(storage: BaseStorage) -> None:
+    """Give back what connects to the storage; once is enough."""
+    from optuna.storages import _CachedStorage
+
+    storage.remove_session()
+    if isinstance(storage, _CachedStorage):
+        storage._backend.engine.dispose()
 
 
 def together(storage: BaseStorage) -> AbstractContextManager[None]:

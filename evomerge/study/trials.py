@@ -14,7 +14,7 @@ from evomerge.study.candidate import Candidate
 from evomerge.study.dashboard import note_attributes
 from evomerge.study.folder import Identity
 from evomerge.study.lease import Lease
-from evomerge.study.storage import open_trials, together
+from evomerge.study.storage import disconnect, open_trials, together
 from evomerge.study.trial_reading import to_candidate
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class Trials:
 
     def disconnect(self) -> None:
         """Give back what connects to the storage; once is enough."""
-        self._storage.remove_session()
+        disconnect(self._storage)
 
     def _trial_id(self, number: int) -> int:
         try:

@@ -25,9 +25,17 @@ class Database:
         self.study = self.storage.create_new_study([StudyDirection.MAXIMIZE], "a")
 
     def lease(self, silent_s: float = 60.0) -> Lease:
-        # Connections of its own, as another machine has them.
-        storage = RDBStorage(str(self.storage.engine.url), skip_table_creation=True)
-        return Lease(storage, self.study, "the study", beat_s=NEVER_S, silent_s=silent_s)
+        return Lease(self.again(), self.study, "the study", beat_s=NEVER_S, silent_s=silent_s)
+
+    def again(self) -> RDBStorage:
+        """With connections of its own, as another machine has them."""
+        return RDBStorage(str(self.storage.engine.url), skip_table_creation=True)
+
+    def name(self) -> str:
+        """Of the process that writes."""
+        writer = self.writer()
+        assert writer is not None
+        return str(writer["name"])
 
     def writer(self) -> dict[str, object] | None:
         writer: dict[str, object] | None = self.storage.get_study_system_attrs(self.study).get(
@@ -65,11 +73,10 @@ def test_one_at_a_time(database: Database) -> None:
 def test_a_silent_writer_is_followed_and_writes_no_more(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = database.lease()
+    first = database.lease(silent_s=0.0)  # which looks before each write
+    first.check()
     second = database.lease(silent_s=0.0)
     assert "taken over from process" in caplog.text
-    # The first one looks once its last beat is old; here it always is.
-    first._silent_s = 0.0
     with pytest.raises(RecordError, match=r"is written by process .* now"):
         first.check()
     first.release()
@@ -78,35 +85,41 @@ def test_a_silent_writer_is_followed_and_writes_no_more(
 
 
 def test_a_writer_that_was_taken_over_cannot_use_its_connection(database: Database) -> None:
-    storage = RDBStorage(str(database.storage.engine.url), skip_table_creation=True)
-    first = Lease(storage, database.study, "the study", beat_s=NEVER_S)
+    storage = database.again()
+    Lease(storage, database.study, "the study", beat_s=NEVER_S, silent_s=0.0)
     storage.set_study_user_attr(database.study, "before", 1)
     database.set(name="vm-00000000-0-1.00000000", said="process 1 on elsewhere")
-    first._silent_s = 0.0
     with pytest.raises(RecordError, match="by process 1 on elsewhere now"):
         storage.set_study_user_attr(database.study, "after", 2)
     assert database.storage.get_study_user_attrs(database.study) == {"before": 1}
 
 
-def test_a_writer_of_this_machine_that_is_no_more_is_followed_at_once(database: Database) -> None:
-    first = database.lease()
-    name = str(first._name)
-    head, _, token = name.rpartition(".")
+def test_a_writer_of_this_machine_that_is_no_more_is_followed_at_once(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    database.lease()
+    head, _, token = database.name().rpartition(".")
     gone = f"{head.rpartition('-')[0]}-4194999.{token}"
-    database.set(name=gone)
-    database.lease().release()
+    database.set(name=gone, said="a process that is gone")
+    second = database.lease()
+    assert database.name() != gone
+    assert "taken over from a process that is gone" in caplog.text
+    second.release()
 
 
 def test_beats_are_written_by_the_databases_clock(database: Database) -> None:
-    storage = RDBStorage(str(database.storage.engine.url), skip_table_creation=True)
-    first = Lease(storage, database.study, "the study", beat_s=0.01)
+    first = Lease(database.again(), database.study, "the study", beat_s=0.01)
+    name = database.name()
     database.set(at=0.0)
     while (writer := database.writer()) is None or writer["at"] == 0.0:
         pass
+    assert writer["name"] == name
     first.release()
 
 
 @pytest.mark.parametrize("line", ["[]", '{"name": 1}', '"x"'])
 def test_a_row_that_says_nothing_is_replaced(database: Database, line: str) -> None:
     database.storage.set_study_system_attr(database.study, WRITER, json.loads(line))
-    database.lease().release()
+    lease = database.lease()
+    assert database.name()
+    lease.release()
