@@ -120,10 +120,10 @@ class ArtifactFolder:
         """
         for start in range(0, len(names), _BATCH):
             paths = {self._path(name): name for name in names[start : start + _BATCH]}
-            found: dict[str, Any] = self._ask(
+            brought: dict[str, Any] = self._ask(
                 "read", lambda files, wanted=list(paths): files.cat(wanted, on_error="omit")
             )
-            yield from ((paths[path], bytes(content)) for path, content in found.items())
+            yield from ((paths[path], bytes(content)) for path, content in brought.items())
 
     def names(self, folder: str = "") -> dict[str, int]:
         """Name -> bytes of the files in a folder of it; of what has been begun, none.

@@ -25,12 +25,13 @@ from evomerge.errors import RecordError, UserError
 from evomerge.held_folders import is_gone, writer_name
 from evomerge.reading.json_text import parse_json
 from evomerge.study.claim import swap
+from evomerge.study.lock import Writer
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from sqlalchemy import Connection
 
-__all__ = ["SILENT_S", "WRITER", "Lease"]
+__all__ = ["SILENT_S", "WRITER", "Lease", "noted_writer"]
 
 WRITER = "evomerge:writer"
 """The study's system attribute that says who writes it."""
@@ -107,7 +108,7 @@ class Lease:
 
     def _take(self) -> None:
         with self._asking() as connection:
-            there, now = self._read(connection), _clock(connection)
+            there, now = _read(connection, self._study_id), _clock(connection)
             if there is not None and (holder := _parsed(there)):
                 silent = max(0.0, now - holder["at"])
                 if silent < self._silent_s and not is_gone(holder["name"]):
@@ -141,7 +142,7 @@ class Lease:
     def _beat(self) -> None:
         with self._turn, self._asking() as connection:
             began = time.monotonic()
-            there = self._read(connection)
+            there = _read(connection, self._study_id)
             holder = None if there is None else _parsed(there)
             if there is None or holder is None or holder["name"] != self._name:
                 self._taken_by = holder["said"] if holder else "another process"
@@ -167,14 +168,22 @@ class Lease:
     def _line(self, now: float) -> str:
         return json.dumps({"name": self._name, "said": self._said, "at": now})
 
-    def _read(self, connection: Connection) -> str | None:
-        from sqlalchemy import text
 
-        statement = (
-            "SELECT value_json FROM study_system_attributes WHERE study_id = :id AND key = :key"
-        )
-        values = {"id": self._study_id, "key": WRITER}
-        return connection.execute(text(statement), values).scalar()
+def noted_writer(storage: RDBStorage, study_id: int) -> Writer:
+    """Who writes a study, by its row, and whether it was heard of lately."""
+    with storage.engine.begin() as connection:
+        there, now = _read(connection, study_id), _clock(connection)
+    holder = None if there is None else _parsed(there)
+    if holder is None:
+        return Writer("nobody", False)
+    return Writer(holder["said"], now - holder["at"] < SILENT_S and not is_gone(holder["name"]))
+
+
+def _read(connection: Connection, study_id: int) -> str | None:
+    from sqlalchemy import text
+
+    statement = "SELECT value_json FROM study_system_attributes WHERE study_id = :id AND key = :key"
+    return connection.execute(text(statement), {"id": study_id, "key": WRITER}).scalar()
 
 
 def _clock(connection: Connection) -> float:

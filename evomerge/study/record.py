@@ -234,6 +234,8 @@ class Study:
     @property
     def writer(self) -> Writer:
         """Who searches in this study at the moment, or did last."""
+        if self._elsewhere is not None:
+            return self._trials.writer()
         return writer_of(self._folder.lock)
 
     @property

@@ -13,7 +13,8 @@ from evomerge.optimizers.base import Fitness
 from evomerge.study.candidate import Candidate
 from evomerge.study.dashboard import note_attributes
 from evomerge.study.folder import Identity
-from evomerge.study.lease import Lease
+from evomerge.study.lease import Lease, noted_writer
+from evomerge.study.lock import Writer
 from evomerge.study.storage import disconnect, open_trials, together
 from evomerge.study.trial_reading import to_candidate
 
@@ -192,6 +193,14 @@ class Trials:
         if not isinstance(self._storage, _CachedStorage):
             return None
         return Lease(self._storage._backend, self._id, called)
+
+    def writer(self) -> Writer:
+        """Who is noted in the database as the one that writes; of a journal nobody is."""
+        from optuna.storages import _CachedStorage
+
+        if not isinstance(self._storage, _CachedStorage):
+            return Writer("nobody", False)
+        return noted_writer(self._storage._backend, self._id)
 
     def delete(self) -> None:
         """Remove the study with all candidates."""

@@ -136,10 +136,14 @@ def test_a_discarded_study_is_gone_elsewhere_too(shared: Shared, tmp_path: Path)
 
 
 def test_a_second_driver_is_refused(shared: Shared, tmp_path: Path) -> None:
-    with make(tmp_path / "first", shared.storage, shared.artifacts) as study:
+    with make(tmp_path / "first", shared.storage, shared.artifacts):
         with pytest.raises(UserError, match=f"^{shared.url}: the study is being written by"):
             Study.open(fetch_study(shared.url), write=True)
-        assert len(study.candidates()) == 0
+        with Study.open(fetch_study(shared.url), write=False) as seen:
+            assert seen.writer.name.startswith(f"process {os.getpid()} on ")
+            assert seen.writer.is_writing
+    with Study.open(fetch_study(shared.url), write=False) as seen:
+        assert not seen.writer.is_writing
     Study.open(fetch_study(shared.url), write=True).close()
 
 
