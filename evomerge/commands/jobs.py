@@ -95,7 +95,8 @@ def status(job: Job, address: Address = ADDRESS, as_json: AsJson = False) -> Non
     facts = _facts(jobs, submitted)
     if facts["message"] in _EMPTY and (line := _last_line(jobs, submitted)):
         facts["message"] = line
-    Output(as_json=as_json).facts(facts)
+    shown = {key: value for key, value in facts.items() if value is not None}
+    Output(as_json=as_json).facts(facts, shown)
 
 
 def list_jobs(

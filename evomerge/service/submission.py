@@ -49,6 +49,7 @@ _BEGUN = "\nworkers: "
 """What a search prints once it has checked its job and asks for workers."""
 KILL_S = 30
 """So many seconds later Ray kills a search that was stopped and has not ended."""
+_NO_EVOMERGE = re.compile(r"No module named '?evomerge|exec: .*not found")
 _SECRET = re.compile(r"(^|_)(token|password|passwd|secret|api_key)$", re.IGNORECASE)
 
 
@@ -289,12 +290,10 @@ def _needed(job: Job) -> list[str]:
 def _last_words(log: str) -> str:
     """The sentence that a driver ended with."""
     lines = [line for line in log.splitlines() if line.strip()]
-    if any(
-        "No module named evomerge" in line or "No module named 'evomerge" in line for line in lines
-    ):
+    if any(_NO_EVOMERGE.search(line) for line in lines):
         return (
-            "the cluster's `python` has no evomerge; install it on every node, or name the Python"
-            " that has it with --python"
+            "the cluster's `python` has no evomerge, or is not there; install it on every node, or"
+            " name the Python that has it with --python"
         )
     ours = [line for line in lines if line.startswith("evomerge: ")]
     return (ours or lines or [""])[-1].removeprefix("evomerge: ")

@@ -208,8 +208,11 @@ def test_a_task_has_its_title_in_rays_dashboard_and_a_worker_its_study(
     assert repr(worker("json-math", "3")) == "json-math worker 3"
 
 
-def test_places_that_nobody_has_are_told(on_ray: Make) -> None:
-    executor = on_ray(workers=2, gpus_per_worker=1, placement_notice_s=0.2)
+@pytest.mark.parametrize("limit_s", [300, None])
+def test_places_that_nobody_has_are_told(on_ray: Make, limit_s: float | None) -> None:
+    """Without a limit a search waits in the queue of a full cluster, and says for what."""
+    limits = {"placement_notice_s": 0.2, "placement_timeout_s": limit_s}
+    executor = on_ray(workers=2, gpus_per_worker=1, **limits)
     expected = "2 of 2 workers wait for 1 GPU each; the cluster has 0 GPU"
     until(executor, lambda: says(executor, expected))
     assert executor.free == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -57,7 +58,7 @@ class LocalJobs:
         code: Any = None
         if self.runs:
             ended = subprocess.run(
-                entrypoint.replace("python", shlex.quote(sys.executable), 1),
+                re.sub(r"^exec python ", f"exec {shlex.quote(sys.executable)} ", entrypoint),
                 shell=True,
                 cwd=place,
                 env={**os.environ, **environment},

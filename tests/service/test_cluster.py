@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -133,15 +135,41 @@ def test_a_search_lives_on_the_cluster(head: Head, job: SmallJob) -> None:
     assert {path.name for path in kept} == {"small", ".evomerge-files"}
 
 
+OTHER_VERSIONS = """
+import json, sys
+from ray._raylet import GcsClient
+client = GcsClient(address=sys.argv[1])
+kept = json.loads(client.internal_kv_get(b"CLUSTER_METADATA", b"cluster"))
+kept |= {"ray_version": "2.9.1", "python_version": "3.10.2"}
+client.internal_kv_put(b"CLUSTER_METADATA", json.dumps(kept).encode(), True, b"cluster")
+"""
+
+
 @pytest.mark.parametrize("token", ["", "wrong"])
 def test_without_its_token_the_cluster_lets_nobody_in(
-    head: Head, tmp_path: Path, token: str
+    head: Head, job: SmallJob, token: str
 ) -> None:
     environment = {k: v for k, v in head.environment.items() if not k.startswith("RAY_AUTH")}
     if token:
         environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
-    (ended,) = run_apart(tmp_path, environment, ("list", "--address", head.address))
+    # A driver elsewhere that joins by the address of Ray itself is told the same.
+    job.write(cluster={"kind": "ray", "address": head.gcs})
+    listed, checked = run_apart(
+        job.folder, environment, ("list", "--address", head.address), ("check", "job.yaml")
+    )
+    for ended in (listed, checked):
+        assert ended.returncode == 2
+        assert "lets nobody in without its token" in ended.stderr
+        assert "Traceback" not in ended.stderr
+        assert head.token not in ended.stderr
+
+
+def test_other_versions_on_the_cluster_are_named_with_ours(head: Head, job: SmallJob) -> None:
+    """The last test of this cluster, whose record of its versions is overwritten."""
+    job.write(cluster={"kind": "ray", "address": head.gcs})
+    command = [sys.executable, "-c", OTHER_VERSIONS, head.gcs]
+    subprocess.run(command, env=head.environment, check=True)
+    (ended,) = run_apart(job.folder, head.environment, ("check", "job.yaml", "--trust-job"))
     assert ended.returncode == 2
-    assert "the cluster lets nobody in without its token" in ended.stderr
+    assert "runs Ray 2.9.1 on Python 3.10.2, and here is Ray" in ended.stderr
     assert "Traceback" not in ended.stderr
-    assert head.token not in ended.stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -136,4 +138,19 @@ def test_a_driver_that_cannot_start_says_why(
     (tmp_path / "file").write_text("")
     submit(on_ray(small_job), jobs, Wish(folder=str(tmp_path / "file" / "study")))
     with pytest.raises(UserError, match=r"^small-1: on the node .*file/.*: cannot be written"):
+        await_start(jobs, "small-1", 60)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("python", ["no-such-python", "bare"])
+def test_a_cluster_without_evomerge_says_so(
+    small_job: SmallJob, jobs: LocalJobs, tmp_path: Path, python: str
+) -> None:
+    """The Python is not there, or sees no packages."""
+    jobs.runs = True
+    bare = tmp_path / "bare"
+    bare.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -S "$@"\n')
+    bare.chmod(0o755)
+    submit(on_ray(small_job), jobs, Wish(python=str(tmp_path / python)))
+    with pytest.raises(UserError, match=r"has no evomerge, or is not there; .* with --python"):
         await_start(jobs, "small-1", 60)
