@@ -120,7 +120,7 @@ def resume(
     listener = listener or Listener()
     listener.doing("reading the record")
     folder = local_study(folder)
-    if (comparison := _finished(folder)) is not None:
+    if (comparison := _finished(folder, job)) is not None:
         listener.compared(comparison)
         return Results(folder)
     with Study.open(folder, write=True) as study:
@@ -155,9 +155,11 @@ def load(folder: Path | str) -> Results:
     return Results(local_study(folder))
 
 
-def _finished(folder: Path | str) -> Comparison | None:
-    """What a study that needs nothing more has come to."""
+def _finished(folder: Path | str, job: Job | None) -> Comparison | None:
+    """What a study that needs nothing more has come to; it has to be of this job."""
     with Study.open(folder, write=False) as study:
+        if job is not None:
+            moved(job_of(study), job, study.path)
         return finished(study)
 
 

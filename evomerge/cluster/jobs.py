@@ -16,6 +16,7 @@ from evomerge.plugins import load
 
 __all__ = [
     "ADDRESS",
+    "ARTIFACTS",
     "FOLDER",
     "NAME",
     "OWNER",
@@ -32,16 +33,18 @@ __all__ = [
 ADDRESS = "http://127.0.0.1:8265"
 """Of the dashboard that `ray start --head` starts."""
 
-NAME, STUDY, OWNER, FOLDER, PYTHON, VERSION = (
+NAME, STUDY, OWNER, FOLDER, ARTIFACTS, PYTHON, VERSION = (
     "job_name",
     "evomerge.study",
     "evomerge.owner",
     "evomerge.folder",
+    "evomerge.artifacts",
     "evomerge.python",
     "evomerge.version",
 )
 """Keys of a job's metadata: its name (Ray's own key), the study's, who submitted it, where the
-study lies on the cluster, the Python there that has evomerge, and the version of evomerge."""
+study lies on the cluster and where its files are kept beside a database, the Python there that has
+evomerge, and the version of evomerge."""
 
 State = Literal["PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"]
 
@@ -57,6 +60,9 @@ class SubmittedJob:
     """Who submitted it."""
     folder: str
     """Where the study lies on the cluster, as it was asked for: `~` is the home of Ray's user."""
+    artifacts: str | None
+    """The URL below which the study's files are kept beside a database, as the job has it; None:
+    the study lies in its folder."""
     python: str
     """The Python there that has evomerge."""
     state: State

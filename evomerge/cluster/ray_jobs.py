@@ -17,7 +17,7 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
 from evomerge.cluster.greeting import TOKEN
-from evomerge.cluster.jobs import FOLDER, OWNER, PYTHON, STUDY, State, SubmittedJob
+from evomerge.cluster.jobs import ARTIFACTS, FOLDER, OWNER, PYTHON, STUDY, State, SubmittedJob
 from evomerge.cluster.reach import reach
 from evomerge.errors import EvomergeError, InfrastructureError, UserError
 
@@ -227,6 +227,7 @@ def _read(job: Any) -> SubmittedJob:
         study=metadata.get(STUDY, ""),
         owner=metadata.get(OWNER, ""),
         folder=metadata.get(FOLDER, ""),
+        artifacts=metadata.get(ARTIFACTS),
         python=metadata.get(PYTHON, "python"),
         state=cast(State, str(job.status)),
         message=job.message or "",

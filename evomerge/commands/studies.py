@@ -112,6 +112,10 @@ def resume(
             " file, which says where its evaluator's files and its cluster are now.",
         ),
     ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Of a job's file: the study's folder; runs/NAME where left out."),
+    ] = None,
     catalog_folder: Catalog = None,
     trust: Trust = False,
     quiet: Quiet = False,
@@ -121,7 +125,9 @@ def resume(
     folder, job = place, None
     if is_file(place):
         job = read_job(place, catalog_folder=catalog_folder)
-        folder = named_study(job.name, job.storage, job.artifacts)
+        folder = named_study(job.name, job.storage, job.artifacts, out)
+    elif out is not None:
+        raise ConfigError(f"--out {out}: goes with a job's file; {place} is the study's own folder")
     with _printed(folder, as_json), _watched(folder, quiet, as_json) as terminal:
         api.resume(folder, terminal, job=job)
 

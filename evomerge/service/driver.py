@@ -2,7 +2,7 @@
 
 Ray starts it in a copy of what was sent. It sees that the versions agree, puts the job's files
 where they last, and becomes the ordinary command: `evomerge search`, or `evomerge resume` where the
-study is there already and is of the same job.
+study is there already, which refuses the study of another job.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ import os
 import platform
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from evomerge import __version__
 from evomerge.cluster.job_files import FILES, SENT, VARIABLE, keep_files
@@ -26,8 +25,8 @@ from evomerge.reading.files import expanded, is_there
 from evomerge.reading.json_text import read_object
 from evomerge.service.bundle import placed
 from evomerge.service.submission import GREETING, SUBMISSION, Submission
+from evomerge.study.fetching import is_begun
 from evomerge.study.folder import StudyFolder
-from evomerge.study.lock import WriterLock
 from evomerge.trust import keep_out_working_directory
 from evomerge.value import parse
 
@@ -37,15 +36,13 @@ KEPT = ".evomerge-files"
 """Beside the studies: the files of their jobs, each under its digest."""
 
 _COMMAND = "from evomerge.commands.main import main; main()"
-_MAY_DIFFER = ("cluster", "storage")
-"""Keys of a job that say where it runs and not what it asks."""
 
 
 def command(sent: Path) -> Sequence[str]:
     """The arguments of `evomerge` that run what was sent; its files are in their place by then.
 
     Raises:
-        UserError: evomerge has another version here, or the study's folder holds another study.
+        UserError: evomerge has another version here, or a file has no place.
     """
     submission = parse(Submission, read_object(sent / SUBMISSION), origin=SUBMISSION)
     if submission.evomerge != __version__:
@@ -62,31 +59,11 @@ def command(sent: Path) -> Sequence[str]:
         place = folder
     file = sent / "job.json"
     write_whole(file, json.dumps(placed(submission.job, place), indent=2).encode())
-    study = StudyFolder(folder)
-    if not is_there(study.identity):
-        return ["search", str(file), "--out", str(folder)]
-    _check_same(study, read_job(file).model_dump(mode="json"))
-    return ["resume", str(folder)]
-
-
-def _check_same(study: StudyFolder, job: Mapping[str, Any]) -> None:
-    """The study is of this job; where it is to run may have changed, and is changed in the study.
-
-    Raises:
-        UserError: it is of another.
-    """
-    recorded = study.read_job()
-    keys = sorted({*recorded, *job} - {*_MAY_DIFFER})
-    if differing := [key for key in keys if recorded.get(key) != job.get(key)]:
-        raise UserError(
-            f"{study.path}: holds a study of another job (it differs in {', '.join(differing)});"
-            " give this one another name, or another place with --out"
-        )
-    if recorded.get("cluster") != job["cluster"]:
-        text = json.dumps({**recorded, "cluster": job["cluster"]}, indent=2, ensure_ascii=False)
-        lock = WriterLock(study.lock)
-        write_whole(study.job, f"{text}\n".encode())
-        lock.release()
+    job = read_job(file)
+    begun = is_there(StudyFolder(folder).identity)
+    if not begun and job.artifacts is not None:
+        begun = is_begun(job.artifacts, job.name)
+    return ["resume" if begun else "search", str(file), "--out", str(folder)]
 
 
 def main() -> None:

@@ -17,6 +17,8 @@ from evomerge.cluster.jobs import Jobs, SubmittedJob
 from evomerge.errors import EvomergeError, InfrastructureError, UserError
 from evomerge.publish import whole_folder
 from evomerge.service.packing import DATA, END
+from evomerge.study.artifact_url import study_url
+from evomerge.study.fetching import fetch_study
 from evomerge.study.folder import StudyFolder
 from evomerge.temporary import temporary_folder
 
@@ -32,7 +34,8 @@ def fetch(
     """Copy the study of a search, which may go on meanwhile, into a new or empty folder.
 
     A small job on the search's own node prints it, which is how it comes here: through the address
-    of the dashboard, whatever lies between.
+    of the dashboard, whatever lies between. Files that are kept beside a database are read where
+    they are kept.
 
     Args:
         heard: is told how many bytes have come.
@@ -42,6 +45,9 @@ def fetch(
         InfrastructureError: the cluster cannot send it.
     """
     StudyFolder(out).check_new()
+    if job.artifacts is not None:
+        fetch_study(study_url(job.artifacts, job.study), out, everything=True)
+        return
     with temporary_folder("fetch") as place:
         archive = place / "study.tar.gz"
         _receive(jobs, job, archive, heard)

@@ -23,6 +23,7 @@ from evomerge.cluster.jobs import Jobs, SubmittedJob
 from evomerge.config import Job
 from evomerge.errors import ConfigError, UserError
 from evomerge.service.bundle import make_bundle
+from evomerge.study.artifact_url import check_artifacts_url
 from evomerge.study.database_url import without_secrets
 from evomerge.temporary import temporary_folder
 from evomerge.trust import VARIABLE, has_consent, require_trust
@@ -138,6 +139,7 @@ def submit(job: Job, jobs: Jobs, wish: Wish | None = None) -> Submitted:
                 job_keys.OWNER: wish.owner or _user(),
                 job_keys.FOLDER: folder,
                 job_keys.PYTHON: wish.python,
+                **({job_keys.ARTIFACTS: job.artifacts} if job.artifacts is not None else {}),
                 job_keys.VERSION: __version__,
             },
         )
@@ -182,6 +184,8 @@ def check_no_secrets(data: Any, key: str = "") -> None:
                 )
             if inner == "storage" and isinstance(value, str):
                 _check_storage(value)
+            if inner == "artifacts" and isinstance(value, str) and not value.startswith("env:"):
+                check_artifacts_url(value)
             check_no_secrets(value, inner)
     elif isinstance(data, list):
         for number, value in enumerate(data):

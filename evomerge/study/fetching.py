@@ -84,22 +84,25 @@ def fetch_study(url: str, folder: Path | None = None, *, everything: bool = Fals
     return here.path
 
 
-def named_study(name: str, storage: str | None, artifacts: str | None) -> Path:
+def named_study(
+    name: str, storage: str | None, artifacts: str | None, folder: Path | None = None
+) -> Path:
     """The folder of the study that a job's file names; its database is named by that.
 
-    Where there is none in `runs/NAME`, it is a copy of what is kept below the job's `artifacts`.
+    Where there is none in `folder` (None: `runs/NAME`), it is a copy of what is kept below the
+    job's `artifacts`.
 
     Raises:
         UserError: there is no such study.
     """
     if storage is not None:
         name_database(storage)
-    here = StudyFolder(Path("runs") / name)
+    here = StudyFolder(folder or Path("runs") / name)
     if artifacts is None:
         return here.path
     url = study_url(artifacts, name)
     if not is_there(here.identity):
-        return fetch_study(url)
+        return fetch_study(url, folder)
     name_artifacts(url, here.read_identity().artifacts)
     return here.path
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from evomerge.cluster.jobs import FOLDER, OWNER, PYTHON, STUDY, State, SubmittedJob
+from evomerge.cluster.jobs import ARTIFACTS, FOLDER, OWNER, PYTHON, STUDY, State, SubmittedJob
 from evomerge.errors import UserError
 
 __all__ = ["LocalJobs"]
@@ -74,6 +74,7 @@ class LocalJobs:
             study=metadata.get(STUDY, ""),
             owner=metadata.get(OWNER, ""),
             folder=metadata.get(FOLDER, ""),
+            artifacts=metadata.get(ARTIFACTS),
             python=metadata.get(PYTHON, "python"),
             state=state,
             message=f"ended with {code}",

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from evomerge import api
 from evomerge.cluster.job_files import VARIABLE, have_job_files
 from evomerge.config import Job, read_job
 from evomerge.errors import ConfigError, UserError
@@ -61,13 +62,14 @@ def test_a_study_that_is_there_goes_on_on_its_new_cluster(
     job = read_job(Path(file))
     make(study, job)
     again = arrive(small_job, study, cluster={"kind": "ray", "workers": 3})
-    assert command(again) == ["resume", str(study.path)]
-    recorded = study.read_job()
-    assert recorded["cluster"]["workers"] == 3
-    assert recorded["evaluator"] == job.model_dump(mode="json")["evaluator"]
-    other = arrive(small_job, study, seed=5, budget={"candidates": 7})
-    with pytest.raises(UserError, match=r"another job \(it differs in budget, seed\)"):
-        command(other)
+    verb, file, out, folder = command(again)
+    assert (verb, out, folder) == ("resume", "--out", str(study.path))
+    given = read_job(Path(file))
+    now = api.moved(job, given, study.path)
+    assert now.cluster.workers == 3
+    other = read_job(Path(command(arrive(small_job, study, seed=5))[1]))
+    with pytest.raises(UserError, match="seed is not what the study began with"):
+        api.resume(study.path, job=other)
 
 
 def test_another_version_of_evomerge_is_named_with_ours(
