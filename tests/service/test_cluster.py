@@ -155,7 +155,10 @@ def test_without_its_token_the_cluster_lets_nobody_in(
     # A driver elsewhere that joins by the address of Ray itself is told the same.
     job.write(cluster={"kind": "ray", "address": head.gcs})
     listed, checked = run_apart(
-        job.folder, environment, ("list", "--address", head.address), ("check", "job.yaml")
+        job.folder,
+        environment,
+        ("list", "--address", head.address),
+        ("check", "job.yaml", "--trust-job"),
     )
     for ended in (listed, checked):
         assert ended.returncode == 2
