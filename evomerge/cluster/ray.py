@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from ray.exceptions import RayError
 
 from evomerge.cluster import job_files
 from evomerge.cluster.actors import WorkerDied
+from evomerge.cluster.attention import Attention
 from evomerge.cluster.base import Task, Worker
 from evomerge.cluster.config import RayConfig
 from evomerge.cluster.job_message import JobMessage, submission_id
@@ -110,6 +110,7 @@ class RayActors:
         self._study = study_of(worker)
         self._options = Needs(config).options()
         self._environment = process_environment() | job_files.environment()
+        self._attention = Attention()
         self._connection = RayConnection(config, self._study)
 
     @property
@@ -129,8 +130,8 @@ class RayActors:
         return self._connection.free
 
     def now_s(self) -> float:
-        """See `Actors`."""
-        return time.monotonic()
+        """See `Actors`; what the driver slept through has not passed."""
+        return self._attention.now_s(is_deaf=self._connection.is_silent)
 
     def make(self, worker: str) -> RayActor:
         """See `Actors`."""

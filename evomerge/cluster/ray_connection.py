@@ -14,9 +14,12 @@ from typing import Any
 import ray
 from ray.job_config import JobConfig
 
+from evomerge.cluster.attention import Attention
 from evomerge.cluster.config import RayConfig
 from evomerge.cluster.greeting import greet
-from evomerge.cluster.ray_sessions import mark, sweep_sessions
+from evomerge.cluster.ray_messages import silence
+from evomerge.cluster.ray_pulse import RayPulse
+from evomerge.cluster.ray_sessions import end_agents, mark, sweep_sessions
 from evomerge.cluster.reach import reach
 from evomerge.errors import ConfigError, InfrastructureError
 from evomerge.held_folders import HeldFolder
@@ -32,13 +35,15 @@ CURE = "start one with 'ray start --head', or leave the address out to start one
 
 PULSE_S = 2.0
 """How often Ray is asked whether it lives."""
+SILENT_S = 5.0
+"""Without an answer for so long, it is silent."""
 
 
 class RayConnection:
     """Ray, connected to or started here, and ended in `close` only where it was started here.
 
     A call to a Ray whose head has gone may never return, so a thread of its own asks; the search
-    reads the last answer, and how old it is.
+    reads the last answer, and how old it is: in seconds in which the search itself went on.
     """
 
     def __init__(self, config: RayConfig, study: str = "evomerge") -> None:
@@ -65,8 +70,14 @@ class RayConnection:
         self.total: Mapping[str, float] = ray.cluster_resources()
         """Resource -> how much the cluster has; as of the last answer, like `free`."""
         self.free: Mapping[str, float] = ray.available_resources()
-        self._lives = True
-        self._answered = time.monotonic()
+        self._pulse = self._find_pulse()
+        self._lost: str | None = None
+        """What of Ray has died; None while all lives."""
+        self._answers = self._heard = 0
+        """How often Ray has answered, and how often as of the last `check`."""
+        self._attention = Attention()
+        self._heard_s = self._attention.now_s()
+        self._answered_s = time.monotonic()
         self._ended = threading.Event()
         threading.Thread(target=self._watch, name="evomerge-ray", daemon=True).start()
 
@@ -86,14 +97,22 @@ class RayConnection:
             " here; leave RAY_AUTH_MODE unset)"
         )
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether Ray has not answered for some seconds, or this process has not asked."""
+        return time.monotonic() - self._answered_s > SILENT_S
+
     def check(self) -> None:
         """
         Raises:
             InfrastructureError: this node's part of Ray has died, or Ray has not answered for long.
         """
-        silent_s = time.monotonic() - self._answered
-        if not self._lives:
-            reason = "Ray has lost this machine: its raylet has died"
+        now_s = self._attention.now_s()
+        if self._answers != self._heard:
+            self._heard, self._heard_s = self._answers, now_s
+        silent_s = now_s - self._heard_s
+        if self._lost is not None:
+            reason = f"Ray has lost {self._lost}"
         elif silent_s > self._timeout_s:
             reason = f"Ray has not answered for {silent_s:.0f} s: its head node may have died"
         else:
@@ -106,17 +125,30 @@ class RayConnection:
         if self._is_ours:
             ray.shutdown()
         if self._mark is not None:
+            end_agents(self._mark.path.parent)
             self._mark.remove()
+
+    def _find_pulse(self) -> RayPulse:
+        (here,) = [node for node in ray.nodes() if node["NodeID"] == self._node]
+        is_head_ours = self._is_ours and self._address is None
+        head = ray.get_runtime_context().gcs_address if is_head_ours else None
+        return RayPulse(here["RayletSocketName"], head)
 
     def _watch(self) -> None:
         while not self._ended.wait(min(PULSE_S, self._timeout_s / 4)):
+            self._lost = self._pulse.lost()
+            if self._lost is not None:
+                return
             try:
                 here = [node for node in ray.nodes() if node["NodeID"] == self._node]
-                self._lives = bool(here and here[0]["Alive"])
+                if not (here and here[0]["Alive"]):
+                    self._lost = "this machine: it takes it for dead"
+                    return
                 self.total, self.free = ray.cluster_resources(), ray.available_resources()
             except Exception:  # noqa: BLE001 - whatever the fault is, silence tells it
                 continue
-            self._answered = time.monotonic()
+            self._answers += 1
+            self._answered_s = time.monotonic()
 
 
 class _OwnPath(JobConfig):
@@ -155,13 +187,14 @@ def _connect(config: RayConfig, study: str) -> tuple[str, HeldFolder | None]:
         raise ConfigError(
             f"cluster.address: no Ray cluster at {config.address!r} ({problem}); {CURE}"
         ) from None
-    except (OSError, RuntimeError) as problem:
+    except Exception as problem:  # Ray raises just that where a node does not start in time
         said = " ".join(str(problem).split())
         if config.address is not None:
             raise ConfigError(
                 f"cluster.address: the Ray cluster at {config.address!r} cannot be used ({said})"
             ) from problem
         raise InfrastructureError(f"Ray does not start on this machine ({said})") from problem
+    silence()
     marked = None
     if config.address is None:
         _guard_token()

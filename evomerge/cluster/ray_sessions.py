@@ -17,7 +17,7 @@ from pathlib import Path
 
 from evomerge.held_folders import HeldFolder, left
 
-__all__ = ["mark", "sweep_sessions"]
+__all__ = ["end_agents", "mark", "sweep_sessions"]
 
 _MARK = "evomerge"
 _HEADS = ("raylet", "gcs_server")
@@ -32,6 +32,12 @@ def mark(session: Path) -> HeldFolder:
         OSError: as the file system does.
     """
     return HeldFolder(session, _MARK, mode=0o700)
+
+
+def end_agents(session: Path) -> None:
+    """End the agents of a session that this process has ended: they outlive a raylet that died
+    before it, by a minute."""
+    _end(session)
 
 
 def sweep_sessions(sessions: Path) -> None:

@@ -1,6 +1,6 @@
-"""A program whose Ray loses one of its processes while a worker is busy; what the executor says.
+"""A program whose Ray loses processes while a worker is busy; what the executor says, and leaves.
 
-python -m tests.cluster.death_of_ray gcs_server|raylet RAY_TIMEOUT_S FOLDER
+python -m tests.cluster.death_of_ray gcs_server|raylet|ray::DashboardA|all FOLDER
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
+
+import ray
 
 from evomerge.cluster.config import RayConfig
 from evomerge.cluster.registry import make_executor
@@ -17,23 +20,38 @@ from tests.cluster.driving import submit, until
 from tests.cluster.performers import Script
 
 
-def child(name: str) -> int:
-    """The process of this name that this one has started."""
+def descendants(pid: int) -> dict[int, str]:
+    """Number -> title (15 characters of it) of what a process has started, and that."""
+    children: dict[int, dict[int, str]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
-        pid, _, rest = (folder / "stat").read_text().partition(" (")
-        comm, _, fields = rest.rpartition(") ")
-        if comm == name and int(fields.split()[1]) == os.getpid():
-            return int(pid)
-    raise LookupError(name)
+        try:
+            own, _, rest = (folder / "stat").read_text().partition(" (")
+        except OSError:  # it has ended
+            continue
+        title, _, fields = rest.rpartition(") ")
+        if fields.split()[0] != "Z":
+            children.setdefault(int(fields.split()[1]), {})[int(own)] = title
+    there: dict[int, str] = {}
+    parents = [pid]
+    while parents:
+        new = children.get(parents.pop(), {})
+        there |= new
+        parents += new
+    return there
 
 
-def main(name: str, ray_timeout_s: str, folder: str) -> None:
-    """Kill the process of this name, and print what `wait` raises then."""
-    config = RayConfig(workers=1, dashboard=False, ray_timeout_s=float(ray_timeout_s))
+def main(name: str, folder: str) -> None:
+    """Print the session's folder, kill those of this title, print what `wait` raises then."""
+    config = RayConfig(workers=1, dashboard=False, ray_timeout_s=59)
     executor = make_executor(config, "tests.cluster.performers:Scripted", Script(folder=folder))
     submit(executor, "a", "hold")
     until(executor, lambda: executor.workers()[0].state == "busy")
-    os.kill(child(name), signal.SIGKILL)
+    node: Any = ray._private.worker._global_node
+    print(os.path.realpath(node.get_session_dir_path()))
+    there = descendants(os.getpid())
+    for pid, title in there.items():
+        if name in ("all", title):
+            os.kill(pid, signal.SIGKILL)
     try:
         until(executor, lambda: False)
     except InfrastructureError as problem:

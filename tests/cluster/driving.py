@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from evomerge.cluster.base import Executor, Task, TaskResult
 from evomerge.evaluators.base import Failure, Report
 from evomerge.recipe.source import Source
 
-__all__ = ["PATIENCE_S", "collect", "failure", "submit", "until", "value"]
+__all__ = ["PATIENCE_S", "collect", "failure", "processes_of", "submit", "until", "value"]
 
 PATIENCE_S = 1200.0
 """How long a test waits for what must come; however busy the machine, only a broken executor needs
@@ -53,3 +55,16 @@ def failure(result: TaskResult) -> tuple[str, str]:
     """Cause and message of a task that must have failed."""
     assert isinstance(result.outcome, Failure), result.outcome
     return result.outcome.cause, result.outcome.message
+
+
+def processes_of(session: Path) -> list[str]:
+    """Titles of the processes that have a file of a session of Ray's open."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            files = [os.readlink(file) for file in (process / "fd").iterdir()]  # noqa: PTH115
+        except OSError:
+            continue
+        if any(file.startswith(f"{session}/") for file in files):
+            found.append((process / "comm").read_text())
+    return found

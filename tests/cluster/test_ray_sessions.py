@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from evomerge.cluster.ray_sessions import mark, sweep_sessions
+from tests.cluster.driving import processes_of
 
 Begin = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -125,18 +126,6 @@ def test_the_next_ray_that_starts_here_sweeps_and_a_foreign_one_lives(
     closed = start("closed")
     assert not killed.exists()
     assert not list(closed.glob("evomerge.*"))
-    assert not _processes_of(killed)
+    assert not processes_of(killed)
     assert lives()
     assert Path(cluster.head_node.get_session_dir_path()).exists()
-
-
-def _processes_of(session: Path) -> list[str]:
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            files = [os.readlink(file) for file in (process / "fd").iterdir()]  # noqa: PTH115
-        except OSError:
-            continue
-        if any(file.startswith(f"{session}/") for file in files):
-            found.append((process / "comm").read_text())
-    return found

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
 import signal
 import socket
 import subprocess
@@ -24,56 +21,15 @@ from evomerge.study.database import check_database
 from evomerge.study.fetching import STUDIES, fetch_study
 from evomerge.study.record import Study
 from tests.study.elsewhere import ask, make
+from tests.study.postgresql import Server, program
 
 pytestmark = pytest.mark.process
-
-
-class Server:
-    """A server with a password, on a port of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self._data, self._root = folder / "data", os.geteuid() == 0
-        if self._root:
-            shutil.chown(folder, "postgres")  # the server refuses to run as root
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        words = folder / "password"
-        words.write_text("p@ss/SECRET\n")
-        words.chmod(0o644)
-        self._run(
-            "initdb", "-D", self._data, "-U", "me", "-A", "scram-sha-256", f"--pwfile={words}", "-N"
-        )
-        self.url = f"postgresql://me:p%40ss%2FSECRET@127.0.0.1:{self._port}/postgres"
-
-    def _run(self, program: str, *arguments: object) -> None:
-        command = [_program(program) or program, *map(str, arguments)]
-        subprocess.run(
-            command,
-            check=True,
-            stdout=subprocess.DEVNULL,
-            cwd="/",
-            user="postgres" if self._root else None,
-            group=pwd.getpwnam("postgres").pw_gid if self._root else None,
-        )
-
-    def start(self) -> None:
-        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
-        self._run("pg_ctl", "-D", self._data, "-o", options, "-w", "-l", os.devnull, "start")
-
-    def stop(self) -> None:
-        self._run("pg_ctl", "-D", self._data, "-m", "immediate", "-w", "stop")
-
-
-def _program(name: str) -> str | None:
-    installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return shutil.which(name) or next(map(str, installed), None)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     pytest.importorskip("psycopg", reason="the extra postgresql is not installed")
-    if _program("initdb") is None:
+    if program("initdb") is None:
         pytest.skip("no PostgreSQL is installed (apt-get install postgresql)")
     # Not in pytest's own folder, which only the user who runs it may enter.
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
