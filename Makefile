@@ -65,7 +65,7 @@ check: install ## Lint, format, types, architecture, counts, Dockerfile and shel
 	$(PYTHON) scripts/counts.py --check
 	$(PYTHON) scripts/licences.py --check
 	.venv/bin/hadolint Dockerfile
-	.venv/bin/shellcheck .ci/run scripts/*.sh
+	.venv/bin/shellcheck .ci/run scripts/*.sh cluster/slurm/*.sbatch
 
 # A test holds them to the code. Editors find them by the first line of examples and catalogs.
 .PHONY: schema

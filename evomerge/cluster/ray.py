@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import ray
@@ -20,13 +21,18 @@ from evomerge.cluster.placement import Needs
 from evomerge.cluster.pool import WorkerPool
 from evomerge.cluster.ray_connection import RayConnection
 from evomerge.cluster.ray_metrics import RayMeter, tokens_of
+from evomerge.cluster.versions import Arrival, Company, at_node, not_installed, versions
 from evomerge.cluster.worker_config import WorkerConfig
+from evomerge.errors import ConfigError
 from evomerge.evaluators.base import Outcome
 from evomerge.plugins import load
 from evomerge.trust import process_environment
 from evomerge.value import Value
 
 __all__ = ["EvomergeWorker", "RayActor", "RayActors", "RayExecutor"]
+
+NO_CODE = "failed to import on the worker"
+"""Of Ray's message about an actor whose class the node does not have."""
 
 GET_S = 60.0
 """How long a result that is ready may take to arrive."""
@@ -51,14 +57,18 @@ class EvomergeWorker:
     def __repr__(self) -> str:
         return self._title
 
-    def where(self) -> str:
-        """Host and process; answered as soon as the process runs."""
-        return f"{ray.util.get_node_ip_address()} pid {os.getpid()}"
+    def where(self) -> Arrival:
+        """Host, process and versions; answered as soon as the process runs."""
+        return _arrival()
 
-    def start(self, target: str, config: Value) -> None:
-        """Make the worker, of the class `package.module:class`, from its configuration."""
-        job_files.have_job_files()
-        self._worker: Worker = load(target)(config)
+    def start(self, target: str, config: Value, driver: str) -> None:
+        """Make the worker, of the class `package.module:class`, from its configuration.
+
+        `driver`: the driver's node; on another one, what is wrong there is said with its name.
+        """
+        with at_node(_arrival().node, driver):
+            job_files.have_job_files()
+            self._worker: Worker = load(target)(config)
 
     def perform(self, task: Task) -> Outcome:
         """What the worker says of the task."""
@@ -72,12 +82,19 @@ class EvomergeWorker:
             yield from self._worker.readings()
 
 
+@cache
+def _arrival() -> Arrival:
+    node = ray.util.get_node_ip_address()
+    return Arrival(f"{node} pid {os.getpid()}", node, versions())
+
+
 class RayActor:
     """Implements `Actor`."""
 
-    def __init__(self, handle: Any, target: str, worker: Value, title: str) -> None:
-        """`title`: the study and the worker, as Ray's dashboard names what it does."""
-        self._handle, self._start = handle, (target, worker)
+    def __init__(self, handle: Any, target: str, worker: Value, driver: str, title: str) -> None:
+        """`driver`: the driver's node. `title`: the study and the worker, as Ray's dashboard names
+        what it does."""
+        self._handle, self._start = handle, (target, worker, driver)
         self._title = title
 
     def where(self) -> Any:
@@ -111,7 +128,9 @@ class RayActors:
         self._options = Needs(config).options()
         self._environment = process_environment() | job_files.environment()
         self._attention = Attention()
+        self._company = Company()
         self._connection = RayConnection(config, self._study)
+        self._node = ray.util.get_node_ip_address()
 
     @property
     def where(self) -> str:
@@ -138,7 +157,8 @@ class RayActors:
         handle: Any = EvomergeWorker.options(  # type: ignore[attr-defined]
             **self._options, runtime_env={"env_vars": self._environment}
         ).remote(self._study, worker)
-        return RayActor(handle, self._target, self._worker, f"{self._study} worker {worker}")
+        title = f"{self._study} worker {worker}"
+        return RayActor(handle, self._target, self._worker, self._node, title)
 
     def answered(self, references: Sequence[Any], timeout_s: float) -> Sequence[Any]:
         """See `Actors`."""
@@ -151,9 +171,19 @@ class RayActors:
     def take(self, reference: Any) -> Any:
         """See `Actors`."""
         try:
-            return ray.get(reference, timeout=GET_S)
+            answer: Any = ray.get(reference, timeout=GET_S)
         except RayError as problem:
-            raise WorkerDied(getattr(problem, "cause", None) or problem) from None
+            cause = getattr(problem, "cause", None) or problem
+            if NO_CODE in str(cause):  # Ray's own worker answers, on a node that cannot run ours
+                cause = not_installed(getattr(problem, "ip", "?"), str(cause))
+            raise WorkerDied(cause) from None
+        if not isinstance(answer, Arrival):
+            return answer
+        try:
+            self._company.admit(answer)
+        except ConfigError as problem:
+            raise WorkerDied(problem) from None
+        return answer.where
 
     def check(self) -> None:
         """Raises: InfrastructureError: Ray has died, or has not answered for long."""

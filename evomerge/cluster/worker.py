@@ -14,7 +14,7 @@ from evomerge.evaluators.base import Evaluator, Failure, Outcome
 from evomerge.evaluators.registry import make_evaluator
 from evomerge.merging.bank import bank_memory
 from evomerge.merging.merge_time import MERGE_TIME
-from evomerge.models.sources import model_folder
+from evomerge.models.sources import model_folder, require_here
 
 __all__ = ["ModelWorker"]
 
@@ -23,6 +23,8 @@ class ModelWorker:
     """Performs a task: load the recipe into the live engine, then evaluate."""
 
     def __init__(self, config: WorkerConfig) -> None:
+        for source in config.sources:
+            require_here(source)
         folder = model_folder(config.donor)
         self._loader: ModelLoader = LOADERS.make(config.loader, config.engine, folder)
         self._evaluator: Evaluator = make_evaluator(config.evaluator)

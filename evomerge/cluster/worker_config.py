@@ -60,6 +60,8 @@ class WorkerConfig(Value):
     """The engine that the worker keeps live."""
     evaluator: EvaluatorConfig
     """What scores the engine's model."""
+    sources: tuple[Source, ...] = ()
+    """All models of the job, which have to be on the worker's node."""
     loader: Annotated[LoaderConfig, settings(LOADERS, "loader")] = MergeLoaderConfig()
     """How a recipe gets into the engine."""
     study: str = ""

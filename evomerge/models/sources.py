@@ -11,7 +11,14 @@ from evomerge.models.tied_copies import tied_as_asked
 from evomerge.reading.files import expanded, is_folder
 from evomerge.recipe.source import Source
 
-__all__ = ["adapter_folder", "found_folder", "model_folder", "plain_folder", "statistics_folder"]
+__all__ = [
+    "adapter_folder",
+    "found_folder",
+    "model_folder",
+    "plain_folder",
+    "require_here",
+    "statistics_folder",
+]
 
 MODEL_FILES = (
     *("*.safetensors", "*.json", "*.jinja", "*.txt", "README.md"),
@@ -53,6 +60,21 @@ _copy = cache(dequantised)
 _tied = cache(tied_as_asked)
 
 
+def require_here(source: Source) -> None:
+    """Nothing happens if all folders that the source names are on this machine; what is named as on
+    a hub is not looked for.
+
+    Raises:
+        SourceError: one is not there.
+    """
+    for place in filter(None, (source.model, source.adapter, source.statistics)):
+        if _is_path(place) and not is_folder(expanded(place)):
+            raise SourceError(
+                f"there is no {place} here; each node needs the job's models by the same paths, or"
+                " by their names on a hub (docs/clusters.md)"
+            )
+
+
 def adapter_folder(source: Source) -> Path | None:
     """The folder of the source's adapter, if it has one."""
     return _folder(source.adapter, source.adapter_revision) if source.adapter else None
@@ -72,12 +94,17 @@ def statistics_folder(source: Source) -> Path | None:
     return path.resolve()
 
 
+def _is_path(place: str) -> bool:
+    """Whether it can only be a folder; `a/b` may be one as well as a repository of a hub."""
+    return Path(place).is_absolute() or place.startswith((".", "~"))
+
+
 @cache
 def _folder(place: str, revision: str | None) -> Path:
     path = expanded(place)
     if is_folder(path):
         return path.resolve()
-    if path.is_absolute() or place.startswith((".", "~")):
+    if _is_path(place):
         raise SourceError(f"{place}: no such model folder")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError

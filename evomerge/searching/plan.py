@@ -304,7 +304,13 @@ class Plan:
         job = self.job
         with about(self.origin or job.name):
             return executor(
-                job.cluster, job.engine, job.evaluator, self.donor, self.capacity, job.name
+                job.cluster,
+                job.engine,
+                job.evaluator,
+                self.donor,
+                self.capacity,
+                job.name,
+                sources=tuple(job.sources.values()),
             )
 
 
@@ -322,8 +328,11 @@ def executor(
     start_from: Source,
     capacity: Capacity | None = None,
     study: str = "",
+    *,
+    sources: tuple[Source, ...] = (),
 ) -> Executor:
     """Where candidates are evaluated; with a `capacity`, by engines that hold a pool of layers.
+    A worker is made only where the `sources` are.
 
     `study`: what they are evaluated for, as a cluster's dashboard calls it.
 
@@ -332,6 +341,11 @@ def executor(
     """
     loader = MergeLoaderConfig() if capacity is None else PathLoaderConfig(capacity=capacity)
     worker = WorkerConfig(
-        donor=start_from, engine=engine, evaluator=evaluator, loader=loader, study=study
+        donor=start_from,
+        engine=engine,
+        evaluator=evaluator,
+        sources=sources,
+        loader=loader,
+        study=study,
     )
     return make_executor(cluster, WORKER, worker)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,42 @@ def test_a_task_has_its_title_in_rays_dashboard_and_a_worker_its_study(
     assert (tmp_path / "title").read_text() == "json-math candidate 0"
     worker = EvomergeWorker.__ray_metadata__.modified_class  # type: ignore[attr-defined]
     assert repr(worker("json-math", "3")) == "json-math worker 3"
+
+
+@pytest.fixture
+def odd_node(cluster: Any, tmp_path: Path) -> Iterator[Callable[[Path], None]]:
+    """Adds a node whose processes find a folder's packages before all others."""
+    added = []
+
+    def add(packages: Path) -> None:
+        path = f"{packages}{os.pathsep}{os.environ['PYTHONPATH']}"
+        node = {"num_cpus": 1, "resources": {"odd": 1}, "object_store_memory": 100 << 20}
+        added.append(cluster.add_node(**node, env_vars={"PYTHONPATH": path}))
+
+    yield add
+    for node in added:
+        cluster.remove_node(node)
+
+
+@pytest.mark.parametrize("lacks", ["version", "package"])
+def test_a_node_with_another_evomerge_or_none_is_named(
+    on_ray: Make, odd_node: Callable[[Path], None], tmp_path: Path, lacks: str
+) -> None:
+    if lacks == "version":
+        about = tmp_path / "odd" / "evomerge-9.0.dist-info" / "METADATA"
+        about.parent.mkdir(parents=True)
+        about.write_text("Metadata-Version: 2.1\nName: evomerge\nVersion: 9.0\n")
+        said = r"^node [\d.]+ has evomerge 9\.0, and the driver has "
+    else:
+        (tmp_path / "odd" / "evomerge").mkdir(parents=True)
+        program = "raise ModuleNotFoundError(\"No module named 'evomerge'\", name='evomerge')\n"
+        (tmp_path / "odd" / "evomerge" / "__init__.py").write_text(program)
+        said = r"^node [\d.]+ has no evomerge that can be imported \(ModuleNotFoundError: No module"
+    odd_node(tmp_path / "odd")
+    executor = on_ray(workers=1, resources={"odd": 1})
+    with pytest.raises(ConfigError, match=said):
+        collect(executor, "0.1")
+    assert not (tmp_path / "starts").exists()
 
 
 @pytest.mark.parametrize("limit_s", [300, None])

@@ -16,6 +16,7 @@ from evomerge.cluster.worker_config import (
 )
 from evomerge.conformance import tiny_models as tiny
 from evomerge.engines.config import EngineConfig
+from evomerge.errors import SourceError
 from evomerge.evaluators.base import Failure, Report
 from evomerge.evaluators.registry import read_evaluator
 from evomerge.recipe.layer_path import Capacity
@@ -80,6 +81,19 @@ def test_what_the_bank_of_its_process_takes(folder: Path) -> None:
     assert known["mapped"] >= (folder / "model" / "model.safetensors").stat().st_size * 0.9
     assert known["device"] == 0
     assert {reading.metric for reading in live.readings()} == {"evomerge_bank"}
+
+
+@pytest.mark.parametrize("key", ["model", "adapter", "statistics"])
+def test_what_is_not_on_its_node_is_said_before_the_engine_starts(folder: Path, key: str) -> None:
+    lacking = Source.model_validate({"model": str(folder / "model"), key: "/models/math"})
+    config = WorkerConfig(
+        donor=model(folder),
+        engine=EngineConfig(kind="transformers"),
+        evaluator=read_evaluator(TEXT, folder=folder, origin="evaluator"),
+        sources=(model(folder), Source(model="owner/of-a-hub"), lacking),
+    )
+    with pytest.raises(SourceError, match=r"^there is no /models/math here; each node needs"):
+        ModelWorker(config)
 
 
 def test_a_deadline_that_has_passed_is_the_candidates_failure_and_the_worker_goes_on(

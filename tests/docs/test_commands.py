@@ -67,6 +67,12 @@ def stands_for_itself(reader: Reader, words: list[str]) -> None:
     """The reader's own machine: nothing of ours to try."""
 
 
+def names_files(reader: Reader, words: list[str]) -> None:
+    """Somebody's cluster: nothing of ours to try but that its files are there."""
+    ours = [word for word in words if word.startswith("cluster/")]
+    assert [word for word in ours if not (ROOT / word).is_file()] == []
+
+
 def edits(reader: Reader, words: list[str]) -> None:
     reader.provide(words[-1])
     subprocess.run(words, cwd=reader.folder, check=True)
@@ -82,7 +88,8 @@ OUTSIDE: dict[str, Callable[[Reader, list[str]], None]] = {
     "cd": stands_for_itself,
     "python3": stands_for_itself,
     "source": stands_for_itself,
-    "ray": stands_for_itself,
+    **dict.fromkeys(("docker", "kubectl", "ray", "sbatch", "sky", "squeue"), names_files),
+    **dict.fromkeys(("export", "(umask"), stands_for_itself),
     "sed": edits,
 }
 """Commands that are not ours: what can be said of them without running them."""

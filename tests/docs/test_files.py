@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from evomerge import catalog
 from evomerge.config import read_job
 from tests.docs.models import Headers
 from tests.docs.pages import ROOT
@@ -16,10 +17,13 @@ from tests.docs.world import whole, write_files
 from tests.place import run
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+KEYS: tuple[tuple[str, catalog.Kind], ...] = (("space", "search_spaces"), ("cluster", "cluster"))
+"""Keys of a job, and the catalogs that they name entries of."""
 ENTRIES = [
-    (key, entry.relative_to(ROOT / catalog))
-    for key, catalog in (("space", "search_spaces"), ("cluster", "cluster"))
-    for entry in sorted((ROOT / catalog).rglob("*.yaml"))
+    (key, name)
+    for key, kind in KEYS
+    for name, path in catalog.entries(kind, catalog=ROOT)
+    if path.is_relative_to(ROOT / kind)
 ]
 
 
@@ -45,9 +49,8 @@ def test_an_example(file: Path, tmp_path: Path, headers: Headers) -> None:
     assert job["name"] in said
 
 
-@pytest.mark.parametrize(("key", "entry"), ENTRIES, ids=str)
-def test_an_entry_of_a_catalog(key: str, entry: Path, tmp_path: Path, headers: Headers) -> None:
-    name = str(entry.with_suffix(""))
+@pytest.mark.parametrize(("key", "name"), ENTRIES, ids=str)
+def test_an_entry_of_a_catalog(key: str, name: str, tmp_path: Path, headers: Headers) -> None:
     part: dict[str, Any] = {key: name}
     if name.startswith("segments/"):
         part["optimizer"] = "natural_niches"
@@ -58,11 +61,11 @@ def test_an_entry_of_a_catalog(key: str, entry: Path, tmp_path: Path, headers: H
     assert "of-the-page" in check(job | {"cluster": "in_process"}, tmp_path)
 
 
-@pytest.mark.parametrize(("catalog", "key"), [("search_spaces", "space"), ("cluster", "cluster")])
-def test_the_catalogs_page_has_its_entries(catalog: str, key: str) -> None:
-    page = (ROOT / catalog / "README.md").read_text()
+@pytest.mark.parametrize(("key", "folder"), KEYS)
+def test_the_catalogs_page_has_its_entries(key: str, folder: str) -> None:
+    page = (ROOT / folder / "README.md").read_text()
     rows = re.findall(r"^\| `([\w/]+)` \|", page, re.MULTILINE)
-    assert sorted(rows) == sorted(str(e.with_suffix("")) for k, e in ENTRIES if k == key)
+    assert sorted(rows) == sorted(name for of, name in ENTRIES if of == key)
 
 
 def test_there_are_examples_and_entries() -> None:
