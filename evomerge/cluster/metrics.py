@@ -11,10 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
-__all__ = ["METRICS", "PHASES", "Measured", "Quantity", "Reading", "Watched"]
-
-PHASES = ("ask", "queue", "merge", "load", "generate", "score")
-"""What the time of a candidate is spent on, in this order."""
+__all__ = ["METRICS", "Measured", "Quantity", "Reading", "Watched"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,16 +62,22 @@ def eventually(what: Callable[[], Any]) -> Any:
 class Monitored:
     """A Ray, the Prometheus that scrapes it, and a search that was submitted to it."""
 
-    def __init__(self, folder: Path, job: SmallJob, program: str) -> None:
+    def __init__(self, folder: Path) -> None:
+        """Nothing runs yet."""
         self.folder = folder
         self.environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "RAY_metrics_report_interval_ms": "1000",
+            "RAY_raylet_start_wait_time_s": str(int(PATIENCE_S)),
             "OMP_NUM_THREADS": "1",
         }
         self.port = free_port()
         self.processes: list[subprocess.Popen[str]] = []
+
+    def start(self, job: SmallJob, program: str) -> None:
+        """Start Ray, the Prometheus whose program this is, and the search."""
+        folder = self.folder
         # Ray's sockets have long names below its folder, and may have 107 letters.
         ray = self._start([sys.executable, "-m", "tests.cluster.watched_ray", str(folder / "r")])
         assert ray.stdout is not None
@@ -145,8 +151,9 @@ def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitored]:
             budget={"candidates": 1000},
             cluster={"kind": "ray", "address": "auto", "workers": 2},
         )
-        made = Monitored(Path(folder), job, program)
+        made = Monitored(Path(folder))
         try:
+            made.start(job, program)
             yield made
         finally:
             made.close()
