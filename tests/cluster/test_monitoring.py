@@ -81,7 +81,8 @@ class Monitored:
         # Ray's sockets have long names below its folder, and may have 107 letters.
         ray = self._start([sys.executable, "-m", "tests.cluster.watched_ray", str(folder / "r")])
         assert ray.stdout is not None
-        self.dashboard, session = ray.stdout.readline().split()
+        self.dashboard, session, address = ray.stdout.readline().split()
+        job.write(cluster={"kind": "ray", "address": address, "workers": 2})
         text = (MONITORING / "prometheus.yml").read_text()
         listed = f"{session}/prom_metrics_service_discovery.json"
         text = text.replace("/tmp/ray/prom_metrics_service_discovery.json", listed)
@@ -149,7 +150,6 @@ def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitored]:
         job.write(
             evaluator={**job.written["evaluator"], "callable": "scorer:slowly"},
             budget={"candidates": 1000},
-            cluster={"kind": "ray", "address": "auto", "workers": 2},
         )
         made = Monitored(Path(folder))
         try:

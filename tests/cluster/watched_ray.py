@@ -1,6 +1,6 @@
 """A Ray with a dashboard, in a process of its own, that ends with its standard input.
 
-python -m tests.cluster.watched_ray FOLDER      # prints the dashboard's address, and the session's
+python -m tests.cluster.watched_ray FOLDER      # prints the dashboard's URL, the session's folder, Ray's address
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ def main(folder: str) -> None:
         _temp_dir=folder,
         log_to_driver=False,
     )
-    print(f"http://{context.dashboard_url}", context.address_info["session_dir"], flush=True)
+    about = context.address_info
+    print(f"http://{context.dashboard_url}", about["session_dir"], about["address"], flush=True)
     sys.stdin.read()
     ray.shutdown()
 
