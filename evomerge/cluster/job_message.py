@@ -70,11 +70,11 @@ class JobMessage:
 
 async def _put(id_: str, message: str) -> None:
     """Replace the message of a job that runs; of any other Ray has the last word."""
-    from ray._private.worker import global_worker
     from ray.dashboard.modules.job.common import JobInfoStorageClient
+    from ray.experimental.internal_kv import internal_kv_get_gcs_client
     from ray.job_submission import JobStatus
 
-    jobs = JobInfoStorageClient(global_worker.gcs_client)
+    jobs = JobInfoStorageClient(internal_kv_get_gcs_client())
     info = await jobs.get_info(id_)
     if info is not None and info.status == JobStatus.RUNNING:
         await jobs.put_info(id_, dataclasses.replace(info, message=message))

@@ -50,7 +50,7 @@ GROUPS: dict[str, Sequence[Command]] = {
             studies.show,
             ["evomerge show runs/first", "evomerge show runs/first --examples --wrong"],
         ),
-        Command("watch", watch, ["evomerge watch runs/first"]),
+        Command("watch", watch, ["evomerge watch runs/first", "evomerge watch first-1"]),
         Command("plot", writers.plot, ["evomerge plot runs/first --out first.svg"]),
         Command(
             "export",

@@ -48,7 +48,7 @@ def test_a_query_names_only_tags_that_its_metrics_have(expression: str) -> None:
     named |= set(re.findall(r"(\w+)=~", expression))
     ours = [name for name in METRICS if re.search(rf"\b{series(name)}\b", expression)]
     known = {"SessionName", *(tag for name in ours for tag in METRICS[name].keys)}
-    assert named <= (known if ours else {"SessionName", "NodeType"})
+    assert named <= (known if ours else {"SessionName"})
 
 
 def test_the_documentation_lists_every_metric_as_it_is() -> None:

@@ -12,6 +12,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -166,7 +167,7 @@ def test_every_query_of_a_panel_returns_data_during_a_search(
     for target in panel["targets"]:
         if target["legendFormat"] != "GPU":
             expression = target["expr"].replace("$SessionName", ".*").replace("$study", "small")
-            assert eventually(lambda asked=expression: monitored.query(asked)), expression
+            assert eventually(partial(monitored.query, expression)), expression
 
 
 def test_the_job_says_where_its_search_stands(monitored: Monitored) -> None:

@@ -1,6 +1,8 @@
 """A Ray with a dashboard, in a process of its own, that ends with its standard input.
 
-python -m tests.cluster.watched_ray FOLDER      # prints the dashboard's URL, the session's folder, Ray's address
+python -m tests.cluster.watched_ray FOLDER
+
+It prints the dashboard's URL, the session's folder, and Ray's address.
 """
 
 from __future__ import annotations

@@ -270,8 +270,8 @@ class _Immortal(_Through):
 class _Immortals(_Through):
     """Gives such processes."""
 
-    def make(self) -> Any:
-        return _Immortal(self.part.make())
+    def make(self, worker: str) -> Any:
+        return _Immortal(self.part.make(worker))
 
 
 def _with(**changes: Any) -> Doubles:
