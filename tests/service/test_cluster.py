@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.head import Head
 from tests.place import Ended
@@ -64,7 +65,7 @@ def job(small_job: SmallJob) -> SmallJob:
             "options": {"place": str(small_job.folder)},
         },
         budget={"candidates": 4},
-        cluster={"kind": "ray"},
+        cluster={"kind": "ray", "cpus_per_worker": 2},  # all that the cluster has
         select={"finalists": 1, "tune_baselines": False},
     )
     return small_job
@@ -90,6 +91,16 @@ def test_a_search_lives_on_the_cluster(head: Head, job: SmallJob) -> None:
     assert "has to be on every node under that path" in begun.stderr
 
     until((job.folder / "asked").exists)
+    waiting = job.written | {"name": "other", "cluster": {"placement_notice_s": 0.1}}
+    (job.folder / "other.yaml").write_text(yaml.safe_dump(waiting))
+    (queued,) = evomerge(("submit", "other.yaml", "--trust-job", "--workers", "1", *at))
+    assert queued.returncode == 0, queued.stderr
+    # The cluster is full: the other one waits, and says so until it has a place.
+    asking = ("status", "other", "--json", *at)
+    until(lambda: "1 of 1 worker waits for" in str(said(*evomerge(asking))["message"]))
+    (left,) = evomerge(("stop", "other", *at))
+    assert left.stdout == "other-1: stopped\n"
+
     status, again, other, stopped = evomerge(
         ("status", "small", "--json", *at),
         submit,
@@ -125,14 +136,18 @@ def test_a_search_lives_on_the_cluster(head: Head, job: SmallJob) -> None:
     assert "the search is over: the budget" in log.stdout
     assert head.token not in log.stdout
     rows = [(row["id"], row["state"]) for row in json.loads(listed.stdout)["jobs"]]
-    assert rows == [("small-1", "STOPPED"), ("small-2", "SUCCEEDED")]
+    assert rows == [
+        ("small-1", "STOPPED"),
+        ("other-1", "STOPPED"),
+        ("small-2", "SUCCEEDED"),
+    ]
     assert fetched.returncode == 0, fetched.stderr
     done = said(shown)
     assert done["candidates"] == 4
     assert said(half)["candidates"] == 1, "the evaluation under way was not finished, or more came"
     assert exported.returncode == 0, exported.stderr
     kept = list((head.folder / "home" / "evomerge").iterdir())
-    assert {path.name for path in kept} == {"small", ".evomerge-files"}
+    assert {path.name for path in kept} == {"small", "other", ".evomerge-files"}
 
 
 OTHER_VERSIONS = """
