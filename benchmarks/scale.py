@@ -59,13 +59,17 @@ class SharedProcesses(RayActors):
 
     def __init__(self, config: RayConfig, target: str, worker: Sleep, per_process: int) -> None:
         super().__init__(config, target, worker)
-        self._options["max_concurrency"] = self._per_process = per_process
+        self._per_process = per_process
         self._made = 0
 
-    def make(self) -> RayActor:
+    def options(self, kind: int) -> dict[str, Any]:
+        """A process performs as many tasks at once as it is workers."""
+        return super().options(kind) | {"max_concurrency": self._per_process}
+
+    def make(self, worker: str, kind: int) -> RayActor:
         """The last process, while it has room."""
         if self._made % self._per_process == 0:
-            self._actor = super().make()
+            self._actor = super().make(worker, kind)
         self._made += 1
         return self._actor
 

@@ -20,9 +20,15 @@ from evomerge.recipe.named import recipe_named
 from evomerge.recipe.tree import Recipe
 from evomerge.reports.notes import write_notes
 from evomerge.results import Results
-from evomerge.searching.checks import check_answering, check_loadable, check_new_study
+from evomerge.searching.checks import (
+    check_answering,
+    check_loadable,
+    check_new_study,
+    look_at_cluster,
+)
 from evomerge.searching.ending import ENDED
 from evomerge.searching.finish import finish, finished
+from evomerge.searching.forecast import time
 from evomerge.searching.listener import Listener
 from evomerge.searching.loop import Search
 from evomerge.searching.plan import Plan, executor
@@ -92,6 +98,10 @@ def search(
     for remark in plan.remarks:
         listener.said(remark)
     check_new_study(plan.job, out, plan.origin)
+    for warning in look_at_cluster(plan.job, plan.load, plan.origin):
+        listener.said(f"warning: {warning}")
+    if (took := time(plan)) is not None:
+        listener.said(f"it will take {took.sentence} ({took.basis})")
     with _workers(plan, listener) as workers, _new_study(plan, out) as study:
         _go_on(plan, study, workers, listener)
     return Results(out)

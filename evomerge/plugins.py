@@ -219,7 +219,7 @@ def settings(registry: Registry[Any], key: str, *, catalogued: bool = False) -> 
     return _Settings(registry, key, catalogued)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Settings:
     """What pydantic does with a field of settings."""
 

@@ -6,22 +6,36 @@ asked is answered later, under a reference; how late, and whether at all, the po
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from evomerge.cluster.base import Task
 
-__all__ = ["Actor", "Actors", "WorkerDied"]
+__all__ = ["Actor", "Actors", "Location", "WorkerDied"]
 
 
 class WorkerDied(Exception):
     """A worker's process has gone, or is no longer to be trusted: why."""
 
-    def __init__(self, problem: Exception) -> None:
-        """`problem`: what was raised in the worker, or by its surroundings about it."""
+    def __init__(self, problem: Exception, *, with_its_node: bool = False) -> None:
+        """`problem`: what was raised in the worker, or by its surroundings about it.
+        `with_its_node`: its node is lost or was preempted, so nothing in the process is at fault.
+        """
         lines = str(problem).strip().splitlines() or [""]
         super().__init__(f"{type(problem).__name__}: {lines[-1]}")
         self.problem = problem
+        self.with_its_node = with_its_node
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a process is."""
+
+    worker: str
+    """Host and process, for a person."""
+    nodes: tuple[str, ...]
+    """The node's name in `Actors.gone`, then those of others that its GPUs are on."""
 
 
 class Actor(Protocol):
@@ -29,7 +43,7 @@ class Actor(Protocol):
     begins once it has a place; each call returns the reference of its answer."""
 
     def where(self) -> Any:
-        """Host and process."""
+        """Its `Location`."""
 
     def start(self) -> Any:
         """Make the worker; the answer means nothing."""
@@ -56,11 +70,20 @@ class Actors(Protocol):
     def free(self) -> Mapping[str, float]:
         """Resource -> how much of it nobody has."""
 
+    @property
+    def gone(self) -> Collection[str]:
+        """Nodes that were lost, as far as is known by now."""
+
+    @property
+    def leaving(self) -> Collection[str]:
+        """Nodes that are about to leave: what is begun there may not end."""
+
     def now_s(self) -> float:
         """A clock that never goes back; only differences mean something."""
 
-    def make(self, worker: str) -> Actor:
-        """Ask for a process of the worker that has this id; it gets a place when there is one."""
+    def make(self, worker: str, kind: int) -> Actor:
+        """Ask for a process of the worker that has this id; it gets a place when there is one.
+        `kind`: of which of the workers' kinds it is, by its number (`RayConfig.kinds`)."""
 
     def answered(self, references: Sequence[Any], timeout_s: float) -> Sequence[Any]:
         """Those of the references whose answers are there; waits for the first at most so long."""

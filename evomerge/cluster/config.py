@@ -8,9 +8,12 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from evomerge.engines.config import EngineSettings
+from evomerge.engines.factory import ENGINES
+from evomerge.plugins import settings
 from evomerge.value import Value
 
-__all__ = ["CLIENT", "ClusterConfig", "InProcessConfig", "RayConfig", "WorkerRange"]
+__all__ = ["CLIENT", "ClusterConfig", "InProcessConfig", "RayConfig", "WorkerKind", "WorkerRange"]
 
 CLIENT = (
     "is an address of Ray's client, which evomerge does not connect through; run it on a node of"
@@ -50,6 +53,12 @@ def _shape(workers: object) -> str:
     return "range" if isinstance(workers, Mapping | WorkerRange) else "number"
 
 
+_Workers = Annotated[
+    Annotated[Count, Tag("number")] | Annotated[WorkerRange, Tag("range")],
+    Discriminator(_shape),
+]
+
+
 class ClusterConfig(Value):
     """What a job may say to any executor; one that runs in this process leaves places aside."""
 
@@ -59,19 +68,14 @@ class ClusterConfig(Value):
     """One line for lists of catalog entries."""
     address: str | None = None
     """A cluster that runs already (`auto`, `host:port`); None starts one here for the search."""
-    workers: (
-        Annotated[
-            Annotated[Count, Tag("number")] | Annotated[WorkerRange, Tag("range")],
-            Discriminator(_shape),
-        ]
-        | None
-    ) = None
+    workers: _Workers | None = None
     """How many, or `{min, max}`. None: as many as the cluster's CPUs and GPUs hold when the search
     starts."""
     cpus_per_worker: Seconds = 1
     """CPUs that each worker takes."""
-    gpus_per_worker: Annotated[float, Field(ge=0)] = 0
-    """GPUs that each worker takes."""
+    gpus_per_worker: Annotated[float, Field(ge=0)] | None = None
+    """GPUs that each worker takes; a share of one, 0.25, where models are small. None: as many as
+    one engine is spread over (`engine.tensor_parallel`), and none where that is 1."""
     resources: Mapping[str, float] = Field(default_factory=dict)
     """Custom resources that each worker takes: name -> amount."""
     max_attempts: Count = 3
@@ -108,7 +112,26 @@ class ClusterConfig(Value):
     @property
     def parallelism(self) -> int:
         """Most tasks at once, as far as the job says it; else 1."""
-        return self.workers.max if isinstance(self.workers, WorkerRange) else self.workers or 1
+        return _most(self.workers)
+
+
+def _most(workers: int | WorkerRange | None) -> int:
+    return workers.max if isinstance(workers, WorkerRange) else workers or 1
+
+
+class WorkerKind(Value):
+    """Some of a mixed cluster's workers: what is left out is as the cluster says."""
+
+    workers: _Workers
+    """How many of them, or `{min, max}`."""
+    cpus_per_worker: Seconds | None = None
+    """CPUs that each of them takes."""
+    gpus_per_worker: Annotated[float, Field(ge=0)] | None = None
+    """GPUs that each of them takes; 0 for workers on CPUs beside others on GPUs."""
+    resources: Mapping[str, float] | None = None
+    """Custom resources that each of them takes: name -> amount."""
+    engine: Annotated[EngineSettings, settings(ENGINES, "engine")] | None = None
+    """Their engine, where it is not the job's: transformers on CPUs beside vLLM on GPUs, say."""
 
 
 class RayConfig(ClusterConfig):
@@ -116,6 +139,12 @@ class RayConfig(ClusterConfig):
 
     kind: Literal["ray"] = "ray"
     """Ray."""
+    pools: tuple[WorkerKind, ...] = ()
+    """Workers of several kinds, in place of `workers`: how many of each, and what they take. Scores
+    of the same weights differ a little between engines and between CPU and GPU."""
+    across_nodes: bool = False
+    """The GPUs of one worker may be on several nodes: for engines that no node has GPUs enough for.
+    Each is spread by Ray over a placement group, and needs a network that is quick enough."""
     placement_notice_s: Seconds = 15
     """Seconds without a place for a worker until the search says what it waits for."""
     placement_timeout_s: Seconds | None = 300
@@ -126,6 +155,40 @@ class RayConfig(ClusterConfig):
     ray_timeout_s: Annotated[float, Field(gt=0, lt=60)] = 30
     """Seconds without an answer from Ray until the search ends with the reason; after 60 Ray ends
     the process itself."""
+
+    @model_validator(mode="after")
+    def _pools_alone(self) -> RayConfig:
+        if self.pools and self.workers is not None:
+            raise ValueError("workers: each of the pools says how many; leave one of the two out")
+        return self
+
+    @property
+    def kinds(self) -> tuple[RayConfig, ...]:
+        """The kinds of workers, each as if it were alone; one where there are no `pools`."""
+        if not self.pools:
+            return (self,)
+        return tuple(
+            self.model_copy(
+                update={"pools": ()}
+                | {
+                    key: value
+                    for key in ("workers", "cpus_per_worker", "gpus_per_worker", "resources")
+                    if (value := getattr(pool, key)) is not None
+                }
+            )
+            for pool in self.pools
+        )
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """What another machine may send, and what the pools' engines name."""
+        engines = (pool.engine for pool in self.pools if pool.engine is not None)
+        return (*super().code, *(f"cluster.pools: {code}" for own in engines for code in own.code))
+
+    @property
+    def parallelism(self) -> int:
+        """Most tasks at once, as far as the job says it; else 1."""
+        return sum(_most(kind.workers) for kind in self.kinds)
 
     @property
     def opening(self) -> str:

@@ -7,12 +7,17 @@ one. So a node that joins is used, and what cannot be placed is only told of. A 
 is itself at fault comes back as a `Failure`. Only a worker that is up has a task, so what dies
 while it starts costs no candidate an attempt; where none comes up at all, the search stops with the
 reason.
+
+A death is no attempt where the node was lost, since no candidate has to do with that: a spot node
+that is preempted costs time alone. Ray may hear of a lost node after its processes, so deaths are
+counted anew each time. On a node that is about to leave nothing is begun.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Collection
 from dataclasses import replace
 
 from evomerge.cluster.actors import Actors, WorkerDied
@@ -31,6 +36,9 @@ log = logging.getLogger(__name__)
 STARTS = 3
 """A worker whose process dies this many times in a row before it comes up is given up."""
 
+NODES = 10
+"""A candidate whose node is lost so many times is given up: it may be what brings nodes down."""
+
 STEP_S = 0.5
 """How long an answer is waited for before deadlines are looked at."""
 
@@ -45,18 +53,21 @@ class WorkerPool:
             ConfigError: this machine cannot hold even one worker.
         """
         self._config, self._actors = config, actors
-        self._needs = Needs(config)
+        self._needs = [Needs(kind) for kind in config.kinds]
+        self._lost: set[str] = set()
+        """Nodes that took a process of ours along."""
         self._queue: deque[Assignment] = deque()
         self._is_open = True
         self._last_reason = ""
         """What the last worker that died before it came up said."""
         try:
-            sizes = self._needs.sizes(actors.total)
-            self._pool = [PoolWorker(str(number), actors) for number in range(sizes.max)]
+            sizes = [needs.sizes(actors.total) for needs in self._needs]
+            kinds = [kind for kind, size in enumerate(sizes) for _ in range(size.max)]
+            self._pool = [PoolWorker(str(n), actors, kind) for n, kind in enumerate(kinds)]
         except BaseException:  # Ctrl-C too: a Ray that was started here ends with it
             actors.close()
             raise
-        self._min = sizes.min
+        self._min = [size.min for size in sizes]
 
     @property
     def where(self) -> str:
@@ -79,10 +90,12 @@ class WorkerPool:
         """Which places are missing, once fewer than asked have had one for `placement_notice_s`;
         and which workers were given up."""
         said = []
-        placed = sum(worker.has_place for worker in self._pool)
-        longest_s = max((w.waited_s for w in self._pool if _waits(w)), default=0.0)
-        if placed < self._min and longest_s > self._config.placement_notice_s:
-            said.append(self._shortage())
+        for kind, least in enumerate(self._min):
+            workers = [worker for worker in self._pool if worker.kind == kind]
+            placed = sum(worker.has_place for worker in workers)
+            longest_s = max((w.waited_s for w in workers if _waits(w)), default=0.0)
+            if placed < least and longest_s > self._config.placement_notice_s:
+                said.append(self._shortage(kind))
         if lost := sum(worker.failed_starts >= STARTS for worker in self._pool):
             said.append(f"{lost} of {len(self._pool)} did not come up: {self._last_reason}")
         return "; ".join(said) or None
@@ -148,6 +161,8 @@ class WorkerPool:
         results = [self._advance(awaited[reference]) for reference in answered]
         results += [self._end_overdue(worker) for worker in self._pool]
         for worker in self._pool:
+            if self._is_open and worker.state == "idle" and worker.is_on(self._actors.leaving):
+                worker.replace()
             worker.ping()
         self._dispatch()
         return [result for result in results if result is not None]
@@ -155,7 +170,8 @@ class WorkerPool:
     def _dispatch(self) -> None:
         """Give tasks to the workers that are idle; when draining, let the others go."""
         for worker in self._pool:
-            if worker.state == "idle" and self._queue:
+            is_leaving = worker.is_on(self._actors.leaving)
+            if worker.state == "idle" and self._queue and not is_leaving:
                 worker.perform(self._queue.popleft())
         if not self._is_open and not self._queue:
             for worker in [w for w in self._pool if w.assignment is None]:
@@ -167,6 +183,8 @@ class WorkerPool:
         try:
             outcome = worker.advance()
         except WorkerDied as death:
+            if death.with_its_node and worker.place:
+                self._lost.add(worker.place.nodes[0])
             return self._replace(worker, str(death), death.problem)
         assignment = worker.assignment
         if outcome is None or assignment is None:
@@ -205,17 +223,18 @@ class WorkerPool:
             InfrastructureError: it did not come up again and again, and no other worker does.
         """
         assignment, where = worker.assignment, worker.where
+        gone = self._lost.union(self._actors.gone)
         log.warning("worker %s failed: %s", where, reason)
         result = None
         if assignment is None or assignment.cancelled:
             pass
-        elif assignment.attempt < self._config.max_attempts:
-            self._queue.appendleft(replace(assignment, attempt=assignment.attempt + 1))
+        elif self._may_be_tried(again := assignment.again(worker.nodes), gone):
+            self._queue.appendleft(again)
         else:
             kind = type(problem).__name__ if problem else None
             failure = Failure(cause="infrastructure", message=reason, error=kind)
             result = _result(worker, assignment, failure)
-        if not worker.is_up:
+        if not worker.is_up and not worker.is_on(gone):
             worker.failed_starts += STARTS if isinstance(problem, UserError) else 1
             self._last_reason = reason
         if worker.failed_starts < STARTS:
@@ -230,6 +249,11 @@ class WorkerPool:
                 )
         return result
 
+    def _may_be_tried(self, again: Assignment, gone: Collection[str]) -> bool:
+        """Whether a task is begun once more; `gone`: the nodes that are lost."""
+        counted = again.counted(gone)
+        return counted < self._config.max_attempts and len(again.deaths) - counted < NODES
+
     def _check_places(self) -> None:
         """
         Raises:
@@ -240,13 +264,13 @@ class WorkerPool:
         has_place = any(worker.has_place for worker in self._pool)
         if limit_s is not None and not has_place and waited_s and min(waited_s) > limit_s:
             raise InfrastructureError(
-                f"no worker found a place in {limit_s:g} s: {self._shortage()}"
+                f"no worker found a place in {limit_s:g} s: {self._shortage(0)}"
             )
 
-    def _shortage(self) -> str:
-        waiting = sum(map(_waits, self._pool))
+    def _shortage(self, kind: int) -> str:
+        workers = [worker for worker in self._pool if worker.kind == kind]
         total, free = self._actors.total, self._actors.free
-        return self._needs.shortage(waiting, len(self._pool), total, free)
+        return self._needs[kind].shortage(sum(map(_waits, workers)), len(workers), total, free)
 
 
 def _result(worker: PoolWorker, assignment: Assignment, outcome: Outcome) -> TaskResult | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
-from evomerge.cluster.actors import Actors
+from evomerge.cluster.actors import Actors, Location
 from evomerge.cluster.base import Task, WorkerState, WorkerStatus
 from evomerge.evaluators.base import Outcome
 
@@ -22,6 +23,17 @@ class Assignment:
     task: Task
     attempt: int
     cancelled: bool = False
+    deaths: tuple[tuple[str, ...], ...] = ()
+    """Of each process that has died at it, the nodes that it was on."""
+
+    def again(self, nodes: tuple[str, ...]) -> Assignment:
+        """The next attempt, after a process on these nodes has died at it."""
+        return replace(self, attempt=self.attempt + 1, deaths=(*self.deaths, nodes))
+
+    def counted(self, gone: Collection[str]) -> int:
+        """How many of the deaths count: not those of processes whose node is lost, which may be
+        known only later."""
+        return sum(not any(node in gone for node in nodes) for nodes in self.deaths)
 
 
 class PoolWorker:
@@ -33,16 +45,17 @@ class PoolWorker:
 
     _started: Any
 
-    def __init__(self, id_: str, actors: Actors) -> None:
-        """Ask for its first process."""
+    def __init__(self, id_: str, actors: Actors, kind: int = 0) -> None:
+        """Ask for its first process, of this kind of workers."""
         self.id = id_
+        self.kind = kind
         self._actors = actors
         self.restarts = 0
         self.failed_starts = 0
         """How many processes in a row died before they came up."""
         self.assignment: Assignment | None = None
         self.state: WorkerState = "starting"
-        self.where: str | None = None
+        self.place: Location | None = None
         self.awaited: Any = None
         self._requested = self._since = self._pinged = actors.now_s()
         self._request()
@@ -53,9 +66,23 @@ class PoolWorker:
         return self.state in ("idle", "busy")
 
     @property
+    def where(self) -> str | None:
+        """Host and process; None while it has neither."""
+        return self.place.worker if self.place else None
+
+    @property
     def has_place(self) -> bool:
         """Whether it has a process: it is up or coming up."""
-        return self.where is not None
+        return self.place is not None
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Those that it is on; none while it has no place."""
+        return self.place.nodes if self.place else ()
+
+    def is_on(self, nodes: Collection[str]) -> bool:
+        """Whether it is on one of these nodes."""
+        return any(node in nodes for node in self.nodes)
 
     @property
     def waited_s(self) -> float:
@@ -84,7 +111,7 @@ class PoolWorker:
             outcome: Outcome = brought
             return outcome
         if not self.has_place:
-            self.where = brought
+            self.place = brought
             self.awaited = self._started
             self._enter("starting")
         elif self.state == "starting":
@@ -120,11 +147,11 @@ class PoolWorker:
     def leave(self) -> None:
         """Its process is ended; it is lost until it is replaced."""
         self._actor.kill()
-        self.assignment = self.awaited = self.where = None
+        self.assignment = self.awaited = self.place = None
         self._enter("lost")
 
     def _request(self) -> None:
-        self._actor = self._actors.make(self.id)
+        self._actor = self._actors.make(self.id, self.kind)
         self.awaited = self._actor.where()
         self._started = self._actor.start()
         self._requested = self._actors.now_s()

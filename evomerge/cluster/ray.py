@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import NodeDiedError, RayActorError, RayError
+from ray.util.placement_group import (
+    PlacementGroup,
+    placement_group,
+    placement_group_table,
+    remove_placement_group,
+)
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from evomerge.cluster import job_files
-from evomerge.cluster.actors import WorkerDied
+from evomerge.cluster.actors import Location, WorkerDied
 from evomerge.cluster.attention import Attention
 from evomerge.cluster.base import Task, Worker
 from evomerge.cluster.config import RayConfig
@@ -33,6 +40,9 @@ __all__ = ["EvomergeWorker", "RayActor", "RayActors", "RayExecutor"]
 
 NO_CODE = "failed to import on the worker"
 """Of Ray's message about an actor whose class the node does not have."""
+
+NODE_DIED = ("its node has died", "the node it was running on is dead")
+"""How Ray 2.60 says that a process went with its node; no attribute of the error does."""
 
 GET_S = 60.0
 """How long a result that is ready may take to arrive."""
@@ -58,7 +68,7 @@ class EvomergeWorker:
         return self._title
 
     def where(self) -> Arrival:
-        """Host, process and versions; answered as soon as the process runs."""
+        """Host, process, node and versions; answered as soon as the process runs."""
         return _arrival()
 
     def start(self, target: str, config: Value, driver: str) -> None:
@@ -85,17 +95,31 @@ class EvomergeWorker:
 @cache
 def _arrival() -> Arrival:
     node = ray.util.get_node_ip_address()
-    return Arrival(f"{node} pid {os.getpid()}", node, versions())
+    here = ray.get_runtime_context().get_node_id()
+    group = ray.util.get_current_placement_group()
+    table = {} if group is None else placement_group_table(group)
+    others = {id_ for id_ in table.get("bundles_to_node_id", {}).values() if id_ != here}
+    return Arrival(f"{node} pid {os.getpid()}", node, versions(), (here, *sorted(others)))
 
 
 class RayActor:
     """Implements `Actor`."""
 
-    def __init__(self, handle: Any, target: str, worker: Value, driver: str, title: str) -> None:
-        """`driver`: the driver's node. `title`: the study and the worker, as Ray's dashboard names
-        what it does."""
-        self._handle, self._start = handle, (target, worker, driver)
-        self._title = title
+    def __init__(
+        self,
+        handle: Any,
+        start: tuple[str, Value, str],
+        title: str,
+        group: PlacementGroup | None = None,
+    ) -> None:
+        """
+        Args:
+            start: the worker's class, its configuration, and the driver's node.
+            title: the study and the worker, as Ray's dashboard names what it does.
+            group: what its places are reserved by, where they may be on several nodes.
+        """
+        self._handle, self._start = handle, start
+        self._title, self._group = title, group
 
     def where(self) -> Any:
         """See `Actor`."""
@@ -112,6 +136,8 @@ class RayActor:
     def kill(self) -> None:
         """See `Actor`."""
         ray.kill(self._handle)
+        if self._group is not None:
+            remove_placement_group(self._group)
 
 
 class RayActors:
@@ -123,9 +149,14 @@ class RayActors:
             ConfigError: there is no such cluster.
             InfrastructureError: Ray does not start here.
         """
-        self._target, self._worker = target, worker
+        self._target = target
         self._study = study_of(worker)
-        self._options = Needs(config).options()
+        self._needs = [Needs(kind) for kind in config.kinds]
+        engines = [pool.engine for pool in config.pools] or [None]
+        self._workers = [
+            worker if engine is None else worker.model_copy(update={"engine": engine})
+            for engine in engines
+        ]
         self._environment = process_environment() | job_files.environment()
         self._attention = Attention()
         self._company = Company()
@@ -152,13 +183,32 @@ class RayActors:
         """See `Actors`; what the driver slept through has not passed."""
         return self._attention.now_s(is_deaf=self._connection.is_silent)
 
-    def make(self, worker: str) -> RayActor:
+    @property
+    def gone(self) -> Collection[str]:
+        """As of Ray's last answer."""
+        return self._connection.gone
+
+    @property
+    def leaving(self) -> Collection[str]:
+        """As of Ray's last answer."""
+        return self._connection.leaving
+
+    def options(self, kind: int) -> dict[str, Any]:
+        """Of the actors of one kind of workers."""
+        return self._needs[kind].options()
+
+    def make(self, worker: str, kind: int) -> RayActor:
         """See `Actors`."""
+        options = self.options(kind)
+        bundles = self._needs[kind].bundles
+        group = None if bundles is None else placement_group(bundles, strategy="PACK")
+        if group is not None:
+            options["scheduling_strategy"] = PlacementGroupSchedulingStrategy(group, 0)
         handle: Any = EvomergeWorker.options(  # type: ignore[attr-defined]
-            **self._options, runtime_env={"env_vars": self._environment}
+            **options, runtime_env={"env_vars": self._environment}
         ).remote(self._study, worker)
-        title = f"{self._study} worker {worker}"
-        return RayActor(handle, self._target, self._worker, self._node, title)
+        start = (self._target, self._workers[kind], self._node)
+        return RayActor(handle, start, f"{self._study} worker {worker}", group)
 
     def answered(self, references: Sequence[Any], timeout_s: float) -> Sequence[Any]:
         """See `Actors`."""
@@ -176,14 +226,14 @@ class RayActors:
             cause = getattr(problem, "cause", None) or problem
             if NO_CODE in str(cause):  # Ray's own worker answers, on a node that cannot run ours
                 cause = not_installed(getattr(problem, "ip", "?"), str(cause))
-            raise WorkerDied(cause) from None
+            raise WorkerDied(cause, with_its_node=_with_its_node(problem)) from None
         if not isinstance(answer, Arrival):
             return answer
         try:
             self._company.admit(answer)
         except ConfigError as problem:
             raise WorkerDied(problem) from None
-        return answer.where
+        return Location(answer.where, answer.nodes)
 
     def check(self) -> None:
         """Raises: InfrastructureError: Ray has died, or has not answered for long."""
@@ -192,6 +242,15 @@ class RayActors:
     def close(self) -> None:
         """End Ray where it was started here."""
         self._connection.close()
+
+
+def _with_its_node(problem: RayError) -> bool:
+    """Whether Ray says that a process is gone because its node is, by a fault or preempted."""
+    if isinstance(problem, NodeDiedError):
+        return True
+    if not isinstance(problem, RayActorError):
+        return False
+    return problem.preempted or any(said in str(problem) for said in NODE_DIED)
 
 
 class RayExecutor(WorkerPool):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,10 @@ class RayConnection:
         self.total: Mapping[str, float] = ray.cluster_resources()
         """Resource -> how much the cluster has; as of the last answer, like `free`."""
         self.free: Mapping[str, float] = ray.available_resources()
+        self.gone: Collection[str] = ()
+        """Ids of the nodes that were lost; as of the last answer."""
+        self.leaving: Collection[str] = ()
+        """Ids of the nodes that Ray drains: spot nodes that were given notice, say."""
         self._pulse = self._find_pulse()
         self._lost: str | None = None
         """What of Ray has died; None while all lives."""
@@ -140,15 +145,27 @@ class RayConnection:
             if self._lost is not None:
                 return
             try:
-                here = [node for node in ray.nodes() if node["NodeID"] == self._node]
+                nodes = ray.nodes()
+                here = [node for node in nodes if node["NodeID"] == self._node]
                 if not (here and here[0]["Alive"]):
                     self._lost = "this machine: it takes it for dead"
                     return
+                self.gone = frozenset(node["NodeID"] for node in nodes if not node["Alive"])
+                self.leaving = _draining()
                 self.total, self.free = ray.cluster_resources(), ray.available_resources()
             except Exception:  # noqa: BLE001 - whatever the fault is, silence tells it
                 continue
             self._answers += 1
             self._answered_s = time.monotonic()
+
+
+def _draining() -> frozenset[str]:
+    """Ids of the nodes that Ray drains; none where this version of Ray does not tell."""
+    try:  # Ray has no public way to ask this
+        asked: Any = importlib.import_module("ray._private.state").state.get_draining_nodes
+    except AttributeError:
+        return frozenset()
+    return frozenset(asked())
 
 
 class _OwnPath(JobConfig):

@@ -45,6 +45,8 @@ class Arrival:
     """Host, as a person finds it."""
     versions: Mapping[str, str]
     """What it runs with, as `versions` gives it."""
+    nodes: tuple[str, ...] = ()
+    """Ids of its node, and of others that its placement group is on."""
 
 
 def versions() -> dict[str, str]:

@@ -14,7 +14,7 @@ from evomerge.evaluators.base import Evaluator, Failure, Outcome
 from evomerge.evaluators.registry import make_evaluator
 from evomerge.merging.bank import bank_memory
 from evomerge.merging.merge_time import MERGE_TIME
-from evomerge.models.sources import model_folder, require_here
+from evomerge.models.sources import adapter_folder, model_folder, require_here
 
 __all__ = ["ModelWorker"]
 
@@ -25,6 +25,9 @@ class ModelWorker:
     def __init__(self, config: WorkerConfig) -> None:
         for source in config.sources:
             require_here(source)
+        for source in config.sources:  # a download is no part of a candidate's time
+            model_folder(source)
+            adapter_folder(source)
         folder = model_folder(config.donor)
         self._loader: ModelLoader = LOADERS.make(config.loader, config.engine, folder)
         self._evaluator: Evaluator = make_evaluator(config.evaluator)

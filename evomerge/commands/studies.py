@@ -24,6 +24,7 @@ from evomerge.recipe.tree import KINDS
 from evomerge.recipe.yaml import read_mapping, read_recipe
 from evomerge.searching.checks import check_new_study, look_at_cluster
 from evomerge.searching.failures import current_halt
+from evomerge.searching.forecast import Time, cost, time
 from evomerge.searching.plan import Plan
 from evomerge.searching.recipe_plan import RecipePlan
 from evomerge.study.fetching import local_study, named_study
@@ -56,6 +57,10 @@ def check(
         said.note(remark)
     data = facts | {"models": [{"names": names} | model.to_json() for names, model in models]}
     shown = facts | {"models": [f"{', '.join(names)}: {model}" for names, model in models]}
+    if "time" in facts:
+        took: Time | None = facts["time"]
+        data["time"] = None if took is None else took.to_json()
+        shown["time"] = "not known" if took is None else [took.sentence, f"({took.basis})"]
     said.facts(data, shown)
 
 
@@ -79,8 +84,8 @@ def _checked(
         warnings.append(f"{folder}: holds a study already; a new search needs --out")
     else:
         check_new_study(plan.job, folder, str(file))
-    warnings += look_at_cluster(plan.job, str(file))
-    facts = {"job": plan.job.name, "ok": True, **plan.cost()}
+    warnings += look_at_cluster(plan.job, plan.load, str(file))
+    facts = {"job": plan.job.name, "ok": True, **cost(plan), "time": time(plan, folder)}
     return facts, plan.summaries, warnings, plan.remarks
 
 

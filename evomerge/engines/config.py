@@ -10,7 +10,10 @@ from pydantic import Field, model_validator
 
 from evomerge.value import Value
 
-__all__ = ["EngineConfig", "EngineSettings"]
+__all__ = ["GPU_SHARE", "EngineConfig", "EngineSettings"]
+
+GPU_SHARE = 0.9
+"""Of a GPU's memory, or of a worker's share of it, an engine of vLLM takes so much."""
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -38,6 +41,11 @@ class EngineSettings(Value):
         (`evomerge.trust`)."""
         return ()
 
+    @property
+    def spread(self) -> int:
+        """Over how many GPUs one engine is spread; 1 also where it runs on a CPU."""
+        return 1
+
 
 class EngineConfig(EngineSettings):
     """An engine's settings; what is left out is chosen on the machine where it starts."""
@@ -62,8 +70,9 @@ class EngineConfig(EngineSettings):
 
     tensor_parallel: Positive = 1
     """vllm: number of GPUs that one engine is spread over."""
-    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.9
-    """vllm: share of the GPU's memory that the engine may use."""
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] | None = None
+    """vllm: share of the GPU's memory that the engine may use. None: 0.9, of a worker that has a
+    share of a GPU 0.9 of that."""
     enforce_eager: bool = False
     """vllm: run without CUDA graphs."""
     kv_cache_gib: Annotated[float, Field(gt=0)] | None = None
@@ -82,6 +91,12 @@ class EngineConfig(EngineSettings):
         if self.kind == "vllm" and self.device != "auto":
             raise ValueError("device is for kind: transformers; vllm runs on the devices it sees")
         return self
+
+    @property
+    def spread(self) -> int:
+        """The ranks of `tensor_parallel`, and of a pipeline that `vllm` asks for."""
+        stages = self.vllm.get("pipeline_parallel_size", 1)
+        return self.tensor_parallel * (stages if isinstance(stages, int) else 1)
 
     @property
     def code(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 from transformers import GenerationConfig
 
 from evomerge.engines.base import WeightSource
-from evomerge.engines.config import EngineConfig
+from evomerge.engines.config import GPU_SHARE, EngineConfig
 from evomerge.engines.family import configuration, most_tokens
 from evomerge.engines.precision import precision
 from evomerge.engines.requests import check_generation, check_scoring
@@ -197,7 +197,7 @@ def _arguments(config: EngineConfig, limit: int, *, on_cpu: bool) -> dict[str, A
     chosen = {
         "load_format": "safetensors",
         "tensor_parallel_size": config.tensor_parallel,
-        "gpu_memory_utilization": config.gpu_memory_utilization,
+        "gpu_memory_utilization": config.gpu_memory_utilization or GPU_SHARE,
         "enforce_eager": config.enforce_eager,
         "trust_remote_code": config.trust_remote_code,
         "max_model_len": min(config.max_length + 1, limit) if config.max_length else None,

@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from evomerge.cluster.checks import check_address, check_here, gpus_here
-from evomerge.cluster.config import ClusterConfig, InProcessConfig
+from evomerge.cluster.checks import Load, check_address, check_here, gpus_here
+from evomerge.cluster.config import ClusterConfig, InProcessConfig, RayConfig
+from evomerge.cluster.fitting import fitted, kinds_of
 from evomerge.config import Job
 from evomerge.engines.config import EngineConfig, EngineSettings
 from evomerge.engines.factory import check_engine
@@ -39,29 +40,45 @@ __all__ = [
 ]
 
 
-def check_runtime(job: Job, capacity: Capacity | None, donor: Inventory | None = None) -> list[str]:
+def check_runtime(job: Job, load: Load, capacity: Capacity | None, donor: Inventory) -> list[str]:
     """Whether engine and workers could come up, as far as this machine tells; warnings. `donor` is
-    the model that engines start from.
+    the model that engines start from, `load` what workers are to hold.
 
     Raises:
-        ConfigError: the engine is not installed or does not run such a model, or there is no GPU,
-            CPU or custom resource that the job asks for.
+        ConfigError: the engine is not installed or does not run such a model; a worker's GPUs do
+            not suit its engine; or there is no GPU, CPU or custom resource that the job asks for.
     """
-    if isinstance(job.engine, EngineConfig):  # what is wrong on any machine comes first
-        _check_gpus(job.engine, job.cluster)
-    check_engine(job.engine, capacity, None if donor is None else donor.config)
-    return check_here(job.cluster)
+    cluster, own = fitted(job.cluster, job.engine)
+    for _, engine in kinds_of(cluster, own):
+        if isinstance(engine, EngineConfig):  # what is wrong on any machine comes first
+            _check_device(engine, cluster)
+        check_engine(engine, capacity, donor.config)
+    return [*pool_warnings(cluster), *check_here(cluster, load)]
 
 
-def look_at_cluster(job: Job, origin: str = "") -> list[str]:
+def pool_warnings(cluster: ClusterConfig) -> Iterator[str]:
+    """What is worth knowing of pools whose workers differ: their scores do, a little."""
+    if not isinstance(cluster, RayConfig) or not cluster.pools:
+        return
+    on_gpus = {bool(pool.gpus_per_worker) for pool in cluster.pools}
+    if len(on_gpus) > 1 or len({repr(pool.engine) for pool in cluster.pools}) > 1:
+        yield (
+            "cluster.pools: engines and devices round differently, so that the same weights get"
+            " scores that differ a little from pool to pool, and a seed does not make the same"
+            " search twice; the record names each candidate's worker"
+        )
+
+
+def look_at_cluster(job: Job, load: Load | None = None, origin: str = "") -> list[str]:
     """Warnings about a cluster that the job names by address, which is connected to. `origin` is
     what messages call the job.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or it has no room for a worker.
     """
     with about(origin or job.name):
-        return check_address(job.cluster)
+        cluster, _ = fitted(job.cluster, job.engine)
+        return check_address(cluster, load)
 
 
 def check_evaluator(config: EvaluatorConfig, donor: Inventory) -> None:
@@ -206,13 +223,7 @@ def check_new_study(job: Job, out: Path, origin: str = "") -> None:
             check_free(ArtifactFolder(study_url(job.artifacts, job.name)))
 
 
-def _check_gpus(engine: EngineConfig, cluster: ClusterConfig) -> None:
-    given = cluster.gpus_per_worker
-    if 0 < given < engine.tensor_parallel:
-        raise ConfigError(
-            f"engine.tensor_parallel: an engine is spread over {engine.tensor_parallel} GPUs, and a"
-            f" worker gets {given:g} (cluster.gpus_per_worker)"
-        )
+def _check_device(engine: EngineConfig, cluster: ClusterConfig) -> None:
     if engine.device.startswith("cuda") and cluster.address is None and gpus_here() == 0:
         raise ConfigError(
             f"engine.device: {engine.device}, and this machine has no GPU; leave the device out to"

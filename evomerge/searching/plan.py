@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from evomerge.cluster.base import Executor
+from evomerge.cluster.checks import Load
 from evomerge.cluster.config import ClusterConfig
+from evomerge.cluster.fitting import fitted
+from evomerge.cluster.footprint import Models
 from evomerge.cluster.registry import make_executor
 from evomerge.cluster.worker_config import MergeLoaderConfig, PathLoaderConfig, WorkerConfig
 from evomerge.config import SCHEDULES, Job
@@ -17,7 +20,7 @@ from evomerge.engines.config import EngineSettings
 from evomerge.errors import ConfigError, EvomergeError, about, did_you_mean
 from evomerge.evaluators.base import EvaluatorConfig
 from evomerge.evaluators.objective import Objective
-from evomerge.models.blueprint import blueprint, donor
+from evomerge.models.blueprint import Blueprint, blueprint, donor
 from evomerge.models.fingerprint import fingerprint
 from evomerge.models.headers import Headers
 from evomerge.models.selections import empty_rules
@@ -27,6 +30,7 @@ from evomerge.models.summary import ModelSummary, summaries
 from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.registry import make
 from evomerge.plugins import Entry
+from evomerge.reading.files import expanded, is_folder
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome
 from evomerge.recipe.layer_path import Capacity
 from evomerge.recipe.source import Source
@@ -43,7 +47,6 @@ from evomerge.searching.checks import (
 )
 from evomerge.searching.model_facts import FactsFromHeaders
 from evomerge.searching.recipe_plan import RecipePlan
-from evomerge.searching.rivals import evaluations
 from evomerge.searching.schedule import Schedule
 from evomerge.trust import require_trust
 
@@ -181,6 +184,38 @@ class Plan:
             self.space.recipe(genome)
         return genome
 
+    @cached_property
+    def load(self) -> Load:
+        """What the job's workers are to hold."""
+        inventories = {
+            name: self.headers.inventory(source) for name, source in self.job.sources.items()
+        }
+        parents = {inventory.folder: inventory.size for inventory in inventories.values()}
+        downloads = {
+            inventories[name].folder: inventories[name].size
+            for name, source in self.job.sources.items()
+            if not is_folder(expanded(source.model))
+        }
+        models = Models(
+            weights=self._weights,
+            parents=sum(parents.values()),
+            downloads=sum(downloads.values()),
+        )
+        return Load(fitted(self.job.cluster, self.job.engine)[1], models)
+
+    @property
+    def _weights(self) -> int:
+        """Bytes of the model that an engine holds; of one for paths, of its pool of layers."""
+        if self.capacity is None:
+            return self.made.size
+        return self.made.size * self.capacity.layers // self.made.layers
+
+    @cached_property
+    def made(self) -> Blueprint:
+        """What an engine runs: a recipe's model; of a space of paths, whose depths differ, the
+        donor's."""
+        return blueprint(self.samples[0] if self.capacity is None else self.donor, self.headers)
+
     def check(self) -> list[str]:
         """Check everything that can be checked without reading weights; the warnings worth telling.
 
@@ -199,7 +234,8 @@ class Plan:
             donor_files = self.headers.inventory(self.donor)
             check_evaluator(self.job.evaluator, donor_files)
             check_loadable(self.job.engine, donor_files)
-            warnings = dict.fromkeys(check_runtime(self.job, self.capacity, donor_files))
+            runtime = check_runtime(self.job, self.load, self.capacity, donor_files)
+            warnings = dict.fromkeys(runtime)
             _ = self.optimizer, self.schedule, self.remarks
             warnings |= dict.fromkeys(
                 budget_warnings(self.job, self.optimizer, len(self.landmarks))
@@ -251,41 +287,6 @@ class Plan:
                 " of the space one base"
             )
 
-    def cost(self) -> dict[str, float | int]:
-        """What a search would take, as far as headers and budgets tell: counts, and sizes in GiB.
-
-        The comparison at its end counts too: finalists and tuned baselines on the validation split,
-        the winner and its rivals on the holdout.
-
-        Raises:
-            UserError: the space cannot be built, or a source cannot be read.
-        """
-        inventories = map(self.headers.inventory, self.job.sources.values())
-        parents = {inventory.folder: inventory.size for inventory in inventories}
-        # Of a space of paths the donor stands for the models, which differ in depth.
-        model = self.samples[0] if self.capacity is None else self.donor
-        made = blueprint(model, self.headers)
-        # The engine's weights, the parents that are mapped, and what a merge holds of its own.
-        live = 3 * made.size
-        if self.capacity is not None:
-            live = 2 * made.size * self.capacity.layers // made.layers
-        budget, select = self.job.budget, self.job.select
-        candidates = budget.candidates or budget.evaluations or 0
-        finalists = min(select.finalists, candidates or select.finalists) + select.recommendation
-        tuning, rivals = evaluations(
-            self.baselines, self.space.plain_merges, tune=select.tune_baselines
-        )
-        return {
-            "parameters": made.parameters,
-            "genes": len(self.space.genes),
-            "candidates": candidates,
-            "validation_evaluations_at_most": finalists + tuning,
-            "holdout_evaluations_at_most": 1 + rivals,
-            "parents_gib": round(sum(parents.values()) / 2**30, 2),
-            "memory_gib_per_worker": round(live / 2**30, 2),
-            "disk_gib": round(made.size / 2**30, 2),
-        }
-
     @property
     def summaries(self) -> list[tuple[list[str], ModelSummary]]:
         """What was found in the sources, by name: alike ones together.
@@ -303,9 +304,10 @@ class Plan:
         """
         job = self.job
         with about(self.origin or job.name):
+            cluster, engine = fitted(job.cluster, job.engine)
             return executor(
-                job.cluster,
-                job.engine,
+                cluster,
+                engine,
                 job.evaluator,
                 self.donor,
                 self.capacity,

@@ -6,14 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from evomerge.cluster.actors import Location
 from evomerge.cluster.base import Task
 from evomerge.simulation.plan import SimulatedFault
 
-__all__ = ["ProcessGone", "Reference", "SimulatedActor"]
+__all__ = ["NodeGone", "ProcessGone", "Reference", "SimulatedActor"]
 
 
 class ProcessGone(Exception):
     """What the surroundings say of a process that has died."""
+
+
+class NodeGone(ProcessGone):
+    """The same where its node has left."""
 
 
 @dataclass(eq=False)
@@ -52,17 +57,23 @@ class SimulatedActor:
     began_s: float = 0.0
     _open: list[Reference] = field(default_factory=list)
     _starting: Reference | None = None
+    _ended_by: ProcessGone = field(default_factory=lambda: ProcessGone("the actor died"))
 
     @property
     def lives(self) -> bool:
         """Whether its process runs."""
         return self.placed_s is not None and not self.is_gone
 
+    @property
+    def went_with_its_node(self) -> bool:
+        """Whether its process has ended because its node left."""
+        return self.is_gone and isinstance(self._ended_by, NodeGone)
+
     def where(self) -> Reference:
         """See `Actor`."""
         asked = self._asked()
         if self.lives:
-            self.answer(asked, self._name)
+            self.answer(asked, self._place)
         return asked
 
     def start(self) -> Reference:
@@ -87,7 +98,7 @@ class SimulatedActor:
         self.placed_s = now_s
         for asked in self._open:
             if asked is not self._starting:
-                self.answer(asked, self._name)
+                self.answer(asked, self._place)
         return self._starting
 
     def answer(self, asked: Reference, value: Any = None, problem: Exception | None = None) -> None:
@@ -95,19 +106,23 @@ class SimulatedActor:
         if not asked.is_there and (problem is not None or not self.is_gone):
             asked.value, asked.problem, asked.is_there = value, problem, True
 
-    def end(self) -> None:
+    def end(self, *, with_its_node: bool = False) -> None:
         """The process ends, and whoever waits for it hears of that."""
         self.is_gone = self.is_believed_dead = True
+        self._ended_by = (
+            NodeGone("the actor's node died") if with_its_node else ProcessGone("the actor died")
+        )
         for asked in self._open:
-            self.answer(asked, problem=ProcessGone("the actor died"))
+            self.answer(asked, problem=self._ended_by)
 
     @property
-    def _name(self) -> str:
-        return f"node {self.node} pid {self.number}"
+    def _place(self) -> Location:
+        """Each process is on a node of its own, as far as names go: nodes come back."""
+        return Location(f"node {self.node} pid {self.number}", (f"{self.node} of {self.number}",))
 
     def _asked(self) -> Reference:
         self._open = [asked for asked in self._open if not asked.is_there]
         self._open.append(asked := Reference())
         if self.is_gone:
-            self.answer(asked, problem=ProcessGone("the actor died"))
+            self.answer(asked, problem=self._ended_by)
         return asked

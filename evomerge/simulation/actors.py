@@ -12,6 +12,7 @@ at any moment. One that is believed dead may go on working until it is ended.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -20,7 +21,7 @@ from evomerge.cluster.actors import WorkerDied
 from evomerge.cluster.base import Task, overrun
 from evomerge.cluster.config import RayConfig
 from evomerge.errors import ConfigError
-from evomerge.simulation.actor import ProcessGone, Reference, SimulatedActor
+from evomerge.simulation.actor import NodeGone, ProcessGone, Reference, SimulatedActor
 from evomerge.simulation.events import Events
 from evomerge.simulation.plan import SimulatedFault
 from evomerge.simulation.scenario import Scenario
@@ -58,6 +59,8 @@ class SimulatedActors:
         self._looks = (world.now_s, 0)
         self.begun: dict[str, int] = {}
         """Task -> how often it was begun."""
+        self.lost: Counter[str] = Counter()
+        """Task -> how often its process has gone with its node."""
         self.failed_starts = 0
         self.refusals = 0
         """How many starts did not find what the user wants."""
@@ -96,7 +99,17 @@ class SimulatedActors:
             raise Broken("the pool turns in a circle, and no time passes")
         return self._world.now_s
 
-    def make(self, worker: str) -> SimulatedActor:
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """Whoever is on a node that leaves is told so."""
+        return ()
+
+    @property
+    def leaving(self) -> tuple[str, ...]:
+        """Nodes leave without notice."""
+        return ()
+
+    def make(self, worker: str, kind: int) -> SimulatedActor:
         """See `Actors`."""
         number = next(self._processes)
         self._world.cross("process", number)
@@ -128,7 +141,8 @@ class SimulatedActors:
     def take(self, reference: Reference) -> Any:
         """See `Actors`."""
         if reference.problem is not None:
-            raise WorkerDied(reference.problem)
+            lost = isinstance(reference.problem, NodeGone)
+            raise WorkerDied(reference.problem, with_its_node=lost)
         return reference.value
 
     def check(self) -> None:
@@ -174,6 +188,7 @@ class SimulatedActors:
             raise Broken(f"task {task.id} runs in two processes")
         self.begun[task.id] = self.begun.get(task.id, 0) + 1
         if actor.is_gone:
+            self.lost[task.id] += actor.went_with_its_node
             return  # nobody knows yet
         if not actor.is_up or actor.task is not None:
             raise Broken(f"process {actor.number} is given task {task.id}, and is not idle")
@@ -213,12 +228,14 @@ class SimulatedActors:
             actor.task = None
             actor.answer(asked, outcome)
 
-    def _end(self, actor: SimulatedActor) -> None:
+    def _end(self, actor: SimulatedActor, *, with_its_node: bool = False) -> None:
         """A process ends of itself, and its place is free."""
         if not actor.is_gone:
             self._world.say("process ends", actor.number)
-            self.failed_starts += not actor.is_up
-            actor.end()
+            self.failed_starts += not actor.is_up and not with_its_node
+            if with_its_node and actor.task is not None and not actor.is_believed_dead:
+                self.lost[actor.task.id] += 1
+            actor.end(with_its_node=with_its_node)
         self._give_places()
 
     def _give_places(self) -> None:
@@ -295,7 +312,7 @@ class SimulatedActors:
             if actor.node == node and actor.placed_s is None:
                 actor.node = None  # it waits for another place
             elif actor.node == node:
-                self._end(actor)
+                self._end(actor, with_its_node=True)
 
         def join() -> None:
             self._nodes.add(node)

@@ -1,7 +1,8 @@
 """The real pool of workers in simulated processes, and what it owes to whoever calls it.
 
 - An outcome is handed over once, and none that is not wanted any more.
-- An attempt is a time that a process began the task, and there are no more than the job allows.
+- An attempt is a time that a process began the task, and there are no more than the job allows,
+  not counting those of processes that went with their nodes.
 - When an outcome is handed over, no process is at its task.
 - It gives up only for a reason that is true.
 """
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator
 from evomerge.cluster.actors import Actors
 from evomerge.cluster.base import Executor, Task, TaskResult, WorkerStatus
 from evomerge.cluster.config import RayConfig, WorkerRange
-from evomerge.cluster.pool import STARTS
+from evomerge.cluster.pool import NODES, STARTS
 from evomerge.errors import ConfigError, InfrastructureError
 from evomerge.evaluators.base import Failure
 from evomerge.simulation.actors import SimulatedActors
@@ -144,7 +145,10 @@ class SimulatedPool:
             raise Broken(f"task {id_} is handed over, and a process is at it")
         if result.attempts != begun:
             raise Broken(f"task {id_} was begun {begun} times, and {result.attempts} count")
-        most = self._config.max_attempts
+        most, spared = self._config.max_attempts, self._actors.lost[id_]
         is_lost = isinstance(result.outcome, Failure) and result.outcome.cause == "infrastructure"
-        if begun > most or (is_lost and begun < most):
-            raise Broken(f"task {id_} was begun {begun} times, and {most} are allowed")
+        if begun - spared > most or (is_lost and begun - spared < most and spared < NODES):
+            raise Broken(
+                f"task {id_} was begun {begun} times, {spared} of them on a node that left, and"
+                f" {most} are allowed"
+            )

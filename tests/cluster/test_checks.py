@@ -68,7 +68,17 @@ def test_a_cluster_that_runs(cluster: Any) -> None:
         return check_address(RayConfig.model_validate({"address": cluster.address} | keys))
 
     assert there(workers=2) == []
-    (said,) = there(workers=2, resources={"seat": 1})
+    seat = {"resources": {"seat": 1}}
+    with pytest.raises(ConfigError) as caught:
+        there(workers=2, **seat)
+    assert str(caught.value) == (
+        "cluster: too few resources for one worker: it takes 1 seat on one node, and the node at"
+        f" {cluster.address} that has most has 0; cluster.workers: {{min, max}} waits for nodes"
+        " that join"
+    )
+    with pytest.raises(ConfigError, match=r"too few GPUs for one worker: it takes 1 GPU on one"):
+        there(gpus_per_worker=1)
+    (said,) = there(workers={"min": 2, "max": 4}, **seat)
     assert said == (
         f"cluster: 0 of 2 workers would have a place at {cluster.address} now (1 CPU and 1 seat"
         " each, on one node); the search waits for nodes that join"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,84 @@ def test_a_node_with_another_evomerge_or_none_is_named(
     with pytest.raises(ConfigError, match=said):
         collect(executor, "0.1")
     assert not (tmp_path / "starts").exists()
+
+
+def test_a_node_that_is_lost_uses_up_no_attempt(on_ray: Make, cluster: Any, tmp_path: Path) -> None:
+    node = {"num_cpus": 1, "resources": {"spot": 1}, "object_store_memory": 100 << 20}
+    first = cluster.add_node(**node)
+    executor = on_ray(workers=1, resources={"spot": 1}, max_attempts=1)
+    submit(executor, "a", "hold")
+    until(executor, lambda: count(executor, "busy") == 1)
+    second = cluster.add_node(**node)
+    cluster.remove_node(first, allow_graceful=False)
+    until(executor, lambda: executor.workers()[0].restarts == 1)
+    until(executor, lambda: count(executor, "busy") == 1)
+    (tmp_path / "go").touch()
+    results: dict[str, Any] = {}
+    until(executor, lambda: len(results) == 1, results)
+    assert (value(results["a"]), results["a"].attempts) == (1.0, 2)
+    executor.close()
+    cluster.remove_node(second)
+
+
+def test_a_worker_moves_away_from_a_node_that_is_drained(on_ray: Make, cluster: Any) -> None:
+    """A spot node that was given notice: what is idle there begins nothing more."""
+    import ray
+    from ray._raylet import GcsClient
+
+    node = {"num_cpus": 1, "resources": {"notice": 1}, "object_store_memory": 100 << 20}
+    first = cluster.add_node(**node)
+    executor = on_ray(workers=1, resources={"notice": 1}, max_attempts=1)
+    until(executor, lambda: count(executor, "idle") == 1)
+    there = [node["NodeID"] for node in ray.nodes() if node["Resources"].get("notice")]
+    second = cluster.add_node(**node)
+    preemption, an_hour_ms = 2, 3_600_000
+    deadline_ms = int(time.time() * 1000) + an_hour_ms
+    gcs = GcsClient(address=cluster.address)
+    assert gcs.drain_node(there[0], preemption, "a spot node is taken back", deadline_ms)[0]
+    until(executor, lambda: executor.workers()[0].restarts == 1)
+    until(executor, lambda: count(executor, "idle") == 1)
+    assert value(collect(executor, "0.1")["0"]) == 0.1
+    executor.close()
+    cluster.remove_node(first, allow_graceful=False)
+    cluster.remove_node(second)
+
+
+def test_workers_of_two_kinds_have_their_own_places(on_ray: Make, cluster: Any) -> None:
+    node = cluster.add_node(num_cpus=1, num_gpus=1, object_store_memory=100 << 20)
+    pools = [
+        {"workers": 4, "gpus_per_worker": 0.25, "cpus_per_worker": 0.25},
+        {"workers": 2, "cpus_per_worker": 1, "gpus_per_worker": 0},
+    ]
+    executor = on_ray(pools=pools)
+    until(executor, lambda: count(executor, "idle") == 6)
+    results = collect(executor, *(f"0.{number}" for number in range(6)))
+    assert len({result.worker for result in results.values()}) == 6
+    executor.close()
+    cluster.remove_node(node)
+
+
+def test_a_worker_over_two_nodes_is_a_placement_group_that_goes_with_it(
+    on_ray: Make, cluster: Any
+) -> None:
+    ray = pytest.importorskip("ray")
+    nodes = [cluster.add_node(num_gpus=1, object_store_memory=100 << 20) for _ in range(2)]
+    executor = on_ray(workers=1, gpus_per_worker=2, across_nodes=True)
+    until(executor, lambda: count(executor, "idle") == 1)
+    assert value(collect(executor, "0.1")["0"]) == 0.1
+
+    def groups() -> list[str]:
+        table = ray.util.placement_group_table()
+        return [group["state"] for group in table.values() if len(group["bundles"]) == 2]
+
+    assert groups() == ["CREATED"]
+    os.kill(pid(executor.workers()[0]), signal.SIGKILL)
+    until(executor, lambda: executor.workers()[0].restarts == 1 and count(executor, "idle") == 1)
+    assert sorted(groups()) == ["CREATED", "REMOVED"]
+    executor.close()
+    assert set(groups()) == {"REMOVED"}
+    for node in nodes:
+        cluster.remove_node(node)
 
 
 @pytest.mark.parametrize("limit_s", [300, None])

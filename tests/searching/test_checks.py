@@ -111,7 +111,7 @@ def _type_of_nobody(place: Place) -> None:
         ),
         (
             _job(engine={"kind": "vllm", "tensor_parallel": 4}, cluster={"gpus_per_worker": 2}),
-            "engine.tensor_parallel: an engine is spread over 4 GPUs, and a worker gets 2",
+            "cluster.gpus_per_worker: too few GPUs for one worker: its engine is spread over 4",
         ),
         (_job(storage="postgres"), "job.yaml: storage: 'postgres' is not the URL of a database"),
         (

@@ -28,6 +28,7 @@ from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Merge, Stack
 from evomerge.search_spaces.base import named
 from evomerge.search_spaces.segments import SegmentsSpace
+from evomerge.searching.forecast import cost
 from evomerge.searching.plan import Plan
 from evomerge.searching.recipe_plan import RecipePlan
 from tests.families import tiny_tensors, write_model
@@ -80,8 +81,8 @@ def test_the_winner_is_compared_with_every_parent_and_the_plain_merges(place: Pl
     found = plan.baselines
     assert list(found) == ["base", "json", "math", "uniform merge", "task arithmetic"]
     # Three finalists and the recommendation, six strengths; the winner, and the tuned one.
-    assert plan.cost()["validation_evaluations_at_most"] == 4 + 6
-    assert plan.cost()["holdout_evaluations_at_most"] == 1 + len(found) + 1
+    assert cost(plan)["validation_evaluations_at_most"] == 4 + 6
+    assert cost(plan)["holdout_evaluations_at_most"] == 1 + len(found) + 1
     assert isinstance(found["json"], Source)
     place.job["space"]["parents"] = ["math"]
     found = planned(place).baselines
@@ -109,7 +110,7 @@ def test_data_flow_starts_from_its_first_input(flow: Place) -> None:
     assert plan.donor == plan.job.sources["json"]
     assert plan.capacity == Capacity(layers=2 * layers, hops=4 * layers + 2)
     assert len(plan.space.genes) == 4 * layers
-    assert plan.cost()["genes"] == 4 * layers
+    assert cost(plan)["genes"] == 4 * layers
     assert list(plan.landmarks) == [
         "input:json",
         "layers:math",

@@ -270,8 +270,8 @@ class _Immortal(_Through):
 class _Immortals(_Through):
     """Gives such processes."""
 
-    def make(self, worker: str) -> Any:
-        return _Immortal(self.part.make(worker))
+    def make(self, worker: str, kind: int) -> Any:
+        return _Immortal(self.part.make(worker, kind))
 
 
 def _with(**changes: Any) -> Doubles:
