@@ -4,7 +4,7 @@
 
 It answers the three questions that Ray's dashboard asks of a Grafana (is it well, a dashboard, one
 panel of it), so with RAY_GRAFANA_HOST=http://localhost:3000 Ray embeds it. It is a preview: lines
-and numbers, the last quarter of an hour, no hovering and no zooming.
+and numbers of the last minutes, no hovering and no zooming.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 DASHBOARD = ROOT / "cluster" / "monitoring" / "grafana" / "dashboards" / "evomerge.json"
-SPAN_S = 900.0
-STEP_S = 5.0
+STEPS = 180
 COLOURS = ("#3d71d9", "#37872d", "#e0752d", "#8f3bb8", "#e0b400", "#c4162a", "#00a3a3", "#6b6b6b")
 WIDTH, HEIGHT = 460, 150
 STYLE = """
@@ -49,16 +48,18 @@ class Line:
 class Source:
     """A Prometheus, asked for what a panel shows."""
 
-    def __init__(self, address: str) -> None:
-        self._address = address
+    def __init__(self, address: str, span_s: float) -> None:
+        """`span_s`: so many seconds are shown, up to now."""
+        self._address, self._span_s = address, span_s
 
     def lines(self, target: dict[str, Any], variables: dict[str, str]) -> list[Line]:
-        """The series of one query over the last quarter of an hour."""
+        """The series of one query over that time."""
         expression = target["expr"]
         for name, value in variables.items():
             expression = expression.replace(f"${name}", value)
         now = time.time()
-        asked = {"query": expression, "start": now - SPAN_S, "end": now, "step": STEP_S}
+        step_s = self._span_s / STEPS
+        asked = {"query": expression, "start": now - self._span_s, "end": now, "step": step_s}
         url = f"{self._address}/api/v1/query_range?{urllib.parse.urlencode(asked)}"
         with urllib.request.urlopen(url, timeout=10) as answer:
             series = json.load(answer)["data"]["result"]
@@ -169,8 +170,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prometheus", default="http://localhost:9090")
     parser.add_argument("--port", type=int, default=3000)
+    parser.add_argument("--minutes", type=float, default=15.0, help="how much is shown")
     given = parser.parse_args()
-    source = Source(given.prometheus)
+    source = Source(given.prometheus, given.minutes * 60)
 
     class Answer(BaseHTTPRequestHandler):
         """What Ray's dashboard asks of a Grafana."""
