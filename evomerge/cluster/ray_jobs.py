@@ -7,7 +7,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -97,14 +97,20 @@ class RayJobs:
         """See `Jobs`."""
         pieces = self._client.tail_job_logs(id_)
         loop = asyncio.new_event_loop()
+        waiting: asyncio.Future[str] | None = None
         try:
             with _about(self.address):
                 while True:
+                    waiting = asyncio.ensure_future(anext(pieces), loop=loop)
                     try:
-                        yield loop.run_until_complete(anext(pieces))
+                        yield loop.run_until_complete(waiting)
                     except StopAsyncIteration:
                         return
         finally:
+            if waiting is not None and not waiting.done():  # Ctrl-C while nothing came
+                waiting.cancel()
+                with suppress(asyncio.CancelledError):
+                    loop.run_until_complete(waiting)
             loop.run_until_complete(pieces.aclose())  # type: ignore[attr-defined]
             loop.close()
 
