@@ -15,6 +15,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -157,6 +158,19 @@ class ArtifactFolder:
             self._ask("written", lambda files: files.rm_file(self._path(name)))
         except FileNotFoundError:
             return
+
+    def remove_folders(self) -> None:
+        """Remove the folders that its files left, where a place has folders, as far as they are
+        empty."""
+        if self._protocol in _IN_ONE_PIECE:
+            return
+
+        def removed(files: Any) -> None:
+            for folder in ("examples", ""):
+                with suppress(OSError):
+                    files.rmdir(self._path(folder))
+
+        self._ask("written", removed)
 
     def try_to_write(self) -> None:
         """Whether files can be kept here; nothing is left of the attempt.

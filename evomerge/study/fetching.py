@@ -140,6 +140,7 @@ def remove_study(elsewhere: ArtifactFolder) -> None:
         elsewhere.remove(name)
     for name in elsewhere.names(_EXAMPLES):
         elsewhere.remove(f"{_EXAMPLES}/{name}")
+    elsewhere.remove_folders()
 
 
 def _recorded(identity: bytes, url: str) -> dict[str, str]:

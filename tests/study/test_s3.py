@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,8 +35,9 @@ def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
     monkeypatch.setenv(STORAGE, f"sqlite:///{tmp_path}/study.db")
     monkeypatch.setenv(STUDIES, str(tmp_path / "copies"))
-    s3fs.S3FileSystem(skip_instance_cache=True).mkdir("bucket")
-    yield "s3://bucket/runs"
+    name = f"bucket-{secrets.token_hex(4)}"  # of servers in one process each has all buckets
+    s3fs.S3FileSystem(skip_instance_cache=True).mkdir(name)
+    yield f"s3://{name}/runs"
     server.stop()
 
 
