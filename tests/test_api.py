@@ -218,3 +218,19 @@ def test_a_task_that_is_mended_is_gone_on_with_as_long_as_nothing_is_scored(
         study_of_changed = study.get("evaluator")
     assert states == ["failed"] * 3 + ["done"] * 6
     assert read_job(job).evaluator.digest() == study_of_changed
+
+
+def test_a_job_may_say_where_its_evaluator_is_now_and_nothing_else(
+    job: Path, tmp_path: Path
+) -> None:
+    began = read_job(job)
+    shutil.copytree(tmp_path / "tasks", tmp_path / "tasks elsewhere")
+    written = yaml.safe_load(job.read_text())
+    written["evaluator"]["include_path"] = str(tmp_path / "tasks elsewhere")
+    job.write_text(yaml.safe_dump(written))
+    now = api.moved(began, read_job(job), tmp_path / "study")
+    assert now.evaluator != began.evaluator
+    assert now.evaluator.digest() == began.evaluator.digest()
+    job.write_text(yaml.safe_dump(written | {"seed": 9}))
+    with pytest.raises(UserError, match=r"^adapters: seed is not what the study began with"):
+        api.moved(began, read_job(job), tmp_path / "study")

@@ -24,6 +24,7 @@ from evomerge.searching.listener import Listener
 from evomerge.searching.pace import Pace
 from evomerge.searching.progress import Progress, Scoring
 from evomerge.study.comparison import Comparison
+from evomerge.study.fetching import as_typed
 from evomerge.study.record import Study
 from evomerge.wording import count
 
@@ -83,9 +84,12 @@ class Terminal(Listener):
         self._stop()
         began = not isinstance(error, UserError) and is_there(self._folder / "study.json")
         if not self._is_here and isinstance(error, KeyboardInterrupt):
-            err.print(f"The search goes on; evomerge watch {self._folder} shows it again.")
+            err.print(
+                f"The search goes on; evomerge watch {as_typed(self._folder)} shows it again."
+            )
         elif self._is_here and error is not None and began:
-            err.print(f"The record is in {self._folder}; evomerge resume {self._folder} goes on.")
+            place = as_typed(self._folder)
+            err.print(f"The record is in {place}; evomerge resume {place} goes on.")
 
     def doing(self, what: str) -> None:
         """Show what is done from now on, until there are workers to be shown."""
@@ -97,7 +101,7 @@ class Terminal(Listener):
         """Print what runs and where, and show from now on what the workers do."""
         self.watch(executor)
         genes = count(len(study.genes), "gene")
-        self._print(f"{job.name}: {genes}, seed {job.seed}, study in {study.path}")
+        self._print(f"{job.name}: {genes}, seed {job.seed}, study in {as_typed(study.path)}")
         self._print(f"workers: {executor.where}")
 
     def watch(self, executor: Executor) -> None:
@@ -125,7 +129,8 @@ class Terminal(Listener):
         self._stop()
         if self._result:
             show_comparison(comparison)
-            self._print(f"evomerge export {self._folder} --out MODEL writes the winner as a model.")
+            place = as_typed(self._folder)
+            self._print(f"evomerge export {place} --out MODEL writes the winner as a model.")
         if self._is_here and not self._quiet:  # closing the workers may take a while
             self._lines = Lines(self._screen, now())
             self._shown.enter_context(Heartbeat(self._beat))

@@ -23,6 +23,7 @@ from evomerge.study.folder import StudyFolder
 
 __all__ = [
     "STUDIES",
+    "as_typed",
     "check_free",
     "fetch_study",
     "is_begun",
@@ -35,6 +36,8 @@ STUDIES = "EVOMERGE_STUDIES"
 """Environment variable: the folder of the copies. `evomerge/studies` in the user's cache folder
 where it is not set."""
 
+_copies: dict[Path, str] = {}
+"""Folder of a copy that is kept -> URL of the study, of what was fetched in this process."""
 _IDENTITY, _JOB, _EXAMPLES = "study.json", "job.json", "examples"
 
 
@@ -79,6 +82,8 @@ def fetch_study(url: str, folder: Path | None = None, *, everything: bool = Fals
     elif not _is_copy(here, recorded):
         raise UserError(f"{here.path}: holds another study than {url}; name another folder")
     name_artifacts(url, recorded["artifacts"])
+    if kept:
+        _copies[here.path] = url
     if everything:
         Examples(here.examples, elsewhere).fetch(answers=True)
     return here.path
@@ -105,6 +110,12 @@ def named_study(
         return fetch_study(url, folder)
     name_artifacts(url, here.read_identity().artifacts)
     return here.path
+
+
+def as_typed(folder: Path) -> str:
+    """What a person gives to a command for a study that was opened here: its folder, or the URL of
+    which that is a copy kept for such."""
+    return _copies.get(folder, str(folder))
 
 
 def is_begun(artifacts: str, name: str) -> bool:

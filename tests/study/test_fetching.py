@@ -14,7 +14,14 @@ from evomerge.errors import InfrastructureError, UserError
 from evomerge.evaluators.base import Report
 from evomerge.study.artifact_url import ARTIFACTS
 from evomerge.study.database_url import STORAGE
-from evomerge.study.fetching import STUDIES, fetch_study, is_begun, local_study, named_study
+from evomerge.study.fetching import (
+    STUDIES,
+    as_typed,
+    fetch_study,
+    is_begun,
+    local_study,
+    named_study,
+)
 from evomerge.study.record import Study
 from tests.study.elsewhere import Awkward, ask, make, register
 
@@ -66,6 +73,7 @@ def test_another_machine_goes_on(shared: Shared, tmp_path: Path, report: Report)
     folder = local_study(shared.url)
     assert local_study(Path(shared.url)) == folder  # as the command line has it
     assert names(folder) == ["job.json", "study.json"]
+    assert (as_typed(folder), as_typed(tmp_path)) == (shared.url, str(tmp_path))
     with Study.open(folder, write=True) as study:
         assert study.load_report(DIGESTS[0], EVALUATOR, "search") == report
         assert study.load_report(DIGESTS[2], EVALUATOR, "search") is None
