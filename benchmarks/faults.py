@@ -119,9 +119,10 @@ class Campaign:
             attack.wait()
             if attack.code == 0:
                 break
-            struck = attack.strike(self._drawn(faults))
-            self._tell(struck)
-            if any("nothing came" in problem for problem in struck.problems):
+            struck = attack.strike(*self._drawn(faults))
+            for one in struck:
+                self._tell(one)
+            if any("nothing came" in problem for problem in struck[0].problems):
                 break
         problems = attack.finish(None if optimizer in UNORDERED else expected)
         machines = [self._alone] if is_here else self._cluster.everywhere
@@ -150,9 +151,14 @@ class Campaign:
         draws = random.Random(self._draws.random())
         return Attack(folder, place, machine, draws, environment, arguments, ONE_IN)
 
-    def _drawn(self, faults: Sequence[Fault]) -> Fault:
-        """By chance, and by weight."""
-        return self._draws.choices(faults, [fault.weight for fault in faults])[0]
+    def _drawn(self, faults: Sequence[Fault]) -> list[Fault]:
+        """By chance, and by weight; up to four at the same time, where the search has to go on."""
+        first, *more = self._draws.choices(faults, [fault.weight for fault in faults], k=4)
+        if first.then != "goes on":
+            return [first]
+        others = {other.name: other for other in more if other.then == "goes on"}
+        others.pop(first.name, None)
+        return [first, *others.values()]
 
     def _tell(self, struck: Struck) -> None:
         self.struck.append(struck)
@@ -174,7 +180,7 @@ class Campaign:
         if not is_here:
             command = [sys.executable, "-c", LEFT, self._cluster.address]
             asked = subprocess.run(
-                ["ip", "netns", "exec", self._cluster.desk.name, *command],
+                self._cluster.desk.command(command),
                 env={**os.environ, **self._cluster.environment},
                 capture_output=True,
                 text=True,

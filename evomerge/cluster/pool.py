@@ -183,6 +183,9 @@ class WorkerPool:
         try:
             outcome = worker.advance()
         except WorkerDied as death:
+            if death.with_its_node and worker.place is None:
+                worker.replace()  # its node went before it came there: nothing has failed to start
+                return None
             if death.with_its_node and worker.place:
                 self._lost.add(worker.place.nodes[0])
             return self._replace(worker, str(death), death.problem)

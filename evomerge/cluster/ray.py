@@ -41,7 +41,11 @@ __all__ = ["EvomergeWorker", "RayActor", "RayActors", "RayExecutor"]
 NO_CODE = "failed to import on the worker"
 """Of Ray's message about an actor whose class the node does not have."""
 
-NODE_DIED = ("its node has died", "the node it was running on is dead")
+NODE_DIED = (
+    "its node has died",
+    "the node it was running on is dead",
+    "it was cancelled before it started running",
+)
 """How Ray 2.60 says that a process went with its node; no attribute of the error does."""
 
 GET_S = 60.0

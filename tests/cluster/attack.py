@@ -6,6 +6,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
@@ -45,7 +46,7 @@ class Struck:
     seconds: float
     """Until a candidate was on record after it; where the driver ended, until it had."""
     again: int
-    """How many evaluations were begun again for it."""
+    """How many evaluations were begun again for it, and for others at the same time."""
     problems: Sequence[str]
 
 
@@ -105,14 +106,18 @@ class Attack:
             self._see_progress()
         time.sleep(self.draws.uniform(0, 1))
 
-    def strike(self, fault: Fault) -> Struck:
-        """Do it, and see what comes of it."""
+    def strike(self, fault: Fault, *others: Fault) -> list[Struck]:
+        """Do it, and see what comes of it; `others` at the same time, where all go on."""
         before, began = self.notes.again, time.monotonic()
-        fault.do(self)
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(lambda one: one.do(self), (fault, *others)))
         if fault.then == "goes on":
             self._see_progress()
             seconds = time.monotonic() - began
-            fault.mend(self)
+            for one in (fault, *others):
+                one.mend(self)
+            if self.code:  # which is a problem, and told; the search has to go on all the same
+                self.begin()
         else:
             self._see_end(fault)
             seconds = time.monotonic() - began
@@ -121,7 +126,8 @@ class Attack:
             self._see_progress()
         self._look()
         problems, self.problems = self.problems, []
-        return Struck(fault.name, seconds, self.notes.again - before, problems)
+        struck = [Struck(fault.name, seconds, self.notes.again - before, problems)]
+        return struck + [Struck(other.name, seconds, 0, []) for other in others]
 
     def finish(self, expected: Sequence[Row] | None) -> list[str]:
         """Let the search come to its end, undisturbed: what is wrong then.

@@ -104,10 +104,10 @@ class FaultsOfCluster:
         return attack.draws.choice([one for one in others if workers_on(one)] or others)
 
     def _on_a_node(self, title: str) -> Do:
-        return lambda attack: send(signal.SIGKILL, titled(self._any(attack), title))
+        return lambda attack: _end_raylet(self._any(attack), title)
 
     def _on_desk(self, title: str) -> Do:
-        return lambda attack: send(signal.SIGKILL, titled(attack.machine, title))
+        return lambda attack: _end_raylet(attack.machine, title)
 
     def _freeze(self, attack: Attack) -> None:
         _stop(list(self._any(attack).processes()), attack.draws.uniform(2, 8))
@@ -146,6 +146,8 @@ class FaultsOfCluster:
             settles(lambda: attack.code is not None, 30)
         finally:
             attack.machine.mend()
+        # Who resumes while that node's Ray is about to end has to do so once more.
+        settles(lambda: not titled(attack.machine, "raylet"), 20)
 
     def _kill_driver(self, attack: Attack) -> None:
         send(signal.SIGKILL, [attack.pid])
@@ -156,6 +158,12 @@ class FaultsOfCluster:
     def _kill_all(self, attack: Attack) -> None:
         for machine in self._cluster.everywhere:
             send(signal.SIGKILL, [pid for pid in machine.processes() if pid != attack.pid])
+
+
+def _end_raylet(machine: Machine, title: str) -> None:
+    """Kill it, or the agent whose end it shares; until it is gone nobody may start another."""
+    send(signal.SIGKILL, titled(machine, title))
+    settles(lambda: not titled(machine, "raylet"), LEAVES_S)
 
 
 def _is_left(machine: Machine) -> bool:

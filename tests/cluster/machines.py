@@ -66,6 +66,8 @@ class Machine:
 
     def __init__(self, name: str, cable: str, address: str) -> None:
         self.name, self._cable, self.address = name, cable, address
+        self.own: tuple[Path, Path] | None = None
+        """A folder of this machine's own, and the path under which its programs find it."""
         self._begun: list[subprocess.Popen[Any]] = []
         _ip("netns", "add", name)
         self.number = Path(f"/run/netns/{name}").stat().st_ino
@@ -90,7 +92,7 @@ class Machine:
         """Begin a program on it; both its outputs are added to a file."""
         with output.open("ab") as file:
             process = subprocess.Popen(
-                ["ip", "netns", "exec", self.name, *command],
+                self.command(command),
                 env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=file,
@@ -99,6 +101,14 @@ class Machine:
             )
         self._begun.append(process)
         return process
+
+    def command(self, command: Sequence[str]) -> list[str]:
+        """The same command, as it is run on this machine."""
+        here = ["ip", "netns", "exec", self.name]
+        if self.own is None:
+            return [*here, *command]
+        mounting = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+        return [*here, "sh", "-c", mounting, "sh", *map(str, self.own), *command]
 
     def processes(self) -> dict[int, str]:
         """Number -> title (15 characters of it) of each process that runs on it."""

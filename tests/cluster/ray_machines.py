@@ -36,6 +36,13 @@ class RayMachines:
         self.head, self.desk = network.machine("head"), network.machine("desk")
         self.works = [network.machine(f"work{number}") for number in range(works)]
         self.guest = network.machine("guest")
+        # Ray takes what lies in its folder for its own machine's, its address among it.
+        shared = folder / "ray"
+        shared.mkdir()
+        for machine in self.everywhere:
+            machine.own = (folder / machine.name, shared)
+            machine.own[0].mkdir()
+        self._shared = shared
         self.address = f"{self.head.address}:{_PORT}"
 
     @property
@@ -85,7 +92,7 @@ class RayMachines:
         command += [f"--node-ip-address={machine.address}"]
         if machine is self.head:
             command += ["--head", f"--port={_PORT}", "--include-dashboard=false"]
-            command += [f"--temp-dir={self.folder}"]
+            command += [f"--temp-dir={self._shared}"]
         else:
             command += [f"--address={self.address}"]
         has_place = machine not in (self.head, self.desk)

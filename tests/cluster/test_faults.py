@@ -51,6 +51,7 @@ def test_whatever_breaks_the_search_is_the_one_nobody_disturbs(tmp_path: Path) -
         for fault in draws.sample(faults, len(faults)):
             attack.wait()
             assert attack.code is None, "the search was over before all was tried"
-            assert not attack.strike(fault).problems
+            (struck,) = attack.strike(fault)
+            assert not struck.problems
         assert not attack.finish(expected)
         assert settles(lambda: not any(map(engines_on, cluster.everywhere)), 20)

@@ -31,7 +31,12 @@ class Process:
     kind: int
 
     def where(self) -> Any:
+        if self.nodes.made <= self.nodes.unreached:
+            return self._not_there
         return lambda: Location(f"{self.name} pid 1", (self.name,))
+
+    def _not_there(self) -> Location:
+        raise WorkerDied(RuntimeError("it never ran"), with_its_node=True)
 
     def start(self) -> Any:
         return None if self.name in self.nodes.slow else lambda: None
@@ -61,6 +66,8 @@ class Nodes:
     leaving: Collection[str] = ()
     slow: Collection[str] = ()
     """Nodes where models are still downloaded."""
+    unreached: int = 0
+    """So many processes lose their node before they have come to it."""
 
     def now_s(self) -> float:
         self.seconds += 0.01
@@ -91,8 +98,8 @@ class Nodes:
         pass
 
 
-def tried(deaths: list[Death], **config: Any) -> tuple[TaskResult, Nodes]:
-    nodes = Nodes(list(deaths))
+def tried(deaths: list[Death], unreached: int = 0, **config: Any) -> tuple[TaskResult, Nodes]:
+    nodes = Nodes(list(deaths), unreached=unreached)
     pool = WorkerPool(RayConfig.model_validate({"address": "auto", "workers": 1} | config), nodes)
     pool.submit(Task("a", Source(model="m"), "search"))
     results: list[TaskResult] = []
@@ -100,6 +107,13 @@ def tried(deaths: list[Death], **config: Any) -> tuple[TaskResult, Nodes]:
         results = pool.wait(1)
     pool.close()
     return results[0], nodes
+
+
+def test_nodes_that_go_before_their_workers_come_are_no_failed_starts() -> None:
+    """The only worker has none for longer than one that does not come up is tried."""
+    result, nodes = tried([], unreached=5)
+    assert isinstance(result.outcome, Report)
+    assert (result.attempts, nodes.made) == (1, 6)
 
 
 def test_lost_nodes_use_up_no_attempts() -> None:
