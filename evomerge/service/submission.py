@@ -109,10 +109,10 @@ def submit(job: Job, jobs: Jobs, wish: Wish | None = None) -> Submitted:
             already under that name, or the cluster has another version of Ray.
     """
     wish = wish or Wish()
-    require_trust((*job.evaluator.code, *job.engine.code))
+    job = job.model_copy(update={"cluster": _cluster(job.cluster, wish.workers)})
+    require_trust(job.code)
     check_no_secrets(job.model_dump(mode="json"))
     folder = _folder(wish.folder, job.name)
-    job = job.model_copy(update={"cluster": _cluster(job.cluster, wish.workers)})
     _check_version(jobs)
     id_ = _free_id(jobs, job.name)
     with temporary_folder("submit") as place:
@@ -211,9 +211,8 @@ def _check_storage(url: str) -> None:
 def _environment(job: Job, drain_s: float) -> dict[str, str]:
     """Consent is carried along where the job needs it, and taken back where it does not, whatever
     the nodes say of themselves."""
-    named = bool(job.evaluator.code or job.engine.code)
     return {
-        VARIABLE: "1" if named and has_consent() else "0",
+        VARIABLE: "1" if job.code and has_consent() else "0",
         "EVOMERGE_DRAIN_S": f"{drain_s:g}",
         "RAY_JOB_STOP_WAIT_TIME_S": str(int(drain_s) + KILL_S),
     }
@@ -231,6 +230,10 @@ def _cluster(cluster: ClusterConfig, workers: int | None) -> ClusterConfig:
     changes: dict[str, Any] = {"address": "auto"}
     if "placement_timeout_s" not in cluster.model_fields_set:
         changes["placement_timeout_s"] = None
+    if workers is not None and cluster.pools:
+        raise ConfigError(
+            "--workers: each of the job's cluster.pools says how many it has; change it there"
+        )
     if workers is not None:
         asked = cluster.workers
         least = min(asked.min, workers) if isinstance(asked, WorkerRange) else 1

@@ -94,6 +94,18 @@ def test_code_needs_consent_which_is_carried_along(
     text = {"kind": "text", "tasks": {"words": None}, "splits": files}
     submit(on_ray(small_job, evaluator=text), jobs)
     assert jobs.environments["small-1"][VARIABLE] == "0"
+    # An engine of a pool may name code, too; where the job itself says it runs is of no account.
+    jobs.stop("small-1")
+    engine = {"kind": "vllm", "trust_remote_code": True}
+    pools = {"kind": "ray", "pools": [{"workers": 1, "engine": engine}]}
+    with_code = on_ray(small_job, cluster=pools)
+    assert submit(with_code, jobs).id == "small-2"
+    assert jobs.environments["small-2"][VARIABLE] == "1"
+    monkeypatch.setenv(VARIABLE, "0")
+    with pytest.raises(ConfigError, match=r"cluster\.pools: .*--trust-job"):
+        submit(with_code, jobs)
+    jobs.stop("small-2")
+    assert submit(on_ray(small_job, cluster={"kind": "ray", "address": "h:6379"}), jobs)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +122,11 @@ def test_code_needs_consent_which_is_carried_along(
             {"engine": {"kind": "vllm", "vllm": {"hf_token": "hf_x"}}},
             Wish(),
             "engine.vllm.hf_token: a secret does not belong in a job",
+        ),
+        (
+            {"cluster": {"kind": "ray", "pools": [{"workers": 1}, {"workers": 2}]}},
+            Wish(workers=2),
+            "--workers: each of the job's cluster.pools says how many",
         ),
         ({}, Wish(folder="runs/x"), "--out runs/x: .* is an absolute path there"),
     ],
