@@ -227,9 +227,9 @@ class RayActors:
         try:
             answer: Any = ray.get(reference, timeout=GET_S)
         except RayError as problem:
+            if NO_CODE in str(problem):
+                raise WorkerDied(not_installed(str(problem))) from None
             cause = getattr(problem, "cause", None) or problem
-            if NO_CODE in str(cause):  # Ray's own worker answers, on a node that cannot run ours
-                cause = not_installed(getattr(problem, "ip", "?"), str(cause))
             raise WorkerDied(cause, with_its_node=_with_its_node(problem)) from None
         if not isinstance(answer, Arrival):
             return answer

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -112,12 +113,16 @@ def at_node(node: str, driver: str) -> AbstractContextManager[None]:
     return nullcontext() if node == driver else about(f"node {node}")
 
 
-def not_installed(node: str, said: str) -> ConfigError:
-    """What is said of a node where evomerge cannot be imported; `said`: Python's traceback."""
-    reason = said.strip().splitlines()[-1]
+def not_installed(said: str) -> ConfigError:
+    """What is said of a node where evomerge cannot be imported.
+
+    `said`: Ray's message about it, in which its address and Python's traceback stand.
+    """
+    nodes = re.findall(r"\bip[:=] ?([^\s,)]+)", said) or ["?"]
+    reasons = re.findall(r"^\w*(?:Error|Exception): .*", said, re.MULTILINE) or ["no reason given"]
     return ConfigError(
-        f"node {node} has no evomerge that can be imported ({reason}); install the driver's version"
-        " there (docs/clusters.md)"
+        f"node {nodes[0]} has no evomerge that can be imported ({reasons[-1]}); install the"
+        " driver's version there (docs/clusters.md)"
     )
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -225,25 +228,49 @@ def odd_node(cluster: Any, tmp_path: Path) -> Iterator[Callable[[Path], None]]:
         cluster.remove_node(node)
 
 
-@pytest.mark.parametrize("lacks", ["version", "package"])
-def test_a_node_with_another_evomerge_or_none_is_named(
-    on_ray: Make, odd_node: Callable[[Path], None], tmp_path: Path, lacks: str
+def test_a_node_with_another_evomerge_is_named(
+    on_ray: Make, odd_node: Callable[[Path], None], tmp_path: Path
 ) -> None:
-    if lacks == "version":
-        about = tmp_path / "odd" / "evomerge-9.0.dist-info" / "METADATA"
-        about.parent.mkdir(parents=True)
-        about.write_text("Metadata-Version: 2.1\nName: evomerge\nVersion: 9.0\n")
-        said = r"^node [\d.]+ has evomerge 9\.0, and the driver has "
-    else:
-        (tmp_path / "odd" / "evomerge").mkdir(parents=True)
-        program = "raise ModuleNotFoundError(\"No module named 'evomerge'\", name='evomerge')\n"
-        (tmp_path / "odd" / "evomerge" / "__init__.py").write_text(program)
-        said = r"^node [\d.]+ has no evomerge that can be imported \(ModuleNotFoundError: No module"
+    about = tmp_path / "odd" / "evomerge-9.0.dist-info" / "METADATA"
+    about.parent.mkdir(parents=True)
+    about.write_text("Metadata-Version: 2.1\nName: evomerge\nVersion: 9.0\n")
     odd_node(tmp_path / "odd")
     executor = on_ray(workers=1, resources={"odd": 1})
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=r"^node [\d.]+ has evomerge 9\.0, and the driver has "):
         collect(executor, "0.1")
     assert not (tmp_path / "starts").exists()
+
+
+DRIVER = """
+import sys
+from evomerge.cluster.config import RayConfig
+from evomerge.cluster.registry import make_executor
+from tests.cluster.driving import collect
+from tests.cluster.performers import Script
+config = RayConfig(address=sys.argv[1], workers=1, resources={"odd": 1}, ray_timeout_s=59)
+executor = make_executor(config, "tests.cluster.performers:Scripted", Script(folder=sys.argv[2]))
+try:
+    collect(executor, "0.1")
+finally:
+    executor.close()
+"""
+
+
+def test_a_node_without_evomerge_is_named(
+    cluster: Any, odd_node: Callable[[Path], None], tmp_path: Path
+) -> None:
+    """A driver of its own, since this process has given its path to the cluster's workers."""
+    package = tmp_path / "odd" / "evomerge" / "__init__.py"
+    package.parent.mkdir(parents=True)
+    package.write_text(
+        "raise ModuleNotFoundError(\"No module named 'evomerge'\", name='evomerge')\n"
+    )
+    odd_node(tmp_path / "odd")
+    driver = [sys.executable, "-c", DRIVER, cluster.address, str(tmp_path)]
+    ended = subprocess.run(driver, capture_output=True, text=True, cwd=tmp_path)
+    said = ended.stderr.strip().splitlines()[-1]
+    law = r"^evomerge\.errors\.ConfigError: node [\d.]+ has no evomerge that can be imported "
+    assert re.match(law + r"\(ModuleNotFoundError: No module named 'evomerge'\); install", said)
 
 
 def test_a_node_that_is_lost_uses_up_no_attempt(on_ray: Make, cluster: Any, tmp_path: Path) -> None:

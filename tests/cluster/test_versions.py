@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import evomerge
-from evomerge.cluster.versions import CODE, Arrival, Company, at_node, versions
+from evomerge.cluster.versions import CODE, Arrival, Company, at_node, not_installed, versions
 from evomerge.errors import ConfigError, SourceError
 
 
@@ -98,6 +98,17 @@ def test_a_message_names_the_node_where_it_is_another() -> None:
         raise SourceError("no such folder")
     with pytest.raises(SourceError, match=r"^node b: no such folder$"), at_node("b", "a"):
         raise SourceError("no such folder")
+
+
+def test_a_node_that_cannot_import_it_is_named_by_what_ray_says() -> None:
+    dead = "The actor died.\n\tip: 10.0.0.12\nTraceback:\nRuntimeError: failed to import:\n\n"
+    for said in (dead, "ray::EvomergeWorker.where() (pid=7, ip=10.0.0.12)\nRuntimeError: x\n"):
+        problem = not_installed(said + "ModuleNotFoundError: No module named 'evomerge'\n\nmore.")
+        assert str(problem).startswith(
+            "node 10.0.0.12 has no evomerge that can be imported (ModuleNotFoundError: No module"
+            " named 'evomerge'); install"
+        )
+    assert "node ?" in str(not_installed(""))
 
 
 @pytest.mark.process

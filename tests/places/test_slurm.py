@@ -130,6 +130,16 @@ def test_when_the_time_is_over_the_search_ends_cleanly_and_is_queued_again(
 
 
 @pytest.mark.process
+def test_a_ray_that_does_not_start_ends_the_job(begin: Begin, tmp_path: Path) -> None:
+    waiting = "#!/bin/sh\n[ $# -gt 2 ] && exec sleep 600\necho 1\n"
+    job = begin(["job.yaml", "runs/first"], ray="#!/bin/sh\nexit 7\n", python=waiting)
+    assert job.wait(PATIENCE_S) == 1
+    assert job.stderr is not None
+    assert "evomerge.sbatch: Ray has ended on a node; its logs are in" in job.stderr.read()
+    assert not noted(tmp_path, "search")
+
+
+@pytest.mark.process
 def test_arguments_are_asked_for(begin: Begin) -> None:
     job = begin(["job.yaml"])
     assert job.wait(PATIENCE_S) == 2
