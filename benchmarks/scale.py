@@ -50,7 +50,7 @@ ARMS: Mapping[str, Mapping[str, Any]] = {
     "random": {"kind": "random"},
     "asynchronous": {"kind": "cma_es", "asynchronous": True},
     "plain": {"kind": "cma_es"},
-    "plain, a candidate a worker": {"kind": "cma_es"},
+    "plain, a generation of all workers": {"kind": "cma_es"},
 }
 
 
@@ -150,28 +150,43 @@ class Watched(WorkerPool):
         }
 
 
-def search(
-    arm: str, workers: int, mean_s: float, minutes: float, per_process: int
-) -> dict[str, Any]:
-    """One search, and what was measured of it. Ray is started for it, and ended."""
+@dataclass(frozen=True)
+class Setting:
+    """Of one search."""
+
+    arm: str
+    workers: int
+    mean_s: float
+    minutes: float
+    per_process: int
+    address: str | None
+    """Of a Ray that runs already, with this folder on its path; None: one is started here."""
+
+
+def search(given: Setting) -> dict[str, Any]:
+    """One search, and what was measured of it."""
+    arm, workers = given.arm, given.workers
     settings = dict(ARMS[arm])
-    if arm.endswith("a candidate a worker"):
+    if arm.endswith("a generation of all workers"):
         settings["popsize"] = workers
     space = Weights(GENES)
     optimizer = make(configure(settings, origin="benchmark"), space.genes, seed=1, workers=workers)
-    config = RayConfig(workers=workers, cpus_per_worker=0.001, dashboard=False)
+    config = RayConfig(
+        address=given.address, workers=workers, cpus_per_worker=0.001, dashboard=False
+    )
     here = str(Path(__file__).parent)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
-    actors = SharedProcesses(config, "sleeping:Sleeper", Sleep(mean_s=mean_s), per_process)
+    sleep = Sleep(mean_s=given.mean_s)
+    actors = SharedProcesses(config, "sleeping:Sleeper", sleep, given.per_process)
     pool = Watched(config, actors)
     last: list[Spent] = []
 
     def stop() -> str | None:
-        if not last and pool.full and time.time() > pool.full.at + 60 * minutes:
+        if not last and pool.full and time.time() > pool.full.at + 60 * given.minutes:
             last.append(pool.spent())
         return "the time is over" if last else None
 
-    with tempfile.TemporaryDirectory(dir=here) as folder, _closed(pool):
+    with tempfile.TemporaryDirectory() as folder, _closed(pool):
         study = Study.create(
             Path(folder) / "study", name="scale", job={}, genes=space.genes, objectives=("fitness",)
         )
@@ -185,12 +200,12 @@ def search(
                 evaluator="e" * 64,
                 budget=Budget(candidates=1_000_000),
                 landmarks={},
-                sizes={"one": Sleep(mean_s=mean_s).examples},
+                sizes={"one": sleep.examples},
                 stop=stop,
             ).run()
         assert pool.full is not None
         measured = pool.between(pool.full, last[0])
-    return {"arm": arm, "workers": workers, "mean_s": mean_s, **measured}
+    return {"arm": arm, "workers": workers, "mean_s": given.mean_s, **measured}
 
 
 @contextmanager
@@ -233,12 +248,16 @@ def main() -> None:
     parser.add_argument("--mean", type=float, default=30.0, help="seconds of an evaluation")
     parser.add_argument("--minutes", type=float, default=15.0, help="of each search")
     parser.add_argument("--per-process", type=int, default=16, help="workers that share a process")
+    parser.add_argument("--address", help="a Ray that runs already, with this folder on its path")
     parser.add_argument("--write", action="store_true", help="keep the figures under results/")
     given = parser.parse_args()
     rows = []
     for workers, arm in product(given.workers, given.arms):
         with get_context("spawn").Pool(1) as own:
-            row = own.apply(search, (arm, workers, given.mean, given.minutes, given.per_process))
+            setting = Setting(
+                arm, workers, given.mean, given.minutes, given.per_process, given.address
+            )
+            row = own.apply(search, (setting,))
         rows.append(row)
         print(_said(row), flush=True)
     if given.write:
