@@ -182,7 +182,7 @@ def compared(
     much sooner the targets are reached that both reach."""
     budget = PER_DIMENSION * dimension
     full_s = budget * MEAN_S / workers
-    ends: Mapping[str, Callable[[Played], Array]] = {
+    ends: Mapping[str, Callable[[Played], NDArray[np.bool_]]] = {
         f"by {budget // 3} evaluations": lambda p: p.evaluations <= budget // 3,
         f"by {budget} evaluations": lambda p: p.evaluations <= budget,
         f"by {full_s / 180:.0f} minutes": lambda p: p.seconds <= full_s / 3,

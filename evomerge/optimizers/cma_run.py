@@ -158,7 +158,7 @@ class Run:
         """
         with self._isolation():
             if self._drawn_at != self._updates:
-                self._es.ask(1)  # pycma takes no two updates without a sample between them
+                self._es.ask()  # pycma takes no two updates without samples between them
             self._es.tell(
                 [self._point_now(s) for s in samples], [-fitness for fitness in fitnesses]
             )
