@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -121,9 +121,7 @@ class ArtifactFolder:
         """
         for start in range(0, len(names), _BATCH):
             paths = {self._path(name): name for name in names[start : start + _BATCH]}
-            brought: dict[str, Any] = self._ask(
-                "read", lambda files, wanted=list(paths): files.cat(wanted, on_error="omit")
-            )
+            brought = self._ask("read", partial(_read_all, list(paths)))
             yield from ((paths[path], bytes(content)) for path, content in brought.items())
 
     def names(self, folder: str = "") -> dict[str, int]:
@@ -179,9 +177,10 @@ class ArtifactFolder:
             UserError: they cannot, or the place does not answer.
         """
         name = f"{_TRIED}-{secrets.token_hex(4)}"
-        for step in (lambda: self.put(name, b""), lambda: self.remove(name)):
-            self._has_answered = False  # to write is another question than to read
-            step()
+        self._has_answered = False  # to write is another question than to read
+        self.put(name, b"")
+        self._has_answered = False
+        self.remove(name)
 
     def sweep(self) -> None:
         """Remove what a writer that died has begun; only the writer may."""
@@ -285,6 +284,12 @@ class ArtifactFolder:
             # Who waits for a place that was away wants new connections.
             self._filesystem = url_to_fs(self.url, skip_instance_cache=self._was_away)[0]
         return call(self._filesystem)
+
+
+def _read_all(paths: list[str], files: Any) -> dict[str, Any]:
+    """Path -> content of those that are there."""
+    brought: dict[str, Any] = files.cat(paths, on_error="omit")
+    return brought
 
 
 def _within(most_s: float, call: Callable[[], T]) -> T:

@@ -18,7 +18,7 @@ __all__ = ["GENES", "Awkward", "ask", "make", "register"]
 GENES = (FloatGene(name="a", low=0.0, high=1.0),)
 
 
-class Awkward(LocalFileSystem):  # type: ignore[misc]
+class Awkward(LocalFileSystem):
     """A disk behind a network, which can be cut. Files are written in pieces and moved."""
 
     protocol = "awkward"
