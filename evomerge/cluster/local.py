@@ -6,7 +6,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -30,8 +30,9 @@ HARD_S = 60.0
 class InProcess:
     """Implements `Executor`: `wait` performs the oldest task itself.
 
-    An evaluator that keeps its deadline itself leaves the worker as it is; one that has to be
-    interrupted (`time_limit`) costs the worker, since nobody knows what it was in the middle of.
+    An evaluator that keeps its deadline itself leaves the worker as it is. One that has to be
+    interrupted (`time_limit`) or that breaks costs the worker, as it does where workers are
+    processes: nobody knows what it was in the middle of.
     """
 
     def __init__(
@@ -102,10 +103,9 @@ class InProcess:
         if task.begun >= self._max_attempts:
             return [_given_up(task)]
         with allowed():
-            if self._worker is None:
-                self._worker = self._made()
+            self._worker = self._worker or self._made()
             self._enter("busy" if self._is_open else "draining", task.id)
-            result = self._perform(self._worker, task)
+            result = self._perform(task)
         self._enter("idle" if self._is_open else "draining")
         return [result]
 
@@ -135,20 +135,31 @@ class InProcess:
                 f"the worker does not come up: {type(problem).__name__}: {said}"
             ) from problem
 
-    def _perform(self, worker: Worker, task: Task) -> TaskResult:
+    def _perform(self, task: Task) -> TaskResult:
         where = f"pid {os.getpid()}"
         for attempt in range(1, self._max_attempts - task.begun + 1):
+            if self._worker is None:
+                self._worker = self._made()
             try:
                 with self._limit(task):
-                    return TaskResult(task.id, worker.perform(task), where, attempt)
+                    return TaskResult(task.id, self._worker.perform(task), where, attempt)
             except TimeIsUp:
-                self._worker = None
+                self._abandon()
                 return TaskResult(task.id, overrun(task.deadline_s or 0.0), where, attempt)
             except Exception as problem:  # noqa: BLE001 - whatever breaks a worker, it is not the candidate
                 kind = type(problem).__name__
                 reason = f"{kind}: {problem}"
+            self._abandon()
         failure = Failure(cause="infrastructure", message=reason, error=kind)
         return TaskResult(task.id, failure, where, attempt)
+
+    def _abandon(self) -> None:
+        """Never use the worker again, and end what it can end."""
+        close: Callable[[], None] | None = getattr(self._worker, "close", None)
+        self._worker = None
+        if close is not None:
+            with suppress(Exception):
+                close()
 
     def _limit(self, task: Task) -> AbstractContextManager[None]:
         if task.deadline_s is None:

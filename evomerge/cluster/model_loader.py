@@ -9,11 +9,12 @@ from evomerge.cluster.worker_config import MergeLoaderConfig, PathLoaderConfig
 from evomerge.engines.base import DataFlowEngine, Engine
 from evomerge.engines.config import EngineSettings
 from evomerge.engines.factory import start_engine
+from evomerge.engines.holding import along, expect
+from evomerge.engines.requests import check_route
 from evomerge.errors import CandidateError
 from evomerge.merging.weights import MergedWeights
 from evomerge.models.blueprint import outline
 from evomerge.models.headers import Headers
-from evomerge.recipe.digest import digest
 from evomerge.recipe.layer_path import in_use, pooled
 from evomerge.recipe.tree import Hop, Recipe, Stack
 
@@ -28,7 +29,7 @@ class ModelLoader(Protocol):
         """The engine that recipes are loaded into."""
 
     def load(self, recipe: Recipe) -> int:
-        """Make the engine run the recipe; how many layers it runs for a token.
+        """Make the engine run the recipe, and `expect` it; how many layers it runs for a token.
 
         Raises:
             CandidateError: the recipe's weights cannot be merged, or its path is beyond the
@@ -49,7 +50,9 @@ class MergeLoader:
         Raises:
             CandidateError: a tensor of the merge is not finite or does not fit.
         """
-        self.engine.load(MergedWeights(recipe))
+        weights = MergedWeights(recipe)
+        expect(self.engine, weights.digest)
+        self.engine.load(weights)
         return outline(recipe, self._headers).layers
 
 
@@ -88,12 +91,14 @@ class PathLoader:
             )
         spare = (layers.hops[0],) * (capacity.layers - len(layers.hops))  # never on the path
         pool = layers.model_copy(update={"hops": (*layers.hops, *spare)})
-        pool_digest = digest(pool)
-        if pool_digest != self._loaded:
-            self._loaded = None
-            self.engine.load(MergedWeights(pool))
-            self._loaded = pool_digest
+        check_route(layer_path, capacity)
+        weights = MergedWeights(pool)
+        expect(self.engine, along(weights.digest, layer_path))
+        loaded, self._loaded = self._loaded, None
+        if weights.digest != loaded:
+            self.engine.load(weights)
         self.engine.layer_path(layer_path)
+        self._loaded = weights.digest
         return len(layer_path.layers)
 
 

@@ -9,6 +9,7 @@ from evomerge.cluster.base import Task, overrun
 from evomerge.cluster.metrics import Reading
 from evomerge.cluster.model_loader import ModelLoader
 from evomerge.cluster.worker_config import LOADERS, WorkerConfig
+from evomerge.engines.holding import held_by
 from evomerge.errors import CandidateError, DeadlineExceeded, UserError
 from evomerge.evaluators.base import Evaluator, Failure, Outcome
 from evomerge.evaluators.registry import make_evaluator
@@ -59,10 +60,15 @@ class ModelWorker:
             "generate": report.seconds.get("generate", 0.0),
         }
         costs = {**report.costs, "layers": float(layers)}
-        return report.model_copy(update={"seconds": seconds, "costs": costs})
+        held = held_by(self._loader.engine)
+        return report.model_copy(update={"seconds": seconds, "costs": costs, "weights": held})
 
     def readings(self) -> Sequence[Reading]:
         """The memory of this process's bank; an engine in processes of its own has others."""
         return [
             Reading("evomerge_bank", size, {"kind": kind}) for kind, size in bank_memory().items()
         ]
+
+    def close(self) -> None:
+        """End the engine."""
+        self._loader.engine.close()

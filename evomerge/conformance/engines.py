@@ -27,7 +27,7 @@ import torch
 
 from evomerge.conformance.tiny_models import EDITED, Edited, Reference, build, encode
 from evomerge.engines.base import Engine
-from evomerge.errors import CandidateError, EvomergeError
+from evomerge.errors import CandidateError, EvomergeError, InfrastructureError
 from evomerge.evaluators.live_model import Generation, LogProb, Sampling
 
 __all__ = [
@@ -179,6 +179,38 @@ def _refuses_what_does_not_fit(subject: EngineSubject) -> None:
         engine.load(Edited(first, without=(EDITED,)))
 
 
+def _says_what_it_holds(subject: EngineSubject) -> None:
+    engine, (first, second) = subject.engine, subject.siblings
+    (prompt,) = subject.encoded(PROMPTS[0])
+    held = engine.holds
+    engine.load(Edited(second))
+    same(engine.holds not in (held, None), True, "other weights have another digest")
+    engine.load(Edited(first))
+    same(engine.holds, held, "the digest of the same weights")
+    engine.expect("of other weights")
+    with refused(InfrastructureError, "is asked for those of"):
+        engine.logprobs([(prompt, [5])])
+    with refused(InfrastructureError, "is asked for those of"):
+        engine.generate([prompt], [Sampling(max_new_tokens=1)])
+    engine.expect(held)
+    subject.says_as(0, [prompt], 4)
+    engine.expect(None)
+
+
+def _answers_nothing_after_a_load_that_failed(subject: EngineSubject) -> None:
+    engine, (first, second) = subject.engine, subject.siblings
+    (prompt,) = subject.encoded(PROMPTS[0])
+    with refused(CandidateError, "lack 1 tensors"):
+        engine.load(Edited(second, without=(EDITED,)))
+    same(engine.holds, None, "what is held after a load that failed")
+    with refused(InfrastructureError, "mixture"):
+        engine.logprobs([(prompt, [5])])
+    with refused(InfrastructureError, "mixture"):
+        engine.generate([prompt], [Sampling(max_new_tokens=1)])
+    engine.load(Edited(first))
+    subject.says_as(0, [prompt], 4)
+
+
 def _nothing_asked_nothing_answered(subject: EngineSubject) -> None:
     same(subject.engine.generate([], []), [], "generate([], [])")
     same(subject.engine.logprobs([]), [], "logprobs([])")
@@ -226,6 +258,8 @@ _LAWS: tuple[Callable[[EngineSubject], None], ...] = (
     _forgets_what_the_old_weights_made_of_a_prompt,
     _refuses_what_is_not_finite,
     _refuses_what_does_not_fit,
+    _says_what_it_holds,
+    _answers_nothing_after_a_load_that_failed,
     _nothing_asked_nothing_answered,
     _refuses_what_is_too_long,
     _temperature_draws_by_seed,

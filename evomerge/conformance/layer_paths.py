@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -86,6 +87,13 @@ class LayerPool:
     folders: Sequence[Path]
     replace: dict[str, Tensor] = field(default_factory=dict)
     """By the pool's own names."""
+
+    @property
+    def digest(self) -> str:
+        """Of the folders' names and of what is replaced."""
+        edits = {name: tensor.tolist() for name, tensor in self.replace.items()}
+        said = f"{[*map(str, self.folders)]} {edits}"
+        return hashlib.sha256(said.encode()).hexdigest()
 
     def tensors(self, device: str = "cpu") -> Iterable[tuple[str, Tensor]]:
         """(name, tensor) of all layers, numbered through the folders."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,6 +75,13 @@ class Edited:
     folder: Path
     replace: dict[str, Tensor] = field(default_factory=dict)
     without: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """Of the folder's name and of what is edited."""
+        edits = {name: tensor.tolist() for name, tensor in self.replace.items()}
+        said = f"{self.folder} {edits} {self.without}"
+        return hashlib.sha256(said.encode()).hexdigest()
 
     def tensors(self, device: str = "cpu") -> Iterable[tuple[str, Tensor]]:
         """(name, tensor) of the checkpoint, as edited."""

@@ -64,6 +64,7 @@ class EncoderDecoderEngine(ModuleEngine):
             CandidateError: what the model gives is not finite.
         """
         check_generation(prompts, samplings, self._max_length, apart=True)
+        self._require_expected()
         tasks = [
             Continuation(index, prompt, sampling, self._stop(sampling), self._tokenizer)
             for index, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True))
@@ -87,6 +88,7 @@ class EncoderDecoderEngine(ModuleEngine):
             CandidateError: what the model gives is not finite.
         """
         check_scoring(pairs, self._max_length, apart=True)
+        self._require_expected()
         asked = ScoredPair.longest_first(pairs)
         results: dict[int, LogProb] = {}
         for batch in batches(asked, self._rows, self._cells):

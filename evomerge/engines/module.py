@@ -13,6 +13,7 @@ from evomerge.engines.base import WeightSource
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.conversion import LiveTensors
 from evomerge.engines.family import configuration, model_class, most_tokens, tokenizer
+from evomerge.engines.holding import Holding
 from evomerge.engines.precision import precision
 from evomerge.engines.weights import Inspection, checkpoint_shapes
 from evomerge.errors import ConfigError
@@ -23,11 +24,11 @@ from evomerge.models.tokenizer_files import has_tokenizer
 __all__ = ["ModuleEngine"]
 
 
-class ModuleEngine:
+class ModuleEngine(Holding):
     """A transformers model of any class, its parameters overwritten in place.
 
-    It answers through `module`, which an evaluator of kind python calls. After a `CandidateError`
-    from `load` the weights are a mixture: only another `load` makes the engine usable again.
+    It answers through `module`, which an evaluator of kind python calls. After an error from `load`
+    the weights are a mixture, and only another `load` makes the engine usable again.
 
     Raises:
         SourceError: the folder has no such model.
@@ -58,6 +59,7 @@ class ModuleEngine:
     def module(self) -> Any:
         """The model itself, a `torch.nn.Module` in evaluation mode; its weights stay as they are
         until the next `load`."""
+        self._require_expected()
         return self._module
 
     @property
@@ -75,8 +77,9 @@ class ModuleEngine:
         """Replace the model's weights in place."""
         tied = bool(getattr(self._module.config, "tie_word_embeddings", False))
         inspection = Inspection(self._shapes, self._module.dtype, tied=tied)
-        self._live.overwrite(inspection.passed(weights.tensors(str(self._device))))
-        inspection.settle()
+        with self._taking(weights.digest):
+            self._live.overwrite(inspection.passed(weights.tensors(str(self._device))))
+            inspection.settle()
 
     def generate(
         self,

@@ -20,6 +20,7 @@ from evomerge.engines.config import EngineConfig
 from evomerge.engines.continuation import Continuation, ScoredPair, chosen, scored
 from evomerge.engines.conversion import LiveTensors
 from evomerge.engines.family import configuration, model_class, most_tokens, tokenizer
+from evomerge.engines.holding import Holding
 from evomerge.engines.kv_cache import SlabCache
 from evomerge.engines.precision import precision
 from evomerge.engines.requests import check_generation, check_scoring
@@ -35,12 +36,12 @@ _LOGITS = 2**28
 """Most logits at a time: 1 GiB in float32."""
 
 
-class TransformersEngine:
+class TransformersEngine(Holding):
     """Batched generation and scoring over one model in memory.
 
     Prompts are sorted by length, what all of them start with is computed once, sequences leave the
-    batch when they are done. After a `CandidateError` from `load` the weights are a mixture: only
-    another `load` makes the engine usable again.
+    batch when they are done. After an error from `load` the weights are a mixture, and only another
+    `load` makes the engine usable again.
 
     Raises:
         SourceError: the folder has no such model, or one whose layers do not all attend.
@@ -83,6 +84,7 @@ class TransformersEngine:
     @property
     def module(self) -> Any:
         """The model itself, a `torch.nn.Module` in evaluation mode."""
+        self._require_expected()
         return self._model
 
     @property
@@ -100,8 +102,9 @@ class TransformersEngine:
         """Replace the model's weights in place."""
         tied = bool(getattr(self._model.config, "tie_word_embeddings", False))
         inspection = Inspection(self._shapes, self._model.dtype, tied=tied)
-        self._live.overwrite(inspection.passed(weights.tensors(str(self._device))))
-        inspection.settle()
+        with self._taking(weights.digest):
+            self._live.overwrite(inspection.passed(weights.tensors(str(self._device))))
+            inspection.settle()
 
     @torch.inference_mode()
     def generate(
@@ -112,6 +115,7 @@ class TransformersEngine:
     ) -> list[Generation]:
         """One answer for each prompt, in their order."""
         check_generation(prompts, samplings, self._max_length)
+        self._require_expected()
         tasks = [
             Continuation(index, prompt, sampling, self._stop(sampling), self._tokenizer)
             for index, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True))
@@ -130,6 +134,7 @@ class TransformersEngine:
     ) -> list[LogProb]:
         """The log-probability of each continuation after its context, in nats."""
         check_scoring(pairs, self._max_length)
+        self._require_expected()
         asked = ScoredPair.longest_first(pairs)
         shared = self._start([pair.context[:-1] for pair in asked])
         cells = min(self._cells, _LOGITS // self._model.config.get_text_config().vocab_size)

@@ -10,6 +10,7 @@ from transformers import GenerationConfig
 from transformers.initialization import no_init_weights
 
 from evomerge.engines.config import EngineConfig
+from evomerge.engines.holding import along
 from evomerge.engines.requests import check_route
 from evomerge.engines.stack_model import EvomergeStackForCausalLM, StackConfig, obstacle
 from evomerge.engines.transformers import TransformersEngine
@@ -32,7 +33,9 @@ class TransformersDataFlow(TransformersEngine):
 
     def __init__(self, config: EngineConfig, folder: Path, capacity: Capacity) -> None:
         self._capacity = capacity
+        self._path: LayerPath | None = None
         super().__init__(config, folder)
+        self._weights = None
         self._take(LayerPath(layers=(0,), scales=(1.0,)))
 
     @property
@@ -43,7 +46,12 @@ class TransformersDataFlow(TransformersEngine):
     def layer_path(self, layer_path: LayerPath) -> None:
         """Take another path; no weight is moved."""
         check_route(layer_path, self._capacity)
-        self._take(layer_path)
+        with self._taking(self._weights):
+            self._take(layer_path)
+            self._path = layer_path
+
+    def _named(self, weights: str) -> str:
+        return weights if self._path is None else along(weights, self._path)
 
     def _take(self, layer_path: LayerPath) -> None:
         self._model.follow(layer_path.model_dump(mode="json"))

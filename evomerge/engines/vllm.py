@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 import os
 import pickle
-from collections.abc import Callable, Sequence
-from importlib import import_module
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from transformers import GenerationConfig
 
+from evomerge import errors
+from evomerge.engines import vllm_interface
 from evomerge.engines.base import WeightSource
 from evomerge.engines.config import GPU_SHARE, EngineConfig
 from evomerge.engines.family import configuration, most_tokens
+from evomerge.engines.holding import Holding
 from evomerge.engines.precision import precision
 from evomerge.engines.requests import check_generation, check_scoring
 from evomerge.engines.stopping import Stop, end_tokens, stop, text_of
@@ -26,14 +29,6 @@ from evomerge.trust import keep_out_working_directory
 
 __all__ = ["VllmEngine"]
 
-_ENVIRONMENT = {
-    # In this process: a worker's bank is then shared by its engine, and errors keep their class.
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    # Engines on one machine would otherwise pin their threads to the same cores.
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    "VLLM_LOGGING_LEVEL": "WARNING",
-}
-
 _CPU_CACHE_GIB = 1.0
 """Without a bound vLLM takes a share of all memory, which others on the machine need."""
 
@@ -41,36 +36,42 @@ _WATCHED = 1024
 """Requests between two looks at a deadline: several times what vLLM runs at once."""
 
 
-class VllmEngine:
-    """One `vllm.LLM`.
+class VllmEngine(Holding):
+    """One `vllm.LLM`, of one process or of one for each tensor-parallel rank.
 
-    After a `CandidateError` from `load` the weights are a mixture: only another `load` makes the
-    engine usable again. A process may hold several engines but has to close them together: when
-    vLLM shuts one down, it takes away what the others communicate by.
+    Fail-stop: after an error from `load` it answers nothing until a load has come to its end; after
+    one that interrupted vLLM itself, in a load or an answer, it does nothing any more, since vLLM
+    would mix what it was in the middle of into what comes next. Before it answers, every rank is
+    asked what it holds.
+
+    A process may hold several engines but has to close them together: when vLLM shuts one down, it
+    takes away what the others communicate by.
 
     Raises:
-        ConfigError: vLLM has no such argument as `engine.vllm` names.
+        ConfigError: vLLM has no such argument as `engine.vllm` names, or its release lacks what is
+            used of it.
         SourceError: the folder has no configuration or no safetensors checkpoint.
     """
 
     def __init__(self, config: EngineConfig, folder: Path) -> None:
         checkpoint_shapes(folder)
-        for name, value in _ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
+        for name, value in vllm_interface.ENVIRONMENT.items():
+            os.environ.setdefault(name, value)  # which vLLM reads when it is imported
         keep_out_working_directory()  # vLLM starts interpreters of its own
-        self._library = import_module("vllm")  # reads the environment when it is imported
+        vllm_interface.check_interface()
         register()
+        self._interrupted = False
         about = configuration(folder, trust_remote_code=config.trust_remote_code)
-        platform = import_module("vllm.platforms").current_platform
-        dtype = precision(config, about, platform.device_type)
+        device = vllm_interface.device_type()
+        dtype = precision(config, about, device)
         length = most_tokens(about, None)
         try:
-            self._llm: Any = self._library.LLM(
+            self._llm: Any = vllm_interface.llm(
                 model=str(folder),
                 worker_extension_cls="evomerge.engines.vllm_worker.WeightReceiver",
                 dtype=str(dtype).removeprefix("torch."),
                 seed=0,
-                **_arguments(config, length, on_cpu=platform.is_cpu()),
+                **_arguments(config, length, on_cpu=device == "cpu"),
             )
         except TypeError as problem:
             if not config.vllm:
@@ -96,17 +97,19 @@ class VllmEngine:
 
         Raises:
             CandidateError: a tensor is not finite or does not fit.
-            SourceError: vLLM keeps old weights of such a model.
+            SourceError: vLLM keeps old weights of such a model, or a parent's cannot be read.
+            InfrastructureError: what makes the weights broke, or vLLM was interrupted before.
         """
-        for fault, kept in self._llm.collective_rpc("receive", args=(pickle.dumps(weights),)):
-            if kept:
-                raise SourceError(
-                    f"vLLM {self._library.__version__} takes no new weights for {', '.join(kept)}"
-                    " of a live model; take engine.kind: transformers"
-                )
-            if fault:
-                raise CandidateError(fault)
-        self._forget()
+        with self._taking(weights.digest):
+            for error, said, kept in self._ask_ranks("receive", pickle.dumps(weights)):
+                if kept:
+                    raise SourceError(
+                        f"vLLM {vllm_interface.version()} takes no new weights for"
+                        f" {', '.join(kept)} of a live model; take engine.kind: transformers"
+                    )
+                if error:
+                    raise getattr(errors, error, InfrastructureError)(said)
+            self._forget()
 
     def generate(
         self,
@@ -116,9 +119,10 @@ class VllmEngine:
     ) -> list[Generation]:
         """One answer for each prompt, in their order."""
         check_generation(prompts, samplings, self._max_length)
+        self._require_expected()
         stops = [stop(sampling.stop, self._tokenizer, self._ends) for sampling in samplings]
         parameters = [
-            self._library.SamplingParams(
+            vllm_interface.sampling(
                 temperature=sampling.temperature,
                 top_p=sampling.top_p if sampling.temperature > 0 else 1.0,
                 seed=sampling.seed,
@@ -142,8 +146,9 @@ class VllmEngine:
     ) -> list[LogProb]:
         """The log-probability of each continuation after its context, in nats."""
         check_scoring(pairs, self._max_length)
+        self._require_expected()
         whole = [[*context, *continuation] for context, continuation in pairs]
-        parameters = self._library.SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0)
+        parameters = vllm_interface.sampling(temperature=0, max_tokens=1, prompt_logprobs=0)
         requests = self._run(whole, [parameters] * len(whole), between_steps)
         scores = []
         for (context, continuation), request in zip(pairs, requests, strict=True):
@@ -161,9 +166,36 @@ class VllmEngine:
 
     def close(self) -> None:
         """End vLLM's processes."""
-        self._llm.llm_engine.engine_core.shutdown()
+        live = self._llm
         del self._llm
-        import_module("vllm.distributed").cleanup_dist_env_and_memory()
+        vllm_interface.close(live)
+
+    def _require_expected(self) -> None:
+        """Also asks the ranks themselves."""
+        super()._require_expected()
+        for rank, held in enumerate(self._ask_ranks("held")):
+            if held != self.holds:
+                raise InfrastructureError(
+                    f"rank {rank} of the engine holds other weights than it was given last"
+                )
+
+    def _ask_ranks(self, method: str, *arguments: Any) -> list[Any]:
+        """What each rank's `WeightReceiver` answers."""
+        with self._not_interrupted():
+            answers: list[Any] = self._llm.collective_rpc(method, args=arguments)
+        return answers
+
+    @contextmanager
+    def _not_interrupted(self) -> Iterator[None]:
+        """Whatever ends this before its time makes the engine unusable, signals too."""
+        if self._interrupted:
+            raise InfrastructureError(
+                "vLLM was interrupted in the middle of a load or an answer, and would mix that into"
+                " the next one: its process has to be started anew"
+            )
+        self._interrupted = True
+        yield
+        self._interrupted = False
 
     def _forget(self) -> None:
         if not self._llm.reset_prefix_cache():
@@ -183,7 +215,8 @@ class VllmEngine:
                 between_steps()
             some = slice(first, first + part)
             tokens = [{"prompt_token_ids": list(prompt)} for prompt in prompts[some]]
-            outputs += self._llm.generate(tokens, parameters[some], use_tqdm=False)
+            with self._not_interrupted():
+                outputs += self._llm.generate(tokens, parameters[some], use_tqdm=False)
         return outputs
 
     def _generation(self, tokens: list[int], ending: Stop, reason: str) -> Generation:

@@ -8,6 +8,7 @@ from typing import Any
 
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.family import configuration
+from evomerge.engines.holding import along
 from evomerge.engines.requests import check_route
 from evomerge.engines.stack_model import obstacle
 from evomerge.engines.vllm import VllmEngine
@@ -33,6 +34,8 @@ class VllmDataFlow(VllmEngine):
             raise SourceError(f"{folder}: {problem}")
         super().__init__(_for_stacks(config, about, capacity), folder)
         self._capacity = capacity
+        self._path: LayerPath | None = None
+        self._weights = None
 
     @property
     def capacity(self) -> Capacity:
@@ -42,8 +45,13 @@ class VllmDataFlow(VllmEngine):
     def layer_path(self, layer_path: LayerPath) -> None:
         """Take another path; no weight is moved."""
         check_route(layer_path, self._capacity)
-        self._llm.collective_rpc("follow", args=(pickle.dumps(layer_path),))
-        self._forget()
+        with self._taking(self._weights):
+            self._ask_ranks("follow", pickle.dumps(layer_path))
+            self._path = layer_path
+            self._forget()
+
+    def _named(self, weights: str) -> str:
+        return weights if self._path is None else along(weights, self._path)
 
 
 def _for_stacks(config: EngineConfig, about: Any, capacity: Capacity) -> EngineConfig:

@@ -6,11 +6,10 @@ the architecture.
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from transformers import AutoConfig
 
 from evomerge.engines.stack_model import StackConfig
+from evomerge.engines.vllm_interface import register_model
 
 __all__ = ["ARCHITECTURE", "register"]
 
@@ -25,7 +24,5 @@ def register() -> None:
     The model is named, not imported: vLLM calls this whatever it serves, and before it has set up
     a device.
     """
-    registry = import_module("vllm").ModelRegistry
-    if ARCHITECTURE not in registry.get_supported_archs():
-        registry.register_model(ARCHITECTURE, _MODEL)
+    register_model(ARCHITECTURE, _MODEL)
     AutoConfig.register(StackConfig.model_type, StackConfig, exist_ok=True)

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator
-from importlib import import_module
 from typing import Any
 
 from torch import Tensor, nn
-from vllm.model_executor.layers.attention import Attention
 
 from evomerge.engines.requests import check_route
 from evomerge.engines.stack_model import obstacle
+from evomerge.engines.vllm_interface import attention_like, decoder
 from evomerge.errors import SourceError
 from evomerge.recipe.layer_path import Capacity, LayerPath
 
@@ -42,7 +41,7 @@ class VllmStackForCausalLM(nn.Module):
         family = str(getattr(self.config, "family", self.config.model_type))
         if problem := obstacle(family, self.config):
             raise SourceError(problem)
-        self.decoder = _decoder(family)(vllm_config=vllm_config, prefix=prefix)
+        self.decoder = decoder(family)(vllm_config=vllm_config, prefix=prefix)
         pool = _Pool(self.decoder.model.layers)
         self.decoder.model.layers = pool
         layer_path = _first_route(self.config)
@@ -50,7 +49,8 @@ class VllmStackForCausalLM(nn.Module):
             layers=len(pool), hops=getattr(self.config, "max_hops", len(layer_path.layers))
         )
         check_route(layer_path, capacity)
-        self.attentions = _attentions(pool, capacity.hops, vllm_config)
+        own = [pool[number].self_attn for number in range(len(pool))]
+        self.attentions = attention_like(own, capacity.hops, vllm_config)
         self.follow(layer_path)
 
     def follow(self, layer_path: LayerPath) -> None:
@@ -135,33 +135,6 @@ def _twin(module: Any, **children: nn.Module) -> Any:
     twin = copy.copy(module)
     twin.__dict__["_modules"] = module._modules | children
     return twin
-
-
-def _attentions(pool: _Pool, hops: int, vllm_config: Any) -> nn.ModuleList:
-    """Attention for each hop, as the pool's layers have it; theirs is taken out of the model."""
-    known = vllm_config.compilation_config.static_forward_context
-    own: list[Any] = [pool[number].self_attn for number in range(len(pool))]
-    like = own[0].attn
-    for attention in own:
-        del known[attention.attn.layer_name]
-        del attention.attn
-    return nn.ModuleList(
-        Attention(
-            like.num_heads,
-            like.head_size,
-            like.impl.scale,
-            num_kv_heads=like.num_kv_heads,
-            cache_config=vllm_config.cache_config,
-            quant_config=vllm_config.quant_config,
-            prefix=f"hops.{number}",
-        )
-        for number in range(hops)
-    )
-
-
-def _decoder(family: str) -> Any:
-    module = import_module(f"vllm.model_executor.models.{family}")
-    return getattr(module, f"{family.capitalize()}ForCausalLM")
 
 
 def _first_route(config: Any) -> LayerPath:

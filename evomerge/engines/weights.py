@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from evomerge.engines.promised import Promised
 from evomerge.errors import CandidateError
+from evomerge.merging.box import Box
+from evomerge.merging.weights import Unmade
 from evomerge.models.blueprint import outline
 from evomerge.models.headers import Headers
 from evomerge.recipe.source import Source
@@ -65,12 +69,40 @@ class Inspection:
             except Exception as problem:  # noqa: BLE001 (raised again by `settle`)
                 self._fault = self._fault or problem
                 return
-            self._missing.pop(name, None)
-            fault, fitted = self._examine(name, tensor)
+            fault, fitted = self._misplaced(name, tensor.shape), tensor
+            if not fault:
+                fault, fitted = self._examine(name, tensor)
             if not fault:
                 yield name, fitted
             elif self._fault is None:
                 self._fault = CandidateError(fault)
+
+    def promised(self, tensors: Iterable[Unmade]) -> Iterator[tuple[str, Tensor]]:
+        """The tensors, each made and examined when somebody reads it, and no more of it than that.
+
+        Where something is wrong with one, zeros are read.
+        """
+        try:
+            for tensor in tensors:
+                if fault := self._misplaced(tensor.name, tensor.shape):
+                    self._fault = self._fault or CandidateError(fault)
+                    continue
+                make = partial(self._made, tensor)
+                yield tensor.name, Promised.of(make, tensor.shape, tensor.dtype, tensor.device)
+        except Exception as problem:  # noqa: BLE001 (raised again by `settle`)
+            self._fault = self._fault or problem
+
+    def _made(self, tensor: Unmade, box: Box | None) -> Tensor:
+        try:
+            made = tensor.make(box)
+            fault, fitted = self._examine(tensor.name, made)
+            if not fault:
+                return fitted
+            self._fault = self._fault or CandidateError(fault)
+        except Exception as problem:  # noqa: BLE001 (raised again by `settle`)
+            self._fault = self._fault or problem
+        shape = tensor.shape if box is None else [stop - start for start, stop in box.ranges]
+        return torch.zeros(shape, dtype=tensor.dtype, device=tensor.device)
 
     def settle(self) -> None:
         """Raise the first fault.
@@ -85,14 +117,18 @@ class Inspection:
             first = next(iter(self._missing))
             raise CandidateError(f"the weights lack {len(self._missing)} tensors, first {first}")
 
-    def _examine(self, name: str, tensor: Tensor) -> tuple[str, Tensor]:
+    def _misplaced(self, name: str, shape: Sequence[int]) -> str:
+        """What is wrong with a tensor before its numbers are read; "" where nothing is."""
+        self._missing.pop(name, None)
         if name not in self._shapes:
-            return f"tensor {name} is not one of the model's", tensor
-        if tuple(tensor.shape) != self._shapes[name]:
+            return f"tensor {name} is not one of the model's"
+        if tuple(shape) != self._shapes[name]:
             return (
-                f"tensor {name} has shape {list(tensor.shape)}, the model's has "
-                f"{list(self._shapes[name])}"
-            ), tensor
+                f"tensor {name} has shape {list(shape)}, the model's has {list(self._shapes[name])}"
+            )
+        return ""
+
+    def _examine(self, name: str, tensor: Tensor) -> tuple[str, Tensor]:
         if not tensor.is_floating_point():
             return "", tensor
         if torch.finfo(self._dtype).max < torch.finfo(tensor.dtype).max:

@@ -119,6 +119,9 @@ class Report(Value):
     much of it `generate` took."""
     costs: Mapping[str, float] = {}
     """What running the model takes: `layers` run for a token, `tokens_per_second` generated."""
+    weights: str | None = Field(default=None, exclude_if=lambda held: held is None)
+    """Digest of the weights that the engine held when it answered: the recipe's, or of a path
+    through a pool that of both; None where nobody said so."""
     tokens: TokenCount | None = Field(default=None, exclude_if=lambda held: held is None)
     """None where they were not counted."""
     places: Selection | None = Field(default=None, exclude_if=lambda held: held is None)

@@ -44,8 +44,8 @@ def join(reports: Sequence[Report], sizes: Mapping[str, int]) -> Report:
     the mean that its parts say; seconds are added, shares and costs weighed by the examples.
 
     Raises:
-        ValueError: no reports, reports of several splits, or a task whose value is no mean of its
-            examples, so that parts do not tell the whole.
+        ValueError: no reports, reports of several splits or of other weights, or a task whose value
+            is no mean of its examples, so that parts do not tell the whole.
     """
     if not reports or len({report.split for report in reports}) > 1:
         raise ValueError("reports of one split can be joined, at least one")
@@ -70,8 +70,17 @@ def join(reports: Sequence[Report], sizes: Mapping[str, int]) -> Report:
             for name in dict.fromkeys(name for report in reports for name in report.costs)
         },
         tokens=_tokens(reports),
+        weights=_weights(reports),
         places=None if whole and sizes else places,
     )
+
+
+def _weights(reports: Sequence[Report]) -> str | None:
+    """The digest of the weights that all parts were made with, as far as they say so."""
+    said = {report.weights for report in reports if report.weights is not None}
+    if len(said) > 1:
+        raise ValueError("parts of one candidate were scored with different weights")
+    return said.pop() if said else None
 
 
 def _tokens(reports: Sequence[Report]) -> TokenCount | None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from evomerge.merging.bank import Bank, VectorKey
+from evomerge.merging.box import Box
 from evomerge.merging.node import Weights
 from evomerge.merging.vectors import Vector
 from evomerge.models.blueprint import donor
@@ -135,20 +136,22 @@ class AlignedBank(Bank):
         """The source's, with the shapes that its token rows have here."""
         return self.remember(("inventory", source), lambda: self._resized(source))
 
-    def weights(self, source: Source, name: str) -> Tensor:
+    def weights(self, source: Source, name: str, box: Box | None = None) -> Tensor:
         """The source's weights; aligned, in float32, where its rows are tokens."""
         if not self._is_aligned(source, name):
-            return self._plain.weights(source, name)
+            return self._plain.weights(source, name, box)
+        if box is not None:
+            return box.of(self.weights(source, name))
         read = _reader(self._plain.weights(source, name))
         input_name = self._by_source[source]
         key = None if self._nested else ("rows", input_name, name)
         return self.remember(key, lambda: self._aligned(input_name, name, read))
 
-    def vector(self, source: Source, base: Source, name: str) -> Vector:
+    def vector(self, source: Source, base: Source, name: str, box: Box | None = None) -> Vector:
         """As the plain bank's, but of aligned rows never as factors."""
         if not self._is_aligned(source, name):
-            return self._plain.vector(source, base, name)
-        return None if source == base else self.weights(source, name)
+            return self._plain.vector(source, base, name, box)
+        return None if source == base else self.weights(source, name, box)
 
     def cached_on_disk(
         self, what: Hashable, of: Sequence[VectorKey], compute: Callable[[], tuple[Tensor, ...]]
@@ -167,11 +170,12 @@ class AlignedBank(Bank):
     def nested(self, input_name: str) -> Weights:
         """The tensors of an input that is no source, aligned."""
 
-        def value(name: str, dtype: torch.dtype = torch.float32) -> Tensor:
-            whole = self._nested[input_name](name)
+        def value(name: str, dtype: torch.dtype = torch.float32, box: Box | None = None) -> Tensor:
             if not self._is_aligned(donor(self._inputs[input_name]), name):
-                return whole.to(dtype)
-            return self._aligned(input_name, name, _reader(whole)).to(dtype)
+                return self._nested[input_name](name, torch.float32, box).to(dtype)
+            whole = self._nested[input_name](name)
+            aligned = self._aligned(input_name, name, _reader(whole)).to(dtype)
+            return aligned if box is None else box.of(aligned)
 
         return value
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from evomerge.errors import CandidateError, RecipeError
 from evomerge.merging.alignment import AlignedBank, alignment_of
 from evomerge.merging.bank import Bank
+from evomerge.merging.box import Box
 from evomerge.merging.finite import is_finite
 from evomerge.merging.node import Node, Weights
 from evomerge.merging.segments import Pieces
@@ -53,8 +54,10 @@ class _Stored:
     source: Source
     bank: Bank
 
-    def value(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
-        weights = self.bank.tensor(self.source, name).to(dtype)
+    def value(
+        self, name: str, dtype: torch.dtype = torch.float32, box: Box | None = None
+    ) -> Tensor:
+        weights = self.bank.weights(self.source, name, box).to(dtype, copy=True)
         if not is_finite(weights):
             raise CandidateError(f"the tensor {name!r} is not finite as {dtype}")
         return weights
@@ -69,15 +72,17 @@ class _Layers:
     anatomy: Anatomy
     """Of the stack."""
 
-    def value(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
+    def value(
+        self, name: str, dtype: torch.dtype = torch.float32, box: Box | None = None
+    ) -> Tensor:
         stack, at = self.stack, self.anatomy.place(name)
         if at.layer is None or not at.main:
             of = stack.embedding if at.component == "embedding" else stack.head
-            return self.inputs[of](name, dtype)
+            return self.inputs[of](name, dtype, box)
         hop = stack.hops[at.layer]
         if hop.scale != 1.0:
             raise RecipeError(
                 f"hop {at.layer} scales its input by {hop.scale}, which no plain checkpoint can"
                 " hold: only the outermost stack may scale"
             )
-        return self.inputs[hop.of](in_layer(name, hop.layer), dtype)
+        return self.inputs[hop.of](in_layer(name, hop.layer), dtype, box)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from evomerge.errors import SourceError
 from evomerge.merging.adapter import read_adapter
+from evomerge.merging.box import Box
 from evomerge.merging.cache import Cache
 from evomerge.merging.device_cache import DeviceCache
 from evomerge.merging.disk_cache import WORTH, DiskCache, content
@@ -70,7 +71,10 @@ class Bank(Headers):
         self._contents: dict[tuple[str, str], str] = {}
         self._files: dict[tuple[str, str], Any] = {}
         self._adapters: dict[Source, dict[str, Change]] = {}
+        self.read_bytes = 0
+        """Of parents' tensors, or boxes of them, that were handed out so far."""
         self._tensors: dict[tuple[str, str], Tensor] = {}
+        self._finite: set[tuple[str, str, Box | None]] = set()
         for source in sources:
             inventory = self.inventory(source)
             folder = adapter_folder(source)
@@ -100,25 +104,29 @@ class Bank(Headers):
         """A new float32 tensor that the caller may change in place."""
         return self.weights(source, name).to(torch.float32, copy=True)
 
-    def weights(self, source: Source, name: str) -> Tensor:
+    def weights(self, source: Source, name: str, box: Box | None = None) -> Tensor:
         """The weights as they are stored; in float32 where an adapter changes them.
 
+        `box`: what is wanted of them, and no more is read where no adapter changes them.
         Not to be changed.
         """
-        stored, change = self._stored(source, name), self._adapters[source].get(name)
+        change = self._adapters[source].get(name)
         if change is None:
-            return stored
-        weights = stored.to(torch.float32, copy=True)
+            return self._stored(source, name, box)
+        weights = self._stored(source, name).to(torch.float32, copy=True)
         add_to(change, weights)
-        return weights
+        return weights if box is None else box.of(weights)
 
-    def vector(self, source: Source, base: Source, name: str) -> Vector:
-        """The source's change of the base where that is known without its weights, else those."""
+    def vector(self, source: Source, base: Source, name: str, box: Box | None = None) -> Vector:
+        """The source's change of the base where that is known without its weights, else those.
+
+        `box`: what is wanted of the weights; a low-rank change is always the whole tensor's.
+        """
         same = model_folder(source) == model_folder(base)
         if same and not self._adapters[base].get(name):
             change = self._adapters[source].get(name)
-            return self.weights(source, name) if isinstance(change, Steps) else change
-        return None if source == base else self.weights(source, name)
+            return self.weights(source, name, box) if isinstance(change, Steps) else change
+        return None if source == base else self.weights(source, name, box)
 
     def change(self, source: Source, base: Source, name: str) -> LowRank | Tensor | None:
         """th - th_0: None where it is zero by construction, factors if low-rank, else float32."""
@@ -171,27 +179,32 @@ class Bank(Headers):
         known of the whole model stays, and a file that is asked for again is opened again.
         """
         self._tensors.clear()
+        self._finite.clear()
         self._files.clear()
         self._contents.clear()
         self._cache.drop(_of_a_tensor)
         give_back()
 
-    def _stored(self, source: Source, name: str) -> Tensor:
-        tensor = self._mapped(source, name)
-        return self._device_cache.placed((str(model_folder(source)), name), tensor)
+    def _stored(self, source: Source, name: str, box: Box | None = None) -> Tensor:
+        tensor = self._mapped(source, name, box)
+        return self._device_cache.placed((str(model_folder(source)), name, box), tensor)
 
-    def _mapped(self, source: Source, name: str) -> Tensor:
+    def _mapped(self, source: Source, name: str, box: Box | None = None) -> Tensor:
         inventory = self.inventory(source)
         key = (str(inventory.folder), name)
         if key not in self._tensors:
             if name not in inventory.tensors:
                 raise SourceError(f"{inventory.folder}: has no tensor {name!r}")
             info = inventory.tensors[name]
-            tensor = self._file(inventory, info.file).get_tensor(info.stored or name)
+            file = self._file(inventory, info.file)
+            self._tensors[key] = file.get_tensor(info.stored or name)
+        tensor = self._tensors[key] if box is None else box.of(self._tensors[key])
+        if (*key, box) not in self._finite:
             if not is_finite(tensor):
                 raise SourceError(f"{inventory.folder}: the tensor {name!r} is not finite")
-            self._tensors[key] = tensor
-        return self._tensors[key]
+            self._finite.add((*key, box))
+        self.read_bytes += tensor.nbytes
+        return tensor
 
     def _file(self, inventory: Inventory, file: str) -> Any:
         key = (str(inventory.folder), file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -50,7 +51,10 @@ class BankContext:
     layers: int
     """Of the tower that it sits in."""
     seed: int
-    operands: Operands
+    shape: tuple[int, ...]
+    """Of the tensor."""
+    whole: Callable[[], Operands]
+    """Finds the vectors, all of the tensor."""
     keys: Sequence[VectorKey | None]
     """What names each vector in the bank; None for one that is itself a candidate's. An anchor's
     own weights are the first."""
@@ -63,12 +67,12 @@ class BankContext:
     @property
     def size(self) -> int:
         """Number of elements of the tensor."""
-        return self.operands.shape.numel()
+        return math.prod(self.shape)
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the tensor."""
-        return tuple(self.operands.shape)
+    @cached_property
+    def operands(self) -> Operands:
+        """The vectors, found when something is first asked about them."""
+        return self.whole()
 
     @cached_property
     def base(self) -> Tensor:
@@ -129,7 +133,7 @@ class BankContext:
 
     def draws(self, i: int) -> Tensor:
         """Random draws of vector `i`, int32, in the tensor's shape."""
-        return self._drawn(i, self.size).view(self.operands.shape)
+        return self._drawn(i, self.size).view(self.shape)
 
     def uniform(self, i: int, count: int) -> Tensor:
         """(count,) random numbers from 0 to 1 of vector `i`, float32."""

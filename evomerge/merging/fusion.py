@@ -31,6 +31,8 @@ class Specialization:
     """Name, kind and how many, in the order in which they are packed."""
     elements: tuple[tuple[str, int], ...]
     random: bool
+    apart: bool = False
+    """Whether the elements are runs with gaps between them: draws go by places in the tensor."""
 
     def uncut(self) -> Specialization:
         """For a range in which no cut ends: each is one limit, a float."""
@@ -53,8 +55,9 @@ def merge_range(
 
     All tensors are flat. `floats` (float32) and `integers` (int32) are packed: a float is one of
     the former, a chance one of the latter, a cut two and one (its limits before and behind its end,
-    and the end, counted from the first element at hand). Draws take two keys an operand and the
-    flat index of the first element.
+    and the end, counted from the first element at hand). Draws take two keys an operand, where the
+    elements are `apart` three numbers more (how far the first is from the beginning of its run, the
+    runs' width, and their distance), and the flat index of that beginning in the tensor.
     """
     base = None if origin is None else origin.float()
     stored = iter(vectors)
@@ -71,7 +74,12 @@ def merge_range(
     if specialization.random:
         keys = [(some_integers.take(), some_integers.take()) for _ in taus]
         assert index is not None, "draws count elements"
-        place = index + some_integers.take()
+        place = index
+        if specialization.apart:
+            place = place + some_integers.take()
+            width, stride = some_integers.take(), some_integers.take()
+            place = (place // width) * stride + place % width
+        place = place + some_integers.take()
         numbers["draws"] = [draw(place, first, second) for first, second in keys]
     change = specialization.kernel(taus, numbers, *specialization.switches)
     merged = (change if base is None else base + change).to(out.dtype)

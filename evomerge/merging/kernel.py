@@ -7,7 +7,7 @@ compiled (`torch.compile`), which fuses it into one loop on CPU and GPU. Both gi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from time import perf_counter
@@ -15,6 +15,7 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
+from evomerge.merging.box import Lines
 from evomerge.merging.compilation import PROCESS, Compilation
 from evomerge.merging.draws import limit
 from evomerge.merging.fusion import Kind, NumberKind, Specialization, merge_range
@@ -57,6 +58,7 @@ def run(
     keys: Sequence[tuple[int, int]] = (),
     out: Tensor | None = None,
     passes: Passes = USUAL,
+    lines: Lines | None = None,
 ) -> tuple[Tensor, float]:
     """The merged tensor, rounded to `dtype`, and its largest magnitude (NaN if one is).
 
@@ -66,6 +68,8 @@ def run(
         keys: of the draws, a pair an operand, where the plan is random.
         out: where to write it, of this shape and type; a new tensor where left out.
         passes: in which pieces, and by which code.
+        lines: where the elements lie in the tensor whose cuts and draws the plan has; None: they
+            are all of it.
     """
     there = [tensor for _, tensor in vectors if tensor is not None]
     like = there[0] if origin is None else origin
@@ -74,7 +78,7 @@ def run(
     size = out.numel()
     if not size:
         return out, 0.0
-    packed = _Packed(plan, keys, passes)
+    packed = _Packed(plan, keys, passes, lines)
     specialization = Specialization(
         kernel=kernel,
         switches=plan.switches,
@@ -83,6 +87,7 @@ def run(
         numbers=tuple(packed.names),
         elements=tuple([(name, len(many)) for name, many in plan.elements.items()]),
         random=plan.random,
+        apart=packed.apart,
     )
     flat = out.view(-1)
     base = None if origin is None else origin.view(-1)
@@ -118,15 +123,22 @@ def run(
 class _Packed:
     """A plan's numbers, one after another, as `merge_range` takes them."""
 
-    def __init__(self, plan: KernelPlan, keys: Sequence[tuple[int, int]], passes: Passes) -> None:
-        self._passes = passes
+    def __init__(
+        self,
+        plan: KernelPlan,
+        keys: Sequence[tuple[int, int]],
+        passes: Passes,
+        lines: Lines | None,
+    ) -> None:
+        self._passes, self._lines = passes, lines
+        self.apart = plan.random and lines is not None and lines.count > 1
         self.names: list[tuple[str, NumberKind, int]] = []
         self._numbers: list[float | Threshold | Bernoulli] = []
         self._keys = [key for pair in keys for key in pair] if plan.random else []
         for name, many in plan.numbers.items():
             kind = _kind(many)
             self.names.append((name, kind, len(many)))
-            self._numbers += [_as_cut(number) for number in many] if kind == "cut" else many
+            self._numbers += [self._as_cut(number) for number in many] if kind == "cut" else many
 
     def at(self, start: int, device: torch.device, *, cut: bool) -> tuple[Tensor, Tensor]:
         """(floats, integers) of a range that begins at the flat index `start`.
@@ -147,8 +159,17 @@ class _Packed:
                 case _:
                     floats.append(number)
         if self._keys:
+            integers += self._keys
+            first = start
+            if self._lines is not None:
+                first = self._lines.start_of(start)
+                lead = start % self._lines.width
+                if self.apart:
+                    integers += [lead, self._lines.width, self._lines.stride]
+                else:
+                    first += lead
             # Beyond 2^32 elements the draws begin anew.
-            integers += [*self._keys, (start + (1 << 31)) % (1 << 32) - (1 << 31)]
+            integers.append((first + (1 << 31)) % (1 << 32) - (1 << 31))
         return (
             torch.tensor(floats, dtype=torch.float32, device=device),
             torch.tensor(integers, dtype=torch.int32, device=device),
@@ -165,6 +186,15 @@ class _Packed:
         bounds = sorted({*range(0, size, most), *ends, size})
         return pairwise(bounds)
 
+    def _as_cut(self, number: float | Threshold | Bernoulli) -> Threshold | Bernoulli:
+        """A number among thresholds is one limit for all elements; a threshold ends where it does
+        among the elements at hand."""
+        if isinstance(number, Bernoulli):
+            return number
+        if not isinstance(number, Threshold):
+            return Threshold(number, 0)
+        return replace(number, end=self._lines.before(number.end)) if self._lines else number
+
 
 def _ranges(size: int, most: int) -> Iterator[tuple[int, int]]:
     for start in range(0, size, most):
@@ -178,8 +208,3 @@ def _kind(numbers: Sequence[float | Threshold | Bernoulli]) -> NumberKind:
         if isinstance(number, Bernoulli):
             return "chance"
     return "float"
-
-
-def _as_cut(number: float | Threshold | Bernoulli) -> Threshold | Bernoulli:
-    """A number among thresholds: one limit for all elements."""
-    return number if isinstance(number, Threshold | Bernoulli) else Threshold(number, 0)

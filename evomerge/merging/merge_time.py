@@ -6,11 +6,13 @@ An engine asks for tensors while it loads them, and vLLM does so in the middle o
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 __all__ = ["MERGE_TIME", "MergeTime"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -20,6 +22,19 @@ class MergeTime:
     def __init__(self) -> None:
         self.seconds = 0.0
         """Since the process began."""
+
+    def timed(self, make: Callable[P, T]) -> Callable[P, T]:
+        """The same function, with the time counted that it takes."""
+
+        @wraps(make)
+        def making(*args: P.args, **kwargs: P.kwargs) -> T:
+            began = time.perf_counter()
+            try:
+                return make(*args, **kwargs)
+            finally:
+                self.seconds += time.perf_counter() - began
+
+        return making
 
     def counted(self, made: Iterable[T]) -> Iterator[T]:
         """The same, one after the other, with the time counted that each takes to be made."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from evomerge.errors import CandidateError, RecipeError
 from evomerge.merging.bank import Bank, VectorKey
+from evomerge.merging.box import Box
 from evomerge.merging.context import BankContext
 from evomerge.merging.factors import merged_factors
 from evomerge.merging.finite import is_finite
@@ -35,8 +36,13 @@ __all__ = ["Node", "Weights"]
 class Weights(Protocol):
     """A model's tensors by checkpoint name."""
 
-    def __call__(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
+    def __call__(
+        self, name: str, dtype: torch.dtype = torch.float32, box: Box | None = None
+    ) -> Tensor:
         """A new tensor, rounded once from float32; the caller's to change.
+
+        `box`: what is wanted of it, the same bits as in the whole. No more is merged where the
+        method goes by elements.
 
         Raises:
             CandidateError: it is not finite, or undefined for the recipe's parameters.
@@ -52,13 +58,19 @@ class Node:
     inputs: Mapping[str, Weights]
     """The merge's inputs, ready in the same way."""
 
-    def value(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
-        """The merged tensor, rounded once; the caller's to change."""
-        tensor_operands = self._operands(name)
+    def value(
+        self, name: str, dtype: torch.dtype = torch.float32, box: Box | None = None
+    ) -> Tensor:
+        """The merged tensor, or a box of it, rounded once; the caller's to change."""
+        if box is not None and not self._goes_by_elements(box):
+            return self._cut_from_whole(name, dtype, box)
+        tensor_operands = self._operands(name, box)
+        if box is not None and tensor_operands.low_rank():  # whose product has no such parts
+            return self._cut_from_whole(name, dtype, box)
         options, each = self._parameters(name)
-        context = self._context(name, tensor_operands, self._survey)
+        context = self._context(name, self._survey, tensor_operands, box)
         if self._operator.signature.family == "span":
-            merged, finite = self._summed(tensor_operands, options, each, context, dtype)
+            merged, finite = self._summed(tensor_operands, options, each, context, dtype, box)
         elif tensor_operands.origin is None and self._operator.signature.base == "origin":
             raise RecipeError(f"method {self.merge.method!r} needs a base")
         elif tensor_operands.unchanged:
@@ -67,7 +79,7 @@ class Node:
             merged = self._over(tensor_operands.origin, [self.factors(name)]).summed([1.0], dtype)
             finite = is_finite(merged)
         elif self._operator.plan is not None:
-            merged, finite = self._planned(tensor_operands, options, each, context, dtype)
+            merged, finite = self._planned(tensor_operands, options, each, context, dtype, box)
         else:
             change: Tensor = self._operator.function(context.taus(), options, each, context)
             merged = (
@@ -81,14 +93,14 @@ class Node:
     def coefficients(self, name: str) -> Coefficients:
         """What a span method multiplies the operands by."""
         options, each = self._parameters(name)
-        context = self._context(name, self._operands(name), self._survey)
+        context = self._context(name, self._survey, self._operands(name))
         coefficients: Coefficients = self._operator.function(options, each, context)
         return coefficients
 
     def factors(self, name: str) -> LowRank | None:
         """The change that a method on adapters makes; None where no adapter changes the tensor."""
         tensor_operands, (options, each) = self._operands(name), self._parameters(name)
-        context = self._context(name, tensor_operands, self._survey)
+        context = self._context(name, self._survey, tensor_operands)
         return merged_factors(
             self._operator, tensor_operands.vectors, tensor_operands.shape, options, each, context
         )
@@ -100,10 +112,13 @@ class Node:
         each: Sequence[Any],
         context: BankContext,
         dtype: torch.dtype,
+        box: Box | None,
     ) -> tuple[Tensor, bool]:
         coefficients = self._operator.function(options, each, context)
         require_finite(coefficients)
-        if np.ndim(coefficients) == 2:  # row by row
+        if isinstance(coefficients, np.ndarray) and coefficients.ndim == 2:  # row by row
+            if box is not None and len(box.shape) == 2:
+                coefficients = coefficients[:, slice(*box.ranges[0])]
             merged = tensor_operands.summed_by_rows(coefficients).to(dtype)
             return merged, is_finite(merged)
         numbers = [float(coefficient) for coefficient in coefficients]
@@ -132,9 +147,13 @@ class Node:
         each: Sequence[Any],
         context: BankContext,
         dtype: torch.dtype,
+        box: Box | None,
     ) -> tuple[Tensor, bool]:
         assert self._operator.plan is not None
         plan = self._operator.plan(options, each, context)
+        if box is not None:
+            parts = {name: [box.of(t) for t in many] for name, many in plan.elements.items()}
+            plan = replace(plan, elements=parts)
         merged, largest = run(
             self._operator.function,
             plan,
@@ -143,8 +162,28 @@ class Node:
             dtype,
             context.keys_of_draws(),
             passes=self.bank.passes,
+            lines=box.lines if box is not None else None,
         )
         return merged, math.isfinite(largest)
+
+    def _goes_by_elements(self, box: Box) -> bool:
+        """Whether a box of the result needs no more than that box of the operands, beside what the
+        bank knows of the whole: sums and elementwise methods, where the box lies in even runs."""
+        operator = self._operator
+        by_elements = operator.signature.family == "span" or operator.plan is not None
+        return by_elements and box.lines is not None
+
+    def _cut_from_whole(self, name: str, dtype: torch.dtype, box: Box) -> Tensor:
+        """A box of the tensor that is merged whole, and kept until another one is."""
+        if (name, dtype) not in self._last:
+            self._last.clear()
+            self._last[name, dtype] = self.value(name, dtype)
+        return box.of(self._last[name, dtype]).clone()
+
+    @cached_property
+    def _last(self) -> dict[tuple[str, torch.dtype], Tensor]:
+        """The tensor that was last merged whole for a box of it."""
+        return {}
 
     @cached_property
     def _operator(self) -> Operator:
@@ -193,35 +232,37 @@ class Node:
         """The options and parameters of a rule."""
         return {}
 
-    def _operands(self, name: str) -> Operands:
+    def _operands(self, name: str, box: Box | None = None) -> Operands:
         if self._origin is None:
-            return self._over(None, [self._weights(operand, name) for operand in self._inputs])
-        origin = self._weights(self._origin, name)
-        return self._over(origin, [self._vector(operand, name) for operand in self._inputs])
+            return self._over(None, [self._weights(operand, name, box) for operand in self._inputs])
+        origin = self._weights(self._origin, name, box)
+        return self._over(origin, [self._vector(operand, name, box) for operand in self._inputs])
 
     def _over(self, origin: Tensor | None, vectors: Sequence[Vector]) -> Operands:
         return Operands(origin, vectors, self.bank.passes.block)
 
-    def _weights(self, operand: str, name: str) -> Tensor:
+    def _weights(self, operand: str, name: str, box: Box | None) -> Tensor:
         """An input's weights: as stored where it is a source, in float32 where it is merged."""
         source = self.merge.inputs[operand]
         if isinstance(source, Source):
-            return self.bank.weights(source, name)
-        return self.inputs[operand](name)
+            return self.bank.weights(source, name, box)
+        return self.inputs[operand](name, torch.float32, box)
 
-    def _vector(self, operand: str, name: str) -> Vector:
+    def _vector(self, operand: str, name: str, box: Box | None) -> Vector:
         """An input's weights, or its change of the origin where that is known without them."""
         source, base = self.merge.inputs[operand], self.merge.inputs[self._origin or ""]
         if isinstance(source, Source) and isinstance(base, Source):
-            return self.bank.vector(source, base, name)
-        return self._weights(operand, name)
+            return self.bank.vector(source, base, name, box)
+        return self._weights(operand, name, box)
 
     def _context(
         self,
         name: str,
-        tensor_operands: Operands,
         survey: Callable[[], Sequence[Mapping[str, float]]],
+        tensor_operands: Operands,
+        box: Box | None = None,
     ) -> BankContext:
+        """`tensor_operands`: those of the box, where there is one."""
         return BankContext(
             bank=self.bank,
             tensor=name,
@@ -229,7 +270,8 @@ class Node:
             place=self._made.anatomy.place(name),
             layers=self._made.depth(name),
             seed=self.merge.seed,
-            operands=tensor_operands,
+            shape=tuple(tensor_operands.shape) if box is None else box.shape,
+            whole=lambda: tensor_operands if box is None else self._operands(name),
             keys=[self._key(operand, name) for operand in self._inputs],
             everywhere=self._everywhere,
             survey=survey,
@@ -261,7 +303,7 @@ class Node:
             for name in (tensor.name for tensor in self._made.tensors):
                 assert survey is not None
                 options, each = self._parameters(name)
-                context = self._context(name, self._operands(name), lambda: done)
+                context = self._context(name, lambda: done, self._operands(name))
                 for key, value in survey(context.taus(), options, each, context).items():
                     totals[key] = totals.get(key, 0.0) + value
             done.append(totals)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from evomerge.errors import CandidateError
 from evomerge.merging.bank import Bank
+from evomerge.merging.box import Box
 from evomerge.merging.fusion import Kind
 from evomerge.merging.kernel import run, weighted_sum
 from evomerge.merging.memory import empty
@@ -35,21 +36,34 @@ class Pieces:
     inputs: Mapping[str, Weights]
     """The recipe's inputs, ready in the same way."""
 
-    def value(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
-        """The tensor, summed in float32 and rounded once; the caller's to change."""
+    def value(
+        self, name: str, dtype: torch.dtype = torch.float32, box: Box | None = None
+    ) -> Tensor:
+        """The tensor, summed in float32 and rounded once; the caller's to change.
+
+        `box`: what is wanted of it; no more is summed where the box lies in even runs.
+        """
+        lines = box.lines if box is not None else None
+        if box is not None and lines is None:
+            return box.of(self.value(name, dtype))
         name = embedding_of(name, self.segments.inputs[self.segments.base], self.bank) or name
         number, start = self._places[name]
         chromosome = self.segments.chromosomes[number]
         ends = self._ends[number]
-        weights = _Lazy(lambda input_name: self._weights(input_name, name))
-        size = weights[self.segments.base].numel()
+        weights = _Lazy(lambda input_name: self._weights(input_name, name, box))
+        like = weights[self.segments.base]
+        size = math.prod(box.shape) if box is not None else like.numel()
         first = int(np.searchsorted(ends, start, side="right"))
         last = int(np.searchsorted(ends, start + size))
-        like = weights[self.segments.base]
         out = empty(like.shape, dtype, like.device)
         for row in range(first, last + 1):
             begin = max(int(ends[row - 1]) - start, 0) if row else 0
-            part = slice(begin, min(int(ends[row]) - start, size))
+            end = min(int(ends[row]) - start, size)
+            if lines is not None:
+                begin, end = lines.before(begin), lines.before(end)
+                if begin == end:
+                    continue
+            part = slice(begin, end)
             if not math.isfinite(self._sum(chromosome, row, weights, part, out.view(-1)[part])):
                 raise CandidateError(f"the merged tensor {name!r} is not finite")
         return out
@@ -77,11 +91,11 @@ class Pieces:
         )
         return largest
 
-    def _weights(self, input_name: str, name: str) -> Tensor:
+    def _weights(self, input_name: str, name: str, box: Box | None) -> Tensor:
         source = self.segments.inputs[input_name]
         if isinstance(source, Source):
-            return self.bank.weights(source, name).contiguous()
-        return self.inputs[input_name](name)
+            return self.bank.weights(source, name, box).contiguous()
+        return self.inputs[input_name](name, torch.float32, box)
 
     @cached_property
     def _places(self) -> dict[str, tuple[int, int]]:

@@ -83,6 +83,9 @@ class Candidate:
     truncated: float = 0.0
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Wall time by phase."""
+    weights: str | None = None
+    """Digest of the weights that the engine held when it answered, as `Report.weights`; None where
+    nobody said so."""
     failure: Failure | None = None
     worker: str | None = None
     attempts: int = 0

@@ -142,6 +142,8 @@ def _of_report(report: Report) -> tuple[dict[str, Any], dict[str, Any]]:
         "truncated": report.truncated,
         "seconds": {phase: round(s, 3) for phase, s in report.seconds.items()},
     }
+    if report.weights is not None:
+        facts["weights"] = report.weights
     return scores, facts
 
 

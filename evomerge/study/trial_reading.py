@@ -59,6 +59,7 @@ class _Outcome(BaseModel):
     split: Split | None = None
     truncated: _Number = 0.0
     seconds: dict[_Text, _Number] = Field(default_factory=dict)
+    weights: _Text | None = None
     failure: Failure | None = None
     partial: list[_Number] | None = None
 
@@ -156,6 +157,7 @@ def _read(genes: Sequence[Gene], objectives: int, trial: FrozenTrial) -> Candida
         tasks=_scores(trial.user_attrs) if state != "failed" and outcome.split else {},
         truncated=outcome.truncated,
         seconds=outcome.seconds,
+        weights=outcome.weights,
         failure=outcome.failure,
         worker=outcome.worker,
         attempts=outcome.attempts,

@@ -38,6 +38,13 @@ class Broken:
     def max_length(self) -> int:
         return self.engine.max_length
 
+    @property
+    def holds(self) -> str | None:
+        return self.engine.holds
+
+    def expect(self, digest: str | None) -> None:
+        self.engine.expect(digest)
+
     def load(self, weights: WeightSource) -> None:
         self.engine.load(weights)
 
