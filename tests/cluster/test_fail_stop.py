@@ -30,7 +30,7 @@ from evomerge.recipe.tree import Hop, Merge, Recipe, Rule, Stack
 TEXT = {
     "kind": "text",
     "tasks": {"prose": {"weight": 1}},
-    "splits": {"search": "search.txt", "holdout": "search.txt"},
+    "splits": {"search": "search.txt", "holdout": "holdout.txt"},
     "documents": "lines",
 }
 TENSORS = 21
@@ -122,6 +122,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         for seed, name in enumerate("ab")
     }
     (folder / "search.txt").write_text("the first line\nand the second\n")
+    (folder / "holdout.txt").write_text("of another kind\n")
     return Place(
         WorkerConfig(
             donor=sources["a"],

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from evomerge.engines.config import EngineConfig
@@ -37,24 +35,19 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class Look:
-    """Called in each rank: its parameters' digest and bytes, and what its bank has read."""
+class Read:
+    """Called in each rank: how many bytes of the parents its bank has handed out."""
 
     weights: MergedWeights
 
-    def __call__(self, worker: Any) -> dict[str, Any]:
-        held, size = hashlib.sha256(), 0
-        for name, tensor in sorted(worker.model_runner.get_model().state_dict().items()):
-            held.update(name.encode())
-            held.update(tensor.detach().contiguous().view(torch.uint8).numpy().tobytes())
-            size += tensor.nbytes
-        bank = open_bank(tuple(dict.fromkeys(sources_of(self.weights.recipe))), "cpu")
-        return {"digest": held.hexdigest(), "bytes": size, "read": bank.read_bytes}
+    def __call__(self, worker: Any) -> int:
+        sources = tuple(dict.fromkeys(sources_of(self.weights.recipe)))
+        return open_bank(sources, str(worker.device)).read_bytes
 
 
 def spread(request: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Of each of `recipes`: what an engine of so many `ranks` says, and of each rank what it holds,
-    and what it has read where it merged its part and where it got whole tensors."""
+    """Of each of `recipes`: what an engine of so many `ranks` answers, where each rank merges its
+    part and where it gets whole tensors; what its ranks hold; and the bytes that they read."""
     config = EngineConfig(
         kind="vllm",
         dtype="float32",
@@ -68,23 +61,19 @@ def spread(request: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = []
     for recipe in request["recipes"]:
         weights = MergedWeights(parse_recipe(recipe, origin="test", folder=Path()))
-        before = engine._llm.collective_rpc(Look(weights))
-        engine.load(weights)
-        own = engine._llm.collective_rpc(Look(weights))
-        answers = engine.generate(prompts, [Sampling(max_new_tokens=6)] * len(prompts))
-        scores = engine.logprobs([(prompt, [65, 66]) for prompt in prompts])
-        engine.load(Whole(weights))
-        whole = engine._llm.collective_rpc(Look(weights))
-        found.append(
-            {
+        said: dict[str, Any] = {}
+        for how, source in (("parts", weights), ("whole", Whole(weights))):
+            before = engine._llm.collective_rpc(Read(weights))
+            engine.load(source)
+            after = engine._llm.collective_rpc(Read(weights))
+            answers = engine.generate(prompts, [Sampling(max_new_tokens=6)] * len(prompts))
+            scores = engine.logprobs([(prompt, [65, 66]) for prompt in prompts])
+            said[how] = {
                 "texts": [answer.text for answer in answers],
                 "scores": [score.total for score in scores],
-                "held": engine.holds,
-                "digests": [[a["digest"], b["digest"]] for a, b in zip(own, whole, strict=True)],
-                "bytes": [a["bytes"] for a in own],
-                "read": [a["read"] - b["read"] for a, b in zip(own, before, strict=True)],
-                "read whole": [b["read"] - a["read"] for a, b in zip(own, whole, strict=True)],
+                "held": engine._llm.collective_rpc("held"),
+                "read": [b - a for a, b in zip(before, after, strict=True)],
             }
-        )
+        found.append(said)
     engine.close()
     return found
