@@ -6,8 +6,7 @@ An engine asks for tensors while it loads them, and vLLM does so in the middle o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from functools import wraps
+from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 __all__ = ["MERGE_TIME", "MergeTime"]
@@ -23,10 +22,9 @@ class MergeTime:
         self.seconds = 0.0
         """Since the process began."""
 
-    def timed(self, make: Callable[P, T]) -> Callable[P, T]:
-        """The same function, with the time counted that it takes."""
+    def counted(self, make: Callable[P, T]) -> Callable[P, T]:
+        """The same function, with the time counted that each call takes."""
 
-        @wraps(make)
         def making(*args: P.args, **kwargs: P.kwargs) -> T:
             began = time.perf_counter()
             try:
@@ -35,19 +33,6 @@ class MergeTime:
                 self.seconds += time.perf_counter() - began
 
         return making
-
-    def counted(self, made: Iterable[T]) -> Iterator[T]:
-        """The same, one after the other, with the time counted that each takes to be made."""
-        source = iter(made)
-        while True:
-            began = time.perf_counter()
-            try:
-                item = next(source)
-            except StopIteration:
-                return
-            finally:
-                self.seconds += time.perf_counter() - began
-            yield item
 
 
 MERGE_TIME = MergeTime()

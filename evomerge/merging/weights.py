@@ -71,7 +71,7 @@ class MergedWeights:
         """
         bank = open_bank(tuple(dict.fromkeys(sources_of(self.recipe))), device)
         for tensor in _unmade(blueprint(self.recipe, bank).stored_as(self.dtype), bank):
-            yield replace(tensor, make=MERGE_TIME.timed(tensor.make))
+            yield replace(tensor, make=MERGE_TIME.counted(tensor.make))
 
 
 def merged(plan: Blueprint, bank: Bank) -> Iterator[tuple[str, Tensor]]:
