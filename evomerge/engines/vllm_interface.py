@@ -27,6 +27,7 @@ __all__ = [
     "decoder",
     "device_type",
     "llm",
+    "ranks",
     "register_model",
     "reloaded",
     "sampling",
@@ -130,6 +131,11 @@ def register_model(architecture: str, target: str) -> None:
 
 
 # In the processes that hold the weights: one for each tensor-parallel rank.
+
+
+def ranks(worker: Any) -> int:
+    """How many tensor-parallel ranks share the model of vLLM's worker."""
+    return int(worker.parallel_config.tensor_parallel_size)
 
 
 def reloaded(worker: Any, weights: Iterable[tuple[str, Tensor]]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from evomerge.engines.base import DivisibleSource, WeightSource
 from evomerge.engines.holding import AS_STARTED, along
-from evomerge.engines.vllm_interface import reloaded
+from evomerge.engines.vllm_interface import ranks, reloaded
 from evomerge.engines.weights import Inspection, checkpoint_shapes
 from evomerge.errors import EvomergeError, InfrastructureError
 from evomerge.recipe.layer_path import LayerPath
@@ -56,7 +56,7 @@ class WeightReceiver:
         kept = reloaded(
             self,
             inspection.promised(source.unmade(device))
-            if isinstance(source, DivisibleSource)
+            if isinstance(source, DivisibleSource) and ranks(self) > 1
             else inspection.passed(source.tensors(device)),
         )
         try:
