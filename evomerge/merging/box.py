@@ -8,14 +8,14 @@ from functools import cached_property
 
 from torch import Tensor
 
-__all__ = ["Box", "Lines"]
+__all__ = ["Box", "Runs"]
 
 _PLACES = 1 << 31
 """Distances within a tensor are counted in int32 where elements are drawn for."""
 
 
 @dataclass(frozen=True)
-class Lines:
+class Runs:
     """A box in the tensor as it lies flat: runs of `width` places, `stride` from each to the next.
 
     A box keeps the order of its elements, so what lies before a place of the whole tensor lies
@@ -30,12 +30,12 @@ class Lines:
 
     def before(self, place: int) -> int:
         """How many elements of the box lie before a flat index of the whole tensor."""
-        lines, rest = divmod(place - self.first, self.stride)
-        if lines < 0:
+        run, rest = divmod(place - self.first, self.stride)
+        if run < 0:
             return 0
-        if lines >= self.count:
+        if run >= self.count:
             return self.count * self.width
-        return lines * self.width + min(rest, self.width)
+        return run * self.width + min(rest, self.width)
 
     def start_of(self, index: int) -> int:
         """Flat index in the whole tensor of the beginning of the run that element `index` is in."""
@@ -65,12 +65,12 @@ class Box:
         return part.contiguous()
 
     @cached_property
-    def lines(self) -> Lines | None:
+    def runs(self) -> Runs | None:
         """How it lies in the flat tensor; None where that takes more than runs at one distance."""
         cut = [a for a, r in enumerate(self.ranges) if r != (0, self.shape[a])]
         if not cut:
             size = math.prod(self.shape)
-            return Lines(0, size, size, 1)
+            return Runs(0, size, size, 1)
         inner = cut[-1]
         of_one = math.prod(self.shape[inner + 1 :])
         start, stop = self.ranges[inner]
@@ -81,5 +81,5 @@ class Box:
                 return None
             row = row * self.shape[axis] + low
             count *= high - low
-        lines = Lines(row * stride + start * of_one, width, stride, count)
-        return lines if lines.count == 1 or stride < _PLACES else None
+        runs = Runs(row * stride + start * of_one, width, stride, count)
+        return runs if runs.count == 1 or stride < _PLACES else None

@@ -15,7 +15,7 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from evomerge.merging.box import Lines
+from evomerge.merging.box import Runs
 from evomerge.merging.compilation import PROCESS, Compilation
 from evomerge.merging.draws import limit
 from evomerge.merging.fusion import Kind, NumberKind, Specialization, merge_range
@@ -58,7 +58,7 @@ def run(
     keys: Sequence[tuple[int, int]] = (),
     out: Tensor | None = None,
     passes: Passes = USUAL,
-    lines: Lines | None = None,
+    runs: Runs | None = None,
 ) -> tuple[Tensor, float]:
     """The merged tensor, rounded to `dtype`, and its largest magnitude (NaN if one is).
 
@@ -68,7 +68,7 @@ def run(
         keys: of the draws, a pair an operand, where the plan is random.
         out: where to write it, of this shape and type; a new tensor where left out.
         passes: in which pieces, and by which code.
-        lines: where the elements lie in the tensor whose cuts and draws the plan has; None: they
+        runs: where the elements lie in the tensor whose cuts and draws the plan has; None: they
             are all of it.
     """
     there = [tensor for _, tensor in vectors if tensor is not None]
@@ -78,7 +78,7 @@ def run(
     size = out.numel()
     if not size:
         return out, 0.0
-    packed = _Packed(plan, keys, passes, lines)
+    packed = _Packed(plan, keys, passes, runs)
     specialization = Specialization(
         kernel=kernel,
         switches=plan.switches,
@@ -128,10 +128,10 @@ class _Packed:
         plan: KernelPlan,
         keys: Sequence[tuple[int, int]],
         passes: Passes,
-        lines: Lines | None,
+        runs: Runs | None,
     ) -> None:
-        self._passes, self._lines = passes, lines
-        self.apart = plan.random and lines is not None and lines.count > 1
+        self._passes, self._runs = passes, runs
+        self.apart = plan.random and runs is not None and runs.count > 1
         self.names: list[tuple[str, NumberKind, int]] = []
         self._numbers: list[float | Threshold | Bernoulli] = []
         self._keys = [key for pair in keys for key in pair] if plan.random else []
@@ -161,11 +161,11 @@ class _Packed:
         if self._keys:
             integers += self._keys
             first = start
-            if self._lines is not None:
-                first = self._lines.start_of(start)
-                lead = start % self._lines.width
+            if self._runs is not None:
+                first = self._runs.start_of(start)
+                lead = start % self._runs.width
                 if self.apart:
-                    integers += [lead, self._lines.width, self._lines.stride]
+                    integers += [lead, self._runs.width, self._runs.stride]
                 else:
                     first += lead
             # Beyond 2^32 elements the draws begin anew.
@@ -193,7 +193,7 @@ class _Packed:
             return number
         if not isinstance(number, Threshold):
             return Threshold(number, 0)
-        return replace(number, end=self._lines.before(number.end)) if self._lines else number
+        return replace(number, end=self._runs.before(number.end)) if self._runs else number
 
 
 def _ranges(size: int, most: int) -> Iterator[tuple[int, int]]:

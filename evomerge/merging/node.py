@@ -162,7 +162,7 @@ class Node:
             dtype,
             context.keys_of_draws(),
             passes=self.bank.passes,
-            lines=box.lines if box is not None else None,
+            runs=box.runs if box is not None else None,
         )
         return merged, math.isfinite(largest)
 
@@ -171,7 +171,7 @@ class Node:
         bank knows of the whole: sums and elementwise methods, where the box lies in even runs."""
         operator = self._operator
         by_elements = operator.signature.family == "span" or operator.plan is not None
-        return by_elements and box.lines is not None
+        return by_elements and box.runs is not None
 
     def _cut_from_whole(self, name: str, dtype: torch.dtype, box: Box) -> Tensor:
         """A box of the tensor that is merged whole, and kept until another one is."""

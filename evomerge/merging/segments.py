@@ -43,8 +43,8 @@ class Pieces:
 
         `box`: what is wanted of it; no more is summed where the box lies in even runs.
         """
-        lines = box.lines if box is not None else None
-        if box is not None and lines is None:
+        runs = box.runs if box is not None else None
+        if box is not None and runs is None:
             return box.of(self.value(name, dtype))
         name = embedding_of(name, self.segments.inputs[self.segments.base], self.bank) or name
         number, start = self._places[name]
@@ -59,8 +59,8 @@ class Pieces:
         for row in range(first, last + 1):
             begin = max(int(ends[row - 1]) - start, 0) if row else 0
             end = min(int(ends[row]) - start, size)
-            if lines is not None:
-                begin, end = lines.before(begin), lines.before(end)
+            if runs is not None:
+                begin, end = runs.before(begin), runs.before(end)
                 if begin == end:
                     continue
             part = slice(begin, end)

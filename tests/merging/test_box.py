@@ -42,25 +42,25 @@ def test_a_box_lies_in_even_runs(box: Box) -> None:
     whole = torch.arange(math.prod(box.shape)).view(box.shape)
     places = box.of(whole).flatten()
     assert box.is_whole == (places.numel() == whole.numel())
-    if box.lines is None:
+    if box.runs is None:
         return
-    lines = box.lines
-    runs = [
-        lines.first + i * lines.stride + j for i in range(lines.count) for j in range(lines.width)
+    runs = box.runs
+    places_of_runs = [
+        runs.first + i * runs.stride + j for i in range(runs.count) for j in range(runs.width)
     ]
-    assert places.tolist() == runs
+    assert places.tolist() == places_of_runs
     for place in range(whole.numel() + 1):
-        assert lines.before(place) == int((places < place).sum())
-    for index, place in enumerate(runs):
-        assert lines.start_of(index) == place - index % lines.width
+        assert runs.before(place) == int((places < place).sum())
+    for index, place in enumerate(places_of_runs):
+        assert runs.start_of(index) == place - index % runs.width
 
 
 def test_only_boxes_cut_along_three_axes_have_no_even_runs() -> None:
     shape = (3, 4, 5)
-    assert Box(shape, ((0, 2), (1, 3), (0, 5))).lines is not None
-    assert Box(shape, ((1, 2), (1, 3), (2, 4))).lines is not None
-    assert Box(shape, ((0, 2), (0, 4), (2, 4))).lines is not None
-    assert Box(shape, ((0, 2), (1, 3), (2, 4))).lines is None
+    assert Box(shape, ((0, 2), (1, 3), (0, 5))).runs is not None
+    assert Box(shape, ((1, 2), (1, 3), (2, 4))).runs is not None
+    assert Box(shape, ((0, 2), (0, 4), (2, 4))).runs is not None
+    assert Box(shape, ((0, 2), (1, 3), (2, 4))).runs is None
 
 
 def parts(shape: tuple[int, ...]) -> list[Box]:
