@@ -45,6 +45,8 @@ ENVIRONMENT = {
     # Engines on one machine would otherwise pin their threads to the same cores.
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "VLLM_LOGGING_LEVEL": "WARNING",
+    # Standard output is for results; ranks are processes of their own, which inherit it.
+    "VLLM_LOGGING_STREAM": "ext://sys.stderr",
 }
 
 USED: Mapping[str, Sequence[str]] = {
