@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 
 from evomerge.errors import ConfigError, about
+from evomerge.reading.files import read_bytes
 
 __all__ = ["Arrival", "Company", "at_node", "not_installed", "versions"]
 
@@ -150,5 +151,5 @@ def _code() -> str:
     total = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         total.update(f"{path.relative_to(root)}\0".encode())
-        total.update(hashlib.sha256(path.read_bytes()).digest())
+        total.update(hashlib.sha256(read_bytes(path)).digest())
     return total.hexdigest()
