@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from evomerge.cluster.base import Task
 
-__all__ = ["Actor", "Actors", "Location", "WorkerDied"]
+__all__ = ["Actor", "Actors", "Location", "Unreachable", "WorkerDied"]
 
 
 class WorkerDied(Exception):
@@ -26,6 +26,10 @@ class WorkerDied(Exception):
         super().__init__(f"{type(problem).__name__}: {lines[-1]}")
         self.problem = problem
         self.with_its_node = with_its_node
+
+
+class Unreachable(Exception):
+    """What is raised about a process that may live, and cannot be reached."""
 
 
 @dataclass(frozen=True)

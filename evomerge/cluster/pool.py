@@ -231,7 +231,7 @@ class WorkerPool:
         result = None
         if assignment is None or assignment.cancelled:
             pass
-        elif self._may_be_tried(again := assignment.again(worker.nodes), gone):
+        elif self._may_be_tried(again := assignment.again(worker.nodes, problem), gone):
             self._queue.appendleft(again)
         else:
             kind = type(problem).__name__ if problem else None
@@ -253,8 +253,10 @@ class WorkerPool:
         return result
 
     def _may_be_tried(self, again: Assignment, gone: Collection[str]) -> bool:
-        """Whether a task is begun once more; `gone`: the nodes that are lost."""
-        counted = again.counted(gone)
+        """Whether a task is begun once more; `gone`: the nodes that are lost. A death in doubt
+        counts from the next one on, when it is known whether the node was lost."""
+        is_open = again.is_in_doubt and not any(node in gone for node in again.deaths[-1])
+        counted = again.counted(gone) - is_open
         return counted < self._config.max_attempts and len(again.deaths) - counted < NODES
 
     def _check_places(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from evomerge.cluster.actors import Actors, Location
+from evomerge.cluster.actors import Actors, Location, Unreachable
 from evomerge.cluster.base import Task, WorkerState, WorkerStatus
 from evomerge.evaluators.base import Outcome
 
@@ -26,9 +26,14 @@ class Assignment:
     deaths: tuple[tuple[str, ...], ...] = ()
     """Of each process that has died at it, the nodes that it was on."""
 
-    def again(self, nodes: tuple[str, ...]) -> Assignment:
+    is_in_doubt: bool = False
+    """Whether the last of these processes only could not be reached: nobody knows yet whether its
+    node is lost."""
+
+    def again(self, nodes: tuple[str, ...], problem: Exception | None = None) -> Assignment:
         """The next attempt, after a process on these nodes has died at it."""
-        return replace(self, attempt=self.attempt + 1, deaths=(*self.deaths, nodes))
+        deaths, in_doubt = (*self.deaths, nodes), isinstance(problem, Unreachable)
+        return replace(self, attempt=self.attempt + 1, deaths=deaths, is_in_doubt=in_doubt)
 
     def counted(self, gone: Collection[str]) -> int:
         """How many of the deaths count: not those of processes whose node is lost, which may be

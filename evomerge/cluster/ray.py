@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 import ray
-from ray.exceptions import NodeDiedError, RayActorError, RayError
+from ray.exceptions import ActorUnavailableError, NodeDiedError, RayActorError, RayError
 from ray.util.placement_group import (
     PlacementGroup,
     placement_group,
@@ -18,7 +18,7 @@ from ray.util.placement_group import (
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from evomerge.cluster import job_files
-from evomerge.cluster.actors import Location, WorkerDied
+from evomerge.cluster.actors import Location, Unreachable, WorkerDied
 from evomerge.cluster.attention import Attention
 from evomerge.cluster.base import Task, Worker
 from evomerge.cluster.config import RayConfig
@@ -230,6 +230,8 @@ class RayActors:
             if NO_CODE in str(problem):
                 raise WorkerDied(not_installed(str(problem))) from None
             cause = getattr(problem, "cause", None) or problem
+            if isinstance(problem, ActorUnavailableError):
+                cause = Unreachable(str(problem))
             raise WorkerDied(cause, with_its_node=_with_its_node(problem)) from None
         if not isinstance(answer, Arrival):
             return answer

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from evomerge.cluster.actors import Location, WorkerDied
+from evomerge.cluster.actors import Location, Unreachable, WorkerDied
 from evomerge.cluster.base import Task, TaskResult
 from evomerge.cluster.config import RayConfig
 from evomerge.cluster.pool import NODES, WorkerPool
@@ -64,6 +64,8 @@ class Nodes:
     free: Mapping[str, float] = field(default_factory=dict)
     gone: Collection[str] = field(default_factory=set)
     leaving: Collection[str] = ()
+    unknown: int = 0
+    """So many processes cannot be reached at their task."""
     slow: Collection[str] = ()
     """Nodes where models are still downloaded."""
     unreached: int = 0
@@ -84,6 +86,9 @@ class Nodes:
         return reference()
 
     def outcome(self, process: Process) -> Outcome:
+        if self.unknown:
+            self.unknown -= 1
+            raise WorkerDied(Unreachable("socket closed"))
         if not self.deaths:
             return Report(split="search", tasks={})
         at_once, later = self.deaths.pop(0)
@@ -127,6 +132,16 @@ def test_what_crashes_its_worker_every_time_is_given_up() -> None:
     result, nodes = tried([CRASH] * 9, max_attempts=3)
     assert failure(result) == ("infrastructure", "RuntimeError: it has gone")
     assert result.attempts == len(nodes.begun) == 3
+
+
+def test_the_last_attempt_is_not_over_while_nobody_knows_of_its_node() -> None:
+    nodes = Nodes([], unknown=2)
+    pool = WorkerPool(RayConfig(address="auto", workers=1, max_attempts=1), nodes)
+    pool.submit(Task("a", Source(model="m"), "search"))
+    while not (results := pool.wait(0.1)):
+        pass
+    assert isinstance(results[0].outcome, Failure), "its nodes live, after all"
+    assert len(nodes.begun) == 2
 
 
 def test_crashes_count_among_lost_nodes() -> None:
