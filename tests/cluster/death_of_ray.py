@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 import ray
 
@@ -46,8 +45,8 @@ def main(name: str, folder: str) -> None:
     executor = make_executor(config, "tests.cluster.performers:Scripted", Script(folder=folder))
     submit(executor, "a", "hold")
     until(executor, lambda: executor.workers()[0].state == "busy")
-    node: Any = ray._private.worker._global_node
-    print(os.path.realpath(node.get_session_dir_path()))
+    context = ray.get_runtime_context()
+    print((Path(context.get_temp_dir()) / context.get_session_name()).resolve())
     there = descendants(os.getpid())
     for pid, title in there.items():
         if name in ("all", title):
