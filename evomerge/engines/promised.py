@@ -38,7 +38,7 @@ class Promised(Tensor):
     @staticmethod
     def __new__(cls, make: Make, whole: Sequence[int], view: Tensor, device: torch.device) -> Any:
         """Prefer `Promised.of`. `view`: where its elements lie in the whole, on no device."""
-        promised = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        promised = Tensor._make_wrapper_subclass(
             cls, view.shape, strides=view.stride(), dtype=view.dtype, device=device
         )
         promised._make, promised._whole, promised._view = make, tuple(whole), view
@@ -63,7 +63,7 @@ class Promised(Tensor):
         return part.as_strided(view.shape, strides, offset)
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls,
         func: Any,
         types: Iterable[type],
@@ -100,7 +100,7 @@ def _box_of(view: Tensor, whole: tuple[int, ...]) -> tuple[Box, list[int], int]:
     """The smallest box around the view, and the view's strides and offset in it; where an axis of
     the view goes along several of the whole tensor's, all rows that it meets."""
     strides = _strides(whole)
-    first = view.storage_offset()
+    first = int(view.storage_offset())
     steps = [_step(n, stride, whole) for n, stride in zip(view.shape, view.stride(), strict=True)]
     low, rest = [], first
     for stride in strides:
@@ -112,7 +112,7 @@ def _box_of(view: Tensor, whole: tuple[int, ...]) -> tuple[Box, list[int], int]:
             stops[step[0]] += (size - 1) * step[1]
     if None in steps or any(stop > size for stop, size in zip(stops, whole, strict=True)):
         last = first + sum((n - 1) * s for n, s in zip(view.shape, view.stride(), strict=True))
-        rows = (first // strides[0], last // strides[0] + 1)
+        rows = (int(first // strides[0]), int(last // strides[0]) + 1)
         ranges = (rows, *((0, size) for size in whole[1:]))
         return Box(whole, ranges), list(view.stride()), first - rows[0] * strides[0]
     box = Box(whole, tuple(zip(low, stops, strict=True)))

@@ -137,7 +137,7 @@ def stopped_attributes(
 def _of_report(report: Report) -> tuple[dict[str, Any], dict[str, Any]]:
     """An attribute for each task, and what stands in the outcome."""
     scores = {f"{SCORE}{name}": task.value for name, task in report.tasks.items()}
-    facts = {
+    facts: dict[str, Any] = {
         "split": report.split,
         "truncated": report.truncated,
         "seconds": {phase: round(s, 3) for phase, s in report.seconds.items()},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -117,7 +117,7 @@ class Place:
 @pytest.fixture(scope="module", params=["merge", "path"])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Place:
     folder = tmp_path_factory.mktemp("swaps")
-    sources: dict[str, Recipe] = {
+    sources = {
         name: Source(model=str(tiny.build(folder / name, seed=seed)))
         for seed, name in enumerate("ab")
     }
@@ -136,7 +136,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     )
 
 
-def _recipes(sources: dict[str, Recipe], loader: str) -> Iterator[Recipe]:
+def _recipes(sources: Mapping[str, Recipe], loader: str) -> Iterator[Recipe]:
     for share in (0.2, 0.8):
         rule = Rule(inputs={"a": {"weight": share}, "b": {"weight": 1 - share}})
         merge = Merge(method="linear", inputs=sources, rules=(rule,))
@@ -224,7 +224,12 @@ def test_a_path_that_breaks_off_costs_the_pool(place: Place) -> None:
     del vars(engine)["layer_path"]
     loads: list[WeightSource] = []
     load = engine.load
-    vars(engine)["load"] = lambda weights: (loads.append(weights), load(weights))
+
+    def noted(weights: WeightSource) -> None:
+        loads.append(weights)
+        load(weights)
+
+    vars(engine)["load"] = noted
     loader.load(one)
     assert [type(weights) for weights in loads] == [MergedWeights]
     assert engine.holds == held

@@ -101,7 +101,7 @@ class Counter(TorchDispatchMode):
 
 def test_copies_are_counted_before_anything_is_made() -> None:
     whole, maker = promise()
-    with Counter() as counter:
+    with Counter() as counter:  # type: ignore[no-untyped-call]
         torch.empty(3, 4, 10, device="meta").copy_(whole.narrow(0, 2, 3))
     assert (counter.copied, maker.asked) == (120, [])
 
