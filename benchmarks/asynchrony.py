@@ -128,7 +128,7 @@ class Problem:
         with tempfile.TemporaryDirectory() as folder, _inside(folder):
             self._problem._best_parameter("print")  # COCO has no other way to ask
             (written,) = Path(folder).iterdir()
-            self._least = self._problem(np.loadtxt(written))
+            self._least = float(self._problem(np.loadtxt(written)))
 
     def __call__(self, genome: Genome) -> float:
         """How far above the optimum, at a point of [0, 1]^n."""

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import json
 import logging
 import os
 import threading
+
+from evomerge.reading.json_text import parse_json
 
 __all__ = ["JobMessage", "submission_id"]
 
@@ -28,7 +29,8 @@ def submission_id() -> str | None:
     about = os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR")
     if about is None:
         return None
-    id_ = json.loads(about).get("metadata", {}).get("job_submission_id")
+    metadata = parse_json(about.encode(), origin="Ray's job").get("metadata", {})
+    id_ = metadata.get("job_submission_id")
     return None if id_ is None else str(id_)
 
 

@@ -14,6 +14,7 @@ from transformers.utils import logging
 
 from evomerge.errors import SourceError, UserError
 from evomerge.merging.bank import Bank
+from evomerge.merging.box import Box
 from evomerge.merging.device import device_named
 from evomerge.merging.node import Weights
 from evomerge.models.sources import model_folder
@@ -93,5 +94,10 @@ def open_live(source: Source, bank: Bank, *, device: str, length: int) -> Live:
                 f"{folder}: transformers knows no parameter {name!r}, so it cannot be measured"
             )
     live = Live(model, tokenizer, {name: known[name] for name in names}, where)
-    live.load(lambda name, dtype=torch.float32: bank.tensor(source, name).to(dtype))
+
+    def stored(name: str, dtype: torch.dtype = torch.float32, box: Box | None = None) -> Tensor:
+        weight = bank.tensor(source, name).to(dtype)
+        return box.of(weight) if box else weight
+
+    live.load(stored)
     return live

@@ -10,8 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from evomerge.errors import UserError
+from evomerge.errors import SourceError, UserError
 from evomerge.locks import keep, release
+from evomerge.reading.files import read_text
 from evomerge.reading.own_files import open_own
 
 __all__ = ["Writer", "WriterLock", "writer_of"]
@@ -84,7 +85,7 @@ def _locked() -> set[int]:
     """Inodes of the files that processes of this machine have locked whole; their devices have
     other numbers there than a file tells, on some file systems."""
     try:
-        table = Path("/proc/locks").read_text()
-    except OSError:
+        table = read_text(Path("/proc/locks"))
+    except SourceError:
         return set()
     return {int(inode) for inode in re.findall(r"FLOCK .*:(\d+) ", table)}

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from torch import Tensor
@@ -86,6 +87,15 @@ class Interrupted:
 
     def tensors(self, device: str = "cpu") -> Iterator[tuple[str, Tensor]]:
         return STROKE.passed(iter(self.weights.tensors(device)))
+
+
+class Opened(ModelWorker):
+    """A worker whose loader is there to be seen."""
+
+    @property
+    def loader(self) -> Any:
+        """How recipes get into its engine."""
+        return self._loader
 
 
 class Exposed(ModelWorker):
@@ -202,9 +212,9 @@ def test_a_merge_says_the_recipes_digest(place: Place) -> None:
 
 def test_a_loader_that_leaves_the_old_weights_gets_no_answer(place: Place) -> None:
     """Whoever skips a load by mistake: the engine knows what it holds."""
-    worker, (one, other) = ModelWorker(place.config), place.recipes
+    worker, (one, other) = Opened(place.config), place.recipes
     assert isinstance(worker.perform(Task("a", one, "search")), Report)
-    engine = worker._loader.engine
+    engine = worker.loader.engine
     vars(engine)["load"] = lambda weights: None
     with pytest.raises(InfrastructureError, match="is asked for those of"):
         worker.perform(Task("b", other, "search"))
@@ -212,7 +222,7 @@ def test_a_loader_that_leaves_the_old_weights_gets_no_answer(place: Place) -> No
 
 
 def test_a_path_that_breaks_off_costs_the_pool(place: Place) -> None:
-    loader = ModelWorker(place.config)._loader
+    loader = Opened(place.config).loader
     if not isinstance(loader, PathLoader):
         pytest.skip("of paths")
     one, _ = place.recipes

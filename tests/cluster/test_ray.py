@@ -294,7 +294,7 @@ def test_a_node_that_is_lost_uses_up_no_attempt(on_ray: Make, cluster: Any, tmp_
 def test_a_worker_moves_away_from_a_node_that_is_drained(on_ray: Make, cluster: Any) -> None:
     """A spot node that was given notice: what is idle there begins nothing more."""
     import ray
-    from ray._raylet import GcsClient
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
     node = {"num_cpus": 1, "resources": {"notice": 1}, "object_store_memory": 100 << 20}
     first = cluster.add_node(**node)

@@ -45,6 +45,15 @@ class Read:
         return open_bank(sources, str(worker.device)).read_bytes
 
 
+class Asked(VllmEngine):
+    """An engine whose ranks can be asked."""
+
+    def of_ranks(self, what: Any) -> list[Any]:
+        """What each rank says."""
+        said: list[Any] = self._llm.collective_rpc(what)
+        return said
+
+
 def spread(request: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Of each of `recipes`: what an engine of so many `ranks` answers, where each rank merges its
     part and where it gets whole tensors; what its ranks hold; and the bytes that they read."""
@@ -56,22 +65,22 @@ def spread(request: Mapping[str, Any]) -> list[dict[str, Any]]:
         kv_cache_gib=0.1,
         tensor_parallel=request["ranks"],
     )
-    engine = VllmEngine(config, Path(request["folder"]))
+    engine = Asked(config, Path(request["folder"]))
     prompts = request["prompts"]
     found = []
     for recipe in request["recipes"]:
         weights = MergedWeights(parse_recipe(recipe, origin="test", folder=Path()))
         said: dict[str, Any] = {}
         for how, source in (("parts", weights), ("whole", Whole(weights))):
-            before = engine._llm.collective_rpc(Read(weights))
+            before = engine.of_ranks(Read(weights))
             engine.load(source)
-            after = engine._llm.collective_rpc(Read(weights))
+            after = engine.of_ranks(Read(weights))
             answers = engine.generate(prompts, [Sampling(max_new_tokens=6)] * len(prompts))
             scores = engine.logprobs([(prompt, [65, 66]) for prompt in prompts])
             said[how] = {
                 "texts": [answer.text for answer in answers],
                 "scores": [score.total for score in scores],
-                "held": engine._llm.collective_rpc("held"),
+                "held": engine.of_ranks("held"),
                 "read": [b - a for a, b in zip(before, after, strict=True)],
             }
         found.append(said)

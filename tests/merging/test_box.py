@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from evomerge.merging.apply import weights_of
@@ -42,9 +42,9 @@ def test_a_box_lies_in_even_runs(box: Box) -> None:
     whole = torch.arange(math.prod(box.shape)).view(box.shape)
     places = box.of(whole).flatten()
     assert box.is_whole == (places.numel() == whole.numel())
-    if box.runs is None:
-        return
     runs = box.runs
+    assume(runs is not None)
+    assert runs is not None
     places_of_runs = [
         runs.first + i * runs.stride + j for i in range(runs.count) for j in range(runs.width)
     ]

@@ -19,7 +19,8 @@ def schema_of(kind: str) -> dict[str, Any]:
 
 def cluster_of(name: str) -> dict[str, Any]:
     spec: dict[str, Any] = read(f"kuberay/{name}.yaml")["spec"]
-    return spec.get("rayClusterSpec", spec)
+    inner: dict[str, Any] = spec.get("rayClusterSpec", spec)
+    return inner
 
 
 @pytest.mark.parametrize("name", FILES)

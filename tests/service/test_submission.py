@@ -105,7 +105,8 @@ def test_code_needs_consent_which_is_carried_along(
     with pytest.raises(ConfigError, match=r"cluster\.pools: .*--trust-job"):
         submit(with_code, jobs)
     jobs.stop("small-2")
-    assert submit(on_ray(small_job, cluster={"kind": "ray", "address": "h:6379"}), jobs)
+    joined = on_ray(small_job, cluster={"kind": "ray", "address": "h:6379"})
+    assert submit(joined, jobs).id == "small-3"
 
 
 @pytest.mark.parametrize(
