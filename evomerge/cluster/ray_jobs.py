@@ -31,6 +31,8 @@ LATER_S = (10.0, 300.0)
 _CHOSEN = "RAY_API_SERVER_ADDRESS"
 """Ray's client believes this variable, and RAY_ADDRESS, before it believes its argument."""
 _IS_TAKEN = re.compile(r"submission_id \S+ already exists")
+_IS_ANOTHER = "Jobs API is not supported"
+"""What Ray's client says of a server that does not know its address."""
 _TOO_LARGE = re.compile(r"[^\n.]*exceeds the maximum size[^\n.]*")
 
 
@@ -205,7 +207,7 @@ def _about(address: str) -> Iterator[None]:
         raise UserError(
             f"{address}: it does not answer as a Ray dashboard does ({_line(problem)})"
         ) from None
-    except (requests.exceptions.RequestException, ValueError, KeyError) as problem:
+    except (requests.exceptions.RequestException, ValueError, KeyError, TypeError) as problem:
         raise UserError(f"{address}: this is no Ray dashboard ({_line(problem)})") from None
     except RuntimeError as problem:
         said = str(problem)
@@ -217,6 +219,8 @@ def _about(address: str) -> Iterator[None]:
             raise UserError(
                 f"{address}: the job's files are too large ({large[0].strip()})"
             ) from None
+        if _IS_ANOTHER in said:
+            raise UserError(f"{address}: this is no Ray dashboard ({_line(problem)})") from None
         raise InfrastructureError(f"{address}: {_line(problem)}") from None
 
 

@@ -101,13 +101,22 @@ class Monitored:
 
         self.jobs = JobSubmissionClient(self.dashboard)
         code = "from evomerge.commands.main import main; main()"
-        self.id = self.jobs.submit_job(
-            entrypoint=f"{sys.executable} -c '{code}' search {job.path} --out {folder / 'study'}",
-            runtime_env={
-                "env_vars": {"PYTHONPATH": f"{ROOT}:{job.folder}", "EVOMERGE_TRUST_JOB": "1"}
-            },
-            metadata={"job_name": job.written["name"]},
-        )
+        variables = {"PYTHONPATH": f"{ROOT}:{job.folder}", "EVOMERGE_TRUST_JOB": "1"}
+
+        def submitted() -> str:
+            try:
+                return self.jobs.submit_job(
+                    entrypoint=f"{sys.executable} -c '{code}' search {job.path}"
+                    f" --out {folder / 'study'}",
+                    runtime_env={"env_vars": variables},
+                    metadata={"job_name": job.written["name"]},
+                )
+            except RuntimeError as problem:  # Ray's agent, which starts jobs, comes up later
+                if "No available agent" not in str(problem):
+                    raise
+                return ""
+
+        self.id = eventually(submitted)
 
     def query(self, expression: str) -> list[Any]:
         """What Prometheus answers: a list of series."""
