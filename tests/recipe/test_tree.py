@@ -38,6 +38,22 @@ def test_first_matching_rule_wins_and_the_last_matches_all() -> None:
     assert merge.rule_for(Place(None, "embedding")).inputs["math"]["weight"] == 0.5
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        Selector(),
+        Selector(layers=(0, 2), component="mlp", name="up_proj"),
+        Selector(layers=(0, 2), tower="vision"),
+        Selector(tower="decoder", experts=(1, 3)),
+    ],
+)
+@pytest.mark.parametrize("mode", ["json", "python"])
+def test_a_rule_writes_its_selector_as_that_writes_itself(where: Selector, mode: str) -> None:
+    written = Rule(where=where).model_dump(mode=mode)["where"]
+    itself = where.model_dump(mode=mode, exclude_none=True)
+    assert list(written.items()) == list(itself.items())
+
+
 def test_plain_data_reads_back_to_an_equal_recipe() -> None:
     merge = recipe()
     again = parse_recipe(plain(merge), origin="again", folder=Path("/nowhere"))
