@@ -23,6 +23,7 @@ from evomerge.optimizers.registry import configure, make
 from evomerge.recipe.genome import Genome
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
+from evomerge.search_spaces.base import SearchSpace
 from evomerge.search_spaces.parameter import ParameterSpace
 from evomerge.search_spaces.parameter_config import ParameterSpaceConfig
 from evomerge.searching.loop import Search
@@ -110,6 +111,7 @@ def search(
     executor: Executor,
     optimizer: Optimizer | None = None,
     study: Study | None = None,
+    space: SearchSpace | None = None,
     landmarks: Mapping[str, Genome] | None = None,
     target: float | tuple[float, ...] | None = None,
     patience: int | None = None,
@@ -117,9 +119,10 @@ def search(
 ) -> Study:
     """Search in a folder, or go on in it, to the end of the budget; the study is left open.
 
-    `study`: one that is open already; `landmarks`: instead of the space's; `more`: of `Search`.
+    `study`: one that is open already; `space`, `landmarks`: instead of the usual ones; `more`: of
+    `Search`.
     """
-    study, space = study or open_study(folder), make_space()
+    study, space = study or open_study(folder), space or make_space()
     budget = {
         "candidates": candidates,
         "evaluations": evaluations,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from evomerge.recipe.tree import Recipe
 
-__all__ = ["canonical_json", "digest", "plain"]
+__all__ = ["canonical_json", "digest", "digest_of_plain", "plain"]
 
 
 def plain(recipe: Recipe) -> dict[str, Any]:
@@ -25,4 +26,9 @@ def canonical_json(data: Any) -> str:
 
 def digest(recipe: Recipe) -> str:
     """64 hexadecimal digits; equal recipes, and only they, share it."""
-    return hashlib.sha256(canonical_json(plain(recipe)).encode()).hexdigest()
+    return digest_of_plain(plain(recipe))
+
+
+def digest_of_plain(data: Mapping[str, Any]) -> str:
+    """The digest of the recipe of which `plain` made this."""
+    return hashlib.sha256(canonical_json(data).encode()).hexdigest()

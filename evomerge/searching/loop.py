@@ -189,14 +189,14 @@ class Search:
             return None
         if self._landmarks:
             label, genome = self._landmarks.popleft()
-            return UnderTest(self._ask(genome, label=label))
+            return self._ask(genome, label=label)
         if not self._observed and not self._observe():
             return None
         began = time.perf_counter()
         proposals = self._optimizer.ask(1)
         self._asking_s += time.perf_counter() - began
         for proposal in proposals:
-            return UnderTest(self._ask(proposal.genome, proposal=proposal))
+            return self._ask(proposal.genome, proposal=proposal)
         return None
 
     def _observe(self) -> bool:
@@ -212,18 +212,19 @@ class Search:
 
     def _ask(
         self, genome: Genome, *, label: str | None = None, proposal: Proposal | None = None
-    ) -> Candidate:
+    ) -> UnderTest:
+        recipe = self._space.recipe(genome)
         number = self._study.ask(
             proposed_by="landmark" if proposal is None else "optimizer",
             genome=genome,
-            recipe=self._space.recipe(genome),
+            recipe=recipe,
             label=label,
             proposal=None if proposal is None else proposal.id,
             parentage=None if proposal is None else proposal.parentage,
         )
         candidate = self._study.candidate(number)
         self._tally.ask(candidate)
-        return candidate
+        return UnderTest(candidate, recipe=recipe)
 
     def _hear(self, candidate: Candidate) -> None:
         """Tell the optimizer of a candidate that has ended, and look whether others may follow."""

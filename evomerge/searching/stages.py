@@ -145,7 +145,7 @@ class Stages:
             failure = Failure(cause="infrastructure", message=said, error="InfrastructureError")
             self._close(replace(test, attempts=test.attempts + before), failure)
             return
-        recipe = self.space.recipe(test.candidate.genome)
+        recipe = test.recipe or self.space.recipe(test.candidate.genome)
         self.under_way[test.task] = test
         self.study.begin(test.candidate.number, len(test.parts), before + 1)
         task = Task(
@@ -179,7 +179,7 @@ class Stages:
     def _pause(self, test: UnderTest) -> None:
         number = test.candidate.number
         self.study.pause(number)
-        self.paused[number] = replace(test, candidate=self.study.candidate(number))
+        self.paused[number] = replace(test, candidate=self.study.candidate(number), recipe=None)
 
     def _finish(self, test: UnderTest) -> None:
         if test.so_far is None:

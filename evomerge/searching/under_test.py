@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from evomerge.errors import RecordError, UserError
 from evomerge.evaluators.base import Report, Split
 from evomerge.evaluators.selection import join
+from evomerge.recipe.tree import Recipe
 from evomerge.searching.schedule import Stage
 from evomerge.study.candidate import Candidate
 from evomerge.study.examples import part_name
@@ -33,6 +34,9 @@ class UnderTest:
     """Of all its stages; 0 where every report was there already."""
     stage: Stage = field(default_factory=Stage)
     """The one that is under way, or was the last."""
+    recipe: Recipe | None = None
+    """The candidate's, where it is at hand: of one that waits, and of one of an earlier sitting,
+    its space makes it again."""
 
     @property
     def task(self) -> str:

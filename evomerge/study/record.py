@@ -22,7 +22,7 @@ from evomerge.errors import RecordError
 from evomerge.evaluators.answers import Answers
 from evomerge.evaluators.base import Outcome, Report, Split
 from evomerge.optimizers.base import Fitness, Parentage
-from evomerge.recipe.digest import digest, plain
+from evomerge.recipe.digest import digest_of_plain, plain
 from evomerge.recipe.genome import Gene, Genome
 from evomerge.recipe.tree import Recipe
 from evomerge.study.artifacts import ArtifactFolder
@@ -273,14 +273,15 @@ class Study:
             raise ValueError(
                 f"a candidate of the {proposed_by} and proposal {proposal} do not go together"
             )
+        data = plain(recipe)
         trial = asked_trial(
             self.genes,
             genome,
             proposed_by=proposed_by,
             label=label,
             proposal=proposal,
-            recipe=plain(recipe),
-            digest=digest(recipe),
+            recipe=data,
+            digest=digest_of_plain(data),
             asked=self._next,
             asked_s=self.seconds_spent,
             parentage=parentage,

@@ -24,6 +24,8 @@ from evomerge.errors import RecordError, UserError
 from evomerge.evaluators.base import Failure, Report
 from evomerge.optimizers.base import Observation, Proposal, Result
 from evomerge.recipe.genome import Genome
+from evomerge.recipe.tree import Merge
+from evomerge.search_spaces.parameter import ParameterSpace
 from evomerge.study.record import Study
 from tests.sphere import Sphere, Worker, make_executor, make_optimizer, make_space, search
 
@@ -52,6 +54,28 @@ def test_warm_starts_come_first_and_the_budget_counts_them(tmp_path: Path) -> No
     failed = [c for c in candidates if c.state == "failed"]
     assert failed, "weights of 1 must fail here: the parents"
     assert all(c.failure == Failure(cause="candidate", message="too heavy") for c in failed)
+
+
+class Counting(ParameterSpace):
+    """Counts how often it is asked for a genome's recipe."""
+
+    def __init__(self) -> None:
+        vars(self).update(vars(make_space()))
+        self.asked: Counter[Genome] = Counter()
+
+    def recipe(self, genome: Genome) -> Merge:
+        self.asked[genome] += 1
+        return super().recipe(genome)
+
+
+def test_a_recipe_is_made_once_a_candidate(tmp_path: Path) -> None:
+    space = Counting()
+    marks = make_space().landmarks()
+    with search(
+        tmp_path / "s", candidates=12, executor=in_process(), space=space, landmarks=marks
+    ) as study:
+        expected = Counter(candidate.genome for candidate in study.candidates())
+    assert space.asked == expected
 
 
 class Repeating:
