@@ -23,13 +23,14 @@ class Weights:
 
     def __init__(self, genes: int) -> None:
         self.genes = tuple(FloatGene(name=f"weight.{n}", low=0.0, high=1.0) for n in range(genes))
+        self._layers = [Selector(layers=(n, n + 1)) for n in range(genes - 1)]
 
     def recipe(self, genome: Genome) -> Merge:
         """A linear merge by the weights."""
         *before, last = (float(value) for value in genome)
         rules = tuple(
-            Rule(where=Selector(layers=(n, n + 1)), inputs={"a": {"weight": weight}})
-            for n, weight in enumerate(before)
+            Rule(where=where, inputs={"a": {"weight": weight}})
+            for where, weight in zip(self._layers, before, strict=True)
         )
         rest = Rule(where=Selector(), inputs={"a": {"weight": last}})
         inputs = {"a": Source(model="a"), "b": Source(model="b")}
