@@ -25,7 +25,6 @@ from evomerge.optimizers.base import Fitness, Parentage
 from evomerge.recipe.digest import digest_of_plain, plain
 from evomerge.recipe.genome import Gene, Genome
 from evomerge.recipe.tree import Recipe
-from evomerge.study.artifacts import ArtifactFolder
 from evomerge.study.attributes import check_attribute
 from evomerge.study.candidate import (
     Candidate,
@@ -36,14 +35,9 @@ from evomerge.study.candidate import (
     ranked,
 )
 from evomerge.study.creation import create_study
-from evomerge.study.database_url import masked
-from evomerge.study.examples import Examples
-from evomerge.study.fetching import remove_study
 from evomerge.study.folder import StudyFolder
-from evomerge.study.guarding import guard_passwords
-from evomerge.study.journal import repair_journal
-from evomerge.study.lease import Lease
-from evomerge.study.lock import Writer, WriterLock, writer_of
+from evomerge.study.lock import Writer, WriterLock
+from evomerge.study.parts import Parts
 from evomerge.study.trial import (
     PAUSED,
     asked_trial,
@@ -52,7 +46,6 @@ from evomerge.study.trial import (
     stage_attribute,
     stopped_attributes,
 )
-from evomerge.study.trials import Trials
 from evomerge.wording import count
 
 __all__ = ["Study"]
@@ -67,37 +60,16 @@ class Study:
     def __init__(
         self, folder: StudyFolder, lock: WriterLock | None, clock: Clock = time.monotonic
     ) -> None:
-        self._folder = folder
-        self._lock = lock
-        self._clock = clock
-        self._opened = clock()
-        self._identity = folder.read_identity()
-        self._job = folder.read_job()
-        storage = self._job.get("storage")
-        guard_passwords(
-            {folder.identity: self._identity.storage, folder.job: storage}, write=lock is not None
-        )
-        if isinstance(storage, str):
-            self._job["storage"] = masked(storage)
-        if lock is not None:
-            folder.sweep()
-            if self._identity.storage is None:
-                repair_journal(folder.journal)
-        self._trials = Trials(self._identity, folder.journal, alone=lock is not None)
-        recorded = self._identity.artifacts
-        self._elsewhere = None if recorded is None else ArtifactFolder(recorded, is_recorded=True)
-        self._lease: Lease | None = None
+        self._clock, self._opened = clock, clock()
+        self._parts = Parts(folder, lock)
+        self._identity, self._job = self._parts.identity, self._parts.job
+        self._trials, self._examples = self._parts.trials, self._parts.examples
         try:
-            if lock is not None and self._elsewhere is not None:
-                self._lease = self._trials.hold(self._elsewhere.url)
-                self._elsewhere.sweep()
-            self._examples = Examples(folder.examples, self._elsewhere, alone=lock is not None)
+            self._next = len(self.events())
+            self._spent_before = self._seconds_recorded()
         except BaseException:
-            self._let_go()
-            self._trials.disconnect()
+            self._parts.close()
             raise
-        self._next = len(self.events())
-        self._spent_before = self._seconds_recorded()
 
     @classmethod
     def create(
@@ -171,29 +143,18 @@ class Study:
         Raises:
             RecordError: a candidate was told, so that something is on record.
         """
-        self._check_writing()
-        assert self._lock is not None
+        self._parts.check_writing()
         if any(candidate.told is not None for candidate in self.candidates()):
             raise RecordError(f"{self.path}: holds candidates that were told, and is kept")
-        self._let_go()
-        self._trials.delete()
-        if self._elsewhere is not None:
-            remove_study(self._elsewhere)
-        self._folder.remove(keep=keep_folder)
-        self._lock.release()
-        self._lock = None
+        self._parts.remove(keep_folder=keep_folder)
 
     def close(self) -> None:
         """Note the time spent and let the next writer in; once is enough."""
         try:
-            if self._lock is not None:
+            if self._parts.are_writable:
                 self._trials.note_seconds(self.seconds_spent)
-            self._let_go()
         finally:
-            self._trials.disconnect()
-            if self._lock is not None:
-                self._lock.release()
-                self._lock = None
+            self._parts.close()
 
     def __enter__(self) -> Self:
         return self
@@ -209,7 +170,7 @@ class Study:
     @property
     def path(self) -> Path:
         """The study's folder."""
-        return self._folder.path
+        return self._parts.folder.path
 
     @property
     def name(self) -> str:
@@ -234,9 +195,7 @@ class Study:
     @property
     def writer(self) -> Writer:
         """Who searches in this study at the moment, or did last."""
-        if self._elsewhere is not None:
-            return self._trials.writer()
-        return writer_of(self._folder.lock)
+        return self._parts.writer
 
     @property
     def seconds_spent(self) -> float:
@@ -245,7 +204,7 @@ class Study:
         The clock runs while a writer is open. Where a writer was killed, its time counts up to its
         last ask or tell.
         """
-        if self._lock is None:
+        if not self._parts.are_writable:
             return self._seconds_recorded()
         return self._spent_before + self._clock() - self._opened
 
@@ -268,7 +227,7 @@ class Study:
         Raises:
             ValueError: the genome does not fit the genes, or a proposal is missing or too much.
         """
-        self._check_writing()
+        self._parts.check_writing()
         if (proposal is None) == (proposed_by == "optimizer"):
             raise ValueError(
                 f"a candidate of the {proposed_by} and proposal {proposal} do not go together"
@@ -297,7 +256,7 @@ class Study:
         Raises:
             RecordError: no such candidate, or it was told already.
         """
-        self._check_writing()
+        self._parts.check_writing()
         self._trials.set(number, *begun_attribute(stage, times))
 
     def add_stage(
@@ -322,7 +281,7 @@ class Study:
         Raises:
             RecordError: no such candidate, or it was told already.
         """
-        self._check_writing()
+        self._parts.check_writing()
         stage = RecordedStage(
             part=part,
             split=split,
@@ -343,7 +302,7 @@ class Study:
         Raises:
             RecordError: no such candidate, or it was told already.
         """
-        self._check_writing()
+        self._parts.check_writing()
         self._trials.set(number, PAUSED, paused)
 
     def tell(
@@ -368,7 +327,7 @@ class Study:
             ValueError: the fitness does not go with the outcome or the objectives.
         """
         self._check_fitness(outcome, fitness)
-        self._check_writing()
+        self._parts.check_writing()
         attributes = outcome_attributes(
             outcome, told=self._next, told_s=self.seconds_spent, worker=worker, attempts=attempts
         )
@@ -396,7 +355,7 @@ class Study:
         """
         if fitness is not None:
             self._check_numbers(fitness)
-        self._check_writing()
+        self._parts.check_writing()
         attributes = stopped_attributes(
             so_far,
             fitness,
@@ -437,7 +396,7 @@ class Study:
 
     def put(self, key: str, value: Any) -> None:
         """Keep JSON-able data about the whole study; what was kept under `key` is replaced."""
-        self._check_writing()
+        self._parts.check_writing()
         self._trials.put(key, value)
 
     def get(self, key: str) -> Any:
@@ -455,7 +414,7 @@ class Study:
 
         No search reads them. `about_candidates`: candidate number -> its note.
         """
-        self._check_writing()
+        self._parts.check_writing()
         self._trials.put_notes(about_study, about_candidates)
 
     def save_report(
@@ -466,7 +425,7 @@ class Study:
         `part`: the name of the examples that the report is about (`examples.part_name`); None: all
         of the split.
         """
-        self._check_writing()
+        self._parts.check_writing()
         self._examples.save(digest, evaluator_digest, report, part)
 
     def load_report(
@@ -488,17 +447,6 @@ class Study:
             InfrastructureError: it cannot be read there, or the disk refuses.
         """
         self._examples.fetch(answers=answers)
-
-    def _let_go(self) -> None:
-        if self._lease is not None:
-            self._lease.release()
-            self._lease = None
-
-    def _check_writing(self) -> None:
-        if self._lock is None:
-            raise RecordError(f"{self.path}: the study is not open for writing")
-        if self._lease is not None:
-            self._lease.check()
 
     def _check_fitness(self, outcome: Outcome, fitness: Fitness | None) -> None:
         if (fitness is not None) != isinstance(outcome, Report):

@@ -52,7 +52,7 @@ class Mortal(Study):
     def die_of(self, steps: Steps) -> None:
         """Let each write be one of these steps."""
         self.steps = steps
-        self._trials = MortalTrials(self._identity, self._folder.journal, steps)
+        self._trials = MortalTrials(self._identity, self._parts.folder.journal, steps)
 
     def save_report(self, *given: Any) -> None:
         self.steps(partial(super().save_report, *given))
