@@ -83,26 +83,16 @@ class Follower:
                 self._listener.told(candidate)
 
     def _progress(self) -> Progress:
-        tally, states = self._tally, [candidate.state for candidate in self._candidates]
+        states = [candidate.state for candidate in self._candidates]
         is_going = self._study.writer.is_writing and self._study.get(ENDED) is None
         since_s = self._clock() - self._changed if is_going else 0.0
-        return Progress(
-            total=self._budget.candidates,
-            limit_s=self._budget.seconds,
-            evaluations=self._budget.evaluations,
-            done=tally.done,
-            evaluated=tally.evaluated,
-            failed=tally.failed,
-            stopped=tally.stopped,
+        return Progress.of(
+            self._tally,
+            self._budget,
             running=states.count("running"),
             paused=states.count("paused"),
             seconds=self._study.seconds_spent + since_s,
-            best=next(iter(tally.leaders), None),
             objectives=self._study.objectives,
-            leaders=tally.leaders,
-            bests=tally.bests,
-            curve=tally.curve,
-            failures=tally.failures,
         )
 
     def _tell_scoring(self) -> None:

@@ -287,25 +287,14 @@ class Search:
 
     def progress(self) -> Progress:
         """Where the search stands now."""
-        tally = self._tally
-        return Progress(
-            total=self._budget.candidates,
-            limit_s=self._budget.seconds,
-            evaluations=self._budget.evaluations,
-            done=tally.done,
-            evaluated=tally.evaluated,
-            failed=tally.failed,
-            stopped=tally.stopped,
+        return Progress.of(
+            self._tally,
+            self._budget,
             running=len(self._stages.under_way),
             paused=len(self._stages.paused),
             seconds=self._study.seconds_spent,
-            best=next(iter(tally.leaders), None),
-            draining=self._stages.is_draining,
             objectives=self._study.objectives,
-            leaders=tally.leaders,
-            bests=tally.bests,
-            curve=tally.curve,
-            failures=tally.failures,
+            draining=self._stages.is_draining,
             asking_s=self._asking_s,
         )
 

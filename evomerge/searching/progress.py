@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from evomerge.evaluators.base import Split
 from evomerge.study.candidate import Candidate
+
+if TYPE_CHECKING:
+    from evomerge.config import Budget
+    from evomerge.searching.tally import Tally
 
 __all__ = ["Progress", "Scoring"]
 
@@ -49,6 +54,41 @@ class Progress:
     """Seconds that the optimizer took to ask, in this sitting."""
     failures: Mapping[str, int] = field(default_factory=dict)
     """Why candidates failed -> how many, the most frequent reason first: at most a hundred."""
+
+    @classmethod
+    def of(
+        cls,
+        tally: Tally,
+        budget: Budget,
+        *,
+        running: int,
+        paused: int,
+        seconds: float,
+        objectives: tuple[str, ...],
+        draining: bool = False,
+        asking_s: float = 0.0,
+    ) -> Progress:
+        """What a tally comes to, of a budget; the rest are fields."""
+        return cls(
+            total=budget.candidates,
+            limit_s=budget.seconds,
+            evaluations=budget.evaluations,
+            done=tally.done,
+            evaluated=tally.evaluated,
+            failed=tally.failed,
+            stopped=tally.stopped,
+            running=running,
+            paused=paused,
+            seconds=seconds,
+            best=next(iter(tally.leaders), None),
+            draining=draining,
+            objectives=objectives,
+            leaders=tally.leaders,
+            bests=tally.bests,
+            curve=tally.curve,
+            failures=tally.failures,
+            asking_s=asking_s,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
