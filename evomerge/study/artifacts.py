@@ -1,48 +1,35 @@
 """A study's files in a folder elsewhere, by a URL of fsspec: an object store, another disk.
 
 What is put there is there whole or not at all: an object store takes an object in one piece; on
-other file systems it is written beside its place and moved. A place that answered once and then
-does not is asked again for a while, so that a network that is away for a minute loses nothing.
+other file systems it is written beside its place and moved.
 """
 
 from __future__ import annotations
 
-import logging
-import queue
 import re
 import secrets
 import shutil
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from evomerge.errors import InfrastructureError, RecordError, UserError
+from evomerge.errors import RecordError
 from evomerge.publish import PARTIAL, write_whole
 from evomerge.reading.files import LARGE
-from evomerge.study.artifact_url import named_artifacts, scrubbed_of_secrets
+from evomerge.study.artifact_url import named_artifacts
 from evomerge.study.connection import WAITED_S
+from evomerge.study.patient_files import PAUSE_S, PatientFiles
 
-__all__ = ["ANSWERED_S", "ArtifactFolder"]
+__all__ = ["ArtifactFolder"]
 
-T = TypeVar("T")
-
-ANSWERED_S = 12.0
-"""Seconds in which a place has to answer for the first time."""
-_CALL_S = 60.0
-"""Seconds that a later call may take before it is made again."""
-_PAUSE_S = 1.0
 _BATCH = 100
 """Files that are asked for together."""
 
 _IN_ONE_PIECE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "tos", "hf"}
 """Protocols of object stores: who reads an object has the old one or the new one."""
 _LOCAL = ("file", "local")
-_FOR_GOOD = (PermissionError, NotADirectoryError, IsADirectoryError, NotImplementedError)
-"""Errors that no waiting mends."""
 _TRIED = ".evomerge-tried"
 _BEGUN = re.compile(rf"/\.[^/]*{re.escape(PARTIAL)}$")
 
@@ -59,7 +46,7 @@ class ArtifactFolder:
         *,
         is_recorded: bool = False,
         waited_s: float = WAITED_S,
-        pause_s: float = _PAUSE_S,
+        pause_s: float = PAUSE_S,
     ) -> None:
         """A place that has answered is waited for `waited_s` seconds, and asked every `pause_s`.
 
@@ -68,8 +55,6 @@ class ArtifactFolder:
         """
         self._given, self._is_recorded = url, is_recorded
         self._waited_s, self._pause_s = waited_s, pause_s
-        self._filesystem: Any = None
-        self._has_answered = self._is_given_up = self._was_away = False
 
     @cached_property
     def url(self) -> str:
@@ -87,9 +72,9 @@ class ArtifactFolder:
             UserError, InfrastructureError: the place does not answer, or refuses.
         """
         try:
-            self._ask("written", lambda files: self._put(files, self._path(name), data))
+            self._files.ask("written", lambda files: self._put(files, self._path(name), data))
         except FileNotFoundError as problem:  # the bucket, say
-            raise self._refusal("written", problem) from None
+            raise self._files.refusal("written", problem) from None
 
     def get(self, name: str, most: int = LARGE) -> bytes | None:
         """A file of at most `most` bytes; None where there is none.
@@ -106,7 +91,7 @@ class ArtifactFolder:
             return size if size > most else bytes(files.cat_file(path))
 
         try:
-            content = self._ask("read", read)
+            content = self._files.ask("read", read)
         except FileNotFoundError:
             return None
         if isinstance(content, int):
@@ -121,7 +106,7 @@ class ArtifactFolder:
         """
         for start in range(0, len(names), _BATCH):
             paths = {self._path(name): name for name in names[start : start + _BATCH]}
-            brought = self._ask("read", partial(_read_all, list(paths)))
+            brought = self._files.ask("read", partial(_read_all, list(paths)))
             yield from ((paths[path], bytes(content)) for path, content in brought.items())
 
     def names(self, folder: str = "") -> dict[str, int]:
@@ -136,7 +121,7 @@ class ArtifactFolder:
             return list(files.ls(self._path(folder), detail=True))
 
         try:
-            there = self._ask("read", listed)
+            there = self._files.ask("read", listed)
         except FileNotFoundError:
             return {}
         named = {str(entry["name"]).rpartition("/")[2]: entry for entry in there}
@@ -153,7 +138,7 @@ class ArtifactFolder:
             UserError, InfrastructureError: as `put`.
         """
         try:
-            self._ask("written", lambda files: files.rm_file(self._path(name)))
+            self._files.ask("written", lambda files: files.rm_file(self._path(name)))
         except FileNotFoundError:
             return
 
@@ -168,7 +153,7 @@ class ArtifactFolder:
                 with suppress(OSError):
                     files.rmdir(self._path(folder))
 
-        self._ask("written", removed)
+        self._files.ask("written", removed)
 
     def try_to_write(self) -> None:
         """Whether files can be kept here; nothing is left of the attempt.
@@ -177,9 +162,9 @@ class ArtifactFolder:
             UserError: they cannot, or the place does not answer.
         """
         name = f"{_TRIED}-{secrets.token_hex(4)}"
-        self._has_answered = False  # to write is another question than to read
+        self._files.forget()
         self.put(name, b"")
-        self._has_answered = False
+        self._files.forget()
         self.remove(name)
 
     def sweep(self) -> None:
@@ -201,7 +186,11 @@ class ArtifactFolder:
                     else:
                         files.rm_file(path)
 
-        self._ask("written", swept)
+        self._files.ask("written", swept)
+
+    @cached_property
+    def _files(self) -> PatientFiles:
+        return PatientFiles(self.url, waited_s=self._waited_s, pause_s=self._pause_s)
 
     @property
     def _protocol(self) -> str:
@@ -236,91 +225,8 @@ class ArtifactFolder:
         if int(files.info(path)["size"] or 0) != len(data):
             raise OSError("what was written has another size")
 
-    def _ask(self, done: str, call: Callable[[Any], T]) -> T:
-        """What a call gives, made again while the place does not answer, if it did before.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            UserError, InfrastructureError: as `put`.
-        """
-        began, is_said, place = time.monotonic(), False, self.url  # which may not be named
-        while True:
-            first = not self._has_answered
-            try:
-                answer = _within(ANSWERED_S if first else _CALL_S, lambda: self._call(call))
-            except FileNotFoundError:
-                self._has_answered = True
-                raise
-            except Exception as problem:  # noqa: BLE001 - every library has its own
-                is_over = self._is_given_up or time.monotonic() - began > self._waited_s
-                self._is_given_up = is_over
-                if first or is_over or isinstance(problem, _FOR_GOOD):
-                    raise self._refusal(done, problem) from None
-                if not is_said:
-                    _say(
-                        f"artifacts {place}: cannot be {done} ({_reason(problem)}); waiting up"
-                        f" to {self._waited_s:.0f} s"
-                    )
-                is_said, self._filesystem, self._was_away = True, None, True
-                time.sleep(self._pause_s)
-            else:
-                self._has_answered, self._is_given_up = True, False
-                if is_said:
-                    _say(f"artifacts {place}: answer again")
-                return answer
-
-    def _refusal(self, done: str, problem: Exception) -> UserError | InfrastructureError:
-        said = f"artifacts {self.url}: cannot be {done} ({_reason(problem)})"
-        if not self._has_answered:
-            return UserError(said)
-        return InfrastructureError(
-            f"{said}; what was recorded before is whole: once it can be, `evomerge resume` goes on"
-        )
-
-    def _call(self, call: Callable[[Any], T]) -> T:
-        if self._filesystem is None:
-            from fsspec.core import url_to_fs
-
-            # Who waits for a place that was away wants new connections.
-            self._filesystem = url_to_fs(self.url, skip_instance_cache=self._was_away)[0]
-        return call(self._filesystem)
-
 
 def _read_all(paths: list[str], files: Any) -> dict[str, Any]:
     """Path -> content of those that are there."""
     brought: dict[str, Any] = files.cat(paths, on_error="omit")
     return brought
-
-
-def _within(most_s: float, call: Callable[[], T]) -> T:
-    """What a call gives, in a thread of its own: one that hangs is left behind, and ends with the
-    process.
-
-    Raises:
-        TimeoutError: it takes longer than `most_s` seconds.
-    """
-    answers: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue()
-
-    def run() -> None:
-        try:
-            answers.put((call(), None))
-        except BaseException as problem:  # noqa: BLE001 - it is raised where it was asked for
-            answers.put((None, problem))
-
-    threading.Thread(target=run, name="artifacts", daemon=True).start()
-    try:
-        answer, problem = answers.get(timeout=most_s)
-    except queue.Empty:
-        raise TimeoutError(f"no answer within {most_s:.0f} s") from None
-    if problem is not None:
-        raise problem
-    return answer  # type: ignore[return-value]
-
-
-def _reason(problem: Exception) -> str:
-    said = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
-    return scrubbed_of_secrets(str(said))
-
-
-def _say(line: str) -> None:
-    logging.getLogger("evomerge").warning(line)
