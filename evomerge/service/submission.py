@@ -25,6 +25,7 @@ from evomerge.errors import ConfigError, UserError
 from evomerge.service.bundle import make_bundle
 from evomerge.study.artifact_url import check_artifacts_url
 from evomerge.study.database_url import without_secrets
+from evomerge.study.url_reference import is_reference
 from evomerge.temporary import temporary_folder
 from evomerge.trust import VARIABLE, has_consent, require_trust
 from evomerge.value import Value
@@ -184,7 +185,7 @@ def check_no_secrets(data: Any, key: str = "") -> None:
                 )
             if inner == "storage" and isinstance(value, str):
                 _check_storage(value)
-            if inner == "artifacts" and isinstance(value, str) and not value.startswith("env:"):
+            if inner == "artifacts" and isinstance(value, str) and not is_reference(value):
                 check_artifacts_url(value)
             check_no_secrets(value, inner)
     elif isinstance(data, list):
@@ -193,7 +194,7 @@ def check_no_secrets(data: Any, key: str = "") -> None:
 
 
 def _check_storage(url: str) -> None:
-    if url.startswith("env:"):
+    if is_reference(url):
         return
     if without_secrets(url) != url:
         raise ConfigError(

@@ -13,6 +13,7 @@ import re
 from urllib.parse import urlsplit
 
 from evomerge.errors import UserError, did_you_mean
+from evomerge.study.url_reference import looked_up
 
 __all__ = [
     "ARTIFACTS",
@@ -27,8 +28,6 @@ __all__ = [
 ARTIFACTS = "EVOMERGE_ARTIFACTS"
 """Names the folder of a study's files, or the folder above it, for a study that is opened."""
 
-_REFERENCE = "env:"
-"""Before the name of a variable of the environment that holds the URL."""
 _SECRET_NAME = re.compile(r"secret|passw|token|_key\b|_key_|apikey|credential", re.IGNORECASE)
 """Variables of the environment whose values no message shows."""
 _SHORTEST_SECRET = 6
@@ -69,7 +68,7 @@ def check_artifacts_url(artifacts: str) -> str:
     Raises:
         UserError: it is none that files can be kept at, or holds credentials.
     """
-    url = _looked_up(artifacts)
+    url = looked_up(artifacts, "artifacts")
     shown = artifacts if artifacts != url else _bare(url)
     if not is_url(url):
         raise UserError(
@@ -132,15 +131,6 @@ def scrubbed_of_secrets(message: str) -> str:
     message = re.sub(r"(\w://[^\s?'\"]*)\?[^\s'\"]*", r"\1?***", message)
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     return lines[0][:300] if lines else ""
-
-
-def _looked_up(artifacts: str) -> str:
-    if not artifacts.startswith(_REFERENCE):
-        return artifacts
-    variable = artifacts.removeprefix(_REFERENCE)
-    if not os.environ.get(variable):
-        raise UserError(f"artifacts: the environment has no variable {variable!r} with the URL")
-    return os.environ[variable]
 
 
 def _check_protocol(scheme: str, shown: str) -> None:

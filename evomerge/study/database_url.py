@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 from evomerge.errors import UserError
+from evomerge.study.url_reference import is_reference, looked_up
 
 if TYPE_CHECKING:
     # SQLAlchemy is imported where a database is asked: most commands ask none.
@@ -34,8 +35,6 @@ STORAGE = "EVOMERGE_STORAGE"
 PASSWORD = "EVOMERGE_STORAGE_PASSWORD"
 """The password of a database that is named without one."""
 
-_REFERENCE = "env:"
-"""Before the name of a variable of the environment that holds the URL."""
 _SECRET = re.compile(r"pass(word|wd|phrase)?$|pwd|secret|token|odbc_connect", re.IGNORECASE)
 """Parameters of a URL that hold secrets."""
 
@@ -52,9 +51,9 @@ def name_database(storage: str) -> tuple[str, str]:
     Raises:
         UserError: the variable is not set, or no URL can be read.
     """
-    url = _looked_up(storage)
+    url = looked_up(storage, "storage")
     recorded = without_secrets(url)
-    if not storage.startswith(_REFERENCE) and _secrets(_parsed(url)):
+    if not is_reference(storage) and _secrets(_parsed(url)):
         _warn(recorded)
     _named[recorded] = _with_password(url)
     return _named[recorded], recorded
@@ -79,7 +78,7 @@ def named_database(recorded: str) -> str:
                 f" not decide what is connected to: if it is the one you mean, set {STORAGE} to its"
                 f" URL (and {PASSWORD} to its password)"
             ) from None
-    url = _looked_up(given)
+    url = looked_up(given, "storage")
     old = _read(recorded)
     if old is not None and _secrets(old) and url == without_secrets(recorded):
         _warn(masked(recorded))
@@ -91,7 +90,7 @@ def named_database(recorded: str) -> str:
 def masked(url: str | None) -> str:
     """The URL as it may be shown: *** stands for its passwords. An unreadable one is cut."""
     url = url or ""
-    if url.startswith(_REFERENCE):
+    if is_reference(url):
         return url
     parsed = _read(url)
     if parsed is not None:
@@ -139,15 +138,6 @@ def _warn(shown: str) -> None:
         shown,
         PASSWORD,
     )
-
-
-def _looked_up(storage: str) -> str:
-    if not storage.startswith(_REFERENCE):
-        return storage
-    variable = storage.removeprefix(_REFERENCE)
-    if not os.environ.get(variable):
-        raise UserError(f"storage: the environment has no variable {variable!r} with the URL")
-    return os.environ[variable]
 
 
 def _with_password(url: str) -> str:
