@@ -215,8 +215,8 @@ def moved(recorded: Job, given: Job, study: Path) -> Job:
     Raises:
         UserError: anything else is not what the study began with.
     """
-    for key in Job.model_fields.keys() - _MAY_MOVE:
-        if getattr(recorded, key) != getattr(given, key):
+    for key in Job.model_fields:
+        if key not in _MAY_MOVE and getattr(recorded, key) != getattr(given, key):
             raise UserError(
                 f"{given.name}: {key} is not what the study began with ({study}); begin a new one"
                 f" under another name, or `evomerge resume {study}` goes on with what it was"

@@ -15,8 +15,10 @@ from safetensors.torch import load_file, save_file
 
 import evomerge
 from evomerge import api
+from evomerge.cluster.config import RayConfig
 from evomerge.commands.main import app
-from evomerge.config import read_job
+from evomerge.config import Budget, Select, WarmStart, read_job
+from evomerge.engines.config import EngineConfig
 from evomerge.errors import UserError
 from evomerge.models.headers import Headers
 from evomerge.models.inventory import Inventory, read_inventory
@@ -234,3 +236,23 @@ def test_a_job_may_say_where_its_evaluator_is_now_and_nothing_else(
     job.write_text(yaml.safe_dump(written | {"seed": 9}))
     with pytest.raises(UserError, match=r"^adapters: seed is not what the study began with"):
         api.moved(began, read_job(job), tmp_path / "study")
+
+
+def test_a_study_goes_on_with_its_own_job_wherever_that_is_now(job: Path, tmp_path: Path) -> None:
+    began = read_job(job)
+    cluster = RayConfig(workers=3)
+    now = began.model_copy(update={"cluster": cluster, "storage": "sqlite:////elsewhere.db"})
+    assert api.moved(began, now, tmp_path) == began.model_copy(update={"cluster": cluster})
+
+
+def test_of_several_changes_the_first_in_the_jobs_order_is_named(job: Path, tmp_path: Path) -> None:
+    """Whatever the process hashes texts by."""
+    began = read_job(job)
+    changes: dict[str, Any] = {
+        "select": Select(finalists=1),
+        "budget": Budget(candidates=7),
+        "seed": 8,
+    }
+    changes |= {"warm_start": WarmStart(landmarks=False), "engine": EngineConfig(kind="vllm")}
+    with pytest.raises(UserError, match=r"^adapters: seed is not what the study began with"):
+        api.moved(began, began.model_copy(update=changes), tmp_path)
