@@ -64,6 +64,7 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
             "EVOMERGE_VENV": str(tmp_path / "venv"),
             "EVOMERGE_JOIN_S": str(PATIENCE_S),
             "NOTES": str(tmp_path),
+            "BASH_ENV": str(commands / "delays"),  # what bash reads first, if it is there
             "SLURM_JOB_ID": str(os.getpid()),
             "SLURM_JOB_NODELIST": "node-[a-b]",
         }
@@ -111,6 +112,16 @@ def test_a_new_study_is_searched_and_one_that_is_there_goes_on(
     assert job.wait(PATIENCE_S) == 0
     assert noted(tmp_path, "search") == "resume runs/first"
     assert not noted(tmp_path, "requeued")
+
+
+@pytest.mark.process
+def test_a_search_that_ends_before_it_is_waited_for_says_how_it_ended(begin: Begin) -> None:
+    """The script is held up between beginning the search and looking after it."""
+    others = {"ray": SLEEPING_RAY, "python": "#!/bin/sh\necho 1\n"}
+    held_up = "trap '[[ $BASH_COMMAND != search=* ]] || sleep 0.5' DEBUG\n"
+    ending = "#!/bin/sh\nexit 2\n"
+    job = begin(["job.yaml", "runs/first"], evomerge=ending, delays=held_up, **others)
+    assert job.wait(PATIENCE_S) == 2
 
 
 @pytest.mark.process
