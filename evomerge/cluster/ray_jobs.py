@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+import aiohttp
 import requests
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
@@ -202,6 +203,7 @@ def _about(address: str) -> Iterator[None]:
     except (
         requests.exceptions.Timeout,
         requests.exceptions.ConnectionError,
+        aiohttp.ClientError,
         ConnectionError,
     ) as problem:
         raise UserError(

@@ -101,6 +101,14 @@ def test_logs_are_shown_and_not_obeyed(address: str, tmp_path: Path) -> None:
     assert evomerge(tmp_path, "logs", "a", "--address", address).stdout.startswith("one\n")
 
 
+@pytest.mark.filterwarnings("ignore:ssl=None is deprecated")  # Ray's own call of aiohttp
+def test_a_log_that_cannot_be_followed_is_told_in_a_sentence(address: str, tmp_path: Path) -> None:
+    """This server has no socket for it, as a proxy may have none."""
+    ended = evomerge(tmp_path, "logs", "a", "--follow", "--address", address)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"evomerge: {address}: it does not answer as a Ray dashboard")
+
+
 def test_stopping_what_is_over_says_how_it_ended(address: str, tmp_path: Path) -> None:
     said = evomerge(tmp_path, "stop", "a-1", "--address", address)
     assert said.stdout == "a-1: succeeded\n"
