@@ -24,7 +24,7 @@ from evomerge.publish import write_whole
 from evomerge.reading.files import expanded, is_there
 from evomerge.reading.json_text import read_object
 from evomerge.service.bundle import placed
-from evomerge.service.submission import GREETING, SUBMISSION, Submission
+from evomerge.service.submission import SUBMISSION, Submission
 from evomerge.study.fetching import is_begun
 from evomerge.study.folder import StudyFolder
 from evomerge.trust import keep_out_working_directory
@@ -44,12 +44,13 @@ def command(sent: Path) -> Sequence[str]:
     Raises:
         UserError: evomerge has another version here, or a file has no place.
     """
-    submission = parse(Submission, read_object(sent / SUBMISSION), origin=SUBMISSION)
-    if submission.evomerge != __version__:
+    told = read_object(sent / SUBMISSION)
+    if (theirs := told.get("evomerge")) != __version__:  # whose submission may say other things
         raise UserError(
-            f"the search was submitted by evomerge {submission.evomerge}, and the node"
+            f"the search was submitted by evomerge {theirs}, and the node"
             f" {socket.gethostname()} has evomerge {__version__}; install one version on both"
         )
+    submission = parse(Submission, told, origin=SUBMISSION)
     folder = expanded(submission.folder)
     if submission.digest is not None:
         place = folder.parent / KEPT / submission.digest[:16]
@@ -79,7 +80,7 @@ def main() -> None:
     except FileNotFoundError as problem:
         sys.exit(_said(f"{problem.filename}: this is run by `evomerge submit` alone", 2))
     print(
-        f"{GREETING} evomerge {__version__}, Ray {version('ray')}, Python"
+        f"evomerge driver: evomerge {__version__}, Ray {version('ray')}, Python"
         f" {platform.python_version()} on {socket.gethostname()}; study in {arguments[-1]}",
         flush=True,
     )

@@ -22,6 +22,7 @@ from evomerge.cluster.job_files import SENT
 from evomerge.cluster.jobs import Jobs, SubmittedJob
 from evomerge.config import Job
 from evomerge.errors import ConfigError, UserError
+from evomerge.interruption import DRAIN
 from evomerge.service.bundle import make_bundle
 from evomerge.study.artifact_url import check_artifacts_url
 from evomerge.study.database_url import without_secrets
@@ -32,7 +33,6 @@ from evomerge.value import Value
 
 __all__ = [
     "DRAIN_S",
-    "GREETING",
     "SUBMISSION",
     "Submission",
     "Submitted",
@@ -43,8 +43,6 @@ __all__ = [
 
 SUBMISSION = "submission.json"
 """What the driver reads, beside the job's files."""
-GREETING = "evomerge driver:"
-"""What the first line that a driver prints starts with."""
 DRAIN_S = 600.0
 """How long a search that is stopped may finish what runs, where nothing else is said."""
 _BEGUN = "\nworkers: "
@@ -58,8 +56,6 @@ _SECRET = re.compile(r"(^|_)(token|password|passwd|secret|api_key)$", re.IGNOREC
 class Submission(Value):
     """What the driver of a submitted search is told."""
 
-    name: str
-    """The study's."""
     evomerge: str
     """The version that submitted it."""
     folder: str
@@ -121,7 +117,6 @@ def submit(job: Job, jobs: Jobs, wish: Wish | None = None) -> Submitted:
         inner.mkdir()
         bundle = make_bundle(job, inner)
         submission = Submission(
-            name=job.name,
             evomerge=__version__,
             folder=folder,
             digest=bundle.digest,
@@ -214,7 +209,7 @@ def _environment(job: Job, drain_s: float) -> dict[str, str]:
     the nodes say of themselves."""
     return {
         VARIABLE: "1" if job.code and has_consent() else "0",
-        "EVOMERGE_DRAIN_S": f"{drain_s:g}",
+        DRAIN: f"{drain_s:g}",
         "RAY_JOB_STOP_WAIT_TIME_S": str(int(drain_s) + KILL_S),
     }
 

@@ -77,7 +77,8 @@ def test_another_version_of_evomerge_is_named_with_ours(
 ) -> None:
     sent = arrive(small_job, study)
     file = sent / "submission.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"evomerge": "0.0.1"}))
+    theirs = {"evomerge": "0.0.1", "what_only_theirs_says": 1}
+    file.write_text(json.dumps(json.loads(file.read_text()) | theirs))
     with pytest.raises(UserError, match=r"by evomerge 0\.0\.1, and the node .* has evomerge"):
         command(sent)
 
