@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,6 @@ class Bundle:
     """64 hexadecimal digits of the files; None where there are none."""
     sent: Sequence[str]
     """The files and folders that go along, absolute."""
-    size: int
-    """Bytes of them."""
 
 
 def make_bundle(job: Job, into: Path) -> Bundle:
@@ -64,33 +62,39 @@ def make_bundle(job: Job, into: Path) -> Bundle:
         )
     data = job.model_dump(mode="json")
     data["evaluator"] = _marked(data["evaluator"], places)
-    return Bundle(data, _digest(into / FILES) if files else None, tuple(places), size)
+    return Bundle(data, _digest(into / FILES) if files else None, tuple(places))
 
 
 def placed(data: Any, place: Path) -> Any:
     """Plain data of a job with its marks replaced: the files are in `place`."""
-    match data:
-        case str() if data.startswith(MARK):
-            return str(place / data.removeprefix(MARK))
-        case Mapping():
-            return {key: placed(value, place) for key, value in data.items()}
-        case list():
-            return [placed(value, place) for value in data]
-        case _:
-            return data
+
+    def replaced(text: str) -> str:
+        return str(place / text.removeprefix(MARK)) if text.startswith(MARK) else text
+
+    return _changed(data, replaced)
 
 
 def _marked(data: Any, places: Mapping[str, Path]) -> Any:
+    """Plain data of a job with a mark and the place in the bundle for each path that is sent."""
+
+    def replaced(text: str) -> str:
+        for sent, place in places.items():
+            if text == sent or text.startswith(f"{sent}/"):
+                return f"{MARK}{place}{text.removeprefix(sent)}"
+        return text
+
+    return _changed(data, replaced)
+
+
+def _changed(data: Any, change: Callable[[str], str]) -> Any:
+    """Plain data with each text in it changed, but keys."""
     match data:
         case str():
-            for sent, place in places.items():
-                if data == sent or data.startswith(f"{sent}/"):
-                    return f"{MARK}{place}{data.removeprefix(sent)}"
-            return data
+            return change(data)
         case Mapping():
-            return {key: _marked(value, places) for key, value in data.items()}
+            return {key: _changed(value, change) for key, value in data.items()}
         case list():
-            return [_marked(value, places) for value in data]
+            return [_changed(value, change) for value in data]
         case _:
             return data
 
