@@ -9,7 +9,7 @@ import secrets
 import shlex
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,21 +24,18 @@ from evomerge.temporary import temporary_folder
 
 __all__ = ["fetch"]
 
+_NO_PLACE = "could not be scheduled"
+"""What Ray says of a job whose node has left."""
 START_S = 60.0
 """How long the job that sends the study may wait for its place on the node that has it."""
 
 
-def fetch(
-    jobs: Jobs, job: SubmittedJob, out: Path, heard: Callable[[int], None] = lambda received: None
-) -> None:
+def fetch(jobs: Jobs, job: SubmittedJob, out: Path) -> None:
     """Copy the study of a search, which may go on meanwhile, into a new or empty folder.
 
     A small job on the search's own node prints it, which is how it comes here: through the address
     of the dashboard, whatever lies between. Files that are kept beside a database are read where
     they are kept.
-
-    Args:
-        heard: is told how many bytes have come.
 
     Raises:
         UserError: there is no study (yet), or `out` holds something.
@@ -50,47 +47,45 @@ def fetch(
         return
     with temporary_folder("fetch") as place:
         archive = place / "study.tar.gz"
-        _receive(jobs, job, archive, heard)
+        _receive(jobs, job, archive)
         with whole_folder(out, last=StudyFolder(out).identity.name) as folder:
             with tarfile.open(archive, "r:gz") as packed:
                 packed.extractall(folder, filter="data")
             StudyFolder(folder).read_identity()
 
 
-def _receive(jobs: Jobs, job: SubmittedJob, archive: Path, heard: Callable[[int], None]) -> None:
+def _receive(jobs: Jobs, job: SubmittedJob, archive: Path) -> None:
     """Have the study packed where the search ran, or, if that node has left, where drivers run."""
-    id_ = f"fetch-{job.id}-{secrets.token_hex(4)}"
-    entrypoint = f"exec {shlex.quote(job.python)} -m evomerge.service.packing {_quoted(job.folder)}"
+    asked = [f"fetch-{job.id}-{secrets.token_hex(4)}"]
+    # Packing expands what begins with `~`, as its user.
+    python, folder = shlex.quote(job.python), shlex.quote(job.folder)
+    entrypoint = f"exec {python} -m evomerge.service.packing {folder}"
     try:
-        jobs.submit(id_, entrypoint, files=None, environment={}, metadata={}, node=job.node)
-        if not _has_begun(jobs, id_) and job.node is not None:
+        jobs.submit(asked[0], entrypoint, files=None, environment={}, metadata={}, node=job.node)
+        if not _has_begun(jobs, asked[0]) and job.node is not None:
             with suppress(EvomergeError):
-                jobs.stop(id_)
-            id_ = f"{id_}-head"
-            jobs.submit(id_, entrypoint, files=None, environment={}, metadata={})
-        _write(jobs, id_, archive, heard)
+                jobs.stop(asked[0])
+            asked.append(f"{asked[0]}-head")
+            jobs.submit(asked[1], entrypoint, files=None, environment={}, metadata={})
+        _write(jobs, asked[-1], archive)
     finally:
-        with suppress(EvomergeError):
-            jobs.forget(id_)
+        for id_ in asked:
+            with suppress(EvomergeError):
+                jobs.forget(id_)
 
 
 def _has_begun(jobs: Jobs, id_: str) -> bool:
     """Whether it runs or has run; not where it finds no place."""
     end = time.monotonic() + START_S
     while time.monotonic() < end:
-        state = job.state if (job := jobs.get(id_)) else "PENDING"
-        if state != "PENDING":
-            return not (state == "FAILED" and DATA not in jobs.logs(id_) and _unplaced(jobs, id_))
+        job = jobs.get(id_)
+        if job is not None and job.state != "PENDING":
+            return not (job.state == "FAILED" and _NO_PLACE in job.message)
         time.sleep(0.2)
     return False
 
 
-def _unplaced(jobs: Jobs, id_: str) -> bool:
-    job = jobs.get(id_)
-    return job is not None and "could not be scheduled" in job.message
-
-
-def _write(jobs: Jobs, id_: str, archive: Path, heard: Callable[[int], None]) -> None:
+def _write(jobs: Jobs, id_: str, archive: Path) -> None:
     digest, received, other = hashlib.sha256(), 0, []
     with archive.open("wb") as file:
         for line in _lines(jobs.follow(id_)):
@@ -101,7 +96,6 @@ def _write(jobs: Jobs, id_: str, archive: Path, heard: Callable[[int], None]) ->
                     break
                 digest.update(part)
                 received += file.write(part)
-                heard(received)
             elif line.startswith(END):
                 if line.split()[1:] == [digest.hexdigest(), str(received)]:
                     return
@@ -124,8 +118,3 @@ def _lines(pieces: Iterator[str]) -> Iterator[str]:
         *lines, rest = (rest + piece).split("\n")
         yield from lines
     yield rest
-
-
-def _quoted(folder: str) -> str:
-    """For a shell; `~` is packing's to expand."""
-    return shlex.quote(folder)

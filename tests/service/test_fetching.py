@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +28,17 @@ class CutJobs(LocalJobs):
 
     def follow(self, id_: str) -> Iterator[str]:
         yield self.logs(id_)[:-100]
+
+
+class DepartedJobs(LocalJobs):
+    """A cluster that the search's node has left: what has to run there finds no place."""
+
+    def submit(self, id_: str, entrypoint: str, **keys: Any) -> None:
+        self.runs = keys.get("node") is None
+        super().submit(id_, entrypoint, **keys)
+        if not self.runs:
+            said = "Job supervisor actor could not be scheduled: its node is gone"
+            self.jobs[id_] = replace(self.jobs[id_], state="FAILED", message=said)
 
 
 def searched(jobs: LocalJobs, study: Path) -> LocalJobs:
@@ -51,21 +64,28 @@ def study(tmp_path: Path) -> Path:
 
 def test_a_study_comes_as_it_is(study: Path, tmp_path: Path) -> None:
     jobs = searched(LocalJobs(tmp_path / "cluster", version("ray")), study)
-    heard: list[int] = []
     out = tmp_path / "here"
-    fetch(jobs, jobs.jobs["small-1"], out, heard.append)
+    fetch(jobs, jobs.jobs["small-1"], out)
     names = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     assert names == {"study.json", "job.json", "journal.log", "examples/a"}
     for name in names:
         assert (out / name).read_bytes() == (study / name).read_bytes()
-    assert heard == sorted(heard)
-    assert heard[-1] > 10_000
     assert jobs.nodes[-1] == "n1", "it was looked for on another node"
     assert list(jobs.jobs) == ["small-1"], "what sent it is still listed"
     with Study.open(out, write=False) as fetched:
         assert fetched.candidates() == []
     with pytest.raises(UserError, match="holds another study"):
         fetch(jobs, jobs.jobs["small-1"], out)
+
+
+def test_a_study_is_looked_for_where_drivers_run_once_its_node_has_left(
+    study: Path, tmp_path: Path
+) -> None:
+    jobs = searched(DepartedJobs(tmp_path / "cluster", version("ray")), study)
+    fetch(jobs, jobs.jobs["small-1"], tmp_path / "here")
+    assert (tmp_path / "here" / "study.json").read_bytes() == (study / "study.json").read_bytes()
+    assert jobs.nodes[1:] == ["n1", None]
+    assert list(jobs.jobs) == ["small-1"], "what was asked to send it is still listed"
 
 
 def test_what_does_not_come_whole_is_nothing(study: Path, tmp_path: Path) -> None:
