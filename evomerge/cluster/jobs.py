@@ -76,6 +76,11 @@ class SubmittedJob:
     """Ray's id of the node that its driver runs on; None before it has one."""
 
     @property
+    def says(self) -> str:
+        """The last line of its message: what a traceback ends with, say."""
+        return self.message.strip().rpartition("\n")[2]
+
+    @property
     def is_over(self) -> bool:
         """Whether it will never run again."""
         return self.state in ("STOPPED", "SUCCEEDED", "FAILED")

@@ -125,9 +125,7 @@ def logs(
     submitted = find_job(jobs, job)
     pieces = jobs.follow(submitted.id) if follow else [jobs.logs(submitted.id)]
     for piece in pieces:
-        for line in piece.splitlines(keepends=True):
-            text = line.rstrip("\n")
-            tables.out.file.write(visible(text) + line[len(text) :])
+        tables.out.file.write(visible(piece))
         tables.out.file.flush()
 
 
@@ -182,7 +180,7 @@ def _facts(jobs: Jobs, job: SubmittedJob) -> dict[str, Any]:
         "study": job.study,
         "owner": job.owner,
         "state": job.state,
-        "message": job.message.strip().rpartition("\n")[2],
+        "message": job.says,
         "folder": job.folder,
         "began": _clock(job.began),
         "ended": _clock(job.ended),
@@ -192,7 +190,7 @@ def _facts(jobs: Jobs, job: SubmittedJob) -> dict[str, Any]:
 
 def _last_line(jobs: Jobs, job: SubmittedJob) -> str:
     lines = [line for line in jobs.logs(job.id).splitlines() if line.strip()]
-    return visible(lines[-1]) if lines else ""
+    return lines[-1] if lines else ""
 
 
 def _clock(seconds: float | None) -> str | None:
@@ -204,16 +202,10 @@ def _clock(seconds: float | None) -> str | None:
 def _show(listed: list[SubmittedJob]) -> None:
     rows = [("ID", "STATE", "OWNER", "BEGAN", "SAYS")]
     rows += [
-        (
-            job.id,
-            job.state,
-            job.owner,
-            (_clock(job.began) or "")[:16],
-            job.message.strip().rpartition("\n")[2][:80],
-        )
+        (job.id, job.state, job.owner, (_clock(job.began) or "")[:16], job.says[:80])
         for job in listed
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
-        cells = [visible(cell).ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)]
+        cells = [cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)]
         tables.out.print("  ".join(cells).rstrip(), soft_wrap=True, markup=False, highlight=False)

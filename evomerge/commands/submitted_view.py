@@ -39,8 +39,8 @@ class _Status:
                 return
 
     def line(self) -> Spinner:
-        said = self._job.message.strip().rpartition("\n")[2]
-        self._spinner.update(text=Text(f"{self._job.id} {self._job.state.lower()}: {said}"))
+        job = self._job
+        self._spinner.update(text=Text(f"{job.id} {job.state.lower()}: {job.says}"))
         return self._spinner
 
 
