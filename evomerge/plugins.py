@@ -25,6 +25,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from evomerge.errors import ConfigError, EvomergeError, UserError, did_you_mean
 from evomerge.value import Value, parse
+from evomerge.wording import in_one_line
 
 __all__ = ["Deferred", "Entry", "Factory", "Registry", "first_line", "load", "settings"]
 
@@ -179,7 +180,7 @@ class Registry(Generic[T]):
                 raise
             raise ConfigError(
                 f"{self.role} {entry.name!r} of the package {entry.package} cannot be made"
-                f" ({entry.target}): {_said(problem)}"
+                f" ({entry.target}): {in_one_line(problem)}"
             ) from problem
 
     @property
@@ -197,7 +198,7 @@ class Registry(Generic[T]):
         except (Exception, SystemExit) as problem:
             raise ConfigError(
                 f"{self.role} {entry.name!r} of the package {entry.package} cannot be loaded"
-                f" ({entry.target}): {_said(problem)}"
+                f" ({entry.target}): {in_one_line(problem)}"
             ) from problem
 
     def _line(self, name: str) -> str:
@@ -295,11 +296,6 @@ def _factory(loaded: Any) -> Any:
     if not (isinstance(config, type) and issubclass(config, BaseModel)):
         raise TypeError("it has no class of settings as its `config`")
     return loaded
-
-
-def _said(problem: BaseException) -> str:
-    """In one line."""
-    return " ".join(str(problem).split()) or type(problem).__name__
 
 
 def _package(point: EntryPoint) -> str:

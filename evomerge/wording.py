@@ -1,11 +1,11 @@
 """Words in sentences: `1 gene`, `2 genes`, never `1 genes`; times; and text from outside, shown
-whole."""
+whole, or in one line."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["clock", "count", "visible"]
+__all__ = ["clock", "count", "in_one_line", "visible"]
 
 # C0 but tab and newline, DEL, C1, the separators of lines, and what changes the order of letters.
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -14,6 +14,11 @@ _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202
 def visible(text: str) -> str:
     """The text with characters that a terminal or a page would obey written out, as `\\x1b`."""
     return _OBEYED.sub(lambda letter: letter[0].encode("unicode_escape").decode(), text)
+
+
+def in_one_line(problem: BaseException) -> str:
+    """What an exception of a library says; of one that says nothing, its class."""
+    return " ".join(str(problem).split()) or type(problem).__name__
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

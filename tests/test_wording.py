@@ -9,9 +9,21 @@ from pathlib import Path
 import pytest
 
 import evomerge
-from evomerge.wording import count
+from evomerge.wording import count, in_one_line
 
 PACKAGE = Path(evomerge.__file__).parent
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        (ValueError("two\n\n  lines "), "two lines"),
+        (ValueError(), "ValueError"),
+        (TimeoutError("\n"), "TimeoutError"),
+    ],
+)
+def test_a_problem_of_a_library_is_one_line(problem: Exception, said: str) -> None:
+    assert in_one_line(problem) == said
 
 
 @pytest.mark.parametrize(

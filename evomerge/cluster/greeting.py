@@ -18,6 +18,7 @@ from ray.exceptions import AuthenticationError
 from evomerge.cluster.reach import in_time
 from evomerge.errors import ConfigError
 from evomerge.reading.json_text import parse_json
+from evomerge.wording import in_one_line
 
 __all__ = ["GREET_S", "TOKEN", "check_versions", "greet"]
 
@@ -40,13 +41,9 @@ def greet(address: str) -> None:
     """
     try:
         metadata = in_time(lambda: _metadata(address), GREET_S)
-    except AuthenticationError:
-        raise ConfigError(
-            f"cluster.address: the cluster at {address!r} lets nobody in without its token; {TOKEN}"
-        ) from None
     except Exception as problem:  # noqa: BLE001 - Ray's own, of several classes and of none
-        said = " ".join(str(problem).split())[:200] or type(problem).__name__
-        if "unauthenticated" in said.lower():
+        said = in_one_line(problem)[:200]
+        if isinstance(problem, AuthenticationError) or "unauthenticated" in said.lower():
             raise ConfigError(
                 f"cluster.address: the cluster at {address!r} lets nobody in without its token;"
                 f" {TOKEN}"

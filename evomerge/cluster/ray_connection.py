@@ -26,6 +26,7 @@ from evomerge.errors import ConfigError, InfrastructureError
 from evomerge.held_folders import HeldFolder
 from evomerge.interruption import renew
 from evomerge.trust import without_working_directory
+from evomerge.wording import in_one_line
 
 __all__ = ["RayConnection"]
 
@@ -205,7 +206,7 @@ def _connect(config: RayConfig, study: str) -> tuple[str, HeldFolder | None]:
             f"cluster.address: no Ray cluster at {config.address!r} ({problem}); {CURE}"
         ) from None
     except Exception as problem:  # Ray raises just that where a node does not start in time
-        said = " ".join(str(problem).split())
+        said = in_one_line(problem)
         if config.address is not None:
             raise ConfigError(
                 f"cluster.address: the Ray cluster at {config.address!r} cannot be used ({said})"

@@ -21,6 +21,7 @@ from evomerge.cluster.greeting import TOKEN
 from evomerge.cluster.jobs import ARTIFACTS, FOLDER, OWNER, PYTHON, STUDY, State, SubmittedJob
 from evomerge.cluster.reach import reach
 from evomerge.errors import EvomergeError, InfrastructureError, UserError
+from evomerge.wording import in_one_line
 
 __all__ = ["RayJobs"]
 
@@ -228,7 +229,7 @@ def _about(address: str) -> Iterator[None]:
 
 def _line(problem: Exception) -> str:
     """A fault of a library in one line that a person may read to its end."""
-    said = " ".join(str(problem).split()) or type(problem).__name__
+    said = in_one_line(problem)
     return said if len(said) <= 300 else f"{said[:150]} ... {said[-150:]}"
 
 

@@ -18,6 +18,7 @@ from evomerge.engines.stack_model import EvomergeStackForCausalLM, StackConfig
 from evomerge.errors import SourceError
 from evomerge.models.answering import answers_text, continues_text
 from evomerge.reading.json_text import read_object
+from evomerge.wording import in_one_line
 
 __all__ = ["configuration", "model_class", "most_tokens", "tokenizer"]
 
@@ -94,5 +95,5 @@ def tokenizer(folder: Path, *, trust_remote_code: bool) -> Any:
 
 
 def _unreadable(folder: Path, what: str, problem: Exception) -> SourceError:
-    said = " ".join(str(problem).split())
-    return SourceError(f"{folder}: no readable {what} ({said[:SAID]})")
+    said = in_one_line(problem)[:SAID]
+    return SourceError(f"{folder}: no readable {what} ({said})")

@@ -13,6 +13,7 @@ from typing import Any
 
 from evomerge.errors import ConfigError
 from evomerge.evaluators.lm_eval.task_files import TaskFile
+from evomerge.wording import in_one_line
 
 __all__ = ["dataset_sizes"]
 
@@ -38,7 +39,7 @@ def dataset_sizes(task: str, file: TaskFile) -> Sizes | None:
     try:
         return _described(path, None if name is None else str(name), tuple(sorted(known.items())))
     except Exception as problem:  # noqa: BLE001 - of several libraries, each with errors of its own
-        said = " ".join(str(problem).split()).rstrip(".") or type(problem).__name__
+        said = in_one_line(problem).rstrip(".")
         full = f"{path} ({name})" if name else path
         raise ConfigError(
             f"task {task!r}: its data set {full} cannot be had here ({said}); with a network it is"
