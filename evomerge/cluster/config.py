@@ -45,7 +45,7 @@ def _is_here(address: str) -> bool:
     """Whether an address is on this machine, or the user's own environment says where it is."""
     if address in ("auto", "local"):
         return True
-    host = address.removeprefix("ray://").rpartition(":")[0].strip("[]")
+    host = address.rpartition(":")[0].strip("[]")
     return host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
 
 

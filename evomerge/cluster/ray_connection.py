@@ -62,11 +62,11 @@ class RayConnection:
         """That the session is this process's; None where it was not started here."""
         try:
             self.url, self._mark = _connect(config, study) if self._is_ours else ("", None)
+            """The dashboard's; empty where there is none, or where Ray was there before."""
         except BaseException:  # Ctrl-C while Ray starts here
             if self._is_ours:
                 ray.shutdown()
             raise
-        """The dashboard's; empty where there is none, or where Ray was there before."""
         renew()
         self._node = ray.get_runtime_context().get_node_id()
         self.total: Mapping[str, float] = ray.cluster_resources()
@@ -191,14 +191,13 @@ def _connect(config: RayConfig, study: str) -> tuple[str, HeldFolder | None]:
             "dashboard_host": "127.0.0.1",
             "object_store_memory": OBJECT_STORE_BYTES,
         }
-    if not (config.address or "").startswith("ray://"):  # there it is said by the server
-        started_here["job_config"] = _OwnPath(metadata={"job_name": study, "study": study})
     try:
         with without_working_directory():
             context: Any = ray.init(
                 config.address or "local",
                 log_to_driver=False,
                 logging_level=logging.ERROR,
+                job_config=_OwnPath(metadata={"job_name": study, "study": study}),
                 **started_here,
             )
     except (ConnectionError, ValueError) as problem:

@@ -43,7 +43,9 @@ class RayMeter:
         tags = {"study": self._study, **reading.tags}
         if self._worker is not None:
             tags["worker"] = self._worker
-        match self._made.setdefault(name, self._made.get(name) or _make(name)):
+        if name not in self._made:
+            self._made[name] = _make(name)
+        match self._made[name]:
             case Gauge() as gauge:
                 gauge.set(reading.value, tags)
             case Counter() as counter if reading.value > 0:
