@@ -14,7 +14,7 @@ How vLLM spreads an engine is said here, since it depends on where a worker's GP
 
 from __future__ import annotations
 
-from evomerge.cluster.config import ClusterConfig, RayConfig, WorkerKind, WorkerRange
+from evomerge.cluster.config import ClusterConfig, RayConfig, WorkerKind
 from evomerge.engines.config import GPU_SHARE, EngineConfig, EngineSettings
 from evomerge.errors import ConfigError
 
@@ -32,15 +32,15 @@ def fitted(cluster: ClusterConfig, engine: EngineSettings) -> tuple[ClusterConfi
     """
     if not isinstance(cluster, RayConfig):
         return cluster, engine
+    if not cluster.pools:
+        gpus = _gpus(cluster, engine, "cluster")
+        cluster = cluster.model_copy(update={"gpus_per_worker": gpus})
+        return cluster, _on(engine, cluster, "cluster")
     pools = tuple(
         _pool(pool, kind, pool.engine or engine, f"cluster.pools.{number}")
-        for number, (pool, kind) in enumerate(zip(cluster.pools, cluster.kinds, strict=False))
+        for number, (pool, kind) in enumerate(zip(cluster.pools, cluster.kinds, strict=True))
     )
-    if pools:
-        return cluster.model_copy(update={"pools": pools}), engine
-    gpus = _gpus(cluster, engine, "cluster")
-    own = _on(engine, cluster.model_copy(update={"gpus_per_worker": gpus}), "cluster")
-    return cluster.model_copy(update={"gpus_per_worker": gpus}), own
+    return cluster.model_copy(update={"pools": pools}), engine
 
 
 def kinds_of(
@@ -116,8 +116,9 @@ def _share(engine: EngineConfig, kind: RayConfig, key: str) -> float:
     wanted = engine.gpu_memory_utilization
     if wanted is None:
         return round(GPU_SHARE * gpus, 4)
-    workers = kind.workers.max if isinstance(kind.workers, WorkerRange) else kind.workers
-    sharing = min(int(1 / gpus + 1e-6), workers or 10**6)
+    sharing = int(1 / gpus + 1e-6)
+    if kind.workers is not None:
+        sharing = min(sharing, kind.parallelism)
     if sharing * wanted > 1 + 1e-6:
         raise ConfigError(
             f"engine.gpu_memory_utilization: {wanted:g} of a GPU for each of {sharing} workers that"
