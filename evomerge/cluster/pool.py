@@ -265,12 +265,13 @@ class WorkerPool:
             InfrastructureError: no worker has had a place for too long.
         """
         limit_s = self._config.placement_timeout_s
-        waited_s = [worker.waited_s for worker in self._pool if _waits(worker)]
-        has_place = any(worker.has_place for worker in self._pool)
-        if limit_s is not None and not has_place and waited_s and min(waited_s) > limit_s:
-            raise InfrastructureError(
-                f"no worker found a place in {limit_s:g} s: {self._shortage(0)}"
-            )
+        waiting = [worker for worker in self._pool if _waits(worker)]
+        if limit_s is None or not waiting or any(worker.has_place for worker in self._pool):
+            return
+        if min(worker.waited_s for worker in waiting) > limit_s:
+            kinds = dict.fromkeys(worker.kind for worker in waiting)
+            said = "; ".join(map(self._shortage, kinds))
+            raise InfrastructureError(f"no worker found a place in {limit_s:g} s: {said}")
 
     def _shortage(self, kind: int) -> str:
         workers = [worker for worker in self._pool if worker.kind == kind]

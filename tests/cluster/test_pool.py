@@ -6,10 +6,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from evomerge.cluster.actors import Location, Unreachable, WorkerDied
 from evomerge.cluster.base import Task, TaskResult
 from evomerge.cluster.config import RayConfig
 from evomerge.cluster.pool import NODES, WorkerPool
+from evomerge.errors import InfrastructureError
 from evomerge.evaluators.base import Failure, Outcome, Report
 from evomerge.recipe.source import Source
 from tests.cluster.driving import failure
@@ -31,6 +34,8 @@ class Process:
     kind: int
 
     def where(self) -> Any:
+        if self.nodes.is_full:
+            return None
         if self.nodes.made <= self.nodes.unreached:
             return self._not_there
         return lambda: Location(f"{self.name} pid 1", (self.name,))
@@ -70,6 +75,8 @@ class Nodes:
     """Nodes where models are still downloaded."""
     unreached: int = 0
     """So many processes lose their node before they have come to it."""
+    is_full: bool = False
+    """No process gets a place."""
 
     def now_s(self) -> float:
         self.seconds += 0.01
@@ -180,6 +187,20 @@ def test_who_is_up_begins_while_another_node_fetches_its_models() -> None:
         ended += [result.id for result in pool.wait(0.1)]
     assert {name for name, _ in nodes.begun} == {"node 2"}
     assert [worker.state for worker in pool.workers()] == ["starting", "idle"]
+
+
+def test_without_any_place_every_kind_of_workers_says_what_it_waits_for() -> None:
+    nodes = Nodes([], is_full=True)
+    pools = [{"workers": 2, "gpus_per_worker": 1}, {"workers": 3, "resources": {"fast": 1}}]
+    config = {"address": "auto", "pools": pools, "placement_timeout_s": 1}
+    pool = WorkerPool(RayConfig.model_validate(config), nodes)
+    with pytest.raises(InfrastructureError) as ended:
+        pool.wait(600)
+    assert str(ended.value) == (
+        "no worker found a place in 1 s: 2 of 2 workers wait for 1 CPU and 1 GPU each; the cluster"
+        " has 99 CPU (0 free) and 0 GPU; 3 of 3 workers wait for 1 CPU and 1 fast each; the cluster"
+        " has 99 CPU (0 free) and 0 fast"
+    )
 
 
 def test_pools_have_as_many_workers_as_each_says() -> None:
