@@ -25,8 +25,8 @@ class RayMeter:
         self._is_well = True
 
     def record(self, readings: Iterable[Reading]) -> None:
-        """Hand the values to Ray, which takes microseconds each. After the first fault nothing is
-        recorded any more: a search never ends because of what is shown of it."""
+        """Hand the values to Ray, which takes 2 to 6 microseconds each. After the first fault
+        nothing is recorded any more: a search never ends because of what is shown of it."""
         if not self._is_well:
             return
         try:
