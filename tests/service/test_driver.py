@@ -21,6 +21,7 @@ from evomerge.study.folder import StudyFolder
 from evomerge.study.record import Study
 from tests.service.local_jobs import LocalJobs
 from tests.small_job import SmallJob
+from tests.study.elsewhere import make as make_elsewhere
 
 
 @pytest.fixture
@@ -70,6 +71,18 @@ def test_a_study_that_is_there_goes_on_on_its_new_cluster(
     other = read_job(Path(command(arrive(small_job, study, seed=5))[1]))
     with pytest.raises(UserError, match="seed is not what the study began with"):
         api.resume(study.path, job=other)
+
+
+def test_a_study_whose_files_are_kept_elsewhere_goes_on_from_an_empty_disk(
+    small_job: SmallJob, study: StudyFolder, tmp_path: Path
+) -> None:
+    shared = {"storage": f"sqlite:///{tmp_path}/study.db", "artifacts": f"file://{tmp_path}/shared"}
+    assert command(arrive(small_job, study, **shared))[0] == "search"
+    with make_elsewhere(tmp_path / "first", **shared, name="small"):
+        pass
+    verb, _, out, folder = command(arrive(small_job, study, **shared))
+    assert (verb, out, folder) == ("resume", "--out", str(study.path))
+    assert not study.path.exists(), "resuming brings it"
 
 
 def test_another_version_of_evomerge_is_named_with_ours(

@@ -17,6 +17,7 @@ from evomerge.recipe.genome import FloatGene
 from evomerge.service.fetching import fetch
 from evomerge.study.record import Study
 from tests.service.local_jobs import LocalJobs
+from tests.study.elsewhere import make
 
 pytestmark = pytest.mark.process
 
@@ -86,6 +87,17 @@ def test_a_study_is_looked_for_where_drivers_run_once_its_node_has_left(
     assert (tmp_path / "here" / "study.json").read_bytes() == (study / "study.json").read_bytes()
     assert jobs.nodes[1:] == ["n1", None]
     assert list(jobs.jobs) == ["small-1"], "what was asked to send it is still listed"
+
+
+def test_files_that_are_kept_elsewhere_are_read_there(study: Path, tmp_path: Path) -> None:
+    """No job is asked for them, since what lies on a node is a copy."""
+    artifacts, out = f"file://{tmp_path}/shared", tmp_path / "here"
+    with make(tmp_path / "copy", f"sqlite:///{tmp_path}/study.db", artifacts, name="small"):
+        pass
+    jobs = searched(LocalJobs(tmp_path / "cluster", version("ray")), study)
+    fetch(jobs, replace(jobs.jobs["small-1"], artifacts=artifacts), out)
+    assert (out / "study.json").read_bytes() == (tmp_path / "copy" / "study.json").read_bytes()
+    assert len(jobs.nodes) == 1, "a job was asked for it"
 
 
 def test_what_does_not_come_whole_is_nothing(study: Path, tmp_path: Path) -> None:

@@ -140,6 +140,16 @@ def test_what_is_refused(
     assert not jobs.jobs
 
 
+def test_a_url_of_artifacts_with_a_secret_in_it_is_refused(
+    small_job: SmallJob, jobs: LocalJobs
+) -> None:
+    keys = {"storage": "env:URL", "artifacts": "s3://key:secret@bucket/studies"}
+    with pytest.raises(UserError, match="holds credentials or options") as caught:
+        submit(on_ray(small_job, **keys), jobs)
+    assert "secret" not in str(caught.value)
+    assert not jobs.jobs
+
+
 def test_another_version_of_ray_is_named_with_ours(small_job: SmallJob, jobs: LocalJobs) -> None:
     jobs.ray = "2.9.1"
     with pytest.raises(UserError, match=rf"runs Ray 2\.9\.1, and here is Ray {version('ray')}"):
