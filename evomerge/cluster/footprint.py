@@ -23,6 +23,8 @@ PROCESS = 1 * GIB
 """Of a worker's own: Python, torch, the engine's code and buffers."""
 CPU_CACHE = 1 * GIB
 """vLLM's cache of keys and values on a CPU, where nothing else is said."""
+SHOWN = 3
+"""So many nodes are told of one by one."""
 
 
 class Models(Value):
@@ -73,7 +75,7 @@ def _cache(engine: EngineSettings) -> int:
 def check_footprint(
     kind: ClusterConfig, engine: EngineSettings, models: Models, nodes: Sequence[NodeFacts]
 ) -> list[str]:
-    """What nodes lack for workers of this kind, a sentence for each thing.
+    """What nodes lack for workers of this kind, a sentence for each thing of the first three nodes.
 
     Raises:
         ConfigError: on no GPU that is known the weights have room.
@@ -82,11 +84,15 @@ def check_footprint(
     _check_gpu_memory(kind, engine, takes, nodes)
     needs = Needs(kind)
     most = kind.parallelism if kind.workers is not None else None
-    said: list[str] = []
+    lacking: list[list[str]] = []
     for node in nodes:
         workers = needs.held_by([node.resources])
-        said += _lacks(node, workers if most is None else min(workers, most), takes)
-    return said[:3] + ([f"{len(said) - 3} more nodes like these"] if len(said) > 3 else [])
+        if said := list(_lacks(node, workers if most is None else min(workers, most), takes)):
+            lacking.append(said)
+    told = [sentence for of_one in lacking[:SHOWN] for sentence in of_one]
+    if more := lacking[SHOWN:]:
+        told.append(f"{count(len(more), 'more node')} like these")
+    return told
 
 
 def _check_gpu_memory(

@@ -34,7 +34,7 @@ def test_on_a_cpu_weights_are_in_memory_and_on_gpus_there() -> None:
     assert on_cpu.worker > 2 * SEVEN.weights
     on_gpu = footprint(SEVEN, RayConfig(gpus_per_worker=2), engine)
     assert on_gpu.gpu == 7 * GIB
-    assert on_gpu.worker < SEVEN.weights
+    assert on_gpu.worker == 2 * GIB, "a process for each rank"
     assert on_cpu.shared == on_gpu.shared == SEVEN.parents
 
 
@@ -74,6 +74,13 @@ def test_many_nodes_are_three_sentences_and_a_number() -> None:
     said = lacks(*({"name": f"node {n}", "memory": GIB} for n in range(9)), workers=9)
     assert len(said) == 4
     assert said[-1] == "6 more nodes like these"
+
+
+def test_a_node_that_lacks_two_things_is_one_node() -> None:
+    full = {"memory": GIB, "disk_free": GIB, "models": "/cache"}
+    said = lacks(*({"name": f"node {n}"} | full for n in range(4)), workers=9)
+    assert [sentence.split()[2] for sentence in said[:-1]] == ["0", "0", "1", "1", "2", "2"]
+    assert said[-1] == "1 more node like these"
 
 
 def test_this_machine_is_known_without_ray() -> None:
