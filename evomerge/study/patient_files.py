@@ -37,9 +37,18 @@ class PatientFiles:
     For the one process that writes, and any that read.
     """
 
-    def __init__(self, url: str, *, waited_s: float = WAITED_S, pause_s: float = PAUSE_S) -> None:
-        """A place that has answered is waited for `waited_s` seconds, and asked every `pause_s`."""
-        self._url, self._waited_s, self._pause_s = url, waited_s, pause_s
+    def __init__(
+        self,
+        url: str,
+        *,
+        answered_s: float = _ANSWERED_S,
+        waited_s: float = WAITED_S,
+        pause_s: float = PAUSE_S,
+    ) -> None:
+        """A place has to answer within `answered_s` seconds; once it has, it is waited for
+        `waited_s` seconds, and asked every `pause_s`."""
+        self._url, self._answered_s = url, answered_s
+        self._waited_s, self._pause_s = waited_s, pause_s
         self._filesystem: Any = None
         self._has_answered = self._is_given_up = self._was_away = False
 
@@ -59,7 +68,7 @@ class PatientFiles:
         while True:
             first = not self._has_answered
             try:
-                answer = _within(_ANSWERED_S if first else _CALL_S, lambda: self._call(call))
+                answer = _within(self._answered_s if first else _CALL_S, lambda: self._call(call))
             except FileNotFoundError:
                 self._has_answered = True
                 raise

@@ -107,6 +107,15 @@ def test_what_is_under_way_and_who_searches(tmp_path: Path) -> None:
     assert heard.at[-1].running == 4
 
 
+def test_the_time_of_a_search_goes_on_while_nothing_is_recorded(tmp_path: Path) -> None:
+    with created(tmp_path / "s"), Study.open(tmp_path / "s", write=False) as read:
+        heard, seconds = Heard(), count(0.0, 100.0)
+        follower = Follower(read, heard, lambda: next(seconds))
+        follower.look()
+        follower.look()
+    assert heard.at[1].seconds - heard.at[0].seconds == 100.0
+
+
 def test_a_search_that_has_stopped_is_called_so(tmp_path: Path) -> None:
     searched(study := created(tmp_path / "s"), 3)
     study.close()

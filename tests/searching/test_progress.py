@@ -6,8 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from evomerge.cluster.local import InProcess
+from evomerge.config import Budget
 from evomerge.searching.final_comparison import Scorer
 from evomerge.searching.progress import Progress, Scoring
+from evomerge.searching.tally import Tally
 from evomerge.study.record import Study
 from tests.sphere import Sphere, Worker, make_space, search
 
@@ -56,3 +58,20 @@ def test_what_is_told_while_the_models_of_a_split_are_scored(tmp_path: Path) -> 
         # They are on record, and one more is not.
         scorer.score(recipes | {"new": space.recipe((0.3, 0.5))}, "validation")
         assert [(at.done, at.total) for at in told[3:]] == [(2, 3), (3, 3)]
+
+
+def test_what_is_told_of_a_tally_is_what_was_given() -> None:
+    budget = Budget(candidates=7, evaluations=3, seconds=60)
+    at = Progress.of(
+        Tally(),
+        budget,
+        running=2,
+        paused=1,
+        seconds=5.0,
+        objectives=("a", "b"),
+        draining=True,
+        asking_s=0.5,
+    )
+    assert (at.total, at.evaluations, at.limit_s) == (7, 3, 60)
+    assert (at.running, at.paused, at.seconds, at.asking_s) == (2, 1, 5.0, 0.5)
+    assert (at.objectives, at.draining, at.best) == (("a", "b"), True, None)

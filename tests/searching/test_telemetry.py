@@ -78,9 +78,15 @@ def test_what_is_shown_is_what_is_on_record(tmp_path: Path) -> None:
     assert known["evomerge_evaluations",] == sum(candidate.attempts > 0 for candidate in ended)
     assert known["evomerge_workers", "idle"] == 1
     assert known["evomerge_worker_restarts",] == 0
-    phases = {key[1] for key in known if key[0] == "evomerge_seconds"}
-    assert phases == {"ask", "queue", "merge", "load", "generate", "score"}
+    named = {key[1] for key in known if key[0] == "evomerge_seconds"}
+    assert named == {"ask", "queue", "merge", "load", "generate", "score"}
     assert known["evomerge_seconds", "ask"] > 0
+    waited = [
+        phases(c, c.told_s - c.asked_s)["queue"]
+        for c in ended
+        if c.attempts and c.told_s is not None
+    ]
+    assert known["evomerge_seconds", "queue"] == pytest.approx(sum(waited))
     assert board.shown[-1][1].startswith("best ")
     assert board.shown[-1][1].endswith("; 1 of 2 workers waits for 1 GPU")
     study.close()

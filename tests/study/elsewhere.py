@@ -27,6 +27,12 @@ class Awkward(LocalFileSystem):
     refuses: ClassVar[Exception | None] = None
     hangs_s: ClassVar[float] = 0.0
     calls: ClassVar[list[str]] = []
+    made: ClassVar[int] = 0
+    """So many times it was connected to."""
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        type(self).made += 1
+        super().__init__(*given, **options)
 
     def _meet(self, what: str, path: str) -> None:
         kind = type(self)

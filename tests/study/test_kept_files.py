@@ -10,8 +10,10 @@ import pytest
 from evomerge.errors import InfrastructureError, RecordError
 from evomerge.evaluators.base import Report
 from evomerge.study.answer_files import AnswerFiles
+from evomerge.study.artifacts import ArtifactFolder
 from evomerge.study.examples import Examples
 from evomerge.study.kept_files import KeptFiles
+from tests.study.elsewhere import Awkward, register
 
 RECIPE, EVALUATOR = "a" * 64, "b" * 64
 NAMES = [f"{RECIPE}.{'b' * 16}.search{suffix}" for suffix in (".json.gz", ".answers.json.gz")]
@@ -90,3 +92,15 @@ def test_links_and_strange_names_among_the_answers_are_dropped_first(examples: P
     AnswerFiles(KeptFiles(examples), most_bytes=100).save("c.d.holdout", {"sums": ()})
     assert outside.stat().st_size == 10_000
     assert not (examples / "x.answers.json.gz").is_symlink()
+
+
+def test_what_is_here_is_not_brought_again(tmp_path: Path) -> None:
+    register()
+    Awkward.reset()
+    (tmp_path / "here").mkdir()
+    elsewhere = ArtifactFolder(f"awkward://{tmp_path}/there")
+    KeptFiles(tmp_path / "here", elsewhere, alone=True).write("a.gz", b"1")
+    elsewhere.put("examples/b.gz", b"2")
+    Awkward.calls.clear()
+    KeptFiles(tmp_path / "here", elsewhere).fetch_all(".gz")
+    assert [call for call in Awkward.calls if call.startswith("read")] == ["read b.gz"]
