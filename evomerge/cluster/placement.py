@@ -181,10 +181,10 @@ def remarks(cluster: RayConfig, nodes: Nodes) -> list[str]:
     """
     said: list[str] = []
     for kind in sorted(cluster.kinds, key=lambda kind: -(kind.gpus_per_worker or 0)):
-        needs = Needs(kind)
+        needs, workers = Needs(kind), kind.workers
         said += needs.remarks(nodes)
-        if cluster.pools:
-            nodes = needs.left_of(nodes, needs.sizes({}).min)
+        least = workers.min if isinstance(workers, WorkerRange) else workers
+        nodes = needs.left_of(nodes, least or 0)
     return said
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from evomerge.cluster.config import RayConfig, WorkerRange
-from evomerge.cluster.placement import Needs
+from evomerge.cluster.placement import Needs, remarks
 from evomerge.errors import ConfigError
 
 
@@ -37,6 +37,17 @@ def test_how_many_workers(
 def test_a_machine_that_holds_none_is_refused() -> None:
     with pytest.raises(ConfigError, match="a worker needs 1 GPU, this machine has 0"):
         needs(gpus_per_worker=1).sizes({"CPU": 4})
+
+
+def test_kinds_of_workers_share_what_there_is_those_with_gpus_first() -> None:
+    """Two with a GPU take four of eight CPUs, wherever they stand in the list."""
+    on_cpus: dict[str, Any] = {"workers": 6}
+    on_gpus: dict[str, Any] = {"workers": 2, "gpus_per_worker": 1, "cpus_per_worker": 2}
+    for pools in ([on_cpus, on_gpus], [on_gpus, on_cpus]):
+        said = remarks(RayConfig.model_validate({"pools": pools}), [{"CPU": 8.0, "GPU": 2.0}])
+        assert said == [
+            "cluster.workers: 6 are asked for, and this machine holds 4 at a time (1 CPU each)"
+        ]
 
 
 FRAGMENTED = (
