@@ -68,6 +68,16 @@ def test_a_limit_that_the_job_names_stays(
     assert sent(jobs, tmp_path)["job"]["cluster"]["placement_timeout_s"] == 60
 
 
+@pytest.mark.parametrize(
+    ("asked", "least"), [({"min": 4, "max": 8}, 2), ({"min": 1, "max": 8}, 1), (8, 1)]
+)
+def test_fewer_workers_than_the_job_says_are_enough(
+    small_job: SmallJob, jobs: LocalJobs, tmp_path: Path, asked: object, least: int
+) -> None:
+    submit(on_ray(small_job, cluster={"kind": "ray", "workers": asked}), jobs, Wish(workers=2))
+    assert sent(jobs, tmp_path)["job"]["cluster"]["workers"] == {"min": least, "max": 2}
+
+
 def test_the_next_of_a_name_has_the_next_number(small_job: SmallJob, jobs: LocalJobs) -> None:
     job = on_ray(small_job)
     submit(job, jobs, Wish(owner="ada"))
