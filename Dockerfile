@@ -3,7 +3,7 @@
 #
 #   docker build --target worker --tag evomerge-worker:0.1.0 .
 #   docker build --target driver --tag evomerge-driver:0.1.0 .
-#   docker run --gpus all --shm-size 8g --volume "$PWD:/work" evomerge-worker:0.1.0 \
+#   docker run --gpus all --shm-size 8g --volume "$PWD:/workspace" evomerge-worker:0.1.0 \
 #     evomerge search job.yaml --out runs/first
 #
 # What is optional is chosen by the extras of pyproject.toml. nevergrad is not among them unless
@@ -34,10 +34,10 @@ RUN --mount=type=bind,from=wheel,source=/opt/wheel,target=/opt/wheel \
     PIP_EXTRA_INDEX_URL="$TORCH_INDEX" /opt/install/install_image.sh /opt/wheel /opt/install/constraints.txt "$EXTRAS"
 # Ray takes only nodes of one Python, to the last number; the two images may differ in that.
 ENV PATH=/opt/evomerge/bin:$PATH RAY_DEFAULT_PYTHON_VERSION_MATCH_LEVEL=minor
-# Jobs, models and studies are mounted in /work. The user owns nothing else, and models from a hub go
-# to the cache in its home, which is worth a volume. Its number is what Kubernetes checks.
+# Jobs, models and studies are mounted in /workspace. The user owns nothing else, and models from a
+# hub go to the cache in its home, which is worth a volume. Its number is what Kubernetes checks.
 USER 10001
-WORKDIR /work
+WORKDIR /workspace
 CMD ["evomerge", "--help"]
 
 # torch, CUDA and vLLM come from vLLM's own image, where they were built for each other. The tag is
@@ -49,6 +49,6 @@ RUN --mount=type=bind,from=wheel,source=/opt/wheel,target=/opt/wheel \
     /opt/install/install_image.sh /opt/wheel /opt/install/constraints.txt "$EXTRAS"
 ENV PATH=/opt/evomerge/bin:$PATH RAY_DEFAULT_PYTHON_VERSION_MATCH_LEVEL=minor
 USER 10001
-WORKDIR /work
+WORKDIR /workspace
 ENTRYPOINT []
 CMD ["evomerge", "--help"]

@@ -21,5 +21,5 @@ python="$root/opt/evomerge/bin/python"
 
 if [[ -z $root ]]; then
     useradd --create-home --uid 10001 evomerge
-    install --directory --owner evomerge /work /tmp/ray
+    install --directory --owner evomerge /workspace /tmp/ray
 fi

@@ -20,7 +20,10 @@ LAUNCHERS = sorted(
     if path.is_file() and path.name != "cluster.yaml"
 )
 NAMES = [str(path.relative_to(CLUSTER)) for path in LAUNCHERS]
-PAGE = (ROOT / "docs" / "clusters.md").read_text(encoding="utf-8")
+
+
+def text_of(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
 
 
 def commands(path: Path) -> str:
@@ -45,7 +48,7 @@ def test_a_launchers_file_is_no_entry_of_the_catalog() -> None:
 def test_it_says_what_it_is_for_and_the_page_walks_through_it(path: Path) -> None:
     head = path.read_text(encoding="utf-8").removeprefix("#!/usr/bin/env bash\n")
     assert head.startswith("# ")
-    assert f"cluster/{path.relative_to(CLUSTER)}" in PAGE
+    assert f"cluster/{path.relative_to(CLUSTER)}" in text_of("docs/clusters.md")
 
 
 @pytest.mark.parametrize("path", LAUNCHERS, ids=NAMES)
@@ -79,6 +82,21 @@ def test_a_dashboard_is_open_to_nobody_else(path: Path) -> None:
         assert re.findall(r"networkPolicy:\s+mode: (\w+)", text) == ["DenyAllIngress"]
     else:
         assert hosts == {"127.0.0.1"}
+
+
+def test_containers_mount_what_a_search_reads_and_writes_where_the_images_work() -> None:
+    (folder,) = set(re.findall(r"^WORKDIR (?!/opt)(\S+)", text_of("Dockerfile"), re.MULTILINE))
+    assert re.findall(r"--owner evomerge (\S+)", text_of("scripts/install_image.sh")) == [folder]
+    assert re.findall(r"mounted in (\S+)\.", text_of("Dockerfile")) == [folder]
+    shared = re.findall(r"\$\{WORKSPACE:\?[^}]+\}:(\S+)", text_of("cluster/compose/compose.yaml"))
+    for name in ("raycluster", "rayjob"):
+        text = text_of(f"cluster/kuberay/{name}.yaml")
+        shared += re.findall(r"\{name: workspace, mountPath: (\S+)\}", text)
+    assert set(shared) == {folder}
+    assert len(shared) == 4
+    for path in LAUNCHERS:
+        said = re.findall(r"(?<![\w~$}])/(\w+)/(?:job\.yaml|runs|cache)\b", path.read_text())
+        assert {f"/{name}" for name in said} <= {folder}, path
 
 
 @pytest.mark.parametrize("path", LAUNCHERS, ids=NAMES)
