@@ -87,18 +87,24 @@ licence (LGPL, MPL).
 Of the {hard} packages that every installation brings, {strong} is under a strong copyleft, and \
 under a weak one are {weak}. \
 `directsearch` (GPL) comes with `nevergrad` and so with the extra of that name alone: \
-`pip install .` and the image do not have it, `pip install '.[nevergrad]'` and \
-`docker build --build-arg EXTRAS=dashboard,nevergrad .` do. Without it a job with \
+`pip install .` and the images do not have it, `pip install '.[nevergrad]'` and \
+`docker build --target worker --build-arg EXTRAS=dashboard,nevergrad .` do. Without it a job with \
 `optimizer: {{kind: nevergrad}}` is refused in one sentence, and studies of such jobs are still \
 shown and exported. The other extras bring of copyleft: {of_extras}. `dev` is for who works on \
 evomerge and is in no image.
 
-The image was built to see it, with buildah 1.28 on 2026-11-29, on a stand-in for vLLM's image \
-(Debian 12 with the tested packages): with `EXTRAS=dashboard` neither nevergrad nor directsearch \
-is in it, with `EXTRAS=dashboard,nevergrad` both are, and `evomerge` runs as the user 10001 in each.
+The Dockerfile makes two images, `worker` and `driver`, and both install by one command \
+(`scripts/install_image.sh`) what every installation brings and the extras that `EXTRAS` names: \
+`dashboard`, unless the build says otherwise; `cluster/compose/compose.yaml` asks for `postgresql` \
+in its driver as well. That command runs in a test, with packages that are installed already. \
+Neither image has been built: what was, with buildah 1.28 on 2026-11-29, is the one image that \
+there was before, on a stand-in for vLLM's image (Debian 12 with the tested packages). With \
+`EXTRAS=dashboard` neither nevergrad nor directsearch was in it, with \
+`EXTRAS=dashboard,nevergrad` both were.
 
-Not in the tables: the builds of torch for GPUs bring NVIDIA's libraries under NVIDIA's own terms, \
-and the image is built on vLLM's image, which has a notice of its own.
+Not in the tables: the builds of torch for GPUs bring NVIDIA's libraries under NVIDIA's own terms. \
+`worker` is built on vLLM's image, which has such a torch and a notice of its own, and `driver` \
+with torch for CPUs on Python's image, which has Debian's packages and their licences.
 
 ## Every package
 
