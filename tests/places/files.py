@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-__all__ = ["CLUSTER", "PLACES", "ROOT", "faults", "fixture", "read"]
+__all__ = ["CLUSTER", "PLACES", "ROOT", "faults", "fixture", "read", "write_program"]
 
 ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "cluster"
@@ -33,3 +33,10 @@ def faults(data: Any, schema: dict[str, Any]) -> list[str]:
     """What a schema finds wrong: where, and what."""
     validator = jsonschema.validators.validator_for(schema)(schema)
     return [f"{fault.json_path}: {fault.message}" for fault in validator.iter_errors(data)]
+
+
+def write_program(path: Path, text: str) -> None:
+    """A script in the place of a program."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)

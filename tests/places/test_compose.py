@@ -61,6 +61,10 @@ def test_only_two_pages_are_published_and_on_loopback() -> None:
     assert published == {"head": ["127.0.0.1:8265:8265"], "grafana": ["127.0.0.1:3000:3000"]}
 
 
+def test_the_head_holds_no_worker() -> None:
+    assert "--num-cpus=0 --num-gpus=0" in services()["head"]["command"]
+
+
 def test_images_of_others_are_pinned() -> None:
     images = [s["image"] for s in services().values() if "build" not in s]
     assert images

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.places.files import faults, fixture, read
+from tests.places.files import faults, fixture, read, write_program
 
 FILES = ("raycluster", "rayjob")
 
@@ -63,3 +65,20 @@ def test_the_job_and_the_standing_cluster_have_the_same_pods() -> None:
     assert standing["headGroupSpec"] == own["headGroupSpec"]
     first, second = standing["workerGroupSpecs"][0], own["workerGroupSpecs"][0]
     assert first["template"] == second["template"]
+
+
+@pytest.mark.process
+def test_the_jobs_driver_begins_a_study_or_goes_on_with_it(tmp_path: Path) -> None:
+    entrypoint = read("kuberay/rayjob.yaml")["spec"]["entrypoint"]
+    own = entrypoint.replace("/workspace/", f"{tmp_path}/")
+    assert own != entrypoint
+    write_program(tmp_path / "bin" / "evomerge", '#!/bin/sh\necho "$*"\n')
+
+    def said() -> str:
+        path = f"{tmp_path / 'bin'}:/usr/bin:/bin"
+        return subprocess.check_output(["sh", "-c", own], env={"PATH": path}, text=True).strip()
+
+    study = tmp_path / "runs" / "first"
+    assert said() == f"search {tmp_path}/job.yaml --out {study}"
+    study.mkdir(parents=True)
+    assert said() == f"resume {study}"

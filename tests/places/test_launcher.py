@@ -33,6 +33,14 @@ def test_ray_refuses_what_is_misspelt() -> None:
         prepared(read("launcher/ssh.yaml") | {"setup_command": []})
 
 
+@pytest.mark.parametrize("name", ["aws", "gcp"])
+def test_the_head_holds_no_worker(name: str) -> None:
+    kinds = prepared(read(f"launcher/{name}.yaml"))["available_node_types"]
+    assert kinds["head"]["resources"]["CPU"] == 0
+    assert kinds["head"]["resources"].get("GPU", 0) == 0
+    assert kinds["gpu"]["max_workers"] > kinds["gpu"]["min_workers"] == 0
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_nothing_of_rays_defaults_is_installed(name: str) -> None:
     """Its defaults install a Ray of the day, which no other node has."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.places.files import faults, fixture, read
+from tests.places.files import faults, fixture, read, write_program
 
 FILE = "skypilot/task.yaml"
 SHELLCHECK = Path(sys.executable).with_name("shellcheck")
@@ -41,3 +41,32 @@ def test_its_programs_are_sound(program: str) -> None:
         text=True,
     )
     assert checked.returncode == 0, checked.stdout
+
+
+RESUMED_WITH = """#!/usr/bin/env bash
+echo "$* at $RAY_ADDRESS" >> {notes}
+if [[ $1 == resume ]]; then exit {code}; fi
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("code", "then"), [(0, []), (2, ["search"]), (1, [])])
+def test_the_first_node_goes_on_or_begins(code: int, then: list[str], tmp_path: Path) -> None:
+    notes, programs = tmp_path / "notes", tmp_path / "evomerge" / "bin"
+    write_program(programs / "activate", f"PATH={programs}:$PATH\n")
+    write_program(programs / "ray", f'#!/bin/sh\necho "ray $*" >> {notes}\n')
+    write_program(programs / "evomerge", RESUMED_WITH.format(notes=notes, code=code))
+    ended = subprocess.run(
+        ["bash", "-c", read(FILE)["run"]],
+        env={
+            "HOME": str(tmp_path),
+            "PATH": "/usr/bin:/bin",
+            "JOB": "job.yaml",
+            "SKYPILOT_NODE_IPS": "10.0.0.1\n10.0.0.2",
+            "SKYPILOT_NODE_RANK": "0",
+        },
+    )
+    started, *told = notes.read_text().splitlines()
+    assert started.startswith("ray start --head --node-ip-address=10.0.0.1 --port=6379")
+    assert told == [f"{verb} job.yaml at 10.0.0.1:6379" for verb in ["resume", *then]]
+    assert ended.returncode == (1 if code == 1 else 0)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.places.files import CLUSTER
+from tests.places.files import CLUSTER, write_program
 
 SCRIPT = CLUSTER / "slurm" / "evomerge.sbatch"
 NODES = ("node-a", "node-b")
@@ -41,24 +41,18 @@ print(len(ray.nodes()), os.environ["RAY_AUTH_MODE"], len(os.environ["RAY_AUTH_TO
 Begin = Callable[..., "subprocess.Popen[str]"]
 
 
-def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(0o755)
-
-
 @pytest.fixture
 def begin(tmp_path: Path) -> Iterator[Begin]:
     """Begins the job in a folder where `ray`, `python` and `evomerge` are what a test says."""
     begun: list[subprocess.Popen[str]] = []
     commands = tmp_path / "venv" / "bin"
-    write(commands / "srun", SRUN)
-    write(commands / "scontrol", SCONTROL)
-    write(commands / "activate", f"PATH={commands}:$PATH\n")
+    write_program(commands / "srun", SRUN)
+    write_program(commands / "scontrol", SCONTROL)
+    write_program(commands / "activate", f"PATH={commands}:$PATH\n")
 
     def begin(arguments: list[str], **programs: str) -> subprocess.Popen[str]:
         for name, text in programs.items():
-            write(commands / name, text)
+            write_program(commands / name, text)
         environment = {
             **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             "EVOMERGE_VENV": str(tmp_path / "venv"),
