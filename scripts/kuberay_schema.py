@@ -1,7 +1,7 @@
 """Print one JSON Schema of KubeRay's objects, made from its own definitions (CRDs).
 
     python scripts/kuberay_schema.py VERSION RAYCLUSTER.yaml RAYJOB.yaml \
-        > tests/fixtures/kuberay/schema.json
+        > tests/fixtures/places/kuberay.json
 
 The files are `ray-operator/config/crd/bases/ray.io_*.yaml` of github.com/ray-project/kuberay, which
 is under the Apache License 2.0. The schema says the same as version `v1` in them, in a fiftieth of
