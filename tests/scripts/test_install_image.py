@@ -47,6 +47,12 @@ def test_neither_stage_runs_as_root_and_every_base_is_pinned() -> None:
     assert [base for base in bases if not re.fullmatch(r"\S+:v?\d+\.\d+\.\d+\S*", base)] == []
 
 
+def test_the_user_that_is_made_is_the_one_that_the_images_run_as() -> None:
+    script = (ROOT / "scripts" / "install_image.sh").read_text(encoding="utf-8")
+    made = re.findall(r"useradd .*--uid (\d+)", script)
+    assert made == list(set(re.findall(r"^USER (\S+)", DOCKERFILE, re.MULTILINE)))
+
+
 @pytest.mark.process
 @pytest.mark.slow
 def test_a_wheel_is_installed_on_what_is_there(tmp_path: Path) -> None:
