@@ -16,9 +16,10 @@ For each method, in one run on one machine:
 - whole: `evomerge merge` and `mergekit-yaml` as processes, seconds and peak memory; without
   statistics on disk.
 
-`--candidates` prints the first two alone: nothing is written, and mergekit need not be installed.
+`--candidates` measures the first two alone, for which mergekit need not be installed, and writes
+them under the name of the CPU's vectors (`merge_avx2.json`).
 With ATEN_CPU_CAPABILITY=avx2, torch and its compiler use no AVX-512 vectors; the C++ compiler still
-may.
+may, unless TORCHINDUCTOR_CPP_MARCH names a processor without them (haswell).
 `--before` is another checkout of evomerge, for a change that should cost nothing: both take turns,
 each in a process of its own that merges one candidate after another, and what is told is the CPU
 seconds of a later candidate (user and system, all threads), in which other work on the machine
@@ -282,8 +283,10 @@ def main() -> None:
         for method in given.methods:
             row = rows[method] = how(method, sources, given.repeats)
             print(f"{method:<16}", "  ".join(f"{key} {value:.3g}" for key, value in row.items()))
-            if not given.candidates:
-                write("merge", {"threads": torch.get_num_threads(), "methods": rows})
+            vectors = torch.backends.cpu.get_cpu_capability()
+            name = f"merge_{vectors.lower()}" if given.candidates else "merge"
+            about = {"vectors": vectors, "threads": torch.get_num_threads()}
+            write(name, about | {"methods": rows})
 
 
 if __name__ == "__main__":
