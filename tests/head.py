@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,8 +25,11 @@ ATTEMPTS = 3
 class Head:
     """The processes of one head node, on ports that nobody else uses."""
 
-    def __init__(self, folder: Path, *, cpus: int = 2) -> None:
-        """Start them. `folder`: a short path for Ray's files, since sockets are among them."""
+    def __init__(
+        self, folder: Path, *, cpus: int = 2, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Start them. `folder`: a short path for Ray's files, since sockets are among them.
+        `environment`: what stands in theirs beside what any head has, or instead of it."""
         self.folder, self.token = folder, secrets.token_hex(16)
         ports = _free_ports(7)
         self.address = f"http://127.0.0.1:{ports[1]}"
@@ -42,6 +46,7 @@ class Head:
             "RAY_DASHBOARD_STARTUP_TIMEOUT_S": str(int(START_S)),
             "RAY_raylet_start_wait_time_s": str(int(START_S)),
             "OMP_NUM_THREADS": "1",
+            **(environment or {}),
         }
         (folder / "home").mkdir()
         arguments = [
@@ -51,7 +56,8 @@ class Head:
         ]
         for attempt in range(ATTEMPTS):
             # Ray's node gives itself up where its agent takes more than 15 s to start.
-            if self._starts(arguments, f"ray{attempt}"):
+            self.session = folder / f"ray{attempt}" / "session_latest"
+            if self._starts(arguments, self.session.parent):
                 return
         raise AssertionError((folder / "ray.log").read_text())
 
@@ -65,12 +71,12 @@ class Head:
             self._process.wait()
         self._output.close()
 
-    def _starts(self, arguments: list[str], within: str) -> bool:
+    def _starts(self, arguments: list[str], within: Path) -> bool:
         self._output = (self.folder / "ray.log").open("wb")
         self._process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
-                *(f"--temp-dir={self.folder / within}", *arguments),
+                *(f"--temp-dir={within}", *arguments),
             ],
             env=self.environment,
             stdout=self._output,

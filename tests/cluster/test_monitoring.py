@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -12,6 +11,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.test_metrics import MONITORING, PANELS
+from tests.head import Head
 from tests.small_job import SmallJob
 
 pytestmark = [pytest.mark.ray, pytest.mark.process, pytest.mark.slow]
@@ -66,57 +67,49 @@ class Monitored:
     def __init__(self, folder: Path) -> None:
         """Nothing runs yet."""
         self.folder = folder
-        self.environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "RAY_metrics_report_interval_ms": "1000",
-            "RAY_raylet_start_wait_time_s": str(int(PATIENCE_S)),
-            "RAY_AUTH_MODE": "disabled",  # it is reached from this machine alone
-            "OMP_NUM_THREADS": "1",
-        }
         self.port = free_port()
-        self.processes: list[subprocess.Popen[str]] = []
+        self._open = ExitStack()
 
     def start(self, job: SmallJob, program: str) -> None:
         """Start Ray, the Prometheus whose program this is, and the search."""
         folder = self.folder
-        # Ray's sockets have long names below its folder, and may have 107 letters.
-        ray = self._start([sys.executable, "-m", "tests.cluster.watched_ray", str(folder / "r")])
-        assert ray.stdout is not None
-        self.dashboard, session, address = ray.stdout.readline().split()
-        job.write(cluster={"kind": "ray", "address": address, "workers": 2})
+        head = Head(
+            folder,
+            cpus=3,
+            environment={
+                "PYTHONPATH": str(ROOT),
+                "RAY_metrics_report_interval_ms": "1000",
+                "RAY_AUTH_MODE": "disabled",  # it is reached from this machine alone
+            },
+        )
+        self._open.callback(head.stop)
+        self.dashboard = head.address
+        job.write(cluster={"kind": "ray", "address": head.gcs, "workers": 2})
         text = (MONITORING / "prometheus.yml").read_text()
-        listed = f"{session}/prom_metrics_service_discovery.json"
+        listed = f"{head.session}/prom_metrics_service_discovery.json"
         text = text.replace("/tmp/ray/prom_metrics_service_discovery.json", listed)
         (folder / "prometheus.yml").write_text(text.replace(": 10s", ": 1s"))
-        self._start(
+        prometheus = subprocess.Popen(
             [
                 program,
                 f"--config.file={folder / 'prometheus.yml'}",
                 f"--storage.tsdb.path={folder / 'data'}",
                 f"--web.listen-address=127.0.0.1:{self.port}",
-            ]
+            ],
+            stderr=subprocess.DEVNULL,
         )
+        self._open.callback(prometheus.wait)
+        self._open.callback(prometheus.terminate)
         from ray.job_submission import JobSubmissionClient
 
         self.jobs = JobSubmissionClient(self.dashboard)
         code = "from evomerge.commands.main import main; main()"
         variables = {"PYTHONPATH": f"{ROOT}:{job.folder}", "EVOMERGE_TRUST_JOB": "1"}
-
-        def submitted() -> str:
-            try:
-                return self.jobs.submit_job(
-                    entrypoint=f"{sys.executable} -c '{code}' search {job.path}"
-                    f" --out {folder / 'study'}",
-                    runtime_env={"env_vars": variables},
-                    metadata={"job_name": job.written["name"]},
-                )
-            except RuntimeError as problem:  # Ray's agent, which starts jobs, comes up later
-                if "No available agent" not in str(problem):
-                    raise
-                return ""
-
-        self.id = eventually(submitted)
+        self.id = self.jobs.submit_job(
+            entrypoint=f"{sys.executable} -c '{code}' search {job.path} --out {folder / 'study'}",
+            runtime_env={"env_vars": variables},
+            metadata={"job_name": job.written["name"]},
+        )
 
     def query(self, expression: str) -> list[Any]:
         """What Prometheus answers: a list of series."""
@@ -127,27 +120,7 @@ class Monitored:
         return found
 
     def close(self) -> None:
-        for process in reversed(self.processes):
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.close()
-            if process.args[0] != sys.executable:  # type: ignore[index]
-                process.terminate()
-            process.wait()
-            process.stdout.close()
-
-    def _start(self, command: list[str]) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            command,
-            env=self.environment,
-            cwd=ROOT,
-            text=True,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        self.processes.append(process)
-        return process
+        self._open.close()
 
 
 @pytest.fixture(scope="module")
