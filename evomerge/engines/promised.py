@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from evomerge.errors import InfrastructureError
 from evomerge.merging.box import Box
 
 __all__ = ["Promised"]
@@ -80,7 +81,10 @@ class Promised(Tensor):
             if func in _SAME and _keeps_order(first, more):
                 return first._same(first._view)
             if func._schema.is_mutable:
-                raise NotImplementedError(f"vLLM's loader writes into a tensor by {func}")
+                raise InfrastructureError(
+                    f"a loader of vLLM's writes into a tensor of the checkpoint by {func}, which"
+                    " none did in the release that this evomerge was made for (docs/vllm.md)"
+                )
         if func is _COPY and first.is_meta:
             return first
         made = tree_map(lambda given: given.made() if isinstance(given, cls) else given, args)

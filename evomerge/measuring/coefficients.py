@@ -11,7 +11,6 @@ from torch import Tensor
 from evomerge.measuring.hooks import GradientHooks
 from evomerge.measuring.live import Live
 from evomerge.merging.bank import Bank
-from evomerge.merging.box import Box
 from evomerge.merging.vectors import Vector
 from evomerge.operators.learned import pieces
 from evomerge.operators.low_rank import LowRank
@@ -70,13 +69,13 @@ class Coefficients(GradientHooks):
         """Write the model that they make now into the live one."""
         values = self.values()
 
-        def merged(name: str, dtype: torch.dtype = torch.float32, box: Box | None = None) -> Tensor:
+        def merged(name: str) -> Tensor:
             weight = self._bank.tensor(self._base, name)
             rest = torch.tensor([self._elsewhere.get(name, 0.0)])
             for i, vector in enumerate(self._vectors(name)):
                 own = (values[name][i] if name in values else rest).tolist()
                 _add(weight, vector, own)
-            return box.of(weight).to(dtype) if box else weight.to(dtype)
+            return weight
 
         self._live.load(merged)
 

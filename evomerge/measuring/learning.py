@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -205,9 +206,7 @@ class _Learner:
         outputs: dict[int, tuple[Tensor, list[Tensor]]] = {}
         for i in sorted({i for i, _ in batch}):
             expert = self.experts[i]
-            self.live.load(
-                lambda name, dtype=torch.float32, of=expert: self.bank.tensor(of, name).to(dtype)
-            )
+            self.live.load(partial(self.bank.tensor, expert))
             for number, (own, tokens) in enumerate(batch):
                 if own == i:
                     outputs[number] = self.live.run(tokens, layers)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,9 +15,7 @@ from transformers.utils import logging
 
 from evomerge.errors import SourceError, UserError
 from evomerge.merging.bank import Bank
-from evomerge.merging.box import Box
 from evomerge.merging.device import device_named
-from evomerge.merging.node import Weights
 from evomerge.models.sources import model_folder
 from evomerge.recipe.source import Source
 
@@ -42,8 +41,8 @@ class Live:
         return {name: self.parameters[name] for name in first_names.values()}
 
     @torch.no_grad()
-    def load(self, weights: Weights) -> None:
-        """Overwrite the parameters, one at a time."""
+    def load(self, weights: Callable[[str], Tensor]) -> None:
+        """Overwrite the parameters, one at a time, by their names."""
         for name, parameter in self.distinct.items():
             parameter.copy_(weights(name))
 
@@ -94,10 +93,5 @@ def open_live(source: Source, bank: Bank, *, device: str, length: int) -> Live:
                 f"{folder}: transformers knows no parameter {name!r}, so it cannot be measured"
             )
     live = Live(model, tokenizer, {name: known[name] for name in names}, where)
-
-    def stored(name: str, dtype: torch.dtype = torch.float32, box: Box | None = None) -> Tensor:
-        weight = bank.tensor(source, name).to(dtype)
-        return box.of(weight) if box else weight
-
-    live.load(stored)
+    live.load(partial(bank.tensor, source))
     return live

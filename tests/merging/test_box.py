@@ -91,13 +91,11 @@ def test_every_method(family: Family, method: str) -> None:
     has_the_bits_of_the_whole(merge(family, method))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["ties", "dare_ties", "della", "linear"])
-def test_by_ranges_as_compiled_code_has_them_and_in_small_blocks(
-    family: Family, method: str
-) -> None:
-    """That compiling changes no bit is for `test_kernel`."""
-    by_ranges = Passes(compilation=Compilation("1", lambda function: function), largest=7)
-    for passes in (Passes(compilation=Compilation("0"), block=5), by_ranges):
+def test_compiled_and_in_small_blocks(family: Family, method: str) -> None:
+    at_once = Passes(compilation=Compilation("1"), largest=7)
+    for passes in (Passes(compilation=Compilation("0"), block=5), at_once):
         has_the_bits_of_the_whole(merge(family, method), passes)
 
 
