@@ -101,11 +101,15 @@ class WholeConfig(ScheduleConfig):
 SCHEDULES: Registry[Factory] = Registry(
     role="schedule",
     group="evomerge.schedules",
-    built_in={"whole": "evomerge.searching.schedule:Whole"},
+    built_in={
+        "estimated": "evomerge.searching.estimated:Estimated",
+        "whole": "evomerge.searching.schedule:Whole",
+    },
     default="whole",
 )
 """Schedules by kind. An entry is called with its settings, `sizes` (task -> examples of the search
-split, as far as they are known) and the job's `seed`."""
+split, as far as they are known) and the job's `seed`; one whose `needs_objective` is true with the
+job's `objective`, too."""
 
 
 class WarmStart(Value):

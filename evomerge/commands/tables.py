@@ -141,6 +141,7 @@ def study_as_data(study: Study, top: int) -> dict[str, Any]:
                 "number": candidate.number,
                 "origin": origin_of(candidate),
                 "fitness": candidate.fitness,
+                **({"estimated": candidate.estimated} if candidate.estimated else {}),
                 "tasks": dict(candidate.tasks),
                 "genes": dict(candidate.values),
                 "recipe": candidate.recipe,
@@ -234,7 +235,9 @@ def objective_value(candidate: Candidate, place: int, objectives: Sequence[str])
     if candidate.fitness is None:
         return "-"
     value = natural(objectives[place], candidate.fitness[place])
-    return f"{value:z.4f}" if place == 0 else f"{value:z.4g}"
+    error = candidate.estimated[place] if candidate.estimated else 0.0
+    doubt = f" ± {error:.2g} (estimated)" if error else ""
+    return f"{value:z.4f}{doubt}" if place == 0 else f"{value:z.4g}{doubt}"
 
 
 def origin_of(candidate: Candidate) -> str:

@@ -28,6 +28,7 @@ def candidate_rows(
             "state": candidate.state,
             "origin": candidate.label or candidate.proposed_by,
             **dict(zip(objectives, candidate.fitness or (None,) * len(objectives), strict=True)),
+            **_errors(candidate, objectives),
             **{f"task.{name}": value for name, value in candidate.tasks.items()},
             **{f"gene.{name}": value for name, value in candidate.values.items()},
             "truncated": candidate.truncated,
@@ -41,6 +42,12 @@ def candidate_rows(
         }
         for candidate in candidates
     ]
+
+
+def _errors(candidate: Candidate, objectives: Sequence[str]) -> dict[str, float]:
+    """The standard errors of a fitness that was estimated; of one that was not, nothing."""
+    errors = zip(objectives, candidate.estimated or (), strict=False)
+    return {f"estimated.{name}": error for name, error in errors}
 
 
 def example_rows(model: str, report: Report) -> Iterator[ExampleRow]:

@@ -87,6 +87,12 @@ def candidate_note(
         parts.append(f"**Failed:** {escaped(cut)}")
     if candidate.state == "stopped":
         parts.append("Stopped by its schedule; the scores are of the examples it came to.")
+    if candidate.estimated:
+        scored = candidate.stages[-1].scored if candidate.stages else 0
+        parts.append(
+            f"Its fitness is estimated from {count(scored, 'example')}, with a standard error of"
+            f" {candidate.estimated[0]:.2g}; the tasks' scores are of those examples."
+        )
     if scores := _scores(candidate, objectives):
         parts.append(_values("score", scores))
     return "\n\n".join([*parts, *_of_recipe(candidate, recipe)])

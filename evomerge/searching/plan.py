@@ -45,9 +45,10 @@ from evomerge.searching.checks import (
     check_runtime,
     idle_warnings,
 )
+from evomerge.searching.estimated import check_estimates
 from evomerge.searching.model_facts import FactsFromHeaders
 from evomerge.searching.recipe_plan import RecipePlan
-from evomerge.searching.schedule import Schedule
+from evomerge.searching.schedule import Schedule, needs_objective
 from evomerge.trust import require_trust
 
 __all__ = ["Plan", "executor"]
@@ -142,7 +143,9 @@ class Plan:
     @cached_property
     def schedule(self) -> Schedule:
         """In which parts candidates are evaluated; it has a state, and serves one search."""
-        schedule: Schedule = SCHEDULES.make(self.job.schedule, sizes=self.sizes, seed=self.job.seed)
+        config = self.job.schedule
+        more = {"objective": self.objective} if needs_objective(SCHEDULES.get(config.kind)) else {}
+        schedule: Schedule = SCHEDULES.make(config, sizes=self.sizes, seed=self.job.seed, **more)
         return schedule
 
     @cached_property
@@ -237,6 +240,7 @@ class Plan:
             runtime = check_runtime(self.job, self.load, self.capacity, donor_files)
             warnings = dict.fromkeys(runtime)
             _ = self.optimizer, self.schedule, self.remarks
+            check_estimates(self.job.schedule, self.optimizer, len(self.landmarks))
             warnings |= dict.fromkeys(
                 budget_warnings(self.job, self.optimizer, len(self.landmarks))
             )

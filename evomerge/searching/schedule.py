@@ -26,16 +26,19 @@ from typing import ClassVar, Protocol
 from evomerge.config import WholeConfig
 from evomerge.evaluators.base import Outcome, Selection, Split
 from evomerge.optimizers.base import Fitness
+from evomerge.plugins import Factory
 from evomerge.study.candidate import Candidate
 
 __all__ = [
     "Decision",
+    "Estimate",
     "Finished",
     "Paused",
     "Schedule",
     "Stage",
     "Stopped",
     "Whole",
+    "needs_objective",
     "remembers",
 ]
 
@@ -58,8 +61,20 @@ class Paused:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """A fitness that was estimated, with the standard error of each of its numbers (0.0: none)."""
+
+    fitness: Fitness
+    errors: Fitness
+
+
+@dataclass(frozen=True)
 class Finished:
     """The report so far is the candidate's; its fitness counts."""
+
+    estimate: Estimate | None = None
+    """Where the report is of a part of the examples, and the fitness is estimated from it; None:
+    the fitness is the report's own."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +105,12 @@ class Schedule(Protocol):
 def remembers(schedule: Schedule) -> bool:
     """Whether what it decides depends on other candidates than the one that it is asked about."""
     return bool(getattr(schedule, "remembers", False))
+
+
+def needs_objective(factory: Factory) -> bool:
+    """Whether what makes a schedule is called with the job's `objective` (report -> fitness), too:
+    it says so by an attribute."""
+    return bool(getattr(factory, "needs_objective", False))
 
 
 class Whole:

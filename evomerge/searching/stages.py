@@ -13,6 +13,7 @@ from evomerge.evaluators.objective import Objective
 from evomerge.optimizers.base import Fitness
 from evomerge.search_spaces.base import SearchSpace
 from evomerge.searching.schedule import (
+    Estimate,
     Finished,
     Paused,
     Schedule,
@@ -96,8 +97,8 @@ class Stages:
                     test = self._scored(test, known, "cache", test.candidate.begun)
                 case Paused():
                     return self._pause(test)
-                case Finished():
-                    return self._finish(_counted(test))
+                case Finished(estimate):
+                    return self._finish(_counted(test), estimate)
                 case Stopped(fitness):
                     return self._stop(_counted(test), fitness)
 
@@ -181,23 +182,30 @@ class Stages:
         self.study.pause(number)
         self.paused[number] = replace(test, candidate=self.study.candidate(number), recipe=None)
 
-    def _finish(self, test: UnderTest) -> None:
+    def _finish(self, test: UnderTest, estimate: Estimate | None) -> None:
         if test.so_far is None:
             raise UserError(f"candidate {test.candidate.number}: its schedule has no stage for it")
         if test.so_far.places is None and len(test.parts) > 1:
             # Whoever asks for the whole split finds it, and nothing is evaluated again.
             self.reports.save(test.candidate, Stage(test.so_far.split), test.so_far)
-        self._close(test, test.so_far)
+        self._close(test, test.so_far, estimate)
 
-    def _close(self, test: UnderTest, outcome: Outcome) -> None:
-        fitness: Fitness | None = None
-        if isinstance(outcome, Report):
+    def _close(self, test: UnderTest, outcome: Outcome, estimate: Estimate | None = None) -> None:
+        fitness = None if estimate is None else estimate.fitness
+        if isinstance(outcome, Report) and fitness is None:
             try:
                 fitness = self.objective(outcome)
             except CandidateError as problem:
                 outcome = Failure(cause="candidate", message=str(problem))
         number, worker = test.candidate.number, test.worker
-        self.study.tell(number, outcome, fitness, worker=worker, attempts=test.attempts)
+        self.study.tell(
+            number,
+            outcome,
+            fitness,
+            estimated=None if estimate is None else estimate.errors,
+            worker=worker,
+            attempts=test.attempts,
+        )
         candidate = self.study.candidate(number)
         if candidate.failure is not None:
             self.schedule.next(candidate, candidate.failure)

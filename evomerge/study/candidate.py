@@ -78,8 +78,12 @@ class Candidate:
     fitness: Fitness | None = None
     partial: Fitness | None = None
     """The fitness by a part of the examples that the optimizer was told of a stopped candidate."""
+    estimated: Fitness | None = None
+    """The standard errors of a fitness that was estimated from a part of the examples; None: it was
+    not estimated."""
     tasks: Mapping[str, float] = field(default_factory=dict)
-    """Task -> its metric over all examples; of a stopped candidate over those that it came to."""
+    """Task -> its metric over all examples; of a candidate that was stopped, or whose fitness is
+    estimated, over those that it came to."""
     truncated: float = 0.0
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Wall time by phase."""

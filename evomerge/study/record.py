@@ -311,6 +311,7 @@ class Study:
         outcome: Outcome,
         fitness: Fitness | None,
         *,
+        estimated: Fitness | None = None,
         worker: str,
         attempts: int = 1,
     ) -> int:
@@ -321,15 +322,24 @@ class Study:
 
         Args:
             fitness: for a report, and only then; finite, one number an objective.
+            estimated: the standard errors of a fitness that was estimated from a part of the
+                examples, one number an objective; None: it was not.
 
         Raises:
             RecordError: no such candidate, or it was told already.
             ValueError: the fitness does not go with the outcome or the objectives.
         """
         self._check_fitness(outcome, fitness)
+        if estimated is not None:
+            self._check_numbers(estimated)
         self._parts.check_writing()
         attributes = outcome_attributes(
-            outcome, told=self._next, told_s=self.seconds_spent, worker=worker, attempts=attempts
+            outcome,
+            estimated,
+            told=self._next,
+            told_s=self.seconds_spent,
+            worker=worker,
+            attempts=attempts,
         )
         return self._close(number, attributes, "FAIL" if fitness is None else "COMPLETE", fitness)
 

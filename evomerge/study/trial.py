@@ -104,14 +104,24 @@ def stage_attribute(number: int, stage: RecordedStage) -> tuple[str, dict[str, A
 
 
 def outcome_attributes(
-    outcome: Outcome, *, told: int, told_s: float, worker: str, attempts: int
+    outcome: Outcome,
+    estimated: Fitness | None = None,
+    *,
+    told: int,
+    told_s: float,
+    worker: str,
+    attempts: int,
 ) -> dict[str, Any]:
-    """The attributes to set before the trial of a candidate that came to its end is closed."""
+    """The attributes to set before the trial of a candidate that came to its end is closed.
+
+    `estimated`: the standard errors of a fitness that was estimated.
+    """
     common = {"told": told, "told_s": round(told_s, 3), "worker": worker, "attempts": attempts}
     match outcome:
         case Report():
             scores, facts = _of_report(outcome)
-            return scores | {OUTCOME: common | facts}
+            errors = {} if estimated is None else {"estimated": list(estimated)}
+            return scores | {OUTCOME: common | facts | errors}
         case Failure():
             why = {"cause": outcome.cause, "message": outcome.message[:_MESSAGE_LIMIT]}
             why |= {"error": outcome.error} if outcome.error else {}

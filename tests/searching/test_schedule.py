@@ -64,4 +64,4 @@ def test_the_registry_makes_what_settings_describe() -> None:
     config = SCHEDULES.config("whole")
     assert isinstance(config, ScheduleConfig)
     assert isinstance(SCHEDULES.make(config, sizes={}, seed=3), Whole)
-    assert SCHEDULES.names() == {"whole": (WholeConfig.__doc__ or "").partition("\n")[0]}
+    assert SCHEDULES.names()["whole"] == (WholeConfig.__doc__ or "").partition("\n")[0]

@@ -1,0 +1,220 @@
+"""Candidates scored on a few examples, their fitness estimated from these."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from evomerge.cluster.base import Task
+from evomerge.cluster.local import InProcess
+from evomerge.config import SCHEDULES
+from evomerge.errors import ConfigError, UserError
+from evomerge.evaluators.base import Failure, Outcome, Report, Selection, TaskScore
+from evomerge.evaluators.objective import Objective
+from evomerge.recipe.digest import digest
+from evomerge.recipe.tree import Merge
+from evomerge.searching.estimated import Estimated, EstimatedConfig, check_estimates
+from evomerge.searching.schedule import Finished, Stage, remembers
+from evomerge.study.candidate import Candidate
+from evomerge.study.record import Study
+from evomerge.value import parse
+from tests.candidates import candidate
+from tests.searching.staged import Killed, Steps, record
+from tests.sphere import BEST, make_optimizer, open_study, search
+
+SIZE = 120
+RNG = np.random.default_rng(3)
+STEEP, HARD, LUCK = RNG.uniform(0.6, 2, SIZE), RNG.normal(0, 1.5, SIZE), RNG.random(SIZE)
+
+
+class Pupil:
+    """Answers as a model whose ability falls with the distance from the best weights."""
+
+    def __init__(self, asked: list[tuple[str, Selection | None]], steps: Steps) -> None:
+        self._asked, self._steps = asked, steps
+
+    def perform(self, task: Task) -> Outcome:
+        outcome: Outcome = self._steps(partial(self._score, task))
+        return outcome
+
+    def _score(self, task: Task) -> Outcome:
+        self._asked.append((digest(task.recipe), task.examples))
+        assert isinstance(task.recipe, Merge)
+        weights = {name: float(one["weight"]) for name, one in task.recipe.rules[0].inputs.items()}
+        ability = 2 - 6 * sum((weights[name] - BEST[name]) ** 2 for name in BEST)
+        right = 1 / (1 + np.exp(-STEEP * (ability - HARD))) > LUCK
+        places = range(SIZE) if task.examples is None else task.examples["sphere"]
+        score = TaskScore.averaged("right", right[list(places)].astype(float).tolist())
+        return Report(split=task.split, tasks={"sphere": score}, places=task.examples)
+
+
+class Class(InProcess):
+    """One worker; knows what was asked."""
+
+    def __init__(self, steps: Steps | None = None) -> None:
+        self.asked: list[tuple[str, Selection | None]] = []
+        super().__init__(partial(Pupil, self.asked, steps or Steps()))
+
+    @property
+    def examples(self) -> int:
+        return sum(SIZE if part is None else len(part["sphere"]) for _, part in self.asked)
+
+
+def made(**settings: Any) -> Estimated:
+    config = parse(EstimatedConfig, settings, origin="schedule")
+    objective = Objective({"sphere": 1.0})
+    return Estimated(config, sizes={"sphere": SIZE}, seed=1, objective=objective)
+
+
+def estimated(folder: Path, executor: Class, *, candidates: int = 40, **settings: Any) -> Study:
+    study = open_study(folder)
+    try:
+        return search(
+            folder,
+            candidates=candidates,
+            schedule=made(**settings),
+            sizes={"sphere": SIZE},
+            study=study,
+            executor=executor,
+            optimizer=make_optimizer("random"),
+        )
+    except BaseException:
+        study.close()
+        raise
+
+
+@pytest.mark.parametrize("estimator", ["anchors", "p_irt", "gp_irt", "mp_irt", "gmp_irt"])
+def test_the_best_is_scored_whole_and_most_are_not(tmp_path: Path, estimator: str) -> None:
+    executor = Class()
+    with estimated(tmp_path / "s", executor, estimator=estimator, examples=12) as study:
+        candidates, best = study.candidates(), study.best(1)[0]
+    assert best.estimated is None
+    assert executor.examples < 0.6 * 40 * SIZE
+    guesses = [one for one in candidates if one.estimated is not None]
+    assert len(guesses) > 15
+    assert all(one.state == "done" for one in candidates)
+    whole = [one for one in candidates if one.estimated is None]
+    assert {one.number for one in whole} >= set(range(7)), "landmarks and the first questions"
+    truth = {one.number: truth_of(one) for one in guesses}
+    off = [abs(one.fitness[0] - truth[one.number]) for one in guesses if one.fitness]
+    assert np.mean(off) < 0.2, "unlucky ones are given up sooner than lucky ones"
+    assert max(one.fitness for one in guesses if one.fitness) <= (best.fitness or ())
+    assert max(truth.values()) <= (best.fitness or (0,))[0] + 0.05
+
+
+def truth_of(one: Candidate) -> float:
+    weights = {name.split(".")[0]: value for name, value in one.values.items()}
+    ability = 2 - 6 * sum((float(weights[name]) - BEST[name]) ** 2 for name in BEST)
+    return float(np.mean(1 / (1 + np.exp(-STEEP * (ability - HARD))) > LUCK))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"anchors": "clusters"}, {"estimator": "p_irt", "anchors": "adaptive"}]
+)
+def test_a_killed_search_goes_on_as_if_nothing_had_been(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    settings |= {"examples": 12}
+    estimated(tmp_path / "all", steps := Class(), candidates=16, **settings).close()
+    for kill_at in (2, 6, 9, 14):
+        folder = tmp_path / f"{kill_at}"
+        with pytest.raises(Killed):
+            estimated(folder, Class(Steps(kill_at)), candidates=16, **settings)
+        rest = Class()
+        estimated(folder, rest, candidates=16, **settings).close()
+        assert record(folder) == record(tmp_path / "all")
+        assert kill_at + len(rest.asked) == len(steps.asked), "no stage is evaluated again"
+
+
+def test_an_estimate_is_marked_on_record_and_for_the_dashboard(tmp_path: Path) -> None:
+    with estimated(tmp_path / "s", Class(), examples=12) as study:
+        one = next(c for c in study.candidates() if c.estimated)
+    assert one.estimated is not None
+    assert one.fitness is not None
+    assert 0 < one.estimated[0] < 0.3
+    assert sum(stage.scored for stage in one.stages[-1:]) in (12, 24, 48)
+    assert one.tasks["sphere"] != one.fitness[0], "what was scored stays beside what is estimated"
+    assert f'"estimated":[{one.estimated[0]}' in (
+        tmp_path / "s" / "journal.log"
+    ).read_text().replace(" ", "")
+
+
+def test_it_decides_once() -> None:
+    schedule = made(examples=12, whole_first=0, whole_every=0, estimator="anchors")
+    assert remembers(schedule)
+    landmark = candidate(0, proposed_by="landmark", proposal=None)
+    assert schedule.next(landmark, None) == Stage()
+    report = Report(split="search", tasks={"sphere": TaskScore.averaged("right", [0.5] * SIZE)})
+    assert schedule.next(landmark, report) == Finished()
+    asked = candidate(1, proposal=0)
+    stage = schedule.next(asked, None)
+    assert isinstance(stage, Stage)
+    assert stage.examples is not None
+    assert len(stage.examples["sphere"]) == 12
+    part = TaskScore.averaged("right", [0.0] * 12)
+    poor = Report(split="search", tasks={"sphere": part}, places=stage.examples)
+    answer = schedule.next(asked, poor)
+    assert isinstance(answer, Finished)
+    assert answer.estimate is not None
+    assert answer.estimate.fitness == (0.0,)
+    assert answer.estimate.errors[0] > 0.05, "twelve wrong answers do not make all wrong for sure"
+    good = poor.model_copy(update={"tasks": {"sphere": TaskScore.averaged("right", [1.0] * 12)}})
+    assert schedule.next(asked, good) == answer
+    more = schedule.next(candidate(2, proposal=1), good)
+    assert isinstance(more, Stage)
+    assert more.examples is not None
+    assert len(more.examples["sphere"]) == 12
+    assert not set(more.examples["sphere"]) & set(stage.examples["sphere"])
+    assert schedule.next(asked, Failure(cause="candidate", message="no")) == Finished()
+
+
+def test_prices_and_costs_are_no_part_of_an_estimate() -> None:
+    config = parse(EstimatedConfig, {"examples": 2, "estimator": "anchors"}, origin="schedule")
+    objective = Objective({"a": 3.0, "b": 1.0})
+    schedule = Estimated(config, sizes={"a": 30, "b": 10}, seed=1, objective=objective)
+    stage = schedule._stage(range(40))
+    assert stage.examples == {"a": tuple(range(30)), "b": tuple(range(10))}
+    low = TaskScore.averaged("loss", [0.5] * 10, higher_is_better=False)
+    report = Report(split="search", tasks={"a": TaskScore.averaged("x", [1.0] * 30), "b": low})
+    assert schedule._masses(report).sum() == pytest.approx(0.75 - 0.25)
+
+
+@pytest.mark.parametrize(
+    ("settings", "landmarks", "said"),
+    [
+        ({"estimator": "gmp_irt"}, 0, "this job has none; set warm_start.landmarks: true, or"),
+        ({"estimator": "p_irt", "whole_first": 1}, 2, "2 warm starts and whole_first: 1; raise"),
+    ],
+)
+def test_an_estimator_without_calibration_data_is_refused(
+    settings: dict[str, Any], landmarks: int, said: str
+) -> None:
+    config = SCHEDULES.config({"kind": "estimated", **settings})
+    with pytest.raises(ConfigError, match=said):
+        check_estimates(config, make_optimizer("random"), landmarks)
+    check_estimates(config, make_optimizer("random"), 5)
+
+
+def test_an_optimizer_that_goes_by_all_examples_takes_no_estimates() -> None:
+    config = SCHEDULES.config("estimated")
+    with pytest.raises(ConfigError, match="this optimizer goes by all of them"):
+        check_estimates(config, make_optimizer("natural_niches", archive=8), 5)
+
+
+def test_what_cannot_be_estimated_is_refused() -> None:
+    with pytest.raises(ConfigError, match="adaptive ones are chosen by how a candidate answers"):
+        made(anchors="adaptive")
+    with pytest.raises(ConfigError, match="how many search examples the task 'sphere' has"):
+        Estimated(EstimatedConfig(), sizes={}, seed=1, objective=Objective({"sphere": 1.0}))
+    landmark = candidate(0, proposed_by="landmark", proposal=None)
+    loss = Report(split="search", tasks={"sphere": TaskScore.averaged("loss", [2.5] * SIZE)})
+    with pytest.raises(UserError, match=r"goes by scores from 0 to 1, and its loss .* 2\.5"):
+        made().next(landmark, loss)
+    assert made(estimator="anchors").next(landmark, loss) == Finished()
+    heavy = TaskScore.averaged("bits", [0.5] * SIZE).model_copy(update={"weights": (1.0,) * SIZE})
+    with pytest.raises(UserError, match="no plain mean of its examples' scores"):
+        made().next(landmark, loss.model_copy(update={"tasks": {"sphere": heavy}}))
