@@ -17,12 +17,11 @@ validation split, one look at the holdout. What does not depend on the seed is s
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from published import ROOT, write
+from published import ROOT, portable, write
 
 from evomerge import api
 from evomerge.cluster.base import Executor
@@ -102,11 +101,6 @@ def run(job: Job, folder: Path, finished: list[Path], begun: Path | None = None)
         "recipe": portable(winner["recipe"]),
         "holdout": comparison.to_json(),
     }
-
-
-def portable(recipe: Mapping[str, Any]) -> Any:
-    """The recipe with paths that start at the project's folder."""
-    return json.loads(json.dumps(recipe).replace(f"{ROOT}/", ""))
 
 
 def with_space(job: Job, name: str, space: Mapping[str, Any], budget: Mapping[str, int]) -> Job:

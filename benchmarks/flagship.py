@@ -14,12 +14,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from published import ROOT, write
+from published import ROOT, portable, write
 
 import evomerge
 from evomerge.cluster.base import Executor
 from evomerge.commands.terminal import Terminal
 from evomerge.config import Job, read_job
+from evomerge.recipe.digest import plain
 from evomerge.results import Results
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
@@ -79,8 +80,10 @@ def main() -> None:
         folder = ROOT / "runs" / given.job / f"seed-{seed}"
         results = one_seed(job.model_copy(update={"seed": seed}), folder, finished)
         assert results.comparison is not None
+        assert results.winner is not None
         print_summary(seed, results.comparison)
-        rows.append({"seed": seed, **results.comparison.to_json()})
+        recipe = portable(plain(results.winner.recipe))
+        rows.append({"seed": seed, "recipe": recipe, **results.comparison.to_json()})
         write(given.job, {"candidates": job.budget.candidates, "seeds": rows})
         finished = folder
 

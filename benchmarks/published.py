@@ -21,6 +21,11 @@ def write(name: str, results: Mapping[str, Any]) -> None:
     path.write_text(json.dumps({**about, **results}, indent=2) + "\n")
 
 
+def portable(recipe: Mapping[str, Any]) -> Any:
+    """The recipe with paths that start at the project's folder."""
+    return json.loads(json.dumps(recipe).replace(f"{ROOT}/", ""))
+
+
 def _machine() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []

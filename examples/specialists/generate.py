@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from example import Example
+from forms import FORM_SPLITS, FormSplit, form_problems
 from partition import EVALUATION_SPLITS, Split
-from problems import json_problem, training_problem, word_problem
+from problems import in_json, json_problem, training_problem, word_problem
 from questions import fact_question
 from spelling import spelling
 
@@ -45,6 +46,11 @@ _EVALUATION: dict[Task, Callable[[Split, random.Random], Example]] = {
 }
 _COUNTS: dict[Split, int] = {"search": 120, "validation": 120, "holdout": 240}
 _FLAGSHIP_COUNTS: dict[Split, int] = {"search": 240, "validation": 240, "holdout": 500}
+_FORM_COUNTS: dict[FormSplit, int] = {
+    "search_varied": 240,
+    "validation_varied": 240,
+    "foreign": 416,  # each form eight times
+}
 
 
 def training_examples(skill: Skill, count: int, seed: int) -> list[Example]:
@@ -64,6 +70,28 @@ def evaluation_examples(task: Task, split: Split) -> list[Example]:
     return list(examples.values())
 
 
+def form_examples(split: FormSplit, *, json_wanted: bool) -> list[Example]:
+    """All problems of a split in more sentence forms; with and without a request for JSON they are
+    the same, in the same order."""
+    plain = form_problems(split, _FORM_COUNTS[split], random.Random(f"{split} {EVALUATION_SEED}"))
+    return [in_json(example) for example in plain] if json_wanted else plain
+
+
+def evaluation_files() -> dict[Path, str]:
+    """Every evaluation file with its text."""
+    files = {
+        evaluation_file(task, split): to_jsonl(evaluation_examples(task, split))
+        for task in TASKS
+        for split in EVALUATION_SPLITS
+    }
+    for split in FORM_SPLITS:
+        text = to_jsonl(form_examples(split, json_wanted=True))
+        files[evaluation_file("json_math", split)] = text
+    # Without JSON: how much of it is arithmetic.
+    foreign = form_examples("foreign", json_wanted=False)
+    return files | {evaluation_file("math", "foreign"): to_jsonl(foreign)}
+
+
 def to_jsonl(examples: Iterable[Example]) -> str:
     """The text of an evaluation file."""
     return "".join(json.dumps(example.record(), sort_keys=True) + "\n" for example in examples)
@@ -77,7 +105,7 @@ def training_digest(examples: Iterable[Example]) -> str:
     return digest.hexdigest()
 
 
-def evaluation_file(task: Task, split: Split) -> Path:
+def evaluation_file(task: Task, split: Split | FormSplit) -> Path:
     """Where an evaluation split is kept."""
     return DATA_FOLDER / task / f"{split}.jsonl"
 
@@ -91,12 +119,10 @@ def main() -> None:
             for example in training_examples(skill, show, seed=0):
                 print(f"{skill:10} {example.question}\n{'':10} -> {example.response}")
         return
-    for task in TASKS:
-        for split in EVALUATION_SPLITS:
-            path = evaluation_file(task, split)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(to_jsonl(evaluation_examples(task, split)), encoding="utf-8")
-            print(path.relative_to(PROJECT_ROOT))
+    for path, text in evaluation_files().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        print(path.relative_to(PROJECT_ROOT))
 
 
 if __name__ == "__main__":

@@ -129,5 +129,9 @@ def training_problem(rng: random.Random) -> Example:
 
 def json_problem(split: Split, rng: random.Random) -> Example:
     """The flagship: a word problem whose answer must come as JSON."""
-    plain = word_problem(split, rng)
+    return in_json(word_problem(split, rng))
+
+
+def in_json(plain: Example) -> Example:
+    """The same problem with the request for JSON behind it."""
     return replace(plain, question=f"{plain.question} {JSON_REQUEST}")

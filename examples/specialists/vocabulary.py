@@ -46,3 +46,27 @@ PLACES: tuple[str, ...] = (
     "near the bridge", "near the church", "near the river", "on the balcony", "on the bus",
     "on the hill", "on the island", "on the roof", "on the train",
 )  # fmt: skip
+
+# Of the split `foreign` alone: people and things that no other split and no training knows.
+FOREIGN_NAMES: tuple[str, ...] = tuple(
+    """
+    Aisha Akira Amara Anders Anjali Astrid Bjorn Camila Carmen Dmitri Elena Esteban Farah Fatima
+    Giulia Hassan Hiroshi Ingrid Jamal Javier Kenji Kofi Lars Leila Ling Mateo Mehmet Nadia Niamh
+    Olga Pablo Priya Rafael Rohan Sanjay Sofia Tariq Valentina Yara Yuki
+    """.split()
+)
+FOREIGN_THINGS: tuple[str, ...] = tuple(
+    """
+    acorns apricots badges bracelets buckets coconuts combs compasses crayons cushions envelopes
+    feathers gloves helmets lanterns mangoes notebooks olives pebbles pillows postcards pumpkins
+    puppets radishes sandals telescopes tiles tokens walnuts whistles
+    """.split()
+)
+
+# Of the splits `search_varied` and `validation_varied`.
+MORE_THINGS: tuple[str, ...] = tuple(
+    """
+    belts blocks bolts brushes clips corks erasers fans gifts ladles mirrors napkins needles pegs
+    puzzles rulers screws sponges spools straws tags wires
+    """.split()
+)

@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from evomerge.config import Job
 from evomerge.conformance.evaluators import LAWS, Subject
 from evomerge.errors import ConfigError
+from evomerge.evaluators.lm_eval.config import LmEvalConfig
 from evomerge.evaluators.registry import EVALUATORS, GROUP, PARTS, make_evaluator, read_evaluator
 from evomerge.plugins import Registry
 from tests.docs.pages import blocks
+
+ROOT = Path(__file__).parents[2]
 
 (PACKAGE,) = [b.text for b in blocks("docs/evaluators.md") if "class Count:" in b.text]
 """The outside evaluator that docs/evaluators.md shows."""
@@ -117,3 +121,39 @@ def _undescribed(schema: Any) -> Iterator[str]:
                 yield f"{schema.get('title')}.{name}"
         for part in schema.values():
             yield from _undescribed(part)
+
+
+def splits_in(said: Any) -> Iterator[tuple[str, str]]:
+    """(key, what it names) of all that a file says, at any depth."""
+    items = said.items() if isinstance(said, dict) else enumerate(said)
+    for key, value in items:
+        yield str(key), str(value)
+        if isinstance(value, dict | list):
+            yield from splits_in(value)
+
+
+def test_foreign_problems_are_searched_and_chosen_by_nobody(tmp_path: Path) -> None:
+    config = read_evaluator("json_math_foreign", folder=tmp_path, origin="j")
+    foreign = {"evomerge_json_math_foreign": 416, "evomerge_math_foreign": 416}
+    assert config.sizes("holdout") == foreign
+    assert config.sizes("search") == {"evomerge_json_math_foreign": 240}
+    shipped = [*ROOT.glob("examples/*.yaml"), *ROOT.glob("evaluators/**/*.yaml")]
+    uses = [use for path in shipped for use in splits_in(yaml.safe_load(path.read_text()))]
+    assert ("holdout", "foreign") in uses
+    assert not [use for use in uses if use[0] in ("search", "validation") and "foreign" in use[1]]
+
+
+def test_varied_problems_are_judged_on_the_same_holdout(tmp_path: Path) -> None:
+    varied, plain = (
+        read_evaluator(name, folder=tmp_path, origin="j")
+        for name in ("json_math_varied", "json_math")
+    )
+    assert isinstance(varied, LmEvalConfig)
+    assert isinstance(plain, LmEvalConfig)
+    new = varied.files()["evomerge_json_math_varied"]
+    old = plain.files()["evomerge_json_math"]
+    assert new.data_files["holdout"] == old.data_files["holdout"]
+    assert new.data_files["search"] != old.data_files["search"]
+    assert varied.sizes("search") == {"evomerge_json_math_varied": 240}
+    own = {key: old.keys[key] for key in ("task", "dataset_kwargs")}
+    assert {**new.keys, **own} == old.keys

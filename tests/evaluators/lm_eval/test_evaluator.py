@@ -191,11 +191,15 @@ def test_a_score_that_is_not_finite_is_the_candidates_fault(folder: Path, tokeni
         build(folder, evaluator(tasks)).evaluate(engine, "search")
 
 
-def test_the_shipped_tasks_are_solved_by_who_knows_the_answers(tokenizer: Any) -> None:
-    folder = Path(__file__).parents[3] / "evaluators" / "json_math"
+@pytest.mark.parametrize(
+    "entry", ["json_math/evaluator.yaml", "json_math_foreign.yaml", "json_math_varied.yaml"]
+)
+def test_the_shipped_tasks_are_solved_by_who_knows_the_answers(tokenizer: Any, entry: str) -> None:
+    folder = Path(__file__).parents[3] / "evaluators"
+    shipped = folder / entry
     rows = [
         (path.parent.name, json.loads(line))
-        for path in sorted((folder / "data").rglob("*.jsonl"))
+        for path in sorted((folder / "json_math" / "data").rglob("*.jsonl"))
         for line in path.read_text().splitlines()
     ]
     results = {
@@ -206,9 +210,9 @@ def test_the_shipped_tasks_are_solved_by_who_knows_the_answers(tokenizer: Any) -
     def know(prompt: str) -> str:
         return str(results[prompt.split("<|im_start|>user\n")[1].split("<|im_end|>")[0]])
 
-    data = yaml.safe_load((folder / "evaluator.yaml").read_text())
+    data = yaml.safe_load(shipped.read_text())
     data["limits"] = dict.fromkeys(SPLITS, 40)
-    suite = build(folder, data)
+    suite = build(shipped.parent, data)
     for split in SPLITS:
         report = suite.evaluate(ScriptedEngine(tokenizer, know), split)  # type: ignore[arg-type]
         assert {score.value for score in report.tasks.values()} == {1.0}

@@ -1,0 +1,219 @@
+"""How far does a gain carry? Winners and their rivals on problems in foreign sentence forms.
+
+    python benchmarks/foreign.py [--studies DIR ...] [--examples N] [--plain N] [--write]
+
+The split `foreign` (evaluators/json_math_foreign.yaml): 416 problems in 52 forms that no training
+and no search has seen. Scored are the published winners of the demo and of the flagship, three
+seeds each (`recipe` in results/demo.json and results/flagship.json); every parent; the two
+specialists at weight 1, which is also what tuned task arithmetic over the two comes to; tuned task
+arithmetic over all three; and the winners of further --studies. The math specialist, the two at
+weight 1 and the winners are asked the first --plain problems without a request for JSON, too: that
+tells what is lost to arithmetic from what is lost to JSON.
+
+Problems of one form are alike, so intervals are over forms: Student's t over the forms' means,
+paired where two models are compared. Several seeds count as their mean, problem by problem.
+
+Each part that is scored is kept in runs/foreign, by model and evaluator: an interrupted run goes
+on. Nothing here chooses anything. About twelve minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from foreign_table import Line, Problems, families, mean_line, summary, table
+from published import ROOT, write
+
+import evomerge
+from evomerge.cluster.base import Task
+from evomerge.cluster.config import ClusterConfig, InProcessConfig, RayConfig
+from evomerge.config import read_job
+from evomerge.evaluators.base import EvaluatorConfig, Failure, Report
+from evomerge.evaluators.registry import read_evaluator
+from evomerge.recipe.digest import digest
+from evomerge.recipe.tree import Recipe
+from evomerge.recipe.yaml import parse_recipe
+from evomerge.searching.plan import Plan, executor
+
+IN_JSON, PLAIN = "evomerge_json_math_foreign", "evomerge_math_foreign"
+PART = 104
+"""Problems of one task for a worker, each form twice: an interruption costs no more."""
+AT_ONE, TUNED = "json and math at 1", "task arithmetic 0.7 (tuned)"
+AS_PUBLISHED = {AT_ONE: "task arithmetic 1 (tuned, json+math)"}
+"""What the published tables call a model, where that is something else."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is scored."""
+
+    label: str
+    recipe: Recipe
+    holdout: float | None
+    """What the run says of it that found it."""
+    plain: bool = False
+    """Whether it is asked without JSON, too."""
+    seed_of: str | None = None
+
+
+def models(studies: Sequence[Path]) -> list[Model]:
+    """All that are scored: parents, plain merges, winners."""
+    merges = Plan(read_job(ROOT / "examples" / "demo.yaml")).space.plain_merges
+    assert merges is not None
+    assert merges.base is not None
+    published = {name: _results(name)["seeds"] for name in ("demo", "flagship")}
+    on_holdout = _on_holdout(published["flagship"][0])
+    recipes: dict[str, Recipe | None] = dict([merges.base, *merges.parents.items()])
+    recipes[TUNED] = merges.task_arithmetic(0.7, [*merges.parents])
+    recipes[AT_ONE] = merges.task_arithmetic(1.0, ["json", "math"])
+    found = [
+        Model(label, recipe, on_holdout[AS_PUBLISHED.get(label, label)], label in ("math", AT_ONE))
+        for label, recipe in recipes.items()
+        if recipe is not None
+    ]
+    for name, seeds in published.items():
+        for seed in seeds:
+            recipe = parse_recipe(seed["recipe"], origin=f"results/{name}.json", folder=ROOT)
+            label = f"{name}, seed {seed['seed']}"
+            found.append(Model(label, recipe, _on_holdout(seed)["evolved"], True, name))
+    for folder in map(Path.resolve, studies):
+        results = evomerge.load(folder)
+        compared = results.comparison
+        judged = compared.tables[0].rows[0].value if compared else None
+        group = folder.parent.name  # runs/varied/seed-1 is one of varied
+        found.append(Model(f"{group}, {folder.name}", results.recipe(), judged, True, group))
+    return found
+
+
+def _results(name: str) -> Any:
+    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
+
+
+def _on_holdout(seed: Mapping[str, Any]) -> dict[str, float]:
+    return {row["model"]: row["value"] for row in seed["tables"][0]["rows"]}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some problems for one model, and where the report is kept."""
+
+    model: Model
+    task: str
+    places: tuple[int, ...]
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        """By what the model is, not by its label."""
+        return f"{digest(self.model.recipe)}.{self.task}.{self.places[0]}-{self.places[-1]}"
+
+    @property
+    def file(self) -> Path:
+        """Where its report is, once there is one."""
+        return self.folder / f"{self.id}.json"
+
+    def scores(self) -> tuple[float, ...]:
+        """From the report that is kept."""
+        return Report.model_validate_json(self.file.read_text()).tasks[self.task].examples
+
+    def keep(self, report: Report) -> None:
+        """Whole or not at all."""
+        half = self.file.with_suffix(".half")
+        half.write_text(report.model_dump_json())
+        half.replace(self.file)
+
+
+def parts_of(model: Model, examples: int, plain: int, folder: Path) -> Iterator[Part]:
+    """All that a model is asked."""
+    for task, count in ((IN_JSON, examples), (PLAIN, plain if model.plain else 0)):
+        for first in range(0, count, PART):
+            yield Part(model, task, tuple(range(first, min(first + PART, count))), folder)
+
+
+def score(parts: Iterable[Part], evaluator: EvaluatorConfig, workers: int) -> None:
+    """Score what is not kept yet, and keep it."""
+    missing = {part.id: part for part in parts if not part.file.exists()}
+    if not missing:
+        return
+    job = read_job(ROOT / "examples" / "demo.yaml")
+    ray: ClusterConfig = RayConfig(workers=workers, cpus_per_worker=1)
+    at_work = executor(
+        ray if workers > 1 else InProcessConfig(), job.engine, evaluator, Plan(job).donor
+    )
+    total = sum(len(part.places) for part in missing.values())
+    started, done = time.monotonic(), 0
+    print(f"{total} answers to come; Ctrl-C keeps what is there", flush=True)
+    try:
+        for part in missing.values():
+            asked = {part.task: part.places}
+            at_work.submit(Task(part.id, part.model.recipe, "holdout", asked, title=part.id))
+        while missing:
+            for result in at_work.wait(1.0):
+                if (answered := missing.pop(result.id, None)) is None:
+                    continue
+                if isinstance(result.outcome, Failure):
+                    raise result.outcome.as_error(f"{answered.model.label}: {result.outcome}")
+                answered.keep(result.outcome)
+                done += len(answered.places)
+                print(_progress(answered, time.monotonic() - started, done, total), flush=True)
+    finally:
+        at_work.close()
+
+
+def _progress(part: Part, seconds: float, done: int, total: int) -> str:
+    to_go = seconds / done * (total - done)
+    asked = "in JSON" if part.task == IN_JSON else "without"
+    right = sum(part.scores()) / len(part.places)
+    said = f"{part.model.label} {asked}, from {part.places[0]}: {right:.2f}"
+    return f"{seconds:5.0f} s, {to_go:4.0f} s to go, {done} of {total}: {said}"
+
+
+def lines_of(asked: Sequence[tuple[Model, Sequence[Part]]]) -> list[Line]:
+    """A line for each model, and after the last seed of several one for their mean."""
+    lines: list[Line] = []
+    groups: dict[str, list[Line]] = {}
+    for model, parts in asked:
+        own = {
+            task: [score for part in parts if part.task == task for score in part.scores()]
+            for task in (IN_JSON, PLAIN)
+        }
+        lines.append(Line(model.label, own[IN_JSON], own[PLAIN], model.holdout))
+        if model.seed_of:
+            groups.setdefault(model.seed_of, []).append(lines[-1])
+    return [*lines, *(mean_line(f"{group}, mean", own) for group, own in groups.items())]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--studies", type=Path, nargs="+", default=[], help="folders of studies")
+    parser.add_argument("--examples", type=int, default=416, help="problems in JSON")
+    parser.add_argument("--plain", type=int, default=208, help="problems without JSON")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--write", action="store_true", help="publish under results/")
+    given = parser.parse_args()
+    evaluator = read_evaluator("json_math_foreign", folder=ROOT, origin="foreign")
+    folder = ROOT / "runs" / "foreign" / evaluator.digest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    asked = [
+        (model, [*parts_of(model, given.examples, given.plain, folder)])
+        for model in models(given.studies)
+    ]
+    score((part for _, parts in asked for part in parts), evaluator, given.workers)
+    lines, problems = lines_of(asked), Problems.read()
+    rows = table(lines, problems, AT_ONE)
+    shown = ("math", AT_ONE, "demo, mean", "flagship, mean")
+    families([line for line in lines if line.label in shown], problems)
+    summary(lines, problems, AT_ONE)
+    if given.write:
+        sizes = {"examples": given.examples, "without_json": given.plain, "forms": problems.forms}
+        write("foreign", {**sizes, "models": rows})
+
+
+if __name__ == "__main__":
+    main()
