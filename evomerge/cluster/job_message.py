@@ -16,7 +16,7 @@ import threading
 
 from evomerge.reading.json_text import parse_json
 
-__all__ = ["JobMessage", "submission_id"]
+__all__ = ["JobMessage", "replace_message", "submission_id"]
 
 log = logging.getLogger(__name__)
 
@@ -64,13 +64,13 @@ class JobMessage:
                 if self._is_over.is_set():
                     return
                 self._is_news.clear()
-                asyncio.run(_put(str(self._id), self._said))
+                asyncio.run(replace_message(str(self._id), self._said))
                 self._is_over.wait(EVERY_S)
         except Exception as problem:  # noqa: BLE001 - whatever Ray has against it
             log.warning("no more status messages: %s: %s", type(problem).__name__, problem)
 
 
-async def _put(id_: str, message: str) -> None:
+async def replace_message(id_: str, message: str) -> None:
     """Replace the message of a job that runs; of any other Ray has the last word."""
     from ray.dashboard.modules.job.common import JobInfoStorageClient
     from ray.experimental.internal_kv import internal_kv_get_gcs_client

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
+from typing import Any
 
 import pytest
 
-from evomerge.cluster.job_message import JobMessage, submission_id
+from evomerge.cluster.job_message import JobMessage, replace_message, submission_id
 
 VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
@@ -36,3 +38,27 @@ def test_nothing_is_started_where_no_job_was_submitted() -> None:
     message.say("best 0.5")
     message.close()
     assert threading.active_count() == before
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [("RUNNING", "best 0.5"), ("PENDING", "of Ray"), ("STOPPED", "of Ray"), ("FAILED", "of Ray")],
+)
+def test_of_a_job_that_does_not_run_ray_has_the_last_word(
+    state: str, said: str, cluster: Any
+) -> None:
+    from ray.dashboard.modules.job.common import JobInfoStorageClient
+    from ray.experimental.internal_kv import internal_kv_get_gcs_client
+    from ray.job_submission import JobInfo, JobStatus
+
+    jobs = JobInfoStorageClient(internal_kv_get_gcs_client())
+
+    async def message() -> str | None:
+        info = JobInfo(status=JobStatus(state), entrypoint="true", message="of Ray")
+        await jobs.put_info(state, info, overwrite=True)
+        await replace_message(state, "best 0.5")
+        found = await jobs.get_info(state)
+        return found.message
+
+    assert asyncio.run(message()) == said

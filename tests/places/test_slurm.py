@@ -17,7 +17,7 @@ from tests.places.files import CLUSTER, write_program
 
 SCRIPT = CLUSTER / "slurm" / "evomerge.sbatch"
 NODES = ("node-a", "node-b")
-PATIENCE_S = 600
+PATIENCE_S = 240
 
 SRUN = """#!/usr/bin/env bash
 # Runs the step here, whatever node it is for, and notes which one that was.
