@@ -74,6 +74,12 @@ class RayMachines:
 
     def _starts_on(self, machine: Machine) -> bool:
         machine.kill()
+        # These machines see each other's processes, as real ones do not: who calls Ray finds a
+        # raylet of another and takes its sockets' names for its own machine's. So they have to be
+        # the same on all, and what a killed raylet left would give the next one others.
+        assert machine.own is not None
+        for socket in machine.own[0].rglob("sockets/*"):
+            socket.unlink()
         log = self._log(machine)
         log.write_bytes(b"")
         starting = machine.begin(self._command(machine), environment=self.environment, output=log)
