@@ -54,11 +54,12 @@ def test_of_a_job_that_does_not_run_ray_has_the_last_word(
 
     jobs = JobInfoStorageClient(internal_kv_get_gcs_client())
 
-    async def message() -> str | None:
+    async def message() -> str:
         info = JobInfo(status=JobStatus(state), entrypoint="true", message="of Ray")
         await jobs.put_info(state, info, overwrite=True)
         await replace_message(state, "best 0.5")
         found = await jobs.get_info(state)
-        return found.message
+        assert found is not None
+        return str(found.message)
 
     assert asyncio.run(message()) == said
