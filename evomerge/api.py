@@ -53,7 +53,7 @@ __all__ = [
 
 Heard = ParamSpec("Heard")
 
-_MAY_MOVE = {"evaluator", "cluster", "storage", "artifacts"}
+_MAY_MOVE = {"evaluator", "cluster", "storage", "artifacts", "reuse"}
 """What a job may say otherwise when its study is gone on with: where things are."""
 
 
@@ -210,7 +210,8 @@ def job_of(study: Study) -> Job:
 
 
 def moved(recorded: Job, given: Job, study: Path) -> Job:
-    """The job of a study, whose evaluator's files and cluster are where `given` says.
+    """The job of a study, whose evaluator's files, cluster and lending studies are where `given`
+    says.
 
     Raises:
         UserError: anything else is not what the study began with.
@@ -222,7 +223,7 @@ def moved(recorded: Job, given: Job, study: Path) -> Job:
                 f" under another name, or `evomerge resume {study}` goes on with what it was"
             )
     return recorded.model_copy(
-        update={key: getattr(given, key) for key in ("evaluator", "cluster")}
+        update={key: getattr(given, key) for key in ("evaluator", "cluster", "reuse")}
     )
 
 
@@ -311,6 +312,7 @@ def evaluate(
 
 
 def _go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> None:
+    study.borrow(plan.lenders(study.path).load)
     telemetry = Telemetry(study, workers)
     listener.started(plan.job, study, workers)
     Search(

@@ -24,7 +24,7 @@ from evomerge.faults import describe
 from evomerge.optimizers.base import OptimizerConfig
 from evomerge.optimizers.registry import OPTIMIZERS
 from evomerge.plugins import Factory, Registry, settings
-from evomerge.reading.files import resolved
+from evomerge.reading.files import expanded, resolved
 from evomerge.recipe.file_kind import instead_of_a_job
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe
@@ -49,6 +49,11 @@ __all__ = [
 def _as_many(target: object) -> object:
     """One number is short for a list of one."""
     return [target] if isinstance(target, int | float) and not isinstance(target, bool) else target
+
+
+def _alone(target: object) -> object:
+    """One name is short for a list of one."""
+    return [target] if isinstance(target, str) else target
 
 
 class Budget(Value):
@@ -166,6 +171,11 @@ class Job(Value):
     """Beside a database, the URL of a folder below which the study's files are kept under its name:
     file:///shared/runs, s3://bucket/runs or any other of fsspec, or env:NAME. Then a driver on
     another machine goes on from both. None: the study's folder."""
+    reuse: Annotated[
+        tuple[str, ...], BeforeValidator(_alone, json_schema_input_type=str | list[str])
+    ] = ()
+    """Folders of other studies, or of folders of studies, such as `runs`: what they have scored of
+    the same recipe with the same evaluator is not evaluated again."""
     warm_start: WarmStart = WarmStart()
     """What is tried before the optimizer is asked."""
     select: Select = Select()
@@ -250,11 +260,12 @@ def resolve_job(
     job = parse(Job, data, origin=origin)
     with about(origin):
         _check_names(job)
+    reuse = tuple(str((folder / expanded(named)).absolute()) for named in job.reuse)
     sources = {}
     for name, source in job.sources.items():
         with about(f"{origin}: sources.{name}"):
             sources[name] = located(source, folder)
-    return job.model_copy(update={"sources": sources})
+    return job.model_copy(update={"sources": sources, "reuse": reuse})
 
 
 def _with_recipes(warm_start: dict[str, Any], folder: Path, origin: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from evomerge.errors import ConfigError, did_you_mean
 from evomerge.evaluators.base import MemberScore, Report, Selection, TaskScore, TokenCount
 from evomerge.wording import count
 
-__all__ = ["chosen_places", "join"]
+__all__ = ["chosen_places", "join", "part_of"]
 
 
 def chosen_places(sizes: Mapping[str, int], examples: Selection | None) -> Selection:
@@ -73,6 +73,23 @@ def join(reports: Sequence[Report], sizes: Mapping[str, int]) -> Report:
         weights=_weights(reports),
         places=None if whole and sizes else places,
     )
+
+
+def part_of(report: Report, examples: Selection) -> Report:
+    """What the report says of some of its examples, by their places: as `join` reads them.
+
+    Raises:
+        ValueError: a task's value is no mean of its examples, or it lacks one of the places.
+    """
+    tasks = {}
+    for name, wanted in examples.items():
+        places, score = _joined(name, [report])
+        at = [places.index(place) for place in wanted]
+        weights = None if score.weights is None else tuple(score.weights[i] for i in at)
+        kept = {"examples": tuple(score.examples[i] for i in at), "weights": weights}
+        chosen = score.model_copy(update={**kept, "members": None})
+        tasks[name] = chosen.model_copy(update={"value": _mean(chosen)})
+    return report.model_copy(update={"tasks": tasks, "places": dict(examples), "answers": {}})
 
 
 def _weights(reports: Sequence[Report]) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from evomerge.cluster.base import Executor
 from evomerge.cluster.checks import Load
@@ -49,6 +50,7 @@ from evomerge.searching.estimated import check_estimates
 from evomerge.searching.model_facts import FactsFromHeaders
 from evomerge.searching.recipe_plan import RecipePlan
 from evomerge.searching.schedule import Schedule, needs_objective
+from evomerge.study.lending import Lenders, studies_in
 from evomerge.trust import require_trust
 
 __all__ = ["Plan", "executor"]
@@ -148,6 +150,19 @@ class Plan:
         schedule: Schedule = SCHEDULES.make(config, sizes=self.sizes, seed=self.job.seed, **more)
         return schedule
 
+    def lenders(self, own: Path) -> Lenders:
+        """The studies whose reports are used, all but the one that is searched in (`own`).
+
+        Raises:
+            UserError: a folder holds none, or one was made with other weights.
+        """
+        studies = [path for named in self.job.reuse for path in studies_in(Path(named))]
+        others = [path for path in studies if path.resolve() != own.resolve()]
+        sources = {
+            name: source.model_dump(mode="json") for name, source in self.job.sources.items()
+        }
+        return Lenders(others, sources, self.fingerprints if others else {})
+
     @cached_property
     def landmarks(self) -> dict[str, Genome]:
         """What is tried first, by label and in this order: the space's landmarks, then the job's
@@ -240,6 +255,7 @@ class Plan:
             runtime = check_runtime(self.job, self.load, self.capacity, donor_files)
             warnings = dict.fromkeys(runtime)
             _ = self.optimizer, self.schedule, self.remarks
+            self.lenders(Path())
             check_estimates(self.job.schedule, self.optimizer, len(self.landmarks))
             warnings |= dict.fromkeys(
                 budget_warnings(self.job, self.optimizer, len(self.landmarks))

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from evomerge.errors import RecordError, UserError
-from evomerge.evaluators.base import Report, Split
-from evomerge.evaluators.selection import join
+from evomerge.evaluators.base import Report, Split, TokenCount
+from evomerge.evaluators.selection import join, part_of
 from evomerge.recipe.tree import Recipe
 from evomerge.searching.schedule import Stage
 from evomerge.study.candidate import Candidate
@@ -62,9 +62,23 @@ class Reports:
     """Task -> examples of the search split, as far as they are known."""
 
     def load(self, candidate: Candidate, stage: Stage) -> Report | None:
-        """The report of a stage, if it was evaluated before, for whichever candidate."""
-        digest = candidate.digest
-        return self.study.load_report(digest, self.evaluator, stage.split, _part(stage))
+        """The report of a stage, if it was evaluated before, for whichever candidate; also as a
+        part of the whole split's, which is then kept as one."""
+        digest, part = candidate.digest, _part(stage)
+        known = self.study.load_report(digest, self.evaluator, stage.split, part)
+        if known is not None or stage.examples is None:
+            return known
+        whole = self.study.load_report(digest, self.evaluator, stage.split)
+        if whole is None:
+            return None
+        try:
+            cut = part_of(whole, stage.examples)
+        except ValueError:
+            return None
+        spent = None if whole.tokens is None else TokenCount(read=0, generated=0)
+        cut = cut.model_copy(update={"seconds": {}, "tokens": spent})
+        self.save(candidate, stage, cut)
+        return cut
 
     def save(self, candidate: Candidate, stage: Stage, report: Report) -> None:
         """Keep the report of a stage."""

@@ -48,10 +48,18 @@ from evomerge.study.trial import (
 )
 from evomerge.wording import count
 
-__all__ = ["Study"]
+__all__ = ["Lend", "Study"]
 
 Clock = Callable[[], float]
 """Seconds since whenever; it never goes back."""
+
+
+Lend = Callable[[str, str, Split, str | None], Report | None]
+"""Digests of recipe and evaluator, split and part -> that evaluation's report, if it is there."""
+
+
+def _nobody(digest: str, evaluator: str, split: Split, part: str | None) -> None:
+    return None
 
 
 class Study:
@@ -64,6 +72,7 @@ class Study:
         self._parts = Parts(folder, lock)
         self._identity, self._job = self._parts.identity, self._parts.job
         self._trials, self._examples = self._parts.trials, self._parts.examples
+        self._lend: Lend = _nobody
         try:
             self._next = len(self.events())
             self._spent_before = self._seconds_recorded()
@@ -441,8 +450,18 @@ class Study:
     def load_report(
         self, digest: str, evaluator_digest: str, split: Split, part: str | None = None
     ) -> Report | None:
-        """The report of a finished evaluation, whichever candidate it was made for."""
-        return self._examples.load(digest, evaluator_digest, split, part)
+        """The report of a finished evaluation, whichever candidate it was made for; one that is
+        borrowed is kept here from then on."""
+        known = self._examples.load(digest, evaluator_digest, split, part)
+        if known is None and (lent := self._lend(digest, evaluator_digest, split, part)):
+            self.save_report(digest, evaluator_digest, lent, part)
+            return lent
+        return known
+
+    def borrow(self, lend: Lend) -> None:
+        """Take reports that this study has not from elsewhere, while it is open for writing."""
+        self._parts.check_writing()
+        self._lend = lend
 
     def load_answers(
         self, digest: str, evaluator_digest: str, split: Split, part: str | None = None
