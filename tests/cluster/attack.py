@@ -20,6 +20,8 @@ __all__ = ["GOES_ON_S", "Attack", "Fault", "Struck"]
 
 GOES_ON_S = 300.0
 """A search that has not told a candidate for so long does not go on."""
+MENDED_S = 60.0
+"""Nodes that ended are started again after so long, where nothing goes on without them."""
 SAYS_SO_S = 120.0
 """A driver whose Ray has died has to end by then, on however busy a machine."""
 
@@ -112,7 +114,7 @@ class Attack:
         with ThreadPoolExecutor() as threads:
             list(threads.map(lambda one: one.do(self), (fault, *others)))
         if fault.then == "goes on":
-            self._see_progress()
+            self._see_progress((fault, *others))
             seconds = time.monotonic() - began
             for one in (fault, *others):
                 one.mend(self)
@@ -143,12 +145,20 @@ class Attack:
         self.problems += half_written(self.place)
         return self.problems
 
-    def _see_progress(self) -> None:
-        """Wait until one more candidate is on record, or the search is over."""
+    def _see_progress(self, struck: Sequence[Fault] = ()) -> None:
+        """Wait until one more candidate is on record, or the search is over.
+
+        What struck is mended after a while even so: there may be no worker's node left.
+        """
         before = self.notes.told.total()
-        if not settles(
-            lambda: self.notes.told.total() > before or self.code is not None, GOES_ON_S
-        ):
+
+        def goes_on() -> bool:
+            return self.notes.told.total() > before or self.code is not None
+
+        if not settles(goes_on, MENDED_S):
+            for one in struck:
+                one.mend(self)
+        if not settles(goes_on, GOES_ON_S):
             self.problems.append(f"nothing came in {GOES_ON_S:g} s: {self.said}")
         elif self.code:
             self.problems.append(f"the driver ended with {self.code}: {self.said}")
