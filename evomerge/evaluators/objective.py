@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -9,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from evomerge.errors import CandidateError, UserError
-from evomerge.evaluators.base import Report
+from evomerge.evaluators.base import Report, TaskScore
 from evomerge.value import Value
 
 __all__ = ["Cost", "Objective", "ObjectiveConfig", "natural"]
@@ -68,6 +69,23 @@ class Objective:
         prices = (price * _cost(report, name) for name, price in self.config.prices.items())
         return (score_alone + sum(prices), *(_cost(report, name) for name in self.config.also))
 
+    def error(self, report: Report) -> tuple[float, ...] | None:
+        """How far each number of the fitness may be off, as one standard deviation, because a task
+        is a mean over a sample of examples; costs and prices are counted, and not off at all.
+
+        None where a task that counts is no mean of scores of at least two examples.
+        """
+        variance = 0.0
+        for name, weight in self.weights.items():
+            if weight == 0:
+                continue
+            own = _error(report.tasks[name]) if name in report.tasks else None
+            if own is None:
+                return None
+            variance += (weight * own) ** 2
+        alone = math.sqrt(variance) / sum(self.weights.values())
+        return (alone, *(0.0 for _ in self.names[1:]))
+
     def scores(self, report: Report) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Of each example, and of each task, of the tasks that count: tasks by name, and an example
         counts as much as any other, whatever its task's weight. Higher is better throughout.
@@ -100,3 +118,22 @@ def _cost(report: Report, name: Cost) -> float:
     if name not in report.costs:
         raise CandidateError(f"the report does not say {name!r}")
     return _SIGNS[name] * report.costs[name]
+
+
+def _error(task: TaskScore) -> float | None:
+    """The standard error of a mean over examples: with one score of 0 and one of 1 added where all
+    are equal, for a share of 0 or 1 is no certainty (Agresti & Coull 1998, Am. Stat. 52:119)."""
+    scores = task.examples
+    if len(scores) < 2 or task.mean != "arithmetic":
+        return None
+    weights = task.weights or (1.0,) * len(scores)
+    total = sum(weights)
+    mean = sum(w * x for w, x in zip(weights, scores, strict=True)) / total
+    if not math.isclose(mean, task.value, rel_tol=1e-6, abs_tol=1e-6):
+        return None
+    if min(scores) == max(scores) and scores[0] in (0, 1):
+        scores, weights, total = (*scores, 0.0, 1.0), (*weights, 1.0, 1.0), total + 2
+        mean = sum(w * x for w, x in zip(weights, scores, strict=True)) / total
+    # Of a weighted mean: each example's own share of the deviation (Cochran 1977, section 6.3).
+    squares = sum((w * (x - mean)) ** 2 for w, x in zip(weights, scores, strict=True))
+    return math.sqrt(squares * len(scores) / (len(scores) - 1)) / total

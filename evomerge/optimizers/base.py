@@ -34,9 +34,11 @@ __all__ = [
     "Proposal",
     "Result",
     "Scores",
+    "ask_again",
     "least_budget",
     "most_at_once",
     "needs_examples",
+    "weighs_noise",
 ]
 
 Fitness = tuple[float, ...]
@@ -69,33 +71,39 @@ class Proposal:
 class Observation:
     """A genome, its fitness, and the scores that the fitness was made of.
 
-    The scores are for optimizers that `needs_examples`, and may be left out for the others.
+    The scores are for optimizers that `needs_examples`, and may be left out for the others; so may
+    the fitness's standard error be, which is for those that `weighs_noise`.
     """
 
     genome: Genome
     fitness: Fitness
     examples: Scores | None = None
     tasks: Scores | None = None
+    error: Fitness | None = None
+    """How far each number of the fitness may be off, as one standard deviation, since it is a mean
+    over a sample of examples; None where nobody knows."""
 
 
 @dataclass(frozen=True)
 class Result:
     """What became of a proposal; `fitness` is None where the candidate failed.
 
-    The scores are those of an `Observation`.
+    Scores and error are those of an `Observation`.
     """
 
     id: int
     fitness: Fitness | None
     examples: Scores | None = None
     tasks: Scores | None = None
+    error: Fitness | None = None
 
     @classmethod
     def of(cls, id: int, observation: Observation | None) -> Result:
         """The result of proposal `id`: what was observed of its genome, or None if it failed."""
         if observation is None:
             return cls(id, None)
-        return cls(id, observation.fitness, observation.examples, observation.tasks)
+        own = observation
+        return cls(id, own.fitness, own.examples, own.tasks, own.error)
 
 
 class OptimizerConfig(Value):
@@ -121,8 +129,9 @@ class Optimizer(Protocol):
 
         Raises:
             ValueError: an id that was never asked, was told already, or stands twice; a fitness of
-                the wrong length or not finite; scores that are missing where they are needed, not
-                finite, or of another length than before. Nothing has been told then.
+                the wrong length or not finite; an error that is so, or negative; scores that are
+                missing where they are needed, not finite, or of another length than before. Nothing
+                has been told then.
         """
 
     def observe(self, observation: Observation) -> None:
@@ -165,3 +174,19 @@ def most_at_once(optimizer: Optimizer) -> int | None:
 def needs_examples(optimizer: Optimizer) -> bool:
     """Whether its results and observations must have scores: it says so by an attribute."""
     return bool(getattr(optimizer, "needs_examples", False))
+
+
+def weighs_noise(optimizer: Optimizer) -> bool:
+    """Whether it wants the standard errors of fitnesses: it says so by an attribute."""
+    return bool(getattr(optimizer, "weighs_noise", False))
+
+
+def ask_again(optimizer: Optimizer, genome: Genome) -> list[Proposal]:
+    """Ask once more what is on record as the answer to the next `ask(1)`.
+
+    An optimizer whose proposals take seconds, and leave nothing behind but themselves, has a method
+    of this name that takes the recorded genome for what it would ask, and says so where it can tell
+    that it would not (ValueError). Any other is asked.
+    """
+    taken: Callable[[Genome], list[Proposal]] | None = getattr(optimizer, "ask_again", None)
+    return optimizer.ask(1) if taken is None else taken(genome)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from evomerge.recipe.genome import ChoiceGene, Genome, Scalar
 
-__all__ = ["initial_distribution", "sample_initial", "says_where"]
+__all__ = ["at_quantiles", "initial_distribution", "sample_initial", "says_where"]
 
 
 def initial_distribution(genes: Sequence[Scalar], mean: float, sigma: float) -> NDArray[np.float64]:
@@ -32,7 +32,13 @@ def sample_initial(genes: Sequence[Scalar], sigma: float, rng: np.random.Generat
 
     Without odds or a start uniform.
     """
-    point = rng.random(len(genes))
+    return at_quantiles(genes, sigma, rng.random(len(genes)))
+
+
+def at_quantiles(genes: Sequence[Scalar], sigma: float, point: NDArray[np.float64]) -> Genome:
+    """The genome at `point` (genes,) of the unit cube, each coordinate the quantile of its gene's
+    distribution as `sample_initial` draws from it.
+    """
     return tuple(_quantile(gene, sigma, float(u)) for gene, u in zip(genes, point, strict=True))
 
 

@@ -19,7 +19,9 @@ class Problem:
     `workers` (proposals in flight at once) and `budget` (proposals in all, None: unknown) are
     estimates: some optimizers plan with them, none may rely on them. `active` says which genes
     matter at a genome (`SearchSpace.active`); None: all of them, everywhere. `seed_pool` is what
-    tables are crossed over, where there is a `CoefficientsGene`.
+    tables are crossed over, where there is a `CoefficientsGene`. `importance` says of each gene,
+    in (0, 1], how much the fitness is expected to depend on it; None: nobody knows. It is a prior,
+    and may be wrong: an optimizer looks there first, and never only there.
     """
 
     genes: tuple[Gene, ...]
@@ -29,6 +31,7 @@ class Problem:
     budget: int | None = None
     active: Callable[[Genome], Sequence[bool]] | None = None
     seed_pool: SeedPool | None = None
+    importance: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.genes:
@@ -37,6 +40,14 @@ class Problem:
             value = getattr(self, name)
             if value is not None and value < minimum:
                 raise ConfigError(f"{name} must be at least {minimum}, got {value}")
+        if self.importance is not None and (
+            len(self.importance) != len(self.genes)
+            or not all(0 < share <= 1 for share in self.importance)
+        ):
+            raise ConfigError(
+                f"importance has to be a number in (0, 1] for each of {len(self.genes)} genes, got"
+                f" {self.importance}"
+            )
 
     def require_one_objective(self, optimizer: str) -> None:
         """For optimizers that rank by one number.

@@ -56,6 +56,8 @@ class Proposals:
                 raise ValueError(f"proposal {result.id} {why}")
             if result.fitness is not None:
                 self._check_fitness(f"proposal {result.id}", result.fitness)
+            if result.error is not None:
+                self._check_error(f"proposal {result.id}", result.error)
             seen.add(result.id)
         self._open -= seen
 
@@ -64,7 +66,7 @@ class Proposals:
 
         Raises:
             ValueError: a proposal was asked already, the genome is none of this space, or the
-                fitness is not finite or of the wrong length.
+                fitness or its error is not finite or of the wrong length.
         """
         if self.asked:
             asked = count(self.asked, "proposal")
@@ -82,6 +84,8 @@ class Proposals:
             elif isinstance(value, str) or not 0 <= value <= 1:
                 raise ValueError(f"gene {gene.name!r} lies in [0, 1], got {value!r}")
         self._check_fitness("an observation", observation.fitness)
+        if observation.error is not None:
+            self._check_error("an observation", observation.error)
 
     def _check_fitness(self, of: str, fitness: Fitness) -> None:
         if len(fitness) != self._objectives:
@@ -90,3 +94,10 @@ class Proposals:
             )
         if not all(math.isfinite(value) for value in fitness):
             raise ValueError(f"the fitness of {of} is not finite: {fitness}")
+
+    def _check_error(self, of: str, error: Fitness) -> None:
+        if len(error) != self._objectives or not all(0 <= value < math.inf for value in error):
+            raise ValueError(
+                f"the standard error of {of} has to be {self._objectives} numbers of at least 0,"
+                f" got {error}"
+            )

@@ -22,6 +22,7 @@ OPTIMIZERS: Registry[Any] = Registry(
     role="optimizer",
     group="evomerge.optimizers",
     built_in={
+        "bayes": "evomerge.optimizers.bayes:Bayes",
         "cma_es": "evomerge.optimizers.cma_es:CmaEs",
         "cycle_qd": "evomerge.optimizers.populations.cycle_qd:CycleQd",
         "genetic": "evomerge.optimizers.genetic:Genetic",
@@ -57,6 +58,7 @@ def make(
     budget: int | None = None,
     active: Callable[[Genome], Sequence[bool]] | None = None,
     seed_pool: SeedPool | None = None,
+    importance: Sequence[float] | None = None,
 ) -> Optimizer:
     """Build the optimizer; its library is imported now. The arguments are those of `Problem`.
 
@@ -71,6 +73,7 @@ def make(
         budget=budget,
         active=active,
         seed_pool=seed_pool,
+        importance=None if importance is None else tuple(importance),
     )
     optimizer: Optimizer = OPTIMIZERS.make(config, problem)
     return optimizer

@@ -15,6 +15,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from signal import SIGINT
 
 from evomerge.cluster.base import Executor
@@ -22,7 +23,15 @@ from evomerge.config import Budget, WholeConfig
 from evomerge.errors import UserError
 from evomerge.evaluators.objective import Objective
 from evomerge.interruption import check, deferred, heeded
-from evomerge.optimizers.base import Observation, Optimizer, Proposal, Result, needs_examples
+from evomerge.optimizers.base import (
+    Fitness,
+    Observation,
+    Optimizer,
+    Proposal,
+    Result,
+    needs_examples,
+    weighs_noise,
+)
 from evomerge.recipe.genome import Genome
 from evomerge.search_spaces.base import SearchSpace
 from evomerge.searching.ending import ENDED, STALE, Ending, find_ending
@@ -243,13 +252,24 @@ class Search:
         raise halt.error(self._study)
 
     def _observation(self, candidate: Candidate) -> Observation | None:
-        """What the optimizer hears of a candidate: with the scores on record if it needs them."""
+        """What the optimizer hears of a candidate: with the scores on record if it needs them, and
+        with the fitness's standard error if it weighs noise."""
         if not needs_examples(self._optimizer):
-            return by_fitness(candidate)
+            observation = by_fitness(candidate)
+            if observation is None or not weighs_noise(self._optimizer):
+                return observation
+            return replace(observation, error=self._error(candidate))
         if candidate.fitness is None:
             return None
         scores = self._objective.scores(self._reports.of(candidate))
         return Observation(candidate.genome, candidate.fitness, *scores)
+
+    def _error(self, candidate: Candidate) -> Fitness | None:
+        """The standard error of its fitness: on record where it was estimated, else by the scores
+        of examples."""
+        if candidate.estimated is not None:
+            return candidate.estimated
+        return self._objective.error(self._reports.of(candidate))
 
     def _ending(self) -> Ending | None:
         """Why nothing more is asked; None while something may be."""

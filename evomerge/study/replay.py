@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from reprlib import repr as short
 
 from evomerge.errors import RecordError
-from evomerge.optimizers.base import Observation, Optimizer, Result
+from evomerge.optimizers.base import Observation, Optimizer, Result, ask_again
 from evomerge.study.candidate import Candidate, events, landmarks
 
 __all__ = ["Observed", "by_fitness", "restore"]
@@ -78,7 +78,12 @@ def _refusal_named(candidate: Candidate) -> Iterator[None]:
 
 
 def _ask_again(optimizer: Optimizer, candidate: Candidate) -> None:
-    proposals = optimizer.ask(1)
+    try:
+        proposals = ask_again(optimizer, candidate.genome)
+    except ValueError as problem:
+        raise RecordError(
+            f"candidate {candidate.number}: the optimizer does not ask it now ({problem}); {_CURE}"
+        ) from problem
     if not proposals:
         raise RecordError(
             f"candidate {candidate.number} was recorded as question {candidate.proposal}, but the "

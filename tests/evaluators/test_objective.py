@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import statistics
+
 import pytest
 
 from evomerge.errors import CandidateError, ConfigError
@@ -64,3 +67,34 @@ def test_what_the_report_does_not_say_is_the_candidates_fault(objective: Objecti
 def test_settings_out_of_law_are_refused(data: object, law: str) -> None:
     with pytest.raises(ConfigError, match=law):
         parse(ObjectiveConfig, data, origin="objective")
+
+
+def test_the_standard_error_of_a_fitness_is_that_of_its_means() -> None:
+    shares = (1.0, 0.0, 1.0, 1.0)
+    task = TaskScore.averaged("acc", shares)
+    (alone,) = Objective({"a": 2.0}).error(Report(split="search", tasks={"a": task})) or ()
+    assert alone == pytest.approx(statistics.stdev(shares) / 2)
+    both = Report(split="search", tasks={"a": task, "b": TaskScore.averaged("acc", (0.5, 0.1))})
+    more = ObjectiveConfig(also=("layers",))
+    found = Objective({"a": 3.0, "b": 1.0}, more).error(both)
+    assert found is not None
+    assert found[0] == pytest.approx(math.hypot(3 * alone, 0.4 / 2) / 4)
+    assert found[1:] == (0.0,)
+
+
+def test_a_share_of_nothing_or_all_is_not_certain() -> None:
+    none = Report(split="search", tasks={"a": TaskScore.averaged("acc", (0.0,) * 10)})
+    (error,) = Objective({"a": 1.0}).error(none) or ()
+    assert 0.07 < error < 0.09
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        TaskScore(metric="f1", value=0.7, examples=(0.1, 0.2)),
+        TaskScore(metric="acc", value=0.7, examples=(0.7,)),
+        TaskScore(metric="ppl", value=2.0, examples=(1.0, 4.0), mean="geometric"),
+    ],
+)
+def test_no_mean_of_several_examples_has_no_error(task: TaskScore) -> None:
+    assert Objective({"a": 1.0}).error(Report(split="search", tasks={"a": task})) is None

@@ -1,0 +1,220 @@
+"""Bayesian optimization: the contract, what it makes of noise and importance, and its absence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from contextlib import nullcontext as does_not_raise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from evomerge.conformance.optimizers import FLOATS, LAWS, MIXED, Subject, fitness_of
+from evomerge.errors import ConfigError
+from evomerge.optimizers.base import Fitness, Observation, Optimizer, Result, least_budget
+from evomerge.optimizers.bayes import Bayes, BayesConfig
+from evomerge.optimizers.problem import Problem
+from evomerge.recipe.genome import FloatGene, Genome
+
+pytest.importorskip("botorch", reason="the extra bayes")
+
+QUICK: dict[str, Any] = {"samples": 8, "restarts": 1, "raw": 16}
+WIDE = tuple(FloatGene(name=f"x{i}", low=0, high=1) for i in range(36))
+OF_THE_MODEL = ("genomes_are_valid", "replays", "improves")
+"""Laws that are tried with a model from early on; the others ask many proposals, most of them of
+the design."""
+ACTIVE = (3, 4, 5, 20, 21)
+
+
+def bayes(config: dict[str, Any] | None = None, **changes: Any) -> Bayes:
+    problem = Problem(**{"genes": FLOATS, "seed": 7, **changes})
+    return Bayes(BayesConfig(**(config or {})), problem)
+
+
+def few(genome: Genome) -> float:
+    """Five of 36 genes matter."""
+    return -sum((float(genome[i]) - 0.3) ** 2 for i in ACTIVE)
+
+
+def run(optimizer: Optimizer, candidates: int, fitness: Any = few) -> list[float]:
+    """The best fitness after each candidate, asked and told one at a time."""
+    found: list[float] = []
+    for _ in range(candidates):
+        (asked,) = optimizer.ask(1)
+        found.append(fitness(asked.genome))
+        optimizer.tell([Result(asked.id, (found[-1],))])
+    return list(np.maximum.accumulate(found))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", [law for law in LAWS if law != "batching_is_invisible"])
+def test_contract(law: str) -> None:
+    config = BayesConfig(startup=16 if law in OF_THE_MODEL else 50, **QUICK)
+    subject = Subject(make=lambda problem: Bayes(config, problem), genes=MIXED, budget=24, gain=0.7)
+    with does_not_raise():
+        LAWS[law](subject)
+
+
+@pytest.mark.parametrize("objectives", [1, 2])
+def test_batching_is_invisible(objectives: int) -> None:
+    """As the suite's law, on fewer proposals."""
+    together, alone = (bayes(QUICK | {"startup": 4}, objectives=objectives) for _ in range(2))
+    for limit in (4, 1, 3):
+        batch = together.ask(limit)
+        assert batch == [q for _ in range(limit) for q in alone.ask(1)]
+        for optimizer in (together, alone):
+            optimizer.tell([Result(q.id, fitness_of(q.genome, objectives)) for q in batch])
+
+
+def test_workers_do_not_ask_the_same() -> None:
+    optimizer = bayes(QUICK | {"startup": 4}, genes=MIXED)
+    run(optimizer, 8, lambda genome: fitness_of(genome)[0])
+    genomes = [q.genome for q in optimizer.ask(4)]
+    points = np.array([[x for x in genome if not isinstance(x, str)] for genome in genomes])
+    apart = np.linalg.norm(points[:, None] - points[None], axis=2)[np.triu_indices(4, 1)]
+    assert apart.min() > 0.01
+    assert len(set(genomes)) == 4
+
+
+def test_a_recorded_search_is_restored_without_a_model() -> None:
+    first, second = (bayes(QUICK | {"startup": 4}) for _ in range(2))
+    for _ in range(3):
+        batch = first.ask(3)
+        assert [q for asked in batch for q in second.ask_again(asked.genome)] == batch
+        for optimizer in (first, second):
+            optimizer.tell([Result(q.id, fitness_of(q.genome)) for q in batch])
+    assert second._model is None
+    assert second.ask(2) == first.ask(2)
+
+
+def test_what_another_seed_asked_is_refused() -> None:
+    (asked,) = bayes().ask(1)
+    other = bayes(seed=8)
+    with pytest.raises(ValueError, match="its seed or its space begin elsewhere"):
+        other.ask_again(asked.genome)
+    assert other.ask(1)[0].id == 0
+
+
+def test_warm_starts_are_of_the_first_points() -> None:
+    optimizer = bayes({"startup": 3})
+    assert least_budget(optimizer, 5) == least_budget(optimizer, 5)
+    for x in (0.2, 0.5, 0.9):
+        genome = (x,) * len(FLOATS)
+        optimizer.observe(Observation(genome, fitness_of(genome)))
+    (asked,) = optimizer.ask(1)
+    assert fitness_of(asked.genome) > fitness_of((0.9,) * len(FLOATS)), "the model was asked"
+    said = least_budget(optimizer, 5)
+    assert said is not None
+    assert (said.candidates, said.why) == (
+        6,
+        "5 first points, 5 warm starts among them, and one more",
+    )
+
+
+def test_failures_are_shunned_and_no_scores() -> None:
+    """Half of the space fails, the half in which the best would be."""
+
+    def tell(optimizer: Optimizer, proposals: int) -> list[Genome]:
+        genomes: list[Genome] = []
+        for _ in range(proposals):
+            (q,) = optimizer.ask(1)
+            genomes.append(q.genome)
+            failed = float(q.genome[0]) < 0.5
+            fitness: Fitness | None = None if failed else fitness_of(q.genome)
+            optimizer.tell([Result(q.id, fitness)])
+        return genomes
+
+    genomes = tell(bayes(QUICK | {"startup": 8}), 24)
+    late = [float(genome[0]) < 0.5 for genome in genomes[12:]]
+    assert sum(late) <= 6
+    barren = bayes(QUICK | {"startup": 2})
+    for _ in range(3):
+        (q,) = barren.ask(1)
+        barren.tell([Result(q.id, None)])
+    assert barren.recommend() is None
+
+
+@pytest.mark.parametrize("error", [(-0.1,), (float("nan"),), (float("inf"),), (0.1, 0.1)], ids=str)
+def test_errors_have_to_be_numbers(error: Fitness) -> None:
+    optimizer = bayes()
+    with pytest.raises(ValueError, match="standard error of an observation has to be 1 number"):
+        optimizer.observe(Observation((0.5,) * 6, (0.0,), error=error))
+    (asked,) = optimizer.ask(1)
+    with pytest.raises(ValueError, match="standard error of proposal 0"):
+        optimizer.tell([Result(asked.id, (0.0,), error=error)])
+    optimizer.tell([Result(asked.id, (0.0,), error=(0.1,))])
+
+
+def test_a_large_error_is_not_believed() -> None:
+    """One point looks best and may be off by far; the recommendation is not there."""
+    draws = np.random.default_rng(2)
+    points = [tuple(map(float, draws.random(2))) for _ in range(14)]
+    lucky = (0.95, 0.95)
+
+    def recommended(error: float) -> float:
+        optimizer = bayes(QUICK, genes=FLOATS[:2])
+        for point in points:
+            optimizer.observe(Observation(point, fitness_of(point), error=(0.01,)))
+        optimizer.observe(Observation(lucky, (0.3,), error=(error,)))
+        genome = optimizer.recommend()
+        assert genome is not None
+        return float(np.linalg.norm(np.array(genome, dtype=float) - lucky))
+
+    assert recommended(0.01) < 0.2
+    assert recommended(2.0) > 0.6
+
+
+@pytest.mark.slow
+def test_several_objectives_get_a_front() -> None:
+    optimizer = bayes({"samples": 16, "restarts": 2, "raw": 64}, objectives=2)
+    found: list[Fitness] = []
+    for _ in range(28):
+        (q,) = optimizer.ask(1)
+        found.append(fitness_of(q.genome, 2))
+        optimizer.tell([Result(q.id, found[-1])])
+    # The best compromise loses 6 x 0.05^2 in both, and a fifth of random points less than 0.3.
+    assert min(max(-a, -b) for a, b in found) < 0.1
+    assert optimizer.recommend() is None
+
+
+@pytest.mark.slow
+def test_a_proposal_takes_less_than_two_seconds() -> None:
+    """36 genes and 60 known points, on one core: of the process's own time, not the clock's."""
+    optimizer = bayes(genes=WIDE)
+    draws = np.random.default_rng(0)
+    for _ in range(60):
+        genome = tuple(map(float, draws.random(36)))
+        optimizer.observe(Observation(genome, (few(genome) + 0.02 * draws.normal(),)))
+    began = time.process_time()
+    optimizer.ask(1)
+    assert time.process_time() - began < 6, "0.7 s on a free core"
+
+
+def test_without_botorch_one_sentence_names_extra_and_light_form() -> None:
+    script = (
+        "import sys; sys.modules['botorch'] = None\n"
+        "from evomerge.optimizers.registry import configure, make\n"
+        "from evomerge.conformance.optimizers import FLOATS\n"
+        "from evomerge.errors import ConfigError\n"
+        "config = configure({'kind': 'bayes'}, origin='job')\n"
+        "try:\n"
+        "    make(config, FLOATS, seed=0)\n"
+        "except ConfigError as problem:\n"
+        "    print(problem)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == (
+        "optimizer.kind: bayes needs BoTorch, and botorch is not installed; `pip install"
+        " 'evomerge[bayes]'`, or take the light form {kind: optuna, sampler: GPSampler}\n"
+    )
+
+
+def test_importance_has_to_fit() -> None:
+    with pytest.raises(ConfigError, match=r"a number in \(0, 1\] for each of 6 genes"):
+        bayes(importance=(0.5, 0.5))
+    with pytest.raises(ConfigError, match="importance"):
+        bayes(importance=(0.0,) * 6)
