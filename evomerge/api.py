@@ -26,6 +26,7 @@ from evomerge.searching.checks import (
     check_new_study,
     look_at_cluster,
 )
+from evomerge.searching.detecting import Detection, basis
 from evomerge.searching.ending import ENDED
 from evomerge.searching.finish import finish, finished
 from evomerge.searching.forecast import time
@@ -34,6 +35,7 @@ from evomerge.searching.loop import Search
 from evomerge.searching.plan import Plan, executor
 from evomerge.searching.recipe_plan import RecipePlan
 from evomerge.searching.telemetry import Telemetry
+from evomerge.searching.under_test import Reports
 from evomerge.study.comparison import Comparison
 from evomerge.study.fetching import local_study
 from evomerge.study.folder import StudyFolder
@@ -102,6 +104,9 @@ def search(
         listener.said(f"warning: {warning}")
     if (took := time(plan)) is not None:
         listener.said(f"it will take {took.sentence} ({took.basis})")
+    if plan.detectable:
+        shown = ", ".join(shows.to_text(split) for split, shows in plan.detectable.items())
+        listener.said(f"differences that can be shown: {shown} ({basis()})")
     with _workers(plan, listener) as workers, _new_study(plan, out) as study:
         _go_on(plan, study, workers, listener)
     return Results(out)
@@ -230,6 +235,7 @@ def moved(recorded: Job, given: Job, study: Path) -> Job:
 def _note_what_scores_depend_on(study: Study, plan: Plan) -> None:
     study.put("evaluator", plan.evaluator)
     study.put("sources", plan.fingerprints)
+    study.put("test_sets", list(plan.job.evaluator.test_sets()))
 
 
 def _check_evaluator(study: Study, plan: Plan) -> None:
@@ -315,6 +321,13 @@ def _go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> N
     study.borrow(plan.lenders(study.path).load)
     telemetry = Telemetry(study, workers)
     listener.started(plan.job, study, workers)
+    detection = Detection(
+        study,
+        plan.job,
+        Reports(study, plan.evaluator, plan.sizes),
+        len(plan.landmarks),
+        listener.said,
+    )
     Search(
         study,
         plan.space,
@@ -327,7 +340,7 @@ def _go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> N
         schedule=plan.schedule,
         sizes=plan.sizes,
         tell=_each(listener.progressed, telemetry.progressed),
-        told=_each(listener.told, telemetry.told),
+        told=_each(listener.told, telemetry.told, detection.told),
         stop=lambda: listener.stopped,
     ).run()
     listener.said(f"the search is over: {study.get(ENDED)['said']}")

@@ -138,6 +138,11 @@ class Select(Value):
     tune_baselines: bool = True
     """Task arithmetic is also compared with its strength tuned on the validation split, over all
     parents and over those that carry weight in the winner: at most 12 evaluations there."""
+    detect: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, exclude_if=lambda gain: gain is None
+    )
+    """The smallest gain in fitness that is worth finding: `check` warns where validation or holdout
+    have too few examples to show it."""
 
 
 class Job(Value):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +23,7 @@ from evomerge.reading.files import is_file, is_there
 from evomerge.recipe.tree import KINDS
 from evomerge.recipe.yaml import read_mapping, read_recipe
 from evomerge.searching.checks import check_new_study, look_at_cluster
+from evomerge.searching.detecting import Expected, basis
 from evomerge.searching.failures import current_halt
 from evomerge.searching.forecast import Time, cost, time
 from evomerge.searching.plan import Plan
@@ -61,6 +62,11 @@ def check(
         took: Time | None = facts["time"]
         data["time"] = None if took is None else took.to_json()
         shown["time"] = "not known" if took is None else [took.sentence, f"({took.basis})"]
+    if "smallest_difference" in facts:
+        found: Mapping[Split, Expected] = facts["smallest_difference"]
+        data["smallest_difference"] = {split: own.to_json() for split, own in found.items()}
+        lines = [own.to_text(split) for split, own in found.items()]
+        shown["smallest_difference"] = [*lines, f"({basis()})"] if lines else "not known"
     said.facts(data, shown)
 
 
@@ -85,7 +91,13 @@ def _checked(
     else:
         check_new_study(plan.job, folder, str(file))
     warnings += look_at_cluster(plan.job, plan.load, str(file))
-    facts = {"job": plan.job.name, "ok": True, **cost(plan), "time": time(plan, folder)}
+    facts = {
+        "job": plan.job.name,
+        "ok": True,
+        **cost(plan),
+        "time": time(plan, folder),
+        "smallest_difference": plan.detectable,
+    }
     return facts, plan.summaries, warnings, plan.remarks
 
 

@@ -202,7 +202,7 @@ def show_report(report: Report, title: str) -> None:
     """Print one model's scores with 95 % intervals."""
     table = Table("task", "metric", report.split, "95 % interval", "examples", title=title)
     for name, score in report.tasks.items():
-        interval = mean_interval(score.examples)
+        interval = mean_interval(score.examples, score.clusters)
         # The interval is around the plain mean, which not every score is.
         is_mean = math.isclose(interval.mean, score.value, rel_tol=1e-6, abs_tol=1e-6)
         table.add_row(

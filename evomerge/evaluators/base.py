@@ -75,6 +75,9 @@ class TaskScore(Value):
         default="arithmetic", exclude_if=lambda held: held == "arithmetic"
     )
     """Which mean of the examples `value` is: of perplexities, the geometric one."""
+    clusters: tuple[str, ...] | None = Field(default=None, exclude_if=lambda held: held is None)
+    """Of each example which source it comes from, where several may share one: a text with many
+    questions, a template."""
     members: Mapping[str, MemberScore] | None = Field(default=None, exclude_if=lambda m: m is None)
     """Of a group of tasks, their own scores; `examples` has theirs one after another."""
 
@@ -231,6 +234,32 @@ class EvaluatorConfig(Value, ABC):
         """Task -> how many examples of the split are scored.
 
         A task whose number is not known without the model or the hub is left out.
+        """
+
+    def counts(self, split: Split) -> Mapping[str, int]:
+        """As `sizes`, also of data that takes seconds to look for; for `check` alone."""
+        return self.sizes(split)
+
+    def sources(self, split: Split) -> Mapping[str, int]:
+        """Task -> how many sources its examples of the split come from, of tasks where several may
+        share one, as far as is known without a library."""
+        return {}
+
+    @property
+    def metrics(self) -> Mapping[str, str]:
+        """Task -> its metric, of those that count, as far as is known without the model."""
+        return {}
+
+    def test_sets(self) -> Sequence[str]:
+        """What of the search or validation split is a public benchmark's own test set, a phrase
+        each: `gsm8k: search on 'test'`."""
+        return ()
+
+    def check_test_sets(self) -> None:
+        """Refuse a search on public test sets, unless the job insists.
+
+        Raises:
+            ConfigError: there are such.
         """
 
     def check_data(self) -> list[str]:

@@ -115,6 +115,7 @@ def _joined(name: str, reports: Sequence[Report]) -> tuple[tuple[int, ...], Task
     """A task's places and its score over them."""
     examples: dict[int, float] = {}
     weights: dict[int, float] = {}
+    clusters: dict[int, str] = {}
     parts = [report for report in reports if name in report.tasks]
     for report in parts:
         task = report.tasks[name]
@@ -128,6 +129,7 @@ def _joined(name: str, reports: Sequence[Report]) -> tuple[tuple[int, ...], Task
         for place, example, weight in zip(at, task.examples, held, strict=True):
             examples.setdefault(place, example)
             weights.setdefault(place, weight)
+        clusters |= dict(zip(at, task.clusters or (), strict=False))
     places = tuple(sorted(examples))
     first = parts[0].tasks[name]
     if first.members is not None:
@@ -136,6 +138,7 @@ def _joined(name: str, reports: Sequence[Report]) -> tuple[tuple[int, ...], Task
         update={
             "examples": tuple(examples[place] for place in places),
             "weights": None if first.weights is None else tuple(weights[at] for at in places),
+            "clusters": None if first.clusters is None else tuple(clusters[at] for at in places),
         }
     )
     return places, score.model_copy(update={"value": _mean(score)})

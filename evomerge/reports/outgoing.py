@@ -22,6 +22,7 @@ from evomerge.recipe.yaml import parse_recipe
 from evomerge.reports.card import card
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
+from evomerge.study.remarks import on_test_sets
 
 __all__ = ["Outgoing"]
 
@@ -38,6 +39,8 @@ class Outgoing:
     """The models that it may be a copy of, by name."""
     job: Mapping[str, Any] | None = None
     """The resolved job of the search that found it, if one did."""
+    test_sets: tuple[str, ...] = ()
+    """What of that search's data was a benchmark's own test set."""
 
     @classmethod
     def of_recipe(cls, recipe: Recipe, *, local_paths: bool) -> Outgoing:
@@ -62,7 +65,7 @@ class Outgoing:
             if name in prints and isinstance(source, Source)
         }
         named = recipe if local_paths else portable(recipe, known)
-        return cls(recipe, named, sources, study.job)
+        return cls(recipe, named, sources, study.job, _test_sets(study))
 
     @property
     def names(self) -> Mapping[Source, Source]:
@@ -104,7 +107,13 @@ class Outgoing:
             architecture=None if continues_text(config) else architecture_of(config),
             keeps_code=keeps_code,
             library="diffusers" if inventory and inventory.of_diffusers else "transformers",
+            test_sets=self.test_sets,
         )
+
+    @property
+    def remark(self) -> str:
+        """Comment lines for the head of a YAML file; "" where there is nothing to say."""
+        return f"# {on_test_sets(self.test_sets)}\n" if self.test_sets else ""
 
     def _copy_of(self) -> str | None:
         models = Headers()
@@ -129,3 +138,12 @@ def _leaves(recipe: Recipe, name: str = "") -> Iterator[tuple[str, Source]]:
         return
     for own, child in recipe.inputs.items():
         yield from _leaves(child, own)
+
+
+def _test_sets(study: Study) -> tuple[str, ...]:
+    """As the record has it; of an older study, that its job insisted on one."""
+    if (named := study.get("test_sets")) is not None:
+        return tuple(map(str, named))
+    evaluator = study.job.get("evaluator") or {}
+    parts = (evaluator.get("of") or {"": evaluator}).values()
+    return ("the job allows it",) if any(part.get("allow_test_split") for part in parts) else ()

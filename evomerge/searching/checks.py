@@ -85,9 +85,11 @@ def check_evaluator(config: EvaluatorConfig, donor: Inventory) -> None:
     """Whether every split can be scored by a model with this configuration and tokenizer.
 
     Raises:
-        ConfigError: a task that counts has no examples where the winner is chosen, or the model
-            lacks a tokenizer or its chat template.
+        ConfigError: a benchmark's test set would be searched and the job does not insist, a task
+            that counts has no examples where the winner is chosen, or the model lacks a tokenizer
+            or its chat template.
     """
+    config.check_test_sets()
     for task in config.lacking("validation"):
         raise ConfigError(
             f"evaluator: the task {task!r} counts and has no validation split, by which the winner"

@@ -91,6 +91,7 @@ def finish(
         fitness=_fitness(plan, study, best, outcomes[label]),
         tuning=rivals.tuning,
         remark=_left_out(plan),
+        test_sets=plan.job.evaluator.test_sets(),
     )
     study.put("comparison", comparison.to_json())
     return comparison

@@ -19,7 +19,7 @@ from evomerge.cluster.worker_config import MergeLoaderConfig, PathLoaderConfig, 
 from evomerge.config import SCHEDULES, Job
 from evomerge.engines.config import EngineSettings
 from evomerge.errors import ConfigError, EvomergeError, about, did_you_mean
-from evomerge.evaluators.base import EvaluatorConfig
+from evomerge.evaluators.base import EvaluatorConfig, Split
 from evomerge.evaluators.objective import Objective
 from evomerge.models.blueprint import Blueprint, blueprint, donor
 from evomerge.models.fingerprint import fingerprint
@@ -46,6 +46,7 @@ from evomerge.searching.checks import (
     check_runtime,
     idle_warnings,
 )
+from evomerge.searching.detecting import Expected, expected, goal_warnings
 from evomerge.searching.estimated import check_estimates
 from evomerge.searching.model_facts import FactsFromHeaders
 from evomerge.searching.recipe_plan import RecipePlan
@@ -141,6 +142,11 @@ class Plan:
     def remarks(self) -> tuple[str, ...]:
         """What the evaluator has to say of its data, once it has looked whether that is there."""
         return tuple(self.job.evaluator.check_data())
+
+    @cached_property
+    def detectable(self) -> Mapping[Split, Expected]:
+        """What validation and holdout can show, as far as that is known without a model."""
+        return expected(self.job.evaluator)
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -261,6 +267,7 @@ class Plan:
                 budget_warnings(self.job, self.optimizer, len(self.landmarks))
             )
             warnings |= dict.fromkeys(idle_warnings(self.job, self.optimizer))
+            warnings |= dict.fromkeys(goal_warnings(self.job, self.detectable))
             for recipe in self.samples:
                 plan = RecipePlan(recipe, origin, self.headers)
                 if isinstance(recipe, Stack):  # before a process is asked what stacks of them say

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
 
 from evomerge.errors import InfrastructureError
 from evomerge.evaluators.base import Failure, Outcome, Report, Split
-from evomerge.study.comparison_table import ComparisonTable, Row, task_table
+from evomerge.study.comparison_table import ComparisonTable, Row, is_mean, task_table
 from evomerge.study.counted import Counted
-from evomerge.study.remarks import FitnessBySplit, Loss, Tuning, losses
+from evomerge.study.power import Detectable, Paired
+from evomerge.study.remarks import FitnessBySplit, Loss, Tuning, losses, on_test_sets
 from evomerge.study.verdict import Contest, Verdict
 from evomerge.value import Value
 from evomerge.wording import count
@@ -43,6 +44,10 @@ class Comparison(Value):
     """What a parent does better than the winner, beyond chance."""
     tuning: Tuning | None = None
     """How the baselines' strength was tuned, and what that took."""
+    detectable: Detectable | None = Field(default=None, exclude_if=lambda held: held is None)
+    """The smallest difference that the split can show, as winner and parents differ on it."""
+    test_sets: tuple[str, ...] = Field(default=(), exclude_if=lambda named: not named)
+    """What of search and validation was a benchmark's own test set."""
 
     @classmethod
     def of(
@@ -57,6 +62,7 @@ class Comparison(Value):
         fitness: FitnessBySplit | None = None,
         tuning: Tuning | None = None,
         remark: str = "",
+        test_sets: Sequence[str] = (),
     ) -> Comparison:
         """Compare the winner with every other model, task by task.
 
@@ -69,6 +75,7 @@ class Comparison(Value):
             base: the model that they were made from.
             same_as: the one of them that the winner is.
             remark: what else counts in the objective and not here, for the verdict.
+            test_sets: what of search and validation was a benchmark's own test set.
 
         Raises:
             UserError: the winner could not be scored.
@@ -116,6 +123,8 @@ class Comparison(Value):
             fitness=fitness,
             lost=losses(tables.values(), sources),
             tuning=tuning,
+            detectable=_detectable(reports, winner, parents, counted.weights),
+            test_sets=tuple(test_sets),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -140,6 +149,8 @@ class Comparison(Value):
     def remarks(self) -> list[str]:
         """What the tables do not show, a line each; the verdict is not among them."""
         said = []
+        if self.test_sets:
+            said.append(on_test_sets(self.test_sets))
         if self.fitness is not None:
             said.append(self.fitness.to_text(self.winner, self._margin()))
         if self.lost:
@@ -149,6 +160,8 @@ class Comparison(Value):
         if self.truncated:
             shares = ", ".join(f"{model} {share:.1%}" for model, share in self.truncated.items())
             said.append(f"answers cut off by the token limit: {shares}")
+        if self.detectable is not None:
+            said.append(self.detectable.measured_text(self.split))
         return said
 
     def title(self, table: ComparisonTable) -> str:
@@ -156,7 +169,9 @@ class Comparison(Value):
         better = "" if table.higher_is_better else " (lower is better)"
         tests = {row.ahead.test for row in table.rows if row.ahead}
         test = f"; p: {', '.join(sorted(tests))}, Holm-corrected" if tests else ""
-        return f"{table.task}{better}, {count(table.examples, f'{self.split} example')}{test}"
+        shared = f" of {count(table.sources, 'source')}" if table.sources is not None else ""
+        examples = f"{count(table.examples, f'{self.split} example')}{shared}"
+        return f"{table.task}{better}, {examples}{test}"
 
     def _margin(self) -> float | None:
         """How far the winner's true fitness may lie above what the holdout says."""
@@ -165,6 +180,26 @@ class Comparison(Value):
                 ends = (table.sign * interval.low, table.sign * interval.high)
                 return max(ends) - table.sign * interval.mean
         return None
+
+
+def _detectable(
+    reports: Mapping[str, Report],
+    winner: str,
+    parents: Sequence[str],
+    weights: Mapping[str, float],
+) -> Detectable | None:
+    """By the differences between winner and parents, or all others where no parent was scored."""
+    others = [name for name in parents if name in reports and name != winner]
+    others = others or [name for name in reports if name != winner]
+    paired: dict[str, Paired] = {}
+    for task in weights:
+        mine = reports[winner].tasks[task]
+        theirs = [reports[name].tasks[task] for name in others]
+        if theirs and all(map(is_mean, [mine, *theirs])) and (own := Paired.measured(theirs, mine)):
+            paired[task] = own
+    sizes = {name: len(task.examples) for name, task in reports[winner].tasks.items()}
+    found = Detectable.of(paired, sizes, weights, is_measured=True)
+    return found if found is not None and found.difference > 0 else None
 
 
 def _shape(report: Report) -> tuple[Split, dict[str, tuple[str, int]]]:

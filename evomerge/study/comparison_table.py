@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from pydantic import Field
 
 from evomerge.evaluators.base import MemberScore, TaskScore
+from evomerge.study.combined import combined_difference, combined_interval
+from evomerge.study.significance import holm
 from evomerge.study.statistics import (
     Difference,
     Interval,
-    combined_difference,
-    combined_interval,
-    holm,
     mean_interval,
     paired_difference,
 )
@@ -58,6 +57,8 @@ class ComparisonTable(Value):
     higher_is_better: bool
     examples: int
     rows: tuple[Row, ...]
+    sources: int | None = Field(default=None, exclude_if=lambda held: held is None)
+    """How many the examples come from, where some share one."""
     failed: Mapping[str, str] = Field(default_factory=dict)
     """Model -> why it has no score."""
 
@@ -116,13 +117,13 @@ def task_table(
     """The table of one task; the first of the models is the one that the others are measured by."""
     (_, best), *others = scores.items()
     ahead = {
-        model: paired_difference(best.examples, score.examples)
+        model: paired_difference(best.examples, score.examples, clusters=best.clusters)
         if is_mean(best) and is_mean(score)
         else None
         for model, score in others
     }
     intervals = {
-        model: mean_interval(score.examples) if is_mean(score) else None
+        model: mean_interval(score.examples, best.clusters) if is_mean(score) else None
         for model, score in scores.items()
     }
     return ComparisonTable(
@@ -130,6 +131,7 @@ def task_table(
         metric=best.metric,
         higher_is_better=best.higher_is_better,
         examples=len(best.examples),
+        sources=_sources(intervals),
         rows=_rows(
             {model: score.value for model, score in scores.items()},
             intervals,
@@ -156,9 +158,11 @@ def weighted_table(
     def parts(own: Mapping[str, TaskScore]) -> list[tuple[float, Sequence[float]]]:
         return [(factor, own[task].examples) for task, factor in factors.items()]
 
+    clusters = [best[task].clusters for task in factors]
     ahead = {
         model: combined_difference(
-            [(factor, best[task].examples, own[task].examples) for task, factor in factors.items()]
+            [(factor, best[task].examples, own[task].examples) for task, factor in factors.items()],
+            clusters=clusters,
         )
         for model, own in others
     }
@@ -166,12 +170,13 @@ def weighted_table(
         model: sum(factor * own[task].value for task, factor in factors.items())
         for model, own in scores.items()
     }
-    intervals = {model: combined_interval(parts(own)) for model, own in scores.items()}
+    intervals = {model: combined_interval(parts(own), clusters) for model, own in scores.items()}
     return ComparisonTable(
         task=OBJECTIVE,
         metric="weighted mean",
         higher_is_better=True,
         examples=sum(len(best[task].examples) for task in factors),
+        sources=_sources(intervals),
         rows=_rows(values, intervals, ahead),
         failed=failed,
     )
@@ -184,6 +189,10 @@ def is_mean(score: TaskScore) -> bool:
         return False
     mean = sum(score.examples) / len(score.examples)
     return abs(mean - score.value) <= 1e-6 * max(1.0, abs(mean))
+
+
+def _sources(intervals: Mapping[str, Interval | None]) -> int | None:
+    return next((held.sources for held in intervals.values() if held is not None), None)
 
 
 def p_text(p: float) -> str:

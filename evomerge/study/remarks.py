@@ -7,7 +7,15 @@ from collections.abc import Iterable, Sequence
 from evomerge.study.comparison_table import ComparisonTable
 from evomerge.value import Value
 
-__all__ = ["FitnessBySplit", "Loss", "TriedStrength", "Tuning", "TunedBaseline", "losses"]
+__all__ = [
+    "FitnessBySplit",
+    "Loss",
+    "TriedStrength",
+    "Tuning",
+    "TunedBaseline",
+    "losses",
+    "on_test_sets",
+]
 
 
 class FitnessBySplit(Value):
@@ -71,6 +79,12 @@ def losses(tables: Iterable[ComparisonTable], models: Sequence[str]) -> tuple[Lo
                 Loss(task=table.task, model=best.model, before=best.value, after=winner.value)
             )
     return tuple(lost)
+
+
+def on_test_sets(named: Sequence[str]) -> str:
+    """The sentence that a search on public test sets is told by. `named`: as an evaluator says."""
+    where = " ".join("; ".join(named).split())
+    return f"found on public test data ({where}): its scores there are no claim to any rank"
 
 
 class TriedStrength(Value):

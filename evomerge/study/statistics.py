@@ -2,7 +2,8 @@
 
 Scores of 0 and 1 get the methods made for proportions, which stay honest near 0 and 1 and with few
 examples; graded scores get Student's t, which needs no seed and whose coverage is near nominal from
-some thirty examples on, where a bootstrap would be no better.
+some thirty examples on, where a bootstrap would be no better. Where examples share a source, both
+give way to what counts by source (`evomerge.study.clustered`).
 """
 
 from __future__ import annotations
@@ -13,23 +14,31 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
+from evomerge.study.clustered import (
+    CONFIDENCE,
+    Clusters,
+    are_shared,
+    clustered_mean,
+    is_binary,
+    quantile,
+    spread,
+    sums,
+)
+from evomerge.study.significance import mcnemar, sign_flips
 from evomerge.value import Value
 
 __all__ = [
     "CONFIDENCE",
     "Difference",
     "Interval",
-    "combined_difference",
-    "combined_interval",
-    "holm",
+    "Scores",
+    "checked",
     "mean_interval",
     "paired_difference",
+    "paired_interval",
 ]
-
-CONFIDENCE = 0.95
-RESAMPLES = 9999
 
 Scores = Sequence[float]
 
@@ -46,6 +55,8 @@ class Interval(_Estimate):
     low: float
     high: float
     examples: int
+    sources: int | None = Field(default=None, exclude_if=lambda held: held is None)
+    """How many the examples come from, where some share one."""
 
     def __str__(self) -> str:
         return f"{self.mean:.3f} ({self.low:.3f} to {self.high:.3f})"
@@ -63,23 +74,33 @@ class Difference(_Estimate):
     p: float
     test: str
     examples: int
+    sources: int | None = Field(default=None, exclude_if=lambda held: held is None)
+    """How many the examples come from, where some share one."""
 
     def __str__(self) -> str:
         return f"{self.mean:+.3f} ({self.low:+.3f} to {self.high:+.3f}), p = {self.p:.2g}"
 
 
-def mean_interval(scores: Scores) -> Interval:
+def mean_interval(scores: Scores, clusters: Clusters | None = None) -> Interval:
     """The mean of per-example scores with its 95 % interval.
 
     0/1 scores: Wilson's score interval (Wilson 1927, J. Am. Stat. Assoc. 22). Graded scores:
-    Student's t.
+    Student's t. Where examples share a source: the same two with the variance between sources; of
+    0/1 scores Wilson's over as many examples as would vary so much (Korn and Graubard 1998, Surv.
+    Methodol. 24:193), over the sources alone where all examples are alike.
+
+    Args:
+        clusters: of each example its source; None: each has its own.
 
     Raises:
-        ValueError: no scores.
+        ValueError: no scores, or not as many clusters.
     """
-    values = _checked(scores)
+    values = checked(scores)
     mean, n = float(values.mean()), len(values)
-    if _is_binary(values):
+    if clusters is not None and are_shared(clusters):
+        low, high, sources = clustered_mean(values, clusters)
+        return Interval(mean=mean, low=low, high=high, examples=n, sources=sources)
+    if is_binary(values):
         test = _stats().binomtest(int(values.sum()), n)
         wilson = test.proportion_ci(CONFIDENCE, method="wilson")
         return Interval(mean=mean, low=float(wilson.low), high=float(wilson.high), examples=n)
@@ -87,101 +108,52 @@ def mean_interval(scores: Scores) -> Interval:
     return Interval(mean=mean, low=mean - margin, high=mean + margin, examples=n)
 
 
-def paired_difference(a: Scores, b: Scores, *, seed: int = 0) -> Difference:
+def paired_difference(
+    a: Scores, b: Scores, *, clusters: Clusters | None = None, seed: int = 0
+) -> Difference:
     """How far model a is ahead of model b on the same examples, in the same order.
 
     0/1 scores: the interval of Bonett and Price (2012, J. Educ. Behav. Stat. 37:479), a Wald
     interval with one success and one failure added, recommended by Fagerland, Lydersen and Laake
     (2014, Stat. Med. 33:2850); and McNemar's exact test. Graded scores: Student's t on the
     differences, and a permutation test that flips their signs, all ways for few examples and
-    9,999 ways drawn with `seed` otherwise.
+    9,999 ways drawn with `seed` otherwise. Where examples share a source: Student's t with the
+    variance between sources, and the permutation test flips all of a source's signs at once.
+
+    Args:
+        clusters: of each example its source; None: each has its own.
 
     Raises:
-        ValueError: no scores, or not as many of a as of b.
+        ValueError: no scores, or not as many of a as of b, or of clusters.
     """
-    first, second = _checked(a), _checked(b)
+    first, second = checked(a), checked(b)
     if len(first) != len(second):
         raise ValueError(f"scores of {len(first)} and {len(second)} examples cannot be paired")
     gains = first - second
-    low, high = _paired_interval(first, second)
-    if _is_binary(first) and _is_binary(second):
-        p, test = _mcnemar(gains), "McNemar's exact test"
+    low, high, sources = paired_interval(first, second, clusters)
+    if clusters is not None and sources is not None:
+        p, test = sign_flips(sums(gains, clusters), seed), "paired permutation test by source"
+    elif is_binary(first) and is_binary(second):
+        p, test = mcnemar(gains), "McNemar's exact test"
     else:
-        p, test = _sign_flips(gains, seed), "paired permutation test"
+        p, test = sign_flips(gains, seed), "paired permutation test"
     return Difference(
-        mean=float(gains.mean()), low=low, high=high, p=p, test=test, examples=len(gains)
-    )
-
-
-def combined_interval(parts: Sequence[tuple[float, Scores]]) -> Interval:
-    """The sum of factor x mean over several groups of examples, with its 95 % interval.
-
-    `parts`: (factor, scores) of each group. The groups' own intervals are joined by the method of
-    variance estimates recovery (Zou and Donner 2008, Stat. Med. 27:1693), which needs no normal
-    approximation of a sum; one group keeps its own.
-
-    Raises:
-        ValueError: no groups, or one without scores.
-    """
-    own = [(factor, mean_interval(scores)) for factor, scores in parts]
-    mean, low, high = _recovered(
-        [(factor, interval.mean, interval.low, interval.high) for factor, interval in own]
-    )
-    return Interval(
-        mean=mean, low=low, high=high, examples=sum(interval.examples for _, interval in own)
-    )
-
-
-def combined_difference(
-    parts: Sequence[tuple[float, Scores, Scores]], *, seed: int = 0
-) -> Difference:
-    """How far model a is ahead of model b in the sum of factor x mean over groups of examples.
-
-    `parts`: (factor, a's scores, b's) of each group. One group: as `paired_difference`, times the
-    factor. Several: the interval as `combined_interval` joins those of the groups' differences, and
-    a permutation test that flips the signs of the single differences, each with the weight that it
-    has in the sum.
-
-    Raises:
-        ValueError: no groups, one without scores, or not as many of a as of b.
-    """
-    if len(parts) == 1:
-        ((factor, a, b),) = parts
-        own = paired_difference(a, b, seed=seed)
-        mean, low, high = _recovered([(factor, own.mean, own.low, own.high)])
-        return own.model_copy(update={"mean": mean, "low": low, "high": high})
-    ranges, gains = [], []
-    for factor, a, b in parts:
-        first, second = _checked(a), _checked(b)
-        if len(first) != len(second):
-            raise ValueError(f"scores of {len(first)} and {len(second)} examples cannot be paired")
-        mean = float((first - second).mean())
-        ranges.append((factor, mean, *_paired_interval(first, second)))
-        gains.append(factor / len(first) * (first - second))
-    mean, low, high = _recovered(ranges)
-    joined = np.concatenate(gains)
-    return Difference(
-        mean=mean,
+        mean=float(gains.mean()),
         low=low,
         high=high,
-        p=_sign_flips(joined, seed),
-        test="paired permutation test over all tasks",
-        examples=len(joined),
+        p=p,
+        test=test,
+        examples=len(gains),
+        sources=sources,
     )
 
 
-def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """p-values corrected for being several (Holm 1979, Scand. J. Stat. 6:65), in the same order."""
-    count = len(p_values)
-    corrected = [0.0] * count
-    largest = 0.0
-    for rank, index in enumerate(sorted(range(count), key=lambda i: p_values[i])):
-        largest = max(largest, min(1.0, (count - rank) * p_values[index]))
-        corrected[index] = largest
-    return tuple(corrected)
+def checked(scores: Scores) -> NDArray[np.float64]:
+    """Scores as an array (examples,).
 
-
-def _checked(scores: Scores) -> NDArray[np.float64]:
+    Raises:
+        ValueError: there are none.
+    """
     values = np.asarray(scores, dtype=np.float64)
     if values.size == 0:
         raise ValueError("there are no scores")
@@ -196,80 +168,40 @@ def _stats() -> Any:
     return stats
 
 
-def _is_binary(values: NDArray[np.float64]) -> bool:
-    return bool(np.isin(values, (0.0, 1.0)).all())
-
-
 def _t_margin(values: NDArray[np.float64]) -> float:
     n = len(values)
     if n < 2:
         return math.inf
-    quantile = float(_stats().t.ppf((1 + CONFIDENCE) / 2, n - 1))
-    return quantile * float(values.std(ddof=1)) / math.sqrt(n)
+    return quantile(n - 1) * float(values.std(ddof=1)) / math.sqrt(n)
 
 
-def _paired_interval(
-    first: NDArray[np.float64], second: NDArray[np.float64]
-) -> tuple[float, float]:
-    gains = first - second
-    if _is_binary(first) and _is_binary(second):
-        return _bonett_price(gains)
-    margin, mean = _t_margin(gains), float(gains.mean())
-    return mean - margin, mean + margin
+def paired_interval(
+    first: NDArray[np.float64], second: NDArray[np.float64], clusters: Clusters | None
+) -> tuple[float, float, int | None]:
+    """(low, high, sources) of the mean difference's 95 % interval; as `paired_difference` has it.
 
-
-def _recovered(
-    parts: Sequence[tuple[float, float, float, float]],
-) -> tuple[float, float, float]:
-    """(estimate, low, high) of a sum of independent ones; (factor, estimate, low, high) of each."""
-    if not parts:
-        raise ValueError("there are no scores")
-    total = sum(factor * mean for factor, mean, _, _ in parts)
-    if len(parts) == 1:  # to the last digit
-        ((factor, mean, *ends),) = parts
-        low, high = sorted(factor * end for end in ends)
-        return total, low, high
-    below = above = 0.0
-    for factor, mean, low, high in parts:
-        down, up = sorted((factor * (low - mean), factor * (high - mean)))
-        below, above = math.hypot(below, down), math.hypot(above, up)
-    return total, total - below, total + above
+    `sources`: None where no examples share one.
+    """
+    gains, binary = first - second, is_binary(first) and is_binary(second)
+    mean, sources = float(gains.mean()), None
+    if clusters is not None and are_shared(clusters):
+        own = spread(gains, clusters)
+        sources = own.sources
+        if binary and np.unique(gains).size == 1:  # as over so many examples, all alike
+            return (*_bonett_price(gains[:sources]), sources)
+        margin = quantile(own.freedom) * own.error
+    elif binary:
+        return (*_bonett_price(gains), None)
+    else:
+        margin = _t_margin(gains)
+    low, high = mean - margin, mean + margin
+    return (max(low, -1.0), min(high, 1.0), sources) if binary else (low, high, sources)
 
 
 def _bonett_price(gains: NDArray[np.float64]) -> tuple[float, float]:
     n = len(gains) + 2
     wins, losses = (int((gains > 0).sum()) + 1) / n, (int((gains < 0).sum()) + 1) / n
     centre = wins - losses
-    quantile = float(_stats().norm.ppf((1 + CONFIDENCE) / 2))
-    margin = quantile * math.sqrt((wins + losses - centre**2) / n)
+    normal = float(_stats().norm.ppf((1 + CONFIDENCE) / 2))
+    margin = normal * math.sqrt((wins + losses - centre**2) / n)
     return max(centre - margin, -1.0), min(centre + margin, 1.0)
-
-
-def _mcnemar(gains: NDArray[np.float64]) -> float:
-    wins, losses = int((gains > 0).sum()), int((gains < 0).sum())
-    if wins + losses == 0:
-        return 1.0
-    return float(_stats().binomtest(wins, wins + losses, 0.5).pvalue)
-
-
-def _sign_flips(gains: NDArray[np.float64], seed: int) -> float:
-    # scipy.stats.permutation_test gives the same and takes twenty times as long.
-    n = len(gains)
-    if 2**n <= RESAMPLES:
-        kept = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
-        return _as_extreme(gains, kept.astype(np.float64)) / float(2**n)
-    chance = np.random.default_rng(seed)
-    hits, left = 0, RESAMPLES
-    while left:
-        rows = min(left, max(1, 1_000_000 // n))
-        kept = chance.integers(0, 2, size=(rows, n), dtype=np.int8)
-        hits += _as_extreme(gains, kept.astype(np.float64))
-        left -= rows
-    return (hits + 1) / (RESAMPLES + 1)
-
-
-def _as_extreme(gains: NDArray[np.float64], kept: NDArray[np.float64]) -> int:
-    """How many rows of `kept` (1: the sign stays, 0: it flips) move the sum as far from 0."""
-    total = gains.sum()
-    rounding = 1e-9 * np.abs(gains).sum()
-    return int((np.abs(2 * (kept @ gains) - total) >= abs(total) - rounding).sum())

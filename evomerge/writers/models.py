@@ -117,7 +117,7 @@ def export_recipe(
     with Study.open(folder, write=False) as study:
         label, recipe = chosen(study, candidate)
         outgoing = Outgoing.of_study(recipe, study, local_paths=local_paths)
-    write_new(Path(out), dump_recipe(outgoing.named))
+    write_new(Path(out), outgoing.remark + dump_recipe(outgoing.named))
     return label
 
 
@@ -140,7 +140,8 @@ def export_mergekit(
         label, recipe = chosen(study, candidate)
         outgoing = Outgoing.of_study(recipe, study, local_paths=local_paths)
     with about(f"{folder}: {label}"):
-        write_new(Path(out), to_mergekit(recipe, dtype=dtype, called=outgoing.names))
+        text = to_mergekit(recipe, dtype=dtype, called=outgoing.names)
+        write_new(Path(out), outgoing.remark + text)
     return label
 
 

@@ -6,9 +6,11 @@ import contextlib
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from huggingface_hub import ModelCard
 
 import evomerge
@@ -16,6 +18,7 @@ from evomerge.recipe.digest import digest
 from evomerge.recipe.tree import Merge, Rule
 from evomerge.recipe.yaml import read_recipe
 from evomerge.results import Results
+from evomerge.study.record import Study
 from evomerge.trust import VARIABLE
 from tests.merging.loadable import Loadable
 from tests.place import Place
@@ -155,3 +158,25 @@ def test_the_commands_keep_paths_only_if_told(tmp_path: Path) -> None:
         assert ended.returncode == 0, ended.stderr
         text = (tmp_path / "place" / out / "recipe.yaml").read_text()
         assert (str(tmp_path) in text) == (out == "kept")
+
+
+def test_every_export_of_a_search_on_public_test_data_says_so(
+    results: Results, tmp_path: Path
+) -> None:
+    results.export(tmp_path / "clean")
+    assert "public test" not in (tmp_path / "clean" / "README.md").read_text()
+    study = tmp_path / "study"
+    shutil.copytree(results.path, study)
+    with Study.open(study, write=True) as opened:
+        assert opened.get("test_sets") == []
+        opened.put("test_sets", ["gsm8k: search on all of 'test'"])
+    marked = evomerge.load(study)
+    marked.export(tmp_path / "model", candidate=0)
+    marked.export(tmp_path / "adapter", format="adapter", candidate=0)
+    for folder in ("model", "adapter"):
+        assert "public test data (gsm8k" in (tmp_path / folder / "README.md").read_text()
+    for format in ("recipe", "mergekit"):
+        marked.export(tmp_path / f"{format}.yaml", format=format, candidate=0)
+        text = (tmp_path / f"{format}.yaml").read_text()
+        assert text.startswith("# found on public test data (gsm8k")
+        assert isinstance(yaml.safe_load(text), dict)

@@ -3,18 +3,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from evomerge.errors import InfrastructureError, UserError
 from evomerge.evaluators.base import Failure, MemberScore, Report, TaskScore
+from evomerge.study.combined import combined_difference
 from evomerge.study.comparison import Comparison
 from evomerge.study.remarks import FitnessBySplit
-from evomerge.study.statistics import (
-    combined_difference,
-    holm,
-    mean_interval,
-    paired_difference,
-)
+from evomerge.study.significance import holm
+from evomerge.study.statistics import mean_interval, paired_difference
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 
@@ -144,10 +142,10 @@ def test_it_reads_as_text() -> None:
 
 def test_answers_that_were_cut_off_are_mentioned() -> None:
     whole = Comparison.of(REPORTS, winner="evolved")
-    assert whole.remarks() == []
+    assert [said for said in whole.remarks() if "cut off" in said] == []
     cut = {"math": REPORTS["math"].model_copy(update={"truncated": 0.25})}
     found = Comparison.of(REPORTS | cut, winner="evolved")
-    assert found.remarks() == ["answers cut off by the token limit: math 25.0%"]
+    assert found.remarks()[:-1] == ["answers cut off by the token limit: math 25.0%"]
     assert found.remarks()[0] in found.to_text().splitlines()
 
 
@@ -206,9 +204,9 @@ def test_what_a_parent_does_better_is_said_whether_or_not_it_counts() -> None:
     found = Comparison.of(
         models, winner="evolved", weights={"flagship": 1.0}, parents=("spell", "math")
     )
-    assert found.remarks() == ["lost: spell 0.950 (spell) -> 0.050"]
+    assert found.remarks()[0] == "lost: spell 0.950 (spell) -> 0.050"
     other = Comparison.of(models, winner="evolved", weights={"flagship": 1.0}, parents=("math",))
-    assert other.remarks() == ["lost: spell 0.900 (math) -> 0.050"]
+    assert other.remarks()[:-1] == ["lost: spell 0.900 (math) -> 0.050"]
     assert Comparison.of(models, winner="evolved", weights={"flagship": 1.0}).lost == ()
 
 
@@ -221,3 +219,51 @@ def test_comparisons_of_earlier_versions_are_read_and_printed(number: int) -> No
     text = found.to_text()
     assert text.startswith("evomerge_json_math, 400 holdout examples; p: McNemar's exact test")
     assert "uniform merge" in text
+
+
+def test_what_the_holdout_can_show_is_measured_between_winner_and_parents() -> None:
+    found = Comparison.of(REPORTS, winner="evolved", weights={"flagship": 1.0}, parents=("math",))
+    assert found.detectable is not None
+    mine, theirs = REPORTS["evolved"].tasks["flagship"], REPORTS["math"].tasks["flagship"]
+    gains = np.subtract(mine.examples, theirs.examples)
+    assert found.detectable.difference == pytest.approx(
+        2.8016 * gains.std(ddof=1) / len(gains) ** 0.5, rel=1e-4
+    )
+    last = found.remarks()[-1]
+    assert last.startswith("smallest difference that 40 holdout examples show with 80 % power:")
+    assert Comparison.from_json(found.to_json()) == found
+    older = {key: value for key, value in found.to_json().items() if key != "detectable"}
+    assert Comparison.from_json(older).detectable is None
+
+
+def test_sources_count_in_tables_and_are_told() -> None:
+    by_source = {
+        model: report.model_copy(
+            update={
+                "tasks": {
+                    name: task.model_copy(
+                        update={"clusters": tuple(f"text {at // 4}" for at in range(40))}
+                    )
+                    for name, task in report.tasks.items()
+                }
+            }
+        )
+        for model, report in REPORTS.items()
+    }
+    found = Comparison.of(by_source, winner="evolved", weights={"flagship": 1.0})
+    alone = Comparison.of(REPORTS, winner="evolved", weights={"flagship": 1.0})
+    table = next(table for table in found.tables if table.task == "flagship")
+    before = next(table for table in alone.tables if table.task == "flagship")
+    assert found.title(table).startswith("flagship, 40 holdout examples of 10 sources; p: paired")
+    own, plain = table.rows[1].ahead, before.rows[1].ahead
+    assert own is not None
+    assert plain is not None
+    assert (own.mean, own.sources) == (plain.mean, 10)
+    assert (own.low, own.high) != (plain.low, plain.high)
+    assert Comparison.from_json(found.to_json()) == found
+
+
+def test_public_test_data_is_told() -> None:
+    found = Comparison.of(REPORTS, winner="evolved", test_sets=["gsm8k: search on all of 'test'"])
+    assert found.remarks()[0].startswith("found on public test data (gsm8k: search on all of")
+    assert Comparison.from_json(found.to_json()) == found

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from evomerge.study.combined import combined_difference, combined_interval
+from evomerge.study.significance import holm
 from evomerge.study.statistics import (
     Difference,
     Interval,
-    combined_difference,
-    combined_interval,
-    holm,
     mean_interval,
     paired_difference,
 )

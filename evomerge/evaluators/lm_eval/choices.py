@@ -99,6 +99,9 @@ class TaskChoice(Value):
     one, each counts 1."""
     splits: Splits | None = None
     """Instead of the evaluator's."""
+    clusters: str | None = Field(default=None, exclude_if=lambda held: held is None)
+    """A field of the task's documents by which those of one source are known: of questions about
+    one text its title, say. Intervals and tests then count by source."""
     members: tuple[str, ...] = Field(default=(), exclude_if=lambda members: not members)
     """The tasks of a group, which make one score; of lm-eval's groups they are filled in."""
     weight_by_size: bool = Field(default=True, exclude_if=lambda by_size: bool(by_size))

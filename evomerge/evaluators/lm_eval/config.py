@@ -5,7 +5,7 @@ Read without lm-eval and without torch, so that a driver can check it; `evaluato
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,8 +17,8 @@ from evomerge.evaluators.base import SPLITS, EvaluatorConfig, Split, digest_of
 from evomerge.evaluators.lm_eval import extraction
 from evomerge.evaluators.lm_eval.choices import Count, Documents, Splits, TaskChoice
 from evomerge.evaluators.lm_eval.code import code_of
-from evomerge.evaluators.lm_eval.data_sets import dataset_sizes
-from evomerge.evaluators.lm_eval.laws import check_size, check_task, searches_test
+from evomerge.evaluators.lm_eval.data_sets import dataset_sizes, described
+from evomerge.evaluators.lm_eval.laws import check_size, check_task, is_test_set
 from evomerge.evaluators.lm_eval.resolving import Resolver
 from evomerge.evaluators.lm_eval.task_files import TaskFile, find_tasks
 from evomerge.evaluators.lm_eval.task_index import index_of
@@ -64,8 +64,11 @@ class LmEvalConfig(EvaluatorConfig):
     candidates."""
     seed: int = 0
     """Of the samples that `limits` draws."""
+    decoding_seeds: Annotated[int, Field(ge=1)] = Field(default=1, exclude_if=lambda n: n == 1)
+    """How often each example of a task that samples its answers is asked, each time with another
+    seed; its score is the mean. Tasks that answer greedily are asked once."""
     allow_test_split: bool = False
-    """Search on the `test` split of a hub benchmark all the same."""
+    """Search, or choose, on a hub benchmark's own test set all the same; exports say so."""
 
     @model_validator(mode="after")
     def _laws(self) -> LmEvalConfig:
@@ -145,24 +148,21 @@ class LmEvalConfig(EvaluatorConfig):
             path = str(resolved(folder / self.include_path))
             config = self.model_copy(update={"include_path": path})
         resolver = Resolver(index_of(config._folder), self.splits is not None)
-        tasks, by_rule = resolver.resolved(self.tasks)
+        tasks = resolver.resolved(self.tasks)
         config = config.model_copy(update={"tasks": tasks})
         check_tasks(tasks, config.splits)
-        files, needs_test = config.files(), False
+        files = config.files()
         for name, choice in tasks.items():
             splits = config.splits_of(name)
             for member in config.members_of(name):
                 check_task(member, files[member], choice, splits, config.num_fewshot)
-                if searches_test(files[member], splits) and not config.allow_test_split:
-                    if name not in by_rule:
-                        raise ConfigError(
-                            f"task {member!r}: search on the benchmark's test split makes its score"
-                            " worthless as a claim; search on another split, or set"
-                            " allow_test_split: true"
-                        )
-                    # The rule found no other split than the one that judges.
-                    needs_test = True
-        return config.model_copy(update={"allow_test_split": True}) if needs_test else config
+        if config.decoding_seeds > 1 and not any(file.samples for file in files.values()):
+            raise ConfigError(
+                f"decoding_seeds: {config.decoding_seeds}, but no task samples its answers"
+                " (generation_kwargs with a temperature above 0): all seeds would say the same;"
+                " leave it out"
+            )
+        return config
 
     def digest(self) -> str:
         """64 hexadecimal digits of all that a score depends on; places on a disk are not in it."""
@@ -178,15 +178,76 @@ class LmEvalConfig(EvaluatorConfig):
     def sizes(self, split: Split) -> dict[str, int]:
         """Task -> how many documents of the split are scored; without those of the hub, or of files
         that are not JSON, or that a task's function filters."""
-        files = self.files()
-        sizes = {}
+        return self._sizes(split, lambda task, file, held: file.count(held))
+
+    def counts(self, split: Split) -> dict[str, int]:
+        """As `sizes`, and of data sets on the hub what their descriptions say."""
+        return self._sizes(split, described)
+
+    def _sizes(
+        self, split: Split, count: Callable[[str, TaskFile, str], int | None]
+    ) -> dict[str, int]:
+        """`count`: (task, its file, dataset split) -> how many documents there are, if known."""
+        files, sizes = self.files(), {}
         for name in self.tasks_of(split):
             documents: Documents = getattr(self.splits_of(name), split)
-            counts = [files[member].count(documents.split) for member in self.members_of(name)]
+            members = self.members_of(name)
+            counts = [count(member, files[member], documents.split) for member in members]
             known = [count for count in counts if count is not None and documents.fits(count)]
             if len(known) == len(counts):
                 sizes[name] = sum(map(len, self.sample(name, split, known)))
         return sizes
+
+    def sources(self, split: Split) -> dict[str, int]:
+        """Task -> how many sources its documents come from, of those in JSON files here."""
+        files, sources = self.files(), {}
+        for name, size in self.sizes(split).items():
+            if (field := self.tasks[name].clusters) is None:
+                continue
+            documents: Documents = getattr(self.splits_of(name), split)
+            held = [
+                files[member].values(documents.split, field) for member in self.members_of(name)
+            ]
+            sample = self.sample(name, split, list(map(len, held)))
+            names = {
+                (member, values[place])
+                for member, (values, places) in enumerate(zip(held, sample, strict=True))
+                for place in places
+            }
+            if len(names) < size:
+                sources[name] = len(names)
+        return sources
+
+    @property
+    def metrics(self) -> dict[str, str]:
+        """Task -> its metric, of those that count."""
+        named = {name: self.tasks[name].metric for name in self.weights}
+        return {name: metric for name, metric in named.items() if metric is not None}
+
+    def test_sets(self) -> list[str]:
+        """The tasks that are searched, or choose the winner, on their benchmark's own test set."""
+        files, said = self.files(), []
+        for name in self.weights:
+            for split in ("search", "validation"):
+                documents: Documents | None = getattr(self.splits_of(name), split)
+                if documents is not None and any(
+                    is_test_set(files[member], documents.split) for member in self.members_of(name)
+                ):
+                    said.append(f"{name}: {split} on {documents}")
+        return said
+
+    def check_test_sets(self) -> None:
+        """Refuse them, unless `allow_test_split` says otherwise.
+
+        Raises:
+            ConfigError: a task that counts is searched, or chooses, on its own test set.
+        """
+        if not self.allow_test_split and (named := self.test_sets()):
+            raise ConfigError(
+                f"evaluator: {'; '.join(named)}: that is the benchmark's public test set, and a"
+                " winner that was found on it can claim no score there; give splits of other data,"
+                " or set allow_test_split: true, and every export will say so"
+            )
 
     def sample(self, task: str, split: Split, counts: Sequence[int]) -> list[list[int]]:
         """The numbers of the documents that are scored, of a task or of each task of a group.
@@ -233,6 +294,11 @@ class LmEvalConfig(EvaluatorConfig):
                     f"{name}: {choice.metric} (filter {choice.filter}){several}; search"
                     f" {splits.search}, validation {splits.validation or 'none'}, holdout"
                     f" {splits.holdout}"
+                )
+            if self.decoding_seeds == 1 and any(files[m].samples for m in self.members_of(name)):
+                said.append(
+                    f"{name}: answers are sampled, with one seed each; decoding_seeds: 4 asks four"
+                    " times and takes the mean, which halves that part of the noise"
                 )
         return said
 

@@ -15,7 +15,7 @@ from evomerge.errors import ConfigError
 from evomerge.evaluators.lm_eval.task_files import TaskFile
 from evomerge.wording import in_one_line
 
-__all__ = ["dataset_sizes"]
+__all__ = ["dataset_sizes", "described"]
 
 Sizes = Mapping[str, int | None]
 
@@ -46,6 +46,16 @@ def dataset_sizes(task: str, file: TaskFile) -> Sizes | None:
             f' loaded once by: python -c "import datasets; datasets.load_dataset({_quoted(path)}'
             f'{f", {_quoted(str(name))}" if name else ""})"'
         ) from None
+
+
+def described(task: str, file: TaskFile, split: str) -> int | None:
+    """How many documents a dataset split has; None where a function of the task chooses among them,
+    or that is not known.
+
+    Raises:
+        ConfigError: the data set is neither on this machine nor within reach.
+    """
+    return None if file.is_filtered else (dataset_sizes(task, file) or {}).get(split)
 
 
 @cache

@@ -18,12 +18,18 @@ from lm_eval.tasks._yaml_loader import load_yaml
 
 from evomerge.errors import ConfigError, did_you_mean
 from evomerge.evaluators.answers import room_for
-from evomerge.evaluators.base import Report, Selection, Split
+from evomerge.evaluators.base import Report, Selection, Split, TaskScore
 from evomerge.evaluators.live_model import LiveModel
 from evomerge.evaluators.lm_eval.choices import Documents
 from evomerge.evaluators.lm_eval.code import code_of
 from evomerge.evaluators.lm_eval.config import LmEvalConfig
-from evomerge.evaluators.lm_eval.exams import Exam, Part, task_at_fault
+from evomerge.evaluators.lm_eval.exams import (
+    Exam,
+    Part,
+    over_draws,
+    requests_of,
+    task_at_fault,
+)
 from evomerge.evaluators.lm_eval.filters import register_filters
 from evomerge.evaluators.lm_eval.language_model import EngineLM
 from evomerge.evaluators.lm_eval.laws import check_size
@@ -82,25 +88,20 @@ class LmEvalEvaluator:
         places = chosen_places(sizes, examples)
         lm.live = metered = MeteredModel(model, deadline_s)
         asked = {name: exams[name].asked(at) for name, at in places.items()}
-        _ask(
-            lm,
-            [
-                request
-                for chosen in asked.values()
-                for part, held in chosen.items()
-                for _, at in held
-                for request in part.documents[at]
-            ],
-        )
-        partly = examples is not None
-        tasks = {name: exams[name].score(chosen, partly) for name, chosen in asked.items()}
-        answers = {}
-        if self._config.keep_answers:
-            room = room_for(sum(map(len, places.values())))
-            answers = {
-                name: exams[name].answers(chosen, tasks[name], lm.cut_off, room)
-                for name, chosen in asked.items()
-            }
+        partly, answers = examples is not None, {}
+        drawn: dict[str, list[TaskScore]] = {name: [] for name in asked}
+        for lm.draw in range(self._config.decoding_seeds):
+            now = {n: held for n, held in asked.items() if exams[n].is_sampled or lm.draw == 0}
+            _ask(lm, [request for held in now.values() for request in requests_of(held)])
+            for name, chosen in now.items():
+                drawn[name].append(exams[name].score(chosen, partly))
+            if lm.draw == 0 and self._config.keep_answers:
+                room = room_for(sum(map(len, places.values())))
+                answers = {
+                    name: exams[name].answers(chosen, drawn[name][0], lm.cut_off, room)
+                    for name, chosen in asked.items()
+                }
+        tasks = {name: over_draws(scores) for name, scores in drawn.items()}
         return metered.report(split, tasks, places if partly else None, answers)
 
     def _language_model(self, model: LiveModel) -> EngineLM:
@@ -140,7 +141,16 @@ class LmEvalEvaluator:
             raise ConfigError(f"task {name!r}: unknown filter {choice.filter!r}; {nearest}")
         metric = choice.metric or files[members[0]].first_metric
         grouped, by_size = bool(choice.members), choice.weight_by_size
-        return Exam(name, metric, choice.filter, parts, grouped, by_size)
+        return Exam(
+            name,
+            metric,
+            choice.filter,
+            parts,
+            grouped,
+            by_size,
+            clusters=choice.clusters,
+            is_sampled=any(files[member].samples for member in members),
+        )
 
     def _part(self, name: str, task: ConfigurableTask, sample: list[int], lm: EngineLM) -> Part:
         config = self._config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from evomerge.evaluators.answers import Answer
 from evomerge.evaluators.base import MemberScore, TaskScore
 from evomerge.evaluators.lm_eval.samples import Samples
 
-__all__ = ["Chosen", "Exam", "Part", "task_at_fault"]
+__all__ = ["Chosen", "Exam", "Part", "over_draws", "requests_of", "task_at_fault"]
 
 _WEIGHTED = ("bits_per_byte", "byte_perplexity", "word_perplexity")
 """Metrics that weigh documents by their bytes or words, and give (log-likelihood, weight)."""
@@ -66,6 +67,37 @@ Chosen = Mapping[Part, Sequence[tuple[int, int]]]
 """Task -> (place in the exam, number in the task) of the examples that are asked, ascending."""
 
 
+def requests_of(chosen: Chosen) -> Iterator[Instance]:
+    """All requests of the chosen examples."""
+    for part, held in chosen.items():
+        for _, at in held:
+            yield from part.documents[at]
+
+
+def over_draws(scores: Sequence[TaskScore]) -> TaskScore:
+    """The mean of one exam's scores that differ by the seeds of its answers, by example.
+
+    So the draws of an example count as one, however many there are.
+    """
+    first = scores[0]
+    if len(scores) == 1:
+        return first
+    members = {
+        name: MemberScore(
+            value=mean([(score.members or {})[name].value for score in scores]),
+            examples=own.examples,
+        )
+        for name, own in (first.members or {}).items()
+    }
+    return first.model_copy(
+        update={
+            "value": mean([score.value for score in scores]),
+            "examples": tuple(map(mean, zip(*(score.examples for score in scores), strict=True))),
+            "members": members or None,
+        }
+    )
+
+
 @dataclass(frozen=True)
 class Exam:
     """What makes one score: a task, or a group of tasks."""
@@ -78,6 +110,10 @@ class Exam:
     is_group: bool
     by_size: bool
     """Whether a group's task counts by its number of examples, or as much as any other."""
+    clusters: str | None = None
+    """The documents' field that names their source."""
+    is_sampled: bool = False
+    """Whether another seed gives other answers."""
 
     @cached_property
     def places(self) -> list[tuple[Part, int]]:
@@ -98,8 +134,9 @@ class Exam:
             part.name: self._part_score(part, [part.documents[at] for _, at in held], partly)
             for part, held in chosen.items()
         }
+        clusters = self._clusters(chosen)
         if not self.is_group:
-            return parts[self.name]
+            return parts[self.name].model_copy(update={"clusters": clusters})
         sizes = [len(score.examples) for score in parts.values()]
         shares = sizes if self.by_size else [1] * len(sizes)
         values = zip(parts.values(), shares, strict=True)
@@ -119,6 +156,7 @@ class Exam:
                 "value": value,
                 "examples": examples,
                 "weights": weights,
+                "clusters": clusters,
                 "members": {
                     name: MemberScore(value=score.value, examples=len(score.examples))
                     for name, score in parts.items()
@@ -148,6 +186,28 @@ class Exam:
                     doc=f"{part.name}:{doc}" if self.is_group else doc,
                 )
         return tuple(answers)
+
+    def _clusters(self, chosen: Chosen) -> tuple[str, ...] | None:
+        """The source of each example; of a group, sources are those of one task.
+
+        Raises:
+            ConfigError: documents have no such field.
+        """
+        if self.clusters is None:
+            return None
+        names = []
+        for part, held in chosen.items():
+            for _, at in held:
+                doc = part.documents[at][0].doc
+                if self.clusters not in doc:
+                    raise ConfigError(
+                        f"task {part.name!r}: clusters: its documents have no field"
+                        f" {self.clusters!r}; {did_you_mean(self.clusters, list(doc))}"
+                    )
+                name = doc[self.clusters]
+                said = name if isinstance(name, str) else json.dumps(name, default=str)
+                names.append(f"{part.name}:{said}" if self.is_group else said)
+        return tuple(names)
 
     def _part_score(self, part: Part, documents: list[list[Instance]], partly: bool) -> TaskScore:
         """One task's score. Of a part of the documents, it also says how parts are joined."""

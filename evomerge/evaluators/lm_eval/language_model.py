@@ -39,6 +39,8 @@ class EngineLM(TemplateLM):
         self.cut_off: set[int] = set()
         """`id` of each request of which an answer was cut off by the token limit; whoever asks
         clears it."""
+        self.draw = 0
+        """How often everything was asked before: repeats of a request have seeds of their own."""
         self._tokens = lru_cache(maxsize=None)(self._tokenize)
 
     @property
@@ -93,7 +95,8 @@ class EngineLM(TemplateLM):
         prompts, samplings = [], []
         for request in requests:
             context, settings = request.args[:2]
-            sampling = sampling_of(settings, seed=asked[id(request)], task=request.task_name)
+            seed = self.draw * (request.repeats or 1) + asked[id(request)]
+            sampling = sampling_of(settings, seed=seed, task=request.task_name)
             asked[id(request)] += 1  # repeats of one request differ by their seeds
             room = self._room_beside(sampling.max_new_tokens)
             if room < 1:

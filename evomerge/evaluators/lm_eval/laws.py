@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 
 from evomerge.errors import ConfigError, did_you_mean
 from evomerge.evaluators.base import SPLITS, Split
@@ -10,7 +11,7 @@ from evomerge.evaluators.lm_eval.choices import Documents, Splits, TaskChoice
 from evomerge.evaluators.lm_eval.task_files import TaskFile
 from evomerge.evaluators.splits import check_distinct
 
-__all__ = ["check_size", "check_task", "searches_test"]
+__all__ = ["check_size", "check_task", "is_test_set"]
 
 
 def check_task(
@@ -45,13 +46,16 @@ def check_task(
         _one_of(f"{split} split", documents.split, tuple(file.data_files), name)
         held = list(file.rows(documents.split))
         check_size(name, split, documents, {documents.split: file.count(documents.split)})
-        rows += [(split, *held[place]) for place in documents.places(len(held))]
+        chosen = [held[place] for place in documents.places(len(held))]
+        if choice.clusters is not None and not file.is_filtered:  # which may add it
+            _check_field(name, choice.clusters, chosen)
+        rows += [(split, *row) for row in chosen]
     check_distinct(name, rows)
 
 
-def searches_test(file: TaskFile, splits: Splits) -> bool:
-    """Whether a benchmark of the hub is searched on its test split."""
-    return file.on_hub and splits.search.split == "test"
+def is_test_set(file: TaskFile, split: str) -> bool:
+    """Whether a dataset split is what a benchmark of the hub is judged by everywhere."""
+    return file.on_hub and split in ("test", file.keys.get("test_split"))
 
 
 def check_size(
@@ -72,6 +76,17 @@ def check_size(
         raise ConfigError(
             f"task {task!r}: {split} wants documents {documents}, but there are {count}"
         )
+
+
+def _check_field(task: str, field: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Every document says its source. `rows`: (file:line, JSON) of each."""
+    for where, text in rows:
+        keys = list(json.loads(text))
+        if field not in keys:
+            raise ConfigError(
+                f"task {task!r}: clusters: {where} has no field {field!r};"
+                f" {did_you_mean(field, keys)}"
+            )
 
 
 def _one_of(what: str, got: str, known: tuple[str, ...] | None, task: str) -> None:

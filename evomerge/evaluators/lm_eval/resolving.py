@@ -27,10 +27,8 @@ class Resolver:
     has_splits: bool
     """Whether the evaluator has splits for all tasks."""
 
-    def resolved(
-        self, tasks: Mapping[str, TaskChoice]
-    ) -> tuple[dict[str, TaskChoice], frozenset[str]]:
-        """(the tasks, those of them whose splits were chosen by rule).
+    def resolved(self, tasks: Mapping[str, TaskChoice]) -> dict[str, TaskChoice]:
+        """The tasks with all that they left out.
 
         A tag, or a group without a score of its own, is replaced by what it lists: these share its
         weight evenly.
@@ -39,14 +37,11 @@ class Resolver:
             ConfigError: an unknown name, or a group or data set that cannot be used.
         """
         resolved: dict[str, TaskChoice] = {}
-        by_rule = set()
         for name, choice in tasks.items():
             for single, said in self._expanded(name, choice, ()):
                 if single not in tasks or single == name:
                     resolved.setdefault(single, self._explicit(single, said))
-                    if said.splits is None and not self.has_splits:
-                        by_rule.add(single)
-        return resolved, frozenset(by_rule)
+        return resolved
 
     def _expanded(
         self, name: str, choice: TaskChoice, above: tuple[str, ...]

@@ -67,6 +67,19 @@ class TaskFile:
         """Whether the data set comes from the hub rather than from local files."""
         return self.keys.get("dataset_path") not in _LOCAL_BUILDERS
 
+    @property
+    def is_filtered(self) -> bool:
+        """Whether a function of the task changes its documents before they are asked."""
+        return "process_docs" in self.keys
+
+    @property
+    def samples(self) -> bool:
+        """Whether its answers are drawn by chance, so that another seed gives others."""
+        if self.keys.get("output_type", "generate_until") != "generate_until":
+            return False
+        settings = self.keys.get("generation_kwargs") or {}
+        return settings.get("do_sample") is not False and bool(settings.get("temperature"))
+
     def examples_from(self, shots: int | None) -> str | None:
         """The dataset split that few-shot examples come from, by lm-eval's rule; "" where they
         would come from the documents under test, None where there are no such examples."""
@@ -103,9 +116,13 @@ class TaskFile:
             for line, row in _json_rows(path):
                 yield f"{path.name}:{line}", json.dumps(row, sort_keys=True)
 
+    def values(self, split: str, field: str) -> list[str]:
+        """What a field of each example says, as JSON; of splits of JSON lines."""
+        return [json.dumps(json.loads(text).get(field)) for _, text in self.rows(split)]
+
     def count(self, split: str) -> int | None:
         """How many documents a split has; None where that takes more than counting lines."""
-        if self.keys.get("dataset_path") != "json" or "process_docs" in self.keys:
+        if self.keys.get("dataset_path") != "json" or self.is_filtered:
             return None
         return sum(1 for _ in self.rows(split))
 

@@ -137,6 +137,49 @@ class MixtureConfig(EvaluatorConfig):
             for task, size in part.sizes(split).items()
         }
 
+    def counts(self, split: Split) -> dict[str, int]:
+        """As `sizes`, by the evaluators' own counts."""
+        return {
+            f"{name}/{task}": size
+            for name, part in self.asked(split).items()
+            for task, size in part.counts(split).items()
+        }
+
+    def sources(self, split: Split) -> dict[str, int]:
+        """EVALUATOR/TASK -> number of sources, where examples share some."""
+        return {
+            f"{name}/{task}": size
+            for name, part in self.asked(split).items()
+            for task, size in part.sources(split).items()
+        }
+
+    @property
+    def metrics(self) -> dict[str, str]:
+        """EVALUATOR/TASK -> its metric."""
+        return {
+            f"{name}/{task}": metric
+            for name, part in self.of.items()
+            for task, metric in part.metrics.items()
+        }
+
+    def test_sets(self) -> list[str]:
+        """Of the evaluators that count."""
+        return [
+            f"{name}/{said}"
+            for name, part in self.asked("search").items()
+            for said in part.test_sets()
+        ]
+
+    def check_test_sets(self) -> None:
+        """As each of the evaluators that count does.
+
+        Raises:
+            ConfigError: of one of them, whose name is in the message.
+        """
+        for name, part in self.asked("search").items():
+            with about(f"of.{name}"):
+                part.check_test_sets()
+
     def check_data(self) -> list[str]:
         """What the evaluators say of theirs.
 

@@ -68,6 +68,11 @@ class PythonConfig(EvaluatorConfig):
         return self.callable.partition(":")[0]
 
     @property
+    def metrics(self) -> dict[str, str]:
+        """Task -> its metric."""
+        return {self.name: self.metric}
+
+    @property
     def weights(self) -> dict[str, float]:
         """The one task and its weight."""
         return {self.name: self.weight}

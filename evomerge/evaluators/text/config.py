@@ -145,6 +145,11 @@ class TextConfig(EvaluatorConfig):
         return self
 
     @property
+    def metrics(self) -> dict[str, str]:
+        """Task -> its metric."""
+        return {name: self.tasks[name].metric for name in self.weights}
+
+    @property
     def weights(self) -> dict[str, float]:
         """Task -> weight in the objective, those that count."""
         return {name: task.weight for name, task in self.tasks.items() if task.weight > 0}

@@ -19,6 +19,7 @@ from evomerge.reports.card.loading import how_to_use
 from evomerge.reports.card.markdown import code, escaped, fenced, table
 from evomerge.reports.card.metadata import metadata, task_of
 from evomerge.study.comparison import Comparison
+from evomerge.study.remarks import on_test_sets
 from evomerge.wording import count
 
 __all__ = ["card"]
@@ -46,6 +47,7 @@ def card(
     keeps_code: bool = False,
     architecture: str | None = None,
     library: str = "transformers",
+    test_sets: Sequence[str] = (),
 ) -> str:
     """A README.md in the form that the Hugging Face hub reads (front matter, then Markdown).
 
@@ -62,6 +64,7 @@ def card(
         keeps_code: whether the folder holds Python files of a parent.
         architecture: the class of a model that is no language model (`BertModel`); None: it is one.
         library: the package that has this class: transformers or diffusers.
+        test_sets: what of the search's data was a benchmark's own test set.
     """
     from huggingface_hub import ModelCard, ModelCardData
 
@@ -81,6 +84,7 @@ def card(
     sections = [
         f"# {escaped(title)}",
         _introduction(job, copy_of, adapter_on),
+        *([f"**{escaped(_capital(on_test_sets(test_sets)))}.**"] if test_sets else []),
         *([_scores(comparison)] if comparison is not None else []),
         how_to_use(
             adapter_on=adapter_on,
@@ -97,6 +101,10 @@ def card(
     ]
     body = "\n\n".join(sections)
     return str(ModelCard(f"---\n{ModelCardData(**data).to_yaml()}\n---\n\n{body}\n"))
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _introduction(
@@ -156,7 +164,9 @@ def _scores(comparison: Comparison) -> str:
     verdict = comparison.verdict
     if verdict is not None:
         parts.insert(1, f"**{escaped(verdict.sentence)}**")
-    return "\n\n".join([*parts, *(escaped(remark) for remark in comparison.remarks())])
+    above = on_test_sets(comparison.test_sets)  # stands at the card's beginning
+    said = [remark for remark in comparison.remarks() if remark != above]
+    return "\n\n".join([*parts, *map(escaped, said)])
 
 
 def _recipe(recipe: Recipe, job: Mapping[str, Any] | None, recorded: str | None) -> str:

@@ -13,6 +13,7 @@ import yaml
 
 from evomerge.errors import ConfigError
 from evomerge.evaluators.lm_eval.config import Documents, LmEvalConfig
+from evomerge.evaluators.mixture.config import MixtureConfig
 from evomerge.evaluators.registry import read_evaluator
 from evomerge.trust import VARIABLE
 from tests.evaluators.task_folder import choice_task, evaluator, rolling_task, sum_task, write_task
@@ -182,13 +183,90 @@ def test_a_row_may_stand_twice_in_one_split(folder: Path) -> None:
     load(folder, evaluator(SUMS))
 
 
-def test_a_benchmarks_test_split_is_no_search_split(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("splits", "keys", "said"),
+    [
+        ({"search": "test", "holdout": "train"}, {}, "hub: search on all of 'test'"),
+        (
+            {
+                "search": "train",
+                "validation": {"split": "test", "end": 9},
+                "holdout": {"split": "test", "first": 9},
+            },
+            {},
+            "hub: validation on 'test'[0:9]",
+        ),
+        (
+            {"search": {"split": "test_r3", "end": 9}, "holdout": "dev"},
+            {"test_split": "test_r3"},
+            "hub: search on 'test_r3'[0:9]",
+        ),
+    ],
+)
+def test_a_benchmarks_test_set_is_searched_by_those_who_insist(
+    folder: Path, splits: dict[str, Any], keys: dict[str, Any], said: str
+) -> None:
+    hub = {"doc_to_text": "{{q}}", "dataset_path": "somebody/benchmark", "dataset_kwargs": None}
+    write_task(folder / "tasks", "hub", {}, **hub, **keys)
+    data = evaluator({"hub": {"metric": "exact_match", "weight": 1}}, splits=splits)
+    config = load(folder, data)
+    assert config.test_sets() == [said]
+    with pytest.raises(ConfigError, match=r"public test set.*allow_test_split: true") as caught:
+        config.check_test_sets()
+    assert said in str(caught.value)
+    insisting = load(folder, data | {"allow_test_split": True})
+    insisting.check_test_sets()
+    assert insisting.test_sets() == [said]
+    mixed = MixtureConfig(of={"one": config, "two": load(folder, evaluator(SUMS))})
+    assert mixed.test_sets() == [f"one/{said}"]
+    with pytest.raises(ConfigError, match=r"of\.one: .*public test set"):
+        mixed.check_test_sets()
+
+
+def test_a_test_set_that_only_judges_is_none_that_is_searched(folder: Path) -> None:
+    """And data of one's own is no benchmark, whatever its splits are called."""
     hub = {"doc_to_text": "{{q}}", "dataset_path": "somebody/benchmark", "dataset_kwargs": None}
     write_task(folder / "tasks", "hub", {}, **hub)
-    tasks = {"hub": {"metric": "exact_match", "weight": 1}}
-    data = evaluator(tasks, splits={"search": "test", "holdout": "train"})
-    assert "allow_test_split" in refusal(folder, data)
-    load(folder, data | {"allow_test_split": True})
+    splits = {"search": "train", "validation": "dev", "holdout": "test"}
+    load(folder, evaluator({"hub": {"weight": 1}}, splits=splits)).check_test_sets()
+    rows = [{"q": str(n), "a": "1"} for n in range(6)]
+    keys = {"doc_to_text": "{{q}}", "doc_to_target": "{{a}}", "output_type": "generate_until"}
+    write_task(folder / "tasks", "mine", {"test": rows, "holdout": [{"q": "7", "a": "1"}]}, **keys)
+    own = evaluator({"mine": {"weight": 1}}, splits={"search": "test", "holdout": "holdout"})
+    config = load(folder, own)
+    config.check_test_sets()
+    assert config.test_sets() == []
+
+
+def test_sources_are_counted(folder: Path) -> None:
+    rows = {
+        split: [{"question": f"{split} {n}", "answer": "1", "text": n // 2} for n in range(6)]
+        for split in ("search", "validation", "holdout")
+    }
+    keys = {"doc_to_text": "{{question}}", "doc_to_target": "{{answer}}"}
+    write_task(folder / "tasks", "texts", rows, output_type="generate_until", **keys)
+    config = load(folder, evaluator({"texts": {"weight": 1, "clusters": "text"}}))
+    assert config.sources("holdout") == {"texts": 3}
+    assert config.counts("holdout") == {"texts": 6}
+    limited = config.model_copy(update={"limits": {"holdout": 2}})
+    assert limited.counts("holdout") == {"texts": 2}
+    plain = load(folder, evaluator({"texts": {"weight": 1}}))
+    assert plain.sources("holdout") == {}
+    assert plain.digest() != config.digest()
+    message = refusal(folder, evaluator({"texts": {"weight": 1, "clusters": "txt"}}))
+    assert "clusters: search.jsonl:1 has no field 'txt'; did you mean 'text'" in message
+
+
+def test_seeds_are_for_answers_that_are_drawn(folder: Path) -> None:
+    message = refusal(folder, evaluator(SUMS, decoding_seeds=3))
+    assert "decoding_seeds: 3, but no task samples its answers" in message
+    sum_task(folder / "tasks", "drawn", generation={"do_sample": True, "temperature": 0.7})
+    tasks = {"drawn": {"metric": "exact_match", "filter": "answer", "weight": 1}}
+    once = load(folder, evaluator(tasks))
+    assert "decoding_seeds: 4" in "".join(once.check_data())
+    thrice = load(folder, evaluator(tasks, decoding_seeds=3))
+    assert thrice.check_data() == []
+    assert thrice.digest() != once.digest()
 
 
 @pytest.mark.parametrize(

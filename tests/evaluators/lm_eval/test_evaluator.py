@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from transformers import AutoTokenizer
 from evomerge.conformance.tiny_models import Edited, Reference, encode
 from evomerge.engines.base import Engine
 from evomerge.errors import CandidateError, ConfigError, DeadlineExceeded
-from evomerge.evaluators.base import Selection
-from evomerge.evaluators.live_model import LogProb
+from evomerge.evaluators.base import Report, Selection
+from evomerge.evaluators.live_model import Generation, LogProb, Sampling
 from evomerge.evaluators.lm_eval.config import LmEvalConfig
 from evomerge.evaluators.lm_eval.evaluator import LmEvalEvaluator
 from evomerge.evaluators.registry import read_evaluator
@@ -361,3 +362,97 @@ def test_a_deadline_that_has_passed_ends_the_evaluation(
         real.evaluate(transformers_engine, "search", deadline_s=0)
     before = real.evaluate(transformers_engine, "search")
     assert real.evaluate(transformers_engine, "search", deadline_s=6000).tasks == before.tasks
+
+
+def by_text(folder: Path) -> dict[str, Any]:
+    """Sums in texts of two questions each."""
+    rows = {
+        split: [
+            {"question": f"What is {a} + 1?", "answer": str(a + 1), "text": ["a", a // 2]}
+            for a in range(10 * i, 10 * i + 6)
+        ]
+        for i, split in enumerate(SPLITS)
+    }
+    file = yaml.safe_load((folder / "tasks" / "sums.yaml").read_text())
+    keys = {key: file[key] for key in ("output_type", "doc_to_text", "doc_to_target")}
+    keys |= {"filter_list": file["filter_list"], "metric_list": file["metric_list"]}
+    write_task(folder / "tasks", "texts", rows, **keys)
+    return {"texts": SUMS["sums"] | {"clusters": "text"}}
+
+
+def test_reports_keep_which_examples_share_a_source(folder: Path, tokenizer: Any) -> None:
+    suite = build(folder, evaluator(by_text(folder)))
+    engine = ScriptedEngine(tokenizer, add)
+    report = suite.evaluate(engine, "search")
+    sources = ('["a", 0]', '["a", 0]', '["a", 1]', '["a", 1]', '["a", 2]', '["a", 2]')
+    assert report.tasks["texts"].clusters == sources
+    assert Report.model_validate_json(report.model_dump_json()).tasks == report.tasks
+    parts = [suite.evaluate(engine, "search", {"texts": at}) for at in ((1, 4), (0, 2, 3, 5))]
+    assert parts[0].tasks["texts"].clusters == ('["a", 0]', '["a", 2]')
+    assert join(parts, {"texts": 6}).tasks == report.tasks
+    choice = suite._config.tasks["texts"].model_copy(update={"clusters": "page"})
+    changed = LmEvalEvaluator(suite._config.model_copy(update={"tasks": {"texts": choice}}))
+    with pytest.raises(ConfigError, match="clusters: its documents have no field 'page'"):
+        changed.evaluate(engine, "search")
+
+
+def test_a_groups_sources_are_those_of_one_task(folder: Path, tokenizer: Any) -> None:
+    by_text(folder)
+    sum_task(folder / "tasks")
+    tasks = {"both": SUMS["sums"] | {"members": ["texts", "sums"], "clusters": "answer"}}
+    report = build(folder, evaluator(tasks)).evaluate(ScriptedEngine(tokenizer, add), "search")
+    clusters = report.tasks["both"].clusters
+    assert clusters is not None
+    assert clusters[:2] == ("texts:1", "texts:2")
+    assert clusters[6:8] == ("sums:1", "sums:3")
+
+
+def drawn_sums(folder: Path) -> dict[str, Any]:
+    sum_task(
+        folder / "tasks",
+        "drawn",
+        generation={"do_sample": True, "temperature": 0.8, "max_gen_toks": 6, "until": ["\n\n"]},
+    )
+    return {"drawn": SUMS["sums"]} | SUMS
+
+
+class _Drawing(ScriptedEngine):
+    """Wrong with the second seed."""
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        samplings: Sequence[Sampling],
+        between_steps: Callable[[], None] | None = None,
+    ) -> list[Generation]:
+        answers = super().generate(prompts, samplings, between_steps)
+        wrong = Generation("7 ", 2, False)
+        return [
+            wrong if sampling.seed == 1 else answer
+            for answer, sampling in zip(answers, samplings, strict=True)
+        ]
+
+
+def test_drawn_answers_are_averaged_over_seeds(folder: Path, tokenizer: Any) -> None:
+    suite = build(folder, evaluator(drawn_sums(folder), decoding_seeds=3))
+    engine = _Drawing(tokenizer, add)
+    report = suite.evaluate(engine, "holdout")
+    drawn, greedy = report.tasks["drawn"], report.tasks["sums"]
+    assert greedy.examples == (1, 1, 0, 0, 0, 0)
+    assert drawn.examples == pytest.approx([2 / 3, 2 / 3, 0, 0, 0, 0])
+    assert drawn.value == pytest.approx(2 / 9)
+    assert report.tokens is not None
+    seeds = [(one.temperature, one.seed) for one in engine.samplings]
+    assert seeds.count((0.0, 0)) == 6
+    assert [seeds.count((0.8, seed)) for seed in range(4)] == [6, 6, 6, 0]
+    assert [answer.score for answer in report.answers["drawn"]] == [1, 1, 0, 0, 0, 0]
+    # Asked again, and in parts, it is the same.
+    assert suite.evaluate(engine, "holdout").tasks == report.tasks
+    parts = [suite.evaluate(engine, "holdout", {"drawn": at}) for at in ((0, 5), (1, 2, 3, 4))]
+    assert join(parts, {"drawn": 6}).tasks["drawn"] == drawn
+
+
+def test_one_seed_is_what_it_was(folder: Path, tokenizer: Any) -> None:
+    once = build(folder, evaluator(drawn_sums(folder)))
+    report = once.evaluate(_Drawing(tokenizer, add), "holdout")
+    assert report.tasks["drawn"].examples == (1, 1, 0, 0, 0, 0)

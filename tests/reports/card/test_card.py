@@ -246,3 +246,18 @@ def test_a_strangers_names_are_no_part_of_the_page() -> None:
     assert "](javascript" not in page.replace("\\](javascript", "")
     assert "https://huggingface.co/org/evil%29%3Cimg%20src" in page
     assert "\n---\n" not in page
+
+
+def test_a_search_on_public_test_data_is_told_at_once_and_once() -> None:
+    named = ["gsm8k: search on all of 'test'"]
+    scores = {
+        model: Report(split="holdout", tasks={"t": TaskScore.averaged("acc", [1.0, 0.0, own])})
+        for model, own in (("evolved", 1.0), ("base", 0.0))
+    }
+    comparison = Comparison.of(scores, winner="evolved", test_sets=named)
+    said = "ound on public test data (gsm8k: search on all of 'test')"
+    for shown in (comparison, None):
+        text = card(title="t", recipe=RECIPE, job={}, comparison=shown, test_sets=named)
+        assert text.count("public test data") == 1
+        assert escaped(said) in text.split("## ")[0]
+    assert "public test" not in card(title="t", recipe=RECIPE, job={}, comparison=None)
