@@ -63,9 +63,9 @@ def check(
         data["time"] = None if took is None else took.to_json()
         shown["time"] = "not known" if took is None else [took.sentence, f"({took.basis})"]
     if "smallest_difference" in facts:
-        found: Mapping[Split, Expected] = facts["smallest_difference"]
-        data["smallest_difference"] = {split: own.to_json() for split, own in found.items()}
-        lines = [own.to_text(split) for split, own in found.items()]
+        reckoned: Mapping[Split, Expected] = facts["smallest_difference"]
+        data["smallest_difference"] = {split: own.to_json() for split, own in reckoned.items()}
+        lines = [own.to_text(split) for split, own in reckoned.items()]
         shown["smallest_difference"] = [*lines, f"({basis()})"] if lines else "not known"
     said.facts(data, shown)
 

@@ -104,11 +104,11 @@ def basis() -> str:
     )
 
 
-def goal_warnings(job: Job, found: Mapping[Split, Expected]) -> Iterator[str]:
+def goal_warnings(job: Job, detectable: Mapping[Split, Expected]) -> Iterator[str]:
     """That a split cannot show what the job says it is after."""
     if (goal := job.select.detect) is None:
         return
-    for split, shows in found.items():
+    for split, shows in detectable.items():
         yield from _too_small(f"select.detect: {goal:g}", goal, split, shows.alone)
 
 
@@ -134,14 +134,14 @@ class Detection:
         own = landmarks(self.study.candidates())
         if len(own) < self.landmarks or any(mark.told is None for mark in own):
             return
-        found = self._measured(own)
-        self.study.put(MEASURED, {split: shows.model_dump() for split, shows in found.items()})
-        if found:
-            named = ", ".join(shows.to_text(split) for split, shows in found.items())
-            agree = next(iter(found.values())).correlation
+        detectable = self._measured(own)
+        self.study.put(MEASURED, {split: shows.model_dump() for split, shows in detectable.items()})
+        if detectable:
+            named = ", ".join(shows.to_text(split) for split, shows in detectable.items())
+            agree = next(iter(detectable.values())).correlation
             how = "" if agree is None else f" (their scores correlate by {agree:.2f})"
             self.say(f"as the warm starts differ{how}, two models are told apart from {named}")
-        for warning in self._warnings(own, found):
+        for warning in self._warnings(own, detectable):
             self.say(f"warning: {warning}")
 
     def _measured(self, own: list[Candidate]) -> dict[Split, Detectable]:
@@ -161,12 +161,12 @@ class Detection:
             models = [report.tasks[task] for report in reports if task in report.tasks]
             if all(map(is_mean, models)) and (own_task := Paired.measured(models)):
                 paired[task] = own_task
-        found: dict[Split, Detectable] = {}
+        detectable: dict[Split, Detectable] = {}
         for split in JUDGING:
             shows = Detectable.of(paired, evaluator.sizes(split), weights, is_measured=True)
             if shows is not None and shows.difference > 0:
-                found[split] = shows
-        return found
+                detectable[split] = shows
+        return detectable
 
     def _report(self, mark: Candidate) -> Report | None:
         if mark.fitness is None:
@@ -176,7 +176,9 @@ class Detection:
         except RecordError:  # gone from the folder, which an optimizer of fitnesses may not mind
             return None
 
-    def _warnings(self, own: list[Candidate], found: Mapping[Split, Detectable]) -> Iterator[str]:
+    def _warnings(
+        self, own: list[Candidate], detectable: Mapping[Split, Detectable]
+    ) -> Iterator[str]:
         scored = [mark for mark in own if mark.fitness is not None]
         goals = {}
         if self.job.select.detect is not None:
@@ -188,7 +190,7 @@ class Detection:
             said = f"budget.target: {target:g} is {target - value:.3f} above {best.label}"
             goals[f"{said}, the best warm start, which"] = target - value
         for said, goal in goals.items():
-            for split, shows in found.items():
+            for split, shows in detectable.items():
                 yield from _too_small(said, goal, split, shows)
 
 

@@ -198,8 +198,8 @@ def _detectable(
         if theirs and all(map(is_mean, [mine, *theirs])) and (own := Paired.measured(theirs, mine)):
             paired[task] = own
     sizes = {name: len(task.examples) for name, task in reports[winner].tasks.items()}
-    found = Detectable.of(paired, sizes, weights, is_measured=True)
-    return found if found is not None and found.difference > 0 else None
+    shows = Detectable.of(paired, sizes, weights, is_measured=True)
+    return shows if shows is not None and shows.difference > 0 else None
 
 
 def _shape(report: Report) -> tuple[Split, dict[str, tuple[str, int]]]:

@@ -76,13 +76,13 @@ class Paired(Value):
         if not pairs or len(pairs[0][0].examples) < 2:
             return None
         variances, correlations = [], []
-        for one, other in pairs:
-            gains = np.subtract(one.examples, other.examples)
+        for first, second in pairs:
+            gains = np.subtract(first.examples, second.examples)
             variance = float(gains.var(ddof=1))
             if clusters is not None and are_shared(clusters):
                 variance = len(gains) * spread(gains, clusters).error ** 2
             variances.append(variance)
-            correlations.append(_correlation(one.examples, other.examples))
+            correlations.append(_correlation(first.examples, second.examples))
         known = [r for r in correlations if r is not None]
         return cls(
             variance=float(np.mean(variances)),
@@ -144,8 +144,8 @@ class Detectable(Value):
         )
 
 
-def _correlation(one: Scores, other: Scores) -> float | None:
-    a, b = np.asarray(one), np.asarray(other)
+def _correlation(first: Scores, second: Scores) -> float | None:
+    a, b = np.asarray(first), np.asarray(second)
     if a.std() == 0 or b.std() == 0:
         return None
     return float(np.corrcoef(a, b)[0, 1])
