@@ -108,6 +108,9 @@ SCHEDULES: Registry[Factory] = Registry(
     group="evomerge.schedules",
     built_in={
         "estimated": "evomerge.searching.estimated:Estimated",
+        "halving": "evomerge.searching.schedules.halving:Halving",
+        "hyperband": "evomerge.searching.schedules.halving:Hyperband",
+        "racing": "evomerge.searching.schedules.racing:Racing",
         "whole": "evomerge.searching.schedule:Whole",
     },
     default="whole",

@@ -99,6 +99,8 @@ class LiveView:
             yield "failed", Text(f"{count(number, 'time')}: {line}")
         if ends := ended_otherwise(progress):
             yield "others", ends
+        if progress.spent:
+            yield "scored", progress.spent
         left = "" if at.left_s is None or self._last else f", about {clock(at.left_s)} left"
         yield "time", f"{clock(at.seconds)}{left}"
         if progress.draining:

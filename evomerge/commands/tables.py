@@ -18,6 +18,7 @@ from evomerge.recipe.tree import Segments, Stack
 from evomerge.searching.ending import ENDED
 from evomerge.searching.failures import current_halt
 from evomerge.searching.reasons import Reasons
+from evomerge.searching.spending import Spending
 from evomerge.study.candidate import Candidate
 from evomerge.study.comparison import Comparison, ComparisonTable
 from evomerge.study.record import Study
@@ -58,6 +59,8 @@ def show_study(study: Study, top: int) -> None:
         f" {clock(study.seconds_spent)}",
         markup=False,
     )
+    if spent := Spending(candidates).said:
+        out.print(f"scored {spent}, the rest were spared", markup=False)
     for message, number in Reasons(candidates).most_frequent(SHOWN_FAILURES).items():
         out.print(f"failed {count(number, 'time')}: {message}", markup=False)
     if halt := current_halt(study):
@@ -148,6 +151,16 @@ def study_as_data(study: Study, top: int) -> dict[str, Any]:
                 "digest": candidate.digest,
             }
             for candidate in study.best(top)
+        ],
+        "given_up": [
+            {
+                "number": candidate.number,
+                "scored": candidate.stages[-1].scored if candidate.stages else 0,
+                "told": candidate.partial,
+                "why": candidate.why,
+            }
+            for candidate in study.candidates()
+            if candidate.state == "stopped"
         ],
         "ended": study.get(ENDED),
         "stopped": halt and halt.to_json(),

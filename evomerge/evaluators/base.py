@@ -117,6 +117,10 @@ class Report(Value):
     tasks: Mapping[str, TaskScore]
     truncated: float = 0.0
     """Share of generations cut off by the token limit: a score that hides them fools a search."""
+    silent: float = Field(default=0.0, exclude_if=lambda share: share == 0)
+    """Share of generations that say nothing."""
+    repeating: float = Field(default=0.0, exclude_if=lambda share: share == 0)
+    """Share of generations that say one thing over and over until they are cut off."""
     seconds: Mapping[str, float] = {}
     """Wall time by phase: `merge_and_load`, and how much of it `merge` took; `evaluate`, and how
     much of it `generate` took."""

@@ -11,7 +11,22 @@ from evomerge.evaluators.answers import Answers
 from evomerge.evaluators.base import Report, Selection, Split, TaskScore, TokenCount
 from evomerge.evaluators.live_model import Generation, LiveModel, LogProb, Sampling
 
-__all__ = ["MeteredModel"]
+__all__ = ["MeteredModel", "repeats"]
+
+LONGEST_UNIT = 16
+"""Characters of what is said over and over: a token or a few."""
+TIMES = 8
+"""So often it has to be said: `1000000` and `no, no, no` are answers."""
+
+
+def repeats(generation: Generation) -> bool:
+    """Whether an answer was cut off while its second half was one short text over and over."""
+    if not generation.truncated:
+        return False
+    text = generation.text.strip()
+    half = text[len(text) // 2 :]
+    units = range(1, min(LONGEST_UNIT, len(half) // TIMES) + 1)
+    return any(half[unit:] == half[:-unit] for unit in units)
 
 
 class MeteredModel:
@@ -30,6 +45,7 @@ class MeteredModel:
         self._model, self._deadline_s, self._clock = model, deadline_s, clock
         self._start = clock()
         self._generations = self._truncated = self._tokens = self._read = 0
+        self._silent = self._repeating = 0
         self._generating_s = 0.0
 
     @property
@@ -76,6 +92,8 @@ class MeteredModel:
         self._tokens += sum(generation.tokens for generation in generations)
         self._generations += len(generations)
         self._truncated += sum(generation.truncated for generation in generations)
+        self._silent += sum(not generation.text.strip() for generation in generations)
+        self._repeating += sum(map(repeats, generations))
         return generations
 
     def logprobs(
@@ -115,6 +133,8 @@ class MeteredModel:
             split=split,
             tasks=tasks,
             truncated=self._truncated / max(self._generations, 1),
+            silent=self._silent / max(self._generations, 1),
+            repeating=self._repeating / max(self._generations, 1),
             seconds={"evaluate": self._clock() - self._start, "generate": self._generating_s},
             costs=costs,
             tokens=TokenCount(read=self._read, generated=self._tokens),

@@ -58,6 +58,8 @@ def join(reports: Sequence[Report], sizes: Mapping[str, int]) -> Report:
         split=reports[0].split,
         tasks={name: score for name, (_, score) in joined.items()},
         truncated=_weighed([report.truncated for report in reports], counts),
+        silent=_weighed([report.silent for report in reports], counts),
+        repeating=_weighed([report.repeating for report in reports], counts),
         seconds={
             phase: sum(report.seconds.get(phase, 0.0) for report in reports)
             for phase in dict.fromkeys(phase for report in reports for phase in report.seconds)

@@ -38,6 +38,7 @@ def candidate_rows(
             "asked_s": candidate.asked_s,
             "told_s": candidate.told_s,
             "failure": candidate.failure and candidate.failure.message,
+            "why_stopped": candidate.why,
             "digest": candidate.digest,
         }
         for candidate in candidates

@@ -86,7 +86,11 @@ def candidate_note(
         cut = reason if len(reason) <= _REASON else f"{reason[:_REASON]} ..."
         parts.append(f"**Failed:** {escaped(cut)}")
     if candidate.state == "stopped":
-        parts.append("Stopped by its schedule; the scores are of the examples it came to.")
+        why = f": {escaped(candidate.why)}" if candidate.why else ""
+        parts.append(
+            f"**Stopped** by its schedule{why}. The scores are of the examples it came to; the"
+            " fitness is what the optimizer was told."
+        )
     if candidate.estimated:
         scored = candidate.stages[-1].scored if candidate.stages else 0
         parts.append(

@@ -175,6 +175,8 @@ class Search:
             if self._halt:
                 return self._give_up(self._halt)
             if not self._stages.under_way and self._executor.free:
+                if not self._halt and self._stages.release():
+                    continue
                 return self._check_end()  # a worker is free and there is nothing left to do
             for result in self._executor.wait(POLL_S):
                 self._stages.receive(result)

@@ -39,6 +39,9 @@ class Progress:
     """Of those done, the ones that the schedule gave up."""
     paused: int = 0
     """Candidates that wait for the schedule."""
+    spent: str = ""
+    """`3,508 of 9,984 examples`: of those that it would have taken to score all candidates on
+    everything; "" where the schedule gives no parts."""
     draining: bool = False
     """Whether only what is under way is waited for, after an interruption."""
     objectives: tuple[str, ...] = ("fitness",)
@@ -77,6 +80,7 @@ class Progress:
             evaluated=tally.evaluated,
             failed=tally.failed,
             stopped=tally.stopped,
+            spent=tally.spent,
             running=running,
             paused=paused,
             seconds=seconds,

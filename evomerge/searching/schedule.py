@@ -14,12 +14,14 @@ Laws:
 - *No stage twice.* The parts of one candidate are different ones, of one split; together they need
   not be all of it.
 - *A pause ends.* A candidate may be paused while another is under way or can still be asked. The
-  optimizer hears of landmarks first, so those must come to their end without anyone else.
+  optimizer hears of landmarks first, so those must come to their end without anyone else. One
+  that does not know how many more are asked has a method `release`: it is asked about those that
+  wait when nothing else is left to do, and says then that they go on or end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -39,6 +41,7 @@ __all__ = [
     "Stopped",
     "Whole",
     "needs_objective",
+    "release",
     "remembers",
 ]
 
@@ -84,6 +87,8 @@ class Stopped:
     fitness: Fitness | None = None
     """What the optimizer is told, finite and as long as the objective's. None: that the candidate
     failed; an optimizer that goes by examples is told so in any case, since some are missing."""
+    why: str | None = None
+    """In a sentence, for the record and whoever reads it."""
 
 
 Decision = Stage | Paused | Finished | Stopped
@@ -111,6 +116,16 @@ def needs_objective(factory: Factory) -> bool:
     """Whether what makes a schedule is called with the job's `objective` (report -> fitness), too:
     it says so by an attribute."""
     return bool(getattr(factory, "needs_objective", False))
+
+
+def release(schedule: Schedule, candidate: Candidate, so_far: Outcome | None) -> Decision:
+    """What becomes of a candidate that waits where nothing else can be done: an optimizer asks no
+    more before it has heard of it, or the budget is spent. What the schedule says by a method of
+    this name; of one that has none, the candidate waits on.
+    """
+    own: Callable[[Candidate, Outcome | None], Decision] | None
+    own = getattr(schedule, "release", None)
+    return Paused() if own is None else own(candidate, so_far)
 
 
 class Whole:

@@ -19,6 +19,7 @@ from evomerge.searching.schedule import (
     Schedule,
     Stage,
     Stopped,
+    release,
     remembers,
 )
 from evomerge.searching.under_test import Reports, UnderTest
@@ -99,8 +100,24 @@ class Stages:
                     return self._pause(test)
                 case Finished(estimate):
                     return self._finish(_counted(test), estimate)
-                case Stopped(fitness):
-                    return self._stop(_counted(test), fitness)
+                case Stopped() as stopped:
+                    return self._stop(_counted(test), stopped)
+
+    def release(self) -> bool:
+        """Ask the schedule about those that wait, since nothing else is left to do; whether one of
+        them goes on or has ended."""
+        for number, test in sorted(self.paused.items()):
+            decision = release(self.schedule, test.candidate, test.so_far)
+            if isinstance(decision, Paused):
+                continue
+            del self.paused[number]
+            if isinstance(decision, Stopped):
+                self._stop(test, decision)
+            else:
+                self.study.pause(number, False)
+                self.go_on(replace(test, candidate=self.study.candidate(number)))
+            return True
+        return False
 
     def receive(self, result: TaskResult) -> None:
         """Record what a stage came to; what is no longer under way is ignored."""
@@ -211,20 +228,27 @@ class Stages:
             self.schedule.next(candidate, candidate.failure)
         self.ended(candidate)
 
-    def _stop(self, test: UnderTest, fitness: Fitness | None) -> None:
+    def _stop(self, test: UnderTest, stopped: Stopped) -> None:
         number, worker = test.candidate.number, test.worker
-        self.study.stop(number, test.so_far, fitness, worker=worker, attempts=test.attempts)
+        self.study.stop(
+            number,
+            test.so_far,
+            stopped.fitness,
+            why=stopped.why,
+            worker=worker,
+            attempts=test.attempts,
+        )
         self.ended(self.study.candidate(number))
 
     def _stop_what_is_beaten(self) -> None:
         """Give up candidates under way that the schedule stops by what others came to."""
         for id_, test in list(self.under_way.items()):
             match self.schedule.next(test.candidate, test.so_far):
-                case Stopped(fitness):
+                case Stopped() as stopped:
                     self.executor.cancel(id_)
                     del self.under_way[id_]
                     # The evaluation that is given up was begun, and counts as one.
-                    self._stop(_counted(replace(test, attempts=test.attempts + 1)), fitness)
+                    self._stop(_counted(replace(test, attempts=test.attempts + 1)), stopped)
                 case _:
                     continue
 

@@ -13,6 +13,7 @@ from evomerge.optimizers.base import Fitness
 from evomerge.searching.curve import Curve
 from evomerge.searching.reasons import Reasons
 from evomerge.searching.skyband import Skyband
+from evomerge.searching.spending import Spending
 from evomerge.study.candidate import Candidate
 
 __all__ = ["SPARED", "Tally", "counted", "spared"]
@@ -68,6 +69,7 @@ class Tally:
         """Since the last improvement, whether lost or not."""
         self._states: Counter[str] = Counter()
         self._reasons = Reasons()
+        self._spending = Spending()
         self._skyband = Skyband(LEADERS)
         self._leaders: tuple[Candidate, ...] | None = ()
         self._curve: list[float] = []
@@ -99,6 +101,7 @@ class Tally:
         self.evaluated += candidate.attempts > 0
         self._states[candidate.state] += 1
         self._reasons.add(candidate)
+        self._spending.add(candidate)
         if _is_lost(candidate):
             insort(self._lost, candidate, key=lambda lost: lost.number)
             del self._lost[SPARED:]
@@ -149,6 +152,11 @@ class Tally:
     def stopped(self) -> int:
         """How many the schedule gave up."""
         return self._states["stopped"]
+
+    @property
+    def spent(self) -> str:
+        """How many examples were scored, as `Spending` says it."""
+        return self._spending.said
 
     @property
     def failures(self) -> Mapping[str, int]:

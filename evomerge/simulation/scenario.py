@@ -40,6 +40,8 @@ class Scenario:
     """A key of `SCHEDULES`."""
     make_schedule: Callable[[], Schedule] | None = None
     """Makes the schedule instead; called again for each sitting."""
+    tells_estimates: bool = False
+    """Whether that tells the optimizer of stopped candidates what no examples say by themselves."""
     budget: Budget = field(default_factory=lambda: Budget(candidates=12))
     is_pool: bool = True
     """Whether the workers are those of the real pool, in processes that are simulated; else they

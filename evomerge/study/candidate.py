@@ -81,6 +81,8 @@ class Candidate:
     estimated: Fitness | None = None
     """The standard errors of a fitness that was estimated from a part of the examples; None: it was
     not estimated."""
+    why: str | None = None
+    """Of a stopped candidate, why its schedule gave it up, where it says so."""
     tasks: Mapping[str, float] = field(default_factory=dict)
     """Task -> its metric over all examples; of a candidate that was stopped, or whose fitness is
     estimated, over those that it came to."""

@@ -358,6 +358,7 @@ class Study:
         so_far: Report | None,
         fitness: Fitness | None = None,
         *,
+        why: str | None = None,
         worker: str,
         attempts: int = 1,
     ) -> int:
@@ -367,6 +368,7 @@ class Study:
             so_far: the report of its stages; None where there were none.
             fitness: what the optimizer is told of it; None: that it failed. It is kept apart from
                 the fitness of candidates that came to their end.
+            why: in a sentence; None where the schedule says nothing.
 
         Raises:
             RecordError: no such candidate, or it was told already.
@@ -378,6 +380,7 @@ class Study:
         attributes = stopped_attributes(
             so_far,
             fitness,
+            why,
             told=self._next,
             told_s=self.seconds_spent,
             worker=worker,

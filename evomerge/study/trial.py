@@ -131,6 +131,7 @@ def outcome_attributes(
 def stopped_attributes(
     so_far: Report | None,
     partial: Fitness | None,
+    why: str | None = None,
     *,
     told: int,
     told_s: float,
@@ -141,7 +142,8 @@ def stopped_attributes(
     scores, facts = _of_report(so_far) if so_far else ({}, {})
     common = {"told": told, "told_s": round(told_s, 3), "worker": worker, "attempts": attempts}
     told_as = {} if partial is None else {"partial": list(partial)}
-    return scores | {OUTCOME: common | facts | told_as}
+    reason = {} if why is None else {"why": why[:_MESSAGE_LIMIT]}
+    return scores | {OUTCOME: common | facts | told_as | reason}
 
 
 def _of_report(report: Report) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -63,6 +63,7 @@ class _Outcome(BaseModel):
     failure: Failure | None = None
     partial: list[_Number] | None = None
     estimated: list[_Number] | None = None
+    why: _Text | None = None
 
 
 class _Fitness(BaseModel):
@@ -156,6 +157,7 @@ def _read(genes: Sequence[Gene], objectives: int, trial: FrozenTrial) -> Candida
         fitness=_fitness(trial.values, objectives) if state == "done" else None,
         partial=None if outcome.partial is None else _fitness(outcome.partial, objectives),
         estimated=None if outcome.estimated is None else _fitness(outcome.estimated, objectives),
+        why=outcome.why,
         tasks=_scores(trial.user_attrs) if state != "failed" and outcome.split else {},
         truncated=outcome.truncated,
         seconds=outcome.seconds,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from evomerge.evaluators.base import TokenCount
-from evomerge.evaluators.live_model import Sampling
-from evomerge.evaluators.metered import MeteredModel
+from evomerge.evaluators.live_model import Generation, Sampling
+from evomerge.evaluators.metered import MeteredModel, repeats
 from tests.evaluators.scripted import ScriptedEngine
 
 
@@ -23,3 +25,30 @@ def test_tokens_that_were_read_and_generated_are_counted() -> None:
     assert metered.report("search", {}, None).tokens == TokenCount(read=3, generated=3)
     metered.logprobs([([1], [2, 3]), ([4, 5], [6])])
     assert metered.report("search", {}, None).tokens == TokenCount(read=9, generated=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "truncated", "expected"),
+    [
+        ("the the the " * 9, True, True),
+        ("The answer is so so" + " so" * 20, True, True),
+        ("!" * 40, True, True),
+        ("!" * 40, False, False),
+        ("1000000", True, False),
+        ("One and two and three and four make ten, and so on", True, False),
+        ("", True, False),
+    ],
+)
+def test_what_is_said_over_and_over_until_it_is_cut(
+    text: str, truncated: bool, expected: bool
+) -> None:
+    assert repeats(Generation(text, 10, truncated)) is expected
+
+
+def test_silent_and_repeating_answers_are_counted() -> None:
+    metered = MeteredModel(ScriptedEngine(Letters()))
+    metered.generate([[32, 32], [67]], [Sampling(max_new_tokens=4)] * 2)
+    report = metered.report("search", {}, None)
+    assert (report.silent, report.repeating) == (0.5, 0.0)
+    assert '"silent":0.5' in report.model_dump_json()
+    assert "repeating" not in report.model_dump_json()

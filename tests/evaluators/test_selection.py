@@ -7,7 +7,7 @@ import math
 import pytest
 
 from evomerge.evaluators.base import Report, Selection, TaskScore, TokenCount
-from evomerge.evaluators.selection import chosen_places, join
+from evomerge.evaluators.selection import chosen_places, join, part_of
 
 
 def part(score: TaskScore, places: Selection | None, **more: object) -> Report:
@@ -87,3 +87,21 @@ def test_tokens_of_parts_are_added_where_all_were_counted() -> None:
     unknown = part(mean_of(0.0), {"t": (1,)})
     assert join([first, second], {"t": 2}).tokens == TokenCount(read=15, generated=3)
     assert join([first, unknown], {"t": 2}).tokens is None
+
+
+def test_a_part_of_a_report_is_as_it_would_have_been_asked_alone() -> None:
+    whole = part(mean_of(1.0, 0.0, 0.5, 0.0), None, seconds={"evaluate": 2.0}, costs={"layers": 3})
+    cut = part_of(whole, {"t": (0, 2)})
+    assert (cut.tasks["t"], cut.places) == (mean_of(1.0, 0.5), {"t": (0, 2)})
+    assert cut.costs == {"layers": 3}
+    rest = part_of(whole, {"t": (1, 3)})
+    assert join([cut, rest], {"t": 4}).tasks == whole.tasks
+    assert part_of(cut, {"t": (2,)}).tasks["t"] == mean_of(0.5)
+    with pytest.raises(ValueError, match="not in tuple"):
+        part_of(cut, {"t": (1,)})
+
+
+def test_a_part_of_what_is_no_mean_cannot_be_told() -> None:
+    skewed = part(TaskScore(metric="f1", value=0.9, examples=(1.0, 0.0)), None)
+    with pytest.raises(ValueError, match="no mean of its examples"):
+        part_of(skewed, {"t": (0,)})

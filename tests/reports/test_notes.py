@@ -105,7 +105,7 @@ def test_a_failure_says_why_in_one_line() -> None:
 
 def test_a_stopped_candidate_has_the_scores_it_came_to() -> None:
     text = note(MERGE, state="stopped", fitness=None, partial=(0.25,), proposed_by="landmark")
-    assert "Candidate 3: warm start\n\nStopped by its schedule" in text
+    assert "Candidate 3: warm start\n\n**Stopped** by its schedule" in text
     assert "| fitness | 0.25 |" in text
 
 

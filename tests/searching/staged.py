@@ -9,7 +9,9 @@ from typing import Any
 
 from evomerge.cluster.base import Task
 from evomerge.cluster.local import InProcess
+from evomerge.config import SCHEDULES
 from evomerge.evaluators.base import Failure, Outcome, Report, Selection, TaskScore
+from evomerge.evaluators.objective import Objective
 from evomerge.recipe.digest import digest
 from evomerge.recipe.tree import Merge
 from evomerge.searching.schedule import Decision, Finished, Paused, Schedule, Stage, Stopped
@@ -27,6 +29,7 @@ __all__ = [
     "Steps",
     "Workers",
     "record",
+    "saving",
     "staged",
 ]
 
@@ -141,6 +144,14 @@ class Rungs:
         return Stage(examples=REST) if number == best else Stopped((self._firsts[number],))
 
 
+def saving(kind: str) -> Schedule:
+    """One of the schedules of a job, over the four examples."""
+    config = SCHEDULES.config({"kind": kind, "least": 1} | ({"eta": 2} if kind != "racing" else {}))
+    objective = Objective({"sphere": 1.0})
+    made: Schedule = SCHEDULES.make(config, sizes=SIZES, seed=0, objective=objective)
+    return made
+
+
 def staged(
     folder: Path, schedule: Schedule | None, *, candidates: int | None = 15, **more: Any
 ) -> Study:
@@ -170,6 +181,7 @@ def record(folder: Path) -> list[Any]:
                 [(stage.part, stage.scored) for stage in c.stages],
                 c.fitness,
                 c.partial,
+                c.why,
                 c.tasks,
                 c.failure,
                 c.attempts > 0,

@@ -19,7 +19,17 @@ from evomerge.searching.schedule import Schedule
 from evomerge.study.folder import Identity
 from evomerge.study.record import Study
 from evomerge.study.trials import Trials
-from tests.searching.staged import Graded, Halves, Killed, Rungs, Steps, Workers, record, staged
+from tests.searching.staged import (
+    Graded,
+    Halves,
+    Killed,
+    Rungs,
+    Steps,
+    Workers,
+    record,
+    saving,
+    staged,
+)
 from tests.sphere import make_optimizer, open_study
 
 
@@ -82,8 +92,13 @@ SEARCHES: dict[str, tuple[Callable[[], Schedule | None], dict[str, Any]]] = {
     "halves": (Halves, {"candidates": None, "evaluations": 3, "landmarks": TWICE}),
     "halves of 7": (Halves, {"candidates": 7}),
     "rungs": (Rungs, {"candidates": 7}),
+    "halving": (partial(saving, "halving"), {"candidates": 9}),
+    "racing": (partial(saving, "racing"), {"candidates": 9}),
 }
-LONG = [pytest.param(name, marks=pytest.mark.slow) for name in ("halves of 7", "rungs")]
+LONG = [
+    pytest.param(name, marks=pytest.mark.slow)
+    for name in ("halves of 7", "rungs", "halving", "racing")
+]
 
 
 @pytest.mark.parametrize("name", ["at once", "halves", *LONG])

@@ -303,3 +303,18 @@ def test_a_failure_in_a_later_stage_fails_the_candidate(tmp_path: Path) -> None:
         assert candidate.failure == Failure(cause="candidate", message="too slow")
         assert (candidate.fitness, candidate.tasks) == (None, {})
     assert max(candidate.attempts for candidate in late) == 2
+
+
+def test_a_recipe_that_was_scored_on_everything_is_not_asked_parts_of_it(tmp_path: Path) -> None:
+    def answer(candidate: Candidate, so_far: Outcome | None) -> Decision:
+        if candidate.number == 0:
+            return Finished() if so_far else Stage()
+        return Stage(examples=FIRST) if so_far is None else Stopped()
+
+    executor, same = Workers(), {"one": (0.2, 0.4), "again": (0.2, 0.4)}
+    more: dict[str, Any] = {"landmarks": same, "candidates": 2}
+    with staged(tmp_path / "s", Says(answer), executor=executor, **more) as study:
+        first, second = study.candidates()
+    assert len(executor.asked) == 1
+    assert (first.state, second.state, second.attempts) == ("done", "stopped", 0)
+    assert second.tasks["sphere"] != first.tasks["sphere"]
