@@ -88,7 +88,9 @@ def part_of(report: Report, examples: Selection) -> Report:
         places, score = _joined(name, [report])
         at = [places.index(place) for place in wanted]
         weights = None if score.weights is None else tuple(score.weights[i] for i in at)
-        kept = {"examples": tuple(score.examples[i] for i in at), "weights": weights}
+        sources = None if score.clusters is None else tuple(score.clusters[i] for i in at)
+        scores = tuple(score.examples[i] for i in at)
+        kept = {"examples": scores, "weights": weights, "clusters": sources}
         chosen = score.model_copy(update={**kept, "members": None})
         tasks[name] = chosen.model_copy(update={"value": _mean(chosen)})
     return report.model_copy(update={"tasks": tasks, "places": dict(examples), "answers": {}})

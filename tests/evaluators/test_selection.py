@@ -101,6 +101,11 @@ def test_a_part_of_a_report_is_as_it_would_have_been_asked_alone() -> None:
         part_of(cut, {"t": (1,)})
 
 
+def test_a_part_keeps_the_sources_of_its_examples() -> None:
+    shared = mean_of(1.0, 0.0, 0.5).model_copy(update={"clusters": ("a", "a", "b")})
+    assert part_of(part(shared, None), {"t": (1, 2)}).tasks["t"].clusters == ("a", "b")
+
+
 def test_a_part_of_what_is_no_mean_cannot_be_told() -> None:
     skewed = part(TaskScore(metric="f1", value=0.9, examples=(1.0, 0.0)), None)
     with pytest.raises(ValueError, match="no mean of its examples"):

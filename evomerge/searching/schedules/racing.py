@@ -21,7 +21,7 @@ from evomerge.searching.schedules.examples import ExampleOrder
 from evomerge.searching.schedules.known import ranking
 from evomerge.searching.schedules.settings import SavingConfig
 from evomerge.study.candidate import Candidate
-from evomerge.study.statistics import combined_difference
+from evomerge.study.combined import combined_difference
 
 __all__ = ["Racing", "RacingConfig"]
 
@@ -123,12 +123,13 @@ class Racing:
     def _p(self, so_far: Report, other: Report) -> float:
         """One-sided, that it is no worse than the other one on the same examples."""
         whole = sum(self._weights.values())
-        parts = []
+        parts, sources = [], []
         for name, weight in self._weights.items():
             own, others = so_far.tasks[name], other.tasks[name]
             sign = 1.0 if own.higher_is_better else -1.0
             parts.append((sign * weight / whole, own.examples, others.examples))
-        return combined_difference(parts, seed=self._seed).p / 2
+            sources.append(own.clusters)
+        return combined_difference(parts, clusters=sources, seed=self._seed).p / 2
 
     def _told(self, so_far: Report, scored: int) -> float:
         if self._incumbent is None:
