@@ -1,0 +1,106 @@
+"""Problems whose truth is known, in the form of recorded ones: a probability for each example."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome, Scalar
+
+__all__ = ["SYNTHETIC", "Synthetic"]
+
+Array = NDArray[np.float64]
+SIZES = {"search": 96, "validation": 96, "holdout": 300}
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """Genes and, of each split, how likely a genome solves each example."""
+
+    genes: tuple[Scalar, ...]
+    landmarks: Mapping[str, Genome]
+    tasks: Mapping[str, tuple[int, ...]]
+    chances: Callable[[Genome], dict[str, Array]]
+    about: str
+
+
+def sparse() -> Synthetic:
+    """36 numbers of which five matter: an example wants one or two of them near a value that all
+    examples nearly share."""
+    rng = np.random.default_rng(36)
+    active = rng.choice(36, 5, replace=False)
+    best = rng.uniform(0.2, 0.8, 5)
+
+    def example(rng: np.random.Generator) -> tuple[Array, Array, float]:
+        weights = np.zeros(5)
+        weights[rng.choice(5, 2, replace=False)] = rng.uniform(8, 20, 2)
+        return weights, best + 0.08 * rng.standard_normal(5), rng.normal(1.0, 1.0)
+
+    drawn = _drawn(rng, example)
+
+    def chances(genome: Genome) -> dict[str, Array]:
+        x = np.array(genome, dtype=float)[active]
+        return {
+            split: _sigmoid(easy - (weights * (x - wanted) ** 2).sum(axis=1))
+            for split, (weights, wanted, easy) in drawn.items()
+        }
+
+    genes = tuple(FloatGene(name=f"x{i}", low=0.0, high=1.0) for i in range(36))
+    landmarks: dict[str, Genome] = {f"all at {at}": (at,) * 36 for at in (0.5, 0.1, 0.9)}
+    return Synthetic(genes, landmarks, _one_task(), chances, "5 of 36 numbers matter")
+
+
+def mixed() -> Synthetic:
+    """Four switches and eight numbers; a number matters only where its switch is on, and one switch
+    does harm unless another is on, too."""
+    rng = np.random.default_rng(4)
+    best = rng.uniform(0.15, 0.85, 8)
+
+    def example(rng: np.random.Generator) -> tuple[Array, Array, float]:
+        return rng.uniform(0, 6, 8), best + 0.1 * rng.standard_normal(8), rng.normal(-1.0, 1.0)
+
+    drawn = _drawn(rng, example)
+
+    def chances(genome: Genome) -> dict[str, Array]:
+        on = np.array([value == "on" for value in genome[:4]], dtype=float)
+        x = np.array(genome[4:], dtype=float)
+        lives = np.repeat(on, 2)
+        gain = 1.2 * on[0] + 1.2 * on[1] + (2.0 if on[2] and on[3] else -1.0 * on[2])
+        return {
+            split: _sigmoid(easy + gain - (weights * lives * (x - wanted) ** 2).sum(axis=1))
+            for split, (weights, wanted, easy) in drawn.items()
+        }
+
+    switches = tuple(ChoiceGene(name=f"on{i}", choices=("off", "on")) for i in range(4))
+    numbers = tuple(FloatGene(name=f"x{i}", low=0.0, high=1.0) for i in range(8))
+    landmarks: dict[str, Genome] = {
+        "all off": (*["off"] * 4, *[0.5] * 8),
+        "first on": ("on", *["off"] * 3, *[0.5] * 8),
+        "second on": ("off", "on", "off", "off", *[0.5] * 8),
+    }
+    genes: tuple[Scalar, ...] = (*switches, *numbers)
+    return Synthetic(genes, landmarks, _one_task(), chances, "4 switches, 8 numbers")
+
+
+SYNTHETIC: Mapping[str, Callable[[], Synthetic]] = {"sparse": sparse, "mixed": mixed}
+
+
+def _drawn(
+    rng: np.random.Generator, example: Callable[[np.random.Generator], tuple[Array, Array, float]]
+) -> dict[str, tuple[Array, Array, Array]]:
+    drawn = {}
+    for split, size in SIZES.items():
+        weights, wanted, easy = zip(*(example(rng) for _ in range(size)), strict=True)
+        drawn[split] = np.array(weights), np.array(wanted), np.array(easy)
+    return drawn
+
+
+def _one_task() -> dict[str, tuple[int, ...]]:
+    return {split: (size,) for split, size in SIZES.items()}
+
+
+def _sigmoid(z: Array) -> Array:
+    return np.asarray(0.5 * (1 + np.tanh(z / 2)))
