@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from dataclasses import replace
+from typing import ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from evomerge.errors import ConfigError
 from evomerge.optimizers.base import LeastBudget, Observation, OptimizerConfig, Proposal, Result
+from evomerge.optimizers.cma_adapted import AdaptedRun
 from evomerge.optimizers.cma_run import Covariance, Discrete, Mode, Run, Sample
 from evomerge.optimizers.failure import worse_than
 from evomerge.optimizers.initial_distribution import initial_distribution, says_where
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
 from evomerge.optimizers.restarts import RestartRule, Restarts, Start
-from evomerge.recipe.genome import Genome
+from evomerge.optimizers.warm_start import promising
+from evomerge.recipe.genome import ChoiceGene, Genome
 
 __all__ = ["CmaEs", "CmaEsConfig"]
 
@@ -65,10 +69,27 @@ class CmaEsConfig(OptimizerConfig):
     conditional: bool = False
     """Leave the genes that do not matter at a candidate, such as the scale of a layer that does not
     run, out of the update of the mean."""
+    lr_adapt: bool = False
+    """Learn at the rate that the signal allows (Nomura et al. 2023, arXiv 2304.03473): where few
+    examples make fitness noisy, mean and widths take shorter steps. For spaces of numbers."""
+
+    @model_validator(mode="after")
+    def _one_engine(self) -> Self:
+        others = {
+            "covariance: separable": self.covariance == "separable",
+            "asynchronous: true": self.asynchronous,
+            "conditional: true": self.conditional,
+        }
+        for other, wanted in others.items():
+            if self.lr_adapt and wanted:
+                raise ValueError(f"lr_adapt does not go with {other}; leave one of them out")
+        return self
 
 
 class CmaEs:
     """Generational: a generation is handed out piece by piece, its results gathered, then told.
+
+    After an earlier search (`Problem.earlier`) the first generation is drawn around its best tenth.
 
     `asynchronous`, it is handed out without end, and as many results as a generation has are told
     as soon as they are in, whichever they are. Late ones, of an earlier distribution, go half of
@@ -82,6 +103,7 @@ class CmaEs:
     """
 
     config = CmaEsConfig
+    learns_earlier = True
 
     def __init__(self, config: CmaEsConfig, problem: Problem) -> None:
         problem.require_one_objective("cma_es")
@@ -99,22 +121,32 @@ class CmaEs:
         settled[: len(problem.genes)] = says_where(self._genes)
         self._start = Start(mean, config.sigma, popsize)
         self._restarts = Restarts(self._rule, self._start, self._rng, settled)
-        self._run: Run | None = None
+        if problem.earlier:
+            self._start = self._promising(problem, config)
+        self._adapted = config.lr_adapt
+        if self._adapted and (
+            choices := [g.name for g in self._genes if isinstance(g, ChoiceGene)]
+        ):
+            raise ConfigError(
+                f"cma_es: lr_adapt is for spaces of numbers, and {choices[0]!r} is a choice; leave"
+                " it out, or take {kind: catcma}"
+            )
+        self._run: Run | AdaptedRun | None = None
         self._observed: tuple[float, Genome] | None = None
         self._asynchronous = config.asynchronous
         self._drawn: deque[Sample] = deque()
-        self._open: dict[int, tuple[Run, Sample]] = {}
+        self._open: dict[int, tuple[Run | AdaptedRun, Sample]] = {}
         self._told: dict[int, tuple[Sample, float | None]] = {}
         self._tried: set[Genome] = set()
         self._best = -np.inf
-        self._best_run: Run | None = None
+        self._best_run: Run | AdaptedRun | None = None
         self._centre: Genome | None = None
 
     def ask(self, limit: int) -> list[Proposal]:
         """The rest of the current generation, or the first part of the next; asynchronous, as many
         as are wanted. See `Optimizer.ask`.
         """
-        handed: list[tuple[Run, Sample]] = []
+        handed: list[tuple[Run | AdaptedRun, Sample]] = []
         while len(handed) < limit:
             if not self._drawn:
                 if (handed or self._open) and not self._asynchronous:
@@ -164,15 +196,36 @@ class CmaEs:
         """A generation, unless it does not wait for its end."""
         return None if self._asynchronous else self._start.popsize
 
+    def _promising(self, problem: Problem, config: CmaEsConfig) -> Start:
+        """Where an earlier search found its best: mean and covariance of its first run."""
+        if config.covariance == "separable":
+            raise ConfigError(
+                "cma_es: warm_start.study gives a full covariance; leave covariance: separable out"
+            )
+        mean, sigma, covariance = promising(self._genes, problem.earlier)
+        free = len(self._start.mean) - len(mean)  # the idle companion of a single gene
+        whole = np.eye(len(self._start.mean))
+        whole[: len(mean), : len(mean)] = covariance
+        return replace(
+            self._start,
+            mean=np.append(mean, self._start.mean[len(mean) :]) if free else mean,
+            sigma=sigma,
+            covariance=whole,
+        )
+
     def _draw(self) -> None:
         if self._run is None:
-            self._run = Run(self._genes, self._start, self._mode, self._rng)
+            self._run = (
+                AdaptedRun(self._genes, self._start, self._rng)
+                if self._adapted
+                else Run(self._genes, self._start, self._mode, self._rng)
+            )
             if self._observed is not None:
                 self._run.inject(self._observed[1])
                 self._observed = None
         self._drawn.extend(self._run.ask())
 
-    def _update(self, run: Run) -> None:
+    def _update(self, run: Run | AdaptedRun) -> None:
         samples, fitnesses = zip(*(self._told[id] for id in sorted(self._told)), strict=True)
         self._told.clear()
         self._drawn.clear()  # of the distribution that was
@@ -193,7 +246,7 @@ class CmaEs:
             self._start = self._restarts.next(run.evaluations)
             self._run = None
 
-    def _note_best(self, run: Run, scores: Sequence[float]) -> None:
+    def _note_best(self, run: Run | AdaptedRun, scores: Sequence[float]) -> None:
         if max(scores, default=-np.inf) > self._best:
             self._best, self._best_run = max(scores), run
             self._centre = run.centre

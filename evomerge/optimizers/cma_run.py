@@ -179,7 +179,7 @@ class Run:
         floats[self._choices] = False
         with quiet():
             cma: Any = importlib.import_module("cma")
-            return cma.CMAEvolutionStrategy(
+            es = cma.CMAEvolutionStrategy(
                 self._inward(self._start.mean),
                 self._start.sigma,
                 {
@@ -202,6 +202,10 @@ class Run:
                     "signals_filename": None,
                 },
             )
+            if self._start.covariance is not None:
+                es.sm.C = self._start.covariance.copy()
+                es.sm.update_now(-1)
+            return es
 
     def _drawn(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
         es = self._es

@@ -9,7 +9,15 @@ from evomerge.errors import ConfigError
 from evomerge.recipe.genome import CoefficientsGene, Gene, Genome, Scalar
 from evomerge.recipe.seed_pool import SeedPool
 
-__all__ = ["Problem"]
+__all__ = ["Earlier", "Problem"]
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A genome that another search scored, and its fitness there, to be maximised."""
+
+    genome: Genome
+    fitness: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +30,9 @@ class Problem:
     tables are crossed over, where there is a `CoefficientsGene`. `importance` says of each gene,
     in (0, 1], how much the fitness is expected to depend on it; None: nobody knows. It is a prior,
     and may be wrong: an optimizer looks there first, and never only there.
+    `earlier` is what another search found (`warm_start.study`): genomes of these genes with its
+    fitness, which is not this one's; nothing but for optimizers that say so by an attribute
+    `learns_earlier`.
     """
 
     genes: tuple[Gene, ...]
@@ -32,6 +43,7 @@ class Problem:
     active: Callable[[Genome], Sequence[bool]] | None = None
     seed_pool: SeedPool | None = None
     importance: tuple[float, ...] | None = None
+    earlier: tuple[Earlier, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.genes:

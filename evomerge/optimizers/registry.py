@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from evomerge.errors import ConfigError
 from evomerge.optimizers.base import Optimizer, OptimizerConfig
-from evomerge.optimizers.problem import Problem
+from evomerge.optimizers.problem import Earlier, Problem
 from evomerge.plugins import Registry
 from evomerge.recipe.genome import Gene, Genome
 from evomerge.recipe.seed_pool import SeedPool
@@ -23,6 +24,7 @@ OPTIMIZERS: Registry[Any] = Registry(
     group="evomerge.optimizers",
     built_in={
         "bayes": "evomerge.optimizers.bayes:Bayes",
+        "catcma": "evomerge.optimizers.catcma:CatCma",
         "cma_es": "evomerge.optimizers.cma_es:CmaEs",
         "cycle_qd": "evomerge.optimizers.populations.cycle_qd:CycleQd",
         "genetic": "evomerge.optimizers.genetic:Genetic",
@@ -59,11 +61,13 @@ def make(
     active: Callable[[Genome], Sequence[bool]] | None = None,
     seed_pool: SeedPool | None = None,
     importance: Sequence[float] | None = None,
+    earlier: Sequence[Earlier] = (),
 ) -> Optimizer:
     """Build the optimizer; its library is imported now. The arguments are those of `Problem`.
 
     Raises:
-        ConfigError: the library does not know the name or the options, or cannot do this search.
+        ConfigError: the library does not know the name or the options, or cannot do this search; or
+            there is an `earlier` one, from which the optimizer learns nothing.
     """
     problem = Problem(
         genes=tuple(genes),
@@ -74,6 +78,12 @@ def make(
         active=active,
         seed_pool=seed_pool,
         importance=None if importance is None else tuple(importance),
+        earlier=tuple(earlier),
     )
     optimizer: Optimizer = OPTIMIZERS.make(config, problem)
+    if earlier and not getattr(optimizer, "learns_earlier", False):
+        raise ConfigError(
+            f"warm_start.study: {config.kind} learns nothing from another study; take cma_es, or"
+            " give its best candidates as warm_start.genomes"
+        )
     return optimizer

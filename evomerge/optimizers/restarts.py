@@ -16,11 +16,13 @@ RestartRule = Literal["none", "ipop", "bipop"]
 
 @dataclass(frozen=True)
 class Start:
-    """Initial distribution N(mean, sigma^2 I), `mean` (genes,) in [0, 1], and population size."""
+    """Initial distribution N(mean, sigma^2 C), `mean` (genes,) in [0, 1], and population size."""
 
     mean: NDArray[np.float64]
     sigma: float
     popsize: int
+    covariance: NDArray[np.float64] | None = None
+    """C (genes, genes); None: I."""
 
 
 class Restarts:

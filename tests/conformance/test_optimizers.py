@@ -39,7 +39,9 @@ GENERATIONAL: list[dict[str, Any]] = [
     {"kind": "cma_es", "discrete": "margin", "covariance": "separable"},
     {"kind": "cma_es", "discrete": "margin", "restarts": "bipop", "popsize": 4},
     {"kind": "cma_es", "discrete": "margin", "conditional": True},
+    {"kind": "catcma"},
 ]
+ADAPTED: dict[str, Any] = {"kind": "cma_es", "lr_adapt": True}
 ASYNCHRONOUS: list[tuple[dict[str, Any], str]] = [
     ({"kind": "cma_es", "asynchronous": True}, "mixed"),
     ({"kind": "cma_es", "asynchronous": True, "restarts": "bipop", "popsize": 4}, "one"),
@@ -123,7 +125,7 @@ def subject(
         make=build,
         genes=genes,
         objectives=objectives,
-        generational=options in GENERATIONAL,
+        generational=options in (*GENERATIONAL, ADAPTED),
         seeded=options not in (IN_THREAD, ONE_SHOT),
         budget=budget,
         gain=gains.get(name_of(options), usual),
@@ -138,6 +140,7 @@ CASES = [
     *((options, space, True) for options in GENERATIONAL for space in SPACES),
     *((options, space, space == always) for options, always in OTHERS for space in SPACES),
     *((options, space, True) for options, space in ASYNCHRONOUS),
+    *((ADAPTED, space, True) for space in ("floats", "one")),
     (SOUP, "floats", True),  # it takes weights alone, and more than one
 ]
 

@@ -24,13 +24,13 @@ class Holder(Value):
     [
         ({"kind": "cma"}, "unknown optimizer 'cma'; did you mean 'cma_es'?"),
         ({"kind": "cma", "sigma": 0.1}, "unknown optimizer 'cma'; did you mean 'cma_es'?"),
-        ({}, "name the optimizer as 'kind'; known: bayes, cma_es"),
-        ({"kind": 3}, "name the optimizer as 'kind'; known: bayes, cma_es"),
+        ({}, "name the optimizer as 'kind'; known: "),
+        ({"kind": 3}, "name the optimizer as 'kind'; known: "),
         ({"kind": "cma_es", "sigm": 0.1}, "unknown key 'sigm'; did you mean 'sigma'?"),
         ({"kind": "cma_es", "sigma": 0.0}, "sigma: must be above 0, got 0.0"),
         ({"kind": "cma_es", "restarts": "often"}, "restarts: must be 'none', 'ipop' or"),
         ({"kind": "nevergrad", "name": "DE"}, "unknown key 'name'; known: kind, optimizer"),
-        (["cma_es"], "name the optimizer as 'kind'; known: bayes, cma_es"),
+        (["cma_es"], "name the optimizer as 'kind'; known: "),
     ],
 )
 def test_one_sentence(data: object, law: str) -> None:

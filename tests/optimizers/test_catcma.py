@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from evomerge.conformance.optimizers import MIXED, fitness_of
+from evomerge.errors import ConfigError
+from evomerge.optimizers.base import Observation, Optimizer, Proposal, Result
+from evomerge.optimizers.registry import configure, make
+from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene
+
+
+def catcma(genes: tuple[Gene, ...] = MIXED, seed: int = 1, **options: object) -> Optimizer:
+    return make(configure({"kind": "catcma", **options}, origin="test"), genes, seed=seed)
+
+
+def searched(optimizer: Optimizer, evaluations: int) -> None:
+    told = 0
+    while told < evaluations:
+        proposals = optimizer.ask(100)
+        optimizer.tell([Result(q.id, fitness_of(q.genome)) for q in proposals])
+        told += len(proposals)
+
+
+def test_choices_and_numbers_are_found_together() -> None:
+    optimizer = catcma()
+    searched(optimizer, 600)
+    genome = optimizer.recommend()
+    assert genome is not None
+    assert (genome[0], genome[4]) == ("ties", "sum")
+    assert np.allclose(np.array(genome[1:4], dtype=float), 0.3, atol=0.05)
+
+
+def test_it_begins_where_the_genes_say() -> None:
+    genes = (
+        ChoiceGene(name="on", choices=("off", "on"), odds=(0.1, 0.9)),
+        FloatGene(name="x", low=0, high=2, start=0.4),
+        FloatGene(name="y", low=0, high=1),
+    )
+    asked = [q.genome for q in catcma(genes, popsize=2000).ask(2000)]
+    assert np.mean([genome[0] == "on" for genome in asked]) == pytest.approx(0.9, abs=0.03)
+    assert np.mean([float(genome[1]) for genome in asked]) == pytest.approx(0.2, abs=0.03)
+    assert np.std([float(genome[2]) for genome in asked]) == pytest.approx(1 / 6, abs=0.01)
+
+
+def test_no_choice_dies_out() -> None:
+    """However often one of them is better: the margin."""
+    genes = (ChoiceGene(name="on", choices=("off", "on")), FloatGene(name="x", low=0, high=1))
+    optimizer = catcma(genes)
+    for _ in range(200):
+        proposals = optimizer.ask(100)
+        optimizer.tell([Result(q.id, (float(q.genome[0] == "on"),)) for q in proposals])
+    late = [q.genome[0] for q in asked_more(optimizer, 300)]
+    assert 0.5 < np.mean([choice == "on" for choice in late]) < 1
+
+
+def asked_more(optimizer: Optimizer, count: int) -> list[Proposal]:
+    asked: list[Proposal] = []
+    while len(asked) < count:
+        proposals = optimizer.ask(100)
+        optimizer.tell([Result(q.id, (float(q.genome[0] == "on"),)) for q in proposals])
+        asked += proposals
+    return asked
+
+
+def test_the_best_observation_is_the_first_proposal() -> None:
+    optimizer = catcma()
+    known = ("slerp", 0.9, 0.9, 0.9, "count")
+    optimizer.observe(Observation(("ties", 0.1, 0.1, 0.1, "sum"), (0.1,)))
+    optimizer.observe(Observation(known, (0.7,)))
+    assert optimizer.ask(1)[0].genome == known
+
+
+def test_a_flat_generation_is_no_fault() -> None:
+    optimizer = catcma()
+    for _ in range(5):
+        proposals = optimizer.ask(100)
+        optimizer.tell([Result(q.id, (0.5,)) for q in proposals])
+    assert all(0 <= float(x) <= 1 for x in optimizer.ask(1)[0].genome[1:4])
+
+
+def test_several_objectives_are_refused() -> None:
+    with pytest.raises(ConfigError, match="catcma optimizes one objective"):
+        make(configure("catcma", origin="test"), MIXED, seed=1, objectives=2)

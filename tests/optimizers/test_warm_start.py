@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from evomerge.conformance.optimizers import FLOATS, MIXED
+from evomerge.errors import ConfigError
+from evomerge.optimizers.problem import Earlier
+from evomerge.optimizers.registry import configure, make
+from evomerge.optimizers.warm_start import promising
+
+
+def earlier(count: int = 200, seed: int = 1) -> list[Earlier]:
+    """A search that found its best near 0.8, with the first two genes moving together."""
+    rng = np.random.default_rng(seed)
+    points = rng.random((count, 6))
+    wanted = points - 0.8
+    losses = (wanted[:, 2:] ** 2).sum(1) + 9 * (wanted[:, 0] - wanted[:, 1]) ** 2
+    return [
+        Earlier(tuple(x.tolist()), float(-loss)) for x, loss in zip(points, losses, strict=True)
+    ]
+
+
+def test_the_best_tenth_gives_mean_and_covariance() -> None:
+    mean, sigma, covariance = promising(FLOATS, earlier())
+    best = np.array([e.genome for e in sorted(earlier(), key=lambda e: -e.fitness)[:20]], float)
+    assert np.allclose(mean, best.mean(0))
+    assert np.allclose(sigma**2 * covariance, np.cov(best.T, bias=True) + 0.01 * np.eye(6))
+
+
+def test_of_few_the_best_one_is_promising() -> None:
+    few = earlier()[:7]
+    mean, sigma, covariance = promising(FLOATS, few)
+    assert tuple(mean) == max(few, key=lambda e: e.fitness).genome
+    assert sigma == pytest.approx(0.1)
+    assert np.allclose(covariance, np.eye(6))
+
+
+@pytest.mark.parametrize("lr_adapt", [False, True])
+def test_the_first_generation_is_drawn_from_there(lr_adapt: bool) -> None:
+    config = configure({"kind": "cma_es", "popsize": 2000, "lr_adapt": lr_adapt}, origin="test")
+    points = np.array(
+        [q.genome for q in make(config, FLOATS, seed=1, earlier=earlier()).ask(2000)], dtype=float
+    )
+    mean, _, _ = promising(FLOATS, earlier())
+    assert np.allclose(points.mean(0), mean, atol=0.1)
+    assert np.corrcoef(points.T)[0, 1] > 0.6
+
+
+def test_an_optimizer_that_learns_nothing_from_it_says_so() -> None:
+    with pytest.raises(ConfigError, match=r"warm_start\.study: random learns nothing from another"):
+        make(configure("random", origin="test"), FLOATS, seed=1, earlier=earlier())
+    with pytest.raises(ConfigError, match="leave covariance: separable out"):
+        make(
+            configure({"kind": "cma_es", "covariance": "separable"}, origin="test"),
+            FLOATS,
+            seed=1,
+            earlier=earlier(),
+        )
+
+
+def test_choices_begin_where_the_best_had_them() -> None:
+    known = [Earlier(("ties", 0.2, 0.2, 0.2, "count"), float(i)) for i in range(30)]
+    asked = make(configure("cma_es", origin="test"), MIXED, seed=1, earlier=known).ask(8)
+    assert [q.genome[0] for q in asked].count("ties") > 4
