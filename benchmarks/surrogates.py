@@ -47,7 +47,7 @@ class Recorded:
 
 
 def read(path: Path) -> Recorded:
-    """The table in a parquet file.
+    """The table in a parquet file; a genome that stands twice, as landmarks do, is read once.
 
     Raises:
         ValueError: it has no gene, or a candidate was not scored on the search split.
@@ -57,6 +57,7 @@ def read(path: Path) -> Recorded:
     named = {column: name for column, name in named.items() if table[column].nunique() > 1}
     if not named:
         raise ValueError(f"{path}: no column gene.NAME in which candidates differ")
+    table = table.drop_duplicates(list(named))
     genes = tuple(_gene(name, list(table[column])) for column, name in named.items())
     genomes = tuple(
         tuple(_unit(gene, row[column]) for gene, column in zip(genes, named, strict=True))
@@ -132,11 +133,11 @@ def gaussian_process(length: float, noise: float) -> Fit:
 
 
 MODELS: Mapping[str, Fit] = {
-    **{f"quadratic, penalty {p:g}": quadratic(p) for p in (0.3, 1.0, 3.0, 10.0)},
+    **{f"quadratic, penalty {p:g}": quadratic(p) for p in (0.03, 0.1, 0.3, 1.0, 3.0)},
     **{
         f"Gaussian process, length {length:g}, noise {noise:g}": gaussian_process(length, noise)
-        for length in (0.5, 1.0, 2.0)
-        for noise in (0.1, 0.3, 1.0)
+        for length in (0.25, 0.5, 1.0, 2.0)
+        for noise in (0.03, 0.1, 0.3, 1.0)
     },
 }
 

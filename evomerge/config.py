@@ -30,15 +30,19 @@ from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Recipe
 from evomerge.recipe.yaml import inline_recipe, located, read_mapping
 from evomerge.search_spaces.base import SpaceConfig
+from evomerge.search_spaces.parameter_config import ParameterSpaceConfig
 from evomerge.search_spaces.registry import SPACES, read_space
+from evomerge.study.earlier import elites, found
 from evomerge.value import Value, parse
 
 __all__ = [
     "SCHEDULES",
+    "Basis",
     "Budget",
     "Job",
     "ScheduleConfig",
     "Select",
+    "Solution",
     "WarmStart",
     "WholeConfig",
     "read_job",
@@ -120,6 +124,24 @@ split, as far as they are known) and the job's `seed`; one whose `needs_objectiv
 job's `objective`, too."""
 
 
+class Solution(Value):
+    """A candidate of another study."""
+
+    genes: Mapping[str, float | str]
+    """Gene name -> value in the gene's own unit."""
+    fitness: float
+    """On that study's search split."""
+
+
+class Basis(Value):
+    """A study whose best recipes are this search's parents."""
+
+    study: str
+    """The study's folder."""
+    elites: Annotated[int, Field(ge=2)] = 3
+    """How many of its best recipes, no two alike, become parents: `elite1`, `elite2` and so on."""
+
+
 class WarmStart(Value):
     """What is tried before the optimizer is asked, and told to it."""
 
@@ -129,6 +151,14 @@ class WarmStart(Value):
     """Known good points: gene name -> value in the gene's own unit, every gene once."""
     recipes: tuple[Recipe, ...] = ()
     """Known good recipes that the space holds. A YAML file has a path or writes the recipe out."""
+    sparsified: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Also each parent alone with this share of its changes kept, where the method has a density
+    and it is a gene."""
+    study: str | None = None
+    """The folder of another study over genes of the same names, on another task or other examples:
+    cma_es begins where the best tenth of its candidates lies. Nothing of it counts as evaluated."""
+    solutions: tuple[Solution, ...] = ()
+    """What that study had found when the job was read."""
 
 
 class Select(Value):
@@ -186,6 +216,9 @@ class Job(Value):
     the same recipe with the same evaluator is not evaluated again."""
     warm_start: WarmStart = WarmStart()
     """What is tried before the optimizer is asked."""
+    basis: Basis | None = None
+    """Another study in parameter space whose best recipes become the parents (`space.recipes`): the
+    next round of a search whose recipes nest."""
     select: Select = Select()
     """How the winner is chosen when the search is over."""
 
@@ -265,6 +298,9 @@ def resolve_job(
             data["cluster"] = read_cluster(data["cluster"], folder=folder, catalog=catalog_folder)
     if isinstance(data.get("warm_start"), dict):
         data["warm_start"] = _with_recipes(data["warm_start"], folder, f"{origin}: warm_start")
+        data["warm_start"] = _with_solutions(data["warm_start"], folder, f"{origin}: warm_start")
+    if isinstance(data.get("basis"), dict) and isinstance(data.get("space"), SpaceConfig):
+        data["space"] = _on_elites(data["space"], data["basis"], folder, origin)
     job = parse(Job, data, origin=origin)
     with about(origin):
         _check_names(job)
@@ -286,6 +322,30 @@ def _with_recipes(warm_start: dict[str, Any], folder: Path, origin: str) -> dict
         for number, written in enumerate(recipes)
     ]
     return warm_start | {"recipes": read}
+
+
+def _with_solutions(warm_start: dict[str, Any], folder: Path, origin: str) -> dict[str, Any]:
+    """What the other study has found, so that a resumed search begins where it began."""
+    study = warm_start.get("study")
+    if not isinstance(study, str) or warm_start.get("solutions"):
+        return warm_start
+    with about(f"{origin}.study"):
+        place = resolved(folder / expanded(study))
+        pairs = found(place)
+    solutions = [{"genes": dict(genes), "fitness": fitness} for genes, fitness in pairs]
+    return warm_start | {"study": str(place), "solutions": solutions}
+
+
+def _on_elites(space: SpaceConfig, basis: dict[str, Any], folder: Path, origin: str) -> SpaceConfig:
+    """The space over the best recipes of another study, which it holds from then on."""
+    wanted = parse(Basis, basis, origin=f"{origin}: basis")
+    if not isinstance(space, ParameterSpaceConfig):
+        raise ConfigError(f"{origin}: basis: goes with a space of kind parameter")
+    if space.recipes:  # a job that was read before
+        return space
+    with about(f"{origin}: basis.study"):
+        best = elites(resolved(folder / expanded(wanted.study)), wanted.elites)
+    return space.model_copy(update={"recipes": best, "parents": tuple(best)})
 
 
 def _check_names(job: Job) -> None:

@@ -133,6 +133,13 @@ class SearchSpace(ABC):
         """Label -> genome to try before the optimizer is asked: each parent, the uniform merge."""
         return {}
 
+    def sparsified(self, density: float) -> Mapping[str, Genome]:
+        """Label -> genome of each parent alone, with this share of its changes; {}: no such genome.
+
+        As the seeds of a swarm: Zhang et al. 2025, "PSO-Merging", arXiv 2508.19839.
+        """
+        return {}
+
     def samples(self) -> Iterable[Recipe]:
         """A few recipes: a check that all of them pass holds for every recipe of the space.
 

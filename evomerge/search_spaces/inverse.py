@@ -27,7 +27,7 @@ class MergeParameters:
         self,
         recipe: Recipe,
         *,
-        parents: Mapping[str, Source],
+        parents: Mapping[str, Recipe],
         base: Source | None,
         methods: Sequence[Signature],
         seed: int,
@@ -89,7 +89,7 @@ def place_of(where: Selector) -> Place:
 
 
 def _matched(
-    recipe: Merge, signature: Signature, parents: Mapping[str, Source], base: Source | None
+    recipe: Merge, signature: Signature, parents: Mapping[str, Recipe], base: Source | None
 ) -> dict[str, str]:
     """The space's name of each parent -> the recipe's name of it, by what they are."""
     theirs = recipe.inputs[recipe.base] if recipe.base else None
@@ -103,7 +103,8 @@ def _matched(
                 named[name] = their_name
                 break
         else:
-            raise RecipeError(f"it does not merge {name!r} ({source.model})")
+            of = f" ({source.model})" if isinstance(source, Source) else ""
+            raise RecipeError(f"it does not merge {name!r}{of}")
         del left[named[name]]
     if left:
         raise RecipeError(f"its input {next(iter(left))!r} is no parent of the space")

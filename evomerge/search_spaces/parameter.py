@@ -7,7 +7,8 @@ gene per parent and per-input parameter (`math.weight`), and one per shared opti
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from evomerge.errors import ConfigError
@@ -22,6 +23,14 @@ from evomerge.search_spaces.baselines import PlainMerges
 from evomerge.search_spaces.groups import Group, groups_of, live
 from evomerge.search_spaces.inverse import MergeParameters, place_of, places_of
 from evomerge.search_spaces.parameter_config import ParameterSpaceConfig, takes
+from evomerge.search_spaces.switches import (
+    ON,
+    SWITCH,
+    is_switch,
+    parameter_of,
+    switched_off,
+    whose,
+)
 
 __all__ = ["ParameterSpace"]
 
@@ -38,13 +47,14 @@ class ParameterSpace(SearchSpace):
         ConfigError: a name, a method or a gene that does not exist or does not fit.
         """
         self._config, self._sources = config, sources
+        self._known_inputs = config.known_inputs(sources)
         self._known_methods = models.methods
         self._methods = config.signatures(models.methods)
         self._parents = config.parents_among(sources)
         self._inputs = tuple(
             dict.fromkeys([*([] if config.base is None else [config.base]), *self._parents])
         )
-        donor = sources[min(self._parents) if config.base is None else config.base]
+        donor = self._known_inputs[min(self._parents) if config.base is None else config.base]
         self._layers = models.layers(donor)
         groups, self._places = config.groups, list(places_of(self._layers))
         self._check_main(models, donor)
@@ -58,7 +68,7 @@ class ParameterSpace(SearchSpace):
         self._ranges = config.ranges(self._methods)
         config.check(self._ranges, self._methods, self._inputs)
 
-    def _check_main(self, models: ModelFacts, donor: Source) -> None:
+    def _check_main(self, models: ModelFacts, donor: Recipe) -> None:
         """A number of layers counts in a tower that is there."""
         if self._layers or not isinstance(self._config.groups.layers, int):
             return
@@ -85,7 +95,7 @@ class ParameterSpace(SearchSpace):
     def recipe(self, genome: Genome) -> Merge:
         """The recipe of a genome; genes that its method does not take are left unused."""
         signature = self._signature(genome)
-        inputs = {name: self._sources[name] for name in self._inputs}
+        inputs = {name: self._known_inputs[name] for name in self._inputs}
         shared = {k: v for k, v in self._config.options.items() if takes(signature.shared, k)}
         rules = [
             self._rule(group, where, genome, signature)
@@ -113,33 +123,43 @@ class ParameterSpace(SearchSpace):
         for group in self._groups:
             there = theirs.at(group.place or place_of(group.where[0]))
             values |= {group.gene(name): value for name, value in there.items()}
-        genome = tuple(
-            theirs.signature.name
-            if isinstance(gene, ChoiceGene)
-            else gene.unit(values[gene.name])
-            if gene.name in values
-            else 0.5
-            for gene in self.genes
-        )
+        genome = tuple(self._gene_value(gene, theirs.signature, values) for gene in self.genes)
         theirs.check_equals(self._parameters_of(self.recipe(genome)), self._places)
         return genome
 
     def active(self, genome: Genome) -> tuple[bool, ...]:
-        """All but the parameters that the genome's method does not take."""
-        signature = self._signature(genome)
+        """All but the parameters that the genome's method does not take, and those of a parent
+        where it is switched off."""
+        signature, off = self._signature(genome), switched_off(self.genes, genome)
         return tuple(
             isinstance(gene, ChoiceGene)
-            or any(
-                takes(model, gene.name.split("@")[0].rpartition(".")[2])
-                for model in (signature.each, signature.shared)
+            or (
+                whose(gene) not in off
+                and any(
+                    takes(model, parameter_of(gene)) for model in (signature.each, signature.shared)
+                )
             )
             for gene in self.genes
         )
 
+    def _gene_value(
+        self, gene: Scalar, signature: Signature, values: Mapping[str, float]
+    ) -> float | str:
+        """Of a recipe whose parameters are `values`; off where only that gives a weight of 0."""
+        if isinstance(gene, FloatGene):
+            return gene.unit(values[gene.name]) if gene.name in values else 0.5
+        if not is_switch(gene):
+            return signature.name
+        parent, group = whose(gene)
+        if self._ranges["weight"].low <= 0 <= self._ranges["weight"].high:
+            return "on"
+        weight = f"{parent}.weight@{group}" if group else f"{parent}.weight"
+        return "off" if values.get(weight) == 0 else "on"
+
     def _parameters_of(self, recipe: Recipe) -> MergeParameters:
         return MergeParameters(
             recipe,
-            parents={name: self._sources[name] for name in self._parents},
+            parents={name: self._known_inputs[name] for name in self._parents},
             base=None if self._config.base is None else self._sources[self._config.base],
             methods=self._methods,
             seed=self._config.seed,
@@ -171,7 +191,7 @@ class ParameterSpace(SearchSpace):
         """Over the parents, mapped as the space's recipes are."""
         base = self._config.base
         return PlainMerges(
-            {name: self._sources[name] for name in self._parents},
+            {name: self._known_inputs[name] for name in self._parents},
             None if base is None else (base, self._sources[base]),
             self._config.tokenizer,
         )
@@ -180,11 +200,11 @@ class ParameterSpace(SearchSpace):
         """Neutral genes: the given weights, density 1, lambda 1, t one half, the first method."""
         genome: list[float | str] = []
         for gene in self.genes:
+            parent, _, own = gene.name.split("@")[0].rpartition(".")
             if isinstance(gene, ChoiceGene):
-                genome.append(gene.choices[0])
+                off = is_switch(gene) and weights[parent] == 0
+                genome.append("off" if off else gene.choices[0])
                 continue
-            parameter = gene.name.split("@")[0]
-            parent, _, own = parameter.rpartition(".")
             match own:
                 case "weight":
                     genome.append(gene.unit(weights[parent]))
@@ -194,10 +214,57 @@ class ParameterSpace(SearchSpace):
                     genome.append(0.5)
         return tuple(genome)
 
+    def sparsified(self, density: float) -> dict[str, Genome]:
+        """`sparsified:NAME`: that parent alone, as near to this density as the gene's range allows.
+
+        Of several methods the first that has one; see `SearchSpace.sparsified`.
+        """
+        methods = [
+            s for s in self._methods if takes(s.each, "density") or takes(s.shared, "density")
+        ]
+        if not methods or not {"weight", "density"} <= self._ranges.keys():
+            return {}
+        marks = {}
+        for parent in self._parents:
+            alone = self._at_weights({name: float(name == parent) for name in self._parents})
+            marks[f"sparsified:{parent}"] = tuple(
+                gene.unit(density)
+                if isinstance(gene, FloatGene) and parameter_of(gene) == "density"
+                else methods[0].name
+                if gene.name == "method"
+                else value
+                for gene, value in zip(self.genes, alone, strict=True)
+            )
+        return marks
+
+    def samples(self) -> Iterable[Recipe]:
+        """One for each method; with switches each with all parents and with none of them."""
+        if not self._config.switches:
+            yield from super().samples()
+            return
+        for method, switch in itertools.product(self._methods, SWITCH):
+            yield self.recipe(
+                tuple(
+                    0.5
+                    if isinstance(gene, FloatGene)
+                    else switch
+                    if is_switch(gene)
+                    else method.name
+                    for gene in self.genes
+                )
+            )
+
+    def _neutral(self, parameter: str) -> float:
+        """1, or the range's nearest end."""
+        bounds = self._ranges[parameter]
+        return min(max(1.0, bounds.low), bounds.high)
+
     def _genes(self) -> Iterator[Scalar]:
         if len(self._methods) > 1:
             yield ChoiceGene(name="method", choices=tuple(s.name for s in self._methods))
         for group in self._groups:
+            for parent in self._parents if self._config.switches else ():
+                yield ChoiceGene(name=group.gene(f"{parent}.{ON}"), choices=SWITCH)
             for parameter, bounds in self._ranges.items():
                 if any(takes(s.each, parameter) for s in self._methods):
                     names = [f"{parent}.{parameter}" for parent in self._parents]
@@ -218,6 +285,15 @@ class ParameterSpace(SearchSpace):
             return gene.value(float(unit))
 
         shared = {k: value(k) for k in self._ranges if takes(signature.shared, k)}
+
+        def off(parent: str) -> bool:
+            switched = self._at.get(group.gene(f"{parent}.{ON}"))
+            return switched is not None and genome[switched] == "off"
+
         own = [k for k in self._ranges if takes(signature.each, k)]
-        inputs = {p: {k: value(f"{p}.{k}") for k in own} for p in self._parents} if own else {}
+        left_out = {k: 0.0 if k == "weight" else self._neutral(k) for k in own}
+        inputs = {
+            p: left_out if off(p) else {k: value(f"{p}.{k}") for k in own}
+            for p in (self._parents if own else ())
+        }
         return Rule(where=where, options=shared, inputs=inputs)

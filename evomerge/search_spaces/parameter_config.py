@@ -12,6 +12,8 @@ from evomerge.errors import ConfigError, did_you_mean
 from evomerge.recipe.signature import Signature
 from evomerge.recipe.source import Source
 from evomerge.recipe.tokenizer import TokenizerChoice
+from evomerge.recipe.tree import Recipe
+from evomerge.recipe.yaml import inline_recipe
 from evomerge.search_spaces.base import SpaceConfig, check_names
 from evomerge.search_spaces.groups import Groups
 from evomerge.value import Value, parse
@@ -63,7 +65,10 @@ class ParameterSpaceConfig(SpaceConfig):
     """The source that task vectors are differences from, where the method takes one; it also gives
     configuration and tokenizer. Without it the first parent by name gives them."""
     parents: tuple[str, ...] | None = None
-    """Sources to merge; all except the base where it is left out."""
+    """Sources or `recipes` to merge; all except the base where it is left out."""
+    recipes: Mapping[str, Recipe] = Field(default_factory=dict)
+    """Parents that are recipes themselves, such as the best of an earlier search: name -> recipe,
+    in a YAML file a path or written out."""
     method: str | tuple[str, ...]
     """The merge method, one that `evomerge catalog operators` lists; a list makes it a gene."""
     groups: Groups = Groups()
@@ -74,6 +79,9 @@ class ParameterSpaceConfig(SpaceConfig):
     parameters keep their default or the value under `options`."""
     options: Mapping[str, float | int | bool | str] = Field(default_factory=dict)
     """Fixed options of the method: name -> value, the same in every recipe."""
+    switches: bool = False
+    """A gene for each parent and group that leaves the parent out there (`math.on@...`: its weight
+    is 0), beside the gene of its weight."""
     seed: int = 0
     """Seed of the recipes' random masks. It is not a gene, since that would select lucky noise."""
     tokenizer: TokenizerChoice | None = None
@@ -82,11 +90,23 @@ class ParameterSpaceConfig(SpaceConfig):
 
     @classmethod
     def resolved(cls, data: Mapping[str, Any], *, folder: Path, origin: str) -> Mapping[str, Any]:
-        """With genes only for groups that select a tensor, unless the settings say otherwise."""
+        """With `recipes` read, and with genes only for groups that select a tensor, unless the
+        settings say otherwise."""
+        recipes = data.get("recipes")
+        if isinstance(recipes, Mapping):
+            read = {
+                name: inline_recipe(written, origin=f"{origin}.recipes.{name}", folder=folder)
+                for name, written in recipes.items()
+            }
+            data = {**data, "recipes": read}
         groups = data.get("groups")
         if not isinstance(groups, Mapping) or not groups.get("components"):
             return data
         return {**data, "groups": {"live_only": True, **groups}}
+
+    def known_inputs(self, sources: Mapping[str, Source]) -> dict[str, Recipe]:
+        """The sources and the `recipes`, by name."""
+        return {**sources, **self.recipes}
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -107,14 +127,22 @@ class ParameterSpaceConfig(SpaceConfig):
         return [known[name] for name in self.methods]
 
     def parents_among(self, sources: Mapping[str, Source]) -> tuple[str, ...]:
-        """The parents' names; all sources but the base where none is named.
+        """The parents' names; all sources and recipes but the base where none is named.
 
         Raises:
             ConfigError: base or a parent is no source, or there is no parent, or one twice.
         """
+        for name in self.recipes:
+            if name in sources:
+                raise ConfigError(f"space.recipes: {name!r} is a source already; rename it")
+        known = self.known_inputs(sources)
         check_names([] if self.base is None else [self.base], sources, "space.base")
-        check_names(self.parents or (), sources, "space.parents")
-        parents = self.parents or tuple(name for name in sources if name != self.base)
+        if self.recipes:
+            law = "is neither a source nor one of the recipes"
+            check_names(self.parents or (), known, "space.parents", law)
+        else:
+            check_names(self.parents or (), sources, "space.parents")
+        parents = self.parents or tuple(name for name in known if name != self.base)
         if len(set(parents)) != len(parents):
             raise ConfigError(f"space.parents: a parent is named twice in {', '.join(parents)}")
         if not parents:
@@ -175,6 +203,11 @@ class ParameterSpaceConfig(SpaceConfig):
         if not ranges:
             raise ConfigError(
                 f"space.genes: a space needs at least one gene; known: {', '.join(known)}"
+            )
+        if self.switches and "weight" not in ranges:
+            raise ConfigError(
+                "space.switches: leave a parent out by a weight of 0, and no weight is a gene here;"
+                " add weight to space.genes"
             )
         for signature in methods:
             self._check_needs(signature, ranges)

@@ -29,6 +29,7 @@ from evomerge.models.sources import adapter_folder
 from evomerge.models.stacking import check_routable
 from evomerge.models.summary import ModelSummary, summaries
 from evomerge.optimizers.base import Optimizer
+from evomerge.optimizers.problem import Earlier
 from evomerge.optimizers.registry import make
 from evomerge.plugins import Entry
 from evomerge.reading.files import expanded, is_folder
@@ -131,6 +132,32 @@ class Plan:
             workers=job.cluster.parallelism,
             active=space.active,
             seed_pool=space.seed_pool,
+            earlier=self.earlier,
+        )
+
+    @cached_property
+    def earlier(self) -> tuple[Earlier, ...]:
+        """What another study found (`warm_start.study`), as genomes of this space.
+
+        Raises:
+            ConfigError: a gene of the space is none of its genes, or has another choice there.
+        """
+        solutions = self.job.warm_start.solutions
+        for gene in self.space.genes if solutions else ():
+            theirs = {solution.genes.get(gene.name) for solution in solutions}
+            if None in theirs:
+                names = list(solutions[0].genes)
+                raise ConfigError(
+                    f"warm_start.study: its candidates have no gene {gene.name!r};"
+                    f" {did_you_mean(gene.name, names)}"
+                )
+            if isinstance(gene, ChoiceGene) and not theirs <= set(gene.choices):
+                raise ConfigError(
+                    f"warm_start.study: its gene {gene.name!r} has other choices than"
+                    f" {', '.join(gene.choices)}"
+                )
+        return tuple(
+            Earlier(encode(self.space, solution.genes), solution.fitness) for solution in solutions
         )
 
     @cached_property
@@ -171,8 +198,9 @@ class Plan:
 
     @cached_property
     def landmarks(self) -> dict[str, Genome]:
-        """What is tried first, by label and in this order: the space's landmarks, then the job's
-        known genomes, then its known recipes. Candidates are numbered in this order.
+        """What is tried first, by label and in this order: the space's landmarks, sparsified
+        parents where they are asked for, then the job's known genomes, then its known recipes.
+        Candidates are numbered in this order.
 
         Raises:
             ConfigError: a genome lacks a gene or has one too many.
@@ -180,12 +208,23 @@ class Plan:
         """
         warm_start = self.job.warm_start
         landmarks = dict(self.space.landmarks()) if warm_start.landmarks else {}
+        if warm_start.sparsified is not None:
+            landmarks |= self._sparsified(warm_start.sparsified)
         for number, values in enumerate(warm_start.genomes):
             landmarks[f"genome:{number}"] = self._genome(values, f"warm_start.genomes.{number}")
         for number, recipe in enumerate(warm_start.recipes):
             with about(f"warm_start.recipes.{number}: the space does not hold this recipe"):
                 landmarks[f"recipe:{number}"] = self.space.genome(recipe)
         return landmarks
+
+    def _sparsified(self, density: float) -> Mapping[str, Genome]:
+        parents = self.space.sparsified(density)
+        if not parents:
+            raise ConfigError(
+                "warm_start.sparsified: the space has no gene for a density; search `density` of a"
+                " method that has one, such as ties, or leave it out"
+            )
+        return parents
 
     def _genome(self, values: Mapping[str, float | str], key: str) -> Genome:
         """A known genome, written as gene name -> value; `key` is where it stands in the job."""

@@ -1,0 +1,49 @@
+"""What a study gives to the next one: what it found where, and its best recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from evomerge.errors import UserError
+from evomerge.recipe.tree import Recipe
+from evomerge.study.candidate import ranked
+from evomerge.study.record import Study
+from evomerge.study.select_recipe import recorded
+from evomerge.wording import count
+
+__all__ = ["elites", "found"]
+
+
+def found(folder: Path) -> list[tuple[Mapping[str, float | str], float]]:
+    """(gene name -> value in the gene's own unit, fitness) of each candidate that has a fitness.
+
+    Raises:
+        UserError: there is no study, it has several objectives, or nothing has been scored yet.
+    """
+    with Study.open(folder, write=False) as study:
+        if len(study.objectives) > 1:
+            raise UserError(
+                f"{study.path}: the study has the objectives {', '.join(study.objectives)}; a"
+                " search begins where one with a single objective found its best"
+            )
+        pairs = [(one.values, one.fitness[0]) for one in study.candidates() if one.fitness]
+        if not pairs:
+            raise UserError(f"{study.path}: no candidate has been scored yet")
+        return pairs
+
+
+def elites(folder: Path, number: int) -> dict[str, Recipe]:
+    """The best recipes of a study, no two alike, best first, as `elite1`, `elite2` and so on.
+
+    Raises:
+        UserError: there is no study, or it has scored fewer recipes.
+    """
+    with Study.open(folder, write=False) as study:
+        candidates = study.candidates()
+        different = {one.digest: one.recipe for one in ranked(candidates, len(candidates))}
+        if len(different) < number:
+            have = count(len(different), "scored recipe")
+            raise UserError(f"{study.path}: {number} elites are wanted, and there is {have}")
+        best = list(different.values())[:number]
+        return {f"elite{i}": recorded(recipe, study) for i, recipe in enumerate(best, 1)}

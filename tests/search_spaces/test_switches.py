@@ -1,0 +1,109 @@
+"""Genes that leave a parent out of a group, and parents that are tried sparsified."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from evomerge.errors import ConfigError
+from evomerge.recipe.genome import ChoiceGene, Genome
+from evomerge.recipe.source import Source
+from evomerge.search_spaces.base import encode, named
+from evomerge.search_spaces.parameter import ParameterSpace
+from evomerge.search_spaces.parameter_config import ParameterSpaceConfig
+from evomerge.search_spaces.switches import is_switch, parameter_of, switched_off, whose
+from evomerge.value import parse
+from tests.facts import Facts
+
+SOURCES = {name: Source(model=name) for name in ("base", "json", "math")}
+
+
+def space(**config: Any) -> ParameterSpace:
+    data = {"kind": "parameter", "base": "base", "method": "ties", "genes": ["weight", "density"]}
+    parsed = parse(ParameterSpaceConfig, data | config, origin="job: space")
+    return ParameterSpace(parsed, SOURCES, Facts(30))
+
+
+def with_values(over: ParameterSpace, **values: float | str) -> Genome:
+    middle: Genome = tuple("on" if is_switch(g) else 0.5 for g in over.genes)
+    return encode(over, {**named(over, middle), **values})
+
+
+def test_a_switch_for_each_parent_and_group() -> None:
+    over = space(switches=True, groups={"layers": 15})
+    switches = [gene for gene in over.genes if isinstance(gene, ChoiceGene)]
+    assert [whose(gene) for gene in switches] == [
+        (parent, group) for group in ("layers0-14", "layers15-29") for parent in ("json", "math")
+    ]
+    assert {parameter_of(gene) for gene in switches} == {"on"}
+    assert not [gene for gene in space(groups={"layers": 15}).genes if is_switch(gene)]
+
+
+def test_off_is_a_weight_of_zero_whatever_the_parent_s_other_genes_are() -> None:
+    over = space(switches=True, groups={"layers": 15})
+    off = with_values(over, **{"math.on@layers0-14": "off"})
+    first, last = over.recipe(off).rules[-4:-2][0], over.recipe(off).rules[-1]
+    assert first.inputs["math"]["weight"] == 0
+    assert first.inputs["json"]["weight"] > 0
+    assert last.inputs["math"]["weight"] > 0
+    assert switched_off(over.genes, off) == {("math", "layers0-14")}
+    idle = {g.name for g, a in zip(over.genes, over.active(off), strict=True) if not a}
+    assert idle == {"math.weight@layers0-14", "math.density@layers0-14"}
+    other = with_values(
+        over,
+        **{
+            "math.on@layers0-14": "off",
+            "math.weight@layers0-14": 0.1,
+            "math.density@layers0-14": 1,
+        },
+    )
+    assert over.recipe(other) == over.recipe(off)
+
+
+@pytest.mark.parametrize("low", [0.0, 0.4])
+def test_a_recipe_finds_back_to_a_genome_of_it(low: float) -> None:
+    over = space(switches=True, genes={"weight": [low, 1.5], "density": [0.1, 1.0]})
+    for genome in (
+        with_values(over, **{"math.on": "off"}),
+        with_values(over, **{"json.on": "off", "math.weight": 1.2}),
+        with_values(over, **{"json.weight": 0.5}),
+    ):
+        inputs = over.recipe(genome).rules[0].inputs
+        again = over.recipe(over.genome(over.recipe(genome))).rules[0].inputs
+        for parent in ("json", "math"):
+            assert again[parent] == pytest.approx(inputs[parent])
+
+
+def test_landmarks_switch_the_other_parents_off() -> None:
+    over = space(switches=True, genes={"weight": [0.4, 1.5]})
+    marks = over.landmarks()
+    assert list(marks) == ["uniform", "parent:json", "parent:math"]
+    assert named(over, marks["parent:math"])["json.on"] == "off"
+    assert named(over, marks["uniform"])["json.on"] == "on"
+
+
+def test_samples_do_not_grow_with_the_switches() -> None:
+    over = space(switches=True, method=["ties", "dare_ties"], groups={"layers": 1})
+    samples = list(over.samples())
+    assert len(samples) == 4
+    assert {recipe.method for recipe in samples if hasattr(recipe, "method")} == {
+        "ties",
+        "dare_ties",
+    }
+
+
+def test_switches_need_weights() -> None:
+    with pytest.raises(ConfigError, match=r"space\.switches: .* add weight to space\.genes"):
+        space(switches=True, genes={"density": [0.1, 1]})
+
+
+def test_parents_are_tried_sparsified() -> None:
+    over = space(genes={"weight": [0, 1.5], "density": [0.1, 1]})
+    marks = over.sparsified(0.3)
+    assert list(marks) == ["sparsified:json", "sparsified:math"]
+    values = named(over, marks["sparsified:math"])
+    assert values["math.density"] == pytest.approx(0.3)
+    assert (values["math.weight"], values["json.weight"]) == (1.0, 0.0)
+    assert space(genes={"weight": [0, 1]}).sparsified(0.3) == {}
+    assert space(method="task_arithmetic", genes={"weight": [0, 1]}).sparsified(0.3) == {}
