@@ -25,7 +25,7 @@ def space(**config: Any) -> ParameterSpace:
     return ParameterSpace(parsed, SOURCES, Facts(30))
 
 
-def with_values(over: ParameterSpace, **values: float | str) -> Genome:
+def with_values(over: ParameterSpace, values: dict[str, float | str]) -> Genome:
     middle: Genome = tuple("on" if is_switch(g) else 0.5 for g in over.genes)
     return encode(over, {**named(over, middle), **values})
 
@@ -42,11 +42,11 @@ def test_a_switch_for_each_parent_and_group() -> None:
 
 def test_off_is_a_weight_of_zero_whatever_the_parent_s_other_genes_are() -> None:
     over = space(switches=True, groups={"layers": 15})
-    off = with_values(over, **{"math.on@layers0-14": "off"})
+    off = with_values(over, {"math.on@layers0-14": "off"})
     first, last = over.recipe(off).rules[-4:-2][0], over.recipe(off).rules[-1]
     assert first.inputs["math"]["weight"] == 0
-    assert first.inputs["json"]["weight"] > 0
-    assert last.inputs["math"]["weight"] > 0
+    assert first.inputs["json"]["weight"] != 0
+    assert last.inputs["math"]["weight"] != 0
     assert switched_off(over.genes, off) == {("math", "layers0-14")}
     idle = {g.name for g, a in zip(over.genes, over.active(off), strict=True) if not a}
     assert idle == {"math.weight@layers0-14", "math.density@layers0-14"}
@@ -65,9 +65,9 @@ def test_off_is_a_weight_of_zero_whatever_the_parent_s_other_genes_are() -> None
 def test_a_recipe_finds_back_to_a_genome_of_it(low: float) -> None:
     over = space(switches=True, genes={"weight": [low, 1.5], "density": [0.1, 1.0]})
     for genome in (
-        with_values(over, **{"math.on": "off"}),
-        with_values(over, **{"json.on": "off", "math.weight": 1.2}),
-        with_values(over, **{"json.weight": 0.5}),
+        with_values(over, {"math.on": "off"}),
+        with_values(over, {"json.on": "off", "math.weight": 1.2}),
+        with_values(over, {"json.weight": 0.5}),
     ):
         inputs = over.recipe(genome).rules[0].inputs
         again = over.recipe(over.genome(over.recipe(genome))).rules[0].inputs
