@@ -32,7 +32,7 @@ from evomerge.recipe.yaml import inline_recipe, located, read_mapping
 from evomerge.search_spaces.base import SpaceConfig
 from evomerge.search_spaces.parameter_config import ParameterSpaceConfig
 from evomerge.search_spaces.registry import SPACES, read_space
-from evomerge.study.earlier import elites, found
+from evomerge.study.earlier import elites, scored_genes
 from evomerge.value import Value, parse
 
 __all__ = [
@@ -331,7 +331,7 @@ def _with_solutions(warm_start: dict[str, Any], folder: Path, origin: str) -> di
         return warm_start
     with about(f"{origin}.study"):
         place = resolved(folder / expanded(study))
-        pairs = found(place)
+        pairs = scored_genes(place)
     solutions = [{"genes": dict(genes), "fitness": fitness} for genes, fitness in pairs]
     return warm_start | {"study": str(place), "solutions": solutions}
 

@@ -36,7 +36,7 @@ def promising(
     """
     with quiet():
         cmaes: Any = importlib.import_module("cmaes")
-    pairs = [(to_cube(genes, one.genome), -one.fitness) for one in earlier]
+    pairs = [(to_cube(genes, known.genome), -known.fitness) for known in earlier]
     share = max(GAMMA, 1 / len(pairs))
     if math.floor(len(pairs) * share) < 1:  # by rounding
         share = 1.0

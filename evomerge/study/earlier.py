@@ -12,10 +12,10 @@ from evomerge.study.record import Study
 from evomerge.study.select_recipe import recorded
 from evomerge.wording import count
 
-__all__ = ["elites", "found"]
+__all__ = ["elites", "scored_genes"]
 
 
-def found(folder: Path) -> list[tuple[Mapping[str, float | str], float]]:
+def scored_genes(folder: Path) -> list[tuple[Mapping[str, float | str], float]]:
     """(gene name -> value in the gene's own unit, fitness) of each candidate that has a fitness.
 
     Raises:
@@ -27,7 +27,7 @@ def found(folder: Path) -> list[tuple[Mapping[str, float | str], float]]:
                 f"{study.path}: the study has the objectives {', '.join(study.objectives)}; a"
                 " search begins where one with a single objective found its best"
             )
-        pairs = [(one.values, one.fitness[0]) for one in study.candidates() if one.fitness]
+        pairs = [(own.values, own.fitness[0]) for own in study.candidates() if own.fitness]
         if not pairs:
             raise UserError(f"{study.path}: no candidate has been scored yet")
         return pairs
@@ -41,7 +41,7 @@ def elites(folder: Path, number: int) -> dict[str, Recipe]:
     """
     with Study.open(folder, write=False) as study:
         candidates = study.candidates()
-        different = {one.digest: one.recipe for one in ranked(candidates, len(candidates))}
+        different = {own.digest: own.recipe for own in ranked(candidates, len(candidates))}
         if len(different) < number:
             have = count(len(different), "scored recipe")
             raise UserError(f"{study.path}: {number} elites are wanted, and there is {have}")

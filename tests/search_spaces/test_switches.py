@@ -52,7 +52,7 @@ def test_off_is_a_weight_of_zero_whatever_the_parent_s_other_genes_are() -> None
     assert idle == {"math.weight@layers0-14", "math.density@layers0-14"}
     other = with_values(
         over,
-        **{
+        {
             "math.on@layers0-14": "off",
             "math.weight@layers0-14": 0.1,
             "math.density@layers0-14": 1,
