@@ -3,18 +3,19 @@
     python benchmarks/foreign.py [--studies DIR ...] [--examples N] [--plain N] [--write]
 
 The split `foreign` (evaluators/json_math_foreign.yaml): 416 problems in 52 forms that no training
-and no search has seen. Scored are the published winners of the demo and of the flagship, three
-seeds each (`recipe` in results/demo.json and results/flagship.json); every parent; the two
-specialists at weight 1, which is also what tuned task arithmetic over the two comes to; tuned task
-arithmetic over all three; and the winners of further --studies. The math specialist, the two at
-weight 1 and the winners are asked the first --plain problems without a request for JSON, too: that
-tells what is lost to arithmetic from what is lost to JSON.
+and no search has seen. Scored are the published winners of the demo, of the flagship and, once
+`flagship.py --job varied` has run, of the search on varied problems, three seeds each (`recipe` in
+results/demo.json and the like); every parent; the two specialists at weight 1, which is also what
+tuned task arithmetic over the two comes to; tuned task arithmetic over all three; and the winners
+of further --studies. The math specialist, the two at weight 1 and the winners are asked the first
+--plain problems without a request for JSON, too: that tells what is lost to arithmetic from what is
+lost to JSON.
 
 Problems of one form are alike, so intervals are over forms: Student's t over the forms' means,
 paired where two models are compared. Several seeds count as their mean, problem by problem.
 
 Each part that is scored is kept in runs/foreign, by model and evaluator: an interrupted run goes
-on. Nothing here chooses anything. About twelve minutes on two cores.
+on. Nothing here chooses anything. About thirteen minutes on two quiet cores.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from evomerge.searching.plan import Plan, executor
 IN_JSON, PLAIN = "evomerge_json_math_foreign", "evomerge_math_foreign"
 PART = 104
 """Problems of one task for a worker, each form twice: an interruption costs no more."""
+RUNS = ("demo", "flagship", "varied")
 AT_ONE, TUNED = "json and math at 1", "task arithmetic 0.7 (tuned)"
 AS_PUBLISHED = {AT_ONE: "task arithmetic 1 (tuned, json+math)"}
 """What the published tables call a model, where that is something else."""
@@ -67,7 +69,7 @@ def models(studies: Sequence[Path]) -> list[Model]:
     merges = Plan(read_job(ROOT / "examples" / "demo.yaml")).space.plain_merges
     assert merges is not None
     assert merges.base is not None
-    published = {name: _results(name)["seeds"] for name in ("demo", "flagship")}
+    published = {name: _results(name)["seeds"] for name in RUNS if _results_file(name).exists()}
     on_holdout = _on_holdout(published["flagship"][0])
     recipes: dict[str, Recipe | None] = dict([merges.base, *merges.parents.items()])
     recipes[TUNED] = merges.task_arithmetic(0.7, [*merges.parents])
@@ -91,8 +93,12 @@ def models(studies: Sequence[Path]) -> list[Model]:
     return found
 
 
+def _results_file(name: str) -> Path:
+    return ROOT / "benchmarks" / "results" / f"{name}.json"
+
+
 def _results(name: str) -> Any:
-    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
+    return json.loads(_results_file(name).read_text())
 
 
 def _on_holdout(seed: Mapping[str, Any]) -> dict[str, float]:
@@ -141,14 +147,14 @@ def score(parts: Iterable[Part], evaluator: EvaluatorConfig, workers: int) -> No
     missing = {part.id: part for part in parts if not part.file.exists()}
     if not missing:
         return
+    total = sum(len(part.places) for part in missing.values())
+    print(f"{total} answers to come; Ctrl-C keeps what is there", flush=True)
     job = read_job(ROOT / "examples" / "demo.yaml")
     ray: ClusterConfig = RayConfig(workers=workers, cpus_per_worker=1)
     at_work = executor(
         ray if workers > 1 else InProcessConfig(), job.engine, evaluator, Plan(job).donor
     )
-    total = sum(len(part.places) for part in missing.values())
     started, done = time.monotonic(), 0
-    print(f"{total} answers to come; Ctrl-C keeps what is there", flush=True)
     try:
         for part in missing.values():
             asked = {part.task: part.places}
@@ -207,7 +213,7 @@ def main() -> None:
     score((part for _, parts in asked for part in parts), evaluator, given.workers)
     lines, problems = lines_of(asked), Problems.read()
     rows = table(lines, problems, AT_ONE)
-    shown = ("math", AT_ONE, "demo, mean", "flagship, mean")
+    shown = ("math", AT_ONE, *(f"{run}, mean" for run in RUNS))
     families([line for line in lines if line.label in shown], problems)
     summary(lines, problems, AT_ONE)
     if given.write:
