@@ -81,8 +81,21 @@ def calibrate(scores: Array, *, dimensions: int | None = None) -> Calibration:
         prior[size] = parameters[:, size].mean()
         parameters = _fit_items(parameters, abilities, scores, prior, precision)
         items = Items(parameters[:, :size], parameters[:, size])
-        abilities = np.stack([fit_ability(items, row, ridge=ABILITY_RIDGE).at for row in scores])
+        abilities = _fit_abilities(abilities, items, scores)
     return Calibration(items, abilities)
+
+
+def _fit_abilities(abilities: Array, items: Items, scores: Array) -> Array:
+    """One damped Newton step for all models at once: abilities (models, dimensions)."""
+    design = items.discrimination
+    right = logistic(abilities @ design.T - items.difficulty)  # (models, items)
+    gradient = (right - scores) @ design + ABILITY_RIDGE * abilities
+    curvature = right * (1 - right)
+    hessian = np.einsum("mi,id,ie->mde", curvature, design, design, optimize=True)
+    hessian += ABILITY_RIDGE * np.eye(design.shape[1])
+    step = np.linalg.solve(hessian, gradient[..., None])[..., 0]
+    stepped: Array = abilities - np.clip(step, -1.0, 1.0)
+    return stepped
 
 
 def _fit_items(
@@ -93,7 +106,8 @@ def _fit_items(
     right = logistic(parameters @ design.T)  # (items, models)
     gradient = (right - scores.T) @ design + precision * (parameters - prior)
     curvature = right * (1 - right)
-    hessian = np.einsum("im,md,me->ide", curvature, design, design) + np.diag(precision)
+    hessian = np.einsum("im,md,me->ide", curvature, design, design, optimize=True)
+    hessian += np.diag(precision)
     step = np.linalg.solve(hessian, gradient[..., None])[..., 0]
     stepped: Array = parameters - np.clip(step, -1.0, 1.0)
     return stepped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -119,10 +120,10 @@ class Estimator:
         if self.kind in ("p_irt", "mp_irt"):
             return Estimation(by_items, items_error)
         share = share_of_anchors(measured, self._variance() * size**2, len(scores))
-        # Both go by the same answers, so their errors are added as if they always had one sign.
-        return Estimation(
-            combined(share, by_anchors, by_items), combined(share, anchors_error, items_error)
-        )
+        # Both go by the same answers: their errors go half together.
+        first, second = share * anchors_error, (1 - share) * items_error
+        error = math.sqrt(first**2 + second**2 + first * second)
+        return Estimation(combined(share, by_anchors, by_items), error)
 
     def _calibrated(self) -> Calibration:
         if self._calibration is None:

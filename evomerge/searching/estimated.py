@@ -1,8 +1,10 @@
 """A schedule that scores most candidates on a few examples, and estimates their fitness.
 
-    landmarks, and the first few questions         whole: examples are learned from them
-    every other candidate                          the anchors; then, as long as its estimate says
-                                                   that it may be the best, more and more, to all
+    landmarks, and the first few questions     whole: examples are learned from them
+    every other candidate                      the anchors; while its estimate is above the best
+                                               score that is known, more and more, to all of them
+    when nothing more is asked                 again, those that may be the best after all, by what
+                                               is known of the examples by then: the likeliest first
 
 So whatever leads was scored on all examples, and no estimate is above the best score that is known.
 An estimate is recorded with its standard error, and the optimizer hears it as the fitness.
@@ -46,19 +48,19 @@ class EstimatedConfig(ScheduleConfig):
     """anchors: their weighted mean. p_irt: by how hard each example is for a model of the ability
     that the anchors show. mp_irt: the same, with an ability mixed of the warm starts'. gp_irt,
     gmp_irt: those and the anchors' mean, each as much as it has been right about known models."""
-    examples: Annotated[int, Field(ge=2)] | Annotated[float, Field(gt=0, lt=1)] = 24
+    examples: Annotated[int, Field(ge=2)] | Annotated[float, Field(gt=0, lt=1)] = 12
     """How many a candidate is scored on at first; below 1: a share of the search split."""
     anchors: Literal["random", "clusters", "adaptive"] = "random"
     """Which: drawn once; one for each cluster of examples that known models answer alike; or half
     of them drawn, and then those that tell most about this candidate."""
-    doubt: Annotated[float, Field(ge=0, le=10)] = 1.0
-    """A candidate is scored further while its estimate and so many standard errors are above the
-    best score that is known."""
+    doubt: Annotated[float, Field(ge=0, le=10)] = 1.5
+    """In the end candidates are scored further whose estimate and so many standard errors are above
+    the best score that is known; before that, those whose estimate alone is."""
     grow: Annotated[float, Field(gt=1, le=100)] = 2.0
     """How many times the examples each further stage comes to."""
-    whole_first: Annotated[int, Field(ge=0)] = 4
+    whole_first: Annotated[int, Field(ge=0)] = 2
     """So many of the optimizer's first candidates are scored whole."""
-    whole_every: Annotated[int, Field(ge=0)] = 16
+    whole_every: Annotated[int, Field(ge=0)] = 0
     """And of the others one in so many, whatever its estimate; 0: none."""
 
     @model_validator(mode="after")
@@ -144,6 +146,10 @@ class Estimated:
         self._estimator = Estimator(config.estimator, self._groups)
         self._learned: dict[int, Fitness] = {}
         """Candidate -> its fitness, of those that were scored whole."""
+        self._guessed: dict[str, tuple[Candidate, Report]] = {}
+        """Digest -> a candidate that has ended with an estimate, and what was scored of it."""
+        self._again: set[str] = set()
+        """Digests of those that were asked again."""
         self._decided: dict[tuple[int, int], Decision] = {}
         """Candidate and examples scored by then -> what was decided: it stays so."""
 
@@ -157,18 +163,43 @@ class Estimated:
         scored = 0 if so_far is None else sum(len(t.examples) for t in so_far.tasks.values())
         key = candidate.number, scored
         if key not in self._decided:
-            self._decided[key] = self._decide(candidate, so_far)
+            if candidate.proposed_by == "finalist":
+                self._decided[key] = self._decide_again(candidate, so_far, scored)
+            else:
+                self._decided[key] = self._decide(candidate, so_far, doubt=0.0)
         return self._decided[key]
 
-    def _decide(self, candidate: Candidate, so_far: Report | None) -> Decision:
+    def again(self) -> Candidate | None:
+        """See `schedule.again`: the one that may be the best with the highest hopes."""
+        hopes = []
+        for digest, (candidate, so_far) in self._guessed.items():
+            if digest not in self._again:
+                estimate = self._estimate(so_far, *self._scored(candidate, so_far))
+                if not self._is_beaten(estimate, self._config.doubt):
+                    hope = estimate.fitness[0] + self._config.doubt * estimate.errors[0]
+                    hopes.append((hope, -candidate.number, candidate))
+        return max(hopes)[-1] if hopes else None
+
+    def _decide_again(self, candidate: Candidate, so_far: Report | None, scored: int) -> Decision:
+        """What was decided at first, as far as that went, and then by all that can be hoped."""
+        before, _ = self._guessed[candidate.digest]
+        self._again.add(candidate.digest)
+        decided = self._decided.get((before.number, scored))
+        if isinstance(decided, Stage):
+            return decided
+        assert so_far is not None
+        return self._decide(candidate, so_far, doubt=self._config.doubt)
+
+    def _decide(self, candidate: Candidate, so_far: Report | None, *, doubt: float) -> Decision:
         if so_far is None:
             return self._begin(candidate)
         places, scores = self._scored(candidate, so_far)
         estimate = self._estimate(so_far, places, scores)
-        if not self._is_beaten(estimate):
+        if not self._is_beaten(estimate, doubt):
             return self._further(places, scores, len(places) * self._config.grow)
         if len(places) < self._first:  # the second half of adaptive anchors
             return self._further(places, scores, self._first)
+        self._guessed.setdefault(candidate.digest, (candidate, so_far))
         return Finished(estimate)
 
     def _begin(self, candidate: Candidate) -> Stage:
@@ -236,10 +267,10 @@ class Estimated:
         masses: Array = np.array(each)[self._groups]
         return masses
 
-    def _is_beaten(self, estimate: Estimate) -> bool:
+    def _is_beaten(self, estimate: Estimate, doubt: float) -> bool:
         """Whether a candidate is known that is as good in everything, by all that can be hoped."""
         hoped = [
-            value + self._config.doubt * error
+            value + doubt * error
             for value, error in zip(estimate.fitness, estimate.errors, strict=True)
         ]
         return any(
@@ -252,6 +283,7 @@ class Estimated:
             return
         _, scores = self._scored(candidate, report)
         self._learned[candidate.number] = self._objective(report)
+        self._guessed.pop(candidate.digest, None)
         self._estimator.learn(scores, endpoint=candidate.proposed_by == "landmark")
 
     def _scored(self, candidate: Candidate, report: Report) -> tuple[tuple[int, ...], Array]:

@@ -141,7 +141,7 @@ def _fitness(plan: Plan, study: Study, best: Winner, holdout: Outcome) -> Fitnes
     name = digest(best.recipe)
     searched = (
         candidate.fitness[0]
-        for candidate in study.candidates()
+        for candidate in study.best(len(study.candidates()))
         if candidate.digest == name and candidate.fitness is not None
     )
     return FitnessBySplit(

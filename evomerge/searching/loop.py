@@ -37,7 +37,7 @@ from evomerge.search_spaces.base import SearchSpace
 from evomerge.searching.ending import ENDED, STALE, Ending, find_ending
 from evomerge.searching.failures import FailureRow, Halt, last_halt
 from evomerge.searching.progress import Progress
-from evomerge.searching.schedule import Schedule, Whole
+from evomerge.searching.schedule import Schedule, Whole, again
 from evomerge.searching.stages import Stages
 from evomerge.searching.tally import Tally
 from evomerge.searching.under_test import Reports, UnderTest
@@ -114,7 +114,7 @@ class Search:
         halted_by = halted.candidates if halted is not None else ()
         marks = [candidate for candidate in asked if candidate.proposed_by == "landmark"]
         tries = Counter(candidate.label for candidate in marks)
-        again = {
+        anew = {
             candidate.number
             for candidate in marks
             if not self._observed  # an optimizer that was asked takes no warm starts
@@ -123,7 +123,7 @@ class Search:
                 or (_is_of_the_surroundings(candidate) and tries[candidate.label] < TRIES)
             )
         }
-        known = {candidate.label for candidate in marks if candidate.number not in again}
+        known = {candidate.label for candidate in marks if candidate.number not in anew}
         # An earlier version may have called a landmark by another name: it counts by its genome.
         renamed = {c.genome for c in asked if c.label in known and c.label not in landmarks}
         self._landmarks = deque(
@@ -131,7 +131,7 @@ class Search:
             for label, genome in landmarks.items()
             if label not in known and genome not in renamed
         )
-        counting = [candidate for candidate in asked if candidate.number not in again]
+        counting = [candidate for candidate in asked if candidate.number not in anew]
         self._tally = Tally(counting, target=budget.target)
         self._halt: Halt | None = None
         self._asking_s = 0.0
@@ -196,8 +196,8 @@ class Search:
         """The candidate that comes next, on record; None if there is none now."""
         if begun := self._stages.next_begun():
             return begun
-        if self._ending():
-            return None
+        if ending := self._ending():
+            return None if ending.by == "listener" else self._ask_again()
         if self._landmarks:
             label, genome = self._landmarks.popleft()
             return self._ask(genome, label=label)
@@ -208,7 +208,7 @@ class Search:
         self._asking_s += time.perf_counter() - began
         for proposal in proposals:
             return self._ask(proposal.genome, proposal=proposal)
-        return None
+        return self._ask_again()
 
     def _observe(self) -> bool:
         """Tell the optimizer the landmarks in their order, once all are back."""
@@ -220,6 +220,24 @@ class Search:
                     self._optimizer.observe(observation)
         self._observed = True
         return True
+
+    def _ask_again(self) -> UnderTest | None:
+        """A finalist, once all others have ended: one whose fitness was estimated, and who may be
+        the best."""
+        waited_for = [*self._stages.under_way.values(), *self._stages.paused.values()]
+        if any(test.candidate.proposed_by != "finalist" for test in waited_for):
+            return None
+        before = again(self._stages.schedule)
+        if before is None:
+            return None
+        recipe = self._space.recipe(before.genome)
+        number = self._study.ask(
+            proposed_by="finalist",
+            genome=before.genome,
+            recipe=recipe,
+            label=f"candidate {before.number} again",
+        )
+        return UnderTest(self._study.candidate(number), recipe=recipe)
 
     def _ask(
         self, genome: Genome, *, label: str | None = None, proposal: Proposal | None = None
@@ -239,7 +257,8 @@ class Search:
 
     def _hear(self, candidate: Candidate) -> None:
         """Tell the optimizer of a candidate that has ended, and look whether others may follow."""
-        self._tally.end(candidate)
+        if candidate.proposed_by != "finalist":
+            self._tally.end(candidate)
         self._failures.end(candidate)
         if candidate.proposal is not None:
             with _refusal_named(candidate):

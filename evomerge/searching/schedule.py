@@ -40,6 +40,7 @@ __all__ = [
     "Stage",
     "Stopped",
     "Whole",
+    "again",
     "needs_objective",
     "release",
     "remembers",
@@ -126,6 +127,14 @@ def release(schedule: Schedule, candidate: Candidate, so_far: Outcome | None) ->
     own: Callable[[Candidate, Outcome | None], Decision] | None
     own = getattr(schedule, "release", None)
     return Paused() if own is None else own(candidate, so_far)
+
+
+def again(schedule: Schedule) -> Candidate | None:
+    """A candidate to be asked again, as a finalist, when the search asks nothing more: by a method
+    of this name, of a schedule that estimates, since an estimate may be too low. None: of one that
+    has none, or when it has enough."""
+    own: Callable[[], Candidate | None] | None = getattr(schedule, "again", None)
+    return None if own is None else own()
 
 
 class Whole:

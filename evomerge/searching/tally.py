@@ -30,7 +30,8 @@ REASONS = 100
 
 
 def counted(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Those that count in a budget: without warm starts that failed and were tried again."""
+    """Those that count in a budget: without warm starts that failed and were tried again, and
+    without finalists, which were asked before."""
     latest = {
         candidate.label: candidate.number
         for candidate in candidates
@@ -39,7 +40,7 @@ def counted(candidates: Sequence[Candidate]) -> list[Candidate]:
     return [
         candidate
         for candidate in candidates
-        if candidate.proposed_by != "landmark" or latest[candidate.label] == candidate.number
+        if candidate.proposed_by == "optimizer" or latest.get(candidate.label) == candidate.number
     ]
 
 

@@ -146,9 +146,10 @@ def ranked(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:
     """At most `limit` of the candidates that have a fitness, best first.
 
     With several objectives: those that no other beats in everything, then those that only these
-    beat, and so on (non-dominated sorting). The older one wins a tie.
+    beat, and so on (non-dominated sorting). The older one wins a tie. An estimate does not count
+    where the same recipe was scored on more.
     """
-    left = [candidate for candidate in candidates if candidate.fitness is not None]
+    left = _best_known([c for c in candidates if c.fitness is not None])
     if all(len(candidate.fitness or ()) == 1 for candidate in left):
         return sorted(left, key=lambda candidate: (-_first(candidate), candidate.number))[:limit]
     import numpy as np
@@ -158,6 +159,22 @@ def ranked(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:
     ranks = _fast_non_domination_rank(np.array(losses), n_below=limit)
     order = sorted(range(len(left)), key=lambda place: (ranks[place], left[place].number))
     return [left[place] for place in order[:limit]]
+
+
+def _best_known(candidates: list[Candidate]) -> list[Candidate]:
+    """Without estimates of what another candidate of the same recipe says with less error."""
+    if not any(candidate.estimated for candidate in candidates):
+        return candidates
+    least: dict[str, float] = {}
+    for candidate in candidates:
+        known = least.setdefault(candidate.digest, _error(candidate))
+        least[candidate.digest] = min(known, _error(candidate))
+    return [candidate for candidate in candidates if _error(candidate) <= least[candidate.digest]]
+
+
+def _error(candidate: Candidate) -> float:
+    """The standard error of an estimate."""
+    return candidate.estimated[0] if candidate.estimated else 0.0
 
 
 def _first(candidate: Candidate) -> float:

@@ -90,20 +90,25 @@ def estimated(folder: Path, executor: Class, *, candidates: int = 40, **settings
 @pytest.mark.parametrize("estimator", ["anchors", "p_irt", "gp_irt", "mp_irt", "gmp_irt"])
 def test_the_best_is_scored_whole_and_most_are_not(tmp_path: Path, estimator: str) -> None:
     executor = Class()
-    with estimated(tmp_path / "s", executor, estimator=estimator, examples=12) as study:
-        candidates, best = study.candidates(), study.best(1)[0]
+    with estimated(tmp_path / "s", executor, estimator=estimator, doubt=2.0) as study:
+        every, best = study.candidates(), study.best(1)[0]
     assert best.estimated is None
     assert executor.examples < 0.6 * 40 * SIZE
+    candidates, again = every[:40], every[40:]
+    assert all(one.proposed_by == "finalist" for one in again)
+    assert {one.digest for one in again} < {one.digest for one in candidates if one.estimated}
+    asked = [(name, part and tuple(part["sphere"])) for name, part in executor.asked]
+    assert len(set(asked)) == len(asked), "no part is asked twice"
     guesses = [one for one in candidates if one.estimated is not None]
     assert len(guesses) > 15
     assert all(one.state == "done" for one in candidates)
     whole = [one for one in candidates if one.estimated is None]
-    assert {one.number for one in whole} >= set(range(7)), "landmarks and the first questions"
+    assert {one.number for one in whole} >= set(range(5)), "landmarks and the first questions"
     truth = {one.number: truth_of(one) for one in guesses}
     off = [abs(one.fitness[0] - truth[one.number]) for one in guesses if one.fitness]
     assert np.mean(off) < 0.2, "unlucky ones are given up sooner than lucky ones"
     assert max(one.fitness for one in guesses if one.fitness) <= (best.fitness or ())
-    assert max(truth.values()) <= (best.fitness or (0,))[0] + 0.05
+    assert max(truth.values()) <= (best.fitness or (0,))[0]
 
 
 def truth_of(one: Candidate) -> float:
@@ -136,7 +141,7 @@ def test_an_estimate_is_marked_on_record_and_for_the_dashboard(tmp_path: Path) -
     assert one.estimated is not None
     assert one.fitness is not None
     assert 0 < one.estimated[0] < 0.3
-    assert sum(stage.scored for stage in one.stages[-1:]) in (12, 24, 48)
+    assert one.stages[-1].scored in (12, 24, 48)
     assert one.tasks["sphere"] != one.fitness[0], "what was scored stays beside what is estimated"
     assert f'"estimated":[{one.estimated[0]}' in (
         tmp_path / "s" / "journal.log"
