@@ -1,18 +1,23 @@
-"""What does a search cost whose candidates are not all scored on all examples, and what does it lose?
+"""What does a search cost that does not score all candidates on all examples, and what is lost?
 
-    python benchmarks/fitness.py TABLE.parquet... [--seeds 20] [--candidates 60]
+    python benchmarks/fitness.py [TABLE.parquet...] [--seeds 20] [--candidates 60]
 
-Searches are replayed on recorded candidates (`recording.py`), by the schedules of a job: a table has
-what each candidate scored on each example of all three splits, so a replay takes a second, and all
-ways see the same. Landmarks come first; then, seed by seed, either candidates of the table in a
-random order (`random`), or what CMA-ES asks, each question answered by the nearest recorded
-candidate that was not tried yet (`cma_es`), so that what it is told decides what it asks.
+Searches are replayed on recorded candidates (`recording.py`; those in `tabular/` where none is
+named), by the schedules of a job: a table has what each candidate scored on each search example, so
+a replay takes a second, and all ways see the same. Landmarks come first; then, seed by seed, either
+candidates of the table in a random order (`random`), or what CMA-ES asks, each question answered by
+the nearest recorded candidate that was not tried yet (`cma_es`): what it is told decides what it
+asks.
 
-Of each search are counted the tokens of the search split (examples, where a table has no tokens);
-whether the candidate that it holds for the best is the one that scoring everything would find the
-best among those it tried; the holdout of its winner, which the validation split chooses of the
-three best; and the tokens after which the holdout of its best reaches 95 % of the full search's
-winner and stays there. Nothing of a schedule was tuned on these tables.
+Of each search are counted the tokens of the search split; whether its best is what scoring
+everything would call the best of those that it tried; the final score of its best; and the tokens
+after which the final score of its best reaches 95 % of the full search's, and stays there. A
+table's examples serve twice: all of them are the search split, and the final score is the mean on
+them (so that what is lost is lost for want of scoring alone); and in halves, one to search on and
+one for the final score. Tables of real searches are small, so there are two simulated ones
+beside them, of more examples, with a validation split that chooses of the three best.
+
+Nothing of a schedule was tuned on these tables.
 """
 
 from __future__ import annotations
@@ -27,10 +32,11 @@ from typing import Any
 
 import numpy as np
 import pandas
-from published import write
+from published import ROOT, write
+from scipy.stats import norm
 
 from evomerge.config import SCHEDULES
-from evomerge.estimating.items import Array
+from evomerge.estimating.items import Array, logistic
 from evomerge.evaluators.base import Outcome, Report, Selection, TaskScore
 from evomerge.evaluators.objective import Objective
 from evomerge.optimizers.base import Fitness, Observation, Optimizer, Result
@@ -64,42 +70,69 @@ class Table:
     """Rows."""
     search: Array
     """(candidates, examples)."""
-    validation: Array
-    holdout: Array
-    """(candidates,): the mean score."""
+    validation: Array | None
+    """(candidates,): the mean score; None: nothing but the search split chooses."""
+    final: Array
+    """(candidates,): the score that a search is judged by."""
     tokens: Array
     """(candidates,): of an example of the search split."""
 
     @classmethod
-    def read(cls, path: Path) -> Table:
-        """A table of which every candidate was scored on all splits; others are left out."""
-        frame = pandas.read_parquet(path)
-        frame = frame.drop_duplicates("digest")
-        splits = {
-            split: [name for name in frame.columns if name.startswith(f"scores.{split}.")]
-            for split in ("search", "validation", "holdout")
-        }
-        frame = frame.dropna(subset=[name for names in splits.values() for name in names])
-        numbers = {
-            split: np.array(
-                [np.concatenate([row[name] for name in names]) for _, row in frame.iterrows()],
-                dtype=float,
-            )
-            for split, names in splits.items()
-        }
+    def read(cls, path: Path) -> list[Table]:
+        """A recorded table, with all its examples and in halves."""
+        frame = pandas.read_parquet(path).drop_duplicates("digest")
+        names = [name for name in frame.columns if name.startswith("scores.search.")]
+        scores = np.array(
+            [np.concatenate([row[name] for name in names]) for _, row in frame.iterrows()],
+            dtype=float,
+        )
         named = [name for name in frame.columns if name.startswith("gene.")]
         genes = frame[named].to_numpy(dtype=float)
         low, high = genes.min(axis=0), genes.max(axis=0)
-        examples = numbers["search"].shape[1]
-        tokens = frame["tokens.search"].astype(float).to_numpy() / examples
-        return cls(
+        tokens = frame["tokens.search"].astype(float).to_numpy() / scores.shape[1]
+        whole = cls(
             name=path.stem,
             genes=(genes - low) / np.where(high > low, high - low, 1.0),
             landmarks=tuple(np.flatnonzero((frame.kind == "landmark").to_numpy()).tolist()),
-            search=numbers["search"],
-            validation=numbers["validation"].mean(axis=1),
-            holdout=numbers["holdout"].mean(axis=1),
+            search=scores,
+            validation=None,
+            final=scores.mean(axis=1),
             tokens=np.ones(len(frame)) if np.isnan(tokens).any() else tokens,
+        )
+        half, other = scores[:, ::2], scores[:, 1::2].mean(axis=1)
+        return [whole, replace(whole, name=f"{path.stem} in halves", search=half, final=other)]
+
+    @classmethod
+    def simulated(cls, genes: int, *, seed: int, candidates: int = 200) -> Table:
+        """Merges by a two-parameter logistic model, whose ability falls with the distance from the
+        best genes; six tenths of the luck with an example are of the example, and so the same for
+        all. Half of the candidates are anywhere, half near the best."""
+        rng = np.random.default_rng(seed)
+        best, steep = rng.uniform(0.3, 0.7, genes), rng.uniform(1, 6, genes) * 9 / genes
+        groups = np.arange(genes) % 3
+        landmarks = [np.full(genes, 0.35), *(0.7 * (groups == group) for group in range(3))]
+        near = best + rng.normal(0, 0.15, (candidates // 2, genes))
+        points = np.vstack(
+            [landmarks, rng.uniform(0, 1, (candidates // 2, genes)), np.clip(near, 0, 1)]
+        )
+        ability = 1.2 - np.sum(steep * (points - best) ** 2, axis=1)
+
+        def scores(examples: int) -> Array:
+            slope, hard = rng.uniform(0.6, 2, examples), rng.normal(0.3, 1.6, examples)
+            right = logistic(slope * (ability[:, None] - hard))
+            luck = np.sqrt(0.6) * rng.normal(size=examples)
+            luck = luck + np.sqrt(0.4) * rng.normal(size=(len(points), examples))
+            answers: Array = (norm.cdf(luck) < right).astype(float)
+            return answers
+
+        return cls(
+            name=f"simulated, {genes} genes",
+            genes=points,
+            landmarks=tuple(range(len(landmarks))),
+            search=scores(240),
+            validation=scores(120).mean(axis=1),
+            final=scores(1000).mean(axis=1),
+            tokens=np.ones(len(points)),
         )
 
     @cached_property
@@ -199,7 +232,7 @@ class Replay:
                     self._score(run, stage)
                 case Paused():
                     self.waiting.append(run)
-                    return
+                    return None
                 case Finished() as finished:
                     assert run.so_far is not None
                     estimate = getattr(finished, "estimate", None)
@@ -231,14 +264,17 @@ class Replay:
 
     @property
     def winner(self) -> int:
-        """The row that the validation split chooses of the best."""
-        return max(self.best(FINALISTS), key=lambda row: float(self.table.validation[row]))
+        """Its best, or the row that the validation split chooses of the three best."""
+        validation = self.table.validation
+        if validation is None:
+            return self.best(1)[0]
+        return max(self.best(FINALISTS), key=lambda row: float(validation[row]))
 
-    def tokens_until(self, holdout: float) -> float | None:
-        """After how many the best's holdout is that good, and stays so; None: never."""
+    def tokens_until(self, score: float) -> float | None:
+        """After how many the best's final score is that good, and stays so; None: never."""
         reached = None
         for tokens, row in self.curve:
-            if self.table.holdout[row] < holdout:
+            if self.table.final[row] < score:
                 reached = None
             elif reached is None:
                 reached = tokens
@@ -349,19 +385,19 @@ def questions(
 def summary(runs: Sequence[Replay], full: Sequence[Replay]) -> dict[str, Any]:
     """One way over all seeds, beside the full search of the same seed."""
     pairs = list(zip(runs, full, strict=True))
-    goals = [NEAR * float(best.table.holdout[best.winner]) for best in full]
+    goals = [NEAR * float(best.table.final[best.winner]) for best in full]
     reached = [run.tokens_until(goal) for run, goal in zip(runs, goals, strict=True)]
     needed = [best.tokens_until(goal) for best, goal in zip(full, goals, strict=True)]
     ratios = [
         (b or 0.0) / a if a else 0.0 for a, b in zip(reached, needed, strict=True) if b is not None
     ]
-    off = [float(run.table.holdout[run.winner] - b.table.holdout[b.winner]) for run, b in pairs]
+    lost = [float(b.table.final[b.winner] - run.table.final[run.winner]) for run, b in pairs]
     return {
         "tokens": mean(run.tokens / best.tokens for run, best in pairs),
         "same winner": mean(is_best(run) for run in runs),
-        "holdout": mean(float(run.table.holdout[run.winner]) for run in runs),
-        "holdout off": mean(off),
-        "holdout off, s.e.": float(np.std(off, ddof=1) / np.sqrt(len(off))) if off[1:] else 0.0,
+        "final": mean(float(run.table.final[run.winner]) for run in runs),
+        "lost": mean(lost),
+        "lost, s.e.": float(np.std(lost, ddof=1) / np.sqrt(len(lost))) if lost[1:] else 0.0,
         "times fewer until 95 %": median(ratios) if ratios else None,
         "reached 95 %": mean(tokens is not None for tokens in reached),
     }
@@ -374,14 +410,16 @@ def is_best(run: Replay) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("tables", type=Path, nargs="+", metavar="TABLE")
+    parser.add_argument("tables", type=Path, nargs="*", metavar="TABLE")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--candidates", type=int, default=60)
     parser.add_argument("--ways", nargs="+", default=list(WAYS))
     given = parser.parse_args()
     rows: list[dict[str, Any]] = []
-    for path in given.tables:
-        table = Table.read(path)
+    paths = given.tables or sorted((ROOT / "benchmarks" / "tabular").glob("*.parquet"))
+    tables = [table for path in paths for table in Table.read(path)]
+    tables += [Table.simulated(genes, seed=genes) for genes in (3, 9)]
+    for table in tables:
         for search in ("random", "cma_es"):
             runs = {
                 way: [
@@ -391,7 +429,9 @@ def main() -> None:
                 for way in dict.fromkeys(["whole", *given.ways])
                 if WAYS[way]["kind"] in (*SCHEDULES.known, "subset")
             }
-            print(f"{table.name}, {search}: {given.seeds} searches of {given.candidates} candidates")
+            print(
+                f"{table.name}, {search}: {given.seeds} searches of {given.candidates} candidates"
+            )
             for way, each in runs.items():
                 row = {"table": table.name, "search": search, "way": way}
                 row |= summary(each, runs["whole"])
@@ -405,8 +445,8 @@ def line(row: Mapping[str, Any]) -> str:
     times = row["times fewer until 95 %"]
     return (
         f"  {row['way']:20} {row['tokens']:7.1%} of the tokens, same winner"
-        f" {row['same winner']:4.0%}, holdout {row['holdout']:.3f} ({row['holdout off']:+.3f}"
-        f" ± {row['holdout off, s.e.']:.3f}), 95 % reached by {row['reached 95 %']:4.0%}"
+        f" {row['same winner']:4.0%}, final {row['final']:.3f} (lost {row['lost']:+.3f}"
+        f" ± {row['lost, s.e.']:.3f}), 95 % reached by {row['reached 95 %']:4.0%}"
         f"{'' if times is None else f', with {times:.1f} times fewer'}"
     )
 

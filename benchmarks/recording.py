@@ -18,7 +18,8 @@ studies has one row a candidate, all with the same scores.
 
 A study has scored its finalists alone on validation and holdout. `--score` scores all its
 candidates there, with the workers that its job names, and keeps the scores in the study: give it
-finished studies, or copies. Nothing is scored twice.
+finished studies, or copies. Nothing is scored twice. Tables in `tabular/` are made with `--splits
+search validation`: what is tuned on them must not have seen the holdout.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def score(folder: Path, splits: Sequence[Split]) -> None:
             workers.close()
 
 
-def rows_of(study: Study) -> list[dict[str, Any]]:
+def rows_of(study: Study, splits: Sequence[Split] = SPLITS) -> list[dict[str, Any]]:
     """A row for each candidate that was scored on the whole search split."""
     weights = job_of(study).evaluator.weights
     digest = str(study.get("evaluator"))
@@ -83,7 +84,7 @@ def rows_of(study: Study) -> list[dict[str, Any]]:
             "digest": candidate.digest,
             **{f"gene.{name}": value for name, value in candidate.values.items()},
         }
-        for split in SPLITS:
+        for split in splits:
             row |= columns_of(split, reports[split], weights)
         rows.append(row)
     return rows
@@ -101,15 +102,15 @@ def columns_of(split: Split, report: Report | None, tasks: Iterable[str]) -> dic
     return columns
 
 
-def write(folders: Sequence[Path], out: Path) -> int:
-    """Write the table of some studies; the number of its rows."""
+def write(folders: Sequence[Path], out: Path, splits: Sequence[Split] = SPLITS) -> int:
+    """Write the table of some studies, with these splits; the number of its rows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     rows: list[dict[str, Any]] = []
     for folder in folders:
         with Study.open(folder, write=False) as study:
-            rows += rows_of(study)
+            rows += rows_of(study, splits)
     names = dict.fromkeys(name for row in rows for name in row)
     kinds = {"scores": pa.list_(pa.float32()), "tokens": pa.int64()}
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -134,11 +135,12 @@ def main() -> None:
     parser.add_argument("studies", type=Path, nargs="+", metavar="STUDY")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--score", choices=SPLITS[1:], nargs="+", default=[])
+    parser.add_argument("--splits", choices=SPLITS, nargs="+", default=SPLITS)
     given = parser.parse_args()
     for folder in given.studies:
         if given.score:
             score(folder, given.score)
-    print(f"{write(given.studies, given.out)} candidates in {given.out}")
+    print(f"{write(given.studies, given.out, given.splits)} candidates in {given.out}")
 
 
 if __name__ == "__main__":
