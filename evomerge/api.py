@@ -106,7 +106,7 @@ def search(
         listener.said(f"it will take {took.sentence} ({took.basis})")
     if plan.detectable:
         shown = ", ".join(shows.to_text(split) for split, shows in plan.detectable.items())
-        listener.said(f"differences that can be shown: {shown} ({basis()})")
+        listener.said(f"smallest difference: {shown} ({basis()})")
     with _workers(plan, listener) as workers, _new_study(plan, out) as study:
         _go_on(plan, study, workers, listener)
     return Results(out)

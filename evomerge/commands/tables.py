@@ -23,7 +23,7 @@ from evomerge.study.candidate import Candidate
 from evomerge.study.comparison import Comparison, ComparisonTable
 from evomerge.study.record import Study
 from evomerge.study.select_recipe import recorded
-from evomerge.study.statistics import mean_interval
+from evomerge.study.statistics import Interval, mean_interval
 from evomerge.wording import clock, count
 
 __all__ = [
@@ -223,7 +223,7 @@ def show_report(report: Report, title: str) -> None:
             score.metric,
             f"{score.value:.3f}",
             f"{interval.low:.3f} to {interval.high:.3f}" if is_mean else "",
-            str(len(score.examples)),
+            _examples(interval),
         )
         for member, own in (score.members or {}).items():
             value, examples = f"{own.value:.3f}", str(own.examples)
@@ -231,6 +231,11 @@ def show_report(report: Report, title: str) -> None:
     out.print(table)
     if report.truncated > 0:
         out.print(f"{report.truncated:.1%} of the answers were cut off by the token limit")
+
+
+def _examples(interval: Interval) -> str:
+    shared = "" if interval.sources is None else f" from {count(interval.sources, 'source')}"
+    return f"{interval.examples}{shared}"
 
 
 def fitness_of(candidate: Candidate | None, objectives: Sequence[str]) -> str:

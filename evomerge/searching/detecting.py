@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from evomerge.config import Job
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import EvaluatorConfig, Report, Split
+from evomerge.searching.telemetry import PARENT
 from evomerge.searching.under_test import Reports
 from evomerge.study.candidate import Candidate, landmarks
 from evomerge.study.comparison_table import is_mean
 from evomerge.study.power import ASSUMED_CORRELATION, Detectable, Paired, examples_for
 from evomerge.study.record import Study
+from evomerge.wording import count
 
 __all__ = ["Detection", "Expected", "basis", "expected", "goal_warnings"]
 
@@ -38,10 +40,6 @@ _SHARES = {
 }
 """Metrics whose examples score 0, 1 or something between."""
 
-_HOW = (
-    "the smallest difference of two models that a two-sided test at 0.05 finds in 80 % of cases, if"
-)
-
 
 @dataclass(frozen=True)
 class Expected:
@@ -54,10 +52,12 @@ class Expected:
 
     def to_text(self, split: str) -> str:
         """`holdout: 0.077 (200 examples)`, and what sources may make of it."""
+        if self.alone.difference >= 1:
+            return f"{split}: none ({count(self.alone.examples, 'example')})"
         said = self.alone.to_text(split)
         if self.by_source is None:
             return said
-        worst, sources = self.by_source.difference, self.by_source.examples
+        worst, sources = min(1.0, self.by_source.difference), self.by_source.examples
         return f"{said}; up to {worst:.3f} if those of one source are alike ({sources} sources)"
 
     def to_json(self) -> dict[str, object]:
@@ -99,8 +99,8 @@ def expected(evaluator: EvaluatorConfig) -> dict[Split, Expected]:
 def basis() -> str:
     """How `expected` was reckoned, for a person."""
     return (
-        f"{_HOW} half of the answers are right and those of two models correlate by"
-        f" {ASSUMED_CORRELATION:g}"
+        "of two models, found by a two-sided test at 0.05 in 80 % of cases if half of the answers"
+        f" are right and those of two models correlate by {ASSUMED_CORRELATION:g}"
     )
 
 
@@ -139,14 +139,13 @@ class Detection:
         if detectable:
             named = ", ".join(shows.to_text(split) for split, shows in detectable.items())
             agree = next(iter(detectable.values())).correlation
-            how = "" if agree is None else f" (their scores correlate by {agree:.2f})"
-            self.say(f"as the warm starts differ{how}, two models are told apart from {named}")
+            how = "" if agree is None else f", whose scores correlate by {agree:.2f}"
+            self.say(f"smallest difference, by the warm starts{how}: {named}")
         for warning in self._warnings(own, detectable):
             self.say(f"warning: {warning}")
 
     def _measured(self, own: list[Candidate]) -> dict[Split, Detectable]:
-        parents = self.job.space.known_inputs(self.job.sources)
-        chosen = [mark for mark in own if mark.label in parents]
+        chosen = [mark for mark in own if (mark.label or "").startswith(PARENT)]
         reports = [
             report
             for mark in (chosen if len(chosen) > 1 else own)

@@ -169,7 +169,7 @@ class Comparison(Value):
         better = "" if table.higher_is_better else " (lower is better)"
         tests = {row.ahead.test for row in table.rows if row.ahead}
         test = f"; p: {', '.join(sorted(tests))}, Holm-corrected" if tests else ""
-        shared = f" of {count(table.sources, 'source')}" if table.sources is not None else ""
+        shared = f" from {count(table.sources, 'source')}" if table.sources is not None else ""
         examples = f"{count(table.examples, f'{self.split} example')}{shared}"
         return f"{table.task}{better}, {examples}{test}"
 

@@ -8,6 +8,7 @@ from typing import Self
 
 from evomerge.evaluators.base import Split, TaskScore
 from evomerge.study.comparison_table import OBJECTIVE, ComparisonTable, is_mean, weighted_table
+from evomerge.wording import count
 
 __all__ = ["Counted"]
 
@@ -51,14 +52,18 @@ class Counted:
     def measure(self, split: Split) -> str:
         """What the scores are of, in words."""
         examples = sum(table.examples for table in self.tables.values())
+        shared = [table.sources for table in self.tables.values() if table.sources is not None]
+        scored = f"{examples} {split} examples"
+        if len(shared) == len(self.tables) == 1:
+            scored += f" from {count(shared[0], 'source')}"
         if OBJECTIVE not in self.tables:
             if len(self.tables) > 1:
-                return f"on {examples} {split} examples"
+                return f"on {scored}"
             (table,) = self.tables.values()
             better = "" if table.higher_is_better else ", lower is better,"
-            return f"in {table.metric}{better} on {examples} {split} examples of {table.task}"
+            return f"in {table.metric}{better} on {scored} of {table.task}"
         alike = len(set(self.weights.values())) == 1
         names = ", ".join(
             task if alike else f"{weight:g} x {task}" for task, weight in self.weights.items()
         )
-        return f"in the mean of {names} on {examples} {split} examples"
+        return f"in the mean of {names} on {scored}"

@@ -20,8 +20,8 @@ from tests.place import Place
 
 SIZES = {"search": 8, "validation": 200, "holdout": 400}
 SOLVED: dict[str, tuple[float, ...]] = {
-    "json": (1, 1, 1, 1, 0, 0, 0, 0),
-    "math": (1, 1, 1, 0, 1, 0, 0, 0),
+    "parent:json": (1, 1, 1, 1, 0, 0, 0, 0),
+    "parent:math": (1, 1, 1, 0, 1, 0, 0, 0),
     "uniform": (1, 1, 1, 1, 1, 1, 1, 1),
 }
 
@@ -86,6 +86,12 @@ def test_nothing_is_said_of_scores_without_a_bound(place: Place) -> None:
     assert expected(planned(place).job.evaluator) == {}
 
 
+def test_one_example_shows_nothing(place: Place) -> None:
+    place.evaluator["limits"] = {"holdout": 1}
+    shows = expected(planned(place).job.evaluator)["holdout"]
+    assert shows.to_text("holdout") == "holdout: none (1 example)"
+
+
 class Begun:
     """A search whose warm starts come back one by one."""
 
@@ -131,8 +137,8 @@ def test_the_warm_starts_measure_it(begun: Begun) -> None:
         begun.hear()
     # json and math differ in two of eight, so that the variance is 2/7, and correlate by 0.5.
     assert begun.said[0] == (
-        "as the warm starts differ (their scores correlate by 0.50), two models are told apart from"
-        " validation: 0.106 (200 examples), holdout: 0.075 (400 examples)"
+        "smallest difference, by the warm starts, whose scores correlate by 0.50: validation: 0.106"
+        " (200 examples), holdout: 0.075 (400 examples)"
     )
     kept = begun.study.get(MEASURED)
     assert kept is not None
@@ -143,7 +149,7 @@ def test_the_warm_starts_measure_it(begun: Begun) -> None:
         "the 400 examples of the holdout split can show (0.075)",
     )
     assert begun.said[1:] == [f"{goal} than {split}; that takes 22,426" for split in shown]
-    begun.tried(None, (0.9, 0.9), SOLVED["json"])
+    begun.tried(None, (0.9, 0.9), SOLVED["parent:json"])
     begun.hear()
     begun.detection = begun.again()
     begun.hear()
@@ -153,6 +159,6 @@ def test_the_warm_starts_measure_it(begun: Begun) -> None:
 def test_a_search_that_was_killed_before_that_is_told_when_it_goes_on(begun: Begun) -> None:
     for at, (label, examples) in enumerate(SOLVED.items()):
         begun.tried(label, (0.1 * at, 0.2), examples)
-    begun.tried(None, (0.9, 0.9), SOLVED["json"])
+    begun.tried(None, (0.9, 0.9), SOLVED["parent:json"])
     begun.hear()
-    assert begun.said[0].startswith("as the warm starts differ")
+    assert begun.said[0].startswith("smallest difference, by the warm starts")

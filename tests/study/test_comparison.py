@@ -254,7 +254,9 @@ def test_sources_count_in_tables_and_are_told() -> None:
     alone = Comparison.of(REPORTS, winner="evolved", weights={"flagship": 1.0})
     table = next(table for table in found.tables if table.task == "flagship")
     before = next(table for table in alone.tables if table.task == "flagship")
-    assert found.title(table).startswith("flagship, 40 holdout examples of 10 sources; p: paired")
+    assert found.title(table).startswith("flagship, 40 holdout examples from 10 sources; p: paired")
+    assert found.verdict is not None
+    assert "on 40 holdout examples from 10 sources of flagship" in found.verdict.sentence
     own, plain = table.rows[1].ahead, before.rows[1].ahead
     assert own is not None
     assert plain is not None

@@ -37,6 +37,11 @@ class PythonConfig(EvaluatorConfig):
     """Passed on to the function as keyword arguments."""
     examples: Mapping[Split, Annotated[int, Field(ge=1)]]
     """Split -> how many examples it has; `search` and `holdout` at least."""
+    clusters: str | None = Field(
+        default=None, pattern=r"^[A-Za-z_]\w*$", exclude_if=lambda name: name is None
+    )
+    """Another function of the module, `(split, places, **options)`, that says for each place which
+    source its example comes from; null: each has its own. Intervals and tests count by source."""
     task: str | None = None
     """What tables call the scores; null: the function's name."""
     metric: str = "score"

@@ -4,7 +4,8 @@
 
 `places` are the examples to score, counted from 0 within the split; the function returns one number
 for each, in their order, and asks `model` by `generate` and `logprobs`. An example's score must not
-depend on which others are asked with it.
+depend on which others are asked with it. Where examples share sources, another function of the
+module says which (`clusters`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from evomerge.errors import ConfigError, EvomergeError, did_you_mean
 from evomerge.evaluators.base import Report, Selection, Split, TaskScore
@@ -25,6 +26,8 @@ from evomerge.evaluators.selection import chosen_places
 from evomerge.wording import count
 
 __all__ = ["PythonEvaluator"]
+
+Said = TypeVar("Said", float, str)
 
 
 class PythonEvaluator:
@@ -38,7 +41,11 @@ class PythonEvaluator:
 
     def __init__(self, config: PythonConfig) -> None:
         self._config = config
-        self._function = _function(config)
+        module = _module(config)
+        self._function = _function(config, module, config.callable.partition(":")[2])
+        self._clusters: Callable[..., Any] | None = None
+        if config.clusters is not None:
+            self._clusters = _function(config, module, config.clusters)
 
     def evaluate(
         self,
@@ -66,24 +73,48 @@ class PythonEvaluator:
 
     def _score(self, model: _WatchedModel, split: Split, places: tuple[int, ...]) -> TaskScore:
         config = self._config
+
+        def scores() -> list[float]:
+            said = self._function(model, split, places, **config.options)
+            return [float(score) for score in said]
+
+        def clusters() -> list[str]:
+            said = self._clusters(split, places, **config.options) if self._clusters else ()
+            return [str(source) for source in said]
+
+        score = TaskScore.averaged(
+            config.metric,
+            self._said(config.callable, "score", scores, model, places),
+            higher_is_better=config.higher_is_better,
+        )
+        if self._clusters is None:
+            return score
+        held = self._said(str(config.clusters), "source", clusters, model, places)
+        return score.model_copy(update={"clusters": tuple(held)})
+
+    def _said(
+        self,
+        name: str,
+        noun: str,
+        ask: Callable[[], list[Said]],
+        model: _WatchedModel,
+        places: tuple[int, ...],
+    ) -> list[Said]:
+        """What a function of the user's says, one for each place."""
         try:
-            scores = [
-                float(score) for score in self._function(model, split, places, **config.options)
-            ]
+            said = ask()
         except EvomergeError:
             raise
         except Exception as problem:
             if problem is model.failure:
                 raise
+            raise ConfigError(f"{name} failed: {type(problem).__name__}: {problem}") from problem
+        if len(said) != len(places):
             raise ConfigError(
-                f"{config.callable} failed: {type(problem).__name__}: {problem}"
-            ) from problem
-        if len(scores) != len(places):
-            raise ConfigError(
-                f"{config.callable} gave {count(len(scores), 'score')} for"
+                f"{name} gave {count(len(said), noun)} for"
                 f" {count(len(places), 'place')}; one for each is wanted"
             )
-        return TaskScore.averaged(config.metric, scores, higher_is_better=config.higher_is_better)
+        return said
 
 
 class _WatchedModel(MeteredModel):
@@ -105,14 +136,16 @@ class _WatchedModel(MeteredModel):
             raise
 
 
-def _function(config: PythonConfig) -> Callable[..., Any]:
-    name = config.callable.partition(":")[2]
+def _module(config: PythonConfig) -> ModuleType:
     try:
-        module = import_module(config.module) if config.path is None else _from_file(config)
+        return import_module(config.module) if config.path is None else _from_file(config)
     except Exception as problem:
         raise ConfigError(
             f"{config.callable}: the module cannot be imported: {type(problem).__name__}: {problem}"
         ) from problem
+
+
+def _function(config: PythonConfig, module: ModuleType, name: str) -> Callable[..., Any]:
     function = getattr(module, name, None)
     if not callable(function):
         known = [key for key, value in vars(module).items() if callable(value)]

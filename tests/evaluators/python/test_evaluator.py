@@ -150,3 +150,26 @@ def test_the_deadline_is_looked_at_when_the_model_is_asked(tmp_path: Path) -> No
 def test_a_function_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no function 'answers'; did you mean 'answer'"):
         run(tmp_path, "def answer(model, split, places):\n    return []")
+
+
+SOURCES = """
+def texts(split, places, *, begins="1"):
+    return [place // 2 for place in places]
+"""
+
+
+def test_examples_may_share_sources(tmp_path: Path) -> None:
+    report = run(tmp_path, MODULE + SOURCES, clusters="texts")
+    assert report.tasks["answers"].clusters == ("0", "0", "1", "1", "2", "2")
+    assert run(tmp_path, MODULE).tasks["answers"].clusters is None
+    assert read(tmp_path, clusters="texts").digest() != read(tmp_path).digest()
+
+
+def test_every_example_needs_a_source(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"own:answers: no function 'text'; did you mean"):
+        run(tmp_path, MODULE + SOURCES, clusters="text")
+    few = SOURCES.replace("in places", "in places[1:]")
+    with pytest.raises(ConfigError, match="texts gave 5 sources for 6 places"):
+        run(tmp_path, MODULE + few, clusters="texts")
+    with pytest.raises(ConfigError, match="texts failed: ZeroDivisionError"):
+        run(tmp_path, MODULE + SOURCES.replace("// 2", "// 0"), clusters="texts")
