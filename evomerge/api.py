@@ -28,12 +28,14 @@ from evomerge.searching.checks import (
 )
 from evomerge.searching.detecting import Detection, basis
 from evomerge.searching.ending import ENDED
+from evomerge.searching.final_comparison import Scorer
 from evomerge.searching.finish import finish, finished
 from evomerge.searching.forecast import time
 from evomerge.searching.listener import Listener
 from evomerge.searching.loop import Search
 from evomerge.searching.plan import Plan, executor
 from evomerge.searching.recipe_plan import RecipePlan
+from evomerge.searching.references import measured
 from evomerge.searching.telemetry import Telemetry
 from evomerge.searching.under_test import Reports
 from evomerge.study.comparison import Comparison
@@ -320,6 +322,11 @@ def evaluate(
 def _go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> None:
     study.borrow(plan.lenders(study.path).load)
     telemetry = Telemetry(study, workers)
+    objective = plan.objective
+    if objective.models:
+        listener.doing("scoring what the objective refers to")
+        scorer = Scorer(study, workers, plan.evaluator)
+        objective = measured(plan, scorer, ["search"])
     listener.started(plan.job, study, workers)
     detection = Detection(
         study,
@@ -333,7 +340,7 @@ def _go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> N
         plan.space,
         plan.optimizer,
         workers,
-        plan.objective,
+        objective,
         evaluator=plan.evaluator,
         budget=plan.job.budget,
         landmarks=plan.landmarks,
@@ -344,7 +351,14 @@ def _go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> N
         stop=lambda: listener.stopped,
     ).run()
     listener.said(f"the search is over: {study.get(ENDED)['said']}")
-    comparison = finish(plan, study, workers, _each(listener.scored, telemetry.scored))
+    comparison = finish(
+        plan,
+        study,
+        workers,
+        _each(listener.scored, telemetry.scored),
+        objective=objective,
+        doing=listener.doing,
+    )
     listener.doing("writing notes for optuna-dashboard")
     write_notes(study, comparison)
     listener.compared(comparison)

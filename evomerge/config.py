@@ -40,6 +40,7 @@ __all__ = [
     "Basis",
     "Budget",
     "Job",
+    "Opponent",
     "ScheduleConfig",
     "Select",
     "Solution",
@@ -178,6 +179,10 @@ class Select(Value):
     have too few examples to show it."""
 
 
+Opponent = Literal["random", "soup", "task_arithmetic"]
+"""A search beside the search."""
+
+
 class Job(Value):
     """A search, resolved: every name and path has become what it stands for."""
 
@@ -221,11 +226,17 @@ class Job(Value):
     next round of a search whose recipes nest."""
     select: Select = Select()
     """How the winner is chosen when the search is over."""
+    compare: tuple[Opponent, ...] = Field(default=(), exclude_if=lambda held: not held)
+    """Searches of the same cost that it is compared with: `random` in the same space, a greedy
+    `soup` of the parents, `task_arithmetic` with a strength for each parent. Each is a study of
+    its own in the study's folder, below `compare`."""
 
     @model_validator(mode="after")
     def _some(self) -> Job:
         if len(self.space.known_inputs(self.sources)) < 2:
             raise ValueError("sources: a search needs at least two sources")
+        if len(set(self.compare)) != len(self.compare):
+            raise ValueError("compare: a search stands there twice")
         return self
 
     @model_validator(mode="after")
@@ -244,7 +255,7 @@ class Job(Value):
 
     @model_validator(mode="after")
     def _aim(self) -> Job:
-        objectives = ("fitness", *self.objective.also)
+        objectives = self.objective.names
         if self.budget.target and len(self.budget.target) != len(objectives):
             raise ValueError(
                 f"budget.target: one number for each objective ({', '.join(objectives)}) is wanted,"

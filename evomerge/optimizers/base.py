@@ -38,6 +38,7 @@ __all__ = [
     "least_budget",
     "most_at_once",
     "needs_examples",
+    "takes_constraints",
     "weighs_noise",
 ]
 
@@ -82,6 +83,8 @@ class Observation:
     error: Fitness | None = None
     """How far each number of the fitness may be off, as one standard deviation, since it is a mean
     over a sample of examples; None where nobody knows."""
+    violations: tuple[float, ...] = ()
+    """By how much each constraint is missed, in the job's order; 0 or less: it is met."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class Result:
     examples: Scores | None = None
     tasks: Scores | None = None
     error: Fitness | None = None
+    violations: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, id: int, observation: Observation | None) -> Result:
@@ -103,7 +107,7 @@ class Result:
         if observation is None:
             return cls(id, None)
         own = observation
-        return cls(id, own.fitness, own.examples, own.tasks, own.error)
+        return cls(id, own.fitness, own.examples, own.tasks, own.error, own.violations)
 
 
 class OptimizerConfig(Value):
@@ -190,3 +194,9 @@ def ask_again(optimizer: Optimizer, genome: Genome) -> list[Proposal]:
     """
     taken: Callable[[Genome], list[Proposal]] | None = getattr(optimizer, "ask_again", None)
     return optimizer.ask(1) if taken is None else taken(genome)
+
+
+def takes_constraints(optimizer: Optimizer) -> bool:
+    """Whether it goes by the violations of results and observations itself: it says so by an
+    attribute. Any other is told a fitness below that of all that break nothing (`Penalised`)."""
+    return bool(getattr(optimizer, "takes_constraints", False))

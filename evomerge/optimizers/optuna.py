@@ -84,6 +84,13 @@ class Optuna:
             for gene in problem.scalars("optuna")
         }
         kind, arguments = _sampler(self._optuna.samplers, config, problem.seed)
+        self._violations: dict[int, tuple[float, ...]] = {}
+        """By trial."""
+        takes = "constraints_func" in inspect.signature(kind).parameters
+        self.takes_constraints = problem.constraints > 0 and takes
+        """Whether the sampler goes by them itself; it learns of a trial's when that is told."""
+        if self.takes_constraints:
+            arguments["constraints_func"] = self._constraints
         defaults = inspect.signature(kind).parameters.values()
         self._options = {parameter.name: parameter.default for parameter in defaults} | arguments
         try:
@@ -118,6 +125,7 @@ class Optuna:
                 if result.fitness is None:
                     self.in_memory.tell(result.id + self._observed, state=failed)
                 else:
+                    self._violations[result.id + self._observed] = result.violations
                     self.in_memory.tell(result.id + self._observed, result.fitness)
 
     def observe(self, observation: Observation) -> None:
@@ -130,7 +138,7 @@ class Optuna:
                     params=dict(zip(names, observation.genome, strict=True)),
                     distributions=self._distributions,
                     values=list(observation.fitness),
-                    system_attrs=self._of_an_observation(),
+                    system_attrs=self._of_an_observation(observation),
                 )
             )
         self._observed += 1
@@ -148,10 +156,15 @@ class Optuna:
                 return LeastBudget(max(first, landmarks) + 1, why)
         return None
 
-    def _of_an_observation(self) -> dict[str, Any]:
+    def _of_an_observation(self, observation: Observation) -> dict[str, Any]:
         # Without a generation the genetic samplers never look at a trial.
         genetic = isinstance(self.in_memory.sampler, self._optuna.samplers.BaseGASampler)
-        return {self.in_memory.sampler._get_generation_key(): 0} if genetic else {}
+        own = {self.in_memory.sampler._get_generation_key(): 0} if genetic else {}
+        # What a sampler notes of a trial when that is told, which this one never is.
+        return own | {"constraints": observation.violations} if self.takes_constraints else own
+
+    def _constraints(self, trial: Any) -> tuple[float, ...]:
+        return self._violations.get(trial.number) or (0.0,) * self._problem.constraints
 
     def _study(self, sampler: Any) -> Any:
         verbosity = self._optuna.logging.get_verbosity()

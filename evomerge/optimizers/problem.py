@@ -44,6 +44,8 @@ class Problem:
     seed_pool: SeedPool | None = None
     importance: tuple[float, ...] | None = None
     earlier: tuple[Earlier, ...] = ()
+    constraints: int = 0
+    """How many a candidate has to keep."""
 
     def __post_init__(self) -> None:
         if not self.genes:

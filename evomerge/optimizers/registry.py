@@ -11,7 +11,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from evomerge.errors import ConfigError
-from evomerge.optimizers.base import Optimizer, OptimizerConfig
+from evomerge.optimizers.base import (
+    Optimizer,
+    OptimizerConfig,
+    needs_examples,
+    takes_constraints,
+)
+from evomerge.optimizers.penalised import Penalised
 from evomerge.optimizers.problem import Earlier, Problem
 from evomerge.plugins import Registry
 from evomerge.recipe.genome import Gene, Genome
@@ -62,12 +68,14 @@ def make(
     seed_pool: SeedPool | None = None,
     importance: Sequence[float] | None = None,
     earlier: Sequence[Earlier] = (),
+    constraints: int = 0,
 ) -> Optimizer:
     """Build the optimizer; its library is imported now. The arguments are those of `Problem`.
 
     Raises:
         ConfigError: the library does not know the name or the options, or cannot do this search; or
-            there is an `earlier` one, from which the optimizer learns nothing.
+            there is an `earlier` one, from which the optimizer learns nothing; or there are
+            constraints, and it takes none.
     """
     problem = Problem(
         genes=tuple(genes),
@@ -79,6 +87,7 @@ def make(
         seed_pool=seed_pool,
         importance=None if importance is None else tuple(importance),
         earlier=tuple(earlier),
+        constraints=constraints,
     )
     optimizer: Optimizer = OPTIMIZERS.make(config, problem)
     if earlier and not getattr(optimizer, "learns_earlier", False):
@@ -86,4 +95,11 @@ def make(
             f"warm_start.study: {config.kind} learns nothing from another study; take cma_es, or"
             " give its best candidates as warm_start.genomes"
         )
-    return optimizer
+    if constraints == 0 or takes_constraints(optimizer):
+        return optimizer
+    if needs_examples(optimizer):
+        raise ConfigError(
+            f"objective.constraints: {config.kind} compares candidates by single examples and takes"
+            " no constraints; use another optimizer, such as {kind: cma_es}"
+        )
+    return Penalised(optimizer)

@@ -107,25 +107,30 @@ class Finals:
     objective: Objective
 
     def choose(self, finalists: Mapping[str, Recipe]) -> Winner:
-        """The finalist with the best validation fitness; the earlier one wins a tie.
+        """The finalist with the best validation fitness; the earlier one wins a tie. One that
+        breaks a constraint there is behind all that break none.
 
         Raises:
             UserError: none of them could be scored, by their own or the job's fault.
             InfrastructureError: none of them could be scored, by the workers' fault.
         """
         outcomes = self.scorer.score(finalists, "validation", noun="finalist")
+        reports = {name: out for name, out in outcomes.items() if isinstance(out, Report)}
         scores = {
-            label: self.objective(outcome)[0]
-            for label, outcome in outcomes.items()
-            if isinstance(outcome, Report)
+            label: self.objective.overall(self.objective(report))
+            for label, report in reports.items()
         }
         if not scores:
             first = next(iter(outcomes.values()), None)
             if isinstance(first, Failure):
                 raise first.as_error(f"no finalist could be scored: {first.message}")
             raise UserError("no finalist could be scored: no candidate has a fitness")
-        best = max(scores, key=lambda label: scores[label])
+        missed = {label: self._missed(report) for label, report in reports.items()}
+        best = max(scores, key=lambda label: (-missed[label], scores[label]))
         return Winner(best, finalists[best], scores[best])
+
+    def _missed(self, report: Report) -> float:
+        return sum(missed for missed in self.objective.violations(report) if missed > 0)
 
     def holdout(self, models: Mapping[str, Recipe]) -> dict[str, Outcome]:
         """Label -> holdout report, or why there is none."""

@@ -6,21 +6,23 @@ from collections.abc import Callable
 
 from evomerge.cluster.base import Executor
 from evomerge.evaluators.base import Outcome, Report
+from evomerge.evaluators.objective import Objective
 from evomerge.models.blueprint import outline
 from evomerge.operators import signatures
-from evomerge.recipe.digest import digest, plain
+from evomerge.recipe.digest import digest
 from evomerge.recipe.same import same_as
 from evomerge.recipe.tree import Recipe
+from evomerge.searching.equal_cost import compete
 from evomerge.searching.final_comparison import Finals, Scorer, Winner
 from evomerge.searching.plan import Plan
 from evomerge.searching.progress import Scoring
+from evomerge.searching.references import measured
 from evomerge.searching.rivals import find_rivals
 from evomerge.searching.weight_shares import carriers
-from evomerge.study.candidate import Candidate
+from evomerge.searching.winner import choose_winner
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
 from evomerge.study.remarks import FitnessBySplit
-from evomerge.study.select_recipe import recorded
 
 __all__ = ["EVOLVED", "finish", "finished", "same_as_source"]
 
@@ -45,22 +47,30 @@ def finish(
     study: Study,
     workers: Executor,
     tell: Callable[[Scoring], None] = lambda scoring: None,
+    *,
+    objective: Objective | None = None,
+    doing: Callable[[str], None] = lambda what: None,
 ) -> Comparison:
     """Choose the winner of a study whose search is over, and compare it on the holdout, once.
 
-    Winner and comparison are recorded; what is on record already is not made again.
+    Winner and comparison are recorded; what is on record already is not made again. Between the two
+    come the searches that the job wants to be compared with.
 
     Args:
         tell: hears how far the models of a split are scored.
+        objective: as the search knew it; None: the plan's, which refers to no model.
+        doing: hears of such a search when it begins.
 
     Raises:
+        UserError: no candidate keeps the constraints, or none can be scored.
         InfrastructureError: no finalist, or not the winner, could be scored; no worker can be had.
     """
     if (comparison := finished(study)) is not None:
         return comparison
     scorer = Scorer(study, workers, plan.evaluator, tell)
-    finals = Finals(scorer, plan.objective)
-    best = _winner(plan, study, finals)
+    objective = measured(plan, scorer, ["validation"], objective)
+    finals = Finals(scorer, objective)
+    best = choose_winner(plan, study, finals)
     space = plan.space
     merges = space.plain_merges
     carrying = carriers(
@@ -71,14 +81,16 @@ def finish(
         merges,
         carrying,
         scorer,
-        plan.objective,
+        objective,
         tune=plan.job.select.tune_baselines,
     )
     label = EVOLVED
     while label in rivals.recipes:  # a source may be the winner of an earlier search
         label += "*"
-    models = {label: best.recipe, **rivals.recipes}
-    outcomes: dict[str, Outcome] = {**finals.holdout(models), **rivals.failed}
+    opponents = compete(plan, study, workers, objective, called=label, doing=doing)
+    models = {label: best.recipe, **rivals.recipes, **opponents.recipes}
+    outcomes: dict[str, Outcome] = {**finals.holdout(models), **rivals.failed, **opponents.failed}
+    objective = measured(plan, scorer, ["holdout"], objective)
     base = merges.base[0] if merges and merges.base else None
     known = plan.job.space.known_inputs(plan.job.sources)
     comparison = Comparison.of(
@@ -88,8 +100,10 @@ def finish(
         parents=tuple(label for label in plan.baselines if label in known and label != base),
         base=base,
         same_as=same_as_source(best.recipe, plan),
-        fitness=_fitness(plan, study, best, outcomes[label]),
+        fitness=_fitness(objective, study, best, outcomes[label]),
         tuning=rivals.tuning,
+        searches=opponents.costs,
+        kept=_kept(objective, outcomes[label]),
         remark=_left_out(plan),
         test_sets=plan.job.evaluator.test_sets(),
     )
@@ -107,48 +121,28 @@ def same_as_source(recipe: Recipe, plan: Plan) -> str | None:
     )
 
 
-def _winner(plan: Plan, study: Study, finals: Finals) -> Winner:
-    """The one on record, or the finalist that the validation split chooses."""
-    if chosen := study.get("winner"):
-        return Winner(chosen["label"], recorded(chosen["recipe"], study), chosen["fitness"])
-    finalists = _finalists(plan.job.select.finalists, study)
-    mean = plan.optimizer.recommend() if plan.job.select.recommendation else None
-    if mean is not None:
-        finalists["recommendation"] = plan.space.recipe(mean)
-    best = finals.choose(finalists)
-    study.put(
-        "winner", {"label": best.label, "recipe": plain(best.recipe), "fitness": best.fitness}
-    )
-    return best
-
-
-def _finalists(limit: int, study: Study) -> dict[str, Recipe]:
-    """The best candidates of the search, each recipe once."""
-    best: dict[str, Candidate] = {}
-    for candidate in study.best(len(study.candidates())):
-        if len(best) < limit:
-            best.setdefault(candidate.digest, candidate)
-    return {
-        f"candidate {candidate.number}": recorded(candidate.recipe, study)
-        for candidate in best.values()
-    }
-
-
-def _fitness(plan: Plan, study: Study, best: Winner, holdout: Outcome) -> FitnessBySplit | None:
+def _fitness(
+    objective: Objective, study: Study, best: Winner, holdout: Outcome
+) -> FitnessBySplit | None:
     """The winner's on all splits; None where the holdout could not be scored."""
     if not isinstance(holdout, Report):
         return None
     name = digest(best.recipe)
     searched = (
-        candidate.fitness[0]
+        objective.overall(candidate.fitness)
         for candidate in study.best(len(study.candidates()))
         if candidate.digest == name and candidate.fitness is not None
     )
     return FitnessBySplit(
         search=next(searched, None),
         validation=best.fitness,
-        holdout=plan.objective(holdout)[0],
+        holdout=objective.overall(objective(holdout)),
     )
+
+
+def _kept(objective: Objective, holdout: Outcome) -> list[str]:
+    """What the winner has and has to have, of each constraint."""
+    return objective.said(holdout, met=True) if isinstance(holdout, Report) else []
 
 
 def _left_out(plan: Plan) -> str:

@@ -16,11 +16,12 @@ from evomerge.cluster.fitting import fitted
 from evomerge.cluster.footprint import Models
 from evomerge.cluster.registry import make_executor
 from evomerge.cluster.worker_config import MergeLoaderConfig, PathLoaderConfig, WorkerConfig
-from evomerge.config import SCHEDULES, Job
+from evomerge.config import SCHEDULES, Job, Opponent
 from evomerge.engines.config import EngineSettings
 from evomerge.errors import ConfigError, EvomergeError, about, did_you_mean
 from evomerge.evaluators.base import EvaluatorConfig, Split
 from evomerge.evaluators.objective import Objective
+from evomerge.evaluators.references import References
 from evomerge.models.blueprint import Blueprint, blueprint, donor
 from evomerge.models.fingerprint import fingerprint
 from evomerge.models.headers import Headers
@@ -50,6 +51,7 @@ from evomerge.searching.checks import (
 from evomerge.searching.detecting import Expected, expected, goal_warnings
 from evomerge.searching.estimated import check_estimates
 from evomerge.searching.model_facts import FactsFromHeaders
+from evomerge.searching.opponents import opponent_job
 from evomerge.searching.recipe_plan import RecipePlan
 from evomerge.searching.schedule import Schedule, needs_objective
 from evomerge.study.lending import Lenders, studies_in
@@ -105,7 +107,35 @@ class Plan:
     @cached_property
     def objective(self) -> Objective:
         """Report -> fitness."""
-        return Objective(self.job.evaluator.weights, self.job.objective)
+        base, parents = self.roles
+        return Objective(self.job.evaluator.weights, self.job.objective, References(base, parents))
+
+    @cached_property
+    def opponents(self) -> Mapping[Opponent, Plan]:
+        """The searches of the same cost that it is compared with.
+
+        Raises:
+            ConfigError: one cannot be, over these models.
+        """
+        plans = {
+            name: Plan(opponent_job(name, self.job, self.space), self.origin, self.headers)
+            for name in self.job.compare
+        }
+        for name, other in plans.items():
+            _ = other.optimizer, other.landmarks, other.samples
+            if other.donor != self.donor or other.capacity != self.capacity:
+                raise ConfigError(
+                    f"compare: {name} makes models of another configuration than the space does;"
+                    " take random"
+                )
+        return plans
+
+    @cached_property
+    def roles(self) -> tuple[str | None, tuple[str, ...]]:
+        """The source that the parents were made from, where there is one, and the parents."""
+        if (merges := self.space.plain_merges) is None:
+            return None, tuple(self.baselines)
+        return merges.base[0] if merges.base else None, tuple(merges.parents)
 
     @cached_property
     def evaluator(self) -> str:
@@ -132,6 +162,7 @@ class Plan:
             workers=job.cluster.parallelism,
             active=space.active,
             seed_pool=space.seed_pool,
+            constraints=len(self.objective.constraints),
             earlier=self.earlier,
         )
 
@@ -180,6 +211,11 @@ class Plan:
         """In which parts candidates are evaluated; it has a state, and serves one search."""
         config = self.job.schedule
         more = {"objective": self.objective} if needs_objective(SCHEDULES.get(config.kind)) else {}
+        if more and self.objective.models:
+            raise ConfigError(
+                f"schedule: {config.kind} does not know what base and parents score, and the"
+                " objective refers to them (relative_to, constraints); take {schedule: whole}"
+            )
         schedule: Schedule = SCHEDULES.make(config, sizes=self.sizes, seed=self.job.seed, **more)
         return schedule
 
@@ -294,12 +330,14 @@ class Plan:
                     adapter_folder(source)
             with self._faults_named():
                 _ = self.space, self.landmarks, self.samples, self.capacity, self.baselines
+            self.job.objective.check_tasks(self.job.evaluator.weights)
+            _ = self.objective.models
             donor_files = self.headers.inventory(self.donor)
             check_evaluator(self.job.evaluator, donor_files)
             check_loadable(self.job.engine, donor_files)
             runtime = check_runtime(self.job, self.load, self.capacity, donor_files)
             warnings = dict.fromkeys(runtime)
-            _ = self.optimizer, self.schedule, self.remarks
+            _ = self.optimizer, self.schedule, self.remarks, self.opponents
             self.lenders(Path())
             check_estimates(self.job.schedule, self.optimizer, len(self.landmarks))
             warnings |= dict.fromkeys(

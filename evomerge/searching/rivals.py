@@ -134,7 +134,7 @@ def _fitness(outcome: Outcome, objective: Objective) -> float | None:
     if isinstance(outcome, Failure):
         return None
     try:
-        return objective(outcome)[0]
+        return objective.overall(objective(outcome))
     except CandidateError:
         return None
 

@@ -209,19 +209,22 @@ class Stages:
 
     def _close(self, test: UnderTest, outcome: Outcome, estimate: Estimate | None = None) -> None:
         fitness = None if estimate is None else estimate.fitness
-        if isinstance(outcome, Report) and fitness is None:
+        violations: tuple[float, ...] = ()
+        if isinstance(outcome, Report):
             try:
-                fitness = self.objective(outcome)
+                fitness = fitness or self.objective(outcome)
+                violations = self.objective.violations(outcome)
             except CandidateError as problem:
-                outcome = Failure(cause="candidate", message=str(problem))
+                outcome, fitness = Failure(cause="candidate", message=str(problem)), None
         number, worker = test.candidate.number, test.worker
         self.study.tell(
             number,
             outcome,
             fitness,
-            estimated=None if estimate is None else estimate.errors,
+            estimated=None if estimate is None or fitness is None else estimate.errors,
             worker=worker,
             attempts=test.attempts,
+            violations=violations,
         )
         candidate = self.study.candidate(number)
         if candidate.failure is not None:

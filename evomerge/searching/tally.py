@@ -106,7 +106,8 @@ class Tally:
         if _is_lost(candidate):
             insort(self._lost, candidate, key=lambda lost: lost.number)
             del self._lost[SPARED:]
-        if candidate.fitness is not None and self._score(candidate, candidate.fitness):
+        scored = None if candidate.missed else candidate.fitness
+        if scored is not None and self._score(candidate, scored):
             self.improvement, self._waited = candidate, 0
         else:
             self._waited += _is_waited_for(candidate)

@@ -18,6 +18,7 @@ __all__ = [
     "RecordedStage",
     "State",
     "events",
+    "front",
     "landmarks",
     "ranked",
 ]
@@ -83,6 +84,9 @@ class Candidate:
     not estimated."""
     why: str | None = None
     """Of a stopped candidate, why its schedule gave it up, where it says so."""
+    violations: tuple[float, ...] = ()
+    """By how much each constraint of the objective is missed, as a share of what is wanted; 0 or
+    less: it is met. Empty where there are none."""
     tasks: Mapping[str, float] = field(default_factory=dict)
     """Task -> its metric over all examples; of a candidate that was stopped, or whose fitness is
     estimated, over those that it came to."""
@@ -99,6 +103,11 @@ class Candidate:
     """The tell's number in the same order."""
     told_s: float | None = None
     """Seconds of searching until then, over all sittings."""
+
+    @property
+    def missed(self) -> float:
+        """By how much it misses all its constraints together; 0: it keeps them."""
+        return sum(violation for violation in self.violations if violation > 0)
 
 
 @dataclass(frozen=True)
@@ -143,7 +152,8 @@ def landmarks(candidates: Iterable[Candidate]) -> list[Candidate]:
 
 
 def ranked(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:
-    """At most `limit` of the candidates that have a fitness, best first.
+    """At most `limit` of the candidates that have a fitness, best first: those that break a
+    constraint behind all others, the one first that misses it by least.
 
     With several objectives: those that no other beats in everything, then those that only these
     beat, and so on (non-dominated sorting). The older one wins a tie. An estimate does not count
@@ -151,14 +161,32 @@ def ranked(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:
     """
     left = _best_known([c for c in candidates if c.fitness is not None])
     if all(len(candidate.fitness or ()) == 1 for candidate in left):
-        return sorted(left, key=lambda candidate: (-_first(candidate), candidate.number))[:limit]
+        order = sorted(left, key=lambda one: (one.missed, -_first(one), one.number))
+        return order[:limit]
     import numpy as np
     from optuna.study._multi_objective import _fast_non_domination_rank
 
     losses = [[-value for value in candidate.fitness or ()] for candidate in left]
-    ranks = _fast_non_domination_rank(np.array(losses), n_below=limit)
-    order = sorted(range(len(left)), key=lambda place: (ranks[place], left[place].number))
-    return [left[place] for place in order[:limit]]
+    missed = np.array([candidate.missed for candidate in left])
+    penalty = missed if missed.any() else None
+    ranks = _fast_non_domination_rank(np.array(losses), penalty=penalty, n_below=limit)
+    places = sorted(range(len(left)), key=lambda place: (ranks[place], left[place].number))
+    return [left[place] for place in places[:limit]]
+
+
+def front(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that keep the constraints and that no other one beats in everything, by number; of
+    equal ones the oldest. Of one objective that is the best alone."""
+    left = [one for one in candidates if one.fitness is not None and one.missed == 0]
+    if not left:
+        return []
+    import numpy as np
+    from optuna.study._multi_objective import _is_pareto_front
+
+    losses = -np.array([candidate.fitness for candidate in left], dtype=float)
+    unique, places = np.unique(losses, axis=0, return_index=True)
+    kept = _is_pareto_front(unique, assume_unique_lexsorted=True)
+    return [left[place] for place in sorted(places[kept].tolist())]
 
 
 def _best_known(candidates: list[Candidate]) -> list[Candidate]:

@@ -13,7 +13,14 @@ from evomerge.evaluators.base import Failure, Outcome, Report, Split
 from evomerge.study.comparison_table import ComparisonTable, Row, is_mean, task_table
 from evomerge.study.counted import Counted
 from evomerge.study.power import Detectable, Paired
-from evomerge.study.remarks import FitnessBySplit, Loss, Tuning, losses, on_test_sets
+from evomerge.study.remarks import (
+    FitnessBySplit,
+    Loss,
+    SearchCost,
+    Tuning,
+    losses,
+    on_test_sets,
+)
 from evomerge.study.verdict import Contest, Verdict
 from evomerge.value import Value
 from evomerge.wording import count
@@ -48,6 +55,10 @@ class Comparison(Value):
     """The smallest difference that the split can show, as winner and parents differ on it."""
     test_sets: tuple[str, ...] = Field(default=(), exclude_if=lambda named: not named)
     """What of search and validation was a benchmark's own test set."""
+    searches: tuple[SearchCost, ...] = Field(default=(), exclude_if=lambda held: not held)
+    """What the search took, and each of the searches that it was compared with."""
+    kept: tuple[str, ...] = Field(default=(), exclude_if=lambda held: not held)
+    """Of each constraint, what the winner has on this split and what is wanted."""
 
     @classmethod
     def of(
@@ -61,6 +72,8 @@ class Comparison(Value):
         same_as: str | None = None,
         fitness: FitnessBySplit | None = None,
         tuning: Tuning | None = None,
+        searches: Sequence[SearchCost] = (),
+        kept: Sequence[str] = (),
         remark: str = "",
         test_sets: Sequence[str] = (),
     ) -> Comparison:
@@ -74,6 +87,8 @@ class Comparison(Value):
             parents: the models that were merged.
             base: the model that they were made from.
             same_as: the one of them that the winner is.
+            searches: what the search took, and what each that it is compared with.
+            kept: a phrase for each constraint of the objective.
             remark: what else counts in the objective and not here, for the verdict.
             test_sets: what of search and validation was a benchmark's own test set.
 
@@ -125,6 +140,8 @@ class Comparison(Value):
             tuning=tuning,
             detectable=_detectable(reports, winner, parents, counted.weights),
             test_sets=tuple(test_sets),
+            searches=tuple(searches),
+            kept=tuple(kept),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -157,6 +174,10 @@ class Comparison(Value):
             said.append(f"lost: {'; '.join(map(str, self.lost))}")
         if self.tuning is not None:
             said.append(str(self.tuning))
+        if self.searches:
+            said.append(f"searching took: {'; '.join(map(str, self.searches))}")
+        if self.kept:
+            said.append(f"constraints on the {self.split}: {'; '.join(self.kept)}")
         if self.truncated:
             shares = ", ".join(f"{model} {share:.1%}" for model, share in self.truncated.items())
             said.append(f"answers cut off by the token limit: {shares}")

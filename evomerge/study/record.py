@@ -323,6 +323,7 @@ class Study:
         estimated: Fitness | None = None,
         worker: str,
         attempts: int = 1,
+        violations: Sequence[float] = (),
     ) -> int:
         """Record what became of a candidate; the number of this tell among all asks and tells.
 
@@ -333,6 +334,7 @@ class Study:
             fitness: for a report, and only then; finite, one number an objective.
             estimated: the standard errors of a fitness that was estimated from a part of the
                 examples, one number an objective; None: it was not.
+            violations: by how much each constraint is missed, where there are some.
 
         Raises:
             RecordError: no such candidate, or it was told already.
@@ -349,6 +351,7 @@ class Study:
             told_s=self.seconds_spent,
             worker=worker,
             attempts=attempts,
+            violations=violations,
         )
         return self._close(number, attributes, "FAIL" if fitness is None else "COMPLETE", fitness)
 

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Sequence
 
 from evomerge.study.comparison_table import ComparisonTable
 from evomerge.value import Value
+from evomerge.wording import count
 
 __all__ = [
     "FitnessBySplit",
     "Loss",
+    "SearchCost",
     "TriedStrength",
-    "Tuning",
     "TunedBaseline",
+    "Tuning",
     "losses",
     "on_test_sets",
 ]
@@ -87,6 +89,39 @@ def on_test_sets(named: Sequence[str]) -> str:
     return f"found on public test data ({where}): its scores there are no claim to any rank"
 
 
+class SearchCost(Value):
+    """What the candidates of a search took, each recipe counted once."""
+
+    label: str
+    """The row of its winner in the tables."""
+    evaluations: int
+    examples: int
+    """Examples that were scored, all candidates together."""
+    whole: int
+    """Examples of a candidate that was scored on all."""
+    tokens_read: int | None
+    """Tokens of prompts and texts; None where not all was counted."""
+    tokens_generated: int | None
+    """Tokens of answers."""
+
+    @property
+    def wholes(self) -> float:
+        """As many candidates scored on all examples would have taken as much."""
+        return self.examples / self.whole if self.whole else float(self.evaluations)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.label}: {count(self.evaluations, 'model')} scored, {self.examples:,} examples,"
+            f" {_tokens(self.tokens_read, self.tokens_generated)}"
+        )
+
+
+def _tokens(read: int | None, generated: int | None) -> str:
+    if read is None or generated is None:
+        return "tokens were not counted"
+    return f"{read:,} tokens read, {generated:,} generated"
+
+
 class TriedStrength(Value):
     """A strength of task arithmetic, and the fitness that it had on the validation split."""
 
@@ -119,9 +154,7 @@ class Tuning(Value):
     def __str__(self) -> str:
         tried = dict.fromkeys(at.strength for own in self.baselines for at in own.tried)
         grid = ", ".join(f"{strength:g}" for strength in tried)
-        tokens = "tokens were not counted"
-        if self.tokens_read is not None and self.tokens_generated is not None:
-            tokens = f"{self.tokens_read:,} tokens read, {self.tokens_generated:,} generated"
+        tokens = _tokens(self.tokens_read, self.tokens_generated)
         return (
             f"task arithmetic tuned on the validation split over {grid}: {self.evaluations} models"
             f" scored, {self.examples:,} examples, {tokens}"

@@ -19,7 +19,9 @@ Observed = Callable[[Candidate], Observation | None]
 def by_fitness(candidate: Candidate) -> Observation | None:
     """What an optimizer hears that goes by the fitness alone."""
     fitness = candidate.partial if candidate.fitness is None else candidate.fitness
-    return None if fitness is None else Observation(candidate.genome, fitness)
+    if fitness is None:
+        return None
+    return Observation(candidate.genome, fitness, violations=candidate.violations)
 
 
 def restore(

@@ -111,17 +111,20 @@ def outcome_attributes(
     told_s: float,
     worker: str,
     attempts: int,
+    violations: Sequence[float] = (),
 ) -> dict[str, Any]:
     """The attributes to set before the trial of a candidate that came to its end is closed.
 
-    `estimated`: the standard errors of a fitness that was estimated.
+    `estimated`: the standard errors of a fitness that was estimated. `violations`: by how much each
+    constraint is missed, where there are some.
     """
     common = {"told": told, "told_s": round(told_s, 3), "worker": worker, "attempts": attempts}
     match outcome:
         case Report():
             scores, facts = _of_report(outcome)
             errors = {} if estimated is None else {"estimated": list(estimated)}
-            return scores | {OUTCOME: common | facts | errors}
+            missed = {"violations": list(violations)} if violations else {}
+            return scores | {OUTCOME: common | facts | errors | missed}
         case Failure():
             why = {"cause": outcome.cause, "message": outcome.message[:_MESSAGE_LIMIT]}
             why |= {"error": outcome.error} if outcome.error else {}

@@ -64,6 +64,7 @@ class _Outcome(BaseModel):
     partial: list[_Number] | None = None
     estimated: list[_Number] | None = None
     why: _Text | None = None
+    violations: tuple[_Number, ...] = ()
 
 
 class _Fitness(BaseModel):
@@ -158,6 +159,7 @@ def _read(genes: Sequence[Gene], objectives: int, trial: FrozenTrial) -> Candida
         partial=None if outcome.partial is None else _fitness(outcome.partial, objectives),
         estimated=None if outcome.estimated is None else _fitness(outcome.estimated, objectives),
         why=outcome.why,
+        violations=outcome.violations,
         tasks=_scores(trial.user_attrs) if state != "failed" and outcome.split else {},
         truncated=outcome.truncated,
         seconds=outcome.seconds,

@@ -16,6 +16,7 @@ from evomerge.study.folder import Identity
 from evomerge.study.lease import Lease, noted_writer
 from evomerge.study.lock import Writer
 from evomerge.study.storage import disconnect, open_trials, together
+from evomerge.study.trial import OUTCOME
 from evomerge.study.trial_reading import to_candidate
 
 if TYPE_CHECKING:
@@ -97,6 +98,9 @@ class Trials:
         with together(self._storage):
             for key, value in attributes.items():
                 self._storage.set_trial_user_attr(trial_id, key, value)
+            if missed := attributes.get(OUTCOME, {}).get("violations"):
+                # Optuna's own name for it: its dashboard and plots tell by it what is allowed.
+                self._storage.set_trial_system_attr(trial_id, "constraints", missed)
             self._storage.set_trial_state_values(trial_id, TrialState[state], values)
         self._read_again(number)
 

@@ -8,8 +8,9 @@ import statistics
 import pytest
 
 from evomerge.errors import CandidateError, ConfigError
-from evomerge.evaluators.base import Report, TaskScore
-from evomerge.evaluators.objective import Objective, ObjectiveConfig
+from evomerge.evaluators.base import Report, TaskScore, TokenCount
+from evomerge.evaluators.objective import Objective, ObjectiveConfig, natural
+from evomerge.evaluators.references import References
 from evomerge.value import parse
 
 REPORT = Report(
@@ -62,6 +63,9 @@ def test_what_the_report_does_not_say_is_the_candidates_fault(objective: Objecti
         ({"also": ["layers", "layers"]}, "twice"),
         ({"also": ["hops"]}, "also"),
         ({"prices": {"layers": -1}}, "layers"),
+        ({"objectives": ["a", "layers"], "also": ["layers"]}, "twice"),
+        ({"objectives": ["a"], "prices": {"layers": 1}}, "prices: go with one number"),
+        ({"constraints": ["a > 1"]}, "constraints: 'a > 1' is no constraint"),
     ],
 )
 def test_settings_out_of_law_are_refused(data: object, law: str) -> None:
@@ -98,3 +102,84 @@ def test_a_share_of_nothing_or_all_is_not_certain() -> None:
 )
 def test_no_mean_of_several_examples_has_no_error(task: TaskScore) -> None:
     assert Objective({"a": 1.0}).error(Report(split="search", tasks={"a": task})) is None
+
+
+KNOWN = References(
+    base="origin",
+    parents=("one", "two"),
+    values={
+        "search": {
+            "origin": {"a": 0.25, "p": 5.0, "layers": 44.0},
+            "one": {"a": 0.75, "p": 5.0, "layers": 44.0},
+            "two": {"a": 0.0, "p": 3.0, "layers": 44.0},
+        }
+    },
+)
+BOTH = {"a": 3.0, "p": 1.0}
+
+
+def test_tasks_as_objectives_have_the_direction_that_the_evaluator_says() -> None:
+    objective = Objective(BOTH, ObjectiveConfig(objectives=("p", "a", "layers")))
+    assert objective.names == ("p", "a", "layers")
+    assert objective(REPORT) == (-4.0, 0.5, -40.0)
+    assert objective.overall((-4.0, 0.5, -40.0)) == (3 * 0.5 - 4.0) / 4
+    worst = Objective(BOTH, ObjectiveConfig(objectives=("p", "a"), combine="worst"))
+    assert worst.overall((-4.0, 0.5)) == -4.0
+
+
+def test_the_worst_task_may_count() -> None:
+    config = ObjectiveConfig(combine="worst", relative_to="parents")
+    objective = Objective(BOTH, config, KNOWN)
+    assert objective.models == ("origin", "one", "two")
+    assert objective(REPORT) == pytest.approx((0.5,)), "of 0.5 at both"
+    better = REPORT.model_copy(
+        update={"tasks": REPORT.tasks | {"a": TaskScore(metric="acc", value=1.0, examples=(1.0,))}}
+    )
+    assert objective(better) == pytest.approx((0.5,))
+
+
+def test_standard_errors_have_the_unit_of_the_fitness() -> None:
+    task = TaskScore.averaged("acc", (1.0, 0.0, 1.0, 1.0))
+    made = REPORT.model_copy(update={"tasks": {"a": task}})
+    plain = Objective({"a": 1.0}, ObjectiveConfig(objectives=("a", "layers"))).error(made)
+    config = ObjectiveConfig(objectives=("layers", "a"), relative_to="parents")
+    relative = Objective({"a": 1.0}, config, KNOWN).error(made)
+    assert plain == (pytest.approx(0.25), 0.0)
+    assert relative == (0.0, pytest.approx(0.5)), "half a unit lies between base and best parent"
+
+
+def test_constraints_are_checked_against_what_base_and_parents_score() -> None:
+    lines = ("a >= 0.9 * parents", "p <= 1.0 * base", "layers <= 40")
+    objective = Objective(BOTH, ObjectiveConfig(constraints=lines), KNOWN)
+    assert objective.models == ("one", "two", "origin")
+    assert objective.violations(REPORT) == pytest.approx(((0.675 - 0.5) / 0.675, -0.2, 0.0))
+    assert objective.said(REPORT) == ["a 0.5, and at least 0.675 (0.9 * parents) is wanted"]
+    assert len(objective.said(REPORT, met=True)) == 3
+
+
+def test_generated_tokens_are_of_an_example() -> None:
+    objective = Objective({"a": 1.0}, ObjectiveConfig(also=("tokens_generated",)))
+    spent = REPORT.model_copy(update={"tokens": TokenCount(read=9, generated=12)})
+    assert objective(spent) == (0.5, -4.0)
+    assert natural("tokens_generated", -4.0) == 4.0
+
+
+@pytest.mark.parametrize(
+    ("config", "law"),
+    [
+        ({"objectives": ["b"]}, "objective.objectives: no task .* is called 'b'; known: a, bytes"),
+        ({"constraints": ["aa >= 1"]}, "'aa >= 1': no task .* 'aa'; did you mean 'a'"),
+    ],
+)
+def test_a_task_that_is_not_there_is_refused(config: dict[str, object], law: str) -> None:
+    with pytest.raises(ConfigError, match=law):
+        parse(ObjectiveConfig, config, origin="o").check_tasks(BOTH)
+
+
+def test_a_model_that_is_not_there_is_refused() -> None:
+    config = ObjectiveConfig(constraints=("a >= 0.5 * twoo",))
+    with pytest.raises(ConfigError, match="'twoo' is no model of the search; did you mean 'two'"):
+        _ = Objective(BOTH, config, KNOWN).models
+    config = ObjectiveConfig(relative_to="base")
+    with pytest.raises(ConfigError, match="relative_to: the search space has no base"):
+        _ = Objective(BOTH, config, References(None, ("one",))).models

@@ -189,3 +189,20 @@ def test_the_gaussian_process_replays() -> None:
     subject = Subject(make=lambda problem: Optuna(config, problem), genes=MIXED, budget=10)
     with does_not_raise():
         LAWS["replays"](subject)
+
+
+def test_a_genetic_sampler_keeps_to_constraints() -> None:
+    """It breeds from what keeps them, though what breaks them is fitter; observations count."""
+    optimizer = sampler("NSGAIISampler", {"population_size": 6}, genes=FLOATS, constraints=1)
+    assert optimizer.takes_constraints
+    best = (0.5,) * len(FLOATS)
+    optimizer.observe(Observation(best, (0.5,), violations=(0.0,)))
+    optimizer.observe(Observation((0.9,) * len(FLOATS), (0.9,), violations=(0.4,)))
+    asked = []
+    for _ in range(60):
+        (proposal,) = optimizer.ask(1)
+        asked.append(float(proposal.genome[0]))
+        optimizer.tell([Result(proposal.id, (asked[-1],), violations=(asked[-1] - 0.5,))])
+    assert sum(x <= 0.5 for x in asked[-12:]) >= 9
+    assert max(x for x in asked[-12:] if x <= 0.5) > 0.4, "and it still climbs"
+    assert not sampler("CmaEsSampler", genes=FLOATS, constraints=1).takes_constraints

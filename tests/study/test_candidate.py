@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from evomerge.errors import RecordError
-from evomerge.study.candidate import RecordedStage, events, ranked
+from evomerge.study.candidate import RecordedStage, events, front, ranked
 from tests.candidates import candidate
 
 
@@ -65,3 +65,28 @@ def test_several_objectives_are_ranked_by_fronts() -> None:
         candidate(3, fitness=(0.0, 1.0)),
     ]
     assert [one.number for one in ranked(pool, 9)] == [1, 3, 2, 0]
+
+
+@pytest.mark.parametrize("more", [(), (0.0,)])
+def test_those_that_break_a_constraint_are_behind_all_others(more: tuple[float, ...]) -> None:
+    pool = [
+        candidate(0, fitness=(9.0, *more), violations=(0.5,)),
+        candidate(1, fitness=(0.1, *more), violations=(-0.5,)),
+        candidate(2, fitness=(8.0, *more), violations=(0.1,)),
+        candidate(3, fitness=(0.2, *more), violations=(0.0,)),
+    ]
+    assert [one.number for one in ranked(pool, 9)] == [3, 1, 2, 0]
+
+
+def test_the_front_is_what_no_other_beats_in_everything() -> None:
+    pool = [
+        candidate(0, fitness=(0.0, 1.0)),
+        candidate(1, fitness=(1.0, 0.0)),
+        candidate(2, fitness=(0.5, 0.0)),
+        candidate(3, fitness=(0.0, 1.0)),
+        candidate(4, fitness=(2.0, 2.0), violations=(0.1,)),
+        candidate(5, fitness=(0.5, 0.5)),
+        candidate(6),
+    ]
+    assert [one.number for one in front(pool)] == [0, 1, 5]
+    assert front([candidate(0)]) == []

@@ -35,7 +35,7 @@ def done(report: Report) -> FrozenTrial:
         parentage=Parentage(1, (-1, 2)),
     )  # fmt: skip
     ended = outcome_attributes(report, told=2, told_s=3.0, worker="w", attempts=1)
-    ended["outcome"] |= {"partial": [0.5]}
+    ended["outcome"] |= {"partial": [0.5], "violations": [-0.5, 0.25]}
     trial.user_attrs |= dict([begun_attribute(1, 2), stage_attribute(0, STAGE)]) | ended
     trial.state, trial.values = TrialState.COMPLETE, [0.5]
     return trial
@@ -45,6 +45,7 @@ def test_all_that_was_written_is_read(done: FrozenTrial) -> None:
     candidate = to_candidate(GENES, 1, done)
     assert candidate.state == "done"
     assert (candidate.fitness, candidate.partial) == ((0.5,), (0.5,))
+    assert (candidate.violations, candidate.missed) == ((-0.5, 0.25), 0.25)
     assert (candidate.label, candidate.proposal, candidate.begun) == ("x", 3, 2)
     assert candidate.parentage == Parentage(1, (-1, 2))
     assert candidate.stages == (STAGE,)

@@ -1,0 +1,169 @@
+"""Opponents at equal cost: searches beside the search, each of which may score as many examples.
+
+A search that beats plain merges has shown that searching helps, not that its optimizer does. Each
+opponent is a study of its own in a folder of the study's, `compare/random` say, which is resumed as
+any other; its winner is chosen by the same rule on the validation split, and judged beside the
+search's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from evomerge.cluster.base import Executor
+from evomerge.config import Budget, Opponent
+from evomerge.errors import UserError
+from evomerge.evaluators.base import Failure, Report
+from evomerge.evaluators.objective import Objective
+from evomerge.reading.files import is_there
+from evomerge.recipe.digest import digest
+from evomerge.recipe.tree import Recipe
+from evomerge.searching.final_comparison import Finals, Scorer
+from evomerge.searching.loop import Search
+from evomerge.searching.opponents import LABELS
+from evomerge.searching.plan import Plan
+from evomerge.searching.under_test import Reports
+from evomerge.searching.winner import choose_winner
+from evomerge.study.candidate import landmarks
+from evomerge.study.folder import StudyFolder
+from evomerge.study.record import Study
+from evomerge.study.remarks import SearchCost
+
+__all__ = ["FOLDER", "Opponents", "compete", "search_cost"]
+
+FOLDER = "compare"
+"""In a study's folder, where the studies of its opponents are."""
+
+
+STALE = 100
+"""So many candidates in a row that had been scored before end an opponent's search: a greedy soup
+of a few parents has soon tried all."""
+
+
+@dataclass(frozen=True)
+class Opponents:
+    """What the opponents have found."""
+
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    """Label -> the winner's recipe."""
+    failed: Mapping[str, Failure] = field(default_factory=dict)
+    """Label -> why it has no winner."""
+    costs: tuple[SearchCost, ...] = ()
+    """What each search took, the study's own first; none where there is no opponent."""
+
+
+def compete(
+    plan: Plan,
+    study: Study,
+    workers: Executor,
+    objective: Objective,
+    *,
+    called: str,
+    doing: Callable[[str], None] = lambda what: None,
+) -> Opponents:
+    """Run or go on with the opponents that the job names.
+
+    Args:
+        study: of the search, which is over.
+        objective: as the search knew it.
+        called: what the search's winner is called in the comparison.
+        doing: hears which opponent is searching.
+
+    Raises:
+        InfrastructureError: no worker can be had or kept alive; a resume goes on.
+    """
+    if not plan.opponents:
+        return Opponents()
+    recipes: dict[str, Recipe] = {}
+    failed: dict[str, Failure] = {}
+    own = search_cost(called, study, plan.evaluator, plan.sizes)
+    costs = [own]
+    for name, other in plan.opponents.items():
+        label = LABELS[name]
+        doing(f"{label}, in {study.path / FOLDER / name}")
+        with _opened(name, other, study, own) as beside:
+            _bring_reports(study, beside, plan.evaluator)
+            try:
+                recipes[label] = _winner(other, beside, workers, objective)
+            except UserError as problem:
+                kind = type(problem).__name__
+                failed[label] = Failure(cause="candidate", message=str(problem), error=kind)
+            costs.append(search_cost(label, beside, plan.evaluator, plan.sizes))
+    return Opponents(recipes, failed, tuple(costs))
+
+
+def search_cost(label: str, study: Study, evaluator: str, sizes: Mapping[str, int]) -> SearchCost:
+    """What the candidates of a search took on the search split, each recipe counted once.
+
+    `evaluator`: its digest. `sizes`: task -> examples of the search split, as far as known.
+    """
+    reports = Reports(study, evaluator, sizes)
+    found: dict[str, Report] = {}
+    for candidate in study.candidates():
+        if candidate.tasks and candidate.digest not in found:
+            found[candidate.digest] = reports.of(candidate)
+    tokens = [report.tokens for report in found.values() if report.tokens is not None]
+    is_counted = len(tokens) == len(found)
+    return SearchCost(
+        label=label,
+        evaluations=len(found),
+        examples=sum(map(_examples, found.values())),
+        whole=max(map(_examples, found.values()), default=0),
+        tokens_read=sum(spent.read for spent in tokens) if is_counted else None,
+        tokens_generated=sum(spent.generated for spent in tokens) if is_counted else None,
+    )
+
+
+def _opened(name: Opponent, other: Plan, study: Study, own: SearchCost) -> Study:
+    """The opponent's study, open for writing; a new one may score as many examples as the search
+    has."""
+    folder = study.path / FOLDER / name
+    if is_there(StudyFolder(folder).identity):
+        return Study.open(folder, write=True)
+    known = {candidate.digest for candidate in landmarks(study.candidates()) if candidate.tasks}
+    free = known & {digest(other.space.recipe(genome)) for genome in other.landmarks.values()}
+    budget = Budget(evaluations=max(round(own.wholes) - len(free), 1))
+    job = other.job.model_copy(update={"budget": budget})
+    made = Study.create(
+        folder,
+        name=job.name,
+        job=job.model_dump(mode="json"),
+        objectives=other.objective.names,
+        genes=other.space.genes,
+    )
+    made.put("evaluator", study.get("evaluator"))
+    made.put("sources", study.get("sources"))
+    return made
+
+
+def _bring_reports(study: Study, beside: Study, evaluator: str) -> None:
+    """What the search knows of its landmarks the opponent need not score again; it counts in what
+    that may score all the same."""
+    for mark in landmarks(study.candidates()):
+        report = study.load_report(mark.digest, evaluator, "search")
+        if report and beside.load_report(mark.digest, evaluator, "search") is None:
+            beside.save_report(mark.digest, evaluator, report)
+
+
+def _winner(other: Plan, beside: Study, workers: Executor, objective: Objective) -> Recipe:
+    """What the opponent finds, searching on from where it was."""
+    own = replace(other.objective, references=objective.references)
+    Search(
+        beside,
+        other.space,
+        other.optimizer,
+        workers,
+        own,
+        evaluator=other.evaluator,
+        budget=Budget.model_validate(beside.job["budget"]),
+        landmarks=other.landmarks,
+        sizes=other.sizes,
+        stale_after=STALE,
+    ).run()
+    scorer = Scorer(beside, workers, other.evaluator)
+    return choose_winner(other, beside, Finals(scorer, objective)).recipe
+
+
+def _examples(report: Report) -> int:
+    return sum(len(task.examples) for task in report.tasks.values())
