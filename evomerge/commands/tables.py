@@ -15,12 +15,14 @@ from evomerge.evaluators.base import Report
 from evomerge.evaluators.objective import natural
 from evomerge.recipe.path_text import path_text
 from evomerge.recipe.tree import Segments, Stack
+from evomerge.reports.front import front_of
 from evomerge.searching.ending import ENDED
 from evomerge.searching.failures import current_halt
 from evomerge.searching.reasons import Reasons
 from evomerge.searching.spending import Spending
 from evomerge.study.candidate import Candidate
 from evomerge.study.comparison import Comparison, ComparisonTable
+from evomerge.study.fetching import as_typed
 from evomerge.study.record import Study
 from evomerge.study.select_recipe import recorded
 from evomerge.study.statistics import Interval, mean_interval
@@ -67,6 +69,12 @@ def show_study(study: Study, top: int) -> None:
         out.print(f"{halt.said}; `evomerge resume {study.path}` goes on", soft_wrap=True)
     best = study.best(top)
     out.print(_scores(best, study.objectives))
+    if held := front_of(candidates):
+        out.print(Text(held.said()), soft_wrap=True)
+        place = as_typed(study.path)
+        out.print(f"evomerge export {place} --candidate N --out MODEL writes one of them.")
+    if missed := sum(candidate.missed > 0 for candidate in candidates):
+        out.print(f"{count(missed, 'candidate')} of them break a constraint of the objective")
     recipes = {candidate.number: recorded(candidate.recipe, study) for candidate in best}
     stacks = {n: recipe for n, recipe in recipes.items() if isinstance(recipe, Stack)}
     if stacks:
@@ -88,7 +96,8 @@ def show_study(study: Study, top: int) -> None:
 
 
 def _scores(best: Sequence[Candidate], objectives: Sequence[str]) -> Table:
-    tasks = list(dict.fromkeys(task for candidate in best for task in candidate.tasks))
+    named = dict.fromkeys(task for candidate in best for task in candidate.tasks)
+    tasks = [task for task in named if not _is_shown(task, best, objectives)]
     # In a narrow terminal the tasks' names give way, by folding: they often begin alike.
     narrow = [Column(task, overflow="fold") for task in tasks]
     titles = ("#", "origin", *objectives)
@@ -103,6 +112,14 @@ def _scores(best: Sequence[Candidate], objectives: Sequence[str]) -> Table:
         fitness = [objective_value(candidate, i, objectives) for i in range(len(objectives))]
         table.add_row(str(candidate.number), origin_of(candidate), *fitness, *scores, cut)
     return table
+
+
+def _is_shown(task: str, best: Sequence[Candidate], objectives: Sequence[str]) -> bool:
+    """Whether a task is an objective, and stands there in its own metric."""
+    if task not in objectives:
+        return False
+    place = objectives.index(task)
+    return all(abs((one.fitness or ())[place]) == abs(one.tasks.get(task, 0.0)) for one in best)
 
 
 def _genes(best: Sequence[Candidate]) -> Table:
@@ -162,10 +179,23 @@ def study_as_data(study: Study, top: int) -> dict[str, Any]:
             for candidate in study.candidates()
             if candidate.state == "stopped"
         ],
+        **_front_as_data(study),
         "ended": study.get(ENDED),
         "stopped": halt and halt.to_json(),
         "winner": study.get("winner"),
         "comparison": study.get("comparison"),
+    }
+
+
+def _front_as_data(study: Study) -> dict[str, Any]:
+    """Of several objectives the numbers of the front's members, and its hypervolume."""
+    held = front_of(study.candidates())
+    if held is None:
+        return {}
+    return {
+        "front": [member.number for member in held.members],
+        "hypervolume": held.hypervolume,
+        "hypervolume_of_warm_starts": held.at_first,
     }
 
 
@@ -249,10 +279,11 @@ def fitness_of(candidate: Candidate | None, objectives: Sequence[str]) -> str:
 
 
 def objective_value(candidate: Candidate, place: int, objectives: Sequence[str]) -> str:
-    """One number of its fitness, in its own unit: layers are counted, whatever is better."""
+    """One number of its fitness, in its own unit: layers are counted, whatever is better, and tasks
+    have their own metric."""
     if candidate.fitness is None:
         return "-"
-    value = natural(objectives[place], candidate.fitness[place])
+    value = natural(objectives[place], candidate.fitness[place], candidate.tasks)
     error = candidate.estimated[place] if candidate.estimated else 0.0
     doubt = f" ± {error:.2g} (estimated)" if error else ""
     return f"{value:z.4f}{doubt}" if place == 0 else f"{value:z.4g}{doubt}"

@@ -273,10 +273,11 @@ def plot(
     view: Annotated[
         View | None,
         typer.Option(
-            help="What to draw of a study. convergence: fitness candidate by candidate. recipe: the"
-            " winner's weights over layers and components. path: its layers (data flow). archive:"
-            " members by examples; lineage: of the best member (where members are crossed). Left"
-            " out: the one that suits it."
+            help="What to draw of a study. convergence: fitness candidate by candidate. front: of"
+            " several objectives, what no other candidate beats. recipe: the winner's weights over"
+            " layers and components. path: its layers (data flow). archive: members by examples;"
+            " lineage: of the best member (where members are crossed). Left out: the one that suits"
+            " it."
         ),
     ] = None,
 ) -> None:

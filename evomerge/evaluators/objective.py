@@ -305,9 +305,14 @@ class Objective:
         return value, constraint.factor * known
 
 
-def natural(objective: str, value: float) -> float:
-    """A number of a fitness in its own unit: fewer layers are better, and are told as a count."""
-    return -value if _SIGNS.get(objective) == -1 else value
+def natural(objective: str, value: float, tasks: Mapping[str, float] | None = None) -> float:
+    """A number of a fitness in its own unit: fewer layers are better, and are told as a count; a
+    task where lower is better as the task has it.
+
+    `tasks`: task -> its metric, of the candidate whose fitness it is.
+    """
+    is_lower = (tasks or {}).get(objective) == -value
+    return -value if is_lower or _SIGNS.get(objective) == -1 else value
 
 
 def quantities(report: Report) -> dict[str, float]:

@@ -18,6 +18,7 @@ from evomerge.optimizers.populations.config import PopulationConfig
 from evomerge.optimizers.registry import OPTIMIZERS
 from evomerge.recipe.tree import Segments
 from evomerge.reports.archive import archive
+from evomerge.reports.front import front_of
 from evomerge.reports.lineage import lineage
 from evomerge.reports.weights import weight_maps
 from evomerge.study.candidate import Candidate
@@ -29,13 +30,14 @@ __all__ = [
     "View",
     "archive_view",
     "convergence_view",
+    "front_view",
     "lineage_view",
     "recipe_view",
     "usual_view",
     "views",
 ]
 
-View = Literal["convergence", "recipe", "path", "archive", "lineage"]
+View = Literal["convergence", "front", "recipe", "path", "archive", "lineage"]
 
 
 def views(study: Study) -> list[View]:
@@ -46,6 +48,8 @@ def views(study: Study) -> list[View]:
         own: list[View] = ["convergence", "path"]
     else:
         own = ["convergence", "recipe"]
+    if len(study.objectives) > 1:
+        own.insert(1, "front")
     if config is None:
         return own
     return [*own, "archive", "lineage"] if config.keeps else [*own, "lineage"]
@@ -88,6 +92,30 @@ def convergence_view(study: Study) -> tuple[str, dict[str, Any]]:
         raise _nothing_scored(study)
     return f"convergence over {len(candidates)} candidates", {
         "candidates": candidates,
+        "objectives": study.objectives,
+        "title": study.name,
+    }
+
+
+def front_view(study: Study) -> tuple[str, dict[str, Any]]:
+    """The candidates that no other one beats in everything, among all that were scored.
+
+    Raises:
+        UserError: there is one objective, nothing has been scored yet, or all break a constraint.
+    """
+    if len(study.objectives) == 1:
+        raise UserError(
+            f"{study.path}: one objective has no front; several have (objective.objectives, also)"
+        )
+    scored = [candidate for candidate in study.candidates() if candidate.fitness]
+    held = front_of(scored)
+    if not scored:
+        raise _nothing_scored(study)
+    if held is None:
+        raise UserError(f"{study.path}: every candidate breaks a constraint of the objective")
+    return f"front of {len(held.members)}", {
+        "candidates": scored,
+        "members": held.members,
         "objectives": study.objectives,
         "title": study.name,
     }

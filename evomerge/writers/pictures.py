@@ -14,6 +14,7 @@ from evomerge.reports.views import (
     View,
     archive_view,
     convergence_view,
+    front_view,
     lineage_view,
     recipe_view,
     usual_view,
@@ -42,9 +43,10 @@ def plot(
     """A picture of a recipe, or of a study; the label of what is drawn is returned.
 
     `what`: a recipe, its file, or a study's folder. The suffix of `out` says in which format.
-    `view`, of a study: its `convergence`; the `recipe` or the `path` (data flow) of the winner or
-    of a candidate; the `archive` of an optimizer that keeps members; the `lineage` of its best
-    member or of a candidate. None: what suits it; a recipe has its path or its weights.
+    `view`, of a study: its `convergence`; of several objectives the `front`; the `recipe` or the
+    `path` (data flow) of the winner or of a candidate; the `archive` of an optimizer that keeps
+    members; the `lineage` of its best member or of a candidate. None: what suits it; a recipe has
+    its path or its weights.
 
     Raises:
         UserError: there is nothing of the kind to draw, or no such format, matplotlib is missing,
@@ -106,6 +108,13 @@ def _seen(study: Study, candidate: int | None, view: View) -> tuple[str, str, di
                 "evomerge.reports.pictures.convergence:convergence_picture",
                 *convergence_view(study),
             )
+        case "front":
+            if candidate is not None:
+                raise UserError(
+                    "--candidate is for a recipe, a path or a lineage, and the front has several"
+                    " candidates; leave it out, or say --view recipe"
+                )
+            return ("evomerge.reports.pictures.front:front_picture", *front_view(study))
         case "recipe":
             return (WEIGHTS, *recipe_view(study, candidate))
         case "path":

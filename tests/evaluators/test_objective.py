@@ -133,7 +133,9 @@ def test_the_worst_task_may_count() -> None:
     assert objective.models == ("origin", "one", "two")
     assert objective(REPORT) == pytest.approx((0.5,)), "of 0.5 at both"
     better = REPORT.model_copy(
-        update={"tasks": REPORT.tasks | {"a": TaskScore(metric="acc", value=1.0, examples=(1.0,))}}
+        update={
+            "tasks": dict(REPORT.tasks) | {"a": TaskScore(metric="acc", value=1.0, examples=(1.0,))}
+        }
     )
     assert objective(better) == pytest.approx((0.5,))
 

@@ -1,0 +1,184 @@
+"""The picture of a Pareto front: each objective over each other, with the warm starts by name.
+
+Every dot was scored on the search split. Axes are in the objectives' own units, and the better end
+is right and up: an axis on which less is better runs backwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from evomerge.evaluators.objective import natural
+from evomerge.reports.pictures.style import (
+    COLOURS,
+    INK,
+    PALE,
+    WIDTH,
+    Format,
+    drawn,
+    shortened,
+    wrapped,
+)
+from evomerge.study.candidate import Candidate
+
+__all__ = ["front_figure", "front_picture"]
+
+NAMED = 14
+"""Members of the front that have their number beside them, at most; of more none has."""
+LETTERS = 22
+"""Of a warm start's name."""
+COLUMNS = 2
+PANEL = 4.2
+"""Height of a panel in inches."""
+
+
+def front_picture(
+    candidates: Sequence[Candidate],
+    members: Sequence[Candidate],
+    objectives: Sequence[str],
+    format: Format,
+    *,
+    title: str,
+) -> bytes:
+    """The content of a picture file; the rest as in `front_figure`."""
+    return drawn(lambda: front_figure(candidates, members, objectives, title=title), format)
+
+
+def front_figure(
+    candidates: Sequence[Candidate],
+    members: Sequence[Candidate],
+    objectives: Sequence[str],
+    *,
+    title: str,
+) -> Figure:
+    """A panel for each two objectives, the second over the first.
+
+    `candidates`: all that have a fitness. `members`: those of the front, one at least.
+    """
+    pairs = list(combinations(range(len(objectives)), 2))
+    columns = min(COLUMNS, len(pairs))
+    rows = -(-len(pairs) // columns)
+    figure = Figure(figsize=(WIDTH, PANEL * rows + 0.9), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, (first, second) in zip(panels, pairs, strict=False):
+        _draw(axes, candidates, members, objectives, first, second)
+    for axes in panels[len(pairs) :]:
+        axes.set_visible(False)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower left",
+        ncols=len(labels),
+        frameon=False,
+        fontsize=8,
+    )
+    figure.suptitle(
+        wrapped(f"{title}: {len(members)} of {len(candidates)} candidates on the front", 92),
+        x=0.01,
+        ha="left",
+        fontsize=11,
+        parse_math=False,
+        gid="title",
+    )
+    return figure
+
+
+def _draw(
+    axes: Axes,
+    candidates: Sequence[Candidate],
+    members: Sequence[Candidate],
+    objectives: Sequence[str],
+    first: int,
+    second: int,
+) -> None:
+    """One objective over another."""
+
+    def points(some: Sequence[Candidate]) -> tuple[list[float], list[float]]:
+        return (
+            [_value(one, first, objectives) for one in some],
+            [_value(one, second, objectives) for one in some],
+        )
+
+    def is_mark(one: Candidate) -> bool:
+        return one.proposed_by == "landmark"
+
+    marks = [one for one in candidates if is_mark(one)]
+    groups = {
+        "proposed": ("o", COLOURS[0], [c for c in candidates if not (is_mark(c) or c.missed)]),
+        "breaks a constraint": ("x", COLOURS[1], [c for c in candidates if c.missed]),
+        "warm start": ("s", COLOURS[4], [c for c in marks if not c.missed]),
+    }
+    for label, (mark, colour, some) in groups.items():
+        if some:
+            axes.plot(
+                *points(some),
+                mark,
+                color=colour,
+                alpha=0.8,
+                markersize=5,
+                label=label,
+                gid=label,
+                zorder=3,
+            )
+    order = sorted(members, key=lambda one: (one.fitness or ())[first])
+    axes.plot(
+        *points(order),
+        "o-" if len(objectives) == 2 else "o",
+        color=INK,
+        markerfacecolor="none",
+        markersize=10,
+        linewidth=0.7,
+        label="on the front",
+        gid="front",
+        zorder=2,
+    )
+    for mark in marks:
+        _say(axes, shortened(mark.label or f"{mark.number}", LETTERS), mark, points, below=True)
+    if len(members) <= NAMED:
+        for member in members:
+            _say(axes, f"{member.number}", member, points, below=False)
+    for place, axis, invert in (
+        (first, axes.set_xlabel, axes.invert_xaxis),
+        (second, axes.set_ylabel, axes.invert_yaxis),
+    ):
+        turned = _is_turned(candidates, place, objectives)
+        word = ", less is better" if turned else ""
+        axis(f"{shortened(objectives[place], 30)}{word}", parse_math=False)
+        if turned:
+            invert()
+    axes.margins(0.12)
+    axes.grid(color="#eeeeee", linewidth=0.6, zorder=0)
+    axes.set_axisbelow(True)
+
+
+def _say(axes: Axes, text: str, one: Candidate, points: object, *, below: bool) -> None:
+    """A name beside a dot."""
+    assert callable(points)
+    (x,), (y,) = points([one])
+    axes.annotate(
+        text,
+        (x, y),
+        xytext=(6, -9 if below else 5),
+        textcoords="offset points",
+        color=PALE if below else INK,
+        fontsize=7.5,
+        parse_math=False,
+    )
+
+
+def _value(one: Candidate, place: int, objectives: Sequence[str]) -> float:
+    """A number of its fitness in its own unit."""
+    return natural(objectives[place], (one.fitness or ())[place], one.tasks)
+
+
+def _is_turned(candidates: Sequence[Candidate], place: int, objectives: Sequence[str]) -> bool:
+    """Whether less is better there: the own unit is the fitness with another sign."""
+    fitness = np.array([(one.fitness or ())[place] for one in candidates])
+    own = np.array([_value(one, place, objectives) for one in candidates])
+    return bool((own != fitness).any())
