@@ -283,7 +283,7 @@ class Search:
         if candidate.fitness is None:
             return None
         scores = self._objective.scores(self._reports.of(candidate))
-        return Observation(candidate.genome, candidate.fitness, *scores, candidate.violations)
+        return Observation(candidate.genome, candidate.fitness, *scores)
 
     def _error(self, candidate: Candidate) -> Fitness | None:
         """The standard error of its fitness: on record where it was estimated, else by the scores

@@ -146,8 +146,8 @@ def test_standard_errors_have_the_unit_of_the_fitness() -> None:
     plain = Objective({"a": 1.0}, ObjectiveConfig(objectives=("a", "layers"))).error(made)
     config = ObjectiveConfig(objectives=("layers", "a"), relative_to="parents")
     relative = Objective({"a": 1.0}, config, KNOWN).error(made)
-    assert plain == (pytest.approx(0.25), 0.0)
-    assert relative == (0.0, pytest.approx(0.5)), "half a unit lies between base and best parent"
+    assert plain == pytest.approx((0.25, 0.0))
+    assert relative == pytest.approx((0.0, 0.5)), "half a unit lies between base and best parent"
 
 
 def test_constraints_are_checked_against_what_base_and_parents_score() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,7 @@ class Known(Scorer):
     """Knows every outcome on the validation split, and notes what it is asked."""
 
     def score(
-        self,
-        recipes: dict[str, Recipe],
-        split: Split,
-        *,
-        noun: str = "",  # type: ignore[override]
+        self, recipes: Mapping[str, Recipe], split: Split, *, noun: str = "model"
     ) -> dict[str, Outcome]:
         asked.append(list(recipes))
         return {label: outcomes[label] for label in recipes}

@@ -138,8 +138,8 @@ def _draw(
         gid="front",
         zorder=2,
     )
-    for mark in marks:
-        _say(axes, shortened(mark.label or f"{mark.number}", LETTERS), mark, points, below=True)
+    for start in marks:
+        _say(axes, shortened(start.label or f"{start.number}", LETTERS), start, points, below=True)
     if len(members) <= NAMED:
         for member in members:
             _say(axes, f"{member.number}", member, points, below=False)
