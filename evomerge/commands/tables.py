@@ -119,7 +119,7 @@ def _is_shown(task: str, best: Sequence[Candidate], objectives: Sequence[str]) -
     if task not in objectives:
         return False
     place = objectives.index(task)
-    return all(abs((one.fitness or ())[place]) == abs(one.tasks.get(task, 0.0)) for one in best)
+    return all(abs((own.fitness or ())[place]) == abs(own.tasks.get(task, 0.0)) for own in best)
 
 
 def _genes(best: Sequence[Candidate]) -> Table:

@@ -62,17 +62,17 @@ def read_constraint(written: str) -> Constraint:
     Raises:
         ValueError: it is none.
     """
-    found = _PATTERN.fullmatch(written)
-    if found is None:
+    parts = _PATTERN.fullmatch(written)
+    if parts is None:
         raise ValueError(
             f"{written!r} is no constraint; one is NAME >= NUMBER, or NAME >= NUMBER * MODEL, or"
             " the same with <=, such as 'json >= 0.95 * base'"
         )
-    number = float(found["number"] or 1.0) / (100.0 if found["percent"] else 1.0)
+    number = float(parts["number"] or 1.0) / (100.0 if parts["percent"] else 1.0)
     return Constraint(
         written=" ".join(written.split()),
-        name=found["name"],
-        at_least=found["sign"] == ">=",
+        name=parts["name"],
+        at_least=parts["sign"] == ">=",
         factor=number,
-        model=found["model"] or found["alone"],
+        model=parts["model"] or parts["alone"],
     )

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from evomerge.errors import CandidateError, ConfigError, UserError, did_you_mean
 from evomerge.evaluators.base import Report, TaskScore
 from evomerge.evaluators.constraint import BASE, Constraint, read_constraint
-from evomerge.evaluators.references import References
+from evomerge.evaluators.references import ReferenceScores
 from evomerge.value import Value
 
 __all__ = ["Cost", "Objective", "ObjectiveConfig", "natural", "quantities"]
@@ -108,7 +108,7 @@ class Objective:
 
     weights: Mapping[str, float]
     config: ObjectiveConfig = field(default_factory=ObjectiveConfig)
-    references: References = field(default_factory=References)
+    references: ReferenceScores = field(default_factory=ReferenceScores)
     """What base and parents scored, where the objective refers to them."""
 
     @property

@@ -10,14 +10,14 @@ from evomerge.errors import UserError
 from evomerge.evaluators.base import Split
 from evomerge.evaluators.constraint import BASE, PARENTS
 
-__all__ = ["References"]
+__all__ = ["ReferenceScores"]
 
 _SHARE = 0.01
 """A gap to the base that is no larger than this share of the scores is none to measure by."""
 
 
 @dataclass(frozen=True)
-class References:
+class ReferenceScores:
     """The models that an objective may refer to, and what they scored."""
 
     base: str | None = None

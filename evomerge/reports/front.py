@@ -45,12 +45,12 @@ class Front:
 
 def front_of(candidates: Sequence[Candidate]) -> Front | None:
     """The front of a study's candidates; None of one objective, and where none is allowed."""
-    allowed = [one for one in candidates if one.fitness is not None and one.missed == 0]
+    allowed = [c for c in candidates if c.fitness is not None and c.missed == 0]
     if not allowed or len(allowed[0].fitness or ()) < 2:
         return None
     members = front(allowed)
-    worst = np.array([one.fitness for one in allowed], dtype=float).min(axis=0)
-    marks = [one for one in allowed if one.proposed_by == "landmark"]
+    worst = np.array([candidate.fitness for candidate in allowed], dtype=float).min(axis=0)
+    marks = [candidate for candidate in allowed if candidate.proposed_by == "landmark"]
     return Front(
         members=tuple(members),
         allowed=len(allowed),

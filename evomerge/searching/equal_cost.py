@@ -99,17 +99,17 @@ def search_cost(label: str, study: Study, evaluator: str, sizes: Mapping[str, in
     `evaluator`: its digest. `sizes`: task -> examples of the search split, as far as known.
     """
     reports = Reports(study, evaluator, sizes)
-    found: dict[str, Report] = {}
+    scored: dict[str, Report] = {}
     for candidate in study.candidates():
-        if candidate.tasks and candidate.digest not in found:
-            found[candidate.digest] = reports.of(candidate)
-    tokens = [report.tokens for report in found.values() if report.tokens is not None]
-    is_counted = len(tokens) == len(found)
+        if candidate.tasks and candidate.digest not in scored:
+            scored[candidate.digest] = reports.of(candidate)
+    tokens = [report.tokens for report in scored.values() if report.tokens is not None]
+    is_counted = len(tokens) == len(scored)
     return SearchCost(
         label=label,
-        evaluations=len(found),
-        examples=sum(map(_examples, found.values())),
-        whole=max(map(_examples, found.values()), default=0),
+        evaluations=len(scored),
+        examples=sum(map(_examples, scored.values())),
+        whole=max(map(_examples, scored.values()), default=0),
         tokens_read=sum(spent.read for spent in tokens) if is_counted else None,
         tokens_generated=sum(spent.generated for spent in tokens) if is_counted else None,
     )

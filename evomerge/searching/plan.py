@@ -21,7 +21,7 @@ from evomerge.engines.config import EngineSettings
 from evomerge.errors import ConfigError, EvomergeError, about, did_you_mean
 from evomerge.evaluators.base import EvaluatorConfig, Split
 from evomerge.evaluators.objective import Objective
-from evomerge.evaluators.references import References
+from evomerge.evaluators.references import ReferenceScores
 from evomerge.models.blueprint import Blueprint, blueprint, donor
 from evomerge.models.fingerprint import fingerprint
 from evomerge.models.headers import Headers
@@ -108,7 +108,9 @@ class Plan:
     def objective(self) -> Objective:
         """Report -> fitness."""
         base, parents = self.roles
-        return Objective(self.job.evaluator.weights, self.job.objective, References(base, parents))
+        return Objective(
+            self.job.evaluator.weights, self.job.objective, ReferenceScores(base, parents)
+        )
 
     @cached_property
     def opponents(self) -> Mapping[Opponent, Plan]:

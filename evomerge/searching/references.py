@@ -45,12 +45,12 @@ def measured(
                     f"objective: {name}, which it refers to, could not be scored: {outcome.message}"
                 )
             known[name] = quantities(outcome)
-    found = replace(objective, references=replace(objective.references, values=values))
+    knowing = replace(objective, references=replace(objective.references, values=values))
     for outcome in outcomes.values():
         with about(plan.origin or plan.job.name):
-            found.check_references(outcome)  # type: ignore[arg-type]
+            knowing.check_references(outcome)  # type: ignore[arg-type]
         break
-    return found
+    return knowing
 
 
 def _recipe(plan: Plan, name: str, split: Split) -> Recipe:

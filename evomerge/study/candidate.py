@@ -161,7 +161,7 @@ def ranked(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:
     """
     left = _best_known([c for c in candidates if c.fitness is not None])
     if all(len(candidate.fitness or ()) == 1 for candidate in left):
-        order = sorted(left, key=lambda one: (one.missed, -_first(one), one.number))
+        order = sorted(left, key=lambda own: (own.missed, -_first(own), own.number))
         return order[:limit]
     import numpy as np
     from optuna.study._multi_objective import _fast_non_domination_rank
@@ -177,7 +177,7 @@ def ranked(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:
 def front(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Those that keep the constraints and that no other one beats in everything, by number; of
     equal ones the oldest. Of one objective that is the best alone."""
-    left = [one for one in candidates if one.fitness is not None and one.missed == 0]
+    left = [c for c in candidates if c.fitness is not None and c.missed == 0]
     if not left:
         return []
     import numpy as np

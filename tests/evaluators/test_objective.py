@@ -10,7 +10,7 @@ import pytest
 from evomerge.errors import CandidateError, ConfigError
 from evomerge.evaluators.base import Report, TaskScore, TokenCount
 from evomerge.evaluators.objective import Objective, ObjectiveConfig, natural
-from evomerge.evaluators.references import References
+from evomerge.evaluators.references import ReferenceScores
 from evomerge.value import parse
 
 REPORT = Report(
@@ -104,7 +104,7 @@ def test_no_mean_of_several_examples_has_no_error(task: TaskScore) -> None:
     assert Objective({"a": 1.0}).error(Report(split="search", tasks={"a": task})) is None
 
 
-KNOWN = References(
+KNOWN = ReferenceScores(
     base="origin",
     parents=("one", "two"),
     values={
@@ -184,4 +184,4 @@ def test_a_model_that_is_not_there_is_refused() -> None:
         _ = Objective(BOTH, config, KNOWN).models
     config = ObjectiveConfig(relative_to="base")
     with pytest.raises(ConfigError, match="relative_to: the search space has no base"):
-        _ = Objective(BOTH, config, References(None, ("one",))).models
+        _ = Objective(BOTH, config, ReferenceScores(None, ("one",))).models

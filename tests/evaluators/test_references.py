@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from evomerge.errors import UserError
-from evomerge.evaluators.references import References
+from evomerge.evaluators.references import ReferenceScores
 
-KNOWN = References(
+KNOWN = ReferenceScores(
     base="origin",
     parents=("json", "math"),
     values={
@@ -29,7 +29,7 @@ def test_words_stand_for_sources() -> None:
     assert KNOWN.models("base") == KNOWN.models("origin") == ("origin",)
     assert KNOWN.models("parents") == ("json", "math")
     assert KNOWN.models("math") == ("math",)
-    assert KNOWN.models("maths") == References().models("base") == ()
+    assert KNOWN.models("maths") == ReferenceScores().models("base") == ()
 
 
 def test_the_base_is_0_and_the_best_parent_1() -> None:

@@ -58,7 +58,7 @@ def front_figure(
 ) -> Figure:
     """A panel for each two objectives, the second over the first.
 
-    `candidates`: all that have a fitness. `members`: those of the front, one at least.
+    `candidates`: all that have a fitness. `members`: those of the front, at least one.
     """
     pairs = list(combinations(range(len(objectives)), 2))
     columns = min(COLUMNS, len(pairs))
@@ -101,14 +101,14 @@ def _draw(
 
     def points(some: Sequence[Candidate]) -> tuple[list[float], list[float]]:
         return (
-            [_value(one, first, objectives) for one in some],
-            [_value(one, second, objectives) for one in some],
+            [_value(candidate, first, objectives) for candidate in some],
+            [_value(candidate, second, objectives) for candidate in some],
         )
 
-    def is_mark(one: Candidate) -> bool:
-        return one.proposed_by == "landmark"
+    def is_mark(candidate: Candidate) -> bool:
+        return candidate.proposed_by == "landmark"
 
-    marks = [one for one in candidates if is_mark(one)]
+    marks = [candidate for candidate in candidates if is_mark(candidate)]
     groups = {
         "proposed": ("o", COLOURS[0], [c for c in candidates if not (is_mark(c) or c.missed)]),
         "breaks a constraint": ("x", COLOURS[1], [c for c in candidates if c.missed]),
@@ -126,7 +126,7 @@ def _draw(
                 gid=label,
                 zorder=3,
             )
-    order = sorted(members, key=lambda one: (one.fitness or ())[first])
+    order = sorted(members, key=lambda candidate: (candidate.fitness or ())[first])
     axes.plot(
         *points(order),
         "o-" if len(objectives) == 2 else "o",
@@ -157,10 +157,10 @@ def _draw(
     axes.set_axisbelow(True)
 
 
-def _say(axes: Axes, text: str, one: Candidate, points: object, *, below: bool) -> None:
+def _say(axes: Axes, text: str, candidate: Candidate, points: object, *, below: bool) -> None:
     """A name beside a dot."""
     assert callable(points)
-    (x,), (y,) = points([one])
+    (x,), (y,) = points([candidate])
     axes.annotate(
         text,
         (x, y),
@@ -172,13 +172,13 @@ def _say(axes: Axes, text: str, one: Candidate, points: object, *, below: bool) 
     )
 
 
-def _value(one: Candidate, place: int, objectives: Sequence[str]) -> float:
+def _value(candidate: Candidate, place: int, objectives: Sequence[str]) -> float:
     """A number of its fitness in its own unit."""
-    return natural(objectives[place], (one.fitness or ())[place], one.tasks)
+    return natural(objectives[place], (candidate.fitness or ())[place], candidate.tasks)
 
 
 def _is_turned(candidates: Sequence[Candidate], place: int, objectives: Sequence[str]) -> bool:
     """Whether less is better there: the own unit is the fitness with another sign."""
-    fitness = np.array([(one.fitness or ())[place] for one in candidates])
-    own = np.array([_value(one, place, objectives) for one in candidates])
+    fitness = np.array([(candidate.fitness or ())[place] for candidate in candidates])
+    own = np.array([_value(candidate, place, objectives) for candidate in candidates])
     return bool((own != fitness).any())
