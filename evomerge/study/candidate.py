@@ -177,7 +177,7 @@ def ranked(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:
 def front(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Those that keep the constraints and that no other one beats in everything, by number; of
     equal ones the oldest. Of one objective that is the best alone."""
-    left = [c for c in candidates if c.fitness is not None and c.missed == 0]
+    left = _best_known([c for c in candidates if c.fitness is not None and c.missed == 0])
     if not left:
         return []
     import numpy as np
