@@ -16,7 +16,6 @@ def ended(state: Any, *scored: int, attempts: int = 1) -> Candidate:
             part="p",
             split="search",
             scored=count,
-            fitness=None,
             worker="w",
             attempts=1,
             ended=1,
