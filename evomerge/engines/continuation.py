@@ -64,13 +64,13 @@ class Continuation:
         return torch.Generator().manual_seed(self.sampling.seed)
 
     def _has_stop_string(self) -> bool:
-        if not self._stop.strings:
+        if not self._stop.all_strings:
             return False
         tail = self.tokens[-self._stop.window :]
         text: str = self._tokenizer.decode(
             tail, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
-        return any(string in text for string in self._stop.strings)
+        return any(string in text for string in self._stop.all_strings)
 
 
 @dataclass(frozen=True)

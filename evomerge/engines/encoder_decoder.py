@@ -130,7 +130,7 @@ class EncoderDecoderEngine(ModuleEngine):
             newest = torch.tensor([[task.tokens[-1]] for task in batch], device=self._device)
 
     def _stop(self, sampling: Sampling) -> Stop:
-        return stop(sampling.stop, self._tokenizer, self._ends)
+        return stop(sampling.stop, self._tokenizer, self._ends, sampling.decided)
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> dict[str, Tensor]:
         """`input_ids` and `attention_mask` (rows, width) of right-padded rows."""

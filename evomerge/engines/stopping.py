@@ -19,11 +19,18 @@ class Stop:
 
     tokens: frozenset[int]
     strings: tuple[str, ...]
+    kept: tuple[str, ...] = ()
+    """Strings that end it as its last part."""
+
+    @property
+    def all_strings(self) -> tuple[str, ...]:
+        """Those that are kept, too."""
+        return (*self.strings, *self.kept)
 
     @property
     def window(self) -> int:
         """Tokens at the end of a continuation that can hold a stop string, were each one byte."""
-        return max((len(string.encode()) for string in self.strings), default=0) + 4
+        return max((len(string.encode()) for string in self.all_strings), default=0) + 4
 
 
 def end_tokens(tokenizer: Any, generation: Any) -> frozenset[int]:
@@ -33,9 +40,11 @@ def end_tokens(tokenizer: Any, generation: Any) -> frozenset[int]:
     return frozenset(i for i in (*listed, tokenizer.eos_token_id) if i is not None)
 
 
-def stop(strings: Iterable[str], tokenizer: Any, ends: frozenset[int]) -> Stop:
+def stop(
+    strings: Iterable[str], tokenizer: Any, ends: frozenset[int], kept: Iterable[str] = ()
+) -> Stop:
     """What ends an answer: the tokens `ends` and the strings, of which special tokens count as
-    tokens.
+    tokens; and the strings that are `kept` as its last part.
     """
     special = {
         token.content: index
@@ -46,13 +55,16 @@ def stop(strings: Iterable[str], tokenizer: Any, ends: frozenset[int]) -> Stop:
     return Stop(
         ends | {special[string] for string in strings if string in special},
         tuple(string for string in strings if string not in special),
+        tuple(string for string in kept if string),
     )
 
 
 def text_of(tokens: Sequence[int], ending: Stop, tokenizer: Any) -> str:
-    """The tokens as text, without special tokens, up to the first stop string."""
+    """The tokens as text, without special tokens, up to the first stop string, or to the end of the
+    first that is kept."""
     text: str = tokenizer.decode(
         tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
     )
-    places = (text.find(string) for string in ending.strings)
-    return text[: min((at for at in places if at >= 0), default=len(text))]
+    ends = [at for string in ending.strings if (at := text.find(string)) >= 0]
+    ends += [at + len(kept) for kept in ending.kept if (at := text.find(kept)) >= 0]
+    return text[: min(ends, default=len(text))]

@@ -68,7 +68,7 @@ class TransformersEngine(Holding):
         self._rows = config.batch_size or (128 if self._device.type == "cpu" else 256)
         self._cells = config.batch_tokens
         self._ends = end_tokens(self._tokenizer, self._model.generation_config)
-        self._stops: dict[tuple[str, ...], Stop] = {}
+        self._stops: dict[tuple[tuple[str, ...], tuple[str, ...]], Stop] = {}
         layers = self._cached_layers(about)
         self._cache, self._prefix = SlabCache(layers), SlabCache(layers)
         takes = inspect.signature(self._model.forward).parameters
@@ -241,9 +241,10 @@ class TransformersEngine(Holding):
         return results
 
     def _stop(self, sampling: Sampling) -> Stop:
-        if sampling.stop not in self._stops:
-            self._stops[sampling.stop] = stop(sampling.stop, self._tokenizer, self._ends)
-        return self._stops[sampling.stop]
+        key = sampling.stop, sampling.decided
+        if key not in self._stops:
+            self._stops[key] = stop(sampling.stop, self._tokenizer, self._ends, sampling.decided)
+        return self._stops[key]
 
     def _run(
         self,

@@ -120,16 +120,16 @@ class VllmEngine(Holding):
         """One answer for each prompt, in their order."""
         check_generation(prompts, samplings, self._max_length)
         self._require_expected()
-        stops = [stop(sampling.stop, self._tokenizer, self._ends) for sampling in samplings]
+        stops = [stop(s.stop, self._tokenizer, self._ends, s.decided) for s in samplings]
         parameters = [
             vllm_interface.sampling(
                 temperature=sampling.temperature,
                 top_p=sampling.top_p if sampling.temperature > 0 else 1.0,
                 seed=sampling.seed,
                 max_tokens=sampling.max_new_tokens,
-                stop=list(ending.strings),
+                stop=list(ending.all_strings),
                 stop_token_ids=sorted(ending.tokens),
-                detokenize=bool(ending.strings),
+                detokenize=bool(ending.all_strings),
             )
             for sampling, ending in zip(samplings, stops, strict=True)
         ]

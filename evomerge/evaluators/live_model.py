@@ -15,6 +15,9 @@ class Sampling:
 
     max_new_tokens: int
     stop: tuple[str, ...] = ()
+    """Texts that end an answer and are no part of it."""
+    decided: tuple[str, ...] = ()
+    """Texts that end an answer and are its last part: what comes after them changes no score."""
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0

@@ -6,7 +6,9 @@ import pytest
 from transformers import AutoTokenizer, GenerationConfig
 
 from evomerge.conformance.tiny_models import encode
+from evomerge.engines.continuation import Continuation
 from evomerge.engines.stopping import end_tokens, stop, text_of
+from evomerge.evaluators.live_model import Sampling
 from tests.engines.conftest import Siblings
 
 
@@ -41,3 +43,25 @@ def test_window_holds_a_stop_string_of_single_bytes(tokenizer: Any) -> None:
     (tokens,) = encode(tokenizer, "ünd")
     assert len(tokens) == 4
     assert ending.window >= len(tokens)
+
+
+def test_a_deciding_string_ends_an_answer_and_is_kept(tokenizer: Any) -> None:
+    ending = stop(("stop",), tokenizer, frozenset(), kept=("}", ""))
+    (tokens,) = encode(tokenizer, '{"answer": 12}, and so on')
+    assert text_of(tokens, ending, tokenizer) == '{"answer": 12}'
+    (tokens,) = encode(tokenizer, "one stop }")
+    assert text_of(tokens, ending, tokenizer) == "one ", "whichever comes first"
+
+
+def test_generation_ends_where_the_answer_is_decided(tokenizer: Any) -> None:
+    sampling = Sampling(max_new_tokens=100, decided=("}",))
+    ending = stop(sampling.stop, tokenizer, frozenset(), sampling.decided)
+    (tokens,) = encode(tokenizer, '{"answer": 12} and so on')
+    answer = Continuation(0, [1], sampling, ending, tokenizer)
+    for token in tokens:
+        answer.add(token)
+    assert answer.done
+    given = answer.result()
+    assert given.text == '{"answer": 12}'
+    assert not given.truncated
+    assert given.tokens < len(tokens)

@@ -153,7 +153,7 @@ class EngineLM(TemplateLM):
 
 
 def sampling_of(settings: Mapping[str, Any], *, seed: int, task: str | None) -> Sampling:
-    """lm-eval's `generation_kwargs` as a sampling.
+    """lm-eval's `generation_kwargs` as a sampling, and `decided`, which is ours.
 
     Raises:
         ConfigError: a setting that would change the answers and that engines do not have.
@@ -161,18 +161,19 @@ def sampling_of(settings: Mapping[str, Any], *, seed: int, task: str | None) -> 
     temperature = float(settings.get("temperature") or 0.0)
     if settings.get("do_sample") is False:
         temperature = 0.0
-    known = {"until", "do_sample", "temperature", "top_p", *_LIMITS}
+    known = {"until", "decided", "do_sample", "temperature", "top_p", *_LIMITS}
     idle = {"top_k"} if temperature == 0 else set()
     if unknown := sorted(settings.keys() - known - idle):
         raise ConfigError(
             f"task {task!r}: generation_kwargs has {unknown[0]!r}, which evomerge's engines lack; "
             f"they take {', '.join(sorted(known))}"
         )
-    until = settings.get("until") or ()
+    until, decided = settings.get("until") or (), settings.get("decided") or ()
     limits = (settings[key] for key in _LIMITS if settings.get(key) is not None)
     return Sampling(
         max_new_tokens=int(next(limits, _DEFAULT_LIMIT)),
         stop=(until,) if isinstance(until, str) else tuple(until),
+        decided=(decided,) if isinstance(decided, str) else tuple(decided),
         temperature=temperature,
         top_p=float(settings.get("top_p") or 1.0),
         seed=seed,
