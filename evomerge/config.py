@@ -21,6 +21,7 @@ from evomerge.evaluators.base import EvaluatorConfig
 from evomerge.evaluators.objective import ObjectiveConfig
 from evomerge.evaluators.registry import EVALUATORS, read_evaluator
 from evomerge.faults import describe
+from evomerge.models.importance import Importance, read_importance
 from evomerge.optimizers.base import OptimizerConfig
 from evomerge.optimizers.registry import OPTIMIZERS
 from evomerge.plugins import Factory, Registry, settings
@@ -224,6 +225,8 @@ class Job(Value):
     basis: Basis | None = None
     """Another study in parameter space whose best recipes become the parents (`space.recipes`): the
     next round of a search whose recipes nest."""
+    importance: Importance | None = Field(default=None, exclude_if=lambda held: held is None)
+    """Which layers and components are expected to matter: a prior for `cma_es` and `bayes`."""
     select: Select = Select()
     """How the winner is chosen when the search is over."""
     compare: tuple[Opponent, ...] = Field(default=(), exclude_if=lambda held: not held)
@@ -307,6 +310,10 @@ def resolve_job(
     if isinstance(data.get("cluster"), str):
         with about(f"{origin}: cluster"):
             data["cluster"] = read_cluster(data["cluster"], folder=folder, catalog=catalog_folder)
+    if data.get("importance") is not None:
+        data["importance"] = read_importance(
+            data["importance"], folder=folder, origin=f"{origin}: importance"
+        )
     if isinstance(data.get("warm_start"), dict):
         data["warm_start"] = _with_recipes(data["warm_start"], folder, f"{origin}: warm_start")
         data["warm_start"] = _with_solutions(data["warm_start"], folder, f"{origin}: warm_start")

@@ -154,14 +154,22 @@ def merge(
 
 def measure(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL|SOURCE", help="A folder, a hub name, a source's file.")
+        str,
+        typer.Argument(
+            metavar="MODEL|SOURCE|JOB",
+            help="A folder, a hub name, a source's file; of importance a job.",
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The new folder of statistics.")],
     text: Annotated[
         Path | None, typer.Option(help="Text that the model is good at: plain text, or .jsonl.")
     ] = None,
     what: Annotated[
-        str, typer.Option(help="What to measure: fisher, gram or both, separated by a comma.")
+        str,
+        typer.Option(
+            help="What to measure: fisher, gram or both, separated by a comma; or importance: which"
+            " layers and components are expected to matter to a job's merges."
+        ),
     ] = "fisher,gram",
     second_moment: Annotated[
         Path | None, typer.Option(help="Adam's exp_avg_sq by checkpoint name, a safetensors file.")
@@ -170,7 +178,10 @@ def measure(
         bool, typer.Option("--rank1", help="Keep row and column sums of second moments.")
     ] = False,
     adapter: Annotated[str | None, typer.Option(help="A LoRA adapter on the model.")] = None,
-    examples: Annotated[int, typer.Option(min=1, help="Largest number of windows.")] = 256,
+    examples: Annotated[
+        int | None,
+        typer.Option(min=1, help="Largest number of windows: 256, of importance 16, if left out."),
+    ] = None,
     length: Annotated[int, typer.Option(min=2, help="Largest number of tokens in a window.")] = 512,
     labels: Annotated[
         Literal["sampled", "observed"], typer.Option(help="Labels of the Fisher information.")
@@ -180,7 +191,19 @@ def measure(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure what fisher, regmean, ota and ffg need of a model, into a folder of statistics."""
+    """Measure what fisher, regmean, ota and ffg need of a model, into a folder of statistics; or
+    what a job's `importance` names.
+    """
+    kinds = [kind.strip() for kind in what.split(",") if kind.strip()]
+    if "importance" in kinds:
+        if kinds != ["importance"]:
+            raise ConfigError("--what: importance is measured of a job, and by itself")
+        settings = MeasureSettings(examples=examples or 16, length=length, device=device)
+        said = Output(quiet, as_json)
+        with said.counting(f"measuring into {out}") as progress:
+            writers.measure_importance(model, out, text=text, settings=settings, progress=progress)
+        said.line({"out": str(out), "warnings": []}, str(out))
+        return
     source = recipe_named(model)
     if not isinstance(source, Source):
         raise ConfigError(f"{model}: is no source; merge it first, and measure the model")
@@ -193,9 +216,9 @@ def measure(
             source,
             out,
             text=text,
-            what=[kind.strip() for kind in what.split(",") if kind.strip()],
+            what=kinds,
             settings=MeasureSettings(
-                examples=examples, length=length, labels=labels, device=device, seed=seed
+                examples=examples or 256, length=length, labels=labels, device=device, seed=seed
             ),
             second_moment=second_moment,
             rank1=rank1,

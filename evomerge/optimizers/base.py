@@ -35,6 +35,7 @@ __all__ = [
     "Result",
     "Scores",
     "ask_again",
+    "heeds_importance",
     "least_budget",
     "most_at_once",
     "needs_examples",
@@ -183,6 +184,11 @@ def needs_examples(optimizer: Optimizer) -> bool:
 def weighs_noise(optimizer: Optimizer) -> bool:
     """Whether it wants the standard errors of fitnesses: it says so by an attribute."""
     return bool(getattr(optimizer, "weighs_noise", False))
+
+
+def heeds_importance(optimizer: Optimizer) -> bool:
+    """Whether it makes something of `Problem.importance`: it says so by an attribute."""
+    return bool(getattr(optimizer, "heeds_importance", False))
 
 
 def ask_again(optimizer: Optimizer, genome: Genome) -> list[Proposal]:

@@ -79,6 +79,7 @@ class Bayes:
 
     config = BayesConfig
     weighs_noise = True
+    heeds_importance = True
 
     def __init__(self, config: BayesConfig, problem: Problem) -> None:
         """Raises:

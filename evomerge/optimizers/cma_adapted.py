@@ -44,7 +44,7 @@ class AdaptedRun:
                 n_max_resampling=RESAMPLINGS,
                 seed=int(rng.integers(2**32)),
                 population_size=start.popsize,
-                cov=None if start.covariance is None else start.covariance.copy(),
+                cov=start.scaled_covariance,
                 lr_adapt=True,
             )
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import ClassVar, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from evomerge.errors import ConfigError
@@ -38,7 +39,8 @@ of the fitness, and plateaus are normal where fitness is a share of a few hundre
 class CmaEsConfig(OptimizerConfig):
     """CMA-ES; `sigma` and `mean` in units of the genes' [0, 1].
 
-    A gene's own start or odds take the place of `mean`.
+    A gene's own start or odds take the place of `mean`. Where the job says which genes matter
+    (`importance`), those that matter less begin with smaller steps.
     """
 
     kind: Literal["cma_es"] = "cma_es"
@@ -104,6 +106,7 @@ class CmaEs:
 
     config = CmaEsConfig
     learns_earlier = True
+    heeds_importance = True
 
     def __init__(self, config: CmaEsConfig, problem: Problem) -> None:
         problem.require_one_objective("cma_es")
@@ -119,7 +122,7 @@ class CmaEs:
         mean[: len(problem.genes)] = initial_distribution(self._genes, config.mean, config.sigma)
         settled = np.zeros(len(mean), dtype=bool)
         settled[: len(problem.genes)] = says_where(self._genes)
-        self._start = Start(mean, config.sigma, popsize)
+        self._start = Start(mean, config.sigma, popsize, steps=_steps(problem))
         self._restarts = Restarts(self._rule, self._start, self._rng, settled)
         if problem.earlier:
             self._start = self._promising(problem, config)
@@ -250,3 +253,19 @@ class CmaEs:
         if max(scores, default=-np.inf) > self._best:
             self._best, self._best_run = max(scores), run
             self._centre = run.centre
+
+
+def _steps(problem: Problem) -> NDArray[np.float64] | None:
+    """(genes,) in (0, 1]: the first steps of floats as shares of sigma, the square roots of their
+    importance over the largest; at least two numbers. None where all are equal.
+
+    The root keeps a wrong prior from costing much: of a gene with the least importance, 0.05, the
+    first steps are a quarter of the others', and the distribution widens them where that helps. A
+    choice, whose steps are odds, has whole ones.
+    """
+    if problem.importance is None:
+        return None
+    roots = np.sqrt(problem.importance)
+    is_choice = np.array([isinstance(gene, ChoiceGene) for gene in problem.genes])
+    steps = np.where(is_choice, 1.0, roots / max(roots[~is_choice], default=1.0))
+    return steps if len(steps) > 1 else np.append(steps, 1.0)

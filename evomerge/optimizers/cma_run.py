@@ -177,6 +177,7 @@ class Run:
     def _begin(self, mode: Mode, rng: np.random.Generator) -> Any:
         floats = np.ones(len(self._start.mean), dtype=bool)
         floats[self._choices] = False
+        steps = self._start.steps
         with quiet():
             cma: Any = importlib.import_module("cma")
             es = cma.CMAEvolutionStrategy(
@@ -186,7 +187,7 @@ class Run:
                     "popsize": self._start.popsize,
                     "bounds": [[bound if f else None for f in floats] for bound in (0, 1)],
                     "integer_variables": self._choices if mode.discrete == "integer" else [],
-                    "CMA_stds": self._scale,
+                    "CMA_stds": self._scale if steps is None else self._scale * steps,
                     "CMA_diagonal": mode.covariance == "separable",
                     "tolx": TOLX,
                     # One generator of our own: pycma's default is to seed and use numpy's global

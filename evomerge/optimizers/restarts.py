@@ -16,13 +16,24 @@ RestartRule = Literal["none", "ipop", "bipop"]
 
 @dataclass(frozen=True)
 class Start:
-    """Initial distribution N(mean, sigma^2 C), `mean` (genes,) in [0, 1], and population size."""
+    """Initial distribution N(mean, sigma^2 S C S), S = diag(steps), `mean` (genes,) in [0, 1], and
+    population size."""
 
     mean: NDArray[np.float64]
     sigma: float
     popsize: int
     covariance: NDArray[np.float64] | None = None
     """C (genes, genes); None: I."""
+    steps: NDArray[np.float64] | None = None
+    """(genes,): each coordinate's own share of `sigma`; None: all of it."""
+
+    @property
+    def scaled_covariance(self) -> NDArray[np.float64] | None:
+        """S C S, (genes, genes), a new one; None: I."""
+        if self.steps is None:
+            return None if self.covariance is None else self.covariance.copy()
+        scales = np.outer(self.steps, self.steps)
+        return np.diag(np.diag(scales)) if self.covariance is None else scales * self.covariance
 
 
 class Restarts:

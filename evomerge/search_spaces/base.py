@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from evomerge.errors import ConfigError, RecipeError, did_you_mean
 from evomerge.models.anatomy import Anatomy
+from evomerge.models.importance import Importance
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
 from evomerge.recipe.grid import Grid
 from evomerge.recipe.layer_path import Capacity
@@ -128,6 +129,12 @@ class SearchSpace(ABC):
     def active(self, genome: Genome) -> tuple[bool, ...]:
         """Which genes matter there: the recipe stays the same whatever the others are."""
         return (True,) * len(self.genes)
+
+    def importance(self, measured: Importance) -> tuple[float, ...] | None:
+        """How much each gene is expected to matter, each in (0, 1], by what was measured of layers
+        and components; 1 of a gene that is of none. None: no gene is of any that was measured.
+        """
+        return None
 
     def landmarks(self) -> Mapping[str, Genome]:
         """Label -> genome to try before the optimizer is asked: each parent, the uniform merge."""

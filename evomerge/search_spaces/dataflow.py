@@ -7,12 +7,15 @@ layer runs; scales are genes of their own, and matter only where their hop or tr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from evomerge.errors import ConfigError, RecipeError
+from evomerge.models.importance import Importance
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
 from evomerge.recipe.layer_path import Capacity
+from evomerge.recipe.selector import Selector
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Hop, Recipe, Stack
 from evomerge.search_spaces.base import ModelFacts, SearchSpace
@@ -141,6 +144,24 @@ class DataFlowSpace(SearchSpace):
         path, heeded = self._path(genome)
         used = self._scales.used(path)
         return (*heeded, *(gene.name in used for gene in self._scales.genes))
+
+    def importance(self, measured: Importance) -> tuple[float, ...] | None:
+        """Of a slot's genes that of its layers; of a pair's scale that of the layer it leads to; of
+        a network's weights 1."""
+        blocks = self._pool.blocks
+        ranges = [[Selector(layers=(block.first, block.end))] for block in blocks]
+        of_blocks = [measured.of_groups([where]) for where in ranges]
+        known = [share[0] for share in of_blocks if share is not None]
+        if not known:
+            return None
+        usual = sum(known) / len(known)
+        by_name = {
+            str(block): usual if share is None else share[0]
+            for block, share in zip(blocks, of_blocks, strict=True)
+        }
+        by_name["last"] = by_name[str(blocks[self._pool.last])]
+        layers = (re.split("[@:>]", gene.name)[-1] for gene in self.genes)
+        return tuple(by_name.get(name, 1.0) for name in layers)
 
     def landmarks(self) -> dict[str, Genome]:
         """The first input's own path; each other input's layers; and halves: the lower half of one

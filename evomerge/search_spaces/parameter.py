@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from evomerge.errors import ConfigError
+from evomerge.models.importance import Importance
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome, Scalar
 from evomerge.recipe.same import sole_input
 from evomerge.recipe.selector import Selector
@@ -155,6 +156,19 @@ class ParameterSpace(SearchSpace):
             return "on"
         weight = f"{parent}.weight@{group}" if group else f"{parent}.weight"
         return "off" if values.get(weight) == 0 else "on"
+
+    def importance(self, measured: Importance) -> tuple[float, ...] | None:
+        """That of each gene's group: the mean over the layers' components in it; of the method's
+        gene 1."""
+        of_groups = measured.of_groups([group.where for group in self._groups])
+        if of_groups is None:
+            return None
+        names = (group.name for group in self._groups)
+        shares = dict(zip(names, of_groups, strict=True))
+        return tuple(
+            1.0 if gene.name == "method" else shares[gene.name.partition("@")[2]]
+            for gene in self.genes
+        )
 
     def _parameters_of(self, recipe: Recipe) -> MergeParameters:
         return MergeParameters(

@@ -19,7 +19,12 @@ from evomerge.models.answering import answers_text, architecture_of, continues_t
 from evomerge.models.familiar import knows_type, unfamiliar
 from evomerge.models.inventory import Inventory
 from evomerge.models.tokenizer_files import has_tokenizer
-from evomerge.optimizers.base import Optimizer, least_budget, most_at_once
+from evomerge.optimizers.base import (
+    Optimizer,
+    heeds_importance,
+    least_budget,
+    most_at_once,
+)
 from evomerge.recipe.layer_path import Capacity
 from evomerge.study.artifact_url import study_url
 from evomerge.study.artifacts import ArtifactFolder
@@ -37,6 +42,7 @@ __all__ = [
     "check_runtime",
     "idle_warnings",
     "look_at_cluster",
+    "unheeded_warnings",
 ]
 
 
@@ -204,6 +210,15 @@ def idle_warnings(job: Job, optimizer: Optimizer) -> Iterator[str]:
         f" so that {workers - most} of {workers} workers never have one; {{kind: cma_es,"
         " asynchronous: true} waits for none"
     )
+
+
+def unheeded_warnings(job: Job, optimizer: Optimizer) -> Iterator[str]:
+    """That the optimizer makes nothing of what the job says of importance."""
+    if job.importance is not None and not heeds_importance(optimizer):
+        yield (
+            f"importance: the optimizer {job.optimizer.kind} makes nothing of it; cma_es and bayes"
+            " do"
+        )
 
 
 def check_new_study(job: Job, out: Path, origin: str = "") -> None:

@@ -47,6 +47,7 @@ from evomerge.searching.checks import (
     check_loadable,
     check_runtime,
     idle_warnings,
+    unheeded_warnings,
 )
 from evomerge.searching.detecting import Expected, expected, goal_warnings
 from evomerge.searching.estimated import check_estimates
@@ -166,6 +167,7 @@ class Plan:
             seed_pool=space.seed_pool,
             constraints=len(self.objective.constraints),
             earlier=self.earlier,
+            importance=self.importance,
         )
 
     @cached_property
@@ -192,6 +194,24 @@ class Plan:
         return tuple(
             Earlier(encode(self.space, solution.genes), solution.fitness) for solution in solutions
         )
+
+    @cached_property
+    def importance(self) -> tuple[float, ...] | None:
+        """How much each gene is expected to matter, where the job says so.
+
+        Raises:
+            ConfigError: it says so of other layers, or the space knows of none.
+        """
+        if self.job.importance is None:
+            return None
+        shares = self.space.importance(self.job.importance)
+        if shares is None:
+            raise ConfigError(
+                f"importance: the genes of a space of kind {self.job.space.kind!r} are of no layers"
+                f" and components that {self.job.importance.folder} knows; measure the job's own"
+                " models, or leave it out"
+            )
+        return shares
 
     @cached_property
     def sizes(self) -> Mapping[str, int]:
@@ -347,6 +367,7 @@ class Plan:
             )
             warnings |= dict.fromkeys(idle_warnings(self.job, self.optimizer))
             warnings |= dict.fromkeys(goal_warnings(self.job, self.detectable))
+            warnings |= dict.fromkeys(unheeded_warnings(self.job, self.optimizer))
             for recipe in self.samples:
                 plan = RecipePlan(recipe, origin, self.headers)
                 if isinstance(recipe, Stack):  # before a process is asked what stacks of them say

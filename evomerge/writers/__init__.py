@@ -13,7 +13,7 @@ from evomerge.writers.models import (
     merge_adapter,
 )
 from evomerge.writers.pictures import other_views, plot
-from evomerge.writers.statistics import learn, measure
+from evomerge.writers.statistics import learn, measure, measure_importance
 
 __all__ = [
     "export",
@@ -22,6 +22,7 @@ __all__ = [
     "export_recipe",
     "learn",
     "measure",
+    "measure_importance",
     "merge",
     "merge_adapter",
     "other_views",

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from evomerge.config import resolve_job
 from evomerge.measuring.settings import Learning, MeasureSettings
 from evomerge.plugins import load
+from evomerge.reading.files import resolved
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe
+from evomerge.recipe.yaml import read_mapping
 from evomerge.writers.files import read_named
 
-__all__ = ["learn", "measure"]
+__all__ = ["learn", "measure", "measure_importance"]
 
 
 def measure(
@@ -44,6 +47,46 @@ def measure(
         progress=progress,
     )
     return warnings
+
+
+def measure_importance(
+    job: Path | str,
+    out: Path | str,
+    *,
+    text: Path | str | None = None,
+    settings: MeasureSettings | None = None,
+    catalog_folder: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Write a folder that says which layers and components are expected to matter to a job's
+    merges: what its `importance` may name.
+
+    Measured are the weights of the parents against the space's base, and how far their hidden
+    states are apart on `text`, a few prompts, plain or JSON lines; without one the weights alone.
+
+    Raises:
+        UserError: the job or its models are unfit, or `out` exists; nothing is left behind.
+    """
+    path = Path(job)
+    data = read_mapping(path)
+    data.pop("importance", None)  # that folder may be the one that is made now
+    folder = resolved(path).parent
+    read = resolve_job(data, folder=folder, origin=str(path), catalog_folder=catalog_folder)
+    base = getattr(read.space, "base", None)
+    named = getattr(read.space, "parents", None) or getattr(read.space, "inputs", None)
+    parents = {
+        name: read.sources[name]
+        for name in named or [name for name in read.sources if name != base]
+        if name in read.sources and name != base
+    }
+    load("evomerge.measuring.importance:measure_importance")(
+        None if base is None else read.sources[base],
+        parents,
+        Path(out),
+        text=Path(text) if text is not None else None,
+        settings=settings or MeasureSettings(examples=16),
+        progress=progress,
+    )
 
 
 def learn(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from evomerge.conformance.optimizers import FLOATS, ONE, fitness_of
+from evomerge.conformance.optimizers import FLOATS, MIXED, ONE, fitness_of
 from evomerge.errors import ConfigError
 from evomerge.optimizers.base import Observation, Proposal, Result
 from evomerge.optimizers.cma_es import CmaEs, CmaEsConfig
@@ -351,3 +351,63 @@ def test_scales_of_layers_that_do_not_run_stay_where_they_start() -> None:
     assert np.abs(kept[:, 5:] - start).max() < 0.02
     assert np.abs(free[:, 5:] - start).max() > 0.1
     assert np.abs(kept[:, :5] - 0.6).mean() < 0.1, "those that run are searched"
+
+
+WIDE = tuple(FloatGene(name=f"x{i}", low=0, high=1) for i in range(36))
+MATTER = (3, 4, 5, 20, 21)
+TARGETS = np.random.default_rng(5).uniform(0.1, 0.9, 36)
+
+
+def best_of(importance: tuple[float, ...] | None, seed: int, candidates: int) -> list[float]:
+    """The best loss after each candidate, where five of 36 genes matter fifty times the others."""
+    optimizer = CmaEs(CmaEsConfig(), Problem(genes=WIDE, seed=seed, importance=importance))
+    factors = np.where(np.isin(np.arange(36), MATTER), 1.0, 0.02)
+    losses: list[float] = []
+    while len(losses) < candidates:
+        for q in optimizer.ask(8):
+            losses.append(float(factors @ (np.array(q.genome, dtype=float) - TARGETS) ** 2))
+            optimizer.tell([Result(q.id, (-losses[-1],))])
+    return list(np.minimum.accumulate(losses))
+
+
+RIGHT = tuple(1.0 if i in MATTER else 0.05 for i in range(36))
+WRONG = tuple(0.05 if i in MATTER else 1.0 for i in range(36))
+
+
+def test_what_matters_is_found_sooner_where_it_is_known() -> None:
+    flat, right = (
+        np.mean([best_of(importance, seed, 112) for seed in range(8)], axis=0)
+        for importance in (None, RIGHT)
+    )
+    assert right[41] < flat[41]
+    assert right[111] < flat[111]
+
+
+def test_a_wrong_importance_costs_time_alone() -> None:
+    flat = np.mean([best_of(None, seed, 112)[-1] for seed in range(4)])
+    wrong = np.mean([best_of(WRONG, seed, 400) for seed in range(4)], axis=0)
+    assert wrong[111] > flat, "it does cost time"
+    assert wrong[-1] < flat
+
+
+def test_equal_importance_is_none() -> None:
+    assert best_of((0.3,) * 36, 1, 60) == best_of(None, 1, 60)
+
+
+def test_a_choice_keeps_its_odds_and_one_gene_its_step() -> None:
+    mixed = tuple(1.0 if isinstance(gene, ChoiceGene) else 0.05 for gene in MIXED)
+    for genes, importance in ((MIXED, mixed), (FLOATS[:1], (0.05,))):
+        plain, heeded = (
+            CmaEs(CmaEsConfig(), Problem(genes=genes, seed=1, importance=share))
+            for share in (None, importance)
+        )
+        assert plain.ask(3) == heeded.ask(3)
+
+
+def test_first_steps_are_shares_of_sigma() -> None:
+    for adapted in (False, True):
+        problem = Problem(genes=WIDE, seed=1, importance=RIGHT)
+        proposals = CmaEs(CmaEsConfig(popsize=400, lr_adapt=adapted), problem).ask(400)
+        widths = np.std([q.genome for q in proposals], axis=0)
+        assert widths[MATTER[0]] == pytest.approx(1 / 6, rel=0.15)
+        assert widths[0] == pytest.approx(0.05**0.5 / 6, rel=0.15)
