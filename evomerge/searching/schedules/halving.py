@@ -77,6 +77,7 @@ class Halving:
         self._rungs = [[Rung(config.eta, config.window) for _ in self._ends] for _ in brackets]
         self._known = KnownWhole(self._order, self._rank)
         self._whole: dict[int, float] = {}
+        self._digests: set[str] = set()
         self._degenerate: dict[int, str] = {}
 
     @property
@@ -92,11 +93,13 @@ class Halving:
         """See `Schedule`."""
         if candidate.proposal is None:
             return self._of_landmark(candidate, so_far)
+        if so_far is None and candidate.digest in self._digests:
+            return Stage()  # which costs nothing: the report is there
         first = self.bracket(candidate.proposal)
         if not isinstance(so_far, Report):
             return self._stage(0, first) if so_far is None else Stopped()
         if self._order.has_all(so_far):
-            self._learn(candidate.number, so_far)
+            self._learn(candidate, so_far)
             return Finished()
         scored = self._order.scored(so_far.places or {})
         level, number = self._ends.index(scored), candidate.number
@@ -129,12 +132,13 @@ class Halving:
         if so_far is None:
             return Stage()
         if isinstance(so_far, Report):
-            self._learn(candidate.number, so_far)
+            self._learn(candidate, so_far)
         return Finished()
 
-    def _learn(self, number: int, report: Report) -> None:
-        self._known.add(number, report)
-        self._whole[number] = self._rank(report)
+    def _learn(self, candidate: Candidate, report: Report) -> None:
+        self._known.add(candidate.number, report)
+        self._whole[candidate.number] = self._rank(report)
+        self._digests.add(candidate.digest)
 
     def _arrive(self, number: int, so_far: Report, rung: Rung, *, is_first: bool) -> None:
         if number in rung or number in self._degenerate:

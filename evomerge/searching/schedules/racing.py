@@ -64,6 +64,8 @@ class Racing:
         self._ends = [*(end for end in ends if end < total), total]
         held = (1 - config.fresh) * total
         self._fresh_from = next((end for end in self._ends[:-1] if end >= held), total)
+        self._digests: set[str] = set()
+        """Of recipes that were scored on everything."""
         self._incumbent: tuple[int, Report] | None = None
         self._tests: dict[tuple[int, int, int], str | None] = {}
 
@@ -73,8 +75,11 @@ class Racing:
         if not isinstance(so_far, Report):
             if so_far is not None:
                 return Stopped()
-            return Stage() if candidate.proposal is None else self._stage(0)
+            # A recipe whose whole report is there costs nothing.
+            is_whole = candidate.proposal is None or candidate.digest in self._digests
+            return Stage() if is_whole else self._stage(0)
         if self._order.has_all(so_far):
+            self._digests.add(candidate.digest)
             self._challenge(number, so_far)
             return Finished()
         scored = self._order.scored(so_far.places or {})

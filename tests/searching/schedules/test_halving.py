@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -211,3 +212,14 @@ def test_brackets_begin_on_different_rungs_and_share_the_examples() -> None:
     again = schedule(kind="hyperband")
     backwards = [again.next(candidate(n, n), None) for n in reversed(range(60))]
     assert backwards[::-1] == firsts, "by its number, whoever was asked about before"
+
+
+@pytest.mark.parametrize("kind", ["halving", "hyperband", "racing"])
+def test_a_recipe_that_was_scored_on_everything_is_taken_whole(kind: str) -> None:
+    """As the first proposal of CMA-ES often is, which is the best landmark."""
+    saving = schedule(kind=kind)
+    saving.next(candidate(0), report([1.0] * SIZE))
+    again = replace(candidate(3, 0), digest=candidate(0).digest)
+    assert saving.next(again, None) == Stage()
+    assert saving.next(again, report([1.0] * SIZE)) == Finished()
+    assert saving.next(candidate(4, 1), None) != Stage()
