@@ -26,7 +26,8 @@ class Anchors:
 
 
 def random_anchors(groups: Array, shares: Sequence[float], *, seed: int) -> Anchors:
-    """Drawn by the seed alone; of any first part each group has its share, as far as it lasts.
+    """Drawn by the seed alone: one of each group, and then of any first part each group has its
+    share, as far as it lasts.
 
     Args:
         groups: (N,) the group (task) of each example, from 0.
@@ -77,9 +78,10 @@ def cluster_anchors(
 
 
 def _interleaved(orders: Sequence[Sequence[int]], shares: Sequence[float]) -> tuple[int, ...]:
-    """One order of several, each of which has its share of any first part."""
+    """One order of several: the first of each, and then such that each has its share of any first
+    part."""
     keyed = [
-        ((rank + 0.5) / share, group, place)
+        ((rank + 0.5) / share if rank else 0.0, group, place)
         for group, (order, share) in enumerate(zip(orders, shares, strict=True))
         for rank, place in enumerate(order)
     ]

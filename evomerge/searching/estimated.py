@@ -217,6 +217,7 @@ class Estimated:
             self._anchors = self._choose_anchors()
             self._estimator.strata = self._anchors.strata
         at_first = self._first // 2 if config.anchors == "adaptive" else self._first
+        at_first = max(at_first, len(self._sizes))  # each task has an example
         return self._stage(self._anchors.order[:at_first])
 
     def _choose_anchors(self) -> Anchors:
@@ -317,5 +318,5 @@ class Estimated:
 
     def _many(self, examples: float) -> int:
         """A number of examples, of which a share is rounded."""
-        every = len(self._places)
-        return min(every, max(2, round(examples * every) if examples < 1 else int(examples)))
+        every, least = len(self._places), max(2, len(self._sizes))
+        return min(every, max(least, round(examples * every) if examples < 1 else int(examples)))

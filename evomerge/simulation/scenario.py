@@ -41,7 +41,8 @@ class Scenario:
     make_schedule: Callable[[], Schedule] | None = None
     """Makes the schedule instead; called again for each sitting."""
     tells_estimates: bool = False
-    """Whether that tells the optimizer of stopped candidates what no examples say by themselves."""
+    """Whether that tells the optimizer what no examples say by themselves: of stopped candidates,
+    and of those whose fitness is estimated."""
     budget: Budget = field(default_factory=lambda: Budget(candidates=12))
     is_pool: bool = True
     """Whether the workers are those of the real pool, in processes that are simulated; else they

@@ -96,6 +96,10 @@ def test_drawn_anchors_give_each_task_its_share() -> None:
     order = random_anchors(groups, [1.0, 1.0], seed=3).order
     assert sorted(order) == list(range(120))
     assert [sum(groups[place] == 0 for place in order[:n]) for n in (10, 40, 60)] == [5, 20, 30]
+    assert {groups[place] for place in random_anchors(groups, [99.0, 1.0], seed=3).order[:2]} == {
+        0,
+        1,
+    }
     assert order == random_anchors(groups, [1.0, 1.0], seed=3).order
     assert order != random_anchors(groups, [1.0, 1.0], seed=4).order
 

@@ -19,6 +19,8 @@ from evomerge.recipe.digest import digest
 from evomerge.recipe.tree import Merge
 from evomerge.searching.estimated import Estimated, EstimatedConfig, check_estimates
 from evomerge.searching.schedule import Finished, Stage, remembers
+from evomerge.simulation import Scenario, draw_faults, play
+from evomerge.simulation.scores import SIZES as SIMULATED
 from evomerge.study.candidate import Candidate
 from evomerge.study.record import Study
 from evomerge.value import parse
@@ -223,3 +225,15 @@ def test_what_cannot_be_estimated_is_refused() -> None:
     heavy = TaskScore.averaged("bits", [0.5] * SIZE).model_copy(update={"weights": (1.0,) * SIZE})
     with pytest.raises(UserError, match="no plain mean of its examples' scores"):
         made().next(landmark, loss.model_copy(update={"tasks": {"sphere": heavy}}))
+
+
+def test_it_keeps_the_laws_where_drivers_are_killed_and_workers_die() -> None:
+    objective = Objective({"sums": 1.0, "words": 2.0})
+
+    def make() -> Estimated:
+        config = parse(EstimatedConfig, {"estimator": "gp_irt", "examples": 3}, origin="schedule")
+        return Estimated(config, sizes=SIMULATED, seed=1, objective=objective)
+
+    for seed in range(12):
+        scenario = Scenario(seed=seed, make_schedule=make, tells_estimates=True)
+        assert play(scenario, draw_faults(seed)).broken is None, seed
