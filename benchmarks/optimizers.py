@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ BUDGET, EVERY, SEEDS, FINALISTS = 200, 5, 20, 3
 PLAIN = "cma_es"
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "cma_es, lr_adapt": {"kind": "cma_es", "lr_adapt": True},
     "cma_es, asynchronous": {"kind": "cma_es", "asynchronous": True},
     "cma_es, sigma 0.3": {"kind": "cma_es", "sigma": 0.3},
     "nevergrad PSO": {"kind": "nevergrad", "optimizer": "PSO"},
@@ -53,7 +55,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
         "warn_independent_sampling": False,
     },
 }
-SLOW: Mapping[str, int] = {"optuna GP": 100, "bayes": 100}
+SLOW: Mapping[str, int] = {"optuna GP": 60, "bayes": 60}
 """Those that fit a model anew for each proposal: their budget."""
 
 Array = NDArray[np.float64]
@@ -199,12 +201,15 @@ def run(case: Case) -> tuple[Case, list[float] | str, float]:
     return case, curve, time.perf_counter() - started
 
 
-def summary(curves: Mapping[str, Array], budget: int) -> list[dict[str, Any]]:
+def summary(
+    curves: Mapping[str, Array], budget: int, target: float = np.inf
+) -> list[dict[str, Any]]:
     """A row for each arm, best first: the mean at checkpoints, and when the target was reached.
 
-    `curves`: arm -> (seeds, checkpoints).
+    `curves`: arm -> (seeds, checkpoints). `target`: where plain CMA-ES is not among them.
     """
-    target = float(curves[PLAIN][:, -1].mean()) if PLAIN in curves else np.inf
+    if PLAIN in curves:
+        target = float(curves[PLAIN][:, -1].mean())
     rng = np.random.default_rng(0)
     rows = []
     for arm, curve in curves.items():
@@ -225,7 +230,18 @@ def summary(curves: Mapping[str, Array], budget: int) -> list[dict[str, Any]]:
                 row[f"value_at_{at}"] = float(column.mean())
                 row[f"error_at_{at}"] = float(column.std(ddof=1) / np.sqrt(len(column)))
         rows.append(row)
-    return sorted(rows, key=lambda r: r["evaluations_until_target"] or np.inf)
+    return in_order(rows)
+
+
+def in_order(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The quickest first."""
+    return sorted(rows, key=lambda row: row["evaluations_until_target"] or np.inf)
+
+
+def kept() -> dict[str, dict[str, Any]]:
+    """What earlier runs have found, by problem."""
+    path = ROOT / "benchmarks" / "results" / "optimizers.json"
+    return dict(json.loads(path.read_text())["problems"]) if path.exists() else {}
 
 
 def _reached(mean: Array, target: float) -> float:
@@ -252,18 +268,27 @@ def main() -> None:
     for name in given.problems:
         of = problem(name, given.model)
         print(f"{name}: {len(of.genes)} genes; " + ", ".join(f"{k} {v}" for k, v in said(of)))
-        rows, left_out = compared(name, arms, given)
+        before = kept().get(name, {})
+        rows, left_out = compared(name, arms, given, before.get("target", np.inf))
         for row in rows:
             print(line(row))
         for arm, reason in left_out.items():
             print(f"    {arm}: left out: {reason}")
-        results[name] = {"genes": len(of.genes), **of.about, "arms": rows, "left_out": left_out}
+        others = [row for row in before.get("arms", []) if row["arm"] not in arms]
+        ends = [row[f"value_at_{given.budget}"] for row in rows if row["arm"] == PLAIN]
+        results[name] = {
+            "genes": len(of.genes),
+            **of.about,
+            "target": ends[0] if ends else before.get("target"),
+            "arms": in_order([*others, *rows]),
+            "left_out": {**before.get("left_out", {}), **left_out},
+        }
         if given.write:
-            write("optimizers", {"budget": given.budget, "problems": results})
+            write("optimizers", {"budget": given.budget, "problems": {**kept(), **results}})
 
 
 def compared(
-    name: str, arms: Sequence[str], given: argparse.Namespace
+    name: str, arms: Sequence[str], given: argparse.Namespace, target: float
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """The rows of all arms on a problem, and the reason of each that cannot do it."""
     left_out: dict[str, str] = {}
@@ -280,7 +305,7 @@ def compared(
             else:
                 curves.setdefault(arm, []).append(curve)
                 seconds.setdefault(arm, []).append(took_s)
-    rows = summary({arm: np.array(own) for arm, own in curves.items()}, budget)
+    rows = summary({arm: np.array(own) for arm, own in curves.items()}, budget, target)
     for row in rows:
         row["seconds"] = float(np.mean(seconds[row["arm"]]))
     return rows, left_out
