@@ -47,7 +47,12 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "cma_es, lr_adapt": {"kind": "cma_es", "lr_adapt": True},
     "cma_es, asynchronous": {"kind": "cma_es", "asynchronous": True},
     "cma_es, sigma 0.3": {"kind": "cma_es", "sigma": 0.3},
-    "nevergrad PSO": {"kind": "nevergrad", "optimizer": "PSO"},
+    "nevergrad, swarm of 7": {
+        "kind": "nevergrad",
+        "optimizer": "ConfPSO",
+        "options": {"popsize": 7},
+    },
+    "natural_niches, mutation 0.1": {"kind": "natural_niches", "mutation": 0.1},
     "optuna GP": {"kind": "optuna", "sampler": "gp"},
     "optuna CMA-ES": {
         "kind": "optuna",
@@ -264,6 +269,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="keep the figures under results/")
     given = parser.parse_args()
     arms = given.arms or list(settings())
+    if unknown := set(arms) - settings().keys():
+        parser.error(f"--arms: {', '.join(unknown)}; known are {', '.join(settings())}")
     results: dict[str, Any] = {}
     for name in given.problems:
         of = problem(name, given.model)

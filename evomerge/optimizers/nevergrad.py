@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from threading import Thread
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
+from pydantic import Field
 
 from evomerge.errors import ConfigError, did_you_mean
 from evomerge.optimizers.base import Fitness, Observation, OptimizerConfig, Proposal, Result
 from evomerge.optimizers.failure import worse_than
-from evomerge.optimizers.isolation import Isolation
+from evomerge.optimizers.isolation import Isolation, quiet
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
 from evomerge.recipe.genome import ChoiceGene, Genome, Scalar
@@ -44,7 +45,12 @@ class NevergradConfig(OptimizerConfig):
         "Rapin & Teytaud 2018, Nevergrad: a gradient-free optimization platform"
     )
     optimizer: str = "NGOpt"
-    """A name in `nevergrad.optimizers.registry`; NGOpt chooses one by genes, budget and workers."""
+    """A name in `nevergrad.optimizers.registry`; NGOpt chooses one by genes, budget and workers.
+    With `options` a name in `nevergrad.families`."""
+    options: Mapping[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of a family: {optimizer: ConfPSO, options: {popsize: 7}} is a swarm of 7
+    that moves as PSO-Merging's (arXiv 2508.19839); PSO and RealSpacePSO have 40,
+    of which the first 40 evaluations are drawn at random."""
 
 
 class Nevergrad:
@@ -66,13 +72,7 @@ class Nevergrad:
 
     def __init__(self, config: NevergradConfig, problem: Problem) -> None:
         self._library = library()
-        registry = self._library.optimizers.registry
-        if config.optimizer not in registry:
-            raise ConfigError(
-                f"unknown nevergrad optimizer {config.optimizer!r}; "
-                f"{did_you_mean(config.optimizer, registry)}"
-            )
-        self._kind = registry[config.optimizer]
+        self._kind = _kind(self._library, config)
         self._problem, self._genes = problem, problem.scalars("nevergrad")
         self._proposals = Proposals(problem)
         self._isolation = Isolation(problem.seed)
@@ -202,6 +202,27 @@ def library() -> Any:
             f"optimizer.kind: nevergrad is not installed{further}; `pip install"
             " 'evomerge[nevergrad]'` (it brings directsearch, which is under the GPL)"
         ) from None
+
+
+def _kind(library: Any, config: NevergradConfig) -> Any:
+    """What makes the optimizer: a registered one, or a family with options.
+
+    Raises:
+        ConfigError: there is none of that name, or it does not take the options.
+    """
+    families = {name: make for name, make in vars(library.families).items() if callable(make)}
+    known = families if config.options else library.optimizers.registry
+    if config.optimizer not in known:
+        noun = "family" if config.options else "optimizer"
+        nearest = did_you_mean(config.optimizer, known)
+        raise ConfigError(f"unknown nevergrad {noun} {config.optimizer!r}; {nearest}")
+    if not config.options:
+        return known[config.optimizer]
+    try:
+        with quiet():
+            return known[config.optimizer](**config.options)
+    except (TypeError, ValueError, AssertionError) as error:
+        raise ConfigError(f"nevergrad's {config.optimizer}: options: {error}") from error
 
 
 def _daemonic(call: Callable[[], T]) -> T:

@@ -143,7 +143,7 @@ class SearchSpace(ABC):
     def sparsified(self, density: float) -> Mapping[str, Genome]:
         """Label -> genome of each parent alone, with this share of its changes; {}: no such genome.
 
-        As the seeds of a swarm: Zhang et al. 2025, "PSO-Merging", arXiv 2508.19839.
+        As the seeds of the swarm in "PSO-Merging", arXiv 2508.19839.
         """
         return {}
 

@@ -174,3 +174,28 @@ def test_it_is_an_extra() -> None:
         "ConfigError optimizer.kind: nevergrad is not installed;"
         " `pip install 'evomerge[nevergrad]'` (it brings directsearch, which is under the GPL)\n"
     )
+
+
+def swarm(**options: Any) -> Nevergrad:
+    config = NevergradConfig(optimizer="ConfPSO", options={"popsize": 7, **options})
+    return Nevergrad(config, Problem(genes=FLOATS, seed=7, workers=7, budget=60))
+
+
+def test_a_swarm_of_seven_begins_at_its_seeds_and_moves_at_once() -> None:
+    """PSO-Merging begins at the base, the parents and the sparsified parents: the landmarks."""
+    seeds = [tuple(float(i == j) for j in range(6)) for i in range(5)]
+    seeds.append((0.35,) * 6)
+    optimizer = swarm()
+    for seed in seeds:
+        optimizer.observe(Observation(seed, fitness_of(seed)))
+    asked = rounds(optimizer, 8)
+    away = np.linalg.norm(np.array(asked, dtype=float) - 0.3, axis=1)
+    assert away[-20:].mean() < 0.5 * away[:20].mean()
+
+
+def test_a_family_or_an_option_that_does_not_exist_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"nevergrad's ConfPSO: options: .*'popsise'"):
+        swarm(popsise=3)
+    config = NevergradConfig(optimizer="ConfPSOO", options={"popsize": 7})
+    with pytest.raises(ConfigError, match=r"unknown nevergrad family 'ConfPSOO'; .*'ConfPSO'"):
+        Nevergrad(config, Problem(genes=FLOATS, seed=7))
