@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from evomerge.config import resolve_job
+from evomerge.errors import ConfigError
 from evomerge.measuring.settings import Learning, MeasureSettings
 from evomerge.plugins import load
 from evomerge.reading.files import resolved
+from evomerge.recipe.file_kind import instead_of_a_job
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge, Recipe
 from evomerge.recipe.yaml import read_mapping
@@ -68,7 +70,11 @@ def measure_importance(
         UserError: the job or its models are unfit, or `out` exists; nothing is left behind.
     """
     path = Path(job)
+    if path.is_dir():
+        raise ConfigError(f"{job}: importance is measured of a job; give its YAML file")
     data = read_mapping(path)
+    if other := instead_of_a_job(data, path):
+        raise ConfigError(f"{job}: {other}")
     data.pop("importance", None)  # that folder may be the one that is made now
     folder = resolved(path).parent
     read = resolve_job(data, folder=folder, origin=str(path), catalog_folder=catalog_folder)

@@ -137,6 +137,19 @@ def test_measuring_and_merging_with_what_was_measured(place: Place) -> None:
     assert "is no source" in place.refuses("measure", "r.yaml", "--out", "new")
 
 
+def test_measuring_what_matters_to_a_job(place: Place) -> None:
+    place.write()
+    ended = place.run("measure", "job.yaml", "--what", "importance", "--out", "matters")
+    assert (ended.returncode, ended.stdout) == (0, "matters\n"), ended.stderr
+    about = json.loads((place.folder / "matters" / "importance.json").read_text())
+    assert set(about["models"]) == {"base", "json", "math"}
+    both = ("measure", "job.yaml", "--what", "fisher,importance", "--out", "new")
+    assert "importance is measured of a job, and by itself" in place.refuses(*both)
+    assert "is measured of a job; give its YAML file" in place.refuses(
+        "measure", "models/base", "--what", "importance", "--out", "new"
+    )
+
+
 def test_learning_coefficients(place: Place) -> None:
     trained = Trained(place.folder / "trained")
     inputs = {n: {"model": f"trained/{n}"} for n in ("base", "math", "json")}

@@ -408,6 +408,6 @@ def test_first_steps_are_shares_of_sigma() -> None:
     for adapted in (False, True):
         problem = Problem(genes=WIDE, seed=1, importance=RIGHT)
         proposals = CmaEs(CmaEsConfig(popsize=400, lr_adapt=adapted), problem).ask(400)
-        widths = np.std([q.genome for q in proposals], axis=0)
+        widths = np.array([q.genome for q in proposals], dtype=float).std(axis=0)
         assert widths[MATTER[0]] == pytest.approx(1 / 6, rel=0.15)
         assert widths[0] == pytest.approx(0.05**0.5 / 6, rel=0.15)
