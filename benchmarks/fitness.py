@@ -413,13 +413,14 @@ def main() -> None:
     parser.add_argument("tables", type=Path, nargs="*", metavar="TABLE")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--candidates", type=int, default=60)
+    parser.add_argument("--only", nargs="+", default=[], help="tables by name, simulated ones too")
     parser.add_argument("--ways", nargs="+", default=list(WAYS))
     given = parser.parse_args()
     rows: list[dict[str, Any]] = []
     paths = given.tables or sorted((ROOT / "benchmarks" / "tabular").glob("*.parquet"))
     tables = [table for path in paths for table in Table.read(path)]
     tables += [Table.simulated(genes, seed=genes) for genes in (3, 9)]
-    for table in tables:
+    for table in [table for table in tables if not given.only or table.name in given.only]:
         for search in ("random", "cma_es"):
             runs = {
                 way: [
@@ -434,10 +435,11 @@ def main() -> None:
             )
             for way, each in runs.items():
                 row = {"table": table.name, "search": search, "way": way}
+                row |= {"seeds": given.seeds, "candidates": given.candidates}
                 row |= summary(each, runs["whole"])
                 rows.append(row)
                 print(line(row))
-    write("fitness", {"seeds": given.seeds, "candidates": given.candidates, "rows": rows})
+    write("fitness", {"rows": rows})
 
 
 def line(row: Mapping[str, Any]) -> str:
