@@ -18,11 +18,10 @@ from evomerge.value import Value
 
 __all__ = ["Cost", "Objective", "ObjectiveConfig", "natural", "quantities"]
 
-Cost = Literal["bytes", "layers", "tokens_generated", "tokens_per_second"]
+Cost = Literal["layers", "tokens_generated", "tokens_per_second"]
 
 _COSTS: tuple[Cost, ...] = get_args(Cost)
 _SIGNS: Mapping[str, int] = {
-    "bytes": -1,
     "layers": -1,
     "tokens_generated": -1,
     "tokens_per_second": 1,

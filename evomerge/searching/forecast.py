@@ -158,7 +158,7 @@ def _wanted(plan: Plan, examples: int) -> float:
     sizes = plan.job.evaluator.sizes
     more = validation * sum(sizes("validation").values())
     more += holdout * sum(sizes("holdout").values())
-    return budget + more / examples
+    return budget * (1 + len(plan.job.compare)) + more / examples
 
 
 def _reckoned(parameters: int, moved: int, work: Work, kind: ClusterConfig) -> Span:

@@ -15,7 +15,7 @@ from evomerge.evaluators.constraint import read_constraint
         ("wiki/ppl <= 1.05 * parents", ("wiki/ppl", False, 1.05, "parents")),
         ("json >= math", ("json", True, 1.0, "math")),
         ("  layers   <= 30 ", ("layers", False, 30.0, None)),
-        ("bytes <= 1e9", ("bytes", False, 1e9, None)),
+        ("layers <= 1e9", ("layers", False, 1e9, None)),
         ("a-task.v2 >= -.5", ("a-task.v2", True, -0.5, None)),
     ],
 )

@@ -169,7 +169,7 @@ def test_generated_tokens_are_of_an_example() -> None:
 @pytest.mark.parametrize(
     ("config", "law"),
     [
-        ({"objectives": ["b"]}, "objective.objectives: no task .* is called 'b'; known: a, bytes"),
+        ({"objectives": ["b"]}, "objective.objectives: no task .* is called 'b'; known: a, layers"),
         ({"constraints": ["aa >= 1"]}, "'aa >= 1': no task .* 'aa'; did you mean 'a'"),
     ],
 )

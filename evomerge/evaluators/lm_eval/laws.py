@@ -28,7 +28,7 @@ def check_task(
     if file.keys.get("unsafe_code"):
         raise ConfigError(f"task {name!r} runs the code that a model writes; evomerge does not")
     if choice.metric is not None:
-        _one_of("metric", choice.metric, file.metrics, name)
+        _reported(choice.metric, file.metrics, name)
     _one_of("filter", choice.filter, file.filters, name)
     examples = file.examples_from(shots)
     if examples in ("", splits.holdout.split):
@@ -87,6 +87,15 @@ def _check_field(task: str, field: str, rows: Sequence[tuple[str, str]]) -> None
                 f"task {task!r}: clusters: {where} has no field {field!r};"
                 f" {did_you_mean(field, keys)}"
             )
+
+
+def _reported(metric: str, known: tuple[str, ...] | None, task: str) -> None:
+    if known is None or metric in known:
+        return
+    hint = did_you_mean(metric, known)
+    if hint.startswith("did you mean"):
+        hint += f" It reports {', '.join(sorted(known))}"
+    raise ConfigError(f"task {task!r}: unknown metric {metric!r}; {hint}")
 
 
 def _one_of(what: str, got: str, known: tuple[str, ...] | None, task: str) -> None:
