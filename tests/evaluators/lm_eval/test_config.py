@@ -80,8 +80,7 @@ def test_crosses_processes_and_files(folder: Path) -> None:
         ),
         (
             {"tasks": {"sums": {"metric": "exact", "filter": "answer", "weight": 1}}},
-            "task 'sums': unknown metric 'exact'; did you mean 'exact_match'? It reports"
-            " exact_match",
+            "unknown metric 'exact'; did you mean 'exact_match'? It reports exact_match",
         ),
         (
             {"tasks": {"sums": {"metric": "exact_match", "filter": "anser", "weight": 1}}},
