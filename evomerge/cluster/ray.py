@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import ray
@@ -19,6 +19,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from evomerge.cluster import job_files
 from evomerge.cluster.actors import Location, Unreachable, WorkerDied
+from evomerge.cluster.aside import Aside
 from evomerge.cluster.attention import Attention
 from evomerge.cluster.base import Task, Worker
 from evomerge.cluster.config import RayConfig
@@ -50,6 +51,9 @@ NODE_DIED = (
 
 GET_S = 60.0
 """How long a result that is ready may take to arrive."""
+
+LAST_CALLS_S = 5.0
+"""How long Ray is waited for at the end."""
 
 
 @ray.remote
@@ -114,16 +118,18 @@ class RayActor:
         handle: Any,
         start: tuple[str, Value, str],
         title: str,
+        aside: Aside,
         group: PlacementGroup | None = None,
     ) -> None:
         """
         Args:
             start: the worker's class, its configuration, and the driver's node.
             title: the study and the worker, as Ray's dashboard names what it does.
+            aside: makes the calls that may hang.
             group: what its places are reserved by, where they may be on several nodes.
         """
         self._handle, self._start = handle, start
-        self._title, self._group = title, group
+        self._title, self._aside, self._group = title, aside, group
 
     def where(self) -> Any:
         """See `Actor`."""
@@ -138,10 +144,10 @@ class RayActor:
         return self._handle.perform.options(name=task.title or task.id[:12]).remote(task)
 
     def kill(self) -> None:
-        """See `Actor`."""
-        ray.kill(self._handle)
+        """See `Actor`; soon, since Ray asks the head and waits for its answer."""
+        self._aside.call(partial(ray.kill, self._handle))
         if self._group is not None:
-            remove_placement_group(self._group)
+            self._aside.call(partial(remove_placement_group, self._group))
 
 
 class RayActors:
@@ -164,6 +170,7 @@ class RayActors:
         self._environment = process_environment() | job_files.environment()
         self._attention = Attention()
         self._company = Company()
+        self._aside = Aside()
         self._connection = RayConnection(config, self._study)
         self._node = ray.util.get_node_ip_address()
 
@@ -212,7 +219,7 @@ class RayActors:
             **options, runtime_env={"env_vars": self._environment}
         ).remote(self._study, worker)
         start = (self._target, self._workers[kind], self._node)
-        return RayActor(handle, start, f"{self._study} worker {worker}", group)
+        return RayActor(handle, start, f"{self._study} worker {worker}", self._aside, group)
 
     def answered(self, references: Sequence[Any], timeout_s: float) -> Sequence[Any]:
         """See `Actors`."""
@@ -246,7 +253,9 @@ class RayActors:
         self._connection.check()
 
     def close(self) -> None:
-        """End Ray where it was started here."""
+        """End Ray where it was started here; elsewhere it ends a driver's actors by itself, if it
+        does not hear of them now."""
+        self._aside.finish(LAST_CALLS_S)
         self._connection.close()
 
 

@@ -1,0 +1,38 @@
+"""Calls to Ray that nobody waits for, because a Ray that has died may keep them for a minute."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+
+__all__ = ["Aside"]
+
+log = logging.getLogger(__name__)
+
+
+class Aside:
+    """Makes calls one after the other in a thread of its own, which a process does not wait for."""
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        threading.Thread(target=self._run, name="evomerge-aside", daemon=True).start()
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call it soon; what it raises is logged."""
+        self._calls.put(function)
+
+    def finish(self, timeout_s: float) -> bool:
+        """Wait until all that was asked for is done: whether it was, in so many seconds."""
+        done = threading.Event()
+        self.call(done.set)
+        return done.wait(timeout_s)
+
+    def _run(self) -> None:
+        while True:
+            function = self._calls.get()
+            try:
+                function()
+            except Exception as problem:  # noqa: BLE001 - whatever Ray has against it
+                log.warning("%s: %s", type(problem).__name__, problem)
