@@ -23,7 +23,6 @@ pytest.importorskip("botorch", reason="the extra bayes")
 
 QUICK: dict[str, Any] = {"samples": 8, "restarts": 1, "raw": 16}
 WIDE = tuple(FloatGene(name=f"x{i}", low=0, high=1) for i in range(36))
-MODEST: dict[str, Any] = {"samples": 16, "restarts": 2, "raw": 64}
 OF_THE_MODEL = ("genomes_are_valid", "replays", "improves")
 """Laws that are tried with a model from early on; the others ask many proposals, most of them of
 the design."""
@@ -257,14 +256,3 @@ def test_a_model_that_knows_what_matters_needs_fewer_points() -> None:
 
 def test_results_overrule_a_wrong_importance() -> None:
     assert off(MISLED, 120) < 0.05
-
-
-@pytest.mark.slow
-def test_what_matters_is_found_sooner_where_it_is_known() -> None:
-    """Five of 36 genes, to 0.02 of the best."""
-    needed = {}
-    for name, importance in (("flat", None), ("right", MATTER), ("wrong", MISLED)):
-        best = run(bayes(MODEST, genes=WIDE, seed=1, importance=importance), 40)
-        needed[name] = sum(one < -0.02 for one in best)
-    assert needed["right"] < needed["flat"]
-    assert needed["wrong"] < 40, "a wrong prior costs time alone"
