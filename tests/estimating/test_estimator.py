@@ -57,9 +57,8 @@ def test_estimates_are_near_and_say_how_near(kind: EstimatorKind) -> None:
 
 def test_items_that_were_learned_from_twelve_models_beat_a_mean() -> None:
     mean, _ = errors_of("anchors", 12)
-    for kind in ESTIMATORS[1:]:
-        off, _ = errors_of(kind, 12)
-        assert np.mean(off**2) < 0.75 * np.mean(mean**2), kind
+    worst = max(float(np.mean(errors_of(kind, 12)[0] ** 2)) for kind in ESTIMATORS[1:])
+    assert worst < 0.75 * np.mean(mean**2)
 
 
 def test_what_says_nothing_is_not_believed() -> None:

@@ -179,15 +179,30 @@ def test_it_decides_once() -> None:
     assert schedule.next(asked, Failure(cause="candidate", message="no")) == Finished()
 
 
-def test_prices_and_costs_are_no_part_of_an_estimate() -> None:
-    config = parse(EstimatedConfig, {"examples": 2, "estimator": "anchors"}, origin="schedule")
+def test_a_task_where_lower_is_better_counts_against() -> None:
+    config = parse(
+        EstimatedConfig,
+        {"examples": 4, "estimator": "anchors", "whole_first": 0},
+        origin="schedule",
+    )
     objective = Objective({"a": 3.0, "b": 1.0})
     schedule = Estimated(config, sizes={"a": 30, "b": 10}, seed=1, objective=objective)
-    stage = schedule._stage(range(40))
-    assert stage.examples == {"a": tuple(range(30)), "b": tuple(range(10))}
-    low = TaskScore.averaged("loss", [0.5] * 10, higher_is_better=False)
-    report = Report(split="search", tasks={"a": TaskScore.averaged("x", [1.0] * 30), "b": low})
-    assert schedule._masses(report).sum() == pytest.approx(0.75 - 0.25)
+    low = TaskScore.averaged("loss", [0.0] * 10, higher_is_better=False)
+    best = Report(split="search", tasks={"a": TaskScore.averaged("x", [1.0] * 30), "b": low})
+    schedule.next(candidate(0, proposed_by="landmark", proposal=None), best)
+    stage = schedule.next(candidate(1, proposal=0), None)
+    assert isinstance(stage, Stage)
+    assert stage.examples is not None
+    assert {task: len(places) for task, places in stage.examples.items()} == {"a": 3, "b": 1}
+    tasks = {
+        "a": TaskScore.averaged("x", [1.0] * 3),
+        "b": TaskScore.averaged("loss", [1.0], higher_is_better=False),
+    }
+    part = Report(split="search", tasks=tasks, places=stage.examples)
+    answer = schedule.next(candidate(1, proposal=0), part)
+    assert isinstance(answer, Finished)
+    assert answer.estimate is not None
+    assert answer.estimate.fitness == pytest.approx((0.75 - 0.25,))
 
 
 @pytest.mark.parametrize(
