@@ -50,6 +50,13 @@ def _no_validation(place: Place) -> None:
     del place.evaluator["splits"]["validation"]
 
 
+def _searches_a_test_set(place: Place) -> None:
+    file = place.folder / "tasks" / "sums.yaml"
+    lines = [line for line in file.read_text().splitlines() if "data" not in line]
+    file.write_text("\n".join(["dataset_path: somebody/benchmark", *lines]) + "\n")
+    place.evaluator["splits"] = {"search": "test", "validation": "dev", "holdout": "train"}
+
+
 def _mixed_without_validation(place: Place) -> None:
     _no_validation(place)
     place.evaluator = {"kind": "mixture", "of": {"sums": place.evaluator}}
@@ -93,6 +100,10 @@ def _type_of_nobody(place: Place) -> None:
         (
             _other_space("dataflow", "random", inputs=["json", "maht"]),
             "space.inputs: 'maht' is neither a source nor one of the recipes; did you mean 'math'?",
+        ),
+        (
+            _searches_a_test_set,
+            "sums: search on all of 'test': that is the benchmark's public test",
         ),
         (_no_validation, "evaluator: the task 'sums' counts and has no validation split, by which"),
         (_mixed_without_validation, "the task 'sums/sums' counts and has no validation split"),

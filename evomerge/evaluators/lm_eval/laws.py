@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from evomerge.errors import ConfigError, did_you_mean
@@ -10,6 +9,7 @@ from evomerge.evaluators.base import SPLITS, Split
 from evomerge.evaluators.lm_eval.choices import Documents, Splits, TaskChoice
 from evomerge.evaluators.lm_eval.task_files import TaskFile
 from evomerge.evaluators.splits import check_distinct
+from evomerge.reading.json_text import parse_json
 
 __all__ = ["check_size", "check_task", "is_test_set"]
 
@@ -81,7 +81,7 @@ def check_size(
 def _check_field(task: str, field: str, rows: Sequence[tuple[str, str]]) -> None:
     """Every document says its source. `rows`: (file:line, JSON) of each."""
     for where, text in rows:
-        keys = list(json.loads(text))
+        keys = list(parse_json(text.encode(), origin=where, constants=True, error=ConfigError))
         if field not in keys:
             raise ConfigError(
                 f"task {task!r}: clusters: {where} has no field {field!r};"

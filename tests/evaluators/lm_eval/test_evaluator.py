@@ -390,8 +390,10 @@ def test_reports_keep_which_examples_share_a_source(folder: Path, tokenizer: Any
     parts = [suite.evaluate(engine, "search", {"texts": at}) for at in ((1, 4), (0, 2, 3, 5))]
     assert parts[0].tasks["texts"].clusters == ('["a", 0]', '["a", 2]')
     assert join(parts, {"texts": 6}).tasks == report.tasks
-    choice = suite._config.tasks["texts"].model_copy(update={"clusters": "page"})
-    changed = LmEvalEvaluator(suite._config.model_copy(update={"tasks": {"texts": choice}}))
+    read = read_evaluator(evaluator(by_text(folder)), folder=folder, origin="evaluator.yaml")
+    assert isinstance(read, LmEvalConfig)
+    choice = read.tasks["texts"].model_copy(update={"clusters": "page"})
+    changed = LmEvalEvaluator(read.model_copy(update={"tasks": {"texts": choice}}))
     with pytest.raises(ConfigError, match="clusters: its documents have no field 'page'"):
         changed.evaluate(engine, "search")
 
