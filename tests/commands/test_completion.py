@@ -40,4 +40,4 @@ def test_evaluators_and_files(place: Place, monkeypatch: pytest.MonkeyPatch) -> 
     names = completed(place, monkeypatch, line)
     assert {"json_math", "evaluator.yaml", "job.yaml", "tasks/"} <= set(names)
     assert completed(place, monkeypatch, f"{line}tasks/s") == ["tasks/sums.yaml"]
-    assert completed(place, monkeypatch, f"{line}json_m") == ["json_math"]
+    assert completed(place, monkeypatch, f"{line}json_math_v") == ["json_math_varied"]

@@ -224,6 +224,8 @@ def test_the_catalog_names_everything_and_suggests(place: Place) -> None:
         "dare_ties",
     } <= set(found["operators"])
     assert set(found["optimizers"]) == {
+        "bayes",
+        "catcma",
         "cma_es",
         "cycle_qd",
         "genetic",

@@ -18,7 +18,7 @@ SHOWN = {"", "text", "toml"}
 """Drawings and what a command prints; TOML is a package's, and `test_extending` installs it."""
 COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
 PROMPT = re.compile(r"^(evomerge|make|pip|python|ray|docker) ", re.MULTILINE)
-NOT_RUN = 5
+NOT_RUN = 7
 """How many blocks are not run. One more needs a good reason: a reader will run it."""
 PLANNED = {"report", "submit", "status", "logs", "stop"}
 """Commands that docs/design.md speaks of and that come later."""

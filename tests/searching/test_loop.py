@@ -366,7 +366,7 @@ def test_ray_workers_killed_under_way_change_nothing(tmp_path: Path) -> None:
         for _ in range(2):  # one less than the attempts of a candidate, which may be hit each time
             workers: list[int] = []
             while not workers:
-                if stop.wait(1.0):
+                if stop.wait(0.2):
                     return
                 titles = ("ray::EvomergeWorker", "ray::search ")
                 workers = [pid for pid, title in _descendants() if title.startswith(titles)]
