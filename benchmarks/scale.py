@@ -168,7 +168,7 @@ def search(given: Setting) -> dict[str, Any]:
     arm, workers = given.arm, given.workers
     settings = dict(ARMS[arm])
     if arm.endswith("a generation of all workers"):
-        settings["popsize"] = workers
+        settings["popsize"] = max(workers, 3)  # pycma takes no fewer
     space = Weights(GENES)
     optimizer = make(configure(settings, origin="benchmark"), space.genes, seed=1, workers=workers)
     config = RayConfig(
