@@ -107,7 +107,8 @@ class AdaptedRun:
         """The point, or as far in its direction as a long sample of the first generation goes."""
         n = len(point)
         step = point - self._start.mean
-        shape = np.eye(n) if self._start.covariance is None else self._start.covariance
+        covariance = self._start.scaled_covariance
+        shape = np.eye(n) if covariance is None else covariance
         length = float(np.sqrt(step @ np.linalg.solve(shape, step))) / self._start.sigma
         longest = np.sqrt(n) + 2 * n / (n + 2)
         return point if length <= longest else self._start.mean + step * (longest / length)

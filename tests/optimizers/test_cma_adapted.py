@@ -53,6 +53,19 @@ def test_the_best_observation_is_in_the_first_generation_where_it_is_near() -> N
         assert len(set(np.round(np.array(first, dtype=float), 9))) == 1
 
 
+def test_an_observation_is_near_by_the_steps_of_each_gene() -> None:
+    """The same step is a long one along a gene of little importance."""
+    importance = (1.0, *[0.05] * 5)
+    for gene, is_near in ((0, True), (5, False)):
+        problem = Problem(genes=FLOATS, seed=7, importance=importance)
+        optimizer = CmaEs(CmaEsConfig(lr_adapt=True), problem)
+        known = tuple(0.1 if at == gene else 0.5 for at in range(6))
+        optimizer.observe(Observation(known, (1.0,)))
+        first = optimizer.ask(9)[0].genome
+        assert (first == known) == is_near
+        assert [x == 0.5 for x in first] == [at != gene for at in range(6)]
+
+
 def test_choices_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"lr_adapt is for spaces of numbers, and 'method' is"):
         CmaEs(CmaEsConfig(lr_adapt=True), Problem(genes=MIXED, seed=1))
