@@ -16,10 +16,11 @@ __all__ = ["elites", "scored_genes"]
 
 
 def scored_genes(folder: Path) -> list[tuple[Mapping[str, float | str], float]]:
-    """(gene name -> value in the gene's own unit, fitness) of each candidate that has a fitness.
+    """(gene name -> value in the gene's own unit, fitness) of each candidate that has a fitness and
+    keeps the constraints, best first.
 
     Raises:
-        UserError: there is no study, it has several objectives, or nothing has been scored yet.
+        UserError: there is no study, it has several objectives, or it has no such candidate.
     """
     with Study.open(folder, write=False) as study:
         if len(study.objectives) > 1:
@@ -27,9 +28,16 @@ def scored_genes(folder: Path) -> list[tuple[Mapping[str, float | str], float]]:
                 f"{study.path}: the study has the objectives {', '.join(study.objectives)}; a"
                 " search begins where one with a single objective found its best"
             )
-        pairs = [(own.values, own.fitness[0]) for own in study.candidates() if own.fitness]
-        if not pairs:
+        candidates = study.candidates()
+        scored = ranked(candidates, len(candidates))
+        if not scored:
             raise UserError(f"{study.path}: no candidate has been scored yet")
+        pairs = [(own.values, own.fitness[0]) for own in scored if own.fitness and own.missed == 0]
+        if not pairs:
+            raise UserError(
+                f"{study.path}: no candidate keeps the constraints, so that nothing says where a"
+                " search should begin"
+            )
         return pairs
 
 
@@ -44,6 +52,6 @@ def elites(folder: Path, number: int) -> dict[str, Recipe]:
         different = {own.digest: own.recipe for own in ranked(candidates, len(candidates))}
         if len(different) < number:
             have = count(len(different), "scored recipe")
-            raise UserError(f"{study.path}: {number} elites are wanted, and there is {have}")
+            raise UserError(f"{study.path}: {number} elites are wanted, and it has {have}")
         best = list(different.values())[:number]
         return {f"elite{i}": recorded(recipe, study) for i, recipe in enumerate(best, 1)}
