@@ -206,15 +206,11 @@ class CmaEs:
                 "cma_es: warm_start.study gives a full covariance; leave covariance: separable out"
             )
         mean, sigma, covariance = promising(self._genes, problem.earlier)
-        free = len(self._start.mean) - len(mean)  # the idle companion of a single gene
-        whole = np.eye(len(self._start.mean))
+        whole_mean = self._start.mean.copy()  # a single gene has an idle companion
+        whole_mean[: len(mean)] = mean
+        whole = np.eye(len(whole_mean))
         whole[: len(mean), : len(mean)] = covariance
-        return replace(
-            self._start,
-            mean=np.append(mean, self._start.mean[len(mean) :]) if free else mean,
-            sigma=sigma,
-            covariance=whole,
-        )
+        return replace(self._start, mean=whole_mean, sigma=sigma, covariance=whole)
 
     def _draw(self) -> None:
         if self._run is None:

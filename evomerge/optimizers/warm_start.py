@@ -7,7 +7,6 @@ section 4: the normal distribution that is nearest to a mixture of equal ones ar
 from __future__ import annotations
 
 import importlib
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,7 +37,5 @@ def promising(
         cmaes: Any = importlib.import_module("cmaes")
     pairs = [(to_cube(genes, known.genome), -known.fitness) for known in earlier]
     share = max(GAMMA, 1 / len(pairs))
-    if math.floor(len(pairs) * share) < 1:  # by rounding
-        share = 1.0
     mean, sigma, covariance = cmaes.get_warm_start_mgd(pairs, gamma=share, alpha=ALPHA)
     return np.asarray(mean), float(sigma), np.asarray(covariance)

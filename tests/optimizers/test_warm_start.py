@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evomerge.conformance.optimizers import FLOATS, MIXED
+from evomerge.conformance.optimizers import FLOATS, MIXED, ONE
 from evomerge.errors import ConfigError
 from evomerge.optimizers.problem import Earlier
 from evomerge.optimizers.registry import configure, make
@@ -45,6 +45,17 @@ def test_the_first_generation_is_drawn_from_there(lr_adapt: bool) -> None:
     mean, _, _ = promising(FLOATS, earlier())
     assert np.allclose(points.mean(0), mean, atol=0.1)
     assert np.corrcoef(points.T)[0, 1] > 0.6
+
+
+@pytest.mark.parametrize("lr_adapt", [False, True])
+def test_a_single_gene_begins_there_too(lr_adapt: bool) -> None:
+    config = configure({"kind": "cma_es", "popsize": 400, "lr_adapt": lr_adapt}, origin="test")
+    known = [Earlier((x / 20,), -abs(x / 20 - 0.8)) for x in range(20)]
+    asked = make(config, ONE, seed=1, earlier=known).ask(400)
+    points = np.array([q.genome for q in asked], dtype=float)
+    mean, sigma, _ = promising(ONE, known)
+    assert points.mean() == pytest.approx(mean[0], abs=0.02)
+    assert points.std() == pytest.approx(sigma, rel=0.15)
 
 
 def test_an_optimizer_that_learns_nothing_from_it_says_so() -> None:
