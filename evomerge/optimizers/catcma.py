@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from evomerge.optimizers.base import LeastBudget, Observation, OptimizerConfig, Proposal, Result
-from evomerge.optimizers.initial_distribution import initial_distribution
+from evomerge.optimizers.initial_distribution import first_steps, initial_distribution
 from evomerge.optimizers.isolation import quiet
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
@@ -28,7 +28,8 @@ __all__ = ["CatCma", "CatCmaConfig"]
 class CatCmaConfig(OptimizerConfig):
     """CatCMA with margin, for numbers and choices together; steps in units of the genes' [0, 1].
 
-    A gene's own start or odds take the place of `mean` and of equal odds.
+    A gene's own start or odds take the place of `mean` and of equal odds. Where the job says which
+    genes matter (`importance`), numbers that matter less begin with smaller steps.
     """
 
     kind: Literal["catcma"] = "catcma"
@@ -54,12 +55,15 @@ class CatCma:
     """
 
     config = CatCmaConfig
+    heeds_importance = True
 
     def __init__(self, config: CatCmaConfig, problem: Problem) -> None:
         problem.require_one_objective("catcma")
         self._config, self._genes = config, problem.scalars("catcma")
         self._floats = [g for g in self._genes if isinstance(g, FloatGene)]
         self._choices = [g for g in self._genes if isinstance(g, ChoiceGene)]
+        is_float = [isinstance(gene, FloatGene) for gene in self._genes]
+        self._steps = first_steps(self._genes, problem.importance)[is_float]
         self._popsize = config.popsize or 4 + int(3 * np.log(len(self._genes)))
         self._proposals = Proposals(problem)
         self._rng = np.random.default_rng(problem.seed)
@@ -135,7 +139,7 @@ class CatCma:
                 population_size=self._popsize,
                 mean=start if self._floats else None,
                 sigma=self._config.sigma,
-                cov=np.eye(len(start)) if self._floats else None,
+                cov=np.diag(self._steps**2) if self._floats else None,
                 cat_param=odds if sizes else None,
                 seed=int(self._rng.integers(2**32)),
             )
@@ -190,4 +194,5 @@ class CatCma:
         mean = self._es._mean
         longest = (np.sqrt(len(x)) + 2 * len(x) / (len(x) + 2)) * self._config.sigma
         step = x - mean
-        return np.asarray(mean + step * min(1.0, longest / max(np.linalg.norm(step), 1e-12)))
+        length = np.linalg.norm(step / self._steps)
+        return np.asarray(mean + step * min(1.0, longest / max(length, 1e-12)))

@@ -107,8 +107,7 @@ class AdaptedRun:
         """The point, or as far in its direction as a long sample of the first generation goes."""
         n = len(point)
         step = point - self._start.mean
-        covariance = self._start.scaled_covariance
-        shape = np.eye(n) if covariance is None else covariance
+        shape = self._start.scaled_covariance
         length = float(np.sqrt(step @ np.linalg.solve(shape, step))) / self._start.sigma
         longest = np.sqrt(n) + 2 * n / (n + 2)
         return point if length <= longest else self._start.mean + step * (longest / length)

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import ClassVar, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from evomerge.errors import ConfigError
@@ -20,7 +19,7 @@ from evomerge.optimizers.base import LeastBudget, Observation, OptimizerConfig, 
 from evomerge.optimizers.cma_adapted import AdaptedRun
 from evomerge.optimizers.cma_run import Covariance, Discrete, Mode, Run, Sample
 from evomerge.optimizers.failure import worse_than
-from evomerge.optimizers.initial_distribution import initial_distribution, says_where
+from evomerge.optimizers.initial_distribution import first_steps, initial_distribution, says_where
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
 from evomerge.optimizers.restarts import RestartRule, Restarts, Start
@@ -34,6 +33,9 @@ SPENT = frozenset(
 )
 """pycma's stop conditions that say that the distribution itself can go no further. The others speak
 of the fitness, and plateaus are normal where fitness is a share of a few hundred examples."""
+
+
+AnyRun = Run | AdaptedRun
 
 
 class CmaEsConfig(OptimizerConfig):
@@ -122,7 +124,9 @@ class CmaEs:
         mean[: len(problem.genes)] = initial_distribution(self._genes, config.mean, config.sigma)
         settled = np.zeros(len(mean), dtype=bool)
         settled[: len(problem.genes)] = says_where(self._genes)
-        self._start = Start(mean, config.sigma, popsize, steps=_steps(problem))
+        steps = np.ones(len(mean))
+        steps[: len(problem.genes)] = first_steps(self._genes, problem.importance)
+        self._start = Start(mean, config.sigma, popsize, steps=steps)
         self._restarts = Restarts(self._rule, self._start, self._rng, settled)
         if problem.earlier:
             self._start = self._promising(problem, config)
@@ -134,22 +138,22 @@ class CmaEs:
                 f"cma_es: lr_adapt is for spaces of numbers, and {choices[0]!r} is a choice; leave"
                 " it out, or take {kind: catcma}"
             )
-        self._run: Run | AdaptedRun | None = None
+        self._run: AnyRun | None = None
         self._observed: tuple[float, Genome] | None = None
         self._asynchronous = config.asynchronous
         self._drawn: deque[Sample] = deque()
-        self._open: dict[int, tuple[Run | AdaptedRun, Sample]] = {}
+        self._open: dict[int, tuple[AnyRun, Sample]] = {}
         self._told: dict[int, tuple[Sample, float | None]] = {}
         self._tried: set[Genome] = set()
         self._best = -np.inf
-        self._best_run: Run | AdaptedRun | None = None
+        self._best_run: AnyRun | None = None
         self._centre: Genome | None = None
 
     def ask(self, limit: int) -> list[Proposal]:
         """The rest of the current generation, or the first part of the next; asynchronous, as many
         as are wanted. See `Optimizer.ask`.
         """
-        handed: list[tuple[Run | AdaptedRun, Sample]] = []
+        handed: list[tuple[AnyRun, Sample]] = []
         while len(handed) < limit:
             if not self._drawn:
                 if (handed or self._open) and not self._asynchronous:
@@ -224,7 +228,7 @@ class CmaEs:
                 self._observed = None
         self._drawn.extend(self._run.ask())
 
-    def _update(self, run: Run | AdaptedRun) -> None:
+    def _update(self, run: AnyRun) -> None:
         samples, fitnesses = zip(*(self._told[id] for id in sorted(self._told)), strict=True)
         self._told.clear()
         self._drawn.clear()  # of the distribution that was
@@ -245,23 +249,7 @@ class CmaEs:
             self._start = self._restarts.next(run.evaluations)
             self._run = None
 
-    def _note_best(self, run: Run | AdaptedRun, scores: Sequence[float]) -> None:
+    def _note_best(self, run: AnyRun, scores: Sequence[float]) -> None:
         if max(scores, default=-np.inf) > self._best:
             self._best, self._best_run = max(scores), run
             self._centre = run.centre
-
-
-def _steps(problem: Problem) -> NDArray[np.float64] | None:
-    """(genes,) in (0, 1]: the first steps of floats as shares of sigma, the square roots of their
-    importance over the largest; at least two numbers. None where all are equal.
-
-    The root keeps a wrong prior from costing much: of a gene with the least importance, 0.05, the
-    first steps are a quarter of the others', and the distribution widens them where that helps. A
-    choice, whose steps are odds, has whole ones.
-    """
-    if problem.importance is None:
-        return None
-    roots = np.sqrt(problem.importance)
-    is_choice = np.array([isinstance(gene, ChoiceGene) for gene in problem.genes])
-    steps = np.where(is_choice, 1.0, roots / max(roots[~is_choice], default=1.0))
-    return steps if len(steps) > 1 else np.append(steps, 1.0)

@@ -28,12 +28,11 @@ class Start:
     """(genes,): each coordinate's own share of `sigma`; None: all of it."""
 
     @property
-    def scaled_covariance(self) -> NDArray[np.float64] | None:
-        """S C S, (genes, genes), a new one; None: I."""
-        if self.steps is None:
-            return None if self.covariance is None else self.covariance.copy()
-        scales = np.outer(self.steps, self.steps)
-        return np.diag(np.diag(scales)) if self.covariance is None else scales * self.covariance
+    def scaled_covariance(self) -> NDArray[np.float64]:
+        """S C S, (genes, genes), a new one."""
+        steps = np.ones(len(self.mean)) if self.steps is None else self.steps
+        covariance = np.eye(len(self.mean)) if self.covariance is None else self.covariance
+        return np.outer(steps, steps) * covariance
 
 
 class Restarts:

@@ -71,6 +71,24 @@ def test_the_best_observation_is_the_first_proposal() -> None:
     assert optimizer.ask(1)[0].genome == known
 
 
+def test_numbers_that_matter_less_begin_with_smaller_steps() -> None:
+    importance = (0.05, 1.0, 0.05, 0.2, 1.0)
+    config = configure({"kind": "catcma", "popsize": 2000}, origin="test")
+    heeded, plain = (
+        [q.genome for q in make(config, MIXED, seed=1, importance=share).ask(2000)]
+        for share in (importance, None)
+    )
+    widths = [np.std([float(genome[place]) for genome in heeded]) for place in (1, 2, 3)]
+    assert widths == pytest.approx([1 / 6, 0.05**0.5 / 6, 0.2**0.5 / 6], rel=0.1)
+    assert [genome[0] for genome in heeded] == [genome[0] for genome in plain]
+
+
+def test_equal_importance_is_none() -> None:
+    config = configure("catcma", origin="test")
+    equal, plain = (make(config, MIXED, seed=1, importance=s) for s in ((0.3,) * 5, None))
+    assert equal.ask(8) == plain.ask(8)
+
+
 def test_a_flat_generation_is_no_fault() -> None:
     optimizer = catcma()
     for _ in range(5):

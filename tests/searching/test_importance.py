@@ -53,7 +53,7 @@ def test_who_makes_nothing_of_it_is_told(small_job: SmallJob) -> None:
     measured(small_job)
     small_job.write(optimizer="random")
     warnings = Plan(read_job(small_job.path)).check()
-    said = "importance: the optimizer random makes nothing of it; cma_es and bayes do"
+    said = "importance: the optimizer random makes nothing of it; cma_es, catcma and bayes do"
     assert said in warnings
 
 
