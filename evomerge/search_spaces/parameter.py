@@ -8,7 +8,7 @@ gene per parent and per-input parameter (`math.weight`), and one per shared opti
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from evomerge.errors import ConfigError
@@ -24,14 +24,7 @@ from evomerge.search_spaces.baselines import PlainMerges
 from evomerge.search_spaces.groups import Group, groups_of, live
 from evomerge.search_spaces.inverse import MergeParameters, place_of, places_of
 from evomerge.search_spaces.parameter_config import ParameterSpaceConfig, takes
-from evomerge.search_spaces.switches import (
-    ON,
-    SWITCH,
-    is_switch,
-    parameter_of,
-    switched_off,
-    whose,
-)
+from evomerge.search_spaces.parameter_genes import ON, SWITCH, OwnGene, own_genes
 
 __all__ = ["ParameterSpace"]
 
@@ -87,7 +80,15 @@ class ParameterSpace(SearchSpace):
     @cached_property
     def genes(self) -> tuple[Scalar, ...]:
         """The method's gene first (if any), then group by group."""
-        return tuple(self._genes())
+        return tuple(own.gene for own in self._own)
+
+    @cached_property
+    def _own(self) -> tuple[OwnGene, ...]:
+        """The genes, in their order, and what each is of."""
+        switches = self._config.switches
+        return tuple(
+            own_genes(self._groups, self._parents, self._ranges, self._methods, switches=switches)
+        )
 
     @cached_property
     def _at(self) -> Mapping[str, int]:
@@ -124,38 +125,34 @@ class ParameterSpace(SearchSpace):
         for group in self._groups:
             there = theirs.at(group.place or place_of(group.where[0]))
             values |= {group.gene(name): value for name, value in there.items()}
-        genome = tuple(self._gene_value(gene, theirs.signature, values) for gene in self.genes)
+        genome = tuple(self._gene_value(own, theirs.signature, values) for own in self._own)
         theirs.check_equals(self._parameters_of(self.recipe(genome)), self._places)
         return genome
 
     def active(self, genome: Genome) -> tuple[bool, ...]:
         """All but the parameters that the genome's method does not take, and those of a parent
         where it is switched off."""
-        signature, off = self._signature(genome), switched_off(self.genes, genome)
+        signature = self._signature(genome)
         return tuple(
-            isinstance(gene, ChoiceGene)
+            isinstance(own.gene, ChoiceGene)
             or (
-                whose(gene) not in off
-                and any(
-                    takes(model, parameter_of(gene)) for model in (signature.each, signature.shared)
-                )
+                not self._is_off(own.parent, own.group, genome)
+                and any(takes(model, own.parameter) for model in (signature.each, signature.shared))
             )
-            for gene in self.genes
+            for own in self._own
         )
 
     def _gene_value(
-        self, gene: Scalar, signature: Signature, values: Mapping[str, float]
+        self, own: OwnGene, signature: Signature, values: Mapping[str, float]
     ) -> float | str:
         """Of a recipe whose parameters are `values`; off where only that gives a weight of 0."""
-        if isinstance(gene, FloatGene):
-            return gene.unit(values[gene.name]) if gene.name in values else 0.5
-        if not is_switch(gene):
+        if isinstance(own.gene, FloatGene):
+            return own.gene.unit(values[own.gene.name]) if own.gene.name in values else 0.5
+        if not own.is_switch:
             return signature.name
-        parent, group = whose(gene)
         if self._ranges["weight"].low <= 0 <= self._ranges["weight"].high:
             return "on"
-        weight = f"{parent}.weight@{group}" if group else f"{parent}.weight"
-        return "off" if values.get(weight) == 0 else "on"
+        return "off" if values.get(own.group.gene(f"{own.parent}.weight")) == 0 else "on"
 
     def importance(self, measured: Importance) -> tuple[float, ...] | None:
         """That of each gene's group: the mean over the layers' components in it; of the method's
@@ -166,8 +163,7 @@ class ParameterSpace(SearchSpace):
         names = (group.name for group in self._groups)
         shares = dict(zip(names, of_groups, strict=True))
         return tuple(
-            1.0 if gene.name == "method" else shares[gene.name.partition("@")[2]]
-            for gene in self.genes
+            1.0 if own.parameter == "method" else shares[own.group.name] for own in self._own
         )
 
     def _parameters_of(self, recipe: Recipe) -> MergeParameters:
@@ -213,15 +209,15 @@ class ParameterSpace(SearchSpace):
     def _at_weights(self, weights: Mapping[str, float]) -> Genome:
         """Neutral genes: the given weights, density 1, lambda 1, t one half, the first method."""
         genome: list[float | str] = []
-        for gene in self.genes:
-            parent, _, own = gene.name.split("@")[0].rpartition(".")
+        for own in self._own:
+            gene = own.gene
             if isinstance(gene, ChoiceGene):
-                off = is_switch(gene) and weights[parent] == 0
+                off = own.is_switch and weights[own.parent] == 0
                 genome.append("off" if off else gene.choices[0])
                 continue
-            match own:
+            match own.parameter:
                 case "weight":
-                    genome.append(gene.unit(weights[parent]))
+                    genome.append(gene.unit(weights[own.parent]))
                 case "density" | "lambda":
                     genome.append(gene.unit(1.0))
                 case _:
@@ -242,12 +238,12 @@ class ParameterSpace(SearchSpace):
         for parent in self._parents:
             alone = self._at_weights({name: float(name == parent) for name in self._parents})
             marks[f"sparsified:{parent}"] = tuple(
-                gene.unit(density)
-                if isinstance(gene, FloatGene) and parameter_of(gene) == "density"
+                own.gene.unit(density)
+                if isinstance(own.gene, FloatGene) and own.parameter == "density"
                 else methods[0].name
-                if gene.name == "method"
+                if own.parameter == "method"
                 else value
-                for gene, value in zip(self.genes, alone, strict=True)
+                for own, value in zip(self._own, alone, strict=True)
             )
         return marks
 
@@ -260,11 +256,11 @@ class ParameterSpace(SearchSpace):
             yield self.recipe(
                 tuple(
                     0.5
-                    if isinstance(gene, FloatGene)
+                    if isinstance(own.gene, FloatGene)
                     else switch
-                    if is_switch(gene)
+                    if own.is_switch
                     else method.name
-                    for gene in self.genes
+                    for own in self._own
                 )
             )
 
@@ -273,19 +269,9 @@ class ParameterSpace(SearchSpace):
         bounds = self._ranges[parameter]
         return min(max(1.0, bounds.low), bounds.high)
 
-    def _genes(self) -> Iterator[Scalar]:
-        if len(self._methods) > 1:
-            yield ChoiceGene(name="method", choices=tuple(s.name for s in self._methods))
-        for group in self._groups:
-            for parent in self._parents if self._config.switches else ():
-                yield ChoiceGene(name=group.gene(f"{parent}.{ON}"), choices=SWITCH)
-            for parameter, bounds in self._ranges.items():
-                if any(takes(s.each, parameter) for s in self._methods):
-                    names = [f"{parent}.{parameter}" for parent in self._parents]
-                else:
-                    names = [parameter]
-                for name in names:
-                    yield FloatGene(name=group.gene(name), **bounds.model_dump())
+    def _is_off(self, parent: str, group: Group, genome: Genome) -> bool:
+        switched = self._at.get(group.gene(f"{parent}.{ON}"))
+        return switched is not None and genome[switched] == "off"
 
     def _signature(self, genome: Genome) -> Signature:
         if len(self._methods) == 1:
@@ -299,15 +285,10 @@ class ParameterSpace(SearchSpace):
             return gene.value(float(unit))
 
         shared = {k: value(k) for k in self._ranges if takes(signature.shared, k)}
-
-        def off(parent: str) -> bool:
-            switched = self._at.get(group.gene(f"{parent}.{ON}"))
-            return switched is not None and genome[switched] == "off"
-
         own = [k for k in self._ranges if takes(signature.each, k)]
         left_out = {k: 0.0 if k == "weight" else self._neutral(k) for k in own}
         inputs = {
-            p: left_out if off(p) else {k: value(f"{p}.{k}") for k in own}
+            p: left_out if self._is_off(p, group, genome) else {k: value(f"{p}.{k}") for k in own}
             for p in (self._parents if own else ())
         }
         return Rule(where=where, options=shared, inputs=inputs)

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from evomerge.errors import ConfigError
+from evomerge.models.importance import Importance, PartImportance
 from evomerge.recipe.genome import ChoiceGene, Genome
 from evomerge.recipe.source import Source
 from evomerge.search_spaces.base import encode, named
 from evomerge.search_spaces.parameter import ParameterSpace
 from evomerge.search_spaces.parameter_config import ParameterSpaceConfig
-from evomerge.search_spaces.switches import is_switch, parameter_of, switched_off, whose
+from evomerge.search_spaces.parameter_genes import SWITCH
 from evomerge.value import parse
 from tests.facts import Facts
 
@@ -26,18 +27,21 @@ def space(**config: Any) -> ParameterSpace:
 
 
 def with_values(over: ParameterSpace, values: dict[str, float | str]) -> Genome:
-    middle: Genome = tuple("on" if is_switch(g) else 0.5 for g in over.genes)
+    middle: Genome = tuple("on" if isinstance(g, ChoiceGene) else 0.5 for g in over.genes)
     return encode(over, {**named(over, middle), **values})
 
 
 def test_a_switch_for_each_parent_and_group() -> None:
     over = space(switches=True, groups={"layers": 15})
     switches = [gene for gene in over.genes if isinstance(gene, ChoiceGene)]
-    assert [whose(gene) for gene in switches] == [
-        (parent, group) for group in ("layers0-14", "layers15-29") for parent in ("json", "math")
+    assert [gene.name for gene in switches] == [
+        f"{parent}.on@{group}"
+        for group in ("layers0-14", "layers15-29")
+        for parent in ("json", "math")
     ]
-    assert {parameter_of(gene) for gene in switches} == {"on"}
-    assert not [gene for gene in space(groups={"layers": 15}).genes if is_switch(gene)]
+    assert {gene.choices for gene in switches} == {SWITCH}
+    plain = space(groups={"layers": 15})
+    assert not [gene for gene in plain.genes if isinstance(gene, ChoiceGene)]
 
 
 def test_off_is_a_weight_of_zero_whatever_the_parent_s_other_genes_are() -> None:
@@ -47,7 +51,6 @@ def test_off_is_a_weight_of_zero_whatever_the_parent_s_other_genes_are() -> None
     assert first.inputs["math"]["weight"] == 0
     assert first.inputs["json"]["weight"] != 0
     assert last.inputs["math"]["weight"] != 0
-    assert switched_off(over.genes, off) == {("math", "layers0-14")}
     idle = {g.name for g, a in zip(over.genes, over.active(off), strict=True) if not a}
     assert idle == {"math.weight@layers0-14", "math.density@layers0-14"}
     other = with_values(
@@ -81,6 +84,25 @@ def test_landmarks_switch_the_other_parents_off() -> None:
     assert list(marks) == ["uniform", "parent:json", "parent:math"]
     assert named(over, marks["parent:math"])["json.on"] == "off"
     assert named(over, marks["uniform"])["json.on"] == "on"
+
+
+@pytest.mark.parametrize("groups", [{}, {"layers": 15}])
+def test_a_source_may_be_called_anything(groups: dict[str, Any]) -> None:
+    names = {"base": "base", "plain": "plain", "odd": "math@v2.1"}
+    sources = {name: Source(model=key) for key, name in names.items()}
+    data = {"kind": "parameter", "base": "base", "method": "ties", "switches": True}
+    config = parse(ParameterSpaceConfig, data | {"groups": groups}, origin="job: space")
+    over = ParameterSpace(config, sources, Facts(30))
+    alone = over.landmarks()["parent:math@v2.1"]
+    values = named(over, alone)
+    of_odd = {key: value for key, value in values.items() if key.startswith("math@v2.1.weight")}
+    assert set(of_odd.values()) == {1.0}
+    idle = {
+        g.name.split(".")[0] for g, a in zip(over.genes, over.active(alone), strict=True) if not a
+    }
+    assert idle == {"plain"}
+    part = PartImportance(tower="decoder", layer=0, component="mlp", importance=0.4, matrices=1)
+    assert set(over.importance(Importance(folder="f", parts=(part,))) or ()) == {0.4}
 
 
 def test_samples_do_not_grow_with_the_switches() -> None:
