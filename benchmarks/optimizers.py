@@ -199,9 +199,7 @@ def run(case: Case) -> tuple[Case, list[float] | str, float]:
     started = time.perf_counter()
     try:
         curve: list[float] | str = play(of, arm, seed, budget)
-    except ConfigError as reason:
-        curve = str(reason)
-    except ValueError as reason:  # scores that it needs and the problem has not
+    except (ConfigError, ValueError) as reason:  # ValueError: scores that the problem has not
         curve = str(reason)
     return case, curve, time.perf_counter() - started
 

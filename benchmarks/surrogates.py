@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from evomerge.estimating.items import logistic
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome, Scalar
 
 __all__ = ["MODELS", "SPLITS", "Fit", "Recorded", "chosen", "points", "read", "surrogate_error"]
@@ -112,8 +113,8 @@ def quadratic(penalty: float) -> Fit:
 
     def fit(x: Array, y: Array) -> Callable[[Array], Array]:
         features = _products(x)
-        weights = np.stack([_logistic(features, column, penalty) for column in y.T], axis=1)
-        return lambda point: _bounded(_sigmoid(_products(point[None])[0] @ weights))
+        weights = np.stack([_logistic_weights(features, column, penalty) for column in y.T], axis=1)
+        return lambda point: _bounded(logistic(_products(point[None])[0] @ weights))
 
     return fit
 
@@ -183,7 +184,7 @@ def _products(x: Array) -> Array:
     return np.concatenate([np.ones((len(x), 1)), x, x[:, i] * x[:, j]], axis=1)
 
 
-def _logistic(x: Array, y: Array, penalty: float) -> Array:
+def _logistic_weights(x: Array, y: Array, penalty: float) -> Array:
     """Weights of the penalised log likelihood's maximum; the constant is hardly penalised."""
     ridge = np.full(x.shape[1], penalty)
     ridge[0] = 1e-2
@@ -191,14 +192,10 @@ def _logistic(x: Array, y: Array, penalty: float) -> Array:
     def loss(w: Array) -> tuple[float, Array]:
         z = x @ w
         value = np.logaddexp(0, z).sum() - y @ z + 0.5 * ridge @ w**2
-        return float(value), x.T @ (_sigmoid(z) - y) + ridge * w
+        return float(value), x.T @ (logistic(z) - y) + ridge * w
 
     found = minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B")
     return np.asarray(found.x, dtype=np.float64)
-
-
-def _sigmoid(z: Array) -> Array:
-    return np.asarray(0.5 * (1 + np.tanh(z / 2)))
 
 
 def _bounded(p: Array) -> Array:

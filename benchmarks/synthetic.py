@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from evomerge.estimating.items import logistic
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome, Scalar
 
 __all__ = ["SYNTHETIC", "Synthetic"]
@@ -44,7 +45,7 @@ def sparse() -> Synthetic:
     def chances(genome: Genome) -> dict[str, Array]:
         x = np.array(genome, dtype=float)[active]
         return {
-            split: _sigmoid(easy - (weights * (x - wanted) ** 2).sum(axis=1))
+            split: logistic(easy - (weights * (x - wanted) ** 2).sum(axis=1))
             for split, (weights, wanted, easy) in drawn.items()
         }
 
@@ -70,7 +71,7 @@ def mixed() -> Synthetic:
         lives = np.repeat(on, 2)
         gain = 1.2 * on[0] + 1.2 * on[1] + (2.0 if on[2] and on[3] else -1.0 * on[2])
         return {
-            split: _sigmoid(easy + gain - (weights * lives * (x - wanted) ** 2).sum(axis=1))
+            split: logistic(easy + gain - (weights * lives * (x - wanted) ** 2).sum(axis=1))
             for split, (weights, wanted, easy) in drawn.items()
         }
 
@@ -100,7 +101,3 @@ def _drawn(
 
 def _one_task() -> dict[str, tuple[int, ...]]:
     return {split: (size,) for split, size in SIZES.items()}
-
-
-def _sigmoid(z: Array) -> Array:
-    return np.asarray(0.5 * (1 + np.tanh(z / 2)))

@@ -36,6 +36,7 @@ __all__ = [
     "Scores",
     "ask_again",
     "heeds_importance",
+    "learns_earlier",
     "least_budget",
     "most_at_once",
     "needs_examples",
@@ -189,6 +190,11 @@ def weighs_noise(optimizer: Optimizer) -> bool:
 def heeds_importance(optimizer: Optimizer) -> bool:
     """Whether it makes something of `Problem.importance`: it says so by an attribute."""
     return bool(getattr(optimizer, "heeds_importance", False))
+
+
+def learns_earlier(optimizer: Optimizer) -> bool:
+    """Whether it begins where `Problem.earlier` says: it says so by an attribute."""
+    return bool(getattr(optimizer, "learns_earlier", False))
 
 
 def ask_again(optimizer: Optimizer, genome: Genome) -> list[Proposal]:

@@ -31,8 +31,7 @@ class Problem:
     in (0, 1], how much the fitness is expected to depend on it; None: nobody knows. It is a prior,
     and may be wrong: an optimizer looks there first, and never only there.
     `earlier` is what another search found (`warm_start.study`): genomes of these genes with its
-    fitness, which is not this one's; nothing but for optimizers that say so by an attribute
-    `learns_earlier`.
+    fitness, which is not this one's; given only to optimizers that `learns_earlier`.
     """
 
     genes: tuple[Gene, ...]

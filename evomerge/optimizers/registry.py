@@ -14,6 +14,7 @@ from evomerge.errors import ConfigError
 from evomerge.optimizers.base import (
     Optimizer,
     OptimizerConfig,
+    learns_earlier,
     needs_examples,
     takes_constraints,
 )
@@ -90,7 +91,7 @@ def make(
         constraints=constraints,
     )
     optimizer: Optimizer = OPTIMIZERS.make(config, problem)
-    if earlier and not getattr(optimizer, "learns_earlier", False):
+    if earlier and not learns_earlier(optimizer):
         raise ConfigError(
             f"warm_start.study: {config.kind} learns nothing from another study; take cma_es, or"
             " give its best candidates as warm_start.genomes"
