@@ -170,8 +170,8 @@ class RayActors:
         self._environment = process_environment() | job_files.environment()
         self._attention = Attention()
         self._company = Company()
-        self._aside = Aside()
         self._connection = RayConnection(config, self._study)
+        self._aside = Aside()
         self._node = ray.util.get_node_ip_address()
 
     @property
@@ -255,7 +255,7 @@ class RayActors:
     def close(self) -> None:
         """End Ray where it was started here; elsewhere it ends a driver's actors by itself, if it
         does not hear of them now."""
-        self._aside.finish(LAST_CALLS_S)
+        self._aside.close(LAST_CALLS_S)
         self._connection.close()
 
 
