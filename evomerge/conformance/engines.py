@@ -119,6 +119,18 @@ def _a_stop_string_ends_and_is_left_out(subject: EngineSubject) -> None:
     same(given.tokens < plain.tokens, True, "fewer tokens than without the stop string")
 
 
+def _a_deciding_string_ends_and_is_kept(subject: EngineSubject) -> None:
+    (prompt,) = subject.encoded(PROMPTS[1])
+    (plain,) = subject.generated([prompt], 16)
+    word = plain.text[4:6]
+    asked = Sampling(max_new_tokens=16, stop=("zzzz",), decided=(word,))
+    (given,) = subject.engine.generate([prompt], [asked])
+    until = plain.text.index(word) + len(word)
+    same(given.text, plain.text[:until], f"text up to the deciding string {word!r}")
+    same(given.truncated, False, "cut, where a deciding string ended it")
+    same(given.tokens < plain.tokens, True, "fewer tokens than without the deciding string")
+
+
 def _scores_continuations(subject: EngineSubject) -> None:
     contexts = subject.encoded(*PROMPTS)
     rests = subject.encoded(" a time", " fox", "!", " and", "ce upon")
@@ -252,6 +264,7 @@ _LAWS: tuple[Callable[[EngineSubject], None], ...] = (
     _prompts_need_not_begin_alike,
     _each_prompt_has_its_own_limit,
     _a_stop_string_ends_and_is_left_out,
+    _a_deciding_string_ends_and_is_kept,
     _scores_continuations,
     _knows_its_own_words,
     _load_replaces_every_weight,

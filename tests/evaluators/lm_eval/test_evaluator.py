@@ -409,6 +409,17 @@ def test_a_groups_sources_are_those_of_one_task(folder: Path, tokenizer: Any) ->
     assert clusters[6:8] == ("sums:1", "sums:3")
 
 
+@pytest.mark.parametrize("said", ["}", ["}", "]"]])
+def test_what_decides_an_answer_is_told_the_engine(
+    folder: Path, tokenizer: Any, said: str | list[str]
+) -> None:
+    sum_task(folder / "tasks", "decided", generation={"until": ["\n"], "decided": said})
+    engine = ScriptedEngine(tokenizer, add)
+    build(folder, evaluator({"decided": SUMS["sums"]})).evaluate(engine, "search")
+    assert {sampling.decided for sampling in engine.samplings} == {tuple(said)}
+    assert {sampling.stop for sampling in engine.samplings} == {("\n",)}
+
+
 def drawn_sums(folder: Path) -> dict[str, Any]:
     sum_task(
         folder / "tasks",
