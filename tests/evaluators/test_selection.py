@@ -89,6 +89,13 @@ def test_tokens_of_parts_are_added_where_all_were_counted() -> None:
     assert join([first, unknown], {"t": 2}).tokens is None
 
 
+def test_shares_of_answers_are_weighed_by_the_examples_of_each_part() -> None:
+    first = part(mean_of(1.0), {"t": (0,)}, silent=1.0, repeating=0.0)
+    second = part(mean_of(0.0, 0.0, 0.0), {"t": (1, 2, 3)}, silent=0.0, repeating=1.0)
+    joined = join([first, second], {"t": 4})
+    assert (joined.silent, joined.repeating) == (0.25, 0.75)
+
+
 def test_a_part_of_a_report_is_as_it_would_have_been_asked_alone() -> None:
     whole = part(mean_of(1.0, 0.0, 0.5, 0.0), None, seconds={"evaluate": 2.0}, costs={"layers": 3})
     cut = part_of(whole, {"t": (0, 2)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -14,6 +14,8 @@ from evomerge.evaluators.registry import PARTS
 from evomerge.plugins import settings
 
 __all__ = ["MixtureConfig"]
+
+T = TypeVar("T")
 
 
 def _parts(data: Any) -> Any:
@@ -26,6 +28,11 @@ def _parts(data: Any) -> Any:
         ):
             raise ConfigError(f"of.{name}: a mixture cannot be in a mixture; name its evaluators")
     return {name: PARTS.config(part, key=f"of.{name}") for name, part in data.items()}
+
+
+def _named(parts: Mapping[str, Mapping[str, T]]) -> dict[str, T]:
+    """What each evaluator says of its tasks, of tasks by their names in the mixture."""
+    return {f"{name}/{task}": value for name, own in parts.items() for task, value in own.items()}
 
 
 class MixtureConfig(EvaluatorConfig):
@@ -131,36 +138,20 @@ class MixtureConfig(EvaluatorConfig):
 
     def sizes(self, split: Split) -> dict[str, int]:
         """EVALUATOR/TASK -> number of examples of the split."""
-        return {
-            f"{name}/{task}": size
-            for name, part in self.asked(split).items()
-            for task, size in part.sizes(split).items()
-        }
+        return _named({name: part.sizes(split) for name, part in self.asked(split).items()})
 
     def counts(self, split: Split) -> dict[str, int]:
         """As `sizes`, by the evaluators' own counts."""
-        return {
-            f"{name}/{task}": size
-            for name, part in self.asked(split).items()
-            for task, size in part.counts(split).items()
-        }
+        return _named({name: part.counts(split) for name, part in self.asked(split).items()})
 
     def sources(self, split: Split) -> dict[str, int]:
         """EVALUATOR/TASK -> number of sources, where examples share some."""
-        return {
-            f"{name}/{task}": size
-            for name, part in self.asked(split).items()
-            for task, size in part.sources(split).items()
-        }
+        return _named({name: part.sources(split) for name, part in self.asked(split).items()})
 
     @property
     def metrics(self) -> dict[str, str]:
-        """EVALUATOR/TASK -> its metric."""
-        return {
-            f"{name}/{task}": metric
-            for name, part in self.of.items()
-            for task, metric in part.metrics.items()
-        }
+        """EVALUATOR/TASK -> its metric, of those that count."""
+        return _named({name: part.metrics for name, part in self.asked("search").items()})
 
     def test_sets(self) -> list[str]:
         """Of the evaluators that count."""

@@ -53,6 +53,25 @@ def test_evaluators_share_and_tasks_share_that(folder: Path) -> None:
     assert halved.sizes("search") == {"maths/sums": 6, "texts/prose": 1, "texts/code": 1}
 
 
+def test_what_evaluators_say_of_their_tasks_is_said_of_the_mixtures(folder: Path) -> None:
+    rows = {
+        split: [{"q": f"{split} {n}", "a": "1", "text": n // 2} for n in range(6)]
+        for split in ("search", "validation", "holdout")
+    }
+    keys = {"doc_to_text": "{{q}}", "doc_to_target": "{{a}}", "output_type": "generate_until"}
+    write_task(folder / "tasks", "texts", rows, **keys)
+    shared = evaluator({"texts": {"weight": 1, "clusters": "text"}})
+    both = {"kind": "mixture", "of": {"one": shared, "prose": TEXT}}
+    config = load(folder, both)
+    assert config.sources("validation") == {"one/texts": 3}
+    assert config.counts("search") == {"one/texts": 6, "prose/prose": 1, "prose/code": 1}
+    bits = "bits_per_byte"
+    assert config.metrics == {"one/texts": "exact_match", "prose/prose": bits, "prose/code": bits}
+    without = load(folder, both | {"shares": {"prose": 0}})
+    assert without.metrics == {"one/texts": "exact_match"}
+    assert without.counts("holdout").keys() == config.counts("holdout").keys()
+
+
 def test_one_report_with_all_their_scores(folder: Path) -> None:
     config, model = load(folder, mixture(shares={"texts": 0.5})), ToyModel()
     report = make_evaluator(config).evaluate(model, "search")
