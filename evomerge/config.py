@@ -18,7 +18,7 @@ from evomerge.engines.config import EngineConfig, EngineSettings
 from evomerge.engines.factory import ENGINES
 from evomerge.errors import ConfigError, about
 from evomerge.evaluators.base import EvaluatorConfig
-from evomerge.evaluators.objective import ObjectiveConfig
+from evomerge.evaluators.objective_config import ObjectiveConfig
 from evomerge.evaluators.registry import EVALUATORS, read_evaluator
 from evomerge.faults import describe
 from evomerge.models.importance import Importance, read_importance

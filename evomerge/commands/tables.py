@@ -12,7 +12,7 @@ from rich.text import Text
 
 from evomerge.commands.screen import Screen
 from evomerge.evaluators.base import Report
-from evomerge.evaluators.objective import natural
+from evomerge.evaluators.quantities import natural
 from evomerge.recipe.path_text import path_text
 from evomerge.recipe.tree import Segments, Stack
 from evomerge.reports.front import front_of

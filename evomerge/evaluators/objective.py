@@ -6,96 +6,17 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Literal, get_args
-
-from pydantic import Field, model_validator
 
 from evomerge.errors import CandidateError, ConfigError, UserError, did_you_mean
-from evomerge.evaluators.base import Report, TaskScore
+from evomerge.evaluators.base import Report
 from evomerge.evaluators.constraint import BASE, Constraint, read_constraint
+from evomerge.evaluators.objective_config import ObjectiveConfig
+from evomerge.evaluators.quantities import SIGNS, cost_of, measured, sign_of, standard_error
 from evomerge.evaluators.references import ReferenceScores
-from evomerge.value import Value
 
-__all__ = ["Cost", "Objective", "ObjectiveConfig", "natural", "quantities"]
-
-Cost = Literal["layers", "tokens_generated", "tokens_per_second"]
-
-_COSTS: tuple[Cost, ...] = get_args(Cost)
-_SIGNS: Mapping[str, int] = {
-    "layers": -1,
-    "tokens_generated": -1,
-    "tokens_per_second": 1,
-}
-"""More tokens per second are better, more layers are not."""
+__all__ = ["Objective"]
 
 Fitness = tuple[float, ...]
-
-
-class ObjectiveConfig(Value):
-    """What counts, and how it becomes one number or several."""
-
-    objectives: tuple[str, ...] = ()
-    """Tasks and costs that are each a number of the fitness. Left out: one number made of all tasks
-    that have a weight. A task where lower is better is minimised; the evaluator says so."""
-    combine: Literal["mean", "worst"] = "mean"
-    """How several tasks become one number: their weighted mean, or the worst of them. With
-    `objectives` it chooses the winner among the finalists."""
-    relative_to: Literal["base", "parents"] | None = None
-    """Scores of tasks as they are, or such that the base has 0: as a share of the base's own score
-    (`base`), or of what the best parent has more than the base at that task (`parents`)."""
-    constraints: tuple[str, ...] = ()
-    """What a candidate must keep: `json >= 0.95 * base`, `prose <= 1.05 * parents`, `layers <= 30`.
-    One that breaks one is behind all that break none."""
-    also: tuple[Cost, ...] = ()
-    """Objectives of their own: the fitness has several numbers, and the optimizer must take them.
-    """
-    prices: Mapping[Cost, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
-    """What one unit is worth in score: layers are subtracted, tokens per second added."""
-
-    @model_validator(mode="after")
-    def _laws(self) -> ObjectiveConfig:
-        for key, names in (("also", self.also), ("objectives", self.names)):
-            if len(set(names)) != len(names):
-                raise ValueError(f"{key}: an objective stands there twice")
-        if self.objectives and self.prices:
-            raise ValueError(
-                "prices: go with one number made of all tasks; name the costs under objectives, or"
-                " leave objectives out"
-            )
-        for written in self.constraints:
-            try:
-                read_constraint(written)
-            except ValueError as problem:
-                raise ValueError(f"constraints: {problem}") from None
-        return self
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of the fitness's numbers."""
-        return (*(self.objectives or ("fitness",)), *self.also)
-
-    def check_tasks(self, weights: Mapping[str, float]) -> None:
-        """Whether what it names is scored in the search.
-
-        `weights`: task -> its weight in the evaluator, those that count.
-
-        Raises:
-            ConfigError: a task or a cost is not there.
-        """
-        known = [*weights, *_COSTS]
-        for name in self.objectives:
-            if name not in known:
-                raise ConfigError(
-                    f"objective.objectives: no task that counts and no cost is called {name!r};"
-                    f" {did_you_mean(name, known)}"
-                )
-        for written in self.constraints:
-            name = read_constraint(written).name
-            if name not in known:
-                raise ConfigError(
-                    f"objective.constraints: {written!r}: no task that counts and no cost is called"
-                    f" {name!r}; {did_you_mean(name, known)}"
-                )
 
 
 @dataclass(frozen=True)
@@ -154,11 +75,11 @@ class Objective:
         Raises:
             CandidateError: a weighed task or a cost is missing from the report.
         """
-        costs = tuple(_cost(report, name) for name in self.config.also)
+        costs = tuple(cost_of(report, name) for name in self.config.also)
         if self.config.objectives:
             own = tuple(self._number(report, name) for name in self.config.objectives)
             return (*own, *costs)
-        prices = (price * _cost(report, name) for name, price in self.config.prices.items())
+        prices = (price * cost_of(report, name) for name, price in self.config.prices.items())
         return (self._combined(lambda task: self._task(report, task)) + sum(prices), *costs)
 
     def overall(self, fitness: Fitness) -> float:
@@ -201,7 +122,7 @@ class Objective:
             return
         for task in self.config.objectives or self.weights:
             if task in report.tasks:
-                self.references.check(word, task, _sign(report.tasks[task]))
+                self.references.check(word, task, sign_of(report.tasks[task]))
 
     def error(self, report: Report) -> Fitness | None:
         """How far each number of the fitness may be off, as one standard deviation, because a task
@@ -270,7 +191,7 @@ class Objective:
 
     def _number(self, report: Report, name: str) -> float:
         """A task's score or a cost, such that more is better."""
-        return self._task(report, name) if name in self.weights else _cost(report, name)
+        return self._task(report, name) if name in self.weights else cost_of(report, name)
 
     def _task(self, report: Report, task: str) -> float:
         """Its score, such that more is better; relative where that is wanted."""
@@ -279,15 +200,15 @@ class Objective:
         score = report.tasks[task]
         if (word := self.config.relative_to) is None:
             return score.value if score.higher_is_better else -score.value
-        return self.references.relative(report.split, word, task, score.value, _sign(score))
+        return self.references.relative(report.split, word, task, score.value, sign_of(score))
 
     def _error(self, report: Report, task: str) -> float | None:
         """The standard error of a task's score, in the unit of the fitness."""
-        if task not in report.tasks or (own := _error(report.tasks[task])) is None:
+        if task not in report.tasks or (own := standard_error(report.tasks[task])) is None:
             return None
         if (word := self.config.relative_to) is None:
             return own
-        return own / self.references.unit(report.split, word, task, _sign(report.tasks[task]))
+        return own / self.references.unit(report.split, word, task, sign_of(report.tasks[task]))
 
     def _compared(self, constraint: Constraint, report: Report) -> tuple[float, float]:
         """What a model has where a constraint looks, and what it has to have."""
@@ -295,68 +216,10 @@ class Objective:
         if name in self.weights:
             if name not in report.tasks:
                 raise CandidateError(f"the report lacks the task {name!r}")
-            value, sign = report.tasks[name].value, _sign(report.tasks[name])
+            value, sign = report.tasks[name].value, sign_of(report.tasks[name])
         else:
-            value, sign = _measured(report, name), _SIGNS[name]
+            value, sign = measured(report, name), SIGNS[name]
         if constraint.model is None:
             return value, constraint.factor
         known = self.references.best(report.split, constraint.model, name, sign)
         return value, constraint.factor * known
-
-
-def natural(objective: str, value: float, tasks: Mapping[str, float] | None = None) -> float:
-    """A number of a fitness in its own unit: fewer layers are better, and are told as a count; a
-    task where lower is better as the task has it.
-
-    `tasks`: task -> its metric, of the candidate whose fitness it is.
-    """
-    is_lower = (tasks or {}).get(objective) == -value
-    return -value if is_lower or _SIGNS.get(objective) == -1 else value
-
-
-def quantities(report: Report) -> dict[str, float]:
-    """Task or cost -> its value, of all that a report says."""
-    costs = {name: _measured(report, name) for name in _COSTS if _has(report, name)}
-    return {task: score.value for task, score in report.tasks.items()} | costs
-
-
-def _sign(score: TaskScore) -> int:
-    return 1 if score.higher_is_better else -1
-
-
-def _cost(report: Report, name: str) -> float:
-    """What the report says of a cost, such that more is better."""
-    return _SIGNS[name] * _measured(report, name)
-
-
-def _has(report: Report, name: str) -> bool:
-    return name in report.costs or (name == "tokens_generated" and report.tokens is not None)
-
-
-def _measured(report: Report, name: str) -> float:
-    """A cost in its own unit; of generated tokens the mean of an example."""
-    if name in report.costs:
-        return report.costs[name]
-    if name == "tokens_generated" and report.tokens is not None:
-        examples = sum(len(task.examples) for task in report.tasks.values())
-        return report.tokens.generated / max(examples, 1)
-    raise CandidateError(f"the report does not say {name!r}")
-
-
-def _error(task: TaskScore) -> float | None:
-    """The standard error of a mean over examples: with one score of 0 and one of 1 added where all
-    are equal, for a share of 0 or 1 is no certainty (Agresti & Coull 1998, Am. Stat. 52:119)."""
-    scores = task.examples
-    if len(scores) < 2 or task.mean != "arithmetic":
-        return None
-    weights = task.weights or (1.0,) * len(scores)
-    total = sum(weights)
-    mean = sum(w * x for w, x in zip(weights, scores, strict=True)) / total
-    if not math.isclose(mean, task.value, rel_tol=1e-6, abs_tol=1e-6):
-        return None
-    if min(scores) == max(scores) and scores[0] in (0, 1):
-        scores, weights, total = (*scores, 0.0, 1.0), (*weights, 1.0, 1.0), total + 2
-        mean = sum(w * x for w, x in zip(weights, scores, strict=True)) / total
-    # Of a weighted mean: each example's own share of the deviation (Cochran 1977, section 6.3).
-    squares = sum((w * (x - mean)) ** 2 for w, x in zip(weights, scores, strict=True))
-    return math.sqrt(squares * len(scores) / (len(scores) - 1)) / total

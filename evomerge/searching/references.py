@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from evomerge.errors import about
 from evomerge.evaluators.base import Failure, Split
-from evomerge.evaluators.objective import Objective, quantities
+from evomerge.evaluators.objective import Objective
+from evomerge.evaluators.quantities import quantities
 from evomerge.recipe.tree import Recipe
 from evomerge.searching.final_comparison import Scorer
 from evomerge.searching.plan import Plan

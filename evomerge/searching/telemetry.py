@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from evomerge.cluster.base import Executor
 from evomerge.cluster.metrics import Reading, Watched
-from evomerge.evaluators.objective import natural
+from evomerge.evaluators.quantities import natural
 from evomerge.searching.pace import Pace, work_of
 from evomerge.searching.progress import Progress, Scoring
 from evomerge.study.candidate import Candidate

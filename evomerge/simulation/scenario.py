@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evomerge.config import Budget
-from evomerge.evaluators.objective import Objective, ObjectiveConfig
+from evomerge.evaluators.objective import Objective
+from evomerge.evaluators.objective_config import ObjectiveConfig
 from evomerge.optimizers.base import Optimizer
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.registry import OPTIMIZERS, configure

@@ -9,7 +9,9 @@ import pytest
 
 from evomerge.errors import CandidateError, ConfigError
 from evomerge.evaluators.base import Report, TaskScore, TokenCount
-from evomerge.evaluators.objective import Objective, ObjectiveConfig, natural
+from evomerge.evaluators.objective import Objective
+from evomerge.evaluators.objective_config import ObjectiveConfig
+from evomerge.evaluators.quantities import natural
 from evomerge.evaluators.references import ReferenceScores
 from evomerge.value import parse
 

@@ -11,7 +11,8 @@ import pytest
 from evomerge.config import read_job
 from evomerge.errors import UserError
 from evomerge.evaluators.base import Failure, Outcome, Report, Split, TaskScore
-from evomerge.evaluators.objective import Objective, ObjectiveConfig
+from evomerge.evaluators.objective import Objective
+from evomerge.evaluators.objective_config import ObjectiveConfig
 from evomerge.recipe.tree import Recipe
 from evomerge.searching.final_comparison import Finals, Scorer
 from evomerge.searching.plan import Plan

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evomerge.evaluators.objective import natural
+from evomerge.evaluators.quantities import natural
 from evomerge.reports.pictures.style import (
     COLOURS,
     INK,

@@ -12,7 +12,8 @@ import pytest
 from evomerge.config import SCHEDULES
 from evomerge.errors import ConfigError
 from evomerge.evaluators.base import Failure, Report, Selection
-from evomerge.evaluators.objective import Objective, ObjectiveConfig
+from evomerge.evaluators.objective import Objective
+from evomerge.evaluators.objective_config import ObjectiveConfig
 from evomerge.searching.schedule import (
     Decision,
     Finished,

@@ -1,0 +1,82 @@
+"""What a job says of its objective: what counts, and what has to be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from evomerge.errors import ConfigError, did_you_mean
+from evomerge.evaluators.constraint import read_constraint
+from evomerge.evaluators.quantities import COSTS, Cost
+from evomerge.value import Value
+
+__all__ = ["ObjectiveConfig"]
+
+
+class ObjectiveConfig(Value):
+    """What counts, and how it becomes one number or several."""
+
+    objectives: tuple[str, ...] = ()
+    """Tasks and costs that are each a number of the fitness. Left out: one number made of all tasks
+    that have a weight. A task where lower is better is minimised; the evaluator says so."""
+    combine: Literal["mean", "worst"] = "mean"
+    """How several tasks become one number: their weighted mean, or the worst of them. With
+    `objectives` it chooses the winner among the finalists."""
+    relative_to: Literal["base", "parents"] | None = None
+    """Scores of tasks as they are, or such that the base has 0: as a share of the base's own score
+    (`base`), or of what the best parent has more than the base at that task (`parents`)."""
+    constraints: tuple[str, ...] = ()
+    """What a candidate must keep: `json >= 0.95 * base`, `prose <= 1.05 * parents`, `layers <= 30`.
+    One that breaks one is behind all that break none."""
+    also: tuple[Cost, ...] = ()
+    """Objectives of their own: the fitness has several numbers, and the optimizer must take them.
+    """
+    prices: Mapping[Cost, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    """What one unit is worth in score: layers are subtracted, tokens per second added."""
+
+    @model_validator(mode="after")
+    def _laws(self) -> ObjectiveConfig:
+        for key, names in (("also", self.also), ("objectives", self.names)):
+            if len(set(names)) != len(names):
+                raise ValueError(f"{key}: an objective stands there twice")
+        if self.objectives and self.prices:
+            raise ValueError(
+                "prices: go with one number made of all tasks; name the costs under objectives, or"
+                " leave objectives out"
+            )
+        for written in self.constraints:
+            try:
+                read_constraint(written)
+            except ValueError as problem:
+                raise ValueError(f"constraints: {problem}") from None
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the fitness's numbers."""
+        return (*(self.objectives or ("fitness",)), *self.also)
+
+    def check_tasks(self, weights: Mapping[str, float]) -> None:
+        """Whether what it names is scored in the search.
+
+        `weights`: task -> its weight in the evaluator, those that count.
+
+        Raises:
+            ConfigError: a task or a cost is not there.
+        """
+        known = [*weights, *COSTS]
+        for name in self.objectives:
+            if name not in known:
+                raise ConfigError(
+                    f"objective.objectives: no task that counts and no cost is called {name!r};"
+                    f" {did_you_mean(name, known)}"
+                )
+        for written in self.constraints:
+            name = read_constraint(written).name
+            if name not in known:
+                raise ConfigError(
+                    f"objective.constraints: {written!r}: no task that counts and no cost is called"
+                    f" {name!r}; {did_you_mean(name, known)}"
+                )
