@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from optimizers import EVERY, PLAIN, Split, play, problem, settings, summary, truth
+from optimizers import EVERY, PLAIN, Split, play, problem, settings, summary, truth, winner
 
+from evomerge.optimizers.random import RandomSearch
 from evomerge.optimizers.registry import OPTIMIZERS
+from evomerge.recipe.genome import Genome
 
 
 def test_every_registered_optimizer_takes_part() -> None:
@@ -34,6 +36,26 @@ def test_a_search_is_judged_by_what_it_would_recommend() -> None:
     assert len(curve) == 100 // EVERY
     assert curve[-1] > curve[0]
     assert play(problem("sparse"), PLAIN, seed=3, budget=100) == curve
+
+
+def test_the_optimizer_s_own_recommendation_is_a_finalist() -> None:
+    of = problem("sparse")
+    split = Split(of, "validation", 1)
+    draws = np.random.default_rng(0)
+    genomes: list[Genome] = [tuple(map(float, draws.random(36))) for _ in range(40)]
+    genomes.sort(key=lambda genome: split.observed(genome).fitness[0])
+    known = {genome: Split(of, "search", 1).observed(genome) for genome in genomes[:20]}
+    assert winner(known, Recommending(genomes[-1]), split) == genomes[-1]
+    assert winner(known, Recommending(None), split) in known
+    assert winner(known, Recommending(genomes[0]), split) in known
+
+
+class Recommending(RandomSearch):
+    def __init__(self, genome: Genome | None) -> None:
+        self.advice = genome
+
+    def recommend(self) -> Genome | None:
+        return self.advice
 
 
 def test_choices_are_searched_too() -> None:

@@ -18,7 +18,7 @@ from evomerge.optimizers.base import Fitness, Observation, Optimizer, Result, le
 from evomerge.optimizers.bayes import Bayes, BayesConfig
 from evomerge.optimizers.columns import Columns
 from evomerge.optimizers.problem import Problem
-from evomerge.recipe.genome import FloatGene, Genome
+from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome
 
 pytest.importorskip("botorch", reason="the extra bayes")
 
@@ -212,6 +212,39 @@ def test_without_botorch_one_sentence_names_extra_and_light_form() -> None:
         "optimizer.kind: bayes needs BoTorch, and botorch is not installed; `pip install"
         " 'evomerge[bayes]'`, or take the light form {kind: optuna, sampler: GPSampler}\n"
     )
+
+
+def model_of(genes: Any, known: Any) -> Any:
+    module = importlib.import_module("evomerge.optimizers.gaussian_process")
+    return module.Surrogate(Columns(genes), known, importance=None, samples=8, restarts=1, raw=16)
+
+
+def test_an_error_that_nobody_knows_is_as_large_as_the_others() -> None:
+    draws = np.random.default_rng(3)
+    points = [tuple(map(float, draws.random(6))) for _ in range(10)]
+    known = [(point, fitness_of(point), (0.1,)) for point in points]
+    unknown = [*known[:-1], (*known[-1][:2], None)]
+    made, wanted = (model_of(FLOATS, own).means(points) for own in (unknown, known))
+    assert made == pytest.approx(wanted)
+
+
+def test_choices_are_changed_one_after_the_other() -> None:
+    """The best of 1024 combinations is found from 16 random ones and 30 known ones."""
+    genes = tuple(ChoiceGene(name=f"s{i}", choices=("off", "on")) for i in range(10))
+    draws = np.random.default_rng(3)
+    genomes = [tuple(map(str, draws.choice(["off", "on"], 10))) for _ in range(30)]
+    known = [(genome, (float(genome.count("on")),), None) for genome in genomes]
+    assert model_of(genes, known).best(set()) == ("on",) * 10
+
+
+def test_what_is_pending_is_not_gained_again() -> None:
+    draws = np.random.default_rng(3)
+    points = [tuple(map(float, draws.random(2))) for _ in range(12)]
+    model = model_of(FLOATS[:2], [(point, fitness_of(point), None) for point in points])
+    first = model.next([], set(), 7)
+    assert model.next([], set(), 7) == first
+    second = model.next([first], set(), 7)
+    assert np.linalg.norm(np.subtract(second, first)) > 0.02
 
 
 def test_importance_has_to_fit() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evomerge.conformance.optimizers import MIXED, fitness_of
+from evomerge.conformance.optimizers import FLOATS, MIXED, fitness_of
 from evomerge.errors import ConfigError
 from evomerge.optimizers.base import Observation, Optimizer, Proposal, Result
 from evomerge.optimizers.registry import configure, make
@@ -87,6 +87,37 @@ def test_equal_importance_is_none() -> None:
     config = configure("catcma", origin="test")
     equal, plain = (make(config, MIXED, seed=1, importance=s) for s in ((0.3,) * 5, None))
     assert equal.ask(8) == plain.ask(8)
+
+
+def test_however_far_an_observation_lies_the_mean_goes_no_further() -> None:
+    """Both lie beyond a long sample, in one direction: the next generation is the same."""
+    nexts = []
+    for corner in (0.95, 1.0):
+        optimizer = catcma(FLOATS)
+        optimizer.observe(Observation((corner,) * 6, (9.0,)))
+        first = optimizer.ask(100)
+        optimizer.tell([Result(q.id, (float(-q.id),)) for q in first])
+        nexts.append([q.genome for q in optimizer.ask(100)])
+    assert np.allclose(np.array(nexts[0], dtype=float), np.array(nexts[1], dtype=float))
+
+
+def test_a_spent_run_starts_over() -> None:
+    optimizer, widths = catcma(FLOATS[:2]), []
+    for _ in range(500):
+        proposals = optimizer.ask(100)
+        points = np.array([q.genome for q in proposals], dtype=float)
+        widths.append(float(np.ptp(points, axis=0).max()))
+        optimizer.tell([Result(q.id, fitness_of(q.genome)) for q in proposals])
+    narrow = next(i for i, width in enumerate(widths) if width < 1e-9)
+    assert max(widths[narrow:]) > 0.1
+
+
+def test_nothing_is_recommended_while_all_has_failed() -> None:
+    optimizer = catcma()
+    optimizer.tell([Result(q.id, None) for q in optimizer.ask(100)])
+    assert optimizer.recommend() is None
+    optimizer.tell([Result(q.id, fitness_of(q.genome)) for q in optimizer.ask(100)])
+    assert optimizer.recommend() is not None
 
 
 def test_a_flat_generation_is_no_fault() -> None:

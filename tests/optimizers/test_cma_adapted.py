@@ -66,6 +66,15 @@ def test_an_observation_is_near_by_the_steps_of_each_gene() -> None:
         assert [x == 0.5 for x in first] == [at != gene for at in range(6)]
 
 
+def test_a_run_that_sees_no_difference_starts_over_elsewhere() -> None:
+    optimizer, middles = cma_es(lr_adapt=True), []
+    for _ in range(60):
+        asked = optimizer.ask(100)
+        middles.append(np.array([q.genome for q in asked], dtype=float).mean(axis=0))
+        optimizer.tell([Result(q.id, (0.5,)) for q in asked])
+    assert np.linalg.norm(np.diff(middles, axis=0), axis=1).max() > 0.5
+
+
 def test_choices_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"lr_adapt is for spaces of numbers, and 'method' is"):
         CmaEs(CmaEsConfig(lr_adapt=True), Problem(genes=MIXED, seed=1))

@@ -191,6 +191,16 @@ def test_the_gaussian_process_replays() -> None:
         LAWS["replays"](subject)
 
 
+def test_a_genetic_sampler_breeds_from_observations_that_keep_constraints() -> None:
+    optimizer = sampler("NSGAIISampler", {"population_size": 6}, genes=FLOATS, constraints=1)
+    for number in range(6):
+        for x, missed in ((0.3 + number / 50, 0.0), (0.9 + number / 100, 0.4)):
+            genome = (x,) * len(FLOATS)
+            optimizer.observe(Observation(genome, (x,), violations=(missed,)))
+    asked = np.array([q.genome for q in optimizer.ask(20)], dtype=float)
+    assert np.median(asked) < 0.5
+
+
 def test_a_genetic_sampler_keeps_to_constraints() -> None:
     """It breeds from what keeps them, though what breaks them is fitter; observations count."""
     optimizer = sampler("NSGAIISampler", {"population_size": 6}, genes=FLOATS, constraints=1)

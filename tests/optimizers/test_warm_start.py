@@ -5,6 +5,7 @@ import pytest
 
 from evomerge.conformance.optimizers import FLOATS, MIXED, ONE
 from evomerge.errors import ConfigError
+from evomerge.optimizers.base import Result
 from evomerge.optimizers.problem import Earlier
 from evomerge.optimizers.registry import configure, make
 from evomerge.optimizers.warm_start import promising
@@ -56,6 +57,23 @@ def test_a_single_gene_begins_there_too(lr_adapt: bool) -> None:
     mean, sigma, _ = promising(ONE, known)
     assert points.mean() == pytest.approx(mean[0], abs=0.02)
     assert points.std() == pytest.approx(sigma, rel=0.15)
+
+
+def test_a_run_after_the_first_begins_anywhere() -> None:
+    config = configure("cma_es", origin="test")
+    known = [Earlier((x / 40, x / 40), -abs(x / 40 - 0.8)) for x in range(40)]
+    optimizer = make(config, FLOATS[:2], seed=1, earlier=known)
+    middles, widths = [], []
+    for _ in range(300):
+        asked = optimizer.ask(100)
+        points = np.array([q.genome for q in asked], dtype=float)
+        middles.append(points.mean(axis=0))
+        widths.append(float(np.ptp(points, axis=0).max()))
+        losses = ((points - 0.8) ** 2).sum(axis=1)
+        optimizer.tell([Result(q.id, (-loss,)) for q, loss in zip(asked, losses, strict=True)])
+    assert np.linalg.norm(middles[0] - 0.8) < 0.2
+    begun = [middles[i] for i in range(1, 300) if widths[i - 1] < 1e-4 and widths[i] > 0.1]
+    assert max(np.linalg.norm(middle - 0.8) for middle in begun) > 0.3
 
 
 def test_an_optimizer_that_learns_nothing_from_it_says_so() -> None:

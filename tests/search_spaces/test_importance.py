@@ -77,6 +77,7 @@ def test_genes_of_paths_have_their_layers(scales: str) -> None:
     assert found["run@1:math.3"] == pytest.approx((0.4 + 0.9) / 2)
     assert found["run@2:json.1"] == pytest.approx((0.2 + 0.9) / 2)
     scale = {"per_hop": "scale@2:math.0", "pair": "scale@json.3>math.0"}.get(scales, "network.bias")
+    assert found.get("scale@last", 0.65) == pytest.approx((0.4 + 0.9) / 2)
     assert found[scale] == (1.0 if scales == "network" else pytest.approx(0.5))
 
 

@@ -127,5 +127,9 @@ def test_parents_are_tried_sparsified() -> None:
     values = named(over, marks["sparsified:math"])
     assert values["math.density"] == pytest.approx(0.3)
     assert (values["math.weight"], values["json.weight"]) == (1.0, 0.0)
+    several = space(
+        method=["task_arithmetic", "ties"], genes={"weight": [0, 1.5], "density": [0.1, 1]}
+    )
+    assert {genome[0] for genome in several.sparsified(0.3).values()} == {"ties"}
     assert space(genes={"weight": [0, 1]}).sparsified(0.3) == {}
     assert space(method="task_arithmetic", genes={"weight": [0, 1]}).sparsified(0.3) == {}
