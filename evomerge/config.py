@@ -156,6 +156,9 @@ class WarmStart(Value):
     sparsified: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Also each parent alone with this share of its changes kept, where the method has a density
     and it is a gene."""
+    sums: bool = Field(default=False, exclude_if=lambda asked: not asked)
+    """Also the plain sum of all task vectors, each parent at weight 1, and with up to 5 parents the
+    sum of each pair, in a parameter space with a base and weights as genes."""
     study: str | None = None
     """The folder of another study over genes of the same names, on another task or other examples:
     cma_es begins where the best tenth of its candidates lies. Nothing of it counts as evaluated."""

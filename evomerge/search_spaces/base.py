@@ -147,6 +147,14 @@ class SearchSpace(ABC):
         """
         return {}
 
+    def sums(self) -> Mapping[str, Genome]:
+        """Label -> genome of the plain sum of all parents' task vectors, and of pairs of them; {}:
+        no such genome.
+
+        As Ilharco et al. (2212.04089) add them, each at weight 1.
+        """
+        return {}
+
     def samples(self) -> Iterable[Recipe]:
         """A few recipes: a check that all of them pass holds for every recipe of the space.
 

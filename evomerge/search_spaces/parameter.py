@@ -26,7 +26,10 @@ from evomerge.search_spaces.inverse import MergeParameters, place_of, places_of
 from evomerge.search_spaces.parameter_config import ParameterSpaceConfig, takes
 from evomerge.search_spaces.parameter_genes import ON, SWITCH, OwnGene, own_genes
 
-__all__ = ["ParameterSpace"]
+__all__ = ["PAIRED", "ParameterSpace"]
+
+PAIRED = 5
+"""The most parents of which each pair is summed: 10 pairs."""
 
 
 class ParameterSpace(SearchSpace):
@@ -237,15 +240,41 @@ class ParameterSpace(SearchSpace):
         marks = {}
         for parent in self._parents:
             alone = self._at_weights({name: float(name == parent) for name in self._parents})
-            marks[f"sparsified:{parent}"] = tuple(
+            sparse = tuple(
                 own.gene.unit(density)
                 if isinstance(own.gene, FloatGene) and own.parameter == "density"
-                else methods[0].name
-                if own.parameter == "method"
                 else value
                 for own, value in zip(self._own, alone, strict=True)
             )
+            marks[f"sparsified:{parent}"] = self._with_method(sparse, methods[0])
         return marks
+
+    def sums(self) -> dict[str, Genome]:
+        """`sum:all` (of two parents `sum:A+B`): every parent at weight 1, or as near as the gene's
+        range allows; with up to `PAIRED` parents each pair of them as well, the others at 0.
+
+        Of several methods the first that has task vectors and a weight; see `SearchSpace.sums`.
+        """
+        origins = ("origin", "optional_origin")
+        methods = [s for s in self._methods if s.base in origins and takes(s.each, "weight")]
+        if not methods or self._config.base is None or "weight" not in self._ranges:
+            return {}
+        count = len(self._parents)
+        summed = {"sum:all": self._parents} if count > 2 else {}
+        if count <= PAIRED:
+            pairs = itertools.combinations(self._parents, 2)
+            summed |= {f"sum:{first}+{second}": (first, second) for first, second in pairs}
+        marks = {}
+        for label, names in summed.items():
+            genome = self._at_weights({name: float(name in names) for name in self._parents})
+            marks[label] = self._with_method(genome, methods[0])
+        return marks
+
+    def _with_method(self, genome: Genome, method: Signature) -> Genome:
+        return tuple(
+            method.name if own.parameter == "method" else value
+            for own, value in zip(self._own, genome, strict=True)
+        )
 
     def samples(self) -> Iterable[Recipe]:
         """One for each method; with switches each with all parents and with none of them."""

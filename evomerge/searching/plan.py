@@ -257,7 +257,8 @@ class Plan:
     @cached_property
     def landmarks(self) -> dict[str, Genome]:
         """What is tried first, by label and in this order: the space's landmarks, sparsified
-        parents where they are asked for, then the job's known genomes, then its known recipes.
+        parents and sums where they are asked for, then the job's known genomes, then its known
+        recipes.
         Candidates are numbered in this order.
 
         Raises:
@@ -268,6 +269,8 @@ class Plan:
         landmarks = dict(self.space.landmarks()) if warm_start.landmarks else {}
         if warm_start.sparsified is not None:
             landmarks |= self._sparsified(warm_start.sparsified)
+        if warm_start.sums:
+            landmarks |= self._sums()
         for number, values in enumerate(warm_start.genomes):
             landmarks[f"genome:{number}"] = self._genome(values, f"warm_start.genomes.{number}")
         for number, recipe in enumerate(warm_start.recipes):
@@ -283,6 +286,16 @@ class Plan:
                 " method that has one, such as ties, or leave it out"
             )
         return parents
+
+    def _sums(self) -> Mapping[str, Genome]:
+        sums = self.space.sums()
+        if not sums:
+            raise ConfigError(
+                "warm_start.sums: the space has no task vectors to sum; search `weight` of two or"
+                " more parents by a method that adds them to a base, such as task_arithmetic, or"
+                " leave it out"
+            )
+        return sums
 
     def _genome(self, values: Mapping[str, float | str], key: str) -> Genome:
         """A known genome, written as gene name -> value; `key` is where it stands in the job."""

@@ -16,7 +16,7 @@ from evomerge import api
 from evomerge.config import read_job
 from evomerge.engines.config import EngineConfig
 from evomerge.engines.weights import checkpoint_shapes
-from evomerge.errors import UserError
+from evomerge.errors import ConfigError, UserError
 from evomerge.merging.weights import MergedWeights
 from evomerge.models.flat import flattened
 from evomerge.models.inventory import read_inventory
@@ -74,6 +74,34 @@ def test_known_recipes_are_tried_first_whether_in_a_file_or_written_out(place: P
     assert marks["recipe:1"]["json.weight"] == pytest.approx(0.25)
     job = plan.job
     assert type(job).model_validate_json(json.dumps(job.model_dump(mode="json"))) == job
+
+
+def test_sums_are_tried_after_the_space_s_landmarks_where_they_are_asked_for(place: Place) -> None:
+    plain = list(planned(place).landmarks)
+    assert plain == ["uniform", "parent:json", "parent:math"]
+    assert "sums" not in planned(place).job.model_dump(mode="json")["warm_start"]
+    genome = {"json.weight": 1, "math.weight": 0, "json.density": 1, "math.density": 1}
+    place.job["warm_start"] = {"sums": True, "genomes": [genome]}
+    plan = planned(place)
+    assert list(plan.landmarks) == [*plain, "sum:json+math", "genome:0"]
+    values = named(plan.space, plan.landmarks["sum:json+math"])
+    assert values == dict.fromkeys(genome, pytest.approx(1.0))
+    job = plan.job
+    assert type(job).model_validate_json(json.dumps(job.model_dump(mode="json"))) == job
+
+
+@pytest.mark.parametrize(
+    ("asked", "key"), [({"sums": True}, "sums"), ({"sparsified": 0.3}, "sparsified")]
+)
+def test_a_space_without_what_is_asked_for_is_refused(
+    place: Place, asked: dict[str, Any], key: str
+) -> None:
+    place.job["space"] |= {"method": "linear", "genes": {"weight": [0, 1]}}
+    place.job["warm_start"] = asked
+    with pytest.raises(
+        ConfigError, match=rf"warm_start\.{key}: the space has no .* or leave it out"
+    ):
+        planned(place).check()
 
 
 def test_the_winner_is_compared_with_every_parent_and_the_plain_merges(place: Place) -> None:
