@@ -34,13 +34,14 @@ from published import ROOT, write
 import evomerge
 from evomerge.cluster.base import Task
 from evomerge.cluster.config import ClusterConfig, InProcessConfig, RayConfig
+from evomerge.cluster.model_executor import model_executor
 from evomerge.config import read_job
 from evomerge.evaluators.base import EvaluatorConfig, Failure, Report
 from evomerge.evaluators.registry import read_evaluator
 from evomerge.recipe.digest import digest
 from evomerge.recipe.tree import Recipe
 from evomerge.recipe.yaml import parse_recipe
-from evomerge.searching.plan import Plan, executor
+from evomerge.searching.plan import Plan
 
 IN_JSON, PLAIN = "evomerge_json_math_foreign", "evomerge_math_foreign"
 PART = 104
@@ -151,7 +152,7 @@ def score(parts: Iterable[Part], evaluator: EvaluatorConfig, workers: int) -> No
     print(f"{total} answers to come; Ctrl-C keeps what is there", flush=True)
     job = read_job(ROOT / "examples" / "demo.yaml")
     ray: ClusterConfig = RayConfig(workers=workers, cpus_per_worker=1)
-    at_work = executor(
+    at_work = model_executor(
         ray if workers > 1 else InProcessConfig(), job.engine, evaluator, Plan(job).donor
     )
     started, done = time.monotonic(), 0

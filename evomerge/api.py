@@ -9,6 +9,7 @@ from typing import Any, ParamSpec
 
 from evomerge.cluster.base import Executor, Task
 from evomerge.cluster.config import InProcessConfig
+from evomerge.cluster.model_executor import model_executor
 from evomerge.config import Job, read_job, resolve_job
 from evomerge.engines.config import EngineSettings
 from evomerge.engines.factory import ENGINES, check_engine
@@ -31,9 +32,10 @@ from evomerge.searching.ending import ENDED
 from evomerge.searching.final_comparison import Scorer
 from evomerge.searching.finish import finish, finished
 from evomerge.searching.forecast import time
+from evomerge.searching.job_check import check_job
 from evomerge.searching.listener import Listener
 from evomerge.searching.loop import Search
-from evomerge.searching.plan import Plan, executor
+from evomerge.searching.plan import Plan
 from evomerge.searching.recipe_plan import RecipePlan
 from evomerge.searching.references import measured
 from evomerge.searching.telemetry import Telemetry
@@ -97,7 +99,7 @@ def search(
     out = Path("runs") / plan.job.name if out is None else Path(out)
     StudyFolder(out).check_new()
     listener.doing("checking the job")
-    for warning in plan.check():
+    for warning in check_job(plan):
         listener.said(f"warning: {warning}")
     for remark in plan.remarks:
         listener.said(remark)
@@ -144,7 +146,7 @@ def resume(
         listener.doing("checking the job")
         recorded = job_of(study)
         plan = Plan(recorded if job is None else moved(recorded, job, study.path))
-        plan.check()
+        check_job(plan)
         study.fetch()
         if any(candidate.stages or candidate.tasks for candidate in study.candidates()):
             _check_evaluator(study, plan)
@@ -311,7 +313,7 @@ def evaluate(
     check_engine(settings, plan.capacity, donor_files.config)
     check_loadable(settings, donor_files)
     here = InProcessConfig(max_attempts=1)
-    worker = executor(here, settings, evaluator, plan.donor, plan.capacity)
+    worker = model_executor(here, settings, evaluator, plan.donor, plan.capacity)
     worker.submit(Task("model", model, split))
     outcome = worker.wait(0)[0].outcome
     if isinstance(outcome, Failure):

@@ -22,6 +22,7 @@ from evomerge.engines.config import EngineConfig
 from evomerge.errors import UserError
 from evomerge.models.headers import Headers
 from evomerge.models.inventory import Inventory, read_inventory
+from evomerge.searching.job_check import check_job
 from evomerge.searching.plan import Plan
 from evomerge.searching.progress import Scoring
 from evomerge.study.record import Study
@@ -109,7 +110,7 @@ def test_a_search_of_a_checked_plan_builds_nothing_again(job: Path, tmp_path: Pa
     written = yaml.safe_load(job.read_text())
     job.write_text(yaml.safe_dump(written | {"budget": {"candidates": 1}}))
     plan = Plan(read_job(job), str(job), Headers(read))
-    plan.check()
+    check_job(plan)
     space, optimizer = plan.space, plan.optimizer
     api.search(plan, tmp_path / "study")
     assert (plan.space, plan.optimizer) == (space, optimizer)

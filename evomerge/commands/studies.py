@@ -26,6 +26,7 @@ from evomerge.searching.checks import check_new_study, look_at_cluster
 from evomerge.searching.detecting import Expected, basis
 from evomerge.searching.failures import current_halt
 from evomerge.searching.forecast import Time, cost, time
+from evomerge.searching.job_check import check_job
 from evomerge.searching.plan import Plan
 from evomerge.searching.recipe_plan import RecipePlan
 from evomerge.study.fetching import local_study, named_study
@@ -82,7 +83,7 @@ def _checked(
             raise RecipeError(sentence)
         return {"recipe": str(file), "ok": True, **recipe.cost()}, recipe.summaries, warnings, ()
     plan = Plan(read_job(file, catalog_folder=catalog_folder), str(file))
-    warnings = plan.check()
+    warnings = check_job(plan)
     for sentence in plan.empty_rules:
         raise ConfigError(sentence)
     folder = out or Path("runs") / plan.job.name

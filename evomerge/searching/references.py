@@ -48,7 +48,7 @@ def measured(
             known[name] = quantities(outcome)
     knowing = replace(objective, references=replace(objective.references, values=values))
     for outcome in outcomes.values():
-        with about(plan.origin or plan.job.name):
+        with about(plan.called):
             knowing.check_references(outcome)  # type: ignore[arg-type]
         break
     return knowing

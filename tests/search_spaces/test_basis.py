@@ -12,6 +12,7 @@ from evomerge.merging.weights import MergedWeights
 from evomerge.models.headers import Headers
 from evomerge.recipe.tree import Merge, Recipe, Rule
 from evomerge.search_spaces.registry import SPACES
+from evomerge.searching.job_check import check_job
 from evomerge.searching.model_facts import FactsFromHeaders
 from evomerge.searching.plan import Plan
 from tests.families import Family, family
@@ -96,12 +97,12 @@ def test_cma_es_begins_where_another_study_found_its_best(small_job: SmallJob) -
 
     small_job.write(optimizer="random")
     with pytest.raises(ConfigError, match="random learns nothing from another study"):
-        Plan(read_job(small_job.path)).check()
+        check_job(Plan(read_job(small_job.path)))
     small_job.write(
         optimizer="cma_es", space={**small_job.written["space"], "groups": {"layers": 1}}
     )
     with pytest.raises(ConfigError, match=r"warm_start\.study: its candidates have no gene '"):
-        Plan(read_job(small_job.path)).check()
+        check_job(Plan(read_job(small_job.path)))
 
 
 def test_what_is_no_study_is_one_sentence(small_job: SmallJob) -> None:

@@ -16,6 +16,7 @@ from evomerge.config import read_job
 from evomerge.models.headers import Headers
 from evomerge.models.inventory import Inventory, read_inventory
 from evomerge.searching.forecast import cost
+from evomerge.searching.job_check import check_job
 from evomerge.searching.plan import Plan
 from tests.place import Place
 
@@ -67,7 +68,7 @@ def test_every_model_is_read_once_whatever_is_asked(place: Place, kind: str) -> 
     reads = Counting()
     plan = planned(place, reads)
     for _ in range(2):
-        plan.check()
+        check_job(plan)
         cost(plan)
         assert plan.fingerprints.keys() == plan.job.sources.keys()
         assert plan.baselines
@@ -81,7 +82,7 @@ def test_everything_is_built_once(place: Place) -> None:
         name: getattr(plan, name)
         for name in ("space", "optimizer", "landmarks", "baselines", "objective", "samples")
     }
-    plan.check()
+    check_job(plan)
     cost(plan)
     assert [name for name, thing in before.items() if getattr(plan, name) is not thing] == []
 

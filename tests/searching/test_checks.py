@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from evomerge.config import read_job
+from evomerge.searching.job_check import check_job
 from evomerge.searching.plan import Plan
 from tests.place import Place
 
@@ -156,7 +157,7 @@ def test_a_recipe_within_a_space_that_selects_nothing(place: Place) -> None:
     said = "job.yaml: space.recipes.mix: rules.0: component router selects nothing in this model;"
     assert said in place.refuses("check", "job.yaml")
     plan = Plan(read_job(place.folder / "job.yaml"), "job.yaml")
-    assert any(warning.startswith(said) for warning in plan.check())
+    assert any(warning.startswith(said) for warning in check_job(plan))
 
 
 @pytest.mark.ray
@@ -208,7 +209,7 @@ def test_a_database_that_holds_a_study_of_the_name(place: Place) -> None:
 
 def warnings(place: Place) -> list[str]:
     place.write()
-    return Plan(read_job(place.folder / "job.yaml"), "job.yaml").check()
+    return check_job(Plan(read_job(place.folder / "job.yaml"), "job.yaml"))
 
 
 @pytest.mark.parametrize(

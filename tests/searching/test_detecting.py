@@ -13,6 +13,7 @@ from evomerge.config import read_job
 from evomerge.evaluators.base import Report, TaskScore
 from evomerge.recipe.genome import Genome
 from evomerge.searching.detecting import MEASURED, Detection, expected
+from evomerge.searching.job_check import check_job
 from evomerge.searching.plan import Plan
 from evomerge.searching.under_test import Reports
 from evomerge.study.record import Study
@@ -61,13 +62,15 @@ def test_check_says_the_smallest_difference_of_each_split(place: Place) -> None:
 
 
 def test_a_goal_below_it_is_warned_of(place: Place) -> None:
-    warned = planned(place, select={"detect": 0.06}).check()
+    warned = check_job(planned(place, select={"detect": 0.06}))
     (said,) = [said for said in warned if "detect" in said]
     assert said == (
         "select.detect: 0.06 is less than the 200 examples of the validation split can show"
         " (0.077); that takes 328"
     )
-    assert [said for said in planned(place, select={"detect": 0.08}).check() if "det" in said] == []
+    assert [
+        said for said in check_job(planned(place, select={"detect": 0.08})) if "det" in said
+    ] == []
 
 
 def test_examples_of_one_source_may_show_less(place: Place) -> None:

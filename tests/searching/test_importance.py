@@ -10,6 +10,7 @@ from evomerge import writers
 from evomerge.config import read_job
 from evomerge.errors import ConfigError
 from evomerge.measuring.settings import MeasureSettings
+from evomerge.searching.job_check import check_job
 from evomerge.searching.plan import Plan
 from tests.small_job import SmallJob
 
@@ -32,7 +33,7 @@ def measured(small_job: SmallJob) -> Path:
 def test_what_is_measured_of_a_job_is_what_its_optimizer_hears(small_job: SmallJob) -> None:
     out = measured(small_job)
     plan = Plan(read_job(small_job.path))
-    assert not any("importance" in warning for warning in plan.check())
+    assert not any("importance" in warning for warning in check_job(plan))
     assert plan.importance is not None
     shares = dict(zip([gene.name for gene in plan.space.genes], plan.importance, strict=True))
     assert all(0.05 <= share <= 1 for share in shares.values())
@@ -52,7 +53,7 @@ def test_a_job_without_it_is_written_as_before(small_job: SmallJob) -> None:
 def test_who_makes_nothing_of_it_is_told(small_job: SmallJob) -> None:
     measured(small_job)
     small_job.write(optimizer="random")
-    warnings = Plan(read_job(small_job.path)).check()
+    warnings = check_job(Plan(read_job(small_job.path)))
     said = "importance: the optimizer random makes nothing of it; cma_es, catcma and bayes do"
     assert said in warnings
 
