@@ -230,10 +230,11 @@ class LmEvalConfig(EvaluatorConfig):
         for name in self.weights:
             for split in ("search", "validation"):
                 documents: Documents | None = getattr(self.splits_of(name), split)
-                if documents is not None and any(
-                    is_test_set(files[member], documents.split) for member in self.members_of(name)
-                ):
-                    said.append(f"{name}: {split} on {documents}")
+                if documents is None:
+                    continue
+                members = [files[member] for member in self.members_of(name)]
+                if judged := [file for file in members if is_test_set(file, documents.split)]:
+                    said.append(f"{name}: {split} on {documents}{_instead(judged, documents)}")
         return said
 
     def check_test_sets(self) -> None:
@@ -301,6 +302,12 @@ class LmEvalConfig(EvaluatorConfig):
                     " times and takes the mean, which halves that part of the noise"
                 )
         return said
+
+
+def _instead(judged: Sequence[TaskFile], documents: Documents) -> str:
+    """Why a split that is not called a test set is one, of tasks that are judged by it."""
+    is_test = documents.split == "test" or any(file.keys.get("test_split") for file in judged)
+    return "" if is_test else " (without a test split, it is reported on this one)"
 
 
 LM_EVAL = Deferred(LmEvalConfig, "evomerge.evaluators.lm_eval.evaluator:LmEvalEvaluator")

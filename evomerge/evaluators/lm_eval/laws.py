@@ -54,8 +54,9 @@ def check_task(
 
 
 def is_test_set(file: TaskFile, split: str) -> bool:
-    """Whether a dataset split is what a benchmark of the hub is judged by everywhere."""
-    return file.on_hub and split in ("test", file.keys.get("test_split"))
+    """Whether a dataset split is what a benchmark of the hub is judged by everywhere: its test
+    set, or the validation set of a task that has no test set."""
+    return file.on_hub and split in ("test", file.judged_split)
 
 
 def check_size(

@@ -68,6 +68,12 @@ class TaskFile:
         return self.keys.get("dataset_path") not in _LOCAL_BUILDERS
 
     @property
+    def judged_split(self) -> str | None:
+        """The dataset split that lm-eval scores: the test split, of a task without one the
+        validation split (hellaswag's test labels are hidden); None where it names neither."""
+        return self.keys.get("test_split") or self.keys.get("validation_split")
+
+    @property
     def is_filtered(self) -> bool:
         """Whether a function of the task changes its documents before they are asked."""
         return "process_docs" in self.keys

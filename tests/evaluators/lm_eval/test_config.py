@@ -201,6 +201,16 @@ def test_a_row_may_stand_twice_in_one_split(folder: Path) -> None:
             {"test_split": "test_r3"},
             "hub: search on 'test_r3'[0:9]",
         ),
+        (
+            {"search": "val", "holdout": "train"},
+            {"training_split": "train", "validation_split": "val", "test_split": None},
+            "hub: search on all of 'val' (without a test split, it is reported on this one)",
+        ),
+        (
+            {"search": "train", "validation": "v", "holdout": "dev"},
+            {"validation_split": "v", "test_split": None},
+            "hub: validation on all of 'v' (without a test split, it is reported on this one)",
+        ),
     ],
 )
 def test_a_benchmarks_test_set_is_searched_by_those_who_insist(
@@ -228,6 +238,10 @@ def test_a_test_set_that_only_judges_is_none_that_is_searched(folder: Path) -> N
     hub = {"doc_to_text": "{{q}}", "dataset_path": "somebody/benchmark", "dataset_kwargs": None}
     write_task(folder / "tasks", "hub", {}, **hub)
     splits = {"search": "train", "validation": "dev", "holdout": "test"}
+    load(folder, evaluator({"hub": {"weight": 1}}, splits=splits)).check_test_sets()
+    splits = {"search": "train", "validation": "valid", "holdout": "dev"}
+    named = {"training_split": "train", "validation_split": "valid", "test_split": "hidden"}
+    write_task(folder / "tasks", "hub", {}, **hub, **named)
     load(folder, evaluator({"hub": {"weight": 1}}, splits=splits)).check_test_sets()
     rows = [{"q": str(n), "a": "1"} for n in range(6)]
     keys = {"doc_to_text": "{{q}}", "doc_to_target": "{{a}}", "output_type": "generate_until"}

@@ -181,23 +181,50 @@ def test_splits_are_held_against_the_data(folder: Path) -> None:
         load(folder, tasks=tasks, splits=splits).check_data()
 
 
-def test_a_data_set_by_its_name(folder: Path) -> None:
-    """A folder of files stands for a data set of the hub: it has names of splits."""
+def data_set(folder: Path, *splits: str, **keys: Any) -> None:
+    """The task `set`, whose data set is a folder of files: as on the hub it has names of splits."""
     data = folder / "data"
     data.mkdir()
-    for split in ("train", "test"):
+    for split in splits:
         rows = "".join(json.dumps({"q": f"{split} {n}", "a": "1"}) + "\n" for n in range(4))
         (data / f"{split}.jsonl").write_text(rows)
-    keys = {"doc_to_text": "{{q}}", "doc_to_target": "{{a}}", "output_type": "generate_until"}
     write_task(
         folder / "tasks",
         "set",
         {},
         dataset_path=str(data),
         dataset_kwargs=None,
-        test_split="test",
-        **keys,
+        doc_to_text="{{q}}",
+        doc_to_target="{{a}}",
+        output_type="generate_until",
+        **{"test_split": None, **keys},
     )
+
+
+def test_a_task_that_is_judged_by_its_validation_split_is_searched_on_its_training_split(
+    folder: Path,
+) -> None:
+    """hellaswag's test labels are hidden, and others have a validation split alone."""
+    data_set(folder, "train", "validation", training_split="train", validation_split="validation")
+    config = load(folder, tasks=["set"])
+    config.check_test_sets()
+    splits = config.splits_of("set")
+    assert splits.search == Documents(split="train", step=2)
+    assert splits.holdout == Documents(split="validation")
+
+
+def test_a_task_with_a_validation_split_alone_is_searched_by_those_who_insist(folder: Path) -> None:
+    data_set(folder, "validation", validation_split="validation")
+    config = load(folder, tasks=["set"])
+    assert config.splits_of("set").holdout == Documents(split="validation", first=2, step=3)
+    law = r"set: search on 'validation'\[0::3\] \(without a test split, .*allow_test_split: true"
+    with pytest.raises(ConfigError, match=law):
+        config.check_test_sets()
+    load(folder, tasks=["set"], allow_test_split=True).check_test_sets()
+
+
+def test_a_data_set_by_its_name(folder: Path) -> None:
+    data_set(folder, "train", "test", test_split="test")
     config = load(folder, tasks=["set"])
     (said,) = config.check_data()
     assert said.startswith("set: exact_match (filter none); search 'train'[0::2], validation 'trai")
