@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from evomerge.config import Job
+from evomerge.config import Job, read_job
 from evomerge.conformance.evaluators import LAWS, Subject
 from evomerge.errors import ConfigError
 from evomerge.evaluators.lm_eval.config import LmEvalConfig
@@ -157,3 +157,18 @@ def test_varied_problems_are_judged_on_the_same_holdout(tmp_path: Path) -> None:
     assert varied.sizes("search") == {"evomerge_json_math_varied": 240}
     own = {key: old.keys[key] for key in ("task", "dataset_kwargs")}
     assert {**new.keys, **own} == old.keys
+
+
+def test_varied_problems_of_one_sentence_form_count_as_alike(tmp_path: Path) -> None:
+    """Spelling is asked in one form alone, so that its examples count."""
+    varied, plain = (
+        read_evaluator(name, folder=tmp_path, origin="j")
+        for name in ("json_math_varied", "json_math")
+    )
+    forms = {"evomerge_json_math_varied": 11, "evomerge_math": 11, "evomerge_json": 32}
+    assert varied.sources("holdout") == forms
+    assert varied.sources("search") == {"evomerge_json_math_varied": 25}
+    assert plain.sources("holdout") == {}
+    job = read_job(ROOT / "examples" / "varied.yaml").evaluator
+    assert job.sources("validation") == {"evomerge_json_math_varied": 20}
+    assert job.sources("holdout")["evomerge_json_math_varied"] == 11
