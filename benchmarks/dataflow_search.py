@@ -70,9 +70,9 @@ def share(finished: Path, study: Study, job: Job, names: Sequence[str], split: S
     evaluator = job.evaluator.digest()
     with Study.open(finished, write=False) as other:
         for name in names:
-            report = other.load_report(name, evaluator, split)
-            if report and not study.load_report(name, evaluator, split):
-                study.save_report(name, evaluator, report)
+            report = other.reports.load(name, evaluator, split)
+            if report and not study.reports.load(name, evaluator, split):
+                study.reports.save(name, evaluator, report)
 
 
 def run(job: Job, folder: Path, finished: list[Path], begun: Path | None = None) -> dict[str, Any]:

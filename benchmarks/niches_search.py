@@ -99,7 +99,7 @@ def asked(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def observed(job: Job, study: Study, candidate: Candidate) -> Observation:
-    report = study.load_report(candidate.digest, job.evaluator.digest(), "search")
+    report = study.reports.load(candidate.digest, job.evaluator.digest(), "search")
     assert report is not None
     assert candidate.fitness is not None
     return Observation(candidate.genome, candidate.fitness, *Plan(job).objective.scores(report))

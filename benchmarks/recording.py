@@ -71,8 +71,8 @@ def rows_of(study: Study, splits: Sequence[Split] = SPLITS) -> list[dict[str, An
     for candidate in scored(study.candidates()):
         reports: dict[Split, Report | None] = {
             "search": Reports(study, digest, {}).of(candidate),
-            "validation": study.load_report(candidate.digest, digest, "validation"),
-            "holdout": study.load_report(candidate.digest, digest, "holdout"),
+            "validation": study.reports.load(candidate.digest, digest, "validation"),
+            "holdout": study.reports.load(candidate.digest, digest, "holdout"),
         }
         if reports["search"] is None or reports["search"].places is not None:
             continue

@@ -147,7 +147,7 @@ def resume(
         recorded = job_of(study)
         plan = Plan(recorded if job is None else moved(recorded, job, study.path))
         check_job(plan)
-        study.fetch()
+        study.reports.fetch()
         if any(candidate.stages or candidate.tasks for candidate in study.candidates()):
             _check_evaluator(study, plan)
             _check_sources(study, plan)
@@ -322,7 +322,7 @@ def evaluate(
 
 
 def _go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> None:
-    study.borrow(plan.lenders(study.path).load)
+    study.reports.borrow(plan.lenders(study.path).load)
     telemetry = Telemetry(study, workers)
     objective = plan.objective
     if objective.models:

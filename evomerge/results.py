@@ -264,5 +264,5 @@ class Results:
         splits: tuple[Split, ...] = ("validation", "holdout")
         for split in splits:
             for label, digest in scored_models(study, split).items():
-                if report := study.load_report(digest, evaluator, split):
+                if report := study.reports.load(digest, evaluator, split):
                     yield label, report

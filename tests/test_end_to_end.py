@@ -78,7 +78,7 @@ def test_the_record_is_complete(study: Path, job_file: Path) -> None:
             "parent:spell",
         ]
         for one in candidates:
-            report = record.load_report(one.digest, job.evaluator.digest(), "search")
+            report = record.reports.load(one.digest, job.evaluator.digest(), "search")
             assert isinstance(report, Report)
             assert len(report.tasks["evomerge_json_math"].examples) == EXAMPLES["search"]
             assert set(report.tasks) == {"evomerge_json_math"}
@@ -175,7 +175,7 @@ def test_a_search_over_data_flow_ends_in_a_model_that_answers(tmp_path: Path) ->
         candidates = record.candidates()
         assert {one.state for one in candidates} == {"done"}
         for one in candidates:
-            report = record.load_report(one.digest, job.evaluator.digest(), "search")
+            report = record.reports.load(one.digest, job.evaluator.digest(), "search")
             assert isinstance(report, Report)
             assert report.costs["layers"] == len(one.recipe["hops"])
             assert report.costs["tokens_per_second"] > 0

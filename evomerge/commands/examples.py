@@ -122,7 +122,7 @@ def _kept(study: Study, choice: ExampleChoice) -> tuple[str, Answers, Split]:
     evaluator, name = str(study.get("evaluator")), digest(recipe)
     wanted = [choice.split] if choice.split else list(reversed(SPLITS))
     for split in wanted:
-        answers = study.load_answers(name, evaluator, split)
+        answers = study.reports.load_answers(name, evaluator, split)
         if answers is None:
             answers = _of_stages(study, name, evaluator, split)
         if answers:
@@ -143,7 +143,7 @@ def _of_stages(study: Study, name: str, evaluator: str, split: Split) -> Answers
             continue
         for stage in candidate.stages:
             if stage.split == split:
-                part = study.load_answers(name, evaluator, split, stage.part) or {}
+                part = study.reports.load_answers(name, evaluator, split, stage.part) or {}
                 for task, answers in part.items():
                     joined.setdefault(task, {}).update({each.place: each for each in answers})
     return {task: tuple(by[at] for at in sorted(by)) for task, by in joined.items()} or None

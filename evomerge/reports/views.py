@@ -236,7 +236,7 @@ def _crossing(*, keeping: bool = False) -> str:
 
 
 def _report(study: Study, candidate: Candidate, evaluator: str) -> Report:
-    report = study.load_report(candidate.digest, evaluator, "search")
+    report = study.reports.load(candidate.digest, evaluator, "search")
     if report is None:
         raise RecordError(
             f"candidate {candidate.number}: its scores are no longer in {study.path / 'examples'},"

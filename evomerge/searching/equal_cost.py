@@ -141,9 +141,9 @@ def _bring_reports(study: Study, beside: Study, evaluator: str) -> None:
     """What the search knows of its landmarks the opponent need not score again; it counts in what
     that may score all the same."""
     for mark in landmarks(study.candidates()):
-        report = study.load_report(mark.digest, evaluator, "search")
-        if report and beside.load_report(mark.digest, evaluator, "search") is None:
-            beside.save_report(mark.digest, evaluator, report)
+        report = study.reports.load(mark.digest, evaluator, "search")
+        if report and beside.reports.load(mark.digest, evaluator, "search") is None:
+            beside.reports.save(mark.digest, evaluator, report)
 
 
 def _winner(other: Plan, beside: Study, workers: Executor, objective: Objective) -> Recipe:

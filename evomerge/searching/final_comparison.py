@@ -72,7 +72,7 @@ class Scorer:
         outcomes: dict[str, Outcome] = {}
         missing: dict[str, Recipe] = {}
         for label, name in digests.items():
-            if known := self.study.load_report(name, self.evaluator, split):
+            if known := self.study.reports.load(name, self.evaluator, split):
                 outcomes[name] = known
             else:
                 missing[name] = recipes[label]
@@ -93,7 +93,7 @@ class Scorer:
                 if missing.pop(result.id, None) is None:
                     continue  # it came twice, or is none of these
                 if isinstance(result.outcome, Report):
-                    self.study.save_report(result.id, self.evaluator, result.outcome)
+                    self.study.reports.save(result.id, self.evaluator, result.outcome)
                 outcomes[result.id] = result.outcome
         tell()
         return {label: outcomes[name] for label, name in digests.items()}

@@ -100,7 +100,7 @@ class Follower:
         split: Split = "holdout" if self._study.get("winner") else "validation"
         digests = set(scored_models(self._study, split).values())
         if digests:
-            load = self._study.load_report
+            load = self._study.reports.load
             done = sum(load(name, self._evaluator, split) is not None for name in digests)
             self._listener.scored(
                 Scoring(split=split, done=done, total=len(digests), models={}, noun=_NOUNS[split])

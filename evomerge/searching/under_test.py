@@ -65,10 +65,10 @@ class Reports:
         """The report of a stage, if it was evaluated before, for whichever candidate; also as a
         part of the whole split's, which is then kept as one."""
         digest, part = candidate.digest, _part(stage)
-        known = self.study.load_report(digest, self.evaluator, stage.split, part)
+        known = self.study.reports.load(digest, self.evaluator, stage.split, part)
         if known is not None or stage.examples is None:
             return known
-        whole = self.study.load_report(digest, self.evaluator, stage.split)
+        whole = self.study.reports.load(digest, self.evaluator, stage.split)
         if whole is None:
             return None
         try:
@@ -82,7 +82,7 @@ class Reports:
 
     def save(self, candidate: Candidate, stage: Stage, report: Report) -> None:
         """Keep the report of a stage."""
-        self.study.save_report(candidate.digest, self.evaluator, report, _part(stage))
+        self.study.reports.save(candidate.digest, self.evaluator, report, _part(stage))
 
     def add(self, test: UnderTest, report: Report, worker: str, attempts: int) -> UnderTest:
         """The candidate with the report of the stage that was under way.
@@ -135,7 +135,7 @@ class Reports:
         return self._recorded(candidate, "search", None)
 
     def _recorded(self, candidate: Candidate, split: Split, part: str | None) -> Report:
-        report = self.study.load_report(candidate.digest, self.evaluator, split, part)
+        report = self.study.reports.load(candidate.digest, self.evaluator, split, part)
         if report is None:
             raise RecordError(
                 f"candidate {candidate.number}: its scores are no longer in"

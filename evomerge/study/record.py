@@ -2,7 +2,8 @@
 
 A candidate is recorded when it is asked, an evaluation before it is begun, each stage when its
 report is in, and the outcome before the optimizer is told. Asks, ends of stages and tells are
-numbered in one order, so that replaying them (`evomerge.study.replay`) restores the optimizer.
+numbered in one order, so that replaying them (`evomerge.study.replay`) restores the optimizer. How
+a study is made, opened and closed is in `evomerge.study.opened`.
 
     ask --> running <--> paused      a paused candidate waits for its schedule
                |           |
@@ -13,17 +14,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
-from evomerge.errors import RecordError
-from evomerge.evaluators.answers import Answers
 from evomerge.evaluators.base import Outcome, Report, Split
 from evomerge.optimizers.base import Fitness, Parentage
 from evomerge.recipe.digest import digest_of_plain, plain
-from evomerge.recipe.genome import Gene, Genome
+from evomerge.recipe.genome import Genome
 from evomerge.recipe.tree import Recipe
 from evomerge.study.attributes import check_attribute
 from evomerge.study.candidate import (
@@ -34,10 +31,10 @@ from evomerge.study.candidate import (
     events,
     ranked,
 )
-from evomerge.study.creation import create_study
 from evomerge.study.folder import StudyFolder
-from evomerge.study.lock import Writer, WriterLock
-from evomerge.study.parts import Parts
+from evomerge.study.lock import WriterLock
+from evomerge.study.opened import Clock, OpenStudy
+from evomerge.study.reports import KnownReports
 from evomerge.study.trial import (
     PAUSED,
     asked_trial,
@@ -48,174 +45,24 @@ from evomerge.study.trial import (
 )
 from evomerge.wording import count
 
-__all__ = ["Lend", "Study"]
-
-Clock = Callable[[], float]
-"""Seconds since whenever; it never goes back."""
+__all__ = ["Study"]
 
 
-Lend = Callable[[str, str, Split, str | None], Report | None]
-"""Digests of recipe and evaluator, split and part -> that evaluation's report, if it is there."""
-
-
-def _nobody(digest: str, evaluator: str, split: Split, part: str | None) -> None:
-    return None
-
-
-class Study:
+class Study(OpenStudy):
     """A search on record. Made by `create` and `open`; not for use by several threads at once."""
 
     def __init__(
         self, folder: StudyFolder, lock: WriterLock | None, clock: Clock = time.monotonic
     ) -> None:
-        self._clock, self._opened = clock, clock()
-        self._parts = Parts(folder, lock)
-        self._identity, self._job = self._parts.identity, self._parts.job
-        self._trials, self._examples = self._parts.trials, self._parts.examples
-        self._lend: Lend = _nobody
+        super().__init__(folder, lock, clock)
+        self.reports = KnownReports(self._examples, self._check_writing)
+        """Of finished evaluations, each to be saved before its stage is added or its candidate
+        told."""
         try:
             self._next = len(self.events())
-            self._spent_before = self._seconds_recorded()
         except BaseException:
-            self._parts.close()
+            self._release()
             raise
-
-    @classmethod
-    def create(
-        cls,
-        folder: Path | str,
-        *,
-        name: str,
-        job: Mapping[str, Any],
-        genes: Sequence[Gene],
-        objectives: Sequence[str] = ("fitness",),
-        storage_url: str | None = None,
-        artifacts: str | None = None,
-        clock: Clock = time.monotonic,
-    ) -> Self:
-        """A new study in a new or empty folder, open for writing.
-
-        Args:
-            job: the resolved job, as JSON-able data; a search resumes from it.
-            genes: the search space's genes, in the genome's order.
-            objectives: the names of the fitness's numbers, each maximised.
-            storage_url: a database to record candidates in, or `env:NAME` for a variable that holds
-                its URL; None for a journal in the folder. No file gets its password.
-            artifacts: the URL of a folder below which the study's files are kept in one of its
-                name, or `env:NAME`; beside a database only.
-            clock: what `seconds_spent` is measured by.
-
-        Raises:
-            UserError: the folder holds another study or anything else, or the database cannot be
-                reached or holds a study of that name. Nothing has been written then.
-        """
-        lock = create_study(
-            Path(folder),
-            name=name,
-            job=job,
-            genes=genes,
-            objectives=objectives,
-            storage_url=storage_url,
-            artifacts=artifacts,
-        )
-        return cls._opened_by(StudyFolder(Path(folder)), lock, clock)
-
-    @classmethod
-    def open(cls, folder: Path | str, *, write: bool, clock: Clock = time.monotonic) -> Self:
-        """An existing study: to go on with it (`write`), or to look at it while another writes.
-
-        `clock`: what `seconds_spent` is measured by.
-
-        Raises:
-            UserError: there is no study, its database cannot be reached, or another process writes.
-            RecordError: the record is damaged or contradicts itself.
-        """
-        study_folder = StudyFolder(Path(folder))
-        study_folder.read_identity()
-        lock = WriterLock(study_folder.lock) if write else None
-        return cls._opened_by(study_folder, lock, clock)
-
-    @classmethod
-    def _opened_by(cls, study_folder: StudyFolder, lock: WriterLock | None, clock: Clock) -> Self:
-        try:
-            return cls(study_folder, lock, clock)
-        except BaseException:
-            if lock is not None:
-                lock.release()
-            raise
-
-    def discard(self, *, keep_folder: bool = False) -> None:
-        """Remove a study of which no candidate was told: as if it had never been made.
-
-        `keep_folder`: leave the folder, empty, as it was before.
-
-        Raises:
-            RecordError: a candidate was told, so that something is on record.
-        """
-        self._parts.check_writing()
-        if any(candidate.told is not None for candidate in self.candidates()):
-            raise RecordError(f"{self.path}: holds candidates that were told, and is kept")
-        self._parts.remove(keep_folder=keep_folder)
-
-    def close(self) -> None:
-        """Note the time spent and let the next writer in; once is enough."""
-        try:
-            if self._parts.are_writable:
-                self._trials.note_seconds(self.seconds_spent)
-        finally:
-            self._parts.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    @property
-    def path(self) -> Path:
-        """The study's folder."""
-        return self._parts.folder.path
-
-    @property
-    def name(self) -> str:
-        """The study's name."""
-        return self._identity.name
-
-    @property
-    def job(self) -> Mapping[str, Any]:
-        """The resolved job, as given to `create`."""
-        return self._job
-
-    @property
-    def genes(self) -> tuple[Gene, ...]:
-        """The genes of the search space."""
-        return self._identity.genes
-
-    @property
-    def objectives(self) -> tuple[str, ...]:
-        """The names of the fitness's numbers, each maximised."""
-        return self._identity.objectives
-
-    @property
-    def writer(self) -> Writer:
-        """Who searches in this study at the moment, or did last."""
-        return self._parts.writer
-
-    @property
-    def seconds_spent(self) -> float:
-        """Wall time of searching over all sittings.
-
-        The clock runs while a writer is open. Where a writer was killed, its time counts up to its
-        last ask or tell.
-        """
-        if not self._parts.are_writable:
-            return self._seconds_recorded()
-        return self._spent_before + self._clock() - self._opened
 
     def ask(
         self,
@@ -236,7 +83,7 @@ class Study:
         Raises:
             ValueError: the genome does not fit the genes, or a proposal is missing or too much.
         """
-        self._parts.check_writing()
+        self._check_writing()
         if (proposal is None) == (proposed_by == "optimizer"):
             raise ValueError(
                 f"a candidate of the {proposed_by} and proposal {proposal} do not go together"
@@ -265,7 +112,7 @@ class Study:
         Raises:
             RecordError: no such candidate, or it was told already.
         """
-        self._parts.check_writing()
+        self._check_writing()
         self._trials.set(number, *begun_attribute(stage, times))
 
     def add_stage(
@@ -290,7 +137,7 @@ class Study:
         Raises:
             RecordError: no such candidate, or it was told already.
         """
-        self._parts.check_writing()
+        self._check_writing()
         stage = RecordedStage(
             part=part,
             split=split,
@@ -311,7 +158,7 @@ class Study:
         Raises:
             RecordError: no such candidate, or it was told already.
         """
-        self._parts.check_writing()
+        self._check_writing()
         self._trials.set(number, PAUSED, paused)
 
     def tell(
@@ -343,7 +190,7 @@ class Study:
         self._check_fitness(outcome, fitness)
         if estimated is not None:
             self._check_numbers(estimated)
-        self._parts.check_writing()
+        self._check_writing()
         attributes = outcome_attributes(
             outcome,
             estimated,
@@ -379,7 +226,7 @@ class Study:
         """
         if fitness is not None:
             self._check_numbers(fitness)
-        self._parts.check_writing()
+        self._check_writing()
         attributes = stopped_attributes(
             so_far,
             fitness,
@@ -421,7 +268,7 @@ class Study:
 
     def put(self, key: str, value: Any) -> None:
         """Keep JSON-able data about the whole study; what was kept under `key` is replaced."""
-        self._parts.check_writing()
+        self._check_writing()
         self._trials.put(key, value)
 
     def get(self, key: str) -> Any:
@@ -439,49 +286,8 @@ class Study:
 
         No search reads them. `about_candidates`: candidate number -> its note.
         """
-        self._parts.check_writing()
+        self._check_writing()
         self._trials.put_notes(about_study, about_candidates)
-
-    def save_report(
-        self, digest: str, evaluator_digest: str, report: Report, part: str | None = None
-    ) -> None:
-        """Keep per-example scores; to be called before the stage is added or the candidate told.
-
-        `part`: the name of the examples that the report is about (`examples.part_name`); None: all
-        of the split.
-        """
-        self._parts.check_writing()
-        self._examples.save(digest, evaluator_digest, report, part)
-
-    def load_report(
-        self, digest: str, evaluator_digest: str, split: Split, part: str | None = None
-    ) -> Report | None:
-        """The report of a finished evaluation, whichever candidate it was made for; one that is
-        borrowed is kept here from then on."""
-        known = self._examples.load(digest, evaluator_digest, split, part)
-        if known is None and (lent := self._lend(digest, evaluator_digest, split, part)):
-            self.save_report(digest, evaluator_digest, lent, part)
-            return lent
-        return known
-
-    def borrow(self, lend: Lend) -> None:
-        """Take reports that this study has not from elsewhere, while it is open for writing."""
-        self._parts.check_writing()
-        self._lend = lend
-
-    def load_answers(
-        self, digest: str, evaluator_digest: str, split: Split, part: str | None = None
-    ) -> Answers | None:
-        """What a model answered in an evaluation; None where it is not kept."""
-        return self._examples.load_answers(digest, evaluator_digest, split, part)
-
-    def fetch(self, *, answers: bool = False) -> None:
-        """Bring here what of the study lies only elsewhere: the scores of examples, and `answers`.
-
-        Raises:
-            InfrastructureError: it cannot be read there, or the disk refuses.
-        """
-        self._examples.fetch(answers=answers)
 
     def _check_fitness(self, outcome: Outcome, fitness: Fitness | None) -> None:
         if (fitness is not None) != isinstance(outcome, Report):
@@ -506,10 +312,3 @@ class Study:
         self._trials.close(number, attributes, state, values)
         self._next += 1
         return told
-
-    def _seconds_recorded(self) -> float:
-        marks = [self._trials.seconds_noted]
-        for candidate in self.candidates():
-            marks += [candidate.asked_s, candidate.told_s or 0.0]
-            marks += [stage.ended_s for stage in candidate.stages]
-        return max(marks)

@@ -106,7 +106,7 @@ def _wrong(candidate: Candidate, study: Study, one_in: int) -> Iterable[str]:
         score = outcome.tasks["sphere"].value if isinstance(outcome, Report) else None
         if candidate.fitness != (score,) or bad:
             yield f"{name} has the fitness {candidate.fitness}, not {score}"
-        if study.load_report(candidate.digest, "e" * 64, "search") is None:
+        if study.reports.load(candidate.digest, "e" * 64, "search") is None:
             yield f"{name} has no report"
     elif bad is None and candidate.failure and candidate.failure.message != "too heavy":
         yield f"{name} failed: {candidate.failure.message}"

@@ -48,8 +48,8 @@ def study(tmp_path: Path) -> Iterator[Study]:
         made.put("evaluator", EVALUATOR)
         for number, recipe in enumerate((WINNER, OTHER)):
             made.ask(proposed_by="optimizer", genome=(0.5,), recipe=recipe, proposal=number)
-        made.save_report(digest(WINNER), EVALUATOR, report("search", WRONG))
-        made.save_report(digest(WINNER), EVALUATOR, report("holdout", RIGHT, WRONG, CUT))
+        made.reports.save(digest(WINNER), EVALUATOR, report("search", WRONG))
+        made.reports.save(digest(WINNER), EVALUATOR, report("holdout", RIGHT, WRONG, CUT))
         made.put("winner", {"label": "candidate 0", "recipe": plain(WINNER), "fitness": 0.5})
         yield made
 
@@ -108,7 +108,7 @@ def test_a_candidate_scored_in_parts_shows_all_of_them(study: Study) -> None:
     for places, answers in (((0, 2), (RIGHT, CUT)), ((1,), (WRONG,))):
         part = part_name({"sums": places})
         given = report("search", *answers).model_copy(update={"places": {"sums": places}})
-        study.save_report(digest(OTHER), EVALUATOR, given, part)
+        study.reports.save(digest(OTHER), EVALUATOR, given, part)
         study.add_stage(1, part=part, split="search", scored=len(places), fitness=None, worker="w")
     data = json.loads(said(study, candidate=1, as_json=True))
     assert data["split"] == "search"

@@ -48,7 +48,7 @@ def test_the_archive_is_what_a_replayed_optimizer_holds(tmp_path: Path, kind: st
         def observed(one: Candidate) -> Observation | None:
             if one.fitness is None:
                 return None
-            report = made.load_report(one.digest, EVALUATOR, "search")
+            report = made.reports.load(one.digest, EVALUATOR, "search")
             assert report is not None
             return Observation(one.genome, one.fitness, *objective.scores(report))
 

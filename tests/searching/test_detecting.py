@@ -117,7 +117,7 @@ class Begun:
         )
         report = Report(split="search", tasks={"sums": TaskScore.averaged("exact_match", examples)})
         digest = self.study.candidate(number).digest
-        self.study.save_report(digest, self.plan.evaluator, report)
+        self.study.reports.save(digest, self.plan.evaluator, report)
         fitness = (report.tasks["sums"].value,)
         self.study.tell(number, report, fitness, worker="w")
 

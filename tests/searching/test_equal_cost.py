@@ -87,7 +87,7 @@ class Over:
         )
         made = report(solved(recipe), "search")
         digest = study.candidate(number).digest
-        study.save_report(digest, self.plan.evaluator, made)
+        study.reports.save(digest, self.plan.evaluator, made)
         study.tell(number, made, (made.tasks["sums"].value,), worker="w")
 
     def finish(self, **how: Any) -> Any:

@@ -34,14 +34,14 @@ from tests.sphere import make_optimizer, open_study
 
 
 class Writes:
-    """A study's storage, of which each write is a step."""
+    """A study's storage or reports, of which each write is a step."""
 
     def __init__(self, storage: Any, steps: Steps) -> None:
         self._storage, self._steps = storage, steps
 
     def __getattr__(self, name: str) -> Any:
         there = getattr(self._storage, name)
-        if not name.startswith(("set_", "create_")):
+        if not name.startswith(("set_", "create_", "save")):
             return there
         return lambda *given, **facts: self._steps(partial(there, *given, **facts))
 
@@ -57,15 +57,10 @@ class MortalTrials(Trials):
 class Mortal(Study):
     """A study whose every write may be the last thing that its process does."""
 
-    steps = Steps()
-
     def die_of(self, steps: Steps) -> None:
         """Let each write be one of these steps."""
-        self.steps = steps
-        self._trials = MortalTrials(self._identity, self._parts.folder.journal, steps)
-
-    def save_report(self, *given: Any) -> None:
-        self.steps(partial(super().save_report, *given))
+        self._trials = MortalTrials(self._identity, self._folder.journal, steps)
+        self.reports = cast(Any, Writes(self.reports, steps))
 
 
 def run_to_death(

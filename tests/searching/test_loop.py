@@ -225,7 +225,7 @@ def test_a_recipe_scored_before_is_not_evaluated_again(tmp_path: Path) -> None:
     before = notes.read_text()
     with Study.open(tmp_path / "s", write=True) as study:
         one = study.candidates()[0]
-        assert isinstance(study.load_report(one.digest, "e" * 64, "search"), Report)
+        assert isinstance(study.reports.load(one.digest, "e" * 64, "search"), Report)
     search(tmp_path / "s", candidates=10, executor=executor).close()
     assert notes.read_text() == before
 

@@ -55,7 +55,7 @@ def test_stages_joined_are_what_the_whole_is(tmp_path: Path) -> None:
         with Study.open(tmp_path / name, write=False) as study:
             both.append(
                 [
-                    (c.genome, c.fitness, study.load_report(c.digest, "e" * 64, "search"))
+                    (c.genome, c.fitness, study.reports.load(c.digest, "e" * 64, "search"))
                     for c in study.candidates()
                 ]
             )

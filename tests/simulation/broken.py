@@ -89,14 +89,20 @@ class LastFitness(_Through):
         return self.part.tell(number, outcome, fitness, **more)
 
 
+class _LateReports(_Through):
+    before: str | None = None
+
+    def save(self, digest: str, *args: Any) -> None:
+        used, self.before = self.before or digest, digest
+        self.part.save(used, *args)
+
+
 class LastDigest(_Through):
     """Keeps a report under the digest of the candidate before."""
 
-    before: str | None = None
-
-    def save_report(self, digest: str, *args: Any) -> None:
-        used, self.before = self.before or digest, digest
-        self.part.save_report(used, *args)
+    def __init__(self, part: Any) -> None:
+        super().__init__(part)
+        self.reports = _LateReports(part.reports)
 
 
 class AskedTwice(_Through):

@@ -45,7 +45,7 @@ def search(folder: Path, returned: Path) -> None:
         if len(waiting) > 2:
             one = waiting[-1]
             report = report_of(one.number)
-            study.save_report(one.digest, "e" * 64, report)
+            study.reports.save(one.digest, "e" * 64, report)
             study.tell(one.number, report, (one.number / 1000,), worker="w1")
             os.write(note, one.number.to_bytes(4, "big"))
 
@@ -67,7 +67,7 @@ def check(study: Study, finished: set[int]) -> None:
                 "one": candidate.number / 1000,
                 "two": candidate.number / 1000,
             }
-            kept = study.load_report(candidate.digest, "e" * 64, "search")
+            kept = study.reports.load(candidate.digest, "e" * 64, "search")
             assert kept == report_of(candidate.number)
     finished |= done
 

@@ -53,7 +53,7 @@ def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shared]:
 
 def score(study: Study, report: Report, digest: str) -> None:
     number = ask(study)
-    study.save_report(digest, EVALUATOR, report)
+    study.reports.save(digest, EVALUATOR, report)
     study.tell(number, report, (0.5,), worker="w")
 
 
@@ -75,17 +75,17 @@ def test_another_machine_goes_on(shared: Shared, tmp_path: Path, report: Report)
     assert names(folder) == ["job.json", "study.json"]
     assert (as_typed(folder), as_typed(tmp_path)) == (shared.url, str(tmp_path))
     with Study.open(folder, write=True) as study:
-        assert study.load_report(DIGESTS[0], EVALUATOR, "search") == report
-        assert study.load_report(DIGESTS[2], EVALUATOR, "search") is None
-        study.fetch()
-        assert study.load_answers(DIGESTS[1], EVALUATOR, "search") == {"sums": ()}
+        assert study.reports.load(DIGESTS[0], EVALUATOR, "search") == report
+        assert study.reports.load(DIGESTS[2], EVALUATOR, "search") is None
+        study.reports.fetch()
+        assert study.reports.load_answers(DIGESTS[1], EVALUATOR, "search") == {"sums": ()}
         score(study, report, DIGESTS[2])
         assert len(study.candidates()) == 3
     assert len(names(shared.files / "one")) == len(kept) + 1
     # A third looks at it, without the second's folder.
     shutil.rmtree(folder)
     with Study.open(fetch_study(shared.url), write=False) as study:
-        assert study.load_report(DIGESTS[2], EVALUATOR, "search") == report
+        assert study.reports.load(DIGESTS[2], EVALUATOR, "search") == report
 
 
 def test_all_of_it_can_be_brought_here(shared: Shared, tmp_path: Path, report: Report) -> None:
@@ -109,11 +109,11 @@ def test_a_report_is_elsewhere_before_the_record_says_so(
         number = ask(study)
         Awkward.refuses = PermissionError(13, "Access Denied")
         with pytest.raises(InfrastructureError, match=r"Access Denied.*`evomerge resume`"):
-            study.save_report(DIGESTS[0], EVALUATOR, report)
+            study.reports.save(DIGESTS[0], EVALUATOR, report)
         assert not list((tmp_path / "first" / "examples").iterdir())
-        assert study.load_report(DIGESTS[0], EVALUATOR, "search") is None
+        assert study.reports.load(DIGESTS[0], EVALUATOR, "search") is None
         Awkward.reset()
-        study.save_report(DIGESTS[0], EVALUATOR, report)
+        study.reports.save(DIGESTS[0], EVALUATOR, report)
         study.tell(number, report, (0.5,), worker="w")
 
 
@@ -169,7 +169,7 @@ def test_a_killed_driver_is_followed_at_once_on_its_machine(
     shutil.rmtree(tmp_path / "first")
     with Study.open(fetch_study(shared.url), write=True) as study:
         assert [candidate.state for candidate in study.candidates()] == ["done", "running"]
-        assert study.load_report(DIGESTS[0], EVALUATOR, "search") == report
+        assert study.reports.load(DIGESTS[0], EVALUATOR, "search") == report
 
 
 def test_a_copy_of_a_study_that_was_made_anew_is_replaced(shared: Shared, tmp_path: Path) -> None:

@@ -2,15 +2,13 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
 
-from evomerge.errors import RecordError, UserError
+from evomerge.errors import RecordError
 from evomerge.evaluators.base import Failure, Report
 from evomerge.recipe.digest import digest, plain
 from evomerge.recipe.genome import FloatGene, Genome
@@ -186,40 +184,11 @@ def test_a_reader_writes_nothing(
             lambda: reader.ask(proposed_by="landmark", genome=genome, recipe=recipe),
             lambda: reader.tell(0, FAILURE, None, worker="w1"),
             lambda: reader.put("key", 1),
-            lambda: reader.save_report("a", "b", report),
+            lambda: reader.reports.save("a", "b", report),
         ):
             with pytest.raises(RecordError, match="not open for writing"):
                 write()
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
-
-
-def test_one_writer_at_a_time(study: Study, folder: Path) -> None:
-    with pytest.raises(UserError, match="being written by process"):
-        Study.open(folder, write=True)
-    study.close()
-    study.close()
-    Study.open(folder, write=True).close()
-
-
-def test_a_record_that_cannot_be_opened_does_not_stay_locked(study: Study, folder: Path) -> None:
-    study.close()
-    journal = (folder / "journal.log").rename(folder / "elsewhere")
-    with pytest.raises(RecordError, match="is missing"):
-        Study.open(folder, write=True)
-    journal.rename(folder / "journal.log")
-    Study.open(folder, write=True).close()
-
-
-def test_the_job_and_the_search_space_are_kept(study: Study, folder: Path) -> None:
-    with Study.open(str(folder), write=False) as reader:
-        assert (reader.name, reader.job, reader.objectives) == ("small", {"seed": 7}, ("fitness",))
-        assert reader.genes == study.genes
-        assert reader.path == folder
-
-
-def test_a_folder_with_a_study_is_refused(study: Study, folder: Path) -> None:
-    with pytest.raises(UserError, match="holds another study"):
-        Study.create(folder, name="other", job={}, genes=study.genes)
 
 
 def test_what_is_put_is_kept(study: Study, folder: Path) -> None:
@@ -228,49 +197,6 @@ def test_what_is_put_is_kept(study: Study, folder: Path) -> None:
     with Study.open(folder, write=False) as reader:
         assert reader.get("kept") == {"rows": [1, 2]}
         assert reader.get("nothing") is None
-
-
-def test_the_clock_runs_only_while_a_writer_is_open(study: Study, folder: Path) -> None:
-    time.sleep(0.05)
-    study.close()
-    first = study.seconds_spent
-    assert first >= 0.05
-    time.sleep(0.1)
-    opened = time.monotonic()
-    with Study.open(folder, write=True) as again:
-        time.sleep(0.05)
-        assert first + 0.05 <= again.seconds_spent <= first + time.monotonic() - opened + 0.001
-    assert again.seconds_spent <= first + time.monotonic() - opened + 0.001
-
-
-def test_the_clock_of_a_killed_writer_counts_to_its_last_record(
-    study: Study, folder: Path, ask: Ask, report: Report
-) -> None:
-    ask(0)
-    time.sleep(0.05)
-    study.tell(0, report, (0.5,), worker="w1")
-    with Study.open(folder, write=False) as reader:
-        told_s = reader.candidates()[0].told_s
-        assert told_s is not None
-        assert reader.seconds_spent == told_s >= 0.05
-
-
-@pytest.mark.parametrize("noted", ["/dev/stdin", math.inf, math.nan, -1.0, [], True])
-def test_a_noted_time_that_is_none_is_a_sentence(study: Study, folder: Path, noted: Any) -> None:
-    study.close()
-    entry: dict[str, Any] = {"op_code": 3, "worker_id": "w", "study_id": 0}
-    entry["system_attr"] = {"evomerge:seconds_spent": noted}
-    with (folder / "journal.log").open("a") as journal:
-        journal.write(json.dumps(entry) + "\n")
-    with pytest.raises(RecordError, match="is no time"), Study.open(folder, write=False):
-        pass
-
-
-def test_reports_are_found_again(study: Study, folder: Path, report: Report) -> None:
-    study.save_report("a" * 64, "b" * 64, report)
-    with Study.open(folder, write=False) as reader:
-        assert reader.load_report("a" * 64, "b" * 64, "search") == report
-        assert reader.load_report("a" * 64, "b" * 64, "holdout") is None
 
 
 def test_a_database_keeps_the_same_record(
@@ -301,15 +227,6 @@ def test_a_database_keeps_the_same_record(
     assert not (tmp_path / "one" / "journal.log").exists()
 
 
-def test_a_study_that_the_database_refuses_leaves_no_folder(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/studies.db"
-    genes = [FloatGene(name="a", low=0.0, high=1.0)]
-    Study.create(tmp_path / "one", name="same", job={}, genes=genes, storage_url=url).close()
-    with pytest.raises(UserError, match="'same' already"):
-        Study.create(tmp_path / "two", name="same", job={}, genes=genes, storage_url=url)
-    assert not (tmp_path / "two").exists()
-
-
 def test_optuna_opens_it_as_any_study(study: Study, folder: Path, ask: Ask, report: Report) -> None:
     for proposal, fitness in enumerate((0.25, 0.75)):
         study.tell(ask(proposal), report, (fitness,), worker="w1")
@@ -334,20 +251,3 @@ def test_a_journal_line_stays_small(study: Study, folder: Path, ask: Ask, report
     assert (folder / "journal.log").stat().st_size - before < 2500
     for line in (folder / "journal.log").read_bytes().splitlines():
         json.loads(line)
-
-
-@pytest.mark.parametrize("database", [False, True])
-def test_a_study_of_nothing_can_be_taken_back(tmp_path: Path, database: bool) -> None:
-    url = f"sqlite:///{tmp_path}/studies.db" if database else None
-    for _ in range(2):  # the second is as if the first had never been
-        with Study.create(tmp_path / "s", name="small", job={}, genes=(), storage_url=url) as made:
-            made.discard()
-        assert not (tmp_path / "s").exists()
-
-
-def test_a_study_that_says_something_is_kept(study: Study, folder: Path, ask: Ask) -> None:
-    study.tell(ask(0), FAILURE, None, worker="w1")
-    with pytest.raises(RecordError, match="holds candidates that were told, and is kept"):
-        study.discard()
-    assert (folder / "study.json").exists()
-    assert len(study.candidates()) == 1

@@ -46,14 +46,14 @@ def test_another_machine_goes_on_from_a_bucket(bucket: str, tmp_path: Path, repo
     with make(tmp_path / "first", storage, bucket) as study:
         for number, digest in enumerate("abc"):
             assert ask(study) == number
-            study.save_report(digest * 64, "e" * 64, report)
+            study.reports.save(digest * 64, "e" * 64, report)
             study.tell(number, report, (0.5,), worker="w")
     shutil.rmtree(tmp_path / "first")
     with Study.open(fetch_study(f"{bucket}/one"), write=True) as study:
-        assert study.load_report("b" * 64, "e" * 64, "search") == report
-        study.fetch()
+        assert study.reports.load("b" * 64, "e" * 64, "search") == report
+        study.reports.fetch()
         assert len(list((study.path / "examples").iterdir())) == 3
-        study.save_report("d" * 64, "e" * 64, report)
+        study.reports.save("d" * 64, "e" * 64, report)
     assert len(ArtifactFolder(f"{bucket}/one").names("examples")) == 4
 
 
