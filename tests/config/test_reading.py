@@ -17,7 +17,7 @@ from evomerge.config import Job, read_job, resolve_job
 from evomerge.errors import ConfigError, SourceError
 from evomerge.value import parse
 
-STORED = sorted((Path(__file__).parent / "fixtures" / "jobs").glob("*.json"))
+STORED = sorted((Path(__file__).parents[1] / "fixtures" / "jobs").glob("*.json"))
 
 
 def lost(before: Any, now: Any, key: str = "job") -> list[str]:
