@@ -3,8 +3,9 @@
     python benchmarks/niches_search.py [--seeds 1 2 3] [--candidates 60]
 
 The sources, examples and objective (all four tasks) of examples/niches.yaml. Members bred from the
-three specialists by natural niches, a genetic algorithm, CycleQD and random merging; and CMA-ES in
-parameter space, by both catalog entries that fit. Each is a study of its own (in
+three specialists by natural niches, a genetic algorithm, CycleQD and random merging; CMA-ES in
+parameter space, by both catalog entries that fit; and in task arithmetic natural niches over
+recipes, alone and with CMA-ES in one (`cma_niches`). Each is a study of its own (in
 runs/niches/candidates-N/seed-S, resumed if interrupted): choice on the validation split, one look
 at the holdout; what does not depend on the seed is scored once.
 
@@ -54,11 +55,19 @@ METHODS: Mapping[str, tuple[str, str | None]] = {
     "random merging": ("random_merge", None),
     "CMA-ES, task arithmetic": ("cma_es", "task_arithmetic"),
     "CMA-ES, DARE-TIES": ("cma_es", "evollm"),
+    "natural niches, task arithmetic": ("natural_niches", "task_arithmetic"),
+    "CMA niches, task arithmetic": ("cma_niches", "task_arithmetic"),
 }
-"""Optimizer, and catalog entry of parameter space where it is not the example's space; the last one
-is Akiba et al.'s own (2403.13187)."""
-SHARED = {"natural_niches": ("archive", "warm_up"), "genetic_merge": ("archive", "warm_up")}
+"""Optimizer, and catalog entry of parameter space where it is not the example's space; `evollm` is
+Akiba et al.'s own (2403.13187)."""
+SHARED = {
+    "natural_niches": ("archive", "warm_up"),
+    "genetic_merge": ("archive", "warm_up"),
+    "cma_niches": ("archive",),
+}
 """Options that come from the example."""
+MUTATION = {"natural niches, task arithmetic": 0.05}
+"""Where crossing alone would stay between the specialists; the default of `cma_niches`."""
 
 
 def with_method(job: Job, name: str, seed: int, evaluations: int) -> Job:
@@ -66,6 +75,8 @@ def with_method(job: Job, name: str, seed: int, evaluations: int) -> Job:
     kind, entry = METHODS[name]
     data = job.model_dump(mode="json")
     options = {key: data["optimizer"][key] for key in SHARED.get(kind, ())}
+    if name in MUTATION:
+        options["mutation"] = MUTATION[name]
     data |= {
         "name": name,
         "seed": seed,

@@ -26,7 +26,7 @@ from evomerge.optimizers.restarts import RestartRule, Restarts, Start
 from evomerge.optimizers.warm_start import promising
 from evomerge.recipe.genome import ChoiceGene, Genome
 
-__all__ = ["CmaEs", "CmaEsConfig"]
+__all__ = ["CmaEs", "CmaEsConfig", "usual_popsize"]
 
 SPENT = frozenset(
     {"tolx", "noeffectaxis", "noeffectcoord", "tolconditioncov", "tolfacupx", "tolupsigma"}
@@ -36,6 +36,11 @@ of the fitness, and plateaus are normal where fitness is a share of a few hundre
 
 
 AnyRun = Run | AdaptedRun
+
+
+def usual_popsize(genes: int) -> int:
+    """4 + floor(3 ln n) (the tutorial's equation 48)."""
+    return 4 + int(3 * np.log(genes))
 
 
 class CmaEsConfig(OptimizerConfig):
@@ -118,7 +123,7 @@ class CmaEs:
         self._mode = Mode(discrete=config.discrete, covariance=config.covariance)
         self._proposals = Proposals(problem)
         self._rng = np.random.default_rng(problem.seed)
-        popsize = config.popsize or 4 + int(3 * np.log(len(problem.genes)))
+        popsize = config.popsize or usual_popsize(len(problem.genes))
         # pycma fails in one dimension sooner or later: a single gene has an idle companion.
         mean = np.full(max(len(problem.genes), 2), config.mean)
         mean[: len(problem.genes)] = initial_distribution(self._genes, config.mean, config.sigma)
@@ -144,6 +149,7 @@ class CmaEs:
         self._drawn: deque[Sample] = deque()
         self._open: dict[int, tuple[AnyRun, Sample]] = {}
         self._told: dict[int, tuple[Sample, float | None]] = {}
+        self._injected: list[tuple[Genome, float]] = []
         self._tried: set[Genome] = set()
         self._best = -np.inf
         self._best_run: AnyRun | None = None
@@ -185,6 +191,21 @@ class CmaEs:
         self._tried.add(observation.genome)
         if self._observed is None or observation.fitness[0] > self._observed[0]:
             self._observed = observation.fitness[0], observation.genome
+
+    def inject(self, genome: Genome, fitness: float) -> None:
+        """Take what another search found meanwhile, to be maximised by the same measure.
+
+        Where it belongs to the better half of the next generation, it stands in for that one's
+        worst, with a step no longer than samples have (Hansen 2011, "Injecting external solutions
+        into CMA-ES", arXiv 1110.4181, section 3). What was injected too late for a generation's end
+        waits for the next one.
+
+        Raises:
+            ValueError: with `lr_adapt`, whose samples have to be its own.
+        """
+        if self._adapted:
+            raise ValueError("with lr_adapt, nothing can be injected")
+        self._injected.append((genome, fitness))
 
     def recommend(self) -> Genome | None:
         """The centre of the run that has found the best candidate, unless it was tried; None
@@ -229,11 +250,12 @@ class CmaEs:
         self._drawn.extend(self._run.ask())
 
     def _update(self, run: AnyRun) -> None:
-        samples, fitnesses = zip(*(self._told[id] for id in sorted(self._told)), strict=True)
+        told = [self._told[id] for id in sorted(self._told)]
         self._told.clear()
         self._drawn.clear()  # of the distribution that was
-        scores = [fitness for fitness in fitnesses if fitness is not None]
-        worst = worse_than(scores)
+        scores = [fitness for _, fitness in told if fitness is not None]
+        samples, fitnesses = zip(*self._with_injected(run, told), strict=True)
+        worst = worse_than([fitness for fitness in fitnesses if fitness is not None])
         run.tell(
             samples,
             [worst if f is None else f for f in fitnesses],
@@ -248,6 +270,24 @@ class CmaEs:
         if ended & SPENT if self._rule == "none" else ended:
             self._start = self._restarts.next(run.evaluations)
             self._run = None
+
+    def _with_injected(
+        self, run: AnyRun, told: list[tuple[Sample, float | None]]
+    ) -> list[tuple[Sample, float | None]]:
+        """The generation, what was injected and belongs to its better half in the worst's place."""
+        injected, self._injected = self._injected, []
+        if not injected or isinstance(run, AdaptedRun):
+            return told
+        own = [-np.inf if fitness is None else fitness for _, fitness in told]
+        everyone = [*own, *(fitness for _, fitness in injected)]
+        ranked = sorted(range(len(everyone)), key=lambda k: -everyone[k])  # of equals its own first
+        better = [k - len(own) for k in ranked[: len(own) // 2] if k >= len(own)]
+        worst = sorted(range(len(own)), key=lambda k: own[k])[: len(better)]
+        whole = list(told)
+        for place, k in zip(worst, better, strict=True):
+            genome, fitness = injected[k]
+            whole[place] = run.elsewhere(genome), fitness
+        return whole
 
     def _note_best(self, run: AnyRun, scores: Sequence[float]) -> None:
         if max(scores, default=-np.inf) > self._best:

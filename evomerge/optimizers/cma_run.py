@@ -35,6 +35,9 @@ With 0 late samples pull the mean back to where it was; with 1 the same step is 
 and widths grow. With 64 workers and 20 genes 0, 0.5 and 1 reached 0.13, 0.37 and 0.08 of the
 targets of three of bbob's functions (`benchmarks/asynchrony.py`)."""
 
+NEVER = -1
+"""The update of a sample that was drawn from no distribution of the run."""
+
 
 @dataclass(frozen=True)
 class Mode:
@@ -56,7 +59,7 @@ class Sample:
     mean: NDArray[np.float64]
     """(coordinates,): of the distribution that it was drawn from."""
     update: int
-    """How often the distribution had been updated by then."""
+    """How often the distribution had been updated by then; `NEVER` of what it did not draw."""
 
 
 class Run:
@@ -122,6 +125,13 @@ class Run:
         point = self._inward(self._point(genome))
         self._es.inject([self._es.gp.geno(point, self._es.boundary_handler.inverse)])
         self._observed = genome
+
+    def elsewhere(self, genome: Genome) -> Sample:
+        """A genome that another search has asked for, as a sample: the distribution moves towards
+        it by no more than it would towards one of its own, as in `inject`."""
+        point = self._inward(self._point(genome))
+        drawn = self._es.gp.geno(point, self._es.boundary_handler.inverse)
+        return Sample(genome, point, drawn, self._es.mean.copy(), NEVER)
 
     def ask(self) -> list[Sample]:
         """A generation; or one more of the same distribution, where it was not told."""

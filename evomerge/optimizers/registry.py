@@ -33,6 +33,7 @@ OPTIMIZERS: Registry[Any] = Registry(
         "bayes": "evomerge.optimizers.bayes:Bayes",
         "catcma": "evomerge.optimizers.catcma:CatCma",
         "cma_es": "evomerge.optimizers.cma_es:CmaEs",
+        "cma_niches": "evomerge.optimizers.populations.cma_niches:CmaNiches",
         "cycle_qd": "evomerge.optimizers.populations.cycle_qd:CycleQd",
         "genetic": "evomerge.optimizers.genetic:Genetic",
         "genetic_merge": "evomerge.optimizers.populations.genetic_merge:GeneticMerge",

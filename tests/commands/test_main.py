@@ -227,6 +227,7 @@ def test_the_catalog_names_everything_and_suggests(place: Place) -> None:
         "bayes",
         "catcma",
         "cma_es",
+        "cma_niches",
         "cycle_qd",
         "genetic",
         "genetic_merge",

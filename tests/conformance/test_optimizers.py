@@ -66,6 +66,9 @@ NICHES: list[dict[str, Any]] = [
     {"kind": "map_elites", "mutation": 0.1},
     {"kind": "map_elites", "mutation": 0.1, "draw": "quality", "warm_up": 9},
     CYCLE,
+    {"kind": "cma_niches"},
+    {"kind": "cma_niches", "share": 0.4, "archive": 4, "emitter": {"asynchronous": True}},
+    {"kind": "cma_niches", "shift": True, "emitter": {"discrete": "integer", "popsize": 5}},
 ]
 MERGES: dict[str, Any] = {"kind": "random_merge"}
 

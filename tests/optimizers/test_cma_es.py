@@ -115,6 +115,59 @@ def test_an_observation_out_of_reach_gives_a_direction() -> None:
     assert np.linalg.norm(first) < 6 * 1 / 6
 
 
+def centre_after(*injected: tuple[Genome, float], failing: bool = False) -> NDArray[np.float64]:
+    """The mean after a generation whose nine samples are worth 0 to 8."""
+    optimizer = cma_es()
+    proposals = optimizer.ask(9)
+    for genome, fitness in injected:
+        optimizer.inject(genome, fitness)
+    optimizer.tell([Result(q.id, None if failing and q.id else (float(q.id),)) for q in proposals])
+    mean = optimizer.recommend()
+    assert mean is not None
+    return np.array(mean, dtype=float)
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_what_is_injected_leads_where_it_is_among_the_better_half(failing: bool) -> None:
+    corner = (0.9,) * 6
+    alone, led = centre_after(failing=failing), centre_after((corner, 10.0), failing=failing)
+    assert np.all(led > alone + 0.01)
+    assert np.linalg.norm(led - alone) < 1 / 6 * 6, "no further than a sample leads"
+    far = centre_after(((1.0,) * 6, 10.0), failing=failing)
+    assert np.allclose(far, led, atol=0.01), "its step is that of a sample"
+
+
+def test_what_is_injected_and_is_no_better_leaves_no_trace() -> None:
+    corner = (0.9,) * 6
+    assert np.array_equal(centre_after((corner, 4.5)), centre_after())
+    assert np.array_equal(centre_after((corner, 5.0)), centre_after()), "of equals its own"
+    assert not np.array_equal(centre_after((corner, 5.5)), centre_after())
+
+
+def test_what_is_injected_has_half_a_generation_at_most() -> None:
+    corner = (0.9,) * 6
+    many = centre_after(*[(corner, 10.0)] * 4)
+    assert not np.array_equal(many, centre_after(*[(corner, 10.0)] * 3))
+    assert np.array_equal(many, centre_after(*[(corner, 10.0)] * 40))
+
+
+def test_what_is_injected_counts_once() -> None:
+    injecting, alone = cma_es(), cma_es()
+    for worth in (1.0, -1.0):
+        if worth > 0:
+            injecting.inject((0.9,) * 6, -0.5)
+        proposals = injecting.ask(9)
+        assert proposals == alone.ask(9)
+        for optimizer in (injecting, alone):
+            optimizer.tell([Result(q.id, (worth * (1 + q.id),)) for q in proposals])
+    assert injecting.ask(9) == alone.ask(9)
+
+
+def test_an_adapted_run_takes_nothing_of_others() -> None:
+    with pytest.raises(ValueError, match="with lr_adapt, nothing can be injected"):
+        cma_es(lr_adapt=True).inject((0.9,) * 6, 1.0)
+
+
 def test_recommends_the_mean_of_the_run_with_the_best() -> None:
     optimizer = cma_es()
     assert optimizer.recommend() is None

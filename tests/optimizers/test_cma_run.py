@@ -100,6 +100,28 @@ def test_a_late_sample_goes_half_the_way_with_the_mean() -> None:
     assert np.allclose(mean(run) - 0.5, moved / 2 + step)
 
 
+def test_a_sample_from_elsewhere_moves_the_mean_no_further_than_its_own() -> None:
+    run = begun(BOX, "threshold")
+    own, corner = run.ask(), (1.0,) * 8
+    run.tell([run.elsewhere(corner), *own[1:]], [float(-i) for i in range(10)])
+    weights = np.log(5.5) - np.log(np.arange(1, 6))
+    weights /= weights.sum()
+    rest = weights[1:] @ (points(own)[1:5] - 0.5)
+    step = (mean(run) - 0.5 - rest) / weights[0]
+    assert np.allclose(step, step[0]), "towards the corner"
+    longest = (np.sqrt(8) + 2 * 8 / (8 + 2)) / 6  # Hansen 2011, equation 4
+    assert np.linalg.norm(step) == pytest.approx(longest, rel=1e-3)
+    assert np.linalg.norm(np.full(8, 0.5)) > longest, "or the test says nothing"
+
+
+def test_a_choice_from_elsewhere_is_a_sample_of_it() -> None:
+    run = begun(SLOTS, "margin")
+    for _ in range(20):
+        own = run.ask()
+        run.tell([run.elsewhere(("run",) * 8), *own[1:]], [1.0] + [0.0] * 9)
+    assert run.centre == ("run",) * 8
+
+
 def test_two_updates_need_no_sample_between_them() -> None:
     run = begun(BOX, "threshold")
     late = run.ask(), run.ask()

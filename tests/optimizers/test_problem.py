@@ -18,7 +18,7 @@ def test_numbers_and_choices_are_scalars() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["cma_es", "genetic", "greedy_soup", "nevergrad", "optuna", "random"]
+    "kind", ["cma_es", "cma_niches", "genetic", "greedy_soup", "nevergrad", "optuna", "random"]
 )
 def test_who_cannot_cross_members_refuses_tables(kind: str) -> None:
     config = configure({"kind": kind}, origin="job")

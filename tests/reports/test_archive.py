@@ -18,6 +18,7 @@ CONFIGS: list[dict[str, Any]] = [
     {"kind": "natural_niches", "mutation": 0.05, "archive": 6},
     {"kind": "natural_niches", "mutation": 0.05, "archive": 6, "alpha": 0.5, "warm_up": 9},
     {"kind": "natural_niches", "mutation": 0.05, "archive": 6, "shift": True},
+    {"kind": "cma_niches", "archive": 6},
     {"kind": "genetic_merge", "mutation": 0.05, "archive": 6},
     {"kind": "map_elites", "mutation": 0.2, "bins": 4},
     {"kind": "cycle_qd", "bins": 5},

@@ -20,14 +20,17 @@ from evomerge.reports.views import View, archive_view, lineage_view, usual_view,
 from evomerge.study.candidate import Candidate
 from evomerge.study.record import Study
 from evomerge.study.replay import restore
+from tests import sphere
 from tests.place import Place
 from tests.test_niches import EVALUATOR, job, search, space
 
 NICHES: dict[str, Any] = {"archive": 6, "warm_up": 8}
+OF_GENES = "cma_niches"
+"""Keeps an archive, and crosses no tables."""
 KEEPERS = [
     kind
     for kind, entry in OPTIMIZERS.usable().items()
-    if issubclass(entry.config, PopulationConfig) and entry.config.keeps
+    if issubclass(entry.config, PopulationConfig) and entry.config.keeps and kind != OF_GENES
 ]
 
 
@@ -68,6 +71,37 @@ def test_the_archive_is_what_a_replayed_optimizer_holds(tmp_path: Path, kind: st
         for one in shown["members"]:
             assert np.mean(one.examples) == pytest.approx(one.candidate.fitness[0])
     assert shown["ranked_by"] == ("shared fitness" if kind == "natural_niches" else "fitness")
+
+
+def test_an_archive_and_a_lineage_over_a_parameter_space(tmp_path: Path) -> None:
+    about = job(OF_GENES, archive=6) | {
+        "space": {"kind": "parameter", "base": "base", "method": "task_arithmetic"},
+        "evaluator": {
+            "tasks": {"sphere": {"metric": "closeness", "weight": 1.0}},
+            "splits": {"search": "train", "validation": "validation", "holdout": "test"},
+        },
+    }
+    optimizer: Any = sphere.make_optimizer(OF_GENES, archive=6)
+    over = sphere.make_space()
+    landmarks = len(over.landmarks())
+    with Study.create(tmp_path / "s", name="niches", job=about, genes=over.genes) as made:
+        made.put("evaluator", EVALUATOR)
+        executor = sphere.make_executor("in_process", sphere.Sphere())
+        sphere.search(
+            tmp_path / "s", candidates=40, executor=executor, optimizer=optimizer, study=made
+        )
+        shown = archive_view(made)[1]
+        ids = {member.id for member in optimizer.archive.members}
+        asked = {one.candidate.number for one in shown["members"] if one.candidate.proposal}
+        assert asked == {id + landmarks for id in ids if id > 0}
+        assert len(shown["members"]) == 6
+        assert shown["ranked_by"] == "shared fitness"
+        bred = [one.number for one in made.candidates() if one.parentage]
+        family = lineage_view(made, bred[-1])[1]["family"]
+        assert family[-1].candidate.number == bred[-1]
+        assert family[-1].parents
+        assert any(one.candidate.proposal is not None and not one.parents for one in family)
+        assert usual_view(made, None) == "archive"
 
 
 def test_the_lineage_is_that_of_the_best_or_of_the_one_asked_for(tmp_path: Path) -> None:
@@ -193,12 +227,10 @@ def test_what_cannot_be_drawn(place: Place) -> None:
         Study.create(place.folder / name, name=name, job=about, genes=space().genes).close()
     draw, archive, lineage = ("--out", "no.svg"), ("--view", "archive"), ("--view", "lineage")
     said = (
-        "random: the optimizer random_merge keeps no archive to draw; cycle_qd, genetic_merge, map"
+        "random: the optimizer random_merge keeps no archive to draw; cma_niches, cycle_qd, genetic"
     )
     assert said in place.refuses("plot", "random", *draw, *archive)
-    said = (
-        "other: the optimizer cma_es keeps no archive to draw; cycle_qd, genetic_merge, map_elites"
-    )
+    said = "other: the optimizer cma_es keeps no archive to draw; cma_niches, cycle_qd, genetic"
     assert said in place.refuses("plot", "other", *draw, *archive)
     said = "other: the optimizer cma_es crosses no candidates, so that there is no lineage to draw"
     assert said in place.refuses("plot", "other", *draw, *lineage)
