@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from evomerge import __version__
-from evomerge.commands import jobs, models, studies, writers
+from evomerge.commands import jobs, models, pictures, statistics, studies, writers
 from evomerge.commands.arguments import OLDER_NAMES
 from evomerge.commands.catalog import list_catalog
 from evomerge.commands.schema import print_schema
@@ -51,7 +51,7 @@ GROUPS: dict[str, Sequence[Command]] = {
             ["evomerge show runs/first", "evomerge show runs/first --examples --wrong"],
         ),
         Command("watch", watch, ["evomerge watch runs/first", "evomerge watch first-1"]),
-        Command("plot", writers.plot, ["evomerge plot runs/first --out first.svg"]),
+        Command("plot", pictures.plot, ["evomerge plot runs/first --out first.svg"]),
         Command(
             "export",
             writers.export,
@@ -89,12 +89,12 @@ GROUPS: dict[str, Sequence[Command]] = {
         Command("convert", models.convert, ["evomerge convert mergekit.yaml --out recipe.yaml"]),
         Command(
             "measure",
-            writers.measure,
+            statistics.measure,
             ["evomerge measure models/math --text math.txt --out of-math"],
         ),
         Command(
             "learn",
-            writers.learn,
+            statistics.learn,
             ["evomerge learn recipe.yaml --text math=math.txt --text json=json.txt --out learned"],
         ),
     ],
