@@ -7,7 +7,6 @@ import shutil
 import sqlite3
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -15,10 +14,8 @@ from safetensors.torch import load_file, save_file
 
 import evomerge
 from evomerge import api
-from evomerge.cluster.config import RayConfig
 from evomerge.commands.main import app
-from evomerge.config import Budget, Select, WarmStart, read_job
-from evomerge.engines.config import EngineConfig
+from evomerge.config import read_job
 from evomerge.errors import UserError
 from evomerge.models.headers import Headers
 from evomerge.models.inventory import Inventory, read_inventory
@@ -27,48 +24,7 @@ from evomerge.searching.plan import Plan
 from evomerge.searching.progress import Scoring
 from evomerge.study.record import Study
 from evomerge.study.select_recipe import winner
-from tests.merging.loadable import Loadable, check_loads
-from tests.place import TASK
-
-
-@pytest.fixture
-def job(tmp_path: Path) -> Path:
-    """Two adapters, a space over two methods on factors, and three examples."""
-    models = Loadable(tmp_path / "models")
-    tasks = tmp_path / "tasks"
-    tasks.mkdir()
-    (tasks / "sums.yaml").write_text(TASK)
-    splits = ("search", "validation", "holdout")
-    for i, split in enumerate(splits):
-        row = {"question": f"What is {i} plus 1?", "answer": str(i + 1)}
-        (tasks / f"{split}.jsonl").write_text(json.dumps(row) + "\n")
-    base = {"model": models.base.model}
-    written: dict[str, Any] = {
-        "name": "adapters",
-        "sources": {
-            "base": base,
-            **{name: base | {"adapter": str(models.folder / name)} for name in ("one", "three")},
-        },
-        "space": {
-            "kind": "parameter",
-            "base": "base",
-            "method": ["lorahub", "lora_lego"],
-            "genes": ["weight", "k"],
-        },
-        "optimizer": "cma_es",
-        "evaluator": {
-            "kind": "lm_eval",
-            "include_path": str(tasks),
-            "tasks": {"sums": {"metric": "exact_match", "weight": 1.0}},
-            "splits": {split: split for split in splits},
-        },
-        "budget": {"candidates": 6},
-        "cluster": {"kind": "in_process"},
-        "engine": {"kind": "transformers"},
-    }
-    path = tmp_path / "job.yaml"
-    path.write_text(yaml.safe_dump(written))
-    return path
+from tests.merging.loadable import check_loads
 
 
 def test_a_search_over_adapters_ends_in_an_adapter(job: Path, tmp_path: Path) -> None:
@@ -221,39 +177,3 @@ def test_a_task_that_is_mended_is_gone_on_with_as_long_as_nothing_is_scored(
         study_of_changed = study.get("evaluator")
     assert states == ["failed"] * 3 + ["done"] * 6
     assert read_job(job).evaluator.digest() == study_of_changed
-
-
-def test_a_job_may_say_where_its_evaluator_is_now_and_nothing_else(
-    job: Path, tmp_path: Path
-) -> None:
-    began = read_job(job)
-    shutil.copytree(tmp_path / "tasks", tmp_path / "tasks elsewhere")
-    written = yaml.safe_load(job.read_text())
-    written["evaluator"]["include_path"] = str(tmp_path / "tasks elsewhere")
-    job.write_text(yaml.safe_dump(written))
-    now = api.moved(began, read_job(job), tmp_path / "study")
-    assert now.evaluator != began.evaluator
-    assert now.evaluator.digest() == began.evaluator.digest()
-    job.write_text(yaml.safe_dump(written | {"seed": 9}))
-    with pytest.raises(UserError, match=r"^adapters: seed is not what the study began with"):
-        api.moved(began, read_job(job), tmp_path / "study")
-
-
-def test_a_study_goes_on_with_its_own_job_wherever_that_is_now(job: Path, tmp_path: Path) -> None:
-    began = read_job(job)
-    cluster = RayConfig(workers=3)
-    now = began.model_copy(update={"cluster": cluster, "storage": "sqlite:////elsewhere.db"})
-    assert api.moved(began, now, tmp_path) == began.model_copy(update={"cluster": cluster})
-
-
-def test_of_several_changes_the_first_in_the_jobs_order_is_named(job: Path, tmp_path: Path) -> None:
-    """Whatever the process hashes texts by."""
-    began = read_job(job)
-    changes: dict[str, Any] = {
-        "select": Select(finalists=1),
-        "budget": Budget(candidates=7),
-        "seed": 8,
-    }
-    changes |= {"warm_start": WarmStart(landmarks=False), "engine": EngineConfig(kind="vllm")}
-    with pytest.raises(UserError, match=r"^adapters: seed is not what the study began with"):
-        api.moved(began, began.model_copy(update=changes), tmp_path)
