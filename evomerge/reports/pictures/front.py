@@ -1,7 +1,9 @@
 """The picture of a Pareto front: each objective over each other, with the warm starts by name.
 
 Every dot was scored on the search split. Axes are in the objectives' own units, and the better end
-is right and up: an axis on which less is better runs backwards.
+is right and up: an axis on which less is better runs backwards. The front of two objectives is
+drawn in steps, the edge of what its members reach: a straight line between two of them would
+promise candidates that nobody has found.
 """
 
 from __future__ import annotations
@@ -127,9 +129,11 @@ def _draw(
                 zorder=3,
             )
     order = sorted(members, key=lambda candidate: (candidate.fitness or ())[first])
+    # From the worst in the first objective on: up to the next member's value the next one's holds.
     axes.plot(
         *points(order),
         "o-" if len(objectives) == 2 else "o",
+        drawstyle="steps-pre",
         color=INK,
         markerfacecolor="none",
         markersize=10,
