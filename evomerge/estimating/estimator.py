@@ -63,6 +63,8 @@ class Estimator:
         """`strata`: (N,) as `Anchors.strata`."""
         self.kind, self.strata = kind, strata
         self._scores: list[Array] = []
+        self._answers: Array | None = None
+        self._variance: float | None = None
         self._endpoints: list[int] = []
         self._calibration: Calibration | None = None
         self._folds: list[_Fold] = []
@@ -76,7 +78,9 @@ class Estimator:
     @property
     def answers(self) -> Array:
         """Their scores (models, N)."""
-        return np.array(self._scores)
+        if self._answers is None:
+            self._answers = np.array(self._scores)
+        return self._answers
 
     @property
     def is_ready(self) -> bool:
@@ -91,7 +95,8 @@ class Estimator:
         if endpoint:
             self._endpoints.append(self.known)
         self._scores.append(np.asarray(scores, dtype=float))
-        self._calibration, self._folds, self._errors = None, [], {}
+        self._answers = self._variance = self._calibration = None
+        self._folds, self._errors = [], {}
 
     def ability(self, places: Sequence[int], scores: Array) -> tuple[Calibration, Ability]:
         """The items as they are known now, and the ability of a model with these scores."""
@@ -119,7 +124,7 @@ class Estimator:
         )
         if self.kind in ("p_irt", "mp_irt"):
             return Estimation(by_items, items_error)
-        share = share_of_anchors(measured, self._variance() * size**2, len(scores))
+        share = share_of_anchors(measured, self._mean_variance() * size**2, len(scores))
         # Both go by the same answers: their errors go half together.
         first, second = share * anchors_error, (1 - share) * items_error
         error = math.sqrt(first**2 + second**2 + first * second)
@@ -166,6 +171,8 @@ class Estimator:
         endpoints = [rest.index(model) for model in self._endpoints if model in rest]
         return _Fold(calibrate(self.answers[rest]), endpoints, held_out)
 
-    def _variance(self) -> float:
+    def _mean_variance(self) -> float:
         """v: of a model's scores over the examples, the mean over models."""
-        return float(self.answers.var(axis=1).mean())
+        if self._variance is None:
+            self._variance = float(self.answers.var(axis=1).mean())
+        return self._variance

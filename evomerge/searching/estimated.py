@@ -144,10 +144,14 @@ class Estimated:
         self._first = self._many(config.examples)
         self._anchors: Anchors | None = None
         self._estimator = Estimator(config.estimator, self._groups)
-        self._learned: dict[int, Fitness] = {}
-        """Candidate -> its fitness, of those that were scored whole."""
+        self._learned: set[int] = set()
+        """Candidates that were scored whole."""
+        self._best: list[Fitness] = []
+        """Their fitness, of those that no other is as good as in everything."""
         self._guessed: dict[str, tuple[Candidate, Report]] = {}
         """Digest -> a candidate that has ended with an estimate, and what was scored of it."""
+        self._estimates: dict[str, Estimate] = {}
+        """Digest -> its estimate by all that is known now, as far as that was asked for."""
         self._again: set[str] = set()
         """Digests of those that were asked again."""
         self._decided: dict[tuple[int, int], Decision] = {}
@@ -174,7 +178,10 @@ class Estimated:
         hopes = []
         for digest, (candidate, so_far) in self._guessed.items():
             if digest not in self._again:
-                estimate = self._estimate(so_far, *self._scored(candidate, so_far))
+                if digest not in self._estimates:
+                    scored = self._scored(candidate, so_far)
+                    self._estimates[digest] = self._estimate(so_far, *scored)
+                estimate = self._estimates[digest]
                 if not self._is_beaten(estimate, self._config.doubt):
                     hope = estimate.fitness[0] + self._config.doubt * estimate.errors[0]
                     hopes.append((hope, -candidate.number, candidate))
@@ -274,16 +281,18 @@ class Estimated:
             value + doubt * error
             for value, error in zip(estimate.fitness, estimate.errors, strict=True)
         ]
-        return any(
-            all(known >= hope for known, hope in zip(fitness, hoped, strict=True))
-            for fitness in self._learned.values()
-        )
+        return any(_is_as_good(fitness, hoped) for fitness in self._best)
 
     def _learn(self, candidate: Candidate, report: Report) -> None:
         if candidate.number in self._learned:
             return
         _, scores = self._scored(candidate, report)
-        self._learned[candidate.number] = self._objective(report)
+        fitness = self._objective(report)
+        if not any(_is_as_good(known, fitness) for known in self._best):
+            self._best = [known for known in self._best if not _is_as_good(fitness, known)]
+            self._best.append(fitness)
+        self._learned.add(candidate.number)
+        self._estimates.clear()
         self._guessed.pop(candidate.digest, None)
         self._estimator.learn(scores, endpoint=candidate.proposed_by == "landmark")
 
@@ -320,3 +329,8 @@ class Estimated:
         """A number of examples, of which a share is rounded."""
         every, least = len(self._places), max(2, len(self._sizes))
         return min(every, max(least, round(examples * every) if examples < 1 else int(examples)))
+
+
+def _is_as_good(fitness: Sequence[float], as_this: Sequence[float]) -> bool:
+    """Whether it is, in every objective."""
+    return all(own >= other for own, other in zip(fitness, as_this, strict=True))

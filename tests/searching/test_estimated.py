@@ -15,6 +15,7 @@ from evomerge.config import SCHEDULES
 from evomerge.errors import ConfigError, UserError
 from evomerge.evaluators.base import Failure, Outcome, Report, Selection, TaskScore
 from evomerge.evaluators.objective import Objective
+from evomerge.optimizers.base import Fitness
 from evomerge.recipe.digest import digest
 from evomerge.recipe.tree import Merge
 from evomerge.searching.estimated import Estimated, EstimatedConfig, check_estimates
@@ -252,3 +253,70 @@ def test_it_keeps_the_laws_where_drivers_are_killed_and_workers_die() -> None:
     for seed in range(12):
         scenario = Scenario(seed=seed, make_schedule=make, tells_estimates=True)
         assert play(scenario, draw_faults(seed)).broken is None, seed
+
+
+class Compared(float):
+    """A number, of which every comparison counts."""
+
+    times = 0
+
+    def __ge__(self, other: float) -> bool:
+        Compared.times += 1
+        return float(self) >= float(other)
+
+
+class Comparing(Objective):
+    """Counts what fitness is compared with."""
+
+    def __call__(self, report: Report) -> Fitness:
+        return tuple(map(Compared, super().__call__(report)))
+
+
+def test_a_candidate_costs_the_same_however_many_were_scored_whole() -> None:
+    settings = {"estimator": "anchors", "whole_every": 2}
+    config = parse(EstimatedConfig, settings, origin="schedule")
+    schedule = Estimated(config, sizes={"sphere": SIZE}, seed=1, objective=Comparing({"sphere": 1}))
+    costs, draws = [], np.random.default_rng(4)
+    for number in range(400):
+        asked = candidate(number, digest=f"{number}")
+        stage = schedule.next(asked, None)
+        assert isinstance(stage, Stage)
+        size = SIZE if stage.examples is None else len(stage.examples["sphere"])
+        score = TaskScore.averaged("right", draws.choice([0.0, 1.0], size).tolist())
+        before = Compared.times
+        schedule.next(asked, Report(split="search", tasks={"sphere": score}, places=stage.examples))
+        costs.append(Compared.times - before)
+    assert max(costs) == 2, "with the best alone: whether that is as good, or as bad"
+
+
+def test_hopes_are_estimated_once_until_more_is_known() -> None:
+    config = parse(EstimatedConfig, {"estimator": "anchors", "doubt": 10}, origin="schedule")
+    asked: list[Report] = []
+
+    class Heard(Objective):
+        def __call__(self, report: Report) -> Fitness:
+            asked.append(report)
+            return super().__call__(report)
+
+    schedule = Estimated(config, sizes={"sphere": SIZE}, seed=1, objective=Heard({"sphere": 1.0}))
+    whole = Report(split="search", tasks={"sphere": TaskScore.averaged("right", [0.9] * SIZE)})
+    for number in range(2):
+        schedule.next(candidate(number, proposed_by="landmark", proposal=None), whole)
+    for number in range(2, 12):
+        guessed = candidate(number, digest=f"{number}")
+        stage = schedule.next(guessed, None)
+        assert isinstance(stage, Stage)
+        assert stage.examples is not None
+        right = [float(place % 2) for place in range(len(stage.examples["sphere"]))]
+        score = TaskScore.averaged("right", right)
+        part = Report(split="search", tasks={"sphere": score}, places=stage.examples)
+        assert isinstance(schedule.next(guessed, part), Finished)
+    asked.clear()
+    first = schedule.again()
+    assert first is not None
+    assert len(asked) == 10
+    assert schedule.again() == first
+    assert len(asked) == 10, "nothing was learned since"
+    schedule.next(candidate(12, proposed_by="landmark", proposal=None), whole)
+    schedule.again()
+    assert len(asked) == 10 + 1 + 10

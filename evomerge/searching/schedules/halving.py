@@ -76,7 +76,6 @@ class Halving:
         brackets = range(self.brackets)
         self._rungs = [[Rung(config.eta, config.window) for _ in self._ends] for _ in brackets]
         self._known = KnownWhole(self._order, self._rank)
-        self._whole: dict[int, float] = {}
         self._digests: set[str] = set()
         self._degenerate: dict[int, str] = {}
 
@@ -100,6 +99,8 @@ class Halving:
             return self._stage(0, first) if so_far is None else Stopped()
         if self._order.has_all(so_far):
             self._learn(candidate, so_far)
+            for rung in self._rungs[first]:
+                rung.learn(candidate.number, self._rank(so_far))
             return Finished()
         scored = self._order.scored(so_far.places or {})
         level, number = self._ends.index(scored), candidate.number
@@ -137,7 +138,6 @@ class Halving:
 
     def _learn(self, candidate: Candidate, report: Report) -> None:
         self._known.add(candidate.number, report)
-        self._whole[candidate.number] = self._rank(report)
         self._digests.add(candidate.digest)
 
     def _arrive(self, number: int, so_far: Report, rung: Rung, *, is_first: bool) -> None:
@@ -159,9 +159,8 @@ class Halving:
         scored = self._order.scored(so_far.places or {})
         why = self._degenerate.get(number) or rung.ended[number]
         told = self._known.estimate(so_far, scored)
-        least = rung.lowest(self._whole.get)
         return Stopped(
-            (told if least is None else min(told, least),),
+            (told if rung.lowest is None else min(told, rung.lowest),),
             why=f"after {scored} of {self._order.total} examples: {why}",
         )
 

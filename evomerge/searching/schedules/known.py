@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from statistics import fmean
+from dataclasses import dataclass
+from fractions import Fraction
 
 from evomerge.errors import ConfigError
 from evomerge.evaluators.base import Report
@@ -40,24 +41,40 @@ class KnownWhole:
 
     def __init__(self, order: ExampleOrder, rank: Callable[[Report], float]) -> None:
         self._order, self._rank = order, rank
-        self._reports: dict[int, Report] = {}
-        self._changes: dict[tuple[int, int], float] = {}
+        self._candidates: set[int] = set()
+        self._reports: list[Report] = []
+        self._changes: dict[int, _Changes] = {}
+        """By the examples scored so far."""
 
     def add(self, candidate: int, report: Report) -> None:
         """Take in a report over all examples."""
-        self._reports.setdefault(candidate, report)
+        if candidate not in self._candidates:
+            self._candidates.add(candidate)
+            self._reports.append(report)
 
     def estimate(self, so_far: Report, scored: int) -> float:
         """The fitness that one with this report over the first `scored` examples would have."""
         value = self._rank(so_far)
         if not self._reports:
             return value
-        return value + fmean(self._change(number, scored) for number in self._reports)
+        changes = self._changes.setdefault(scored, _Changes())
+        for report in self._reports[changes.number :]:
+            first = part_of(report, self._order.first(scored))
+            changes.add(self._rank(report) - self._rank(first))
+        return value + changes.mean
 
-    def _change(self, number: int, scored: int) -> float:
-        key = number, scored
-        if key not in self._changes:
-            whole = self._reports[number]
-            first = part_of(whole, self._order.first(scored))
-            self._changes[key] = self._rank(whole) - self._rank(first)
-        return self._changes[key]
+
+@dataclass
+class _Changes:
+    """A mean of numbers that come one by one, rounded once: as if all were added up anew."""
+
+    number: int = 0
+    total: Fraction = Fraction(0)
+
+    def add(self, change: float) -> None:
+        self.number += 1
+        self.total += Fraction(change)
+
+    @property
+    def mean(self) -> float:
+        return float(self.total) / self.number

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import islice
+from collections import deque
 
 __all__ = ["Rung"]
 
@@ -18,29 +17,35 @@ class Rung:
     def __init__(self, eta: float, window: int) -> None:
         self._eta, self._window = eta, window
         self._scores: dict[int, float] = {}
+        self._recent: deque[int] = deque(maxlen=window)
+        """Those that came last."""
         self.goes_on: set[int] = set()
         """Candidates that were among the best at some time."""
         self.ended: dict[int, str] = {}
         """Candidate -> why it does not."""
+        self.lowest: float | None = None
+        """The least that is known of those that went on."""
 
     def __contains__(self, candidate: int) -> bool:
         return candidate in self._scores
 
     def add(self, candidate: int, score: float) -> None:
         """One more has come; of equal ones the first is better."""
+        left = self._recent[0] if len(self._recent) == self._window else None
         self._scores[candidate] = score
-        recent = list(islice(reversed(self._scores), self._window))[::-1]
-        best = sorted(recent, key=lambda number: -self._scores[number])
-        self.goes_on.update(set(best[: int(len(recent) / self._eta)]) - self.ended.keys())
-        for number in self._scores.keys() - {*recent} - self.goes_on - self.ended.keys():
-            self.end(number)
+        self._recent.append(candidate)
+        best = sorted(self._recent, key=lambda number: -self._scores[number])
+        best = best[: int(len(best) / self._eta)]
+        self.goes_on.update(number for number in best if number not in self.ended)
+        if left is not None and left not in self.goes_on and left not in self.ended:
+            self.end(left)
 
     def end(self, candidate: int) -> None:
         """It waits no longer."""
-        recent = min(len(self._scores), self._window)
+        recent = len(self._recent)
         self.ended[candidate] = f"not among the best 1/{self._eta:g} of {recent} there"
 
-    def lowest(self, score: Callable[[int], float | None]) -> float | None:
-        """The least that is known of those that went on."""
-        known = [value for number in self.goes_on if (value := score(number)) is not None]
-        return min(known, default=None)
+    def learn(self, candidate: int, fitness: float) -> None:
+        """Take in what one came to in the end; of one that did not go on from here it is left."""
+        if candidate in self.goes_on:
+            self.lowest = fitness if self.lowest is None else min(self.lowest, fitness)
