@@ -22,10 +22,12 @@ from evomerge.reports.pictures.style import (
     WIDTH,
     Format,
     drawn,
+    entitle,
+    explain,
     round_places,
+    rule,
     shortened,
     spread,
-    wrapped,
 )
 from evomerge.study.candidate import Candidate, State
 
@@ -83,14 +85,7 @@ def convergence_figure(
     if rows > len(objectives):
         _draw_front(panels[-1], done, fitness, objectives)
     _explain(figure, candidates)
-    figure.suptitle(
-        wrapped(f"{title}: {_counted(candidates)}", 92),
-        x=0.01,
-        ha="left",
-        fontsize=11,
-        parse_math=False,
-        gid="title",
-    )
+    entitle(figure, f"{title}: {_counted(candidates)}")
     return figure
 
 
@@ -103,8 +98,7 @@ def _draw_objective(
     last = max(candidate.number for candidate in candidates)
     axes.set_xlim(-0.02 * last - 0.5, 1.01 * last + 0.5)
     axes.set_xticks(round_places(last + 1, 12))
-    axes.grid(axis="y", color="#eeeeee", linewidth=0.6, zorder=0)
-    axes.set_axisbelow(True)
+    rule(axes, along="y")
     axes.plot(
         numbers,
         np.maximum.accumulate(values),
@@ -295,9 +289,7 @@ def _explain(figure: Figure, candidates: Sequence[Candidate]) -> None:
     values = np.array([candidate.fitness for candidate in done], dtype=float)
     if any((column < _range(column)[0]).any() for column in values.T):
         entries.append(Line2D([], [], marker="v", color=PALE, label="far below", **none))
-    figure.legend(
-        handles=entries, loc="outside lower left", ncols=len(entries), frameon=False, fontsize=8
-    )
+    explain(figure, entries)
 
 
 def _counted(candidates: Sequence[Candidate]) -> str:

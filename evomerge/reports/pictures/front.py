@@ -23,8 +23,10 @@ from evomerge.reports.pictures.style import (
     WIDTH,
     Format,
     drawn,
+    entitle,
+    explain,
+    rule,
     shortened,
-    wrapped,
 )
 from evomerge.study.candidate import Candidate
 
@@ -71,23 +73,9 @@ def front_figure(
         _draw(axes, candidates, members, objectives, first, second)
     for axes in panels[len(pairs) :]:
         axes.set_visible(False)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside lower left",
-        ncols=len(labels),
-        frameon=False,
-        fontsize=8,
-    )
-    figure.suptitle(
-        wrapped(f"{title}: {len(members)} of {len(candidates)} candidates on the front", 92),
-        x=0.01,
-        ha="left",
-        fontsize=11,
-        parse_math=False,
-        gid="title",
-    )
+    handles, _ = panels[0].get_legend_handles_labels()
+    explain(figure, handles)
+    entitle(figure, f"{title}: {len(members)} of {len(candidates)} candidates on the front")
     return figure
 
 
@@ -157,8 +145,7 @@ def _draw(
         if turned:
             invert()
     axes.margins(0.12)
-    axes.grid(color="#eeeeee", linewidth=0.6, zorder=0)
-    axes.set_axisbelow(True)
+    rule(axes)
 
 
 def _say(axes: Axes, text: str, candidate: Candidate, points: object, *, below: bool) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import matplotlib
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
@@ -27,7 +29,10 @@ __all__ = [
     "WIDTH",
     "colour",
     "drawn",
+    "entitle",
+    "explain",
     "round_places",
+    "rule",
     "shortened",
     "spread",
     "wrapped",
@@ -87,6 +92,30 @@ def drawn(draw: Callable[[], Figure], format: Format) -> bytes:
                 labels.func = _visibly(labels.func)  # labels of ticks are made as they are drawn
         figure.savefig(file, format=format, metadata=UNDATED[format])
     return file.getvalue()
+
+
+def entitle(figure: Figure, title: str) -> None:
+    """What the picture is of, above it at the left, in as many lines as it needs."""
+    figure.suptitle(
+        wrapped(title, 92), x=0.01, ha="left", fontsize=11, parse_math=False, gid="title"
+    )
+
+
+def explain(figure: Figure, handles: Sequence[Artist]) -> None:
+    """What its marks mean, below it in a row; each handle has its label."""
+    figure.legend(
+        handles=handles,
+        loc="outside lower left",
+        ncols=len(handles),
+        frameon=False,
+        fontsize=8,
+    )
+
+
+def rule(axes: Axes, along: Literal["both", "y"] = "both") -> None:
+    """Pale lines at the ticks, below all that is drawn."""
+    axes.grid(axis=along, color="#eeeeee", linewidth=0.6, zorder=0)
+    axes.set_axisbelow(True)
 
 
 def _visibly(label: Callable[..., str]) -> Callable[..., str]:
