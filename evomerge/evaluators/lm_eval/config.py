@@ -18,7 +18,8 @@ from evomerge.evaluators.lm_eval import extraction
 from evomerge.evaluators.lm_eval.choices import Count, Documents, Splits, TaskChoice
 from evomerge.evaluators.lm_eval.code import code_of
 from evomerge.evaluators.lm_eval.data_sets import dataset_sizes, described
-from evomerge.evaluators.lm_eval.laws import check_size, check_task, is_test_set
+from evomerge.evaluators.lm_eval.laws import check_size, check_task
+from evomerge.evaluators.lm_eval.public_sets import refuse_public_sets, used_public_sets
 from evomerge.evaluators.lm_eval.resolving import Resolver
 from evomerge.evaluators.lm_eval.task_files import TaskFile, find_tasks
 from evomerge.evaluators.lm_eval.task_index import index_of
@@ -226,16 +227,14 @@ class LmEvalConfig(EvaluatorConfig):
 
     def test_sets(self) -> list[str]:
         """The tasks that are searched, or choose the winner, on their benchmark's own test set."""
-        files, said = self.files(), []
-        for name in self.weights:
-            for split in ("search", "validation"):
-                documents: Documents | None = getattr(self.splits_of(name), split)
-                if documents is None:
-                    continue
-                members = [files[member] for member in self.members_of(name)]
-                if judged := [file for file in members if is_test_set(file, documents.split)]:
-                    said.append(f"{name}: {split} on {documents}{_instead(judged, documents)}")
-        return said
+        files = self.files()
+        return [
+            said
+            for name in self.weights
+            for said in used_public_sets(
+                name, self.splits_of(name), [files[member] for member in self.members_of(name)]
+            )
+        ]
 
     def check_test_sets(self) -> None:
         """Refuse them, unless `allow_test_split` says otherwise.
@@ -243,12 +242,8 @@ class LmEvalConfig(EvaluatorConfig):
         Raises:
             ConfigError: a task that counts is searched, or chooses, on its own test set.
         """
-        if not self.allow_test_split and (named := self.test_sets()):
-            raise ConfigError(
-                f"evaluator: {'; '.join(named)}: that is the benchmark's public test set, and a"
-                " winner that was found on it can claim no score there; give splits of other data,"
-                " or set allow_test_split: true, and every export will say so"
-            )
+        if not self.allow_test_split:
+            refuse_public_sets(self.test_sets())
 
     def sample(self, task: str, split: Split, counts: Sequence[int]) -> list[list[int]]:
         """The numbers of the documents that are scored, of a task or of each task of a group.
@@ -302,12 +297,6 @@ class LmEvalConfig(EvaluatorConfig):
                     " times and takes the mean, which halves that part of the noise"
                 )
         return said
-
-
-def _instead(judged: Sequence[TaskFile], documents: Documents) -> str:
-    """Why a split that is not called a test set is one, of tasks that are judged by it."""
-    is_test = documents.split == "test" or any(file.keys.get("test_split") for file in judged)
-    return "" if is_test else " (without a test split, it is reported on this one)"
 
 
 LM_EVAL = Deferred(LmEvalConfig, "evomerge.evaluators.lm_eval.evaluator:LmEvalEvaluator")

@@ -11,7 +11,7 @@ from evomerge.evaluators.lm_eval.task_files import TaskFile
 from evomerge.evaluators.splits import check_distinct
 from evomerge.reading.json_text import parse_json
 
-__all__ = ["check_size", "check_task", "is_test_set"]
+__all__ = ["check_size", "check_task"]
 
 
 def check_task(
@@ -51,12 +51,6 @@ def check_task(
             _check_field(name, choice.clusters, chosen)
         rows += [(split, *row) for row in chosen]
     check_distinct(name, rows)
-
-
-def is_test_set(file: TaskFile, split: str) -> bool:
-    """Whether a dataset split is what a benchmark of the hub is judged by everywhere: its test
-    set, or the validation set of a task that has no test set."""
-    return file.on_hub and split in ("test", file.judged_split)
 
 
 def check_size(
