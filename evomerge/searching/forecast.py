@@ -12,6 +12,7 @@ from evomerge.cluster.checks import workers_expected
 from evomerge.cluster.config import ClusterConfig, RayConfig
 from evomerge.cluster.fitting import fitted, kinds_of
 from evomerge.cluster.footprint import footprint
+from evomerge.config import WholeConfig
 from evomerge.engines.config import EngineSettings
 from evomerge.errors import EvomergeError
 from evomerge.reading.files import is_there
@@ -76,15 +77,23 @@ class Time:
     """Workers that it was divided by; None: not known before they come."""
     basis: str
     """How it was reckoned, for a person."""
+    spared_by: str | None = None
+    """The schedule by which a candidate may end before all examples: then both times are the most
+    that it comes to. None where each candidate is scored on all."""
 
     @property
     def sentence(self) -> str:
         """For a person, without the basis: `20 s to 3 min a candidate, 1 to 9 h in all`."""
         said = f"{duration(self.candidate)} a candidate"
+        if self.spared_by is not None:
+            said += " that is scored whole"
         if self.search is None:
             return said
         how = "divided by the workers" if self.workers is None else f"with {_named(self.workers)}"
-        return f"{said}, {duration(self.search)} in all {how}"
+        whole = f"{duration(self.search)} in all {how}"
+        if self.spared_by is None:
+            return f"{said}, {whole}"
+        return f"{said}, at most {whole}: {self.spared_by} may spare examples"
 
     def to_json(self) -> dict[str, Any]:
         """Plain data: seconds, from the least to the most that is likely."""
@@ -93,6 +102,7 @@ class Time:
             "seconds_per_candidate": [self.candidate.low, self.candidate.high],
             "seconds": None if whole is None else [whole.low, whole.high],
             "workers": self.workers,
+            "at_most": self.spared_by is not None,
             "reckoned": self.basis,
         }
 
@@ -127,7 +137,9 @@ def time(plan: Plan, earlier: Path | None = None) -> Time | None:
     whole = search_seconds(wanted, list(zip(known, each, strict=True))) if wanted else None
     workers = None if None in numbers else sum(known)
     low, high = min(own.low for own in each), max(own.high for own in each)
-    return Time(Span(low, high), whole, workers, basis)
+    schedule = plan.job.schedule
+    spared_by = None if isinstance(schedule, WholeConfig) else schedule.kind
+    return Time(Span(low, high), whole, workers, basis, spared_by)
 
 
 def _kinds(plan: Plan) -> Sequence[tuple[ClusterConfig, EngineSettings]]:

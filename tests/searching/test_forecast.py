@@ -85,6 +85,24 @@ def test_a_budget_of_time_is_no_number_of_candidates(place: Place) -> None:
     assert took.sentence.endswith(" a candidate")
 
 
+@pytest.mark.parametrize("kind", ["halving", "racing", "estimated"])
+def test_what_a_schedule_may_spare_is_said_to_be_the_most(place: Place, kind: str) -> None:
+    whole = time(planned(place, workers=1))
+    place.job["schedule"] = kind
+    most = time(planned(place, workers=1))
+    assert whole is not None
+    assert most is not None
+    assert (most.candidate, most.search) == (whole.candidate, whole.search)
+    assert "at most" not in whole.sentence
+    assert " a candidate that is scored whole, at most " in most.sentence
+    assert most.sentence.endswith(f" in all with 1 worker: {kind} may spare examples")
+    assert (whole.to_json()["at_most"], most.to_json()["at_most"]) == (False, True)
+    place.job["budget"] = {"seconds": 60}
+    unknown = time(planned(place, workers=1))
+    assert unknown is not None
+    assert unknown.sentence.endswith(" a candidate that is scored whole")
+
+
 def test_what_a_study_has_measured_is_better(place: Place, tmp_path: Path) -> None:
     plan = planned(place, workers=1)
     assert time(plan, tmp_path / "none") == time(plan)
