@@ -120,6 +120,7 @@ _ONE: tuple[tuple[dict[str, Any], int], ...] = (
     ({"kind": "map_elites", "mutation": 0.1}, 3),
     ({"kind": "genetic_merge", "mutation": 0.1}, 2),
     ({"kind": "cycle_qd"}, 2),
+    ({"kind": "cma_niches", "archive": 6}, 2),
     ({"kind": "optuna", "sampler": "TPESampler"}, 1),
 )
 _SEVERAL: tuple[tuple[dict[str, Any], int], ...] = (

@@ -256,6 +256,22 @@ def test_niches_resume_from_the_scores_on_record(tmp_path: Path) -> None:
     assert all(one.parentage is None for one in asked if one.proposed_by == "landmark")
 
 
+def test_niches_with_cma_es_resume_from_the_scores_on_record(tmp_path: Path) -> None:
+    made: list[Any] = [make_optimizer("cma_niches", archive=6) for _ in range(3)]
+    whole, *pieces = made
+    search(tmp_path / "whole", candidates=30, executor=in_process(), optimizer=whole).close()
+    for candidates, optimizer in zip((13, 30), pieces, strict=True):
+        search(
+            tmp_path / "pieces", candidates=candidates, executor=in_process(), optimizer=optimizer
+        ).close()
+    assert found(tmp_path / "whole") == found(tmp_path / "pieces")
+    ids = [[one.id for one in optimizer.archive.members] for optimizer in (whole, pieces[1])]
+    assert ids[0] == ids[1]
+    with Study.open(tmp_path / "whole", write=False) as study:
+        asked = [one for one in study.candidates() if one.proposed_by == "optimizer"]
+    assert {one.parentage is None for one in asked} == {True, False}, "of both sources"
+
+
 def test_niches_refuse_a_record_without_scores(tmp_path: Path) -> None:
     search(tmp_path / "s", candidates=12, executor=in_process(), optimizer=niches()).close()
     for path in (tmp_path / "s" / "examples").iterdir():

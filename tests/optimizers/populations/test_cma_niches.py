@@ -248,12 +248,13 @@ def search(made: Any, exam: Exam) -> list[Observation]:
 
 def solved(one: Observation) -> NDArray[np.bool_]:
     """(examples,)"""
-    return np.array(one.examples) > 0
+    return np.array(one.examples, dtype=float) > 0
 
 
 def solved_by(rows: Any) -> NDArray[np.bool_]:
     """(examples,): by some member."""
-    return np.array(rows).max(axis=0) > 0
+    by_some: NDArray[np.bool_] = np.any(np.array(rows, dtype=float) > 0, axis=0)
+    return by_some
 
 
 def test_the_best_member_is_cma_es_s_and_the_archive_that_of_niches() -> None:
