@@ -105,14 +105,13 @@ class CmaNiches:
         """Members whose results are not told yet."""
         self._emitter_ids: dict[int, int] = {}
         """Those that CMA-ES asked: id -> its own id."""
-        self._tried: set[Genome] = set()
+        self._bred: set[Genome] = set()
 
     def ask(self, limit: int) -> list[Proposal]:
         """CMA-ES's next proposals and children of the archive; see `Optimizer.ask`."""
         proposals: list[Proposal] = []
         while len(proposals) < limit and (proposal := self._next()):
             self._asked[proposal.id] = Member(proposal.id, self._crossing.read(proposal.genome))
-            self._tried.add(proposal.genome)
             proposals.append(proposal)
         return proposals
 
@@ -141,7 +140,6 @@ class CmaNiches:
         self._niches.check(member_scores)
         member = Member(-1 - self._observed, self._crossing.read(observation.genome))
         self._observed += 1
-        self._tried.add(observation.genome)
         self._score_checks.keep(member_scores)
         self._niches.add(member, member_scores, seed=True)
         self._emitter.observe(Observation(observation.genome, observation.fitness))
@@ -149,7 +147,7 @@ class CmaNiches:
     def recommend(self) -> Genome | None:
         """CMA-ES's mean, unless it was tried."""
         centre = self._emitter.recommend()
-        return None if centre in self._tried else centre
+        return None if centre in self._bred else centre
 
     def least_budget(self, landmarks: int) -> LeastBudget:
         """A generation of CMA-ES with the children between its samples, and a full archive."""
@@ -185,4 +183,5 @@ class CmaNiches:
         body = self._crossing.mutate(self._crossing.cross(a.body, b.body, rng), rng)
         parentage = Parentage(self._niches.version, (a.id, b.id))
         (proposal,) = self._proposals.ask([self._crossing.genome(body)], parentage)
+        self._bred.add(proposal.genome)
         return proposal
