@@ -25,11 +25,9 @@ from evomerge.search_spaces.groups import Group, groups_of, live
 from evomerge.search_spaces.inverse import MergeParameters, place_of, places_of
 from evomerge.search_spaces.parameter_config import ParameterSpaceConfig, takes
 from evomerge.search_spaces.parameter_genes import ON, SWITCH, OwnGene, own_genes
+from evomerge.search_spaces.parameter_landmarks import alone, sparsified, summed, uniform
 
-__all__ = ["PAIRED", "ParameterSpace"]
-
-PAIRED = 5
-"""The most parents of which each pair is summed: 10 pairs."""
+__all__ = ["ParameterSpace"]
 
 
 class ParameterSpace(SearchSpace):
@@ -186,11 +184,9 @@ class ParameterSpace(SearchSpace):
         `parent:NAME` makes that parent's weights. Where method, ranges or options do not allow it,
         the nearest recipe that the space holds is called `near:NAME`.
         """
-        marks = {"uniform": self._at_weights(dict.fromkeys(self._parents, 1 / len(self._parents)))}
+        marks = {"uniform": uniform(self._own, self._parents)}
         if "weight" in self._ranges:
-            for parent in self._parents:
-                alone = {name: float(name == parent) for name in self._parents}
-                genome = self._at_weights(alone)
+            for parent, genome in alone(self._own, self._parents):
                 is_parent = sole_input(self.recipe(genome), self._known_methods) == parent
                 marks[f"{'parent' if is_parent else 'near'}:{parent}"] = genome
         return marks
@@ -209,72 +205,15 @@ class ParameterSpace(SearchSpace):
             self._config.tokenizer,
         )
 
-    def _at_weights(self, weights: Mapping[str, float]) -> Genome:
-        """Neutral genes: the given weights, density 1, lambda 1, t one half, the first method."""
-        genome: list[float | str] = []
-        for own in self._own:
-            gene = own.gene
-            if isinstance(gene, ChoiceGene):
-                off = own.is_switch and weights[own.parent] == 0
-                genome.append("off" if off else gene.choices[0])
-                continue
-            match own.parameter:
-                case "weight":
-                    genome.append(gene.unit(weights[own.parent]))
-                case "density" | "lambda":
-                    genome.append(gene.unit(1.0))
-                case _:
-                    genome.append(0.5)
-        return tuple(genome)
-
     def sparsified(self, density: float) -> dict[str, Genome]:
-        """`sparsified:NAME`: that parent alone, as near to this density as the gene's range allows.
-
-        Of several methods the first that has one; see `SearchSpace.sparsified`.
-        """
-        methods = [
-            s for s in self._methods if takes(s.each, "density") or takes(s.shared, "density")
-        ]
-        if not methods or not {"weight", "density"} <= self._ranges.keys():
-            return {}
-        marks = {}
-        for parent in self._parents:
-            alone = self._at_weights({name: float(name == parent) for name in self._parents})
-            sparse = tuple(
-                own.gene.unit(density)
-                if isinstance(own.gene, FloatGene) and own.parameter == "density"
-                else value
-                for own, value in zip(self._own, alone, strict=True)
-            )
-            marks[f"sparsified:{parent}"] = self._with_method(sparse, methods[0])
-        return marks
+        """`sparsified:NAME`; see `SearchSpace.sparsified`."""
+        return sparsified(self._own, self._parents, self._methods, density)
 
     def sums(self) -> dict[str, Genome]:
-        """`sum:all` (of two parents `sum:A+B`): every parent at weight 1, or as near as the gene's
-        range allows; with up to `PAIRED` parents each pair of them as well, the others at 0.
-
-        Of several methods the first that has task vectors and a weight; see `SearchSpace.sums`.
-        """
-        origins = ("origin", "optional_origin")
-        methods = [s for s in self._methods if s.base in origins and takes(s.each, "weight")]
-        if not methods or self._config.base is None or "weight" not in self._ranges:
+        """`sum:all` and `sum:A+B`; see `SearchSpace.sums`."""
+        if self._config.base is None:
             return {}
-        count = len(self._parents)
-        summed = {"sum:all": self._parents} if count > 2 else {}
-        if count <= PAIRED:
-            pairs = itertools.combinations(self._parents, 2)
-            summed |= {f"sum:{first}+{second}": (first, second) for first, second in pairs}
-        marks = {}
-        for label, names in summed.items():
-            genome = self._at_weights({name: float(name in names) for name in self._parents})
-            marks[label] = self._with_method(genome, methods[0])
-        return marks
-
-    def _with_method(self, genome: Genome, method: Signature) -> Genome:
-        return tuple(
-            method.name if own.parameter == "method" else value
-            for own, value in zip(self._own, genome, strict=True)
-        )
+        return summed(self._own, self._parents, self._methods)
 
     def samples(self) -> Iterable[Recipe]:
         """One for each method; with switches each with all parents and with none of them."""

@@ -1,4 +1,4 @@
-"""Genes that leave a parent out of a group, and parents that are tried sparsified."""
+"""Genes that leave a parent out of a group."""
 
 from __future__ import annotations
 
@@ -118,18 +118,3 @@ def test_samples_do_not_grow_with_the_switches() -> None:
 def test_switches_need_weights() -> None:
     with pytest.raises(ConfigError, match=r"space\.switches: .* add weight to space\.genes"):
         space(switches=True, genes={"density": [0.1, 1]})
-
-
-def test_parents_are_tried_sparsified() -> None:
-    over = space(genes={"weight": [0, 1.5], "density": [0.1, 1]})
-    marks = over.sparsified(0.3)
-    assert list(marks) == ["sparsified:json", "sparsified:math"]
-    values = named(over, marks["sparsified:math"])
-    assert values["math.density"] == pytest.approx(0.3)
-    assert (values["math.weight"], values["json.weight"]) == (1.0, 0.0)
-    several = space(
-        method=["task_arithmetic", "ties"], genes={"weight": [0, 1.5], "density": [0.1, 1]}
-    )
-    assert {genome[0] for genome in several.sparsified(0.3).values()} == {"ties"}
-    assert space(genes={"weight": [0, 1]}).sparsified(0.3) == {}
-    assert space(method="task_arithmetic", genes={"weight": [0, 1]}).sparsified(0.3) == {}
