@@ -27,7 +27,7 @@ SCHEDULES: Registry[Factory] = Registry(
     role="schedule",
     group="evomerge.schedules",
     built_in={
-        "estimated": "evomerge.searching.estimated:Estimated",
+        "estimated": "evomerge.searching.schedules.estimated:Estimated",
         "halving": "evomerge.searching.schedules.halving:Halving",
         "hyperband": "evomerge.searching.schedules.halving:Hyperband",
         "racing": "evomerge.searching.schedules.racing:Racing",

@@ -27,9 +27,9 @@ from evomerge.searching.checks import (
     unheeded_warnings,
 )
 from evomerge.searching.detecting import goal_warnings
-from evomerge.searching.estimated import check_estimates
 from evomerge.searching.plan import Plan
 from evomerge.searching.recipe_plan import RecipePlan
+from evomerge.searching.schedules.estimated_config import check_estimates
 from evomerge.trust import require_trust
 
 __all__ = ["check_job"]

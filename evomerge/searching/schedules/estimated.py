@@ -13,96 +13,27 @@ An estimate is recorded with its standard error, and the optimizer hears it as t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
 
-from evomerge.config import ScheduleConfig
-from evomerge.errors import ConfigError, UserError
+from evomerge.errors import UserError
 from evomerge.estimating.anchors import Anchors, cluster_anchors, random_anchors
-from evomerge.estimating.estimator import LEAST, Estimator, EstimatorKind
+from evomerge.estimating.estimator import Estimator
 from evomerge.estimating.information import most_informative
 from evomerge.estimating.items import Array
 from evomerge.evaluators.base import Failure, Outcome, Report, TaskScore
 from evomerge.evaluators.objective import Objective
-from evomerge.optimizers.base import Fitness, Optimizer, needs_examples
+from evomerge.optimizers.base import Fitness
 from evomerge.searching.schedule import Decision, Estimate, Finished, Stage
+from evomerge.searching.schedules.estimated_config import EstimatedConfig
+from evomerge.searching.schedules.numbered import NumberedExamples
 from evomerge.study.candidate import Candidate
-from evomerge.wording import count
 
-__all__ = ["Estimated", "EstimatedConfig", "check_estimates"]
+__all__ = ["Estimated"]
 
 WHOLE_FROM = 0.75
 """A stage that would come to this share of all examples takes all of them."""
-
-
-class EstimatedConfig(ScheduleConfig):
-    """Most candidates are scored on a few examples, and their fitness on all is estimated.
-
-    Whatever may be the best is scored further, on all examples in the end.
-    """
-
-    kind: Literal["estimated"] = "estimated"
-    estimator: EstimatorKind = "gmp_irt"
-    """anchors: their weighted mean. p_irt: by how hard each example is for a model of the ability
-    that the anchors show. mp_irt: the same, with an ability mixed of the warm starts'. gp_irt,
-    gmp_irt: those and the anchors' mean, each as much as it has been right about known models."""
-    examples: Annotated[int, Field(ge=2)] | Annotated[float, Field(gt=0, lt=1)] = 12
-    """How many a candidate is scored on at first; below 1: a share of the search split."""
-    anchors: Literal["random", "clusters", "adaptive"] = "random"
-    """Which: drawn once; one for each cluster of examples that known models answer alike; or half
-    of them drawn, and then those that tell most about this candidate."""
-    doubt: Annotated[float, Field(ge=0, le=10)] = 1.5
-    """In the end candidates are scored further whose estimate and so many standard errors are above
-    the best score that is known; before that, those whose estimate alone is."""
-    grow: Annotated[float, Field(gt=1, le=100)] = 2.0
-    """How many times the examples each further stage comes to."""
-    whole_first: Annotated[int, Field(ge=0)] = 2
-    """So many of the optimizer's first candidates are scored whole."""
-    whole_every: Annotated[int, Field(ge=0)] = 0
-    """And of the others one in so many, whatever its estimate; 0: none."""
-
-    @model_validator(mode="after")
-    def _by_items(self) -> EstimatedConfig:
-        if self.anchors == "adaptive" and self.estimator not in ("p_irt", "mp_irt"):
-            raise ValueError(
-                "anchors: adaptive ones are chosen by how a candidate answers, so that their mean"
-                " says little; take estimator: p_irt or mp_irt, or anchors: random"
-            )
-        return self
-
-
-def check_estimates(config: ScheduleConfig, optimizer: Optimizer, landmarks: int) -> None:
-    """Check that an estimator will have what it learns from, and an optimizer what it goes by.
-
-    `landmarks`: how many warm starts there are.
-
-    Raises:
-        ConfigError: one of them will not.
-    """
-    if not isinstance(config, EstimatedConfig):
-        return
-    if needs_examples(optimizer):
-        raise ConfigError(
-            "schedule: an estimated fitness has no scores of the examples that were not asked, and"
-            " this optimizer goes by all of them; take {schedule: whole}, or {kind: cma_es}"
-        )
-    if config.estimator == "anchors":
-        return
-    if config.estimator in ("mp_irt", "gmp_irt") and not landmarks:
-        raise ConfigError(
-            f"schedule.estimator: {config.estimator} mixes a candidate's ability of those of the"
-            " warm starts, and this job has none; set warm_start.landmarks: true, or take"
-            " estimator: gp_irt"
-        )
-    if landmarks + config.whole_first < LEAST:
-        raise ConfigError(
-            f"schedule.estimator: {config.estimator} learns how hard each example is from at least"
-            f" {LEAST} candidates that are scored whole, and this job has"
-            f" {count(landmarks, 'warm start')} and whole_first: {config.whole_first}; raise"
-            " whole_first, or take estimator: anchors"
-        )
 
 
 class Estimated:
@@ -126,24 +57,10 @@ class Estimated:
             ConfigError: the size of a task that counts is not known.
         """
         self._config, self._seed, self._objective = config, seed, objective
-        weights = {task: weight for task, weight in objective.weights.items() if weight > 0}
-        for task in weights:
-            if not sizes.get(task):
-                raise ConfigError(
-                    f"schedule: estimated has to know how many search examples the task {task!r}"
-                    " has; give its search split an end, or take {schedule: whole}"
-                )
-        self._sizes = {task: sizes[task] for task in weights}
-        self._weights = weights
-        self._places = [
-            (task, place) for task, size in self._sizes.items() for place in range(size)
-        ]
-        self._number = {pair: number for number, pair in enumerate(self._places)}
-        tasks = list(self._sizes)
-        self._groups = np.array([tasks.index(task) for task, _ in self._places])
-        self._first = self._many(config.examples)
+        self._examples = NumberedExamples(sizes, objective.weights)
+        self._first = self._examples.many(config.examples)
         self._anchors: Anchors | None = None
-        self._estimator = Estimator(config.estimator, self._groups)
+        self._estimator = Estimator(config.estimator, self._examples.groups)
         self._learned: set[int] = set()
         """Candidates that were scored whole."""
         self._best: list[Fitness] = []
@@ -217,63 +134,76 @@ class Estimated:
             or (config.whole_every and question % config.whole_every == config.whole_every - 1)
             or not self._estimator.is_ready
             or not self._learned
-            or self._first >= WHOLE_FROM * len(self._places)
+            or self._first >= WHOLE_FROM * len(self._examples)
         ):
             return Stage()
         if self._anchors is None:
             self._anchors = self._choose_anchors()
             self._estimator.strata = self._anchors.strata
         at_first = self._first // 2 if config.anchors == "adaptive" else self._first
-        at_first = max(at_first, len(self._sizes))  # each task has an example
-        return self._stage(self._anchors.order[:at_first])
+        at_first = max(at_first, len(self._examples.sizes))  # each task has an example
+        return self._of(self._anchors.order[:at_first])
 
     def _choose_anchors(self) -> Anchors:
-        shares = list(self._weights.values())
+        shares = list(self._examples.weights.values())
         if self._config.anchors == "clusters" and self._estimator.known:
             answers = self._estimator.answers
-            return cluster_anchors(answers, self._groups, shares, self._first, seed=self._seed)
-        return random_anchors(self._groups, shares, seed=self._seed)
+            return cluster_anchors(
+                answers, self._examples.groups, shares, self._first, seed=self._seed
+            )
+        return random_anchors(self._examples.groups, shares, seed=self._seed)
 
     def _further(self, places: Sequence[int], scores: Array, wanted: float) -> Stage:
         """The examples that are missing to so many."""
         asked = set(places)
-        left = len(self._places) - len(asked)
+        left = len(self._examples) - len(asked)
         more = min(left, max(1, round(wanted) - len(asked)))
-        if len(asked) + more >= WHOLE_FROM * len(self._places):
+        if len(asked) + more >= WHOLE_FROM * len(self._examples):
             more = left
         if self._config.anchors == "adaptive":
             calibration, ability = self._estimator.ability(places, scores)
-            return self._stage(most_informative(calibration.items, ability.at, asked, more))
+            return self._of(most_informative(calibration.items, ability.at, asked, more))
         assert self._anchors is not None
-        return self._stage([at for at in self._anchors.order if at not in asked][:more])
+        return self._of([at for at in self._anchors.order if at not in asked][:more])
 
-    def _stage(self, places: Sequence[int]) -> Stage:
-        chosen: dict[str, list[int]] = {}
-        for number in sorted(places):
-            task, place = self._places[number]
-            chosen.setdefault(task, []).append(place)
-        return Stage(examples={task: tuple(held) for task, held in chosen.items()})
+    def _of(self, numbers: Sequence[int]) -> Stage:
+        return Stage(examples=self._examples.selection(numbers))
 
     def _estimate(self, so_far: Report, places: Sequence[int], scores: Array) -> Estimate:
         """The objective of a report whose tasks have the values that they would have."""
         tasks: dict[str, TaskScore] = dict(so_far.tasks)
-        for group, (task, size) in enumerate(self._sizes.items()):
-            masses = np.where(self._groups == group, 1.0 / size, 0.0)
+        for group, (task, size) in enumerate(self._examples.sizes.items()):
+            masses = np.where(self._examples.groups == group, 1.0 / size, 0.0)
             value = self._estimator.estimate(places, scores, masses).value
             tasks[task] = tasks[task].model_copy(update={"value": value})
         fitness = self._objective(so_far.model_copy(update={"tasks": tasks}))
-        error = self._estimator.estimate(places, scores, self._masses(so_far)).error
+        error = self._estimator.estimate(places, scores, self._examples.masses(so_far)).error
         return Estimate(fitness, (error, *(0.0 for _ in fitness[1:])))
 
-    def _masses(self, report: Report) -> Array:
-        """How much each example counts in the first number of the fitness."""
-        total = sum(self._weights.values())
-        each = [
-            weight / total / self._sizes[task] * (1 if report.tasks[task].higher_is_better else -1)
-            for task, weight in self._weights.items()
-        ]
-        masses: Array = np.array(each)[self._groups]
-        return masses
+    def _scored(self, candidate: Candidate, report: Report) -> tuple[tuple[int, ...], Array]:
+        """See `NumberedExamples.scored`.
+
+        Raises:
+            UserError: the value of a task is nothing that can be estimated so.
+        """
+        for task in self._examples.sizes:
+            self._check(candidate, task, report.tasks[task])
+        return self._examples.scored(report)
+
+    def _check(self, candidate: Candidate, task: str, score: TaskScore) -> None:
+        """Raises: UserError: the task's value is nothing that can be estimated so."""
+        where = f"candidate {candidate.number}: task {task!r}"
+        if score.weights is not None or score.mean != "arithmetic" or not score.examples:
+            raise UserError(
+                f"{where}: its {score.metric} is no plain mean of its examples' scores, so that it"
+                " cannot be estimated from some of them; take {schedule: whole}"
+            )
+        low, high = min(score.examples), max(score.examples)
+        if self._config.estimator != "anchors" and not 0 <= low <= high <= 1:
+            raise UserError(
+                f"{where}: {self._config.estimator} goes by scores from 0 to 1, and its"
+                f" {score.metric} goes from {low:.3g} to {high:.3g}; take estimator: anchors"
+            )
 
     def _is_beaten(self, estimate: Estimate, doubt: float) -> bool:
         """Whether a candidate is known that is as good in everything, by all that can be hoped."""
@@ -295,40 +225,6 @@ class Estimated:
         self._estimates.clear()
         self._guessed.pop(candidate.digest, None)
         self._estimator.learn(scores, endpoint=candidate.proposed_by == "landmark")
-
-    def _scored(self, candidate: Candidate, report: Report) -> tuple[tuple[int, ...], Array]:
-        """Numbers of the examples that were scored, ascending, and their scores."""
-        held: dict[int, float] = {}
-        for task, size in self._sizes.items():
-            score = report.tasks[task]
-            self._check(candidate, task, score)
-            at = range(size) if report.places is None else report.places[task]
-            held |= {
-                self._number[task, place]: value
-                for place, value in zip(at, score.examples, strict=True)
-            }
-        numbers = tuple(sorted(held))
-        return numbers, np.array([held[number] for number in numbers])
-
-    def _check(self, candidate: Candidate, task: str, score: TaskScore) -> None:
-        """Raises: UserError: the task's value is nothing that can be estimated so."""
-        where = f"candidate {candidate.number}: task {task!r}"
-        if score.weights is not None or score.mean != "arithmetic" or not score.examples:
-            raise UserError(
-                f"{where}: its {score.metric} is no plain mean of its examples' scores, so that it"
-                " cannot be estimated from some of them; take {schedule: whole}"
-            )
-        low, high = min(score.examples), max(score.examples)
-        if self._config.estimator != "anchors" and not 0 <= low <= high <= 1:
-            raise UserError(
-                f"{where}: {self._config.estimator} goes by scores from 0 to 1, and its"
-                f" {score.metric} goes from {low:.3g} to {high:.3g}; take estimator: anchors"
-            )
-
-    def _many(self, examples: float) -> int:
-        """A number of examples, of which a share is rounded."""
-        every, least = len(self._places), max(2, len(self._sizes))
-        return min(every, max(least, round(examples * every) if examples < 1 else int(examples)))
 
 
 def _is_as_good(fitness: Sequence[float], as_this: Sequence[float]) -> bool:

@@ -11,15 +11,15 @@ import pytest
 
 from evomerge.cluster.base import Task
 from evomerge.cluster.local import InProcess
-from evomerge.config import SCHEDULES
 from evomerge.errors import ConfigError, UserError
 from evomerge.evaluators.base import Failure, Outcome, Report, Selection, TaskScore
 from evomerge.evaluators.objective import Objective
 from evomerge.optimizers.base import Fitness
 from evomerge.recipe.digest import digest
 from evomerge.recipe.tree import Merge
-from evomerge.searching.estimated import Estimated, EstimatedConfig, check_estimates
 from evomerge.searching.schedule import Finished, Stage, remembers
+from evomerge.searching.schedules.estimated import Estimated
+from evomerge.searching.schedules.estimated_config import EstimatedConfig
 from evomerge.simulation import Scenario, draw_faults, play
 from evomerge.simulation.scores import SIZES as SIMULATED
 from evomerge.study.candidate import Candidate
@@ -204,28 +204,6 @@ def test_a_task_where_lower_is_better_counts_against() -> None:
     assert isinstance(answer, Finished)
     assert answer.estimate is not None
     assert answer.estimate.fitness == pytest.approx((0.75 - 0.25,))
-
-
-@pytest.mark.parametrize(
-    ("settings", "landmarks", "said"),
-    [
-        ({"estimator": "gmp_irt"}, 0, "this job has none; set warm_start.landmarks: true, or"),
-        ({"estimator": "p_irt", "whole_first": 1}, 2, "2 warm starts and whole_first: 1; raise"),
-    ],
-)
-def test_an_estimator_without_calibration_data_is_refused(
-    settings: dict[str, Any], landmarks: int, said: str
-) -> None:
-    config = SCHEDULES.config({"kind": "estimated", **settings})
-    with pytest.raises(ConfigError, match=said):
-        check_estimates(config, make_optimizer("random"), landmarks)
-    check_estimates(config, make_optimizer("random"), 5)
-
-
-def test_an_optimizer_that_goes_by_all_examples_takes_no_estimates() -> None:
-    config = SCHEDULES.config("estimated")
-    with pytest.raises(ConfigError, match="this optimizer goes by all of them"):
-        check_estimates(config, make_optimizer("natural_niches", archive=8), 5)
 
 
 def test_what_cannot_be_estimated_is_refused() -> None:
