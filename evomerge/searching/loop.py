@@ -15,7 +15,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from signal import SIGINT
 
 from evomerge.cluster.base import Executor
@@ -24,18 +23,15 @@ from evomerge.errors import UserError
 from evomerge.evaluators.objective import Objective
 from evomerge.interruption import check, deferred, heeded
 from evomerge.optimizers.base import (
-    Fitness,
-    Observation,
     Optimizer,
     Proposal,
     Result,
-    needs_examples,
-    weighs_noise,
 )
 from evomerge.recipe.genome import Genome
 from evomerge.search_spaces.base import SearchSpace
 from evomerge.searching.ending import ENDED, STALE, Ending, find_ending
 from evomerge.searching.failures import FailureRow, Halt, last_halt
+from evomerge.searching.hearing import Hearing
 from evomerge.searching.progress import Progress
 from evomerge.searching.schedule import Schedule, Whole, again
 from evomerge.searching.stages import Stages
@@ -43,7 +39,7 @@ from evomerge.searching.tally import Tally
 from evomerge.searching.under_test import Reports, UnderTest
 from evomerge.study.candidate import Candidate, landmarks
 from evomerge.study.record import Study
-from evomerge.study.replay import by_fitness, restore
+from evomerge.study.replay import restore
 
 __all__ = ["Search"]
 
@@ -91,7 +87,7 @@ class Search:
             RecordError: the record contradicts itself, or the optimizer asks something else.
         """
         self._study, self._space, self._optimizer = study, space, optimizer
-        self._executor, self._objective = executor, objective
+        self._executor = executor
         self._budget, self._stale_after = budget, stale_after
         self._tell, self._told, self._stop = tell, told, stop
         # What a listener said holds for good; the rest follows from the budget and the record.
@@ -99,12 +95,11 @@ class Search:
         self._ended = Ending.model_validate(before) if before else None
         if self._ended and self._ended.by != "listener":
             self._ended = None
-        self._reports = Reports(study, evaluator, sizes or {})
-        restore(optimizer, study.candidates(), self._observation)
-        schedule = schedule or Whole(WholeConfig(), sizes=self._reports.sizes, seed=0)
-        self._stages = Stages(
-            study, space, schedule, executor, objective, self._reports, self._hear
-        )
+        reports = Reports(study, evaluator, sizes or {})
+        self._hearing = Hearing(optimizer, objective, reports)
+        restore(optimizer, study.candidates(), self._hearing.observation)
+        schedule = schedule or Whole(WholeConfig(), sizes=reports.sizes, seed=0)
+        self._stages = Stages(study, space, schedule, executor, objective, reports, self._hear)
         self._stages.restore()
         asked = study.candidates()
         self._observed = any(candidate.proposed_by == "optimizer" for candidate in asked)
@@ -215,7 +210,7 @@ class Search:
         if self._stages.under_way or self._stages.paused:
             return False
         for candidate in landmarks(self._study.candidates()):
-            if observation := self._observation(candidate):
+            if observation := self._hearing.observation(candidate):
                 with _refusal_named(candidate):
                     self._optimizer.observe(observation)
         self._observed = True
@@ -262,7 +257,7 @@ class Search:
         self._failures.end(candidate)
         if candidate.proposal is not None:
             with _refusal_named(candidate):
-                observation = self._observation(candidate)
+                observation = self._hearing.observation(candidate)
                 self._optimizer.tell([Result.of(candidate.proposal, observation)])
         self._halt = self._failures.halt()
         self._told(candidate)
@@ -271,26 +266,6 @@ class Search:
         """Raises: EvomergeError: what the search ends with; the record says it too."""
         halt.record(self._study)
         raise halt.error(self._study)
-
-    def _observation(self, candidate: Candidate) -> Observation | None:
-        """What the optimizer hears of a candidate: with the scores on record if it needs them, and
-        with the fitness's standard error if it weighs noise."""
-        if not needs_examples(self._optimizer):
-            observation = by_fitness(candidate)
-            if observation is None or not weighs_noise(self._optimizer):
-                return observation
-            return replace(observation, error=self._error(candidate))
-        if candidate.fitness is None:
-            return None
-        scores = self._objective.scores(self._reports.of(candidate))
-        return Observation(candidate.genome, candidate.fitness, *scores)
-
-    def _error(self, candidate: Candidate) -> Fitness | None:
-        """The standard error of its fitness: on record where it was estimated, else by the scores
-        of examples."""
-        if candidate.estimated is not None:
-            return candidate.estimated
-        return self._objective.error(self._reports.of(candidate))
 
     def _ending(self) -> Ending | None:
         """Why nothing more is asked; None while something may be."""
