@@ -81,7 +81,7 @@ order | transformers has no such class | a recipe's by `merge`, since no search 
 U-Net computes what the averaged weights do by hand.
 - **components**: `tests/models/test_blocks.py`.
 - What is refused: `tests/models/test_pipeline.py`, `tests/models/test_pipeline_compatibility.py`, \
-`tests/searching/test_plan.py`.
+`tests/searching/test_job_check.py`.
 """
 
 
