@@ -1,6 +1,6 @@
 """The demo's search over several seeds: does the evolved merge beat what it must beat?
 
-    python benchmarks/flagship.py [--job flagship|demo|varied] [--seeds 1 2 3]
+    python benchmarks/flagship.py [--job flagship|strong|demo|varied] [--seeds 1 2 3]
 
 Each seed is a study of its own (in runs/JOB/seed-N, resumed if it was interrupted): search on the
 search split, choice on the validation split, one look at the holdout. Parents and plain merges do
@@ -25,7 +25,12 @@ from evomerge.results import Results
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
 
-SEEDS = {"flagship": [1, 2, 3], "demo": [7, 8, 9], "varied": [1, 2, 3]}
+SEEDS = {
+    "flagship": [1, 2, 3],
+    "strong": [1, 2, 3],
+    "demo": [7, 8, 9],
+    "varied": [1, 2, 3],
+}
 
 
 class Sharing(Terminal):
