@@ -1,21 +1,23 @@
 """How far does a gain carry? Winners and their rivals on problems in foreign sentence forms.
 
-    python benchmarks/foreign.py [--studies DIR ...] [--examples N] [--plain N] [--write]
+    python benchmarks/foreign.py [--studies DIR ...] [--examples N] [--plain N]
+                                 [--only strong ...] [--write]
 
 The split `foreign` (evaluators/json_math_foreign.yaml): 416 problems in 52 forms that no training
-and no search has seen. Scored are the published winners of the demo, of the flagship and, once
-`flagship.py --job varied` has run, of the search on varied problems, three seeds each (`recipe` in
-results/demo.json and the like); every parent; the two specialists at weight 1, which is also what
-tuned task arithmetic over the two comes to; tuned task arithmetic over all three; and the winners
-of further --studies. The math specialist, the two at weight 1 and the winners are asked the first
---plain problems without a request for JSON, too: that tells what is lost to arithmetic from what is
-lost to JSON.
+and no search has seen. Scored are the published winners of the demo, of the flagship, of the strong
+job and, once `flagship.py --job varied` has run, of the search on varied problems, three seeds each
+(`recipe` in results/demo.json and the like); every parent; the two specialists at weight 1, which
+is also what tuned task arithmetic over the two comes to; tuned task arithmetic over all three; and
+the winners of further --studies. The math specialist, the two at weight 1 and the winners are asked
+the first --plain problems without a request for JSON, too: that tells what is lost to arithmetic
+from what is lost to JSON.
 
 Problems of one form are alike, so intervals are over forms: Student's t over the forms' means,
 paired where two models are compared. Several seeds count as their mean, problem by problem.
 
 Each part that is scored is kept in runs/foreign, by model and evaluator: an interrupted run goes
-on. Nothing here chooses anything. About thirteen minutes on two quiet cores.
+on. --only scores the named runs and their rival alone, and leaves the published rows of all others
+as they are. Nothing here chooses anything. About seventeen minutes on two quiet cores.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ from evomerge.searching.plan import Plan
 IN_JSON, PLAIN = "evomerge_json_math_foreign", "evomerge_math_foreign"
 PART = 104
 """Problems of one task for a worker, each form twice: an interruption costs no more."""
-RUNS = ("demo", "flagship", "varied")
+RUNS = ("demo", "flagship", "strong", "varied")
 AT_ONE, TUNED = "json and math at 1", "task arithmetic 0.7 (tuned)"
 AS_PUBLISHED = {AT_ONE: "task arithmetic 1 (tuned, json+math)"}
 """What the published tables call a model, where that is something else."""
@@ -201,6 +203,7 @@ def main() -> None:
     parser.add_argument("--studies", type=Path, nargs="+", default=[], help="folders of studies")
     parser.add_argument("--examples", type=int, default=416, help="problems in JSON")
     parser.add_argument("--plain", type=int, default=208, help="problems without JSON")
+    parser.add_argument("--only", nargs="+", choices=RUNS, help="the winners of these runs alone")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--write", action="store_true", help="publish under results/")
     given = parser.parse_args()
@@ -210,6 +213,7 @@ def main() -> None:
     asked = [
         (model, [*parts_of(model, given.examples, given.plain, folder)])
         for model in models(given.studies)
+        if not given.only or model.label == AT_ONE or model.seed_of in given.only
     ]
     score((part for _, parts in asked for part in parts), evaluator, given.workers)
     lines, problems = lines_of(asked), Problems.read()
@@ -219,7 +223,9 @@ def main() -> None:
     summary(lines, problems, AT_ONE)
     if given.write:
         sizes = {"examples": given.examples, "without_json": given.plain, "forms": problems.forms}
-        write("foreign", {**sizes, "models": rows})
+        before = _results("foreign")["models"] if given.only else []
+        by_model = {row["model"]: row for row in (*before, *rows)}
+        write("foreign", {**sizes, "models": [*by_model.values()]})
 
 
 if __name__ == "__main__":
