@@ -60,7 +60,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
         "warn_independent_sampling": False,
     },
 }
-SLOW: Mapping[str, int] = {"optuna GP": 60, "bayes": 60}
+SLOW: Mapping[str, int] = {"optuna GP": 60, "bayes": 100}
 """Those that fit a model anew for each proposal: their budget."""
 
 Array = NDArray[np.float64]
@@ -219,7 +219,7 @@ def summary(
         samples = rng.integers(len(curve), size=(2000, len(curve)))
         means = curve[samples].mean(axis=1)
         crossings = [_reached(mean, target) for mean in means]
-        low, high = np.quantile(crossings, (0.025, 0.975))
+        low, high = np.quantile(crossings, (0.025, 0.975), method="nearest")
         reached = _reached(curve.mean(axis=0), target)
         row: dict[str, Any] = {
             "arm": arm,
