@@ -10,8 +10,10 @@ three and the optimizer's own recommendation are scored on the validation split,
 them is the winner. Reported is the winner's true value: its mean probability over the examples of
 the holdout, which nothing has seen.
 
-Every kind of the catalog takes part by its name, with its defaults, and the variants of `VARIANTS`.
-One that cannot do a problem is left out of it, with its reason.
+Every kind of the catalog takes part by its name, with its defaults, and the variants of `VARIANTS`;
+`NAME, importance` is NAME told what is known of which genes matter: of a recorded search what
+`evomerge measure JOB --what importance` found (`benchmarks/tabular/importance.json`: problem ->
+gene -> share). One that cannot do a problem is left out of it, with its reason.
 """
 
 from __future__ import annotations
@@ -60,8 +62,12 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
         "warn_independent_sampling": False,
     },
 }
-SLOW: Mapping[str, int] = {"optuna GP": 60, "bayes": 100}
+SLOW: Mapping[str, int] = {"optuna GP": 60, "bayes": 100, "bayes, importance": 100}
 """Those that fit a model anew for each proposal: their budget."""
+
+TOLD = ", importance"
+INFORMED = ("bayes", "cma_es")
+"""Those that take part once more, told the importance of genes."""
 
 Array = NDArray[np.float64]
 
@@ -79,6 +85,8 @@ class Problem:
     """Genome -> split -> (examples,) probabilities."""
     about: Mapping[str, Any]
     """What is said of it: the model, its errors."""
+    importance: tuple[float, ...] | None = None
+    """Of each gene, where it is known."""
 
 
 @cache
@@ -87,7 +95,13 @@ def problem(name: str, model: str = "") -> Problem:
     if name in SYNTHETIC:
         made = SYNTHETIC[name]()
         return Problem(
-            name, made.genes, made.landmarks, made.tasks, made.chances, {"synthetic": made.about}
+            name,
+            made.genes,
+            made.landmarks,
+            made.tasks,
+            made.chances,
+            {"synthetic": made.about},
+            shares(made.genes, made.importance),
         )
     table = read(TABLES / f"{name}.parquet")
     x = points(table.genes, table.genomes)
@@ -101,7 +115,27 @@ def problem(name: str, model: str = "") -> Problem:
         return dict(zip(table.scores, parts, strict=True))
 
     about = {"candidates": len(x), "examples": y.shape[1], "model": best, **errors}
-    return Problem(name, table.genes, table.landmarks, table.tasks, chances, about)
+    importance = shares(table.genes, measured().get(name, {}))
+    return Problem(name, table.genes, table.landmarks, table.tasks, chances, about, importance)
+
+
+def measured() -> dict[str, dict[str, float]]:
+    """Problem -> gene -> importance, as far as it was measured of recorded searches' models."""
+    path = TABLES / "importance.json"
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def shares(genes: Sequence[Scalar], known: Mapping[str, float]) -> tuple[float, ...] | None:
+    """Each gene's importance; None where nothing is known.
+
+    Raises:
+        ValueError: something is known, and not of every gene.
+    """
+    if not known:
+        return None
+    if missing := [gene.name for gene in genes if gene.name not in known]:
+        raise ValueError(f"importance: nothing of {', '.join(missing)}; it has {', '.join(known)}")
+    return tuple(known[gene.name] for gene in genes)
 
 
 class Split:
@@ -143,18 +177,23 @@ def truth(of: Problem, genome: Genome) -> float:
 
 
 def settings() -> dict[str, Mapping[str, Any]]:
-    """Every arm by name: each kind of the catalog, and the variants."""
-    return {**{kind: {"kind": kind} for kind in OPTIMIZERS.entries}, **VARIANTS}
+    """Every arm by name: each kind of the catalog, the variants, and those told the importance."""
+    kinds = {kind: {"kind": kind} for kind in OPTIMIZERS.entries}
+    return {**kinds, **VARIANTS, **{f"{kind}{TOLD}": kinds[kind] for kind in INFORMED}}
 
 
 def play(of: Problem, arm: str, seed: int, budget: int) -> list[float]:
     """The true value of the winner after every `EVERY` evaluations.
 
     Raises:
-        ConfigError: the optimizer cannot do this problem.
+        ConfigError: the optimizer cannot do this problem, or its importance is not known.
     """
+    told = of.importance if arm.endswith(TOLD) else None
+    if arm.endswith(TOLD) and told is None:
+        raise ConfigError("nobody has measured the importance of its genes")
     budget = min(budget, SLOW.get(arm, budget))
-    optimizer = make(configure(settings()[arm], origin=arm), of.genes, seed=seed, budget=budget)
+    config = configure(settings()[arm], origin=arm)
+    optimizer = make(config, of.genes, seed=seed, budget=budget, importance=told)
     search, validation = Split(of, "search", seed), Split(of, "validation", seed)
     known: dict[Genome, Observation] = {}
     curve: list[float] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ class Synthetic:
     tasks: Mapping[str, tuple[int, ...]]
     chances: Callable[[Genome], dict[str, Array]]
     about: str
+    importance: Mapping[str, float] = field(default_factory=dict)
+    """Gene -> how much it is expected to matter, from 0.05 to 1: the truth, roughly measured; empty
+    where nobody measures it."""
 
 
 def sparse() -> Synthetic:
@@ -51,7 +54,13 @@ def sparse() -> Synthetic:
 
     genes = tuple(FloatGene(name=f"x{i}", low=0.0, high=1.0) for i in range(36))
     landmarks: dict[str, Genome] = {f"all at {at}": (at,) * 36 for at in (0.5, 0.1, 0.9)}
-    return Synthetic(genes, landmarks, _one_task(), chances, "5 of 36 numbers matter")
+    # As a measurement would have it: the truth, off by a factor of about two.
+    guesses = np.random.default_rng(37).lognormal(sigma=0.7, size=36)
+    truth = np.where(np.isin(np.arange(36), active), 0.6, 0.15)
+    shares = np.clip(truth * guesses, 0.05, 1.0)
+    importance = {gene.name: float(share) for gene, share in zip(genes, shares, strict=True)}
+    about = "5 of 36 numbers matter"
+    return Synthetic(genes, landmarks, _one_task(), chances, about, importance)
 
 
 def mixed() -> Synthetic:

@@ -81,7 +81,8 @@ class Job(Value):
     """Another study in parameter space whose best recipes become the parents (`space.recipes`): the
     next round of a search whose recipes nest."""
     importance: Importance | None = Field(default=None, exclude_if=lambda held: held is None)
-    """Which layers and components are expected to matter: a prior for `cma_es` and `bayes`."""
+    """Which layers and components are expected to matter: a prior for `bayes`,
+    `catcma`, `cma_es`, `cma_niches` and `genetic`."""
     select: Select = Select()
     """How the winner is chosen when the search is over."""
     compare: tuple[Opponent, ...] = Field(default=(), exclude_if=lambda held: not held)

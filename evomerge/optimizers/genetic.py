@@ -23,7 +23,10 @@ __all__ = ["Genetic", "GeneticConfig"]
 
 
 class GeneticConfig(OptimizerConfig):
-    """A genetic algorithm; `sigma` in units of the genes' [0, 1]."""
+    """A genetic algorithm; `sigma` in units of the genes' [0, 1].
+
+    Where the job says which genes matter (`importance`), those that matter less mutate more seldom.
+    """
 
     kind: Literal["genetic"] = "genetic"
     citation: ClassVar[str] = (
@@ -48,17 +51,20 @@ class Genetic:
     that a search begins; observations take places from the start. Later each is a child: the better
     of two members drawn at random, for `crossover` of them with half of the genes of another so
     drawn, and mutated. A choice that mutates becomes another one, a float gets normal noise. Genes
-    that do not matter at the parent do not mutate. Of two that are equally good the newer one is
+    that do not matter at the parent do not mutate; of the others each is drawn in proportion to the
+    root of its importance. Of two that are equally good the newer one is
     kept, so that a population on a plateau wanders. Failures never become members.
     """
 
     config = GeneticConfig
+    heeds_importance = True
 
     def __init__(self, config: GeneticConfig, problem: Problem) -> None:
         problem.require_one_objective("genetic")
         self._config = config
         self._problem = problem
         self._genes = problem.scalars("genetic")
+        self._weights = None if problem.importance is None else np.sqrt(problem.importance)
         self._proposals = Proposals(problem)
         self._asked: dict[int, Genome] = {}
         self._members: list[tuple[float, int, Genome]] = []
@@ -123,8 +129,10 @@ class Genetic:
         counts = np.arange(1, max(len(matters) // 2, 1) + 1)
         odds = counts**-self._config.beta
         count = rng.choice(counts, p=odds / odds.sum())
+        weights = None if self._weights is None else self._weights[matters]
+        shares = None if weights is None else weights / weights.sum()
         child = list(genome)
-        for at in rng.choice(matters, count, replace=False):
+        for at in rng.choice(matters, count, replace=False, p=shares):
             child[at] = self._changed(self._genes[at], genome[at], rng)
         return tuple(child)
 

@@ -216,8 +216,8 @@ def unheeded_warnings(job: Job, optimizer: Optimizer) -> Iterator[str]:
     """That the optimizer makes nothing of what the job says of importance."""
     if job.importance is not None and not heeds_importance(optimizer):
         yield (
-            f"importance: the optimizer {job.optimizer.kind} makes nothing of it; cma_es, catcma"
-            " and bayes do"
+            f"importance: the optimizer {job.optimizer.kind} makes nothing of it; bayes, catcma,"
+            " cma_es, cma_niches and genetic do"
         )
 
 

@@ -2,8 +2,24 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from optimizers import EVERY, PLAIN, Split, play, problem, settings, summary, truth, winner
+from optimizers import (
+    EVERY,
+    INFORMED,
+    PLAIN,
+    TOLD,
+    Split,
+    measured,
+    play,
+    problem,
+    settings,
+    shares,
+    summary,
+    tables,
+    truth,
+    winner,
+)
 
+from evomerge.errors import ConfigError
 from evomerge.optimizers.random import RandomSearch
 from evomerge.optimizers.registry import OPTIMIZERS
 from evomerge.recipe.genome import Genome
@@ -61,6 +77,46 @@ class Recommending(RandomSearch):
 def test_choices_are_searched_too() -> None:
     curve = play(problem("mixed"), "genetic", seed=1, budget=60)
     assert curve[-1] > curve[0] + 0.1
+
+
+@pytest.mark.parametrize("kind", INFORMED)
+def test_who_is_told_the_importance_searches_otherwise(kind: str) -> None:
+    of = problem("sparse")
+    told, plain = (play(of, arm, seed=1, budget=20) for arm in (f"{kind}{TOLD}", kind))
+    assert told != plain
+    with pytest.raises(ConfigError, match="nobody has measured"):
+        play(problem("mixed"), f"{kind}{TOLD}", seed=1, budget=20)
+
+
+def test_importance_is_of_every_gene_or_of_none() -> None:
+    genes = problem("mixed").genes
+    known = {gene.name: 0.5 for gene in genes}
+    assert shares(genes, known) == (0.5,) * len(genes)
+    assert shares(genes, {}) is None
+    with pytest.raises(ValueError, match="nothing of x7; it has on0"):
+        shares(genes, {name: share for name, share in known.items() if name != "x7"})
+
+
+def test_what_was_measured_is_of_problems_that_there_are() -> None:
+    for name, known in measured().items():
+        assert name in tables()
+        assert shares(problem(name).genes, known) is not None
+
+
+def test_the_error_is_that_of_a_mean_over_the_sample() -> None:
+    of = problem("sparse")
+    observed = [Split(of, "search", seed).observed((0.5,) * 36) for seed in range(200)]
+    spread = np.std([own.fitness[0] for own in observed])
+    errors = [own.error[0] for own in observed if own.error]
+    assert len(errors) == 200
+    assert np.mean(errors) == pytest.approx(spread, rel=0.15)
+
+
+def test_a_target_that_some_draws_never_reach_has_an_end_without_a_number() -> None:
+    reached, missed = np.array([0.1, 0.5]), np.array([0.1, 0.2])
+    curves = {PLAIN: np.stack([reached, missed] * 4)}
+    (row,) = summary(curves, 2 * EVERY)
+    assert row["interval"] == [2 * EVERY, None]
 
 
 def test_the_target_is_what_plain_cma_es_has_at_the_end() -> None:

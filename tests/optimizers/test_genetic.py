@@ -139,3 +139,23 @@ def test_of_more_choices_any_other_comes_next() -> None:
 def test_one_objective_only() -> None:
     with pytest.raises(ConfigError, match="genetic optimizes one objective and this search has 2"):
         Genetic(GeneticConfig(), Problem(genes=FLOATS, seed=0, objectives=2))
+
+
+def test_what_matters_less_mutates_more_seldom() -> None:
+    """By the roots: of shares 1 and 0.04 five times as often, and never not at all."""
+    shares = (1.0, *[0.04] * (SLOTS - 1))
+
+    def mutations(importance: tuple[float, ...] | None) -> Counter[int]:
+        problem = Problem(genes=PATH, seed=5, importance=importance)
+        optimizer = Genetic(GeneticConfig(population=2, crossover=0), problem)
+        start = tuple("run" for _ in PATH)
+        for _ in range(2):
+            optimizer.observe(Observation(start, (1.0,)))
+        genomes = [q.genome for q in optimizer.ask(2000)]
+        return Counter(i for genome in genomes for i, x in enumerate(genome) if x != "run")
+
+    told, plain = mutations(shares), mutations(None)
+    often = plain.total() / SLOTS
+    assert told[0] > 3 * often
+    assert min(told[i] for i in range(1, SLOTS)) > 0.5 * often
+    assert mutations((0.3,) * SLOTS)[0] < 1.5 * often

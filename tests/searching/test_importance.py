@@ -54,7 +54,10 @@ def test_who_makes_nothing_of_it_is_told(small_job: SmallJob) -> None:
     measured(small_job)
     small_job.write(optimizer="random")
     warnings = check_job(Plan(read_job(small_job.path)))
-    said = "importance: the optimizer random makes nothing of it; cma_es, catcma and bayes do"
+    said = (
+        "importance: the optimizer random makes nothing of it; bayes, catcma, cma_es, cma_niches"
+        " and genetic do"
+    )
     assert said in warnings
 
 
