@@ -37,6 +37,8 @@ from surrogates import MODELS, chosen, points, read
 from synthetic import SYNTHETIC
 
 from evomerge.errors import ConfigError
+from evomerge.evaluators.base import TaskScore
+from evomerge.evaluators.quantities import standard_error
 from evomerge.optimizers.base import Observation, Optimizer, Result
 from evomerge.optimizers.registry import OPTIMIZERS, configure, make
 from evomerge.recipe.genome import Genome, Scalar
@@ -165,9 +167,12 @@ class Split:
         return np.concatenate(parts), tuple(float(part.mean()) for part in parts)
 
     def observed(self, genome: Genome) -> Observation:
-        """As the driver tells it: the mean over tasks is the fitness."""
+        """As the driver tells it: the mean over tasks is the fitness, and it is a sample's."""
         examples, tasks = self.scores(genome)
-        return Observation(genome, (float(np.mean(tasks)),), tuple(examples), tasks)
+        each = np.split(examples, np.cumsum([len(at) for at in self._places])[:-1])
+        errors = [standard_error(TaskScore.averaged("exact", tuple(own))) or 0.0 for own in each]
+        error = float(np.sqrt(np.square(errors).sum())) / len(errors)
+        return Observation(genome, (float(np.mean(tasks)),), tuple(examples), tasks, (error,))
 
 
 def truth(of: Problem, genome: Genome) -> float:

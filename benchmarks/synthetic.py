@@ -95,7 +95,50 @@ def mixed() -> Synthetic:
     return Synthetic(genes, landmarks, _one_task(), chances, "4 switches, 8 numbers")
 
 
-SYNTHETIC: Mapping[str, Callable[[], Synthetic]] = {"sparse": sparse, "mixed": mixed}
+def plateau(instance: int = 9) -> Synthetic:
+    """Nine weights, three of each of three parents, most of whose combinations solve nothing.
+
+    An example is solved with two skills together: one rises with the first parent's weights, one
+    with the second's, and an example's shares of the three blocks are its own. What all weights
+    together move too far solves nothing; the third parent only adds to that.
+    """
+    rng = np.random.default_rng(instance)
+    blocks = rng.dirichlet((2.0, 2.0, 2.0), 2)
+    room = rng.uniform(1.3, 1.5)
+
+    def example(rng: np.random.Generator) -> tuple[Array, Array, float]:
+        shares = np.concatenate([rng.dirichlet(10 * block) for block in blocks])
+        return shares, rng.normal(0.4, 0.1, 2), room * rng.normal(1.0, 0.05)
+
+    drawn = _drawn(rng, example)
+    reach = np.concatenate([*(1.0 + 0.5 * blocks), np.ones(3)])
+
+    def chances(genome: Genome) -> dict[str, Array]:
+        x = np.array(genome, dtype=float)
+        moved = float(np.sqrt((reach * x**2).sum()))
+        values = {}
+        for split, (shares, needed, room) in drawn.items():
+            first = 14 * (shares[:, :3] @ x[:3] - needed[:, 0])
+            second = 14 * (shares[:, 3:] @ x[3:6] - needed[:, 1])
+            broken = 10 * (moved - room)
+            values[split] = logistic(-np.logaddexp(np.logaddexp(-first, -second), broken))
+        return values
+
+    genes = tuple(FloatGene(name=f"p{i // 3}x{i % 3}", low=0.0, high=1.0) for i in range(9))
+    landmarks: dict[str, Genome] = {
+        "first": (*[1.0] * 3, *[0.0] * 6),
+        "second": (*[0.0] * 3, *[1.0] * 3, *[0.0] * 3),
+        "uniform": (1 / 3,) * 9,
+    }
+    about = "9 weights, most combinations of which solve nothing"
+    return Synthetic(genes, landmarks, _one_task(), chances, about)
+
+
+SYNTHETIC: Mapping[str, Callable[[], Synthetic]] = {
+    "sparse": sparse,
+    "mixed": mixed,
+    "plateau": plateau,
+}
 
 
 def _drawn(
