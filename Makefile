@@ -92,6 +92,7 @@ bench: model ## Measure what the README claims (minutes to hours; results in ben
 	$(PYTHON) benchmarks/streaming.py
 	$(PYTHON) benchmarks/mixed.py --write
 	$(PYTHON) benchmarks/flagship.py
+	$(PYTHON) benchmarks/flagship.py --job strong
 	$(PYTHON) benchmarks/foreign.py --write
 	$(PYTHON) benchmarks/dataflow.py
 	$(PYTHON) benchmarks/dataflow_search.py
