@@ -172,3 +172,20 @@ def test_varied_problems_of_one_sentence_form_count_as_alike(tmp_path: Path) -> 
     job = read_job(ROOT / "examples" / "varied.yaml").evaluator
     assert job.sources("validation") == {"evomerge_json_math_varied": 20}
     assert job.sources("holdout")["evomerge_json_math_varied"] == 11
+
+
+def test_the_strong_job_spends_the_flagships_examples_on_more_forms() -> None:
+    strong, flagship = (
+        read_job(ROOT / "examples" / f"{name}.yaml") for name in ("strong", "flagship")
+    )
+    mixed, plain = "evomerge_json_math_mixed", "evomerge_json_math"
+    spent = [
+        (job.budget.candidates or 0) * job.evaluator.sizes("search")[task]
+        for job, task in ((strong, mixed), (flagship, plain))
+    ]
+    assert spent[0] == spent[1] == 2304
+    assert strong.evaluator.sizes("validation")[mixed] == 120
+    assert strong.evaluator.sources("search") == {mixed: 26}
+    assert strong.evaluator.sources("validation") == {mixed: 31}
+    both = [job.evaluator.sizes("holdout") for job in (strong, flagship)]
+    assert both[0][mixed] == both[1][plain] == 400
