@@ -10,7 +10,7 @@ from evomerge.optimizers.populations.archive import Archive
 from evomerge.optimizers.populations.config import PopulationConfig
 from evomerge.optimizers.populations.crossing import CrossingConfig
 from evomerge.optimizers.populations.crossings import crossing_of
-from evomerge.optimizers.populations.natural_niches import Niches
+from evomerge.optimizers.populations.niches import Niches
 from evomerge.optimizers.populations.population import Member
 from evomerge.optimizers.populations.steady import SteadyState
 from evomerge.optimizers.problem import Problem
