@@ -20,6 +20,7 @@ from evomerge.optimizers.initial_distribution import first_steps, initial_distri
 from evomerge.optimizers.isolation import quiet
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
+from evomerge.optimizers.restarts import usual_popsize
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome
 
 __all__ = ["CatCma", "CatCmaConfig"]
@@ -64,7 +65,7 @@ class CatCma:
         self._choices = [g for g in self._genes if isinstance(g, ChoiceGene)]
         is_float = [isinstance(gene, FloatGene) for gene in self._genes]
         self._steps = first_steps(self._genes, problem.importance)[is_float]
-        self._popsize = config.popsize or 4 + int(3 * np.log(len(self._genes)))
+        self._popsize = config.popsize or usual_popsize(len(self._genes))
         self._proposals = Proposals(problem)
         self._rng = np.random.default_rng(problem.seed)
         with quiet():

@@ -22,11 +22,11 @@ from evomerge.optimizers.failure import worse_than
 from evomerge.optimizers.initial_distribution import first_steps, initial_distribution, says_where
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
-from evomerge.optimizers.restarts import RestartRule, Restarts, Start
+from evomerge.optimizers.restarts import RestartRule, Restarts, Start, usual_popsize
 from evomerge.optimizers.warm_start import promising
 from evomerge.recipe.genome import ChoiceGene, Genome
 
-__all__ = ["CmaEs", "CmaEsConfig", "usual_popsize"]
+__all__ = ["CmaEs", "CmaEsConfig"]
 
 SPENT = frozenset(
     {"tolx", "noeffectaxis", "noeffectcoord", "tolconditioncov", "tolfacupx", "tolupsigma"}
@@ -36,11 +36,6 @@ of the fitness, and plateaus are normal where fitness is a share of a few hundre
 
 
 AnyRun = Run | AdaptedRun
-
-
-def usual_popsize(genes: int) -> int:
-    """4 + floor(3 ln n) (the tutorial's equation 48)."""
-    return 4 + int(3 * np.log(genes))
 
 
 class CmaEsConfig(OptimizerConfig):

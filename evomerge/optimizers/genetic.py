@@ -52,8 +52,8 @@ class Genetic:
     of two members drawn at random, for `crossover` of them with half of the genes of another so
     drawn, and mutated. A choice that mutates becomes another one, a float gets normal noise. Genes
     that do not matter at the parent do not mutate; of the others each is drawn in proportion to the
-    root of its importance. Of two that are equally good the newer one is
-    kept, so that a population on a plateau wanders. Failures never become members.
+    root of its importance. Of two that are equally good the newer one is kept, so that a population
+    on a plateau wanders. Failures never become members.
     """
 
     config = GeneticConfig

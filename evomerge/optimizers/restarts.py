@@ -1,4 +1,4 @@
-"""Where a new run of CMA-ES starts once the old one has ended."""
+"""Where a run of CMA-ES starts, and where a new one does once the old one has ended."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RestartRule", "Restarts", "Start"]
+__all__ = ["RestartRule", "Restarts", "Start", "usual_popsize"]
 
 RestartRule = Literal["none", "ipop", "bipop"]
+
+
+def usual_popsize(genes: int) -> int:
+    """4 + floor(3 ln n) (Hansen 2016, "The CMA Evolution Strategy: A Tutorial", equation 48)."""
+    return 4 + int(3 * np.log(genes))
 
 
 @dataclass(frozen=True)

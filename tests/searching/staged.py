@@ -61,18 +61,29 @@ class Steps:
         raise Killed
 
 
-class Graded:
-    """Scores a recipe on four examples: how near each weight is to two places of its own."""
+class Stepwise:
+    """A worker that notes what it is asked, and takes a step for each task."""
 
     def __init__(self, asked: list[tuple[str, Selection | None]], steps: Steps) -> None:
         self._asked, self._steps = asked, steps
 
     def perform(self, task: Task) -> Outcome:
-        outcome: Outcome = self._steps(partial(self._score, task))
+        outcome: Outcome = self._steps(partial(self._noted, task))
         return outcome
 
-    def _score(self, task: Task) -> Outcome:
+    def score(self, task: Task) -> Outcome:
+        """What it says of a task."""
+        raise NotImplementedError
+
+    def _noted(self, task: Task) -> Outcome:
         self._asked.append((digest(task.recipe), task.examples))
+        return self.score(task)
+
+
+class Graded(Stepwise):
+    """Scores a recipe on four examples: how near each weight is to two places of its own."""
+
+    def score(self, task: Task) -> Outcome:
         assert isinstance(task.recipe, Merge)
         weights = {name: float(one["weight"]) for name, one in task.recipe.rules[0].inputs.items()}
         if max(weights.values()) > 0.98:

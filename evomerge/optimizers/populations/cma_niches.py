@@ -14,14 +14,14 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from evomerge.optimizers.base import LeastBudget, Observation, Parentage, Proposal, Result
-from evomerge.optimizers.cma_es import CmaEs, CmaEsConfig, usual_popsize
+from evomerge.optimizers.cma_es import CmaEs, CmaEsConfig
 from evomerge.optimizers.populations.archive import Array
+from evomerge.optimizers.populations.intake import Intake
 from evomerge.optimizers.populations.niches import Niches, NichesConfig
-from evomerge.optimizers.populations.population import Member
-from evomerge.optimizers.populations.score_checks import ScoreChecks
 from evomerge.optimizers.populations.vector_crossing import VectorCrossing
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
+from evomerge.optimizers.restarts import usual_popsize
 from evomerge.recipe.genome import Genome
 
 __all__ = ["CmaNiches", "CmaNichesConfig"]
@@ -98,11 +98,9 @@ class CmaNiches:
         self.archive = self._niches.archive
         self._seed, self._share = problem.seed, config.share
         self._proposals = Proposals(problem)
-        self._score_checks = ScoreChecks({"examples"})
+        self._intake = Intake(self._niches, self._crossing, self._proposals, {"examples"})
         self._places = config.archive
-        self._observed = self._emitted = 0
-        self._asked: dict[int, Member[Array]] = {}
-        """Members whose results are not told yet."""
+        self._emitted = 0
         self._emitter_ids: dict[int, int] = {}
         """Those that CMA-ES asked: id -> its own id."""
         self._bred: set[Genome] = set()
@@ -111,22 +109,17 @@ class CmaNiches:
         """CMA-ES's next proposals and children of the archive; see `Optimizer.ask`."""
         proposals: list[Proposal] = []
         while len(proposals) < limit and (proposal := self._next()):
-            self._asked[proposal.id] = Member(proposal.id, self._crossing.read(proposal.genome))
+            self._intake.expect(proposal, self._crossing.read(proposal.genome))
             proposals.append(proposal)
         return proposals
 
     def tell(self, results: Sequence[Result]) -> None:
         """Let members compete, and tell or inject them; see `Optimizer.tell`."""
-        scores = self._score_checks.read([(f"proposal {result.id}", result) for result in results])
-        for member_scores in scores:
+        for result, (member, member_scores) in zip(
+            results, self._intake.told(results), strict=True
+        ):
             if member_scores is not None:
-                self._niches.check(member_scores)
-        self._proposals.close(results)
-        for result, member_scores in zip(results, scores, strict=True):
-            member = self._asked.pop(result.id)
-            if member_scores is not None:
-                self._score_checks.keep(member_scores)
-                self._niches.add(member, member_scores, seed=False)
+                self._intake.admit(member, member_scores, seed=False)
             if (id := self._emitter_ids.pop(result.id, None)) is not None:
                 self._emitter.tell([Result(id, result.fitness)])
             elif member_scores is not None:
@@ -134,14 +127,7 @@ class CmaNiches:
 
     def observe(self, observation: Observation) -> None:
         """A member of the archive, and a place for CMA-ES to begin; see `Optimizer.observe`."""
-        self._proposals.check_observed(observation)
-        (member_scores,) = self._score_checks.read([("an observation", observation)])
-        assert member_scores is not None
-        self._niches.check(member_scores)
-        member = Member(-1 - self._observed, self._crossing.read(observation.genome))
-        self._observed += 1
-        self._score_checks.keep(member_scores)
-        self._niches.add(member, member_scores, seed=True)
+        self._intake.observed(observation)
         self._emitter.observe(Observation(observation.genome, observation.fitness))
 
     def recommend(self) -> Genome | None:

@@ -14,8 +14,9 @@ import numpy as np
 
 from evomerge.optimizers.base import LeastBudget, Observation, Parentage, Proposal, Result
 from evomerge.optimizers.populations.crossing import Crossing
+from evomerge.optimizers.populations.intake import Intake
 from evomerge.optimizers.populations.population import Member, Population, Variation
-from evomerge.optimizers.populations.score_checks import Kind, ScoreChecks
+from evomerge.optimizers.populations.score_checks import Kind
 from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
 from evomerge.recipe.genome import Genome
@@ -58,14 +59,11 @@ class SteadyState(Generic[M]):
         self._warm_up = warm_up
         self._first_merges, self._places = warm_up or 0, places
         self._proposals = Proposals(problem)
-        self._score_checks = ScoreChecks(needs)
-        self._observed = 0
+        self._intake = Intake(population, crossing, self._proposals, needs)
         self._seeds: dict[int, Member[M]] = {}
         """Id -> seed, without those that failed."""
         self._unasked: list[M] | None = None
         """Seeds of the space that were not tried yet; None before the first proposal."""
-        self._asked: dict[int, Member[M]] = {}
-        """Members whose results are not told yet."""
 
     def ask(self, limit: int) -> list[Proposal]:
         """The next proposals; see `Optimizer.ask`."""
@@ -74,38 +72,24 @@ class SteadyState(Generic[M]):
             body, parents = bred
             parentage = Parentage(self._population.version, tuple(parent.id for parent in parents))
             (proposal,) = self._proposals.ask([self._crossing.genome(body)], parentage)
-            self._asked[proposal.id] = Member(proposal.id, body)
+            member = self._intake.expect(proposal, body)
             if not parents:
-                self._seeds[proposal.id] = self._asked[proposal.id]
+                self._seeds[proposal.id] = member
             proposals.append(proposal)
         return proposals
 
     def tell(self, results: Sequence[Result]) -> None:
         """Take results; see `Optimizer.tell`."""
-        scores = self._score_checks.read([(f"proposal {result.id}", result) for result in results])
-        for member_scores in scores:
-            if member_scores is not None:
-                self._population.check(member_scores)
-        self._proposals.close(results)
-        for result, member_scores in zip(results, scores, strict=True):
-            member = self._asked.pop(result.id)
+        for member, member_scores in self._intake.told(results):
             if member_scores is None:
-                self._seeds.pop(result.id, None)
+                self._seeds.pop(member.id, None)
             else:
-                self._score_checks.keep(member_scores)
-                self._population.add(member, member_scores, seed=member.id in self._seeds)
+                self._intake.admit(member, member_scores, seed=member.id in self._seeds)
 
     def observe(self, observation: Observation) -> None:
         """Take a known point; see `Optimizer.observe`."""
-        self._proposals.check_observed(observation)
-        (member_scores,) = self._score_checks.read([("an observation", observation)])
-        assert member_scores is not None
-        self._population.check(member_scores)
-        member = Member(-1 - self._observed, self._crossing.read(observation.genome))
-        self._observed += 1
+        member = self._intake.observed(observation)
         self._seeds[member.id] = member
-        self._score_checks.keep(member_scores)
-        self._population.add(member, member_scores, seed=True)
 
     def recommend(self) -> Genome | None:
         """None: it recommends only what it tried."""

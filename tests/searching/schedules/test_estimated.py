@@ -15,7 +15,6 @@ from evomerge.errors import ConfigError, UserError
 from evomerge.evaluators.base import Failure, Outcome, Report, Selection, TaskScore
 from evomerge.evaluators.objective import Objective
 from evomerge.optimizers.base import Fitness
-from evomerge.recipe.digest import digest
 from evomerge.recipe.tree import Merge
 from evomerge.searching.schedule import Finished, Stage, remembers
 from evomerge.searching.schedules.estimated import Estimated
@@ -26,7 +25,7 @@ from evomerge.study.candidate import Candidate
 from evomerge.study.record import Study
 from evomerge.value import parse
 from tests.candidates import candidate
-from tests.searching.staged import Killed, Steps, record
+from tests.searching.staged import Killed, Steps, Stepwise, record
 from tests.sphere import BEST, make_optimizer, open_study, search
 
 SIZE = 120
@@ -34,18 +33,10 @@ RNG = np.random.default_rng(3)
 STEEP, HARD, LUCK = RNG.uniform(0.6, 2, SIZE), RNG.normal(0, 1.5, SIZE), RNG.random(SIZE)
 
 
-class Pupil:
+class Pupil(Stepwise):
     """Answers as a model whose ability falls with the distance from the best weights."""
 
-    def __init__(self, asked: list[tuple[str, Selection | None]], steps: Steps) -> None:
-        self._asked, self._steps = asked, steps
-
-    def perform(self, task: Task) -> Outcome:
-        outcome: Outcome = self._steps(partial(self._score, task))
-        return outcome
-
-    def _score(self, task: Task) -> Outcome:
-        self._asked.append((digest(task.recipe), task.examples))
+    def score(self, task: Task) -> Outcome:
         assert isinstance(task.recipe, Merge)
         weights = {name: float(one["weight"]) for name, one in task.recipe.rules[0].inputs.items()}
         ability = 2 - 6 * sum((weights[name] - BEST[name]) ** 2 for name in BEST)
