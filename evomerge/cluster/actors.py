@@ -50,7 +50,7 @@ class Actor(Protocol):
         """Its `Location`."""
 
     def start(self) -> Any:
-        """Make the worker; the answer means nothing."""
+        """Make the worker, once its place was taken; the answer means nothing."""
 
     def perform(self, task: Task) -> Any:
         """What the worker says of the task: its outcome."""

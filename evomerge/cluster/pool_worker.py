@@ -45,10 +45,9 @@ class PoolWorker:
     """A worker as the driver sees it; its process may be replaced, it stays the same worker.
 
     It waits for one thing at a time, its `awaited` reference: a place, then the end of `start`,
-    then the results of tasks; `advance` takes what has come.
+    then the results of tasks; `advance` takes what has come. A process is started when its place
+    has been taken, so that one whose place is refused makes no engine.
     """
-
-    _started: Any
 
     def __init__(self, id_: str, actors: Actors, kind: int = 0) -> None:
         """Ask for its first process, of this kind of workers."""
@@ -117,7 +116,7 @@ class PoolWorker:
             return outcome
         if not self.has_place:
             self.place = brought
-            self.awaited = self._started
+            self.awaited = self._actor.start()
             self._enter("starting")
         elif self.state == "starting":
             self.failed_starts = 0
@@ -158,7 +157,6 @@ class PoolWorker:
     def _request(self) -> None:
         self._actor = self._actors.make(self.id, self.kind)
         self.awaited = self._actor.where()
-        self._started = self._actor.start()
         self._requested = self._actors.now_s()
 
     def _enter(self, state: WorkerState) -> None:

@@ -36,6 +36,8 @@ class SimulatedActor:
 
     number: int
     """Over all sittings."""
+    started: Callable[[SimulatedActor, Reference], None]
+    """Hears that it is to come up, and of the call that waits for that."""
     begin: Callable[[SimulatedActor, Task, Reference], None]
     """Hears of a task that it is given, and of the call that waits for what comes of it."""
     killed: Callable[[SimulatedActor], None]
@@ -56,7 +58,6 @@ class SimulatedActor:
     """What it performs."""
     began_s: float = 0.0
     _open: list[Reference] = field(default_factory=list)
-    _starting: Reference | None = None
     _ended_by: ProcessGone = field(default_factory=lambda: ProcessGone("the actor died"))
 
     @property
@@ -78,8 +79,9 @@ class SimulatedActor:
 
     def start(self) -> Reference:
         """See `Actor`."""
-        self._starting = self._asked()
-        return self._starting
+        asked = self._asked()
+        self.started(self, asked)
+        return asked
 
     def perform(self, task: Task) -> Reference:
         """See `Actor`."""
@@ -93,13 +95,11 @@ class SimulatedActor:
         self.is_killed = True
         self.end()
 
-    def place(self, now_s: float) -> Reference | None:
-        """Its process runs from now on; what is awaited of its start."""
+    def place(self, now_s: float) -> None:
+        """Its process runs from now on."""
         self.placed_s = now_s
         for asked in self._open:
-            if asked is not self._starting:
-                self.answer(asked, self._place)
-        return self._starting
+            self.answer(asked, self._place)
 
     def answer(self, asked: Reference, value: Any = None, problem: Exception | None = None) -> None:
         """What came of a call; a process that has ended answers nothing more."""

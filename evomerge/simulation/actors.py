@@ -114,7 +114,7 @@ class SimulatedActors:
         number = next(self._processes)
         self._world.cross("process", number)
         actor = SimulatedActor(
-            number, self.begin, self.killed, fault := self._world.of_process(number)
+            number, self.start, self.begin, self.killed, fault := self._world.of_process(number)
         )
         if fault is not None and fault.kind in ("no place", "late place"):
             self._world.note(fault)
@@ -262,7 +262,18 @@ class SimulatedActors:
         if actor.is_gone or actor.node != node or actor.placed_s is not None:
             return
         self._world.say("place", f"{actor.number} on node {node}")
-        starting = actor.place(self._world.now_s)
+        actor.place(self._world.now_s)
+
+    def start(self, actor: SimulatedActor, starting: Reference) -> None:
+        """An actor is to come up.
+
+        Raises:
+            Broken: it has no place yet.
+        """
+        if actor.is_gone:
+            return
+        if not actor.lives:
+            raise Broken(f"process {actor.number} is started before it has a place")
         takes_s, fault = self._rng.choice((1.0, 2.0, 4.0)), actor.fault
         match fault.kind if fault else None, fault.share if fault else 0.0:
             case "dies starting", share:
@@ -275,14 +286,14 @@ class SimulatedActors:
             self._world.note(fault)
         self._events.after(takes_s, lambda: self._up(actor, starting))
 
-    def _refuse(self, actor: SimulatedActor, starting: Reference | None) -> None:
-        if starting is not None and not actor.is_gone:
+    def _refuse(self, actor: SimulatedActor, starting: Reference) -> None:
+        if not actor.is_gone:
             self.refusals += 1
             actor.is_believed_dead = True
             actor.answer(starting, problem=ConfigError("the engine is not installed"))
 
-    def _up(self, actor: SimulatedActor, starting: Reference | None) -> None:
-        if starting is not None and not starting.is_there:
+    def _up(self, actor: SimulatedActor, starting: Reference) -> None:
+        if not starting.is_there:
             actor.is_up = True
             actor.answer(starting)
 

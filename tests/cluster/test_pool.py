@@ -12,7 +12,7 @@ from evomerge.cluster.actors import Location, Unreachable, WorkerDied
 from evomerge.cluster.base import Task, TaskResult
 from evomerge.cluster.config import RayConfig
 from evomerge.cluster.pool import NODES, WorkerPool
-from evomerge.errors import InfrastructureError
+from evomerge.errors import ConfigError, InfrastructureError
 from evomerge.evaluators.base import Failure, Outcome, Report
 from evomerge.recipe.source import Source
 from tests.cluster.driving import failure
@@ -38,12 +38,18 @@ class Process:
             return None
         if self.nodes.made <= self.nodes.unreached:
             return self._not_there
+        if self.nodes.are_odd:
+            return self._refused
         return lambda: Location(f"{self.name} pid 1", (self.name,))
 
     def _not_there(self) -> Location:
         raise WorkerDied(RuntimeError("it never ran"), with_its_node=True)
 
+    def _refused(self) -> Location:
+        raise WorkerDied(ConfigError("this node has another evomerge"))
+
     def start(self) -> Any:
+        self.nodes.started.append(self.name)
         return None if self.name in self.nodes.slow else lambda: None
 
     def perform(self, task: Task) -> Any:
@@ -77,6 +83,10 @@ class Nodes:
     """So many processes lose their node before they have come to it."""
     is_full: bool = False
     """No process gets a place."""
+    are_odd: bool = False
+    """No process may stay where it is."""
+    started: list[str] = field(default_factory=list)
+    """Node of each process that was to come up."""
 
     def now_s(self) -> float:
         self.seconds += 0.01
@@ -126,6 +136,14 @@ def test_nodes_that_go_before_their_workers_come_are_no_failed_starts() -> None:
     result, nodes = tried([], unreached=5)
     assert isinstance(result.outcome, Report)
     assert (result.attempts, nodes.made) == (1, 6)
+
+
+def test_where_a_worker_may_not_stay_it_makes_no_engine() -> None:
+    nodes = Nodes([], are_odd=True)
+    pool = WorkerPool(RayConfig(address="auto", workers=1), nodes)
+    with pytest.raises(ConfigError, match="another evomerge"):
+        pool.wait(600)
+    assert (nodes.made, nodes.started) == (1, [])
 
 
 def test_lost_nodes_use_up_no_attempts() -> None:
