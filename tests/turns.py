@@ -5,7 +5,9 @@ python -m pytest -p tests.turns --numprocesses 2 --dist loadfile --no-loadscope-
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Container
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,21 +15,45 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-TURNS = re.compile(r"pytest\.mark\.(gpu|ray|vllm)\b")
+HAS_GPU = any(Path("/dev").glob("nvidia[0-9]*"))
+TURNS = re.compile(rf"pytest\.mark\.({'gpu|' if HAS_GPU else ''}ray|vllm)\b")
 """Marks of tests that each take a whole machine: at no time do two of them run."""
+
+Functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+class Everything(Container[str]):
+    """Of a file whose tests all take turns."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
 
 
 @cache
-def takes_turns(file: Path) -> bool:
-    return TURNS.search(file.read_text()) is not None
+def in_turns(file: Path) -> Container[str]:
+    """The tests of a file that take turns: all of them where a mark is no test's own."""
+    text = file.read_text()
+    if not TURNS.search(text):
+        return ()
+    marked = [part for part in ast.parse(text).body if TURNS.search(ast.unparse(part))]
+    own = {part.name for part in marked if isinstance(part, Functions) and _is_marked(part)}
+    return own if len(own) == len(marked) else Everything()
+
+
+def _is_marked(test: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return any(TURNS.search(ast.unparse(decorator)) for decorator in test.decorator_list)
+
+
+def takes_turns(root: Path, nodeid: str) -> bool:
+    file, _, name = nodeid.partition("::")
+    return name.partition("[")[0] in in_turns(root / file)
 
 
 class Scheduling(LoadFileScheduling):
-    """A file's tests stay together, and so do all files with tests that take turns."""
+    """A file's tests stay together, but for those that take turns: they all stay together."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return "turns" if takes_turns(self.config.rootpath / file) else file
+        return "turns" if takes_turns(self.config.rootpath, nodeid) else nodeid.partition("::")[0]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -36,6 +62,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling |
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The files that take turns come first: together they are what takes longest."""
+    """Those that take turns come first: together they are what takes longest."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: not takes_turns(item.path))
+        items.sort(key=lambda item: not takes_turns(config.rootpath, item.nodeid))
