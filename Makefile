@@ -94,6 +94,7 @@ bench: model ## Measure what the README claims (minutes to hours; results in ben
 	$(PYTHON) benchmarks/flagship.py
 	$(PYTHON) benchmarks/flagship.py --job strong
 	$(PYTHON) benchmarks/foreign.py --write
+	$(PYTHON) benchmarks/foreign.py --problems holdout --write
 	$(PYTHON) benchmarks/dataflow.py
 	$(PYTHON) benchmarks/dataflow_search.py
 	$(PYTHON) benchmarks/niches.py

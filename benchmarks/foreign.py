@@ -1,7 +1,7 @@
 """How far does a gain carry? Winners and their rivals on problems in foreign sentence forms.
 
-    python benchmarks/foreign.py [--studies DIR ...] [--examples N] [--plain N]
-                                 [--only strong ...] [--write]
+    python benchmarks/foreign.py [--problems foreign|holdout] [--studies DIR ...]
+                                 [--examples N] [--plain N] [--only strong ...] [--write]
 
 The split `foreign` (evaluators/json_math_foreign.yaml): 416 problems in 52 forms that no training
 and no search has seen. Scored are the published winners of the demo, of the flagship, of the strong
@@ -12,12 +12,18 @@ the winners of further --studies. The math specialist, the two at weight 1 and t
 the first --plain problems without a request for JSON, too: that tells what is lost to arithmetic
 from what is lost to JSON.
 
-Problems of one form are alike, so intervals are over forms: Student's t over the forms' means,
-paired where two models are compared. Several seeds count as their mean, problem by problem.
+With `--problems holdout` the same models are asked the 400 problems of the flagship's own holdout,
+in JSON alone. They come in 11 forms, and a job without `clusters` counts each problem for itself,
+which says more than so few forms can.
 
-Each part that is scored is kept in runs/foreign, by model and evaluator: an interrupted run goes
-on. --only scores the named runs and their rival alone, and leaves the published rows of all others
-as they are. Nothing here chooses anything. About seventeen minutes on two quiet cores.
+Problems of one form are alike, so intervals are over forms: Student's t over the forms' means,
+paired where two models are compared; where forms are of several sizes, as in the holdout, by
+source as `evomerge.study.statistics` has it. Several seeds count as their mean, problem by problem.
+
+Each part that is scored is kept in runs/foreign (runs/holdout_forms), by model and evaluator: an
+interrupted run goes on. --only scores the named runs and their rival alone, and leaves the
+published rows of all others as they are. Nothing here chooses anything. The foreign problems take
+about seventeen minutes on two quiet cores.
 """
 
 from __future__ import annotations
@@ -26,11 +32,11 @@ import argparse
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from foreign_table import Line, Problems, families, mean_line, summary, table
+from foreign_table import Line, Problems, groups, mean_line, summary, table
 from published import ROOT, write
 
 import evomerge
@@ -45,13 +51,46 @@ from evomerge.recipe.tree import Recipe
 from evomerge.recipe.yaml import parse_recipe
 from evomerge.searching.plan import Plan
 
-IN_JSON, PLAIN = "evomerge_json_math_foreign", "evomerge_math_foreign"
 PART = 104
-"""Problems of one task for a worker, each form twice: an interruption costs no more."""
+"""Problems of one task for a worker, each foreign form twice: an interruption costs no more."""
 RUNS = ("demo", "flagship", "strong", "varied")
 AT_ONE, TUNED = "json and math at 1", "task arithmetic 0.7 (tuned)"
 AS_PUBLISHED = {AT_ONE: "task arithmetic 1 (tuned, json+math)"}
 """What the published tables call a model, where that is something else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exam:
+    """What the models are asked, and where their scores go."""
+
+    evaluator: str
+    in_json: str
+    """The task whose answers are to be JSON."""
+    examples: int
+    without: str | None = None
+    """The task that has the same problems without JSON."""
+    plain: int = 0
+    """How many of those."""
+    results: str
+    """The name of the file under results/, and of the folder under runs/."""
+
+
+EXAMS = {
+    "foreign": Exam(
+        evaluator="json_math_foreign",
+        in_json="evomerge_json_math_foreign",
+        examples=416,
+        without="evomerge_math_foreign",
+        plain=208,
+        results="foreign",
+    ),
+    "holdout": Exam(
+        evaluator="json_math",
+        in_json="evomerge_json_math",
+        examples=400,
+        results="holdout_forms",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -114,6 +153,7 @@ class Part:
 
     model: Model
     task: str
+    in_json: bool
     places: tuple[int, ...]
     folder: Path
 
@@ -138,11 +178,15 @@ class Part:
         half.replace(self.file)
 
 
-def parts_of(model: Model, examples: int, plain: int, folder: Path) -> Iterator[Part]:
+def parts_of(model: Model, exam: Exam, folder: Path) -> Iterator[Part]:
     """All that a model is asked."""
-    for task, count in ((IN_JSON, examples), (PLAIN, plain if model.plain else 0)):
+    asked = [(exam.in_json, True, exam.examples)]
+    if exam.without and model.plain:
+        asked.append((exam.without, False, exam.plain))
+    for task, in_json, count in asked:
         for first in range(0, count, PART):
-            yield Part(model, task, tuple(range(first, min(first + PART, count))), folder)
+            places = tuple(range(first, min(first + PART, count)))
+            yield Part(model, task, in_json, places, folder)
 
 
 def score(parts: Iterable[Part], evaluator: EvaluatorConfig, workers: int) -> None:
@@ -177,7 +221,7 @@ def score(parts: Iterable[Part], evaluator: EvaluatorConfig, workers: int) -> No
 
 def _progress(part: Part, seconds: float, done: int, total: int) -> str:
     to_go = seconds / done * (total - done)
-    asked = "in JSON" if part.task == IN_JSON else "without"
+    asked = "in JSON" if part.in_json else "without"
     right = sum(part.scores()) / len(part.places)
     said = f"{part.model.label} {asked}, from {part.places[0]}: {right:.2f}"
     return f"{seconds:5.0f} s, {to_go:4.0f} s to go, {done} of {total}: {said}"
@@ -186,46 +230,57 @@ def _progress(part: Part, seconds: float, done: int, total: int) -> str:
 def lines_of(asked: Sequence[tuple[Model, Sequence[Part]]]) -> list[Line]:
     """A line for each model, and after the last seed of several one for their mean."""
     lines: list[Line] = []
-    groups: dict[str, list[Line]] = {}
+    seeds: dict[str, list[Line]] = {}
     for model, parts in asked:
-        own = {
-            task: [score for part in parts if part.task == task for score in part.scores()]
-            for task in (IN_JSON, PLAIN)
-        }
-        lines.append(Line(model.label, own[IN_JSON], own[PLAIN], model.holdout))
+        in_json, plain = (
+            [score for part in parts if part.in_json is kind for score in part.scores()]
+            for kind in (True, False)
+        )
+        lines.append(Line(model.label, in_json, plain, model.holdout))
         if model.seed_of:
-            groups.setdefault(model.seed_of, []).append(lines[-1])
-    return [*lines, *(mean_line(f"{group}, mean", own) for group, own in groups.items())]
+            seeds.setdefault(model.seed_of, []).append(lines[-1])
+    return [*lines, *(mean_line(f"{group}, mean", own) for group, own in seeds.items())]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--problems", choices=[*EXAMS], default="foreign")
     parser.add_argument("--studies", type=Path, nargs="+", default=[], help="folders of studies")
-    parser.add_argument("--examples", type=int, default=416, help="problems in JSON")
-    parser.add_argument("--plain", type=int, default=208, help="problems without JSON")
+    parser.add_argument("--examples", type=int, help="problems in JSON (foreign 416, holdout 400)")
+    parser.add_argument("--plain", type=int, help="problems without JSON (foreign 208)")
     parser.add_argument("--only", nargs="+", choices=RUNS, help="the winners of these runs alone")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--write", action="store_true", help="publish under results/")
     given = parser.parse_args()
-    evaluator = read_evaluator("json_math_foreign", folder=ROOT, origin="foreign")
-    folder = ROOT / "runs" / "foreign" / evaluator.digest()[:16]
+    usual = EXAMS[given.problems]
+    if given.plain and usual.without is None:
+        parser.error(f"the {given.problems} has no problems without JSON: leave --plain out")
+    exam = replace(
+        usual,
+        examples=usual.examples if given.examples is None else given.examples,
+        plain=usual.plain if given.plain is None else given.plain,
+    )
+    evaluator = read_evaluator(exam.evaluator, folder=ROOT, origin="foreign")
+    folder = ROOT / "runs" / exam.results / evaluator.digest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     asked = [
-        (model, [*parts_of(model, given.examples, given.plain, folder)])
+        (model, [*parts_of(model, exam, folder)])
         for model in models(given.studies)
         if not given.only or model.label == AT_ONE or model.seed_of in given.only
     ]
     score((part for _, parts in asked for part in parts), evaluator, given.workers)
-    lines, problems = lines_of(asked), Problems.read()
+    lines, problems = lines_of(asked), Problems.read(given.problems, exam.examples)
     rows = table(lines, problems, AT_ONE)
     shown = ("math", AT_ONE, *(f"{run}, mean" for run in RUNS))
-    families([line for line in lines if line.label in shown], problems)
+    groups([line for line in lines if line.label in shown], problems)
     summary(lines, problems, AT_ONE)
     if given.write:
-        sizes = {"examples": given.examples, "without_json": given.plain, "forms": problems.forms}
-        before = _results("foreign")["models"] if given.only else []
+        plain = {"without_json": exam.plain} if exam.without else {}
+        sizes = {"examples": exam.examples, **plain, "forms": problems.forms}
+        known = given.only and _results_file(exam.results).exists()
+        before = _results(exam.results)["models"] if known else []
         by_model = {row["model"]: row for row in (*before, *rows)}
-        write("foreign", {**sizes, "models": [*by_model.values()]})
+        write(exam.results, {**sizes, "models": [*by_model.values()]})
 
 
 if __name__ == "__main__":

@@ -22,8 +22,9 @@ def write(name: str, results: Mapping[str, Any]) -> None:
 
 
 def portable(recipe: Mapping[str, Any]) -> Any:
-    """The recipe with paths that start at the project's folder."""
-    return json.loads(json.dumps(recipe).replace(f"{ROOT}/", ""))
+    """The recipe with paths that start at the project's folder, also where `.cache` is a link."""
+    text = json.dumps(recipe).replace(f"{ROOT}/", "")
+    return json.loads(text.replace(f"{(ROOT / '.cache').resolve()}/", ".cache/"))
 
 
 def _machine() -> str:

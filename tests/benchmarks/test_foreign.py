@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
-from foreign import AT_ONE, IN_JSON, PLAIN, lines_of, models, parts_of, score
-from foreign_table import Line, Problems, families, mean_line, summary, table
+import pytest
+import yaml
+from foreign import AT_ONE, EXAMS, ROOT, lines_of, models, parts_of, score
+from foreign_table import Line, Problems, groups, mean_line, summary, table
 
 from evomerge.evaluators.base import Report, TaskScore
 from evomerge.evaluators.registry import read_evaluator
@@ -49,9 +52,9 @@ def test_parents_plain_merges_and_the_winners_of_all_seeds_are_scored() -> None:
 
 def test_a_model_is_asked_every_problem_once_and_each_part_has_every_form_alike() -> None:
     model = models([])[-1]
-    parts = [*parts_of(model, COUNT, 208, Path())]
-    for task, count in ((IN_JSON, COUNT), (PLAIN, 208)):
-        asked = [place for part in parts if part.task == task for place in part.places]
+    parts = [*parts_of(model, EXAMS["foreign"], Path())]
+    for in_json, count in ((True, COUNT), (False, 208)):
+        asked = [place for part in parts if part.in_json is in_json for place in part.places]
         assert asked == list(range(count))
     for part in parts:
         assert set(Counter(_forms()[place] for place in part.places).values()) == {2}
@@ -60,7 +63,7 @@ def test_a_model_is_asked_every_problem_once_and_each_part_has_every_form_alike(
 
 def test_kept_parts_are_not_scored_again(tmp_path: Path) -> None:
     model = models([])[-1]
-    parts = [*parts_of(model, 208, 104, tmp_path)]
+    parts = [*parts_of(model, replace(EXAMS["foreign"], examples=208, plain=104), tmp_path)]
     for part in parts:
         scores = [float(place % 2) for place in part.places]
         part.keep(Report(split="holdout", tasks={part.task: TaskScore.averaged("em", scores)}))
@@ -103,7 +106,7 @@ def test_what_is_said() -> None:
     seeds = [line("a", 1, 0.5), line("b", 0.5, 0.75)]
     lines = [line(AT_ONE, 0.25, 0.4), *seeds, mean_line("demo, mean", seeds)]
     rows = table(lines, PROBLEMS, AT_ONE, said.append)
-    families(lines, PROBLEMS, said.append)
+    groups(lines, PROBLEMS, said.append)
     summary(lines, PROBLEMS, AT_ONE, said.append)
     assert [row["model"] for row in rows] == [AT_ONE, "a", "b", "demo, mean"]
     assert rows[0]["ahead"] is None
@@ -112,3 +115,38 @@ def test_what_is_said() -> None:
     sentence = next(text for text in said if "of 2 seeds" in text)
     assert "0.625 on the holdout, 0.750 (" in sentence
     assert "ahead by +0.225 and, on foreign, +0.500 (" in sentence
+
+
+def test_the_holdout_is_that_of_the_flagship_in_json_alone(tmp_path: Path) -> None:
+    model, exam = models([])[-1], EXAMS["holdout"]
+    job = yaml.safe_load((ROOT / "examples" / "flagship.yaml").read_text())
+    splits = job["evaluator"]["tasks"][exam.in_json]["splits"]
+    assert splits["holdout"] == {"split": "holdout", "end": exam.examples}
+    own = read_evaluator(exam.evaluator, folder=tmp_path, origin="here")
+    assert own.sizes("holdout")[exam.in_json] >= exam.examples
+    parts = [*parts_of(model, exam, Path())]
+    assert [place for part in parts for place in part.places] == list(range(400))
+    assert {part.task for part in parts} == {"evomerge_json_math"}
+
+
+def test_the_holdout_is_counted_by_form_as_a_job_with_clusters_would() -> None:
+    problems = Problems.read("holdout", 400)
+    forms = [row["template"] for row in problems.rows]
+    assert problems.forms == 11
+    scores = [float(len(form) % 2) for form in forms]
+    zeros = [0.0] * 400
+    assert problems.interval(scores) == mean_interval(scores, forms)
+    assert problems.difference(scores, zeros) == paired_difference(scores, zeros, clusters=forms)
+    said: list[str] = []
+    lines = [
+        Line(AT_ONE, zeros, [], 0.4),
+        mean_line("demo, mean", [Line("a", scores, [], 0.6), Line("b", scores, [], 0.7)]),
+    ]
+    rows = table(lines, problems, AT_ONE, said.append)
+    groups(lines, problems, said.append)
+    summary(lines, problems, AT_ONE, said.append)
+    assert rows[1]["published"] == pytest.approx(0.65)
+    assert rows[1]["holdout"]["sources"] == 11
+    assert rows[1]["ahead"]["test"] == "paired permutation test by source"
+    assert set(rows[1]["by_form"]) == set(forms)
+    assert "0.650 as published, " in said[-1]
