@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -253,6 +253,17 @@ class EvaluatorConfig(Value, ABC):
     def metrics(self) -> Mapping[str, str]:
         """Task -> its metric, of those that count, as far as is known without the model."""
         return {}
+
+    @property
+    def uneven(self) -> Collection[str]:
+        """Tasks that count whose value is no plain mean of their examples' scores, as far as is
+        known without the model: perplexities, say."""
+        return ()
+
+    @property
+    def watched(self) -> Collection[str]:
+        """Tasks of weight 0, which are scored on the holdout only."""
+        return ()
 
     def test_sets(self) -> Sequence[str]:
         """What of the search or validation split is a public benchmark's own test set, a phrase

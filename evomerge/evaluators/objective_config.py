@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -58,25 +58,42 @@ class ObjectiveConfig(Value):
         """Of the fitness's numbers."""
         return (*(self.objectives or ("fitness",)), *self.also)
 
-    def check_tasks(self, weights: Mapping[str, float]) -> None:
+    def check_tasks(self, weights: Mapping[str, float], watched: Collection[str] = ()) -> None:
         """Whether what it names is scored in the search.
 
-        `weights`: task -> its weight in the evaluator, those that count.
+        Args:
+            weights: task -> its weight in the evaluator, those that count.
+            watched: tasks of weight 0, which are scored on the holdout only.
 
         Raises:
             ConfigError: a task or a cost is not there.
         """
-        known = [*weights, *COSTS]
         for name in self.objectives:
-            if name not in known:
-                raise ConfigError(
-                    f"objective.objectives: no task that counts and no cost is called {name!r};"
-                    f" {did_you_mean(name, known)}"
-                )
+            if name in watched:
+                raise ConfigError(f"objective.objectives: {_not_counted(name)}; give it a weight")
+            _check_known(name, weights, "objective.objectives")
         for written in self.constraints:
-            name = read_constraint(written).name
-            if name not in known:
-                raise ConfigError(
-                    f"objective.constraints: {written!r}: no task that counts and no cost is called"
-                    f" {name!r}; {did_you_mean(name, known)}"
-                )
+            name, key = read_constraint(written).name, f"objective.constraints: {written!r}"
+            if name in watched:
+                raise ConfigError(f"{key}: {_not_counted(name)}; {_counted_beside(list(weights))}")
+            _check_known(name, weights, key)
+
+
+def _check_known(name: str, weights: Mapping[str, float], key: str) -> None:
+    known = [*weights, *COSTS]
+    if name not in known:
+        raise ConfigError(
+            f"{key}: no task that counts and no cost is called {name!r};"
+            f" {did_you_mean(name, known)}"
+        )
+
+
+def _not_counted(task: str) -> str:
+    return f"the task {task!r} has weight 0, and is scored on the holdout only"
+
+
+def _counted_beside(others: Sequence[str]) -> str:
+    """How a task is scored in the search without being searched for."""
+    if len(others) == 1:
+        return f"give it a weight, and say objectives: [{others[0]}], so that it is not maximised"
+    return "give it a small weight, such as 0.001, which leaves the mean nearly as it is"

@@ -50,7 +50,7 @@ def check_job(plan: Plan) -> list[str]:
                 adapter_folder(source)
         with _faults_named(job.space.kind):
             _ = plan.space, plan.landmarks, plan.samples, plan.capacity, plan.baselines
-        job.objective.check_tasks(job.evaluator.weights)
+        job.objective.check_tasks(job.evaluator.weights, job.evaluator.watched)
         _ = plan.objective.models
         donor_files = plan.headers.inventory(plan.donor)
         check_evaluator(job.evaluator, donor_files)
@@ -58,7 +58,8 @@ def check_job(plan: Plan) -> list[str]:
         warnings = check_runtime(job, plan.load, plan.capacity, donor_files)
         _ = plan.optimizer, plan.schedule, plan.remarks, plan.opponents
         plan.lenders(Path())
-        check_estimates(job.schedule, plan.optimizer, len(plan.landmarks))
+        uneven = job.evaluator.uneven
+        check_estimates(job.schedule, plan.optimizer, len(plan.landmarks), uneven)
         warnings += budget_warnings(job, plan.optimizer, len(plan.landmarks))
         warnings += idle_warnings(job, plan.optimizer)
         warnings += goal_warnings(job, plan.detectable)

@@ -180,6 +180,27 @@ def test_a_task_that_is_not_there_is_refused(config: dict[str, object], law: str
         parse(ObjectiveConfig, config, origin="o").check_tasks(BOTH)
 
 
+@pytest.mark.parametrize(
+    ("config", "weights", "law"),
+    [
+        (
+            {"constraints": ["spell >= 0.95 * base"]},
+            {"sums": 1.0},
+            r"'spell >= 0.95 \* base': the task 'spell' has weight 0, .* objectives: \[sums\], so",
+        ),
+        ({"constraints": ["spell >= 1"]}, {"sums": 1.0, "more": 2.0}, "give it a small weight"),
+        ({"objectives": ["spell"]}, {"sums": 1.0}, "objectives: the task 'spell' has weight 0"),
+    ],
+)
+def test_a_task_that_is_scored_on_the_holdout_only_is_refused(
+    config: dict[str, object], weights: dict[str, float], law: str
+) -> None:
+    read = parse(ObjectiveConfig, config, origin="o")
+    with pytest.raises(ConfigError, match=law):
+        read.check_tasks(weights, ["spell"])
+    read.check_tasks(weights | {"spell": 1.0})
+
+
 def test_a_model_that_is_not_there_is_refused() -> None:
     config = ObjectiveConfig(constraints=("a >= 0.5 * twoo",))
     with pytest.raises(ConfigError, match="'twoo' is no model of the search; did you mean 'two'"):

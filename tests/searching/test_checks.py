@@ -63,6 +63,21 @@ def _mixed_without_validation(place: Place) -> None:
     place.evaluator = {"kind": "mixture", "of": {"sums": place.evaluator}}
 
 
+def _estimates_of_text(place: Place) -> None:
+    for split in ("search", "validation", "holdout"):
+        (place.folder / f"{split}.txt").write_text(f"A text for the {split}.")
+    splits = {split: f"{split}.txt" for split in ("search", "validation", "holdout")}
+    place.evaluator = {"kind": "text", "tasks": {"news": {"weight": 1.0}}, "splits": splits}
+    place.job["schedule"] = "estimated"
+
+
+def _keeps_what_does_not_count(place: Place) -> None:
+    place.evaluator["tasks"]["other"] = {"metric": "exact_match"}
+    task = (place.folder / "tasks" / "sums.yaml").read_text()
+    (place.folder / "tasks" / "other.yaml").write_text(task.replace("task: sums", "task: other"))
+    place.job["objective"] = {"constraints": ["other >= 0.95 * base"]}
+
+
 def _no_template(place: Place) -> None:
     place.evaluator["chat_template"] = True
     (place.folder / "models" / "base" / "tokenizer_config.json").write_text("{}")
@@ -108,6 +123,8 @@ def _type_of_nobody(place: Place) -> None:
         ),
         (_no_validation, "evaluator: the task 'sums' counts and has no validation split, by which"),
         (_mixed_without_validation, "the task 'sums/sums' counts and has no validation split"),
+        (_estimates_of_text, "schedule: estimated takes every task for the plain mean of its"),
+        (_keeps_what_does_not_count, "the task 'other' has weight 0, and is scored on the holdout"),
         (_no_template, "evaluator.chat_template: the tokenizer of "),
         (_no_tokenizer, "has no tokenizer, and every recipe takes its tokenizer from there"),
         (_warm_start(**{"json.weight": "much"}), "json.weight: a number is wanted, got 'much'"),

@@ -225,6 +225,27 @@ class LmEvalConfig(EvaluatorConfig):
         named = {name: self.tasks[name].metric for name in self.weights}
         return {name: metric for name, metric in named.items() if metric is not None}
 
+    @property
+    def uneven(self) -> list[str]:
+        """Tasks that count whose files say that their value is no mean of documents' scores, and
+        groups that weigh their tasks evenly."""
+        files, named = self.files(), self.metrics
+        return [
+            name
+            for name in self.weights
+            if (self.tasks[name].members and not self.tasks[name].weight_by_size)
+            or any(
+                files[member].aggregation(named.get(name, files[member].first_metric))
+                not in ("mean", None)
+                for member in self.members_of(name)
+            )
+        ]
+
+    @property
+    def watched(self) -> list[str]:
+        """Tasks of weight 0."""
+        return [name for name in self.tasks if name not in self.weights]
+
     def test_sets(self) -> list[str]:
         """The tasks that are searched, or choose the winner, on their benchmark's own test set."""
         files = self.files()

@@ -25,6 +25,13 @@ __all__ = ["TaskFile", "find_tasks", "load_keys", "task_file"]
 _LOCAL_BUILDERS = ("json", "csv", "parquet", "text", "arrow")
 _METRICS = {"generate_until": "exact_match", "loglikelihood_rolling": "word_perplexity"}
 """Output type -> its metric where a task lists none; `acc` of the others (lm-eval's registry)."""
+_AGGREGATIONS = {
+    **dict.fromkeys(("word_perplexity", "byte_perplexity"), "weighted_perplexity"),
+    **{name: name for name in ("bits_per_byte", "brier_score", "perplexity")},
+    **{name: name for name in ("bleu", "chrf", "f1", "mcc", "ter")},
+}
+"""Metric -> how it becomes a task's where the task does not say, other than by the mean (lm-eval's
+registry)."""
 _ROWS = 10_000_000
 """Most values of a file of examples."""
 _EXAMPLE_SPLITS = ("fewshot_split", "training_split", "validation_split")
@@ -56,6 +63,18 @@ class TaskFile:
         if listed:
             return str(listed[0]["metric"])
         return _METRICS.get(str(self.keys.get("output_type", "generate_until")), "acc")
+
+    def aggregation(self, metric: str) -> str | None:
+        """How a metric of the documents becomes the task's: `mean`, or another by its name; None
+        where a function does, or nothing is known."""
+        own: dict[str, Any] = {
+            str(listed["metric"]): listed.get("aggregation")
+            for listed in self.keys.get("metric_list") or ()
+        }
+        said = own.get(metric)
+        if said is None:
+            return _AGGREGATIONS.get(metric)
+        return None if said in self.named else str(said).replace("nanmean", "mean")
 
     @property
     def filters(self) -> tuple[str, ...]:

@@ -153,6 +153,22 @@ class MixtureConfig(EvaluatorConfig):
         """EVALUATOR/TASK -> its metric, of those that count."""
         return _named({name: part.metrics for name, part in self.asked("search").items()})
 
+    @property
+    def uneven(self) -> list[str]:
+        """EVALUATOR/TASK of those that count and are no plain mean of their examples."""
+        return [
+            f"{name}/{task}" for name, part in self.asked("search").items() for task in part.uneven
+        ]
+
+    @property
+    def watched(self) -> list[str]:
+        """EVALUATOR/TASK of weight 0, or of an evaluator that has a share of 0."""
+        return [
+            f"{name}/{task}"
+            for name, part in self.of.items()
+            for task in (*part.watched, *(part.weights if self.share(name) == 0 else ()))
+        ]
+
     def test_sets(self) -> list[str]:
         """Of the evaluators that count."""
         return [

@@ -155,6 +155,16 @@ class TextConfig(EvaluatorConfig):
         return {name: task.weight for name, task in self.tasks.items() if task.weight > 0}
 
     @property
+    def uneven(self) -> list[str]:
+        """All that count: windows are weighed by their bytes or tokens."""
+        return list(self.weights)
+
+    @property
+    def watched(self) -> list[str]:
+        """Tasks of weight 0."""
+        return [name for name in self.tasks if name not in self.weights]
+
+    @property
     def asks_language(self) -> bool:
         """Texts are scored."""
         return True

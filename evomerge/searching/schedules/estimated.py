@@ -12,6 +12,7 @@ An estimate is recorded with its standard error, and the optimizer hears it as t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -193,7 +194,7 @@ class Estimated:
     def _check(self, candidate: Candidate, task: str, score: TaskScore) -> None:
         """Raises: UserError: the task's value is nothing that can be estimated so."""
         where = f"candidate {candidate.number}: task {task!r}"
-        if score.weights is not None or score.mean != "arithmetic" or not score.examples:
+        if not _is_plain_mean(score):
             raise UserError(
                 f"{where}: its {score.metric} is no plain mean of its examples' scores, so that it"
                 " cannot be estimated from some of them; take {schedule: whole}"
@@ -230,3 +231,11 @@ class Estimated:
 def _is_as_good(fitness: Sequence[float], as_this: Sequence[float]) -> bool:
     """Whether it is, in every objective."""
     return all(own >= other for own, other in zip(fitness, as_this, strict=True))
+
+
+def _is_plain_mean(score: TaskScore) -> bool:
+    """Whether a task's value is that of its examples."""
+    if score.weights is not None or score.mean != "arithmetic" or not score.examples:
+        return False
+    mean = sum(score.examples) / len(score.examples)
+    return math.isclose(mean, score.value, rel_tol=1e-6, abs_tol=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -51,10 +52,14 @@ class EstimatedConfig(ScheduleConfig):
         return self
 
 
-def check_estimates(config: ScheduleConfig, optimizer: Optimizer, landmarks: int) -> None:
+def check_estimates(
+    config: ScheduleConfig, optimizer: Optimizer, landmarks: int, uneven: Collection[str] = ()
+) -> None:
     """Check that an estimator will have what it learns from, and an optimizer what it goes by.
 
-    `landmarks`: how many warm starts there are.
+    Args:
+        landmarks: how many warm starts there are.
+        uneven: tasks that count and are known to be no plain mean of their examples' scores.
 
     Raises:
         ConfigError: one of them will not.
@@ -65,6 +70,12 @@ def check_estimates(config: ScheduleConfig, optimizer: Optimizer, landmarks: int
         raise ConfigError(
             "schedule: an estimated fitness has no scores of the examples that were not asked, and"
             " this optimizer goes by all of them; take {schedule: whole}, or {kind: cma_es}"
+        )
+    for task in sorted(uneven):
+        raise ConfigError(
+            f"schedule: estimated takes every task for the plain mean of its examples' scores, and"
+            f" the metric of {task!r} is none (perplexities, bits per byte and groups of even tasks"
+            " weigh them); take {schedule: whole}, or a metric that is a mean"
         )
     if config.estimator == "anchors":
         return

@@ -49,7 +49,45 @@ def test_reads_and_resolves(folder: Path) -> None:
     assert config.weights == {"sums": 1.0}
     assert config.tasks_of("search") == ["sums"]
     assert config.tasks_of("holdout") == ["sums", "colours"]
+    assert config.watched == ["colours"]
+    assert config.uneven == []
     assert config.splits_of("sums").search == Documents(split="search")
+
+
+@pytest.mark.parametrize(
+    ("keys", "uneven"),
+    [
+        ({}, False),
+        ({"metric_list": [{"metric": "f1"}]}, True),
+        ({"metric_list": [{"metric": "f1", "aggregation": "mean"}]}, False),
+        ({"metric_list": [{"metric": "acc", "aggregation": "nanmean"}]}, False),
+        ({"metric_list": [{"metric": "acc", "aggregation": "perplexity"}]}, True),
+        ({"output_type": "loglikelihood_rolling"}, True),
+    ],
+)
+def test_metrics_that_are_no_means_are_known_beforehand(
+    folder: Path, keys: dict[str, Any], uneven: bool
+) -> None:
+    rows = {split: [{"q": split}] for split in ("search", "validation", "holdout")}
+    write_task(folder / "tasks", "mine", rows, doc_to_text="{{q}}", doc_to_target="a", **keys)
+    config = load(folder, evaluator({"mine": {"weight": 1.0}}))
+    assert config.uneven == (["mine"] if uneven else [])
+
+
+def test_what_a_function_aggregates_and_a_group_of_even_tasks(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "1")
+    tasks = folder / "tasks"
+    (tasks / "own.py").write_text("def best(scores):\n    return max(scores)\n")
+    text = (tasks / "sums.yaml").read_text()
+    own = text.replace("aggregation: mean", "aggregation: !function own.best")
+    (tasks / "sums.yaml").write_text(own)
+    assert "own.best" in (tasks / "sums.yaml").read_text()
+    assert load(folder, evaluator(SUMS)).uneven == []
+    even = {"members": ["colours"], "weight_by_size": False, "weight": 1.0}
+    assert load(folder, evaluator({"pair": even})).uneven == ["pair"]
+    assert load(folder, evaluator({"pair": even | {"weight_by_size": True}})).uneven == []
 
 
 def test_crosses_processes_and_files(folder: Path) -> None:

@@ -70,6 +70,9 @@ def test_what_evaluators_say_of_their_tasks_is_said_of_the_mixtures(folder: Path
     without = load(folder, both | {"shares": {"prose": 0}})
     assert without.metrics == {"one/texts": "exact_match"}
     assert without.counts("holdout").keys() == config.counts("holdout").keys()
+    assert config.uneven == ["prose/prose", "prose/code"]
+    assert config.watched == without.uneven == []
+    assert without.watched == ["prose/prose", "prose/code"]
 
 
 def test_one_report_with_all_their_scores(folder: Path) -> None:

@@ -60,6 +60,8 @@ def test_a_task_without_weight_is_for_the_holdout(folder: Path) -> None:
     config = load(folder, text(tasks))
     assert config.sizes("search") == {"prose": 1}
     assert config.sizes("holdout") == {"prose": 1, "other": 1}
+    assert config.watched == ["other"]
+    assert config.uneven == ["prose"]
 
 
 def test_limits_draw_the_same_windows_for_all(folder: Path) -> None:

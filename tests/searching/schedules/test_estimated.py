@@ -210,6 +210,9 @@ def test_what_cannot_be_estimated_is_refused() -> None:
     heavy = TaskScore.averaged("bits", [0.5] * SIZE).model_copy(update={"weights": (1.0,) * SIZE})
     with pytest.raises(UserError, match="no plain mean of its examples' scores"):
         made().next(landmark, loss.model_copy(update={"tasks": {"sphere": heavy}}))
+    score = TaskScore.averaged("f1", [0.5] * SIZE).model_copy(update={"value": 0.7})
+    with pytest.raises(UserError, match="its f1 is no plain mean of its examples' scores"):
+        made().next(landmark, loss.model_copy(update={"tasks": {"sphere": score}}))
 
 
 def test_it_keeps_the_laws_where_drivers_are_killed_and_workers_die() -> None:

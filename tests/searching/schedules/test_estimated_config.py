@@ -28,6 +28,15 @@ def test_an_estimator_without_calibration_data_is_refused(
     check_estimates(config, make_optimizer("random"), 5)
 
 
+@pytest.mark.parametrize("estimator", ["anchors", "gmp_irt"])
+def test_a_task_that_is_no_mean_is_refused(estimator: str) -> None:
+    config = SCHEDULES.config({"kind": "estimated", "estimator": estimator})
+    with pytest.raises(ConfigError, match=r"the metric of 'news' is none .* or a metric that"):
+        check_estimates(config, make_optimizer("random"), 5, ["news"])
+    whole = SCHEDULES.config("whole")
+    check_estimates(whole, make_optimizer("random"), 5, ["news"])
+
+
 def test_an_optimizer_that_goes_by_all_examples_takes_no_estimates() -> None:
     config = SCHEDULES.config("estimated")
     with pytest.raises(ConfigError, match="this optimizer goes by all of them"):
