@@ -93,6 +93,7 @@ bench: model ## Measure what the README claims (minutes to hours; results in ben
 	$(PYTHON) benchmarks/mixed.py --write
 	$(PYTHON) benchmarks/flagship.py
 	$(PYTHON) benchmarks/flagship.py --job strong
+	$(PYTHON) benchmarks/flagship.py --job strong --optimizer random
 	$(PYTHON) benchmarks/foreign.py --write
 	$(PYTHON) benchmarks/foreign.py --problems holdout --write
 	$(PYTHON) benchmarks/dataflow.py

@@ -1,11 +1,17 @@
 """The demo's search over several seeds: does the evolved merge beat what it must beat?
 
-    python benchmarks/flagship.py [--job flagship|strong|demo|varied] [--seeds 1 2 3]
+    python benchmarks/flagship.py [--job flagship|strong|demo|varied] [--optimizer KIND]
+                                  [--seeds 1 2 3]
 
 Each seed is a study of its own (in runs/JOB/seed-N, resumed if it was interrupted): search on the
 search split, choice on the validation split, one look at the holdout. Parents and plain merges do
 not depend on the seed, so what a study has scored of them is shared with the next one. The table
 that is printed and kept under `results/` has every seed, whatever came out.
+
+With --optimizer another kind searches, all else being the job's: as many candidates on the same
+examples, the same first ones, the same choice (runs/JOB-KIND, results/JOB_KIND.json). So
+`--job strong --optimizer random` is random search at equal examples. The plain models' reports are
+those of runs/JOB where it is still there, and scored once more otherwise.
 """
 
 from __future__ import annotations
@@ -20,6 +26,7 @@ import evomerge
 from evomerge.cluster.base import Executor
 from evomerge.commands.terminal import Terminal
 from evomerge.config import Job, read_job
+from evomerge.optimizers.registry import configure
 from evomerge.recipe.digest import plain
 from evomerge.results import Results
 from evomerge.study.comparison import Comparison
@@ -73,23 +80,36 @@ def print_summary(seed: int, comparison: Comparison) -> None:
     print(comparison.verdict.sentence if comparison.verdict else "no verdict")
 
 
+def job_of(name: str, kind: str | None) -> Job:
+    """A job of the examples, with an optimizer of another kind if one is named."""
+    job = read_job(ROOT / "examples" / f"{name}.yaml")
+    if kind is None:
+        return job
+    optimizer = configure(kind, origin="--optimizer")
+    return job.model_copy(update={"name": f"{name}-{kind}", "optimizer": optimizer})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--job", choices=list(SEEDS), default="flagship")
+    parser.add_argument("--optimizer", metavar="KIND", help="random, say, instead of the job's")
     parser.add_argument("--seeds", type=int, nargs="+")
     given = parser.parse_args()
-    job = read_job(ROOT / "examples" / f"{given.job}.yaml")
+    job = job_of(given.job, given.optimizer)
     rows: list[dict[str, Any]] = []
-    finished: Path | None = None
+    runs = ROOT / "runs"
+    # A folder that is not there has no reports to share.
+    finished = runs / given.job / f"seed-{SEEDS[given.job][0]}" if given.optimizer else None
     for seed in given.seeds or SEEDS[given.job]:
-        folder = ROOT / "runs" / given.job / f"seed-{seed}"
+        folder = runs / job.name / f"seed-{seed}"
         results = one_seed(job.model_copy(update={"seed": seed}), folder, finished)
         assert results.comparison is not None
         assert results.winner is not None
         print_summary(seed, results.comparison)
         recipe = portable(plain(results.winner.recipe))
         rows.append({"seed": seed, "recipe": recipe, **results.comparison.to_json()})
-        write(given.job, {"candidates": job.budget.candidates, "seeds": rows})
+        searched = {"optimizer": job.optimizer.kind, "candidates": job.budget.candidates}
+        write(job.name.replace("-", "_"), {**searched, "seeds": rows})
         finished = folder
 
 

@@ -5,12 +5,12 @@
 
 The split `foreign` (evaluators/json_math_foreign.yaml): 416 problems in 52 forms that no training
 and no search has seen. Scored are the published winners of the demo, of the flagship, of the strong
-job and, once `flagship.py --job varied` has run, of the search on varied problems, three seeds each
-(`recipe` in results/demo.json and the like); every parent; the two specialists at weight 1, which
-is also what tuned task arithmetic over the two comes to; tuned task arithmetic over all three; and
-the winners of further --studies. The math specialist, the two at weight 1 and the winners are asked
-the first --plain problems without a request for JSON, too: that tells what is lost to arithmetic
-from what is lost to JSON.
+job and, once `flagship.py` has run them, of random search on the strong job and of the search on
+varied problems, three seeds each (`recipe` in results/demo.json and the like); every parent; the
+two specialists at weight 1, which is also what tuned task arithmetic over the two comes to; tuned
+task arithmetic over all three; and the winners of further --studies. The math specialist, the two
+at weight 1 and the winners are asked the first --plain problems without a request for JSON, too:
+that tells what is lost to arithmetic from what is lost to JSON.
 
 With `--problems holdout` the same models are asked the 400 problems of the flagship's own holdout,
 in JSON alone. They come in 11 forms, and a job without `clusters` counts each problem for itself,
@@ -53,7 +53,7 @@ from evomerge.searching.plan import Plan
 
 PART = 104
 """Problems of one task for a worker, each foreign form twice: an interruption costs no more."""
-RUNS = ("demo", "flagship", "strong", "varied")
+RUNS = ("demo", "flagship", "strong", "strong_random", "varied")
 AT_ONE, TUNED = "json and math at 1", "task arithmetic 0.7 (tuned)"
 AS_PUBLISHED = {AT_ONE: "task arithmetic 1 (tuned, json+math)"}
 """What the published tables call a model, where that is something else."""

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from foreign import AT_ONE, EXAMS, ROOT, lines_of, models, parts_of, score
+from foreign import AT_ONE, EXAMS, lines_of, models, parts_of, score
 from foreign_table import Line, Problems, groups, mean_line, summary, table
+from published import ROOT
 
 from evomerge.evaluators.base import Report, TaskScore
 from evomerge.evaluators.registry import read_evaluator

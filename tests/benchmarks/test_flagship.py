@@ -1,0 +1,44 @@
+"""The job that benchmarks/flagship.py runs, with another optimizer, too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from flagship import SEEDS, job_of, share_reports
+
+from evomerge.errors import ConfigError
+
+
+def test_another_optimizer_is_all_that_differs() -> None:
+    job, other = job_of("strong", None), job_of("strong", "random")
+    assert job.optimizer.kind == "bayes"
+    assert (other.name, other.optimizer.kind) == ("strong-random", "random")
+    same = {"name": job.name, "optimizer": job.optimizer}
+    assert other.model_copy(update=same) == job
+
+
+def test_every_job_has_its_own_name() -> None:
+    assert [job_of(name, None).name for name in SEEDS] == [*SEEDS]
+
+
+def test_an_optimizer_that_is_not_there_is_a_sentence() -> None:
+    with pytest.raises(ConfigError, match=r"^--optimizer: .*randon.*random"):
+        job_of("strong", "randon")
+
+
+def test_reports_of_the_splits_after_the_search_are_shared(tmp_path: Path) -> None:
+    finished, study = tmp_path / "finished", tmp_path / "study"
+    share_reports(finished, study)  # not there: nothing to share
+    assert not study.exists()
+    (finished / "examples").mkdir(parents=True)
+    for split in ("search", "validation", "holdout"):
+        (finished / "examples" / f"model.{split}.json.gz").write_bytes(split.encode())
+    (study / "examples").mkdir(parents=True)
+    (study / "examples" / "model.holdout.json.gz").write_bytes(b"its own")
+    share_reports(finished, study)
+    held = {path.name: path.read_bytes() for path in (study / "examples").iterdir()}
+    assert held == {
+        "model.holdout.json.gz": b"its own",
+        "model.validation.json.gz": b"validation",
+    }
