@@ -165,13 +165,23 @@ def test_varied_problems_of_one_sentence_form_count_as_alike(tmp_path: Path) -> 
         read_evaluator(name, folder=tmp_path, origin="j")
         for name in ("json_math_varied", "json_math")
     )
-    forms = {"evomerge_json_math_varied": 11, "evomerge_math": 11, "evomerge_json": 32}
-    assert varied.sources("holdout") == forms
+    skills = {"evomerge_math": 11, "evomerge_json": 32}
+    assert varied.sources("holdout") == {"evomerge_json_math_varied": 11, **skills}
     assert varied.sources("search") == {"evomerge_json_math_varied": 25}
-    assert plain.sources("holdout") == {}
+    assert plain.sources("holdout") == {"evomerge_json_math": 11, **skills}
+    foreign = read_evaluator("json_math_foreign", folder=tmp_path, origin="j")
+    assert set(foreign.sources("holdout").values()) == {52}
     job = read_job(ROOT / "examples" / "varied.yaml").evaluator
     assert job.sources("validation") == {"evomerge_json_math_varied": 20}
     assert job.sources("holdout")["evomerge_json_math_varied"] == 11
+
+
+@pytest.mark.parametrize("name", ["dataflow", "demo", "flagship", "niches"])
+def test_the_examples_jobs_count_sentence_forms(name: str) -> None:
+    job = read_job(ROOT / "examples" / f"{name}.yaml").evaluator
+    assert job.sources("search")["evomerge_json_math"] < job.sizes("search")["evomerge_json_math"]
+    counted = set(job.sources("holdout"))
+    assert counted == set(job.sizes("holdout")) - {"evomerge_spell"}
 
 
 def test_the_strong_job_spends_the_flagships_examples_on_more_forms() -> None:
