@@ -1,6 +1,7 @@
 """What does a search cost that does not score all candidates on all examples, and what is lost?
 
     python benchmarks/fitness.py [TABLE.parquet...] [--seeds 20] [--candidates 60]
+                                 [--only NAME ...] [--ways WAY ...]
 
 Searches are replayed on recorded candidates (`recording.py`; those in `tabular/` where none is
 named), by the schedules of a job: a table has what each candidate scored on each search example, so
@@ -17,12 +18,14 @@ them (so that what is lost is lost for want of scoring alone); and in halves, on
 one for the final score. Tables of real searches are small, so there are two simulated ones
 beside them, of more examples, with a validation split that chooses of the three best.
 
-Nothing of a schedule was tuned on these tables.
+Rows of tables and ways that are not run stay in results/fitness.json as they are. Nothing of a
+schedule was tuned on these tables.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -439,7 +442,21 @@ def main() -> None:
                 row |= summary(each, runs["whole"])
                 rows.append(row)
                 print(line(row))
-    write("fitness", {"rows": rows})
+    write("fitness", {"rows": merged(kept(), rows)})
+
+
+def kept() -> list[dict[str, Any]]:
+    """What earlier runs have found."""
+    path = ROOT / "benchmarks" / "results" / "fitness.json"
+    return list(json.loads(path.read_text())["rows"]) if path.exists() else []
+
+
+def merged(
+    before: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """New rows in the places of those of the same table, search and way, or at the end."""
+    known = {(row["table"], row["search"], row["way"]): row for row in (*before, *rows)}
+    return [*known.values()]
 
 
 def line(row: Mapping[str, Any]) -> str:

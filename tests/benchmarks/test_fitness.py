@@ -59,3 +59,13 @@ def test_a_recorded_table_serves_whole_and_in_halves(tmp_path: Path) -> None:
     assert whole.tokens.tolist() == [20.0, 10.0]
     assert whole.final.tolist() == [0.5, 1.0]
     assert (halves.whole.tolist(), halves.final.tolist()) == ([1.0, 1.0], [0.0, 1.0])
+
+
+def test_rows_that_were_not_run_stay() -> None:
+    def row(table: str, way: str, tokens: float) -> dict[str, str | float]:
+        return {"table": table, "search": "random", "way": way, "tokens": tokens}
+
+    before = [row("demo", "whole", 1.0), row("demo", "racing", 0.5), row("flagship", "racing", 0.6)]
+    new = [row("demo", "racing", 0.4), row("demo", "halving", 0.7)]
+    assert fitness.merged(before, new) == [before[0], new[0], before[2], new[1]]
+    assert len(fitness.kept()) >= 144
