@@ -11,6 +11,7 @@ from evomerge.evaluators.base import Report, TaskScore
 
 __all__ = [
     "COSTS",
+    "SHARES",
     "SIGNS",
     "Cost",
     "cost_of",
@@ -26,6 +27,20 @@ Cost = Literal["layers", "tokens_generated", "tokens_per_second"]
 COSTS: tuple[Cost, ...] = get_args(Cost)
 SIGNS: Mapping[str, int] = {"layers": -1, "tokens_generated": -1, "tokens_per_second": 1}
 """More tokens per second are better, more layers are not."""
+SHARES = frozenset(
+    {
+        "acc",
+        "acc_bytes",
+        "acc_mutual_info",
+        "acc_norm",
+        "accuracy",
+        "em",
+        "exact_match",
+        "f1",
+        "pass@1",
+    }
+)
+"""Metrics whose examples score 0, 1 or something between."""
 
 
 def natural(objective: str, value: float, tasks: Mapping[str, float] | None = None) -> float:

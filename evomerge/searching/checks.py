@@ -15,6 +15,8 @@ from evomerge.engines.config import EngineConfig, EngineSettings
 from evomerge.engines.factory import check_engine
 from evomerge.errors import ConfigError, about
 from evomerge.evaluators.base import EvaluatorConfig
+from evomerge.evaluators.constraint import read_constraint
+from evomerge.evaluators.quantities import SHARES
 from evomerge.models.answering import answers_text, architecture_of, continues_text
 from evomerge.models.familiar import knows_type, unfamiliar
 from evomerge.models.inventory import Inventory
@@ -43,6 +45,7 @@ __all__ = [
     "idle_warnings",
     "look_at_cluster",
     "unheeded_warnings",
+    "unmeetable_warnings",
 ]
 
 
@@ -219,6 +222,20 @@ def unheeded_warnings(job: Job, optimizer: Optimizer) -> Iterator[str]:
             f"importance: the optimizer {job.optimizer.kind} makes nothing of it; bayes, catcma,"
             " cma_es, cma_niches and genetic do"
         )
+
+
+def unmeetable_warnings(job: Job) -> Iterator[str]:
+    """That no model keeps a constraint, whatever it answers: its metric's values end before."""
+    for written in job.objective.constraints:
+        constraint = read_constraint(written)
+        metric = job.evaluator.metrics.get(constraint.name)
+        beyond = constraint.factor > 1 if constraint.at_least else constraint.factor < 0
+        if metric in SHARES and constraint.model is None and beyond:
+            yield (
+                f"objective.constraints: {written!r}: no model keeps it, since its scores, by"
+                f" their metric {metric}, go from 0 to 1; take a number between, or one in per"
+                " cent (95%)"
+            )
 
 
 def check_new_study(job: Job, out: Path, origin: str = "") -> None:

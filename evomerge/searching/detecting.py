@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from evomerge.config import Job
 from evomerge.errors import RecordError
 from evomerge.evaluators.base import EvaluatorConfig, Report, Split
+from evomerge.evaluators.quantities import SHARES
 from evomerge.searching.telemetry import PARENT
 from evomerge.searching.under_test import Reports
 from evomerge.study.candidate import Candidate, landmarks
@@ -26,19 +27,6 @@ JUDGING: tuple[Split, ...] = ("validation", "holdout")
 """The splits by which models are compared."""
 MEASURED = "detectable"
 """Where the record has what the warm starts told: split -> `Detectable`."""
-
-_SHARES = {
-    "acc",
-    "acc_bytes",
-    "acc_mutual_info",
-    "acc_norm",
-    "accuracy",
-    "em",
-    "exact_match",
-    "f1",
-    "pass@1",
-}
-"""Metrics whose examples score 0, 1 or something between."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +69,7 @@ def expected(evaluator: EvaluatorConfig) -> dict[Split, Expected]:
     It is known of metrics of 0 and 1, and of numbers of examples that are known without a model.
     """
     weights, metrics = evaluator.weights, evaluator.metrics
-    if any(metrics.get(task) not in _SHARES for task in weights):
+    if any(metrics.get(task) not in SHARES for task in weights):
         return {}
     paired = dict.fromkeys(weights, Paired.assumed())
     said: dict[Split, Expected] = {}

@@ -25,6 +25,7 @@ from evomerge.searching.checks import (
     check_runtime,
     idle_warnings,
     unheeded_warnings,
+    unmeetable_warnings,
 )
 from evomerge.searching.detecting import goal_warnings
 from evomerge.searching.plan import Plan
@@ -64,6 +65,7 @@ def check_job(plan: Plan) -> list[str]:
         warnings += idle_warnings(job, plan.optimizer)
         warnings += goal_warnings(job, plan.detectable)
         warnings += unheeded_warnings(job, plan.optimizer)
+        warnings += unmeetable_warnings(job)
         for recipe in plan.samples:
             sample = RecipePlan(recipe, plan.called, plan.headers)
             if isinstance(recipe, Stack):  # before a process is asked what stacks of them say

@@ -261,6 +261,20 @@ def warnings(place: Place) -> list[str]:
         ),
         ({"optimizer": "random", "budget": {"candidates": 4}}, []),
         (
+            {
+                "objective": {"constraints": ["sums >= 95", "sums <= 1", "layers <= 30"]},
+                "budget": {"candidates": 20},
+            },
+            ["'sums >= 95': no model keeps it, since its scores, by their metric exact_match, go"],
+        ),
+        (
+            {
+                "objective": {"constraints": ["sums >= 95%", "sums <= -0.1", "sums >= 2 * base"]},
+                "budget": {"candidates": 20},
+            },
+            ["'sums <= -0.1': no model keeps it"],
+        ),
+        (
             {"select": {"finalists": 30}, "budget": {"candidates": 20}},
             ["select.finalists: 30 of a budget of 20 candidates"],
         ),

@@ -26,7 +26,8 @@ from evomerge.estimating.items import Array
 from evomerge.evaluators.base import Failure, Outcome, Report, TaskScore
 from evomerge.evaluators.objective import Objective
 from evomerge.optimizers.base import Fitness
-from evomerge.searching.schedule import Decision, Estimate, Finished, Stage
+from evomerge.searching.schedule import Decision, Estimate, Finished, Stage, Stopped
+from evomerge.searching.schedules.degenerate import degeneration
 from evomerge.searching.schedules.estimated_config import EstimatedConfig
 from evomerge.searching.schedules.numbered import NumberedExamples
 from evomerge.study.candidate import Candidate
@@ -88,7 +89,8 @@ class Estimated:
             if candidate.proposed_by == "finalist":
                 self._decided[key] = self._decide_again(candidate, so_far, scored)
             else:
-                self._decided[key] = self._decide(candidate, so_far, doubt=0.0)
+                ended = self._degenerate(candidate, so_far, scored)
+                self._decided[key] = ended or self._decide(candidate, so_far, doubt=0.0)
         return self._decided[key]
 
     def again(self) -> Candidate | None:
@@ -127,6 +129,23 @@ class Estimated:
         self._guessed.setdefault(candidate.digest, (candidate, so_far))
         return Finished(estimate)
 
+    def _degenerate(
+        self, candidate: Candidate, so_far: Report | None, scored: int
+    ) -> Stopped | None:
+        """Its end after the first stage, if its answers say nothing; never asked again."""
+        if so_far is None or not self._config.degenerate or scored > self._at_first:
+            return None
+        if (why := degeneration(so_far)) is None:
+            return None
+        told = self._estimate(so_far, *self._scored(candidate, so_far)).fitness
+        return Stopped(told, why=f"after {scored} of {len(self._examples)} examples: {why}")
+
+    @property
+    def _at_first(self) -> int:
+        """Of how many examples a first stage is: one of each task at least."""
+        half = self._config.anchors == "adaptive"
+        return max(self._first // 2 if half else self._first, len(self._examples.sizes))
+
     def _begin(self, candidate: Candidate) -> Stage:
         question, config = candidate.proposal, self._config
         if (
@@ -141,9 +160,7 @@ class Estimated:
         if self._anchors is None:
             self._anchors = self._choose_anchors()
             self._estimator.strata = self._anchors.strata
-        at_first = self._first // 2 if config.anchors == "adaptive" else self._first
-        at_first = max(at_first, len(self._examples.sizes))  # each task has an example
-        return self._of(self._anchors.order[:at_first])
+        return self._of(self._anchors.order[: self._at_first])
 
     def _choose_anchors(self) -> Anchors:
         shares = list(self._examples.weights.values())

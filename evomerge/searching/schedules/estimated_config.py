@@ -41,6 +41,9 @@ class EstimatedConfig(ScheduleConfig):
     """So many of the optimizer's first candidates are scored whole."""
     whole_every: Annotated[int, Field(ge=0)] = 0
     """And of the others one in so many, whatever its estimate; 0: none."""
+    degenerate: bool = Field(default=True, exclude_if=lambda ends: bool(ends))
+    """End candidates after their first stage of which nine in ten answers are empty, or repeat one
+    thing until they are cut off."""
 
     @model_validator(mode="after")
     def _by_items(self) -> EstimatedConfig:

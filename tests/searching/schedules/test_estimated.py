@@ -16,7 +16,7 @@ from evomerge.evaluators.base import Failure, Outcome, Report, Selection, TaskSc
 from evomerge.evaluators.objective import Objective
 from evomerge.optimizers.base import Fitness
 from evomerge.recipe.tree import Merge
-from evomerge.searching.schedule import Finished, Stage, remembers
+from evomerge.searching.schedule import Finished, Stage, Stopped, remembers
 from evomerge.searching.schedules.estimated import Estimated
 from evomerge.searching.schedules.estimated_config import EstimatedConfig
 from evomerge.simulation import Scenario, draw_faults, play
@@ -169,6 +169,43 @@ def test_it_decides_once() -> None:
     assert len(more.examples["sphere"]) == 12
     assert not set(more.examples["sphere"]) & set(stage.examples["sphere"])
     assert schedule.next(asked, Failure(cause="candidate", message="no")) == Finished()
+
+
+@pytest.mark.parametrize(
+    ("settings", "first"), [({}, 12), ({"estimator": "p_irt", "anchors": "adaptive"}, 6)]
+)
+def test_degenerate_candidates_end_after_their_first_stage(
+    settings: dict[str, Any], first: int
+) -> None:
+    schedule = made(examples=12, whole_first=0, **{"estimator": "anchors"} | settings)
+    lenient = made(
+        examples=12, whole_first=0, degenerate=False, **{"estimator": "anchors"} | settings
+    )
+    whole = Report(split="search", tasks={"sphere": TaskScore.averaged("right", [0.5] * SIZE)})
+    for number in range(4):
+        landmark = candidate(number, proposed_by="landmark", proposal=None)
+        for one in (schedule, lenient):
+            one.next(landmark, whole.model_copy(update={"silent": 1.0}))
+    asked, other = candidate(4, digest="a", proposal=0), candidate(5, digest="b", proposal=1)
+    stage = schedule.next(asked, None)
+    assert isinstance(stage, Stage)
+    assert stage.examples is not None
+    assert len(stage.examples["sphere"]) == first
+    part = TaskScore.averaged("right", [0.0] * first)
+    said: dict[str, Any] = {"silent": 0.7, "repeating": 0.25}
+    empty = Report(split="search", tasks={"sphere": part}, places=stage.examples, **said)
+    ended = schedule.next(asked, empty)
+    assert isinstance(ended, Stopped)
+    assert (
+        ended.why == f"after {first} of 120 examples: 95% of its first answers are empty or repeat"
+    )
+    assert ended.fitness is not None
+    assert ended.fitness[0] < 0.5
+    assert schedule.again() is None, "one that was stopped is not asked again"
+    assert lenient.next(asked, None) == stage
+    assert not isinstance(lenient.next(asked, empty), Stopped)
+    well = schedule.next(other, empty.model_copy(update={"silent": 0.5}))
+    assert not isinstance(well, Stopped)
 
 
 def test_a_task_where_lower_is_better_counts_against() -> None:
