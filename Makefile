@@ -91,6 +91,7 @@ bench: model ## Measure what the README claims (minutes to hours; results in ben
 	$(PYTHON) benchmarks/kernels.py
 	$(PYTHON) benchmarks/streaming.py
 	$(PYTHON) benchmarks/mixed.py --write
+	$(PYTHON) benchmarks/flagship.py --job demo
 	$(PYTHON) benchmarks/flagship.py
 	$(PYTHON) benchmarks/flagship.py --job strong
 	$(PYTHON) benchmarks/flagship.py --job strong --optimizer random
