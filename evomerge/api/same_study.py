@@ -15,8 +15,9 @@ from evomerge.value import parse
 
 __all__ = ["check_evaluator", "check_sources", "job_of", "moved", "note_what_scores_depend_on"]
 
-_MAY_MOVE = {"evaluator", "cluster", "storage", "artifacts", "reuse"}
-"""What a job may say otherwise when its study is gone on with: where things are."""
+_MAY_MOVE = {"evaluator", "cluster", "storage", "artifacts", "reuse", "earlier_test_sets"}
+"""What a job may say otherwise when its study is gone on with: where things are, and what older
+versions did not note."""
 
 
 def job_of(study: Study) -> Job:
@@ -46,7 +47,7 @@ def note_what_scores_depend_on(study: Study, plan: Plan) -> None:
     """Put on record what `check_evaluator` and `check_sources` compare with."""
     study.put("evaluator", plan.evaluator)
     study.put("sources", plan.fingerprints)
-    study.put("test_sets", list(plan.job.evaluator.test_sets()))
+    study.put("test_sets", list(plan.job.test_sets))
 
 
 def check_evaluator(study: Study, plan: Plan) -> None:

@@ -18,6 +18,7 @@ from evomerge.evaluators.base import Split
 from evomerge.evaluators.registry import read_evaluator
 from evomerge.interchange import convert as conversion
 from evomerge.recipe.named import recipe_named
+from evomerge.study.remarks import comment_on_test_sets
 
 __all__ = ["convert", "evaluate"]
 
@@ -38,6 +39,7 @@ def convert(
     """Convert mergekit's YAML to a recipe, mergekit-evolve's to a job, a recipe to mergekit's."""
     said = Output(quiet, as_json)
     text, warnings = conversion.convert(file, dtype=dtype)
+    text = comment_on_test_sets(writers.public_sets_named_in(file)) + text
     for warning in warnings:
         said.warn(warning)
     if out is not None:

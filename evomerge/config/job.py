@@ -80,6 +80,9 @@ class Job(Value):
     basis: Basis | None = None
     """Another study in parameter space whose best recipes become the parents (`space.recipes`): the
     next round of a search whose recipes nest."""
+    earlier_test_sets: tuple[str, ...] = Field(default=(), exclude_if=lambda named: not named)
+    """What of the data behind `basis` and `warm_start` was a benchmark's own test set. Leave it
+    out: it is read from their records and files."""
     importance: Importance | None = Field(default=None, exclude_if=lambda held: held is None)
     """Which layers and components are expected to matter: a prior for `bayes`,
     `catcma`, `cma_es`, `cma_niches` and `genetic`."""
@@ -111,6 +114,12 @@ class Job(Value):
     def code(self) -> tuple[str, ...]:
         """What of the job would run code: the user has to consent to it (`evomerge.trust`)."""
         return (*self.evaluator.code, *self.engine.code, *self.cluster.code)
+
+    @property
+    def test_sets(self) -> tuple[str, ...]:
+        """What a winner owes to benchmarks' own test sets: of this search's data, and of those that
+        it takes up from."""
+        return tuple(dict.fromkeys((*self.evaluator.test_sets(), *self.earlier_test_sets)))
 
     @model_validator(mode="after")
     def _aim(self) -> Job:

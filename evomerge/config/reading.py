@@ -16,10 +16,12 @@ from evomerge.models.importance import read_importance
 from evomerge.reading.files import expanded, resolved
 from evomerge.recipe.file_kind import instead_of_a_job
 from evomerge.recipe.yaml import inline_recipe, located, read_mapping
+from evomerge.recipe.yaml_reading import read_text
 from evomerge.search_spaces.base import SpaceConfig
 from evomerge.search_spaces.parameter_config import ParameterSpaceConfig
 from evomerge.search_spaces.registry import SPACES, read_space
-from evomerge.study.earlier import elites, scored_genes
+from evomerge.study.earlier import elites, public_sets_of, scored_genes
+from evomerge.study.remarks import named_in_comments
 from evomerge.value import parse
 
 __all__ = ["read_job", "resolve_job"]
@@ -72,11 +74,14 @@ def resolve_job(
         data["importance"] = read_importance(
             data["importance"], folder=folder, origin=f"{origin}: importance"
         )
+    marks: list[str] = []
     if isinstance(data.get("warm_start"), dict):
-        data["warm_start"] = _with_recipes(data["warm_start"], folder, f"{origin}: warm_start")
-        data["warm_start"] = _with_solutions(data["warm_start"], folder, f"{origin}: warm_start")
+        written = _with_recipes(data["warm_start"], folder, f"{origin}: warm_start", marks)
+        data["warm_start"] = _with_solutions(written, folder, f"{origin}: warm_start", marks)
     if isinstance(data.get("basis"), dict) and isinstance(data.get("space"), SpaceConfig):
-        data["space"] = _on_elites(data["space"], data["basis"], folder, origin)
+        data["space"] = _on_elites(data["space"], data["basis"], folder, origin, marks)
+    if marks:
+        data["earlier_test_sets"] = list(dict.fromkeys(marks))
     job = parse(Job, data, origin=origin)
     with about(origin):
         _check_names(job)
@@ -88,8 +93,13 @@ def resolve_job(
     return job.model_copy(update={"sources": sources, "reuse": reuse})
 
 
-def _with_recipes(warm_start: dict[str, Any], folder: Path, origin: str) -> dict[str, Any]:
-    """Known recipes as plain data with absolute paths, whether in files or written out."""
+def _with_recipes(
+    warm_start: dict[str, Any], folder: Path, origin: str, marks: list[str]
+) -> dict[str, Any]:
+    """Known recipes as plain data with absolute paths, whether in files or written out.
+
+    `marks`: hears on which public test sets those in files were found.
+    """
     recipes = warm_start.get("recipes", ())
     if not isinstance(recipes, list):
         return warm_start
@@ -97,30 +107,46 @@ def _with_recipes(warm_start: dict[str, Any], folder: Path, origin: str) -> dict
         inline_recipe(written, origin=f"{origin}.recipes.{number}", folder=folder)
         for number, written in enumerate(recipes)
     ]
+    for written in recipes:
+        if isinstance(written, str):
+            marks += named_in_comments(read_text(folder / written))
     return warm_start | {"recipes": read}
 
 
-def _with_solutions(warm_start: dict[str, Any], folder: Path, origin: str) -> dict[str, Any]:
-    """What the other study has found, so that a resumed search begins where it began."""
+def _with_solutions(
+    warm_start: dict[str, Any], folder: Path, origin: str, marks: list[str]
+) -> dict[str, Any]:
+    """What the other study has found, so that a resumed search begins where it began.
+
+    `marks`: as in `_with_recipes`.
+    """
     study = warm_start.get("study")
     if not isinstance(study, str) or warm_start.get("solutions"):
         return warm_start
     with about(f"{origin}.study"):
         place = resolved(folder / expanded(study))
         pairs = scored_genes(place)
+        marks += public_sets_of(place)
     solutions = [{"genes": dict(genes), "fitness": fitness} for genes, fitness in pairs]
     return warm_start | {"study": str(place), "solutions": solutions}
 
 
-def _on_elites(space: SpaceConfig, basis: dict[str, Any], folder: Path, origin: str) -> SpaceConfig:
-    """The space over the best recipes of another study, which it holds from then on."""
+def _on_elites(
+    space: SpaceConfig, basis: dict[str, Any], folder: Path, origin: str, marks: list[str]
+) -> SpaceConfig:
+    """The space over the best recipes of another study, which it holds from then on.
+
+    `marks`: as in `_with_recipes`.
+    """
     wanted = parse(Basis, basis, origin=f"{origin}: basis")
     if not isinstance(space, ParameterSpaceConfig):
         raise ConfigError(f"{origin}: basis: goes with a space of kind parameter")
     if space.recipes:  # a job that was read before
         return space
     with about(f"{origin}: basis.study"):
-        best = elites(resolved(folder / expanded(wanted.study)), wanted.elites)
+        place = resolved(folder / expanded(wanted.study))
+        best = elites(place, wanted.elites)
+        marks += public_sets_of(place)
     return space.model_copy(update={"recipes": best, "parents": tuple(best)})
 
 

@@ -36,6 +36,7 @@ def write_adapter(
     out: Path,
     *,
     card: str,
+    remark: str = "",
     named: Recipe | None = None,
     dtype: str | None = None,
     rank: int | None = None,
@@ -44,6 +45,7 @@ def write_adapter(
     """The recipe's change of its base into the folder `out`: factors, configuration, card, recipe.
 
     Args:
+        remark: comment lines for the head of `recipe.yaml`.
         named: the recipe as the folder names its sources, the base among them; None: as it is here.
         dtype: torch's name of the factors' type; float32 where left out.
         rank: truncate each weight's change to at most this rank; exact where left out.
@@ -79,7 +81,8 @@ def write_adapter(
         text = json.dumps(config, indent=2, sort_keys=True) + "\n"
         (folder / CONFIG).write_text(text, encoding="utf-8")
         (folder / "README.md").write_text(card, encoding="utf-8")
-        (folder / "recipe.yaml").write_text(dump_recipe(named or recipe), encoding="utf-8")
+        text = remark + dump_recipe(named or recipe)
+        (folder / "recipe.yaml").write_text(text, encoding="utf-8")
 
 
 def _sources(recipe: Recipe) -> tuple[Source, ...]:

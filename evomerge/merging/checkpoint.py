@@ -40,6 +40,7 @@ def write_checkpoint(
     out: Path,
     *,
     card: str,
+    remark: str = "",
     named: Recipe | None = None,
     layout: Blueprint | None = None,
     dtype: str | None = None,
@@ -49,7 +50,8 @@ def write_checkpoint(
 ) -> None:
     """Merge into the folder `out`: weights, configuration, tokenizer, card and the recipe itself.
 
-    `named`: the recipe as `recipe.yaml` names its sources; None: as it is here.
+    `remark`: comment lines for the head of `recipe.yaml`.
+    `named`: the recipe as it names its sources; None: as it is here.
     `keep_code`: take over the donor's Python files, and what its files say of them.
     `layout`: the blueprint of the folder, where that is not the recipe's own (`stack_layout`).
 
@@ -66,7 +68,8 @@ def write_checkpoint(
     donor = bank.inventory(made.donor)
     with whole_folder(out, size=made.size) as folder:
         (folder / "README.md").write_text(card, encoding="utf-8")
-        (folder / "recipe.yaml").write_text(dump_recipe(named or recipe), encoding="utf-8")
+        text = remark + dump_recipe(named or recipe)
+        (folder / "recipe.yaml").write_text(text, encoding="utf-8")
         passing = _passing(merged(made, bank), bank, len(made.tensors), progress)
         if donor.components:
             write_pipeline_files(donor, folder, dtype=dtype, keep_code=keep_code)

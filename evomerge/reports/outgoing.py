@@ -21,8 +21,9 @@ from evomerge.recipe.tree import Recipe, sources_of
 from evomerge.recipe.yaml import parse_recipe
 from evomerge.reports.card import card
 from evomerge.study.comparison import Comparison
+from evomerge.study.earlier import public_sets
 from evomerge.study.record import Study
-from evomerge.study.remarks import on_test_sets
+from evomerge.study.remarks import comment_on_test_sets
 
 __all__ = ["Outgoing"]
 
@@ -43,13 +44,15 @@ class Outgoing:
     """What of that search's data was a benchmark's own test set."""
 
     @classmethod
-    def of_recipe(cls, recipe: Recipe, *, local_paths: bool) -> Outgoing:
+    def of_recipe(
+        cls, recipe: Recipe, *, local_paths: bool, test_sets: tuple[str, ...] = ()
+    ) -> Outgoing:
         """A recipe of a file, or of nobody knows where; `local_paths` keeps its paths."""
         named = recipe if local_paths else portable(recipe)
         models: dict[str, Recipe] = {}
         for name, source in _leaves(recipe):
             models.setdefault(name, source)
-        return cls(recipe, named, models)
+        return cls(recipe, named, models, test_sets=test_sets)
 
     @classmethod
     def of_study(cls, recipe: Recipe, study: Study, *, local_paths: bool) -> Outgoing:
@@ -65,7 +68,7 @@ class Outgoing:
             if name in prints and isinstance(source, Source)
         }
         named = recipe if local_paths else portable(recipe, known)
-        return cls(recipe, named, sources, study.job, _test_sets(study))
+        return cls(recipe, named, sources, study.job, public_sets(study))
 
     @property
     def names(self) -> Mapping[Source, Source]:
@@ -113,7 +116,7 @@ class Outgoing:
     @property
     def remark(self) -> str:
         """Comment lines for the head of a YAML file; "" where there is nothing to say."""
-        return f"# {on_test_sets(self.test_sets)}\n" if self.test_sets else ""
+        return comment_on_test_sets(self.test_sets)
 
     def _copy_of(self) -> str | None:
         models = Headers()
@@ -138,12 +141,3 @@ def _leaves(recipe: Recipe, name: str = "") -> Iterator[tuple[str, Source]]:
         return
     for own, child in recipe.inputs.items():
         yield from _leaves(child, own)
-
-
-def _test_sets(study: Study) -> tuple[str, ...]:
-    """As the record has it; of an older study, that its job insisted on one."""
-    if (named := study.get("test_sets")) is not None:
-        return tuple(map(str, named))
-    evaluator = study.job.get("evaluator") or {}
-    parts = (evaluator.get("of") or {"": evaluator}).values()
-    return ("the job allows it",) if any(part.get("allow_test_split") for part in parts) else ()

@@ -105,7 +105,7 @@ def finish(
         searches=opponents.costs,
         kept=_kept(objective, outcomes[label]),
         remark=_left_out(plan),
-        test_sets=plan.job.evaluator.test_sets(),
+        test_sets=plan.job.test_sets,
     )
     study.put("comparison", comparison.to_json())
     return comparison

@@ -1,4 +1,5 @@
-"""What a study gives to the next one: what it found where, and its best recipes."""
+"""What a study gives to the next one: what it found where, its best recipes, and what is to be said
+of their data."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from evomerge.study.record import Study
 from evomerge.study.select_recipe import recorded
 from evomerge.wording import count
 
-__all__ = ["elites", "scored_genes"]
+__all__ = ["elites", "scored_genes", "public_sets", "public_sets_of"]
 
 
 def scored_genes(folder: Path) -> list[tuple[Mapping[str, float | str], float]]:
@@ -55,3 +56,25 @@ def elites(folder: Path, number: int) -> dict[str, Recipe]:
             raise UserError(f"{study.path}: {number} elites are wanted, and it has {have}")
         best = list(different.values())[:number]
         return {f"elite{i}": recorded(recipe, study) for i, recipe in enumerate(best, 1)}
+
+
+def public_sets(study: Study) -> tuple[str, ...]:
+    """What of the data of a study's search was a benchmark's own test set, a phrase each.
+
+    As the record has it; of an older study, that its job insisted on one.
+    """
+    if (named := study.get("test_sets")) is not None:
+        return tuple(map(str, named))
+    evaluator = study.job.get("evaluator") or {}
+    parts = (evaluator.get("of") or {"": evaluator}).values()
+    return ("the job allows it",) if any(part.get("allow_test_split") for part in parts) else ()
+
+
+def public_sets_of(folder: Path) -> tuple[str, ...]:
+    """`public_sets` of the study in a folder.
+
+    Raises:
+        UserError: there is no study.
+    """
+    with Study.open(folder, write=False) as study:
+        return public_sets(study)

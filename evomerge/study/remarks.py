@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from evomerge.study.comparison_table import ComparisonTable
 from evomerge.value import Value
@@ -15,7 +16,9 @@ __all__ = [
     "TriedStrength",
     "TunedBaseline",
     "Tuning",
+    "comment_on_test_sets",
     "losses",
+    "named_in_comments",
     "on_test_sets",
 ]
 
@@ -83,10 +86,29 @@ def losses(tables: Iterable[ComparisonTable], models: Sequence[str]) -> tuple[Lo
     return tuple(lost)
 
 
+_BEFORE, _AFTER = "found on public test data (", "): its scores there are no claim to any rank"
+
+
 def on_test_sets(named: Sequence[str]) -> str:
     """The sentence that a search on public test sets is told by. `named`: as an evaluator says."""
     where = " ".join("; ".join(named).split())
-    return f"found on public test data ({where}): its scores there are no claim to any rank"
+    return f"{_BEFORE}{where}{_AFTER}"
+
+
+def comment_on_test_sets(named: Sequence[str]) -> str:
+    """The same as a comment line for the head of a YAML file; "" where there is nothing to say."""
+    return f"# {on_test_sets(named)}\n" if named else ""
+
+
+def named_in_comments(text: str) -> tuple[str, ...]:
+    """The public test sets that such a sentence names in the comments at the head of a file."""
+    head = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    said = [line.removeprefix("#").strip() for line in head]
+    return tuple(
+        line[len(_BEFORE) : -len(_AFTER)]
+        for line in said
+        if line.startswith(_BEFORE) and line.endswith(_AFTER)
+    )
 
 
 class SearchCost(Value):

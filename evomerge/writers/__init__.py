@@ -3,7 +3,7 @@
 Each writes to a place that is not there yet, whole or not at all.
 """
 
-from evomerge.writers.files import write_new
+from evomerge.writers.files import public_sets_named_in, write_new
 from evomerge.writers.models import (
     export,
     export_adapter,
@@ -27,5 +27,6 @@ __all__ = [
     "merge_adapter",
     "other_views",
     "plot",
+    "public_sets_named_in",
     "write_new",
 ]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from evomerge.errors import UserError
+from evomerge.errors import RecipeError, UserError
 from evomerge.publish import write_whole
 from evomerge.recipe.tree import Recipe
 from evomerge.recipe.yaml import read_recipe
+from evomerge.recipe.yaml_reading import read_text
+from evomerge.study.remarks import named_in_comments
 
-__all__ = ["read_named", "write_new"]
+__all__ = ["read_named", "public_sets_named_in", "write_new"]
 
 
 def read_named(recipe: Recipe | Path | str) -> tuple[Recipe, str]:
@@ -22,6 +24,18 @@ def read_named(recipe: Recipe | Path | str) -> tuple[Recipe, str]:
     if isinstance(recipe, Path | str):
         return read_recipe(Path(recipe)), str(recipe)
     return recipe, "recipe"
+
+
+def public_sets_named_in(recipe: Recipe | Path | str) -> tuple[str, ...]:
+    """The public test sets that the head of an exported recipe's file names; none where the recipe
+    is given itself.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    if isinstance(recipe, Path | str):
+        return named_in_comments(read_text(Path(recipe), error=RecipeError))
+    return ()
 
 
 def write_new(out: Path, content: str | bytes) -> None:

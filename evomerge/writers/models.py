@@ -22,7 +22,7 @@ from evomerge.searching.recipe_plan import RecipePlan
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
 from evomerge.study.select_recipe import chosen
-from evomerge.writers.files import read_named, write_new
+from evomerge.writers.files import public_sets_named_in, read_named, write_new
 
 __all__ = [
     "export",
@@ -164,11 +164,12 @@ def merge(
         UserError: the recipe cannot be built, or `out` is not empty; nothing is left behind.
     """
     out = Path(out)
+    marked = public_sets_named_in(recipe)
     recipe, origin = read_named(recipe)
     plan = RecipePlan(recipe, origin)
     warnings = [*plan.check(), *plan.empty_rules]
     layout = layout_of(recipe, folded=folded, origin=origin)
-    outgoing = Outgoing.of_recipe(recipe, local_paths=local_paths)
+    outgoing = Outgoing.of_recipe(recipe, local_paths=local_paths, test_sets=marked)
     code = _code_said(recipe, keep_code)
     kept = keep_code and bool(code)
     text = outgoing.card(out.name, folded=layout is not None, keeps_code=kept)
@@ -193,11 +194,12 @@ def merge_adapter(
         UserError: the result is not one adapter, or `out` is not empty; nothing is left behind.
     """
     out = Path(out)
+    marked = public_sets_named_in(recipe)
     recipe, origin = read_named(recipe)
     plan = RecipePlan(recipe, origin)
     warnings = [*plan.check(), *plan.empty_rules]
     base = adapter_base(recipe, signatures(), origin=origin)
-    outgoing = Outgoing.of_recipe(recipe, local_paths=local_paths)
+    outgoing = Outgoing.of_recipe(recipe, local_paths=local_paths, test_sets=marked)
     text = outgoing.card(out.name, adapter_on=base)
     _write_adapter(outgoing, out, text, dtype, rank, progress)
     return warnings
@@ -216,6 +218,7 @@ def _write(
         outgoing.recipe,
         out,
         card=text,
+        remark=outgoing.remark,
         named=outgoing.named,
         layout=layout,
         dtype=dtype,
@@ -236,6 +239,7 @@ def _write_adapter(
         outgoing.recipe,
         out,
         card=text,
+        remark=outgoing.remark,
         named=outgoing.named,
         dtype=dtype,
         rank=rank,

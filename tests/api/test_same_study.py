@@ -10,10 +10,14 @@ import pytest
 import yaml
 
 from evomerge import api
+from evomerge.api.same_study import note_what_scores_depend_on
 from evomerge.cluster.config import RayConfig
 from evomerge.config import Budget, Select, WarmStart, read_job
 from evomerge.engines.config import EngineConfig
 from evomerge.errors import UserError
+from evomerge.searching.plan import Plan
+from evomerge.study.earlier import public_sets
+from evomerge.study.record import Study
 
 
 def test_a_job_may_say_where_its_evaluator_is_now_and_nothing_else(
@@ -50,3 +54,15 @@ def test_of_several_changes_the_first_in_the_jobs_order_is_named(job: Path, tmp_
     changes |= {"warm_start": WarmStart(landmarks=False), "engine": EngineConfig(kind="vllm")}
     with pytest.raises(UserError, match=r"^adapters: seed is not what the study began with"):
         api.moved(began, began.model_copy(update=changes), tmp_path)
+
+
+def test_a_study_is_marked_by_what_it_takes_up_and_one_of_before_goes_on(
+    job: Path, tmp_path: Path
+) -> None:
+    began = read_job(job)
+    marked = began.model_copy(update={"earlier_test_sets": ("gsm8k: search",)})
+    plan = Plan(marked)
+    with Study.create(tmp_path / "s", name="s", job={}, genes=plan.space.genes) as study:
+        note_what_scores_depend_on(study, plan)
+        assert public_sets(study) == ("gsm8k: search",)
+    assert api.moved(began, marked, tmp_path) == began

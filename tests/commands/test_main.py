@@ -19,6 +19,7 @@ from evomerge.evaluators.base import Report, TaskScore
 from evomerge.recipe.genome import FloatGene
 from evomerge.recipe.source import Source
 from evomerge.study.record import Study
+from evomerge.study.remarks import comment_on_test_sets
 from tests.families import tiny_tensors, write_model
 from tests.place import Place
 
@@ -351,6 +352,10 @@ def test_converting_from_and_to_mergekit(place: Place) -> None:
     assert place.run("check", "recipe.yaml").returncode == 0
     back = place.run("convert", "recipe.yaml")
     assert yaml.safe_load(back.stdout)["merge_method"] == "ties"
+    recipe = (place.folder / "recipe.yaml").read_text()
+    mark = comment_on_test_sets(["gsm8k: search"])
+    (place.folder / "marked.yaml").write_text(mark + recipe)
+    assert place.run("convert", "marked.yaml").stdout == mark + back.stdout
     assert "exists already" in place.refuses("convert", "mergekit.yaml", "--out", "recipe.yaml")
     assert "did you mean 'ties'?" in _refused(place, merge_method="tise")
     assert "neither a recipe" in place.refuses("convert", "job.yaml")

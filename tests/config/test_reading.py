@@ -15,6 +15,13 @@ import pytest
 
 from evomerge.config import Job, read_job, resolve_job
 from evomerge.errors import ConfigError, SourceError
+from evomerge.evaluators.base import Report, TaskScore
+from evomerge.recipe.genome import FloatGene
+from evomerge.recipe.source import Source
+from evomerge.recipe.tree import Merge
+from evomerge.recipe.yaml import dump_recipe
+from evomerge.study.record import Study
+from evomerge.study.remarks import comment_on_test_sets
 from evomerge.value import parse
 
 STORED = sorted((Path(__file__).parents[1] / "fixtures" / "jobs").glob("*.json"))
@@ -123,3 +130,39 @@ def test_an_adapter_of_which_no_model_is_known(folder: Path) -> None:
     (folder / "adapters" / "spell" / "adapter_config.json").write_text("{}")
     with pytest.raises(SourceError, match=r"^job.yaml: sources.spell: .*; write {model: MODEL, ad"):
         resolved(folder, sources=FULL["sources"] | {"spell": "./adapters/spell"})
+
+
+def searched(folder: Path, *test_sets: str) -> None:
+    """A study of two candidates that was searched on these."""
+    gene = FloatGene(name="weight", low=0.0, high=1.0)
+    with Study.create(folder, name=folder.name, job={}, genes=(gene,)) as study:
+        study.put("test_sets", list(test_sets))
+        for number in range(2):
+            sources = {name: Source(model=f"owner/{name}{number}") for name in "ab"}
+            merge = Merge(method="linear", inputs=sources)
+            study.ask(proposed_by="optimizer", genome=(0.5,), recipe=merge, proposal=number)
+            score = TaskScore(metric="exact", value=0.5, examples=(0.0, 1.0))
+            study.tell(number, Report(split="search", tasks={"t": score}), (0.5,), worker="w")
+
+
+def test_what_a_job_takes_up_brings_the_marks_of_its_test_sets(folder: Path) -> None:
+    searched(folder / "first", "gsm8k: search", "arc: search")
+    searched(folder / "second", "arc: search", "mmlu: validation")
+    searched(folder / "clean")
+    recipe = Merge(method="linear", inputs={n: Source(model=f"owner/{n}") for n in "ab"})
+    mark = comment_on_test_sets(["piqa: search"])
+    (folder / "best.yaml").write_text(mark + dump_recipe(recipe))
+    basis = {"study": "first", "elites": 2}
+    assert resolved(folder).earlier_test_sets == ()
+    clean = resolved(folder, warm_start={"study": "clean"})
+    assert "earlier_test_sets" not in clean.model_dump(mode="json")
+    assert resolved(folder, basis=basis).test_sets == ("gsm8k: search", "arc: search")
+    both = resolved(folder, basis=basis, warm_start={"study": "second", "recipes": ["best.yaml"]})
+    said = {"gsm8k: search", "arc: search", "mmlu: validation", "piqa: search"}
+    assert set(both.test_sets) == said
+    assert len(both.test_sets) == len(said)
+    # A job that was read before holds them, wherever those studies are.
+    for gone in ("first", "second", "best.yaml"):
+        (folder / gone).rename(folder / f"{gone} elsewhere")
+    again = resolve_job(both.model_dump(mode="json"), folder=folder, origin="again")
+    assert again.test_sets == both.test_sets

@@ -16,9 +16,10 @@ from huggingface_hub import ModelCard
 import evomerge
 from evomerge.recipe.digest import digest
 from evomerge.recipe.tree import Merge, Rule
-from evomerge.recipe.yaml import read_recipe
+from evomerge.recipe.yaml import dump_recipe, read_recipe
 from evomerge.results import Results
 from evomerge.study.record import Study
+from evomerge.study.remarks import comment_on_test_sets
 from evomerge.trust import VARIABLE
 from tests.merging.loadable import Loadable
 from tests.place import Place
@@ -149,8 +150,6 @@ def test_an_exported_recipe_is_merged_again_where_its_folders_lie(
 def test_the_commands_keep_paths_only_if_told(tmp_path: Path) -> None:
     models = Loadable(tmp_path / "models")
     place = Place(tmp_path / "place")
-    from evomerge.recipe.yaml import dump_recipe
-
     recipe = models.recipe("task_arithmetic", "one")
     (tmp_path / "place" / "r.yaml").write_text(dump_recipe(recipe))
     for out, more in (("plain", ()), ("kept", ("--local-paths",))):
@@ -175,8 +174,25 @@ def test_every_export_of_a_search_on_public_test_data_says_so(
     marked.export(tmp_path / "adapter", format="adapter", candidate=0)
     for folder in ("model", "adapter"):
         assert "public test data (gsm8k" in (tmp_path / folder / "README.md").read_text()
+        text = (tmp_path / folder / "recipe.yaml").read_text()
+        assert text.startswith("# found on public test data (gsm8k")
     for format in ("recipe", "mergekit"):
         marked.export(tmp_path / f"{format}.yaml", format=format, candidate=0)
         text = (tmp_path / f"{format}.yaml").read_text()
         assert text.startswith("# found on public test data (gsm8k")
         assert isinstance(yaml.safe_load(text), dict)
+
+
+def test_a_recipe_file_that_says_so_is_merged_into_folders_that_say_so(
+    results: Results, tmp_path: Path
+) -> None:
+    mark = comment_on_test_sets(["x: search"])
+    written = f"# made by hand\n{mark}{dump_recipe(results.recipe(0))}"
+    (tmp_path / "r.yaml").write_text(written)
+    evomerge.merge(tmp_path / "r.yaml", tmp_path / "model")
+    evomerge.merge_adapter(tmp_path / "r.yaml", tmp_path / "adapter")
+    for folder in ("model", "adapter"):
+        card = (tmp_path / folder / "README.md").read_text()
+        assert "Found on public test data (x: search)" in card
+        text = (tmp_path / folder / "recipe.yaml").read_text()
+        assert text.startswith("# found on public test data (x: search): its scores")

@@ -10,7 +10,7 @@ from evomerge.errors import UserError
 from evomerge.evaluators.base import Report
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
-from evomerge.study.earlier import elites, scored_genes
+from evomerge.study.earlier import elites, public_sets_of, scored_genes
 from evomerge.study.record import Study
 from tests.study.conftest import GENES
 
@@ -74,3 +74,18 @@ def test_a_study_that_has_scored_nothing_or_has_several_objectives_is_refused(
         pass
     with pytest.raises(UserError, match="the study has the objectives a, b"):
         scored_genes(tmp_path / "two")
+
+
+def test_what_it_was_searched_on_is_known_of_new_and_of_older_studies(folder: Path) -> None:
+    for name, evaluator, said in (
+        ("own", {}, ()),
+        ("insists", {"allow_test_split": True}, ("the job allows it",)),
+        ("mixed", {"of": {"a": {}, "b": {"allow_test_split": True}}}, ("the job allows it",)),
+    ):
+        job = {"evaluator": evaluator}
+        with Study.create(folder / name, name=name, job=job, genes=GENES):
+            pass
+        assert public_sets_of(folder / name) == said
+        with Study.open(folder / name, write=True) as study:
+            study.put("test_sets", ["gsm8k: search"])
+        assert public_sets_of(folder / name) == ("gsm8k: search",)

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from evomerge.study.remarks import FitnessBySplit, TriedStrength, TunedBaseline, Tuning
+from evomerge.study.remarks import (
+    FitnessBySplit,
+    TriedStrength,
+    TunedBaseline,
+    Tuning,
+    comment_on_test_sets,
+    named_in_comments,
+)
 
 
 def test_a_holdout_that_is_clearly_lower_is_said_in_words() -> None:
@@ -35,3 +42,15 @@ def test_tuning_says_what_it_took() -> None:
     )
     unknown = tuning.model_copy(update={"tokens_read": None})
     assert str(unknown).endswith("1,200 examples, tokens were not counted")
+
+
+def test_the_comment_of_a_recipe_is_read_back_from_the_head_of_its_file() -> None:
+    said = ("gsm8k: search on all of 'test'", "one/arc: validation on 'test'[0:9]")
+    comment = comment_on_test_sets(said)
+    assert comment.count("\n") == 1
+    assert named_in_comments(f"# by hand\n{comment}kind: merge\n") == ("; ".join(said),)
+    again = comment_on_test_sets(named_in_comments(comment))
+    assert again == comment
+    assert named_in_comments(f"kind: merge\n{comment}") == ()
+    assert named_in_comments("# found on public test data\n# another\n") == ()
+    assert comment_on_test_sets(()) == ""
