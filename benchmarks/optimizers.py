@@ -13,7 +13,8 @@ the holdout, which nothing has seen.
 Every kind of the catalog takes part by its name, with its defaults, and the variants of `VARIANTS`;
 `NAME, importance` is NAME told what is known of which genes matter: of a recorded search what
 `evomerge measure JOB --what importance` found (`benchmarks/tabular/importance.json`: problem ->
-gene -> share). One that cannot do a problem is left out of it, with its reason.
+gene -> share). One that cannot do a problem is left out of it, with its reason. With --write what
+other runs have found stays, and arms that no run has tried are named (`not_run`).
 """
 
 from __future__ import annotations
@@ -313,7 +314,6 @@ def main() -> None:
     arms = given.arms or list(settings())
     if unknown := set(arms) - settings().keys():
         parser.error(f"--arms: {', '.join(unknown)}; known are {', '.join(settings())}")
-    results: dict[str, Any] = {}
     for name in given.problems:
         of = problem(name, given.model)
         print(f"{name}: {len(of.genes)} genes; " + ", ".join(f"{k} {v}" for k, v in said(of)))
@@ -323,17 +323,29 @@ def main() -> None:
             print(line(row))
         for arm, reason in left_out.items():
             print(f"    {arm}: left out: {reason}")
-        others = [row for row in before.get("arms", []) if row["arm"] not in arms]
         ends = [row[f"value_at_{given.budget}"] for row in rows if row["arm"] == PLAIN]
-        results[name] = {
-            "genes": len(of.genes),
-            **of.about,
-            "target": ends[0] if ends else before.get("target"),
-            "arms": in_order([*others, *rows]),
-            "left_out": {**before.get("left_out", {}), **left_out},
-        }
         if given.write:
-            write("optimizers", {"budget": given.budget, "problems": {**kept(), **results}})
+            known = kept()  # another run may have written since
+            known[name] = {
+                "genes": len(of.genes),
+                **of.about,
+                "target": ends[0] if ends else before.get("target"),
+                **merged(known.get(name, {}), rows, left_out),
+            }
+            write("optimizers", {"budget": given.budget, "problems": known})
+
+
+def merged(
+    before: Mapping[str, Any], rows: Sequence[dict[str, Any]], left_out: Mapping[str, str]
+) -> dict[str, Any]:
+    """What is known of a problem's arms: each has a row, or a reason, or was not run."""
+    new = {row["arm"] for row in rows} | left_out.keys()
+    arms = in_order([*(row for row in before.get("arms", []) if row["arm"] not in new), *rows])
+    old = {arm: why for arm, why in before.get("left_out", {}).items() if arm not in new}
+    reasons = {**old, **left_out}
+    known = {row["arm"] for row in arms} | reasons.keys()
+    not_run = [arm for arm in settings() if arm not in known]
+    return {"arms": arms, "left_out": reasons, "not_run": not_run}
 
 
 def compared(

@@ -8,7 +8,9 @@ from optimizers import (
     PLAIN,
     TOLD,
     Split,
+    kept,
     measured,
+    merged,
     play,
     problem,
     settings,
@@ -27,6 +29,23 @@ from evomerge.recipe.genome import Genome
 
 def test_every_registered_optimizer_takes_part() -> None:
     assert set(OPTIMIZERS.entries) <= set(settings())
+
+
+def test_every_arm_has_a_row_or_a_reason_or_is_said_not_to_have_run() -> None:
+    for name, found in kept().items():
+        rows = {row["arm"] for row in found["arms"]}
+        assert rows | {*found["left_out"], *found["not_run"]} == set(settings()), name
+
+
+def test_what_other_runs_have_found_stays() -> None:
+    def row(arm: str, at: int | None) -> dict[str, object]:
+        return {"arm": arm, "evaluations_until_target": at}
+
+    before = {"arms": [row("genetic", 90), row("random", None)], "left_out": {"optuna": "none"}}
+    found = merged(before, [row("random", 80), row("optuna", 70)], {"catcma": "no choices"})
+    assert found["arms"] == [row("optuna", 70), row("random", 80), row("genetic", 90)]
+    assert found["left_out"] == {"catcma": "no choices"}
+    assert set(found["not_run"]) == set(settings()) - {"genetic", "random", "optuna", "catcma"}
 
 
 def test_what_a_genome_is_given_depends_on_the_seed_and_the_genome_alone() -> None:
