@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from evomerge.cluster.worker_config import MergeLoaderConfig, PathLoaderConfig
 from evomerge.engines.base import DataFlowEngine, Engine
@@ -18,7 +18,25 @@ from evomerge.models.headers import Headers
 from evomerge.recipe.layer_path import in_use, pooled
 from evomerge.recipe.tree import Hop, Recipe, Stack
 
-__all__ = ["MergeLoader", "ModelLoader", "PathLoader", "merge_loader", "path_loader", "stacked"]
+__all__ = [
+    "Loaded",
+    "MergeLoader",
+    "ModelLoader",
+    "PathLoader",
+    "merge_loader",
+    "path_loader",
+    "stacked",
+]
+
+
+class Loaded(NamedTuple):
+    """What running the model that was loaded takes."""
+
+    layers: int
+    """How many run for a token."""
+    parameters: int
+    """Of the model, each layer once, however often it runs: what `evomerge export --format stack`
+    stores of a path."""
 
 
 class ModelLoader(Protocol):
@@ -28,8 +46,8 @@ class ModelLoader(Protocol):
     def engine(self) -> Engine:
         """The engine that recipes are loaded into."""
 
-    def load(self, recipe: Recipe) -> int:
-        """Make the engine run the recipe, and `expect` it; how many layers it runs for a token.
+    def load(self, recipe: Recipe) -> Loaded:
+        """Make the engine run the recipe, and `expect` it.
 
         Raises:
             CandidateError: the recipe's weights cannot be merged, or its path is beyond the
@@ -44,8 +62,8 @@ class MergeLoader:
         self.engine = engine
         self._headers = Headers()
 
-    def load(self, recipe: Recipe) -> int:
-        """Merge the recipe's weights into the engine; how many layers the model has.
+    def load(self, recipe: Recipe) -> Loaded:
+        """Merge the recipe's weights into the engine.
 
         Raises:
             CandidateError: a tensor of the merge is not finite or does not fit.
@@ -53,7 +71,8 @@ class MergeLoader:
         weights = MergedWeights(recipe)
         expect(self.engine, weights.digest)
         self.engine.load(weights)
-        return outline(recipe, self._headers).layers
+        made = outline(recipe, self._headers)
+        return Loaded(made.layers, made.parameters)
 
 
 class PathLoader:
@@ -69,8 +88,8 @@ class PathLoader:
         self._loaded: str | None = None
         """Digest of the pool in the engine; None while its weights are those of two pools."""
 
-    def load(self, recipe: Recipe) -> int:
-        """Load the recipe's pool, unless it is in the engine, and take its path; the path's length.
+    def load(self, recipe: Recipe) -> Loaded:
+        """Load the recipe's pool, unless it is in the engine, and take its path.
 
         Raises:
             CandidateError: the path runs more different layers, or has more hops, than the engine
@@ -99,7 +118,8 @@ class PathLoader:
             self.engine.load(weights)
         self.engine.layer_path(layer_path)
         self._loaded = weights.digest
-        return len(layer_path.layers)
+        stored, _ = in_use(stack)
+        return Loaded(len(layer_path.layers), outline(stored, self._headers).parameters)
 
 
 def merge_loader(config: MergeLoaderConfig, engine: EngineSettings, folder: Path) -> MergeLoader:

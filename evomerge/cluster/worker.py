@@ -41,7 +41,7 @@ class ModelWorker:
         """
         began, merging_s = time.perf_counter(), MERGE_TIME.seconds
         try:
-            layers = self._loader.load(task.recipe)
+            model = self._loader.load(task.recipe)
             loaded = time.perf_counter()
             left_s = None if task.deadline_s is None else task.deadline_s - (loaded - began)
             report = self._evaluator.evaluate(
@@ -59,7 +59,8 @@ class ModelWorker:
             "evaluate": ended - loaded,
             "generate": report.seconds.get("generate", 0.0),
         }
-        costs = {**report.costs, "layers": float(layers)}
+        sizes = {"layers": float(model.layers), "parameters": float(model.parameters)}
+        costs = {**report.costs, **sizes}
         held = held_by(self._loader.engine)
         return report.model_copy(update={"seconds": seconds, "costs": costs, "weights": held})
 

@@ -125,7 +125,8 @@ class Report(Value):
     """Wall time by phase: `merge_and_load`, and how much of it `merge` took; `evaluate`, and how
     much of it `generate` took."""
     costs: Mapping[str, float] = {}
-    """What running the model takes: `layers` run for a token, `tokens_per_second` generated."""
+    """What running the model takes: `layers` run for a token, `parameters` of the model (a layer
+    that runs twice once), `tokens_per_second` generated."""
     weights: str | None = Field(default=None, exclude_if=lambda held: held is None)
     """Digest of the weights that the engine held when it answered: the recipe's, or of a path
     through a pool that of both; None where nobody said so."""

@@ -34,7 +34,8 @@ class ObjectiveConfig(Value):
     """Objectives of their own: the fitness has several numbers, and the optimizer must take them.
     """
     prices: Mapping[Cost, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
-    """What one unit is worth in score: layers are subtracted, tokens per second added."""
+    """What one unit is worth in score: layers, parameters and generated tokens are subtracted,
+    tokens per second added."""
 
     @model_validator(mode="after")
     def _laws(self) -> ObjectiveConfig:

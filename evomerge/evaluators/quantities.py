@@ -22,10 +22,15 @@ __all__ = [
     "standard_error",
 ]
 
-Cost = Literal["layers", "tokens_generated", "tokens_per_second"]
+Cost = Literal["layers", "parameters", "tokens_generated", "tokens_per_second"]
 
 COSTS: tuple[Cost, ...] = get_args(Cost)
-SIGNS: Mapping[str, int] = {"layers": -1, "tokens_generated": -1, "tokens_per_second": 1}
+SIGNS: Mapping[str, int] = {
+    "layers": -1,
+    "parameters": -1,
+    "tokens_generated": -1,
+    "tokens_per_second": 1,
+}
 """More tokens per second are better, more layers are not."""
 SHARES = frozenset(
     {

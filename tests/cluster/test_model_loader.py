@@ -76,8 +76,8 @@ def alone(recipe: Recipe, like: Recipe) -> list[float]:
 
 def test_paths_over_one_pool_load_it_once(engine: Counting, sources: dict[str, Recipe]) -> None:
     loader = PathLoader(engine)
-    assert loader.load(stack(sources, ("a", 0), ("b", 1), ("b", 1))) == 3
-    assert loader.load(stack(sources, ("b", 1), ("a", 0))) == 2
+    assert loader.load(stack(sources, ("a", 0), ("b", 1), ("b", 1))).layers == 3
+    assert loader.load(stack(sources, ("b", 1), ("a", 0))).layers == 2
     assert engine.loads == 1
     expected = alone(stack(sources, ("b", 1), ("a", 0)), sources["a"])
     assert totals(engine) == pytest.approx(expected, abs=1e-4)
@@ -92,7 +92,7 @@ def test_a_model_without_a_path_runs_its_own_layers(
         update={"rules": (Rule(inputs={"a": {"weight": 0.5}, "b": {"weight": 0.5}}),)}
     )
     for recipe in (sources["b"], mean):
-        assert loader.load(recipe) == 2
+        assert loader.load(recipe).layers == 2
         assert totals(engine) == pytest.approx(alone(recipe, sources["a"]), abs=1e-4)
     loader.load(stack(sources, ("a", 0), ("a", 1)))
     assert totals(engine) == pytest.approx(alone(sources["a"], sources["a"]), abs=1e-4)
@@ -104,7 +104,7 @@ def test_of_a_pool_that_is_too_large_only_what_runs_is_loaded(
 ) -> None:
     three = sources | {"c": Source(model=str(tiny.build(tmp_path / "c", seed=2)))}
     path = (("c", 1), ("a", 0), ("c", 1))
-    assert PathLoader(engine).load(stack(three, *path)) == 3
+    assert PathLoader(engine).load(stack(three, *path)).layers == 3
     with pytest.raises(CandidateError, match="runs 5 different layers, and the engine has room"):
         PathLoader(engine).load(stack(three, *path, ("b", 0), ("b", 1), ("a", 1)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from evomerge.cluster.base import Task
 from evomerge.cluster.worker import ModelWorker
@@ -68,6 +69,8 @@ def test_all_examples_or_those_that_are_asked(folder: Path) -> None:
     assert len(scores) == 3
     assert part.tasks["prose"].examples == pytest.approx((scores[0], scores[2]))
     assert whole.costs["layers"] == 2
+    tensors = load_file(folder / "model" / "model.safetensors")
+    assert whole.costs["parameters"] == sum(tensor.numel() for tensor in tensors.values())
     took = whole.seconds
     assert set(took) == {"merge_and_load", "merge", "evaluate", "generate"}
     assert 0 < took["merge"] < took["merge_and_load"]
@@ -111,9 +114,16 @@ def test_a_worker_told_to_load_paths_runs_them(folder: Path) -> None:
     live = worker(folder, PathLoaderConfig(capacity=Capacity(layers=2, hops=5)))
     hops = tuple(Hop(of="m", layer=layer) for layer in (0, 1, 1))
     stack = Stack(inputs={"m": model(folder)}, embedding="m", head="m", hops=hops)
-    assert report(live.perform(Task("a", stack, "search"))).costs["layers"] == 3
+    longer = report(live.perform(Task("a", stack, "search"))).costs
+    assert longer["layers"] == 3
     own = report(live.perform(Task("b", model(folder), "search")))
     merged = report(worker(folder).perform(Task("c", model(folder), "search")))
+    assert longer["parameters"] == own.costs["parameters"], "the layer that runs twice counts once"
+    alone = stack.model_copy(update={"hops": hops[:1]})
+    shorter = report(live.perform(Task("d", alone, "search"))).costs["parameters"]
+    tensors = load_file(folder / "model" / "model.safetensors")
+    second = sum(one.numel() for name, one in tensors.items() if "layers.1." in name)
+    assert shorter == own.costs["parameters"] - second
     assert own.tasks["prose"].value == pytest.approx(merged.tasks["prose"].value, abs=1e-4)
 
 

@@ -90,6 +90,7 @@ OTHERS: list[tuple[dict[str, Any], str]] = [
     ({"kind": "optuna", "sampler": "TPESampler"}, "mixed"),
     ({"kind": "optuna", "sampler": "TPESampler", "options": {"constant_liar": True}}, "one"),
     ({"kind": "optuna", "sampler": "NSGAIISampler", "options": {"population_size": 12}}, "mixed"),
+    ({"kind": "optuna", "sampler": "NSGAIIISampler", "options": {"population_size": 12}}, "mixed"),
     ({"kind": "optuna", "sampler": "QMCSampler"}, "mixed"),
     ({"kind": "optuna", "sampler": "RandomSampler"}, "one"),
     ({"kind": "genetic"}, "mixed"),
@@ -171,6 +172,7 @@ TWO_OBJECTIVES: list[dict[str, Any]] = [
     {"kind": "nevergrad", "optimizer": "DE"},
     {"kind": "nevergrad", "optimizer": "CMA"},
     {"kind": "optuna", "sampler": "NSGAIISampler", "options": {"population_size": 12}},
+    {"kind": "optuna", "sampler": "NSGAIIISampler", "options": {"population_size": 12}},
     {"kind": "random"},
 ]
 

@@ -46,6 +46,17 @@ def test_costs_as_objectives_of_their_own_are_maximised_too() -> None:
     assert objective(REPORT) == (0.5, 200.0, -40.0)
 
 
+def test_fewer_parameters_are_better() -> None:
+    sized = REPORT.model_copy(update={"costs": {"parameters": 2e9}})
+    assert Objective({"a": 1.0}, ObjectiveConfig(also=("parameters",)))(sized) == (0.5, -2e9)
+    config = ObjectiveConfig(objectives=("a", "parameters"), constraints=("parameters <= 1e9",))
+    assert Objective({"a": 1.0}, config)(sized) == (0.5, -2e9)
+    assert Objective({"a": 1.0}, config).violations(sized) == pytest.approx((1.0,))
+    priced = ObjectiveConfig(prices={"parameters": 1e-10})
+    assert Objective({"a": 1.0}, priced)(sized) == pytest.approx((0.3,))
+    assert natural("parameters", -2e9) == 2e9
+
+
 @pytest.mark.parametrize(
     "objective",
     [
