@@ -37,7 +37,7 @@ def go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> No
         RecordError: the optimizer does not ask what is on record.
         InfrastructureError: no worker can be had or kept alive.
     """
-    study.reports.borrow(plan.lenders(study.path).load)
+    study.reports.borrow(plan.lenders(study.path))
     telemetry = Telemetry(study, workers)
     objective = plan.objective
     if objective.models:

@@ -135,14 +135,18 @@ def _joined(name: str, reports: Sequence[Report]) -> tuple[tuple[int, ...], Task
             weights.setdefault(place, weight)
         clusters |= dict(zip(at, task.clusters or (), strict=False))
     places = tuple(sorted(examples))
+    has_sources = all(report.tasks[name].clusters is not None for report in parts)
     first = parts[0].tasks[name]
     if first.members is not None:
-        first = first.model_copy(update={"members": _members(name, parts, examples)})
+        known = all(report.tasks[name].members is not None for report in parts)
+        members = _members(name, parts, examples) if known else None
+        first = first.model_copy(update={"members": members})
     score = first.model_copy(
         update={
             "examples": tuple(examples[place] for place in places),
             "weights": None if first.weights is None else tuple(weights[at] for at in places),
-            "clusters": None if first.clusters is None else tuple(clusters[at] for at in places),
+            # A part that an earlier version scored may not say them.
+            "clusters": tuple(clusters[at] for at in places) if has_sources else None,
         }
     )
     return places, score.model_copy(update={"value": _mean(score)})

@@ -12,6 +12,7 @@ from evomerge.evaluators.base import Failure, Outcome, Report, Selection
 from evomerge.evaluators.objective import Objective
 from evomerge.optimizers.base import Fitness
 from evomerge.search_spaces.base import SearchSpace
+from evomerge.searching.held import Held
 from evomerge.searching.schedule import (
     Estimate,
     Finished,
@@ -91,9 +92,9 @@ class Stages:
             match self.schedule.next(test.candidate, test.so_far):
                 case Stage() as stage:
                     test = replace(test, stage=stage)
-                    known = self.reports.load(test.candidate, stage)
-                    if known is None:
-                        return self._submit(test)
+                    known = self._known(test)
+                    if not isinstance(known, Report):
+                        return self._submit(replace(test, held=known))
                     # Made for this candidate, if its evaluation was begun.
                     test = self._scored(test, known, "cache", test.candidate.begun)
                 case Paused():
@@ -131,11 +132,22 @@ class Stages:
                 self._close(replace(test, worker=result.worker, attempts=attempts), failure)
             case Report() as report:
                 _check_part(test, report)
-                self.reports.save(test.candidate, test.stage, report)
-                del self.under_way[result.id]
-                attempts = test.candidate.begun + result.attempts
-                self.go_on(self._scored(test, report, result.worker, attempts))
+                self._take(test, report, result)
         self._stop_what_is_beaten()
+
+    def _take(self, test: UnderTest, report: Report, result: TaskResult) -> None:
+        """Record the report of what was asked for, with what was held, and go on."""
+        try:
+            if test.held is not None:
+                report = self.reports.of_stage(test.stage, test.held, report)
+        except ValueError:  # what was held does not go with it: all of the stage is asked for
+            del self.under_way[result.id]
+            test = replace(test, held=None, attempts=test.attempts + result.attempts)
+            return self._submit(test)
+        self.reports.save(test.candidate, test.stage, report)
+        del self.under_way[result.id]
+        attempts = test.candidate.begun + result.attempts
+        return self.go_on(self._scored(test, report, result.worker, attempts))
 
     def leave(self) -> None:
         """Take back on record that evaluations under way were begun: the driver itself ends them,
@@ -154,6 +166,21 @@ class Stages:
             case "tell", "done" if not candidate.stages:
                 self.schedule.next(candidate, self.reports.of(candidate))
 
+    def _known(self, test: UnderTest) -> Report | Held | None:
+        """The report of the stage that comes next, or what of it is on record."""
+        candidate, stage = test.candidate, test.stage
+        known = self.reports.load(candidate, stage)
+        if known is not None:
+            return known
+        if stage.examples is None and not set(self.objective.weights) <= set(self.reports.sizes):
+            return None  # what a whole is of is known to its worker alone
+        held = self.reports.held(candidate, stage)
+        if held is None or held.missing:
+            return held
+        report = self.reports.of_stage(stage, held, None)
+        self.reports.save(candidate, stage, report)
+        return report
+
     def _submit(self, test: UnderTest) -> None:
         if self.is_draining:
             return
@@ -170,7 +197,7 @@ class Stages:
             test.task,
             recipe,
             stage.split,
-            stage.examples,
+            test.asked,
             stage.deadline_s,
             begun=before,
             title=f"{self.study.name} candidate {test.candidate.number}",
@@ -271,7 +298,7 @@ def _counted(test: UnderTest) -> UnderTest:
 
 def _check_part(test: UnderTest, report: Report) -> None:
     """Raises: UserError: the evaluator scored other examples than it was asked for."""
-    asked, scored = test.stage.examples, report.places
+    asked, scored = test.asked, report.places
     if (asked and part_name(asked)) != (scored and part_name(scored)):
         raise UserError(
             f"candidate {test.candidate.number}: {_said(asked)} of the split were asked for, and"

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from evomerge.errors import RecordError, UserError
-from evomerge.evaluators.base import Report, Split, TokenCount
-from evomerge.evaluators.selection import join, part_of
+from evomerge.evaluators.base import Report, Selection, Split
+from evomerge.evaluators.selection import join
 from evomerge.recipe.tree import Recipe
+from evomerge.searching.held import Held
 from evomerge.searching.schedule import Stage
 from evomerge.study.candidate import Candidate
 from evomerge.study.examples import part_name
@@ -34,6 +35,8 @@ class UnderTest:
     """Of all its stages; 0 where every report was there already."""
     stage: Stage = field(default_factory=Stage)
     """The one that is under way, or was the last."""
+    held: Held | None = None
+    """What of that stage is on record, so that only the rest is asked for."""
     recipe: Recipe | None = None
     """The candidate's, where it is at hand: of one that waits, and of one of an earlier sitting,
     its space makes it again."""
@@ -43,6 +46,11 @@ class UnderTest:
         """The id of the task for the stage that is under way."""
         number = self.candidate.number
         return f"{number}.{len(self.parts)}" if self.parts else str(number)
+
+    @property
+    def asked(self) -> Selection | None:
+        """The examples that are to be scored for the stage that is under way; None: all."""
+        return self.stage.examples if self.held is None else self.held.missing
 
     @property
     def scored(self) -> int:
@@ -62,23 +70,30 @@ class Reports:
     """Task -> examples of the search split, as far as they are known."""
 
     def load(self, candidate: Candidate, stage: Stage) -> Report | None:
-        """The report of a stage, if it was evaluated before, for whichever candidate; also as a
-        part of the whole split's, which is then kept as one."""
+        """The report of a stage, if it was evaluated before, for whichever candidate."""
         digest, part = candidate.digest, _part(stage)
-        known = self.study.reports.load(digest, self.evaluator, stage.split, part)
-        if known is not None or stage.examples is None:
-            return known
-        whole = self.study.reports.load(digest, self.evaluator, stage.split)
-        if whole is None:
-            return None
-        try:
-            cut = part_of(whole, stage.examples)
-        except ValueError:
-            return None
-        spent = None if whole.tokens is None else TokenCount(read=0, generated=0)
-        cut = cut.model_copy(update={"seconds": {}, "tokens": spent})
-        self.save(candidate, stage, cut)
-        return cut
+        return self.study.reports.load(digest, self.evaluator, stage.split, part)
+
+    def held(self, candidate: Candidate, stage: Stage) -> Held | None:
+        """What reports over other examples than the stage's tell of those, whichever candidate they
+        were made for; None: nothing."""
+        evaluation = candidate.digest, self.evaluator, stage.split
+        known, wanted = self.study.reports, stage.examples
+        if wanted is None:  # what is known of sizes is of the search split
+            sizes = self.sizes if stage.split == "search" else {}
+            wanted = {task: tuple(range(size)) for task, size in sizes.items()}
+        elif whole := known.load(*evaluation):
+            answers = known.load_answers(*evaluation) or {}
+            return Held.of([whole.model_copy(update={"answers": answers})], wanted)
+        return Held.of(known.parts(*evaluation), wanted)
+
+    def of_stage(self, stage: Stage, held: Held, rest: Report | None) -> Report:
+        """The report of a stage, of what was held and that of what was missing.
+
+        Raises:
+            ValueError: they do not go together, as `join` says.
+        """
+        return held.and_rest(rest, self.sizes if stage.examples is None else {})
 
     def save(self, candidate: Candidate, stage: Stage, report: Report) -> None:
         """Keep the report of a stage."""

@@ -39,6 +39,8 @@ class Examples:
         """`elsewhere`: the study's artifacts; `alone`: nobody else writes there."""
         self._files = KeptFiles(folder, elsewhere, alone=alone)
         self._answers = AnswerFiles(self._files)
+        self._parts: dict[str, set[str]] | None = None
+        """Names of what is kept of a split -> of its parts; listed when first asked for."""
 
     def fetch(self, *, answers: bool) -> None:
         """Bring here what is only among the artifacts: all reports, and `answers`.
@@ -65,6 +67,10 @@ class Examples:
             if report.answers:
                 self._answers.save(name, report.answers)
             self._files.write(file, report.model_dump_json().encode())
+        if part is not None and self._parts is not None:
+            self._parts.setdefault(_name(digest, evaluator_digest, report.split, None), set()).add(
+                part
+            )
 
     def load(
         self, digest: str, evaluator_digest: str, split: Split, part: str | None = None
@@ -83,6 +89,35 @@ class Examples:
             raise RecordError(f"{problem}; {cure}") from None
         except ValueError:
             raise RecordError(f"{self._files.path(file)}: is damaged; {cure}") from None
+
+    def with_answers(
+        self, digest: str, evaluator_digest: str, split: Split, part: str | None = None
+    ) -> Report | None:
+        """The report of that evaluation, if it was made, with the answers that are kept.
+
+        Raises:
+            RecordError: a file is damaged.
+        """
+        report = self.load(digest, evaluator_digest, split, part)
+        if report is None:
+            return None
+        answers = self.load_answers(digest, evaluator_digest, split, part) or {}
+        return report.model_copy(update={"answers": answers})
+
+    def parts(self, digest: str, evaluator_digest: str, split: Split) -> list[str]:
+        """Names of the parts of a split that there are reports of, sorted: as the folder was when
+        this was first asked, and of what was saved since.
+
+        Raises:
+            RecordError: the folder cannot be read.
+        """
+        if self._parts is None:
+            self._parts = {}
+            for file in self._files.names(_SUFFIX):
+                name, _, part = file.removesuffix(_SUFFIX).rpartition(".")
+                if not file.endswith(ANSWERS_SUFFIX):
+                    self._parts.setdefault(name, set()).add(part)
+        return sorted(self._parts.get(_name(digest, evaluator_digest, split, None), ()))
 
     def load_answers(
         self, digest: str, evaluator_digest: str, split: Split, part: str | None = None

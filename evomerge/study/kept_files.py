@@ -144,6 +144,19 @@ class KeptFiles:
                 known[entry.name] = Kept(about.st_size, about.st_mtime_ns)
         return {name: about for name, about in known.items() if name.endswith(suffix)}
 
+    def names(self, suffix: str) -> list[str]:
+        """All files whose name ends so.
+
+        Raises:
+            RecordError: the folder is a link, or cannot be read.
+        """
+        try:
+            return list(self.about(suffix))
+        except FileNotFoundError:
+            return []
+        except OSError as problem:
+            raise RecordError(f"{self._folder}: cannot be read ({problem.strerror})") from None
+
     def remove(self, name: str) -> None:
         """Remove a file; of a link, the link.
 

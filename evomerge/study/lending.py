@@ -8,6 +8,7 @@ sources that it shares with this one are the same.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +72,21 @@ class Lenders:
         """The first report of that evaluation that one of them has, with its answers."""
         for examples in self._examples:
             try:
-                report = examples.load(digest, evaluator, split, part)
-                if report is not None:
-                    answers = examples.load_answers(digest, evaluator, split, part) or {}
-                    return report.model_copy(update={"answers": answers})
+                report = examples.with_answers(digest, evaluator, split, part)
             except RecordError:
                 continue  # theirs is damaged: it is evaluated here
+            if report is not None:
+                return report
         return None
+
+    def parts(self, digest: str, evaluator: str, split: Split) -> list[Report]:
+        """All reports over parts of the split that they have, with their answers; of a part that
+        several have, the first."""
+        found: dict[str, Report] = {}
+        for examples in self._examples:
+            with suppress(RecordError):  # theirs is damaged: it is evaluated here
+                for part in examples.parts(digest, evaluator, split):
+                    report = examples.with_answers(digest, evaluator, split, part)
+                    if report is not None:
+                        found.setdefault(part, report)
+        return list(found.values())

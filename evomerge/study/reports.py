@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from evomerge.evaluators.answers import Answers
 from evomerge.evaluators.base import Report, Split
 from evomerge.study.examples import Examples
 
-__all__ = ["KnownReports", "Lend"]
+__all__ = ["KnownReports", "Lender"]
 
-Lend = Callable[[str, str, Split, str | None], Report | None]
-"""Digests of recipe and evaluator, split and part -> that evaluation's report, if it is there."""
+
+class Lender(Protocol):
+    """Whoever has reports of evaluations, by digests of recipe and evaluator and by split; they
+    come with their answers."""
+
+    def load(
+        self, digest: str, evaluator: str, split: Split, part: str | None = None
+    ) -> Report | None:
+        """The report over a part of the split, None being all of it, if it is there."""
+
+    def parts(self, digest: str, evaluator: str, split: Split) -> list[Report]:
+        """The reports over parts of the split."""
 
 
 class KnownReports:
@@ -23,12 +34,12 @@ class KnownReports:
     def __init__(self, examples: Examples, check_writing: Callable[[], None]) -> None:
         """`check_writing`: raises a RecordError where the study is not open for writing."""
         self._examples, self._check_writing = examples, check_writing
-        self._lend: Lend | None = None
+        self._lender: Lender | None = None
 
-    def borrow(self, lend: Lend) -> None:
+    def borrow(self, lender: Lender) -> None:
         """Take those that this study has not from elsewhere, while it is open for writing."""
         self._check_writing()
-        self._lend = lend
+        self._lender = lender
 
     def save(
         self, digest: str, evaluator_digest: str, report: Report, part: str | None = None
@@ -52,12 +63,24 @@ class KnownReports:
             RecordError: its file is damaged.
         """
         known = self._examples.load(digest, evaluator_digest, split, part)
-        if known is not None or self._lend is None:
+        if known is not None or self._lender is None:
             return known
-        lent = self._lend(digest, evaluator_digest, split, part)
+        lent = self._lender.load(digest, evaluator_digest, split, part)
         if lent is not None:
             self.save(digest, evaluator_digest, lent, part)
         return lent
+
+    def parts(self, digest: str, evaluator_digest: str, split: Split) -> list[Report]:
+        """All reports over parts of a split, with the answers that are kept: the study's own, then
+        what is lent.
+
+        Raises:
+            RecordError: a file is damaged.
+        """
+        names = self._examples.parts(digest, evaluator_digest, split)
+        own = [self._examples.with_answers(digest, evaluator_digest, split, name) for name in names]
+        lent = self._lender.parts(digest, evaluator_digest, split) if self._lender else []
+        return [*(report for report in own if report is not None), *lent]
 
     def load_answers(
         self, digest: str, evaluator_digest: str, split: Split, part: str | None = None

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from evomerge.evaluators.base import Report, Selection, TaskScore, TokenCount
+from evomerge.evaluators.base import MemberScore, Report, Selection, TaskScore, TokenCount
 from evomerge.evaluators.selection import chosen_places, join, part_of
 
 
@@ -111,6 +111,19 @@ def test_a_part_of_a_report_is_as_it_would_have_been_asked_alone() -> None:
 def test_a_part_keeps_the_sources_of_its_examples() -> None:
     shared = mean_of(1.0, 0.0, 0.5).model_copy(update={"clusters": ("a", "a", "b")})
     assert part_of(part(shared, None), {"t": (1, 2)}).tasks["t"].clusters == ("a", "b")
+
+
+def test_sources_and_members_are_those_that_all_parts_say() -> None:
+    """An earlier version may have scored a part without saying them."""
+    members = {"x": MemberScore(value=0.5, examples=2)}
+    said = {"clusters": ("a", "a"), "members": members}
+    full = part(mean_of(1.0, 0.0).model_copy(update=said), {"t": (0, 2)})
+    rest = part(mean_of(0.5), {"t": (1,)})
+    for parts in ([full, rest], [rest, full]):
+        joined = join(parts, {"t": 3}).tasks["t"]
+        assert joined == mean_of(1.0, 0.5, 0.0)
+    alone = join([full], {"t": 3}).tasks["t"]
+    assert (alone.clusters, alone.members) == (("a", "a"), members)
 
 
 def test_a_part_of_what_is_no_mean_cannot_be_told() -> None:

@@ -98,10 +98,12 @@ class Graded(Stepwise):
 class Workers(InProcess):
     """So many workers; what came first is performed first. Knows what was asked and cancelled."""
 
-    def __init__(self, count: int = 1, steps: Steps | None = None) -> None:
+    def __init__(
+        self, count: int = 1, steps: Steps | None = None, kind: type[Graded] = Graded
+    ) -> None:
         self.asked: list[tuple[str, Selection | None]] = []
         self.cancelled: list[str] = []
-        super().__init__(partial(Graded, self.asked, steps or Steps()))
+        super().__init__(partial(kind, self.asked, steps or Steps()))
         self._count = count
 
     @property

@@ -11,14 +11,26 @@ import pytest
 
 from evomerge.cluster.base import Task, TaskResult
 from evomerge.errors import RecordError, UserError
-from evomerge.evaluators.base import Failure, Outcome, Report
+from evomerge.evaluators.base import Failure, Outcome, Report, Split
 from evomerge.optimizers.base import Optimizer, Result
 from evomerge.searching.schedule import Decision, Finished, Paused, Stage, Stopped
 from evomerge.study.candidate import Candidate
 from evomerge.study.examples import part_name
+from evomerge.study.lending import Lenders
 from evomerge.study.record import Study
-from tests.searching.staged import FIRST, Halves, Killed, Rungs, Steps, Workers, record, staged
-from tests.sphere import make_optimizer, search
+from tests.searching.staged import (
+    FIRST,
+    REST,
+    Graded,
+    Halves,
+    Killed,
+    Rungs,
+    Steps,
+    Workers,
+    record,
+    staged,
+)
+from tests.sphere import make_optimizer, open_study, search
 
 
 def test_candidates_below_the_threshold_are_stopped_after_the_first_half(tmp_path: Path) -> None:
@@ -318,3 +330,123 @@ def test_a_recipe_that_was_scored_on_everything_is_not_asked_parts_of_it(tmp_pat
     assert len(executor.asked) == 1
     assert (first.state, second.state, second.attempts) == ("done", "stopped", 0)
     assert second.tasks["sphere"] != first.tasks["sphere"]
+
+
+class Weighing(Graded):
+    """As the other, and says with which weights."""
+
+    def score(self, task: Task) -> Outcome:
+        outcome = super().score(task)
+        if isinstance(outcome, Report):
+            return outcome.model_copy(update={"weights": "later"})
+        return outcome
+
+
+def lent_to(study: Study, folder: Path) -> Study:
+    """A study that takes what another one has scored."""
+    study.reports.borrow(Lenders([folder], {}, {}))
+    return study
+
+
+def outcomes(study: Study) -> list[Any]:
+    reports = study.reports
+    return [
+        (c.genome, c.fitness, known and (known.tasks, known.places))
+        for c in study.candidates()
+        for known in [reports.load(c.digest, "e" * 64, "search")]
+    ]
+
+
+def test_examples_that_a_recipe_was_scored_on_are_not_asked_again(tmp_path: Path) -> None:
+    staged(tmp_path / "halves", Halves(), optimizer=make_optimizer("random")).close()
+    staged(tmp_path / "alone", None, optimizer=make_optimizer("random")).close()
+    with Study.open(tmp_path / "halves", write=False) as study:
+        before = {candidate.digest: candidate for candidate in study.candidates()}
+    asked = Workers()
+    borrowing = lent_to(open_study(tmp_path / "second"), tmp_path / "halves")
+    alike = {"optimizer": make_optimizer("random"), "executor": asked, "study": borrowing}
+    staged(tmp_path / "second", None, **alike).close()
+    with (
+        Study.open(tmp_path / "second", write=False) as made,
+        Study.open(tmp_path / "alone", write=False) as alone,
+    ):
+        assert outcomes(made) == outcomes(alone)
+    wanted = dict(asked.asked)
+    states = Counter(candidate.state for candidate in before.values())
+    assert states["done"] > 2
+    assert states["stopped"] > 2
+    for name, candidate in before.items():
+        match candidate.state:
+            case "done":
+                assert name not in wanted
+            case "stopped":
+                assert wanted[name] == REST, "the other half is all that is missing"
+            case _:
+                assert wanted[name] is None
+
+
+def test_a_part_is_put_together_of_other_parts(tmp_path: Path) -> None:
+    class Thirds:
+        def next(self, candidate: Candidate, so_far: Outcome | None) -> Decision:
+            if not isinstance(so_far, Report):
+                return Stage(examples={"sphere": (0, 1, 2)})
+            return Finished()
+
+    staged(tmp_path / "halves", Halves(), optimizer=make_optimizer("random")).close()
+    with Study.open(tmp_path / "halves", write=False) as study:
+        before = {c.digest: c.state for c in study.candidates()}
+    asked = Workers()
+    borrowing = lent_to(open_study(tmp_path / "thirds"), tmp_path / "halves")
+    alike = {"optimizer": make_optimizer("random"), "executor": asked, "study": borrowing}
+    with staged(tmp_path / "thirds", Thirds(), **alike) as second:
+        whole = second.candidates()
+    wanted = dict(asked.asked)
+    assert {candidate.digest for candidate in whole} == set(before)
+    for candidate in whole:
+        match before[candidate.digest]:
+            case "done":
+                assert candidate.digest not in wanted
+            case "stopped":
+                assert wanted[candidate.digest] == {"sphere": (1,)}
+        if candidate.fitness is not None:
+            assert [stage.scored for stage in candidate.stages] == [3]
+
+
+@pytest.mark.parametrize("kill_at", [3, 8])
+def test_a_search_that_takes_parts_goes_on_as_if_it_had_not_been_killed(
+    tmp_path: Path, kill_at: int
+) -> None:
+    staged(tmp_path / "halves", Halves()).close()
+    borrowing = lent_to(open_study(tmp_path / "one"), tmp_path / "halves")
+    staged(tmp_path / "one", None, study=borrowing).close()
+    killed = lent_to(open_study(tmp_path / "two"), tmp_path / "halves")
+    with pytest.raises(Killed):
+        staged(tmp_path / "two", None, study=killed, executor=Workers(steps=Steps(kill_at)))
+    again = lent_to(Study.open(tmp_path / "two", write=True), tmp_path / "halves")
+    staged(tmp_path / "two", None, study=again).close()
+    assert record(tmp_path / "one") == record(tmp_path / "two")
+
+
+def test_parts_of_other_weights_are_asked_for_again(tmp_path: Path) -> None:
+    staged(tmp_path / "halves", Halves(), optimizer=make_optimizer("random")).close()
+
+    class Other(Lenders):
+        def parts(self, digest: str, evaluator: str, split: Split) -> list[Report]:
+            found = super().parts(digest, evaluator, split)
+            return [report.model_copy(update={"weights": "earlier"}) for report in found]
+
+        def load(
+            self, digest: str, evaluator: str, split: Split, part: str | None = None
+        ) -> Report | None:
+            return None
+
+    borrowing = open_study(tmp_path / "second")
+    borrowing.reports.borrow(Other([tmp_path / "halves"], {}, {}))
+    asked = Workers(kind=Weighing)
+    alike = {"optimizer": make_optimizer("random"), "executor": asked, "study": borrowing}
+    with staged(tmp_path / "second", None, **alike) as second:
+        scored = [candidate for candidate in second.candidates() if candidate.fitness]
+    parts = [name for name, examples in asked.asked if examples is not None]
+    assert len(parts) > 2
+    assert all((name, None) in asked.asked for name in parts)
+    assert {candidate.attempts for candidate in scored if candidate.digest in parts} <= {0, 2}

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from evomerge.errors import InfrastructureError, RecordError
+from evomerge.evaluators.answers import Answer
 from evomerge.evaluators.base import Report
 from evomerge.study.examples import Examples, part_name
 
@@ -75,3 +76,20 @@ def test_a_disk_that_refuses_is_a_sentence_and_leaves_nothing(
     with pytest.raises(InfrastructureError, match="cannot be written"):
         Examples(tmp_path / "examples").save(RECIPE, EVALUATOR, report)
     assert [path.name for path in tmp_path.iterdir()] == ["examples"]
+
+
+def test_parts_are_listed_as_they_were_and_as_they_come(tmp_path: Path, report: Report) -> None:
+    answers = {"sums": (Answer(place=0, doc=0, target="1", answer="2", score=0.0),)}
+    first = report.model_copy(update={"places": {"sums": (0, 2)}, "answers": answers})
+    Examples(tmp_path).save(RECIPE, EVALUATOR, first, "b1")
+    Examples(tmp_path).save(RECIPE, EVALUATOR, report)
+    Examples(tmp_path).save("c" * 64, EVALUATOR, first, "c1")
+    examples = Examples(tmp_path)
+    assert examples.parts(RECIPE, EVALUATOR, "search") == ["b1"]
+    assert examples.parts(RECIPE, EVALUATOR, "holdout") == []
+    examples.save(RECIPE, EVALUATOR, first, "a1")
+    assert examples.parts(RECIPE, EVALUATOR, "search") == ["a1", "b1"]
+    with_answers = examples.with_answers(RECIPE, EVALUATOR, "search", "b1")
+    assert with_answers is not None
+    assert with_answers.answers == answers
+    assert Examples(tmp_path / "nowhere").parts(RECIPE, EVALUATOR, "search") == []

@@ -14,17 +14,23 @@ from evomerge.study.record import Study
 from tests.small_job import SmallJob
 
 
-def calls(job: SmallJob) -> int:
-    """How often the scorer was called."""
-    return (job.folder / "calls").stat().st_size if (job.folder / "calls").exists() else 0
+def asked(job: SmallJob, *splits: str) -> int:
+    """How many examples the scorer was asked, of these splits or of all."""
+    return sum(
+        path.stat().st_size
+        for path in job.folder.glob("asked-*")
+        if (not splits or path.name.removeprefix("asked-") in splits)
+    )
 
 
 @pytest.fixture
 def counting(small_job: SmallJob) -> SmallJob:
-    """A job whose scorer notes each call."""
+    """A job whose scorer notes each example that it is asked."""
     scorer = small_job.folder / "scorer.py"
-    calls = str(small_job.folder / "calls")
-    note = f"    with open({calls!r}, 'a') as file:\n        file.write('x')\n"
+    notes = str(small_job.folder / "asked-")
+    note = (
+        f"    with open({notes!r} + split, 'a') as file:\n        file.write('x' * len(places))\n"
+    )
     scorer.write_text(scorer.read_text().replace("    pairs = []\n", note + "    pairs = []\n"))
     return small_job
 
@@ -32,11 +38,11 @@ def counting(small_job: SmallJob) -> SmallJob:
 def test_what_another_study_has_scored_is_not_evaluated_again(counting: SmallJob) -> None:
     runs = counting.folder / "runs"
     first = evomerge.search(counting.path, runs / "first")
-    before = calls(counting)
+    before = asked(counting)
     assert before > 6
     counting.write(reuse="runs", name="second")
     second = evomerge.search(counting.path, runs / "second")
-    assert calls(counting) == before, "candidates, finalists and baselines: all of it was there"
+    assert asked(counting) == before, "candidates, finalists and baselines: all of it was there"
     assert list(second.candidates.fitness) == list(first.candidates.fitness)
     assert list(second.candidates.attempts) == [0] * 6
     examples = len(first.examples)
@@ -46,7 +52,7 @@ def test_what_another_study_has_scored_is_not_evaluated_again(counting: SmallJob
 
 def test_a_part_is_taken_from_a_report_of_the_whole(counting: SmallJob) -> None:
     evomerge.search(counting.path, counting.folder / "first")
-    before = calls(counting)
+    before = asked(counting)
     schedule = {"kind": "estimated", "estimator": "anchors", "examples": 2, "whole_first": 0}
     # Three landmarks, then the same random recipes, on two of the four examples at first.
     counting.write(reuse=["first"], schedule=schedule)
@@ -54,7 +60,25 @@ def test_a_part_is_taken_from_a_report_of_the_whole(counting: SmallJob) -> None:
     with Study.open(counting.folder / "second", write=False) as study:
         staged = [candidate for candidate in study.candidates() if candidate.stages]
     assert len(staged) == 3
-    assert calls(counting) == before
+    assert asked(counting) == before
+
+
+def test_a_whole_takes_the_parts_that_another_study_has(counting: SmallJob) -> None:
+    schedule = {"kind": "estimated", "estimator": "anchors", "examples": 2, "whole_first": 0}
+    counting.write(schedule=schedule)
+    evomerge.search(counting.path, counting.folder / "first")
+    with Study.open(counting.folder / "first", write=False) as study:
+        candidates = study.candidates()
+    before = asked(counting, "search")
+    counting.write(reuse=["first"], schedule="whole", name="second")
+    second = evomerge.search(counting.path, counting.folder / "second")
+    of_second = asked(counting, "search") - before
+    counting.write(reuse=[], name="alone")
+    alone = evomerge.search(counting.path, counting.folder / "alone")
+    assert list(second.candidates.fitness) == pytest.approx(list(alone.candidates.fitness))
+    whole = {c.digest for c in candidates if c.fitness and c.estimated is None}
+    halves = {c.digest for c in candidates} - whole
+    assert of_second == 2 * len(halves) > 0, "two of four examples were there"
 
 
 def test_other_weights_lend_nothing(counting: SmallJob) -> None:

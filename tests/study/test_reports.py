@@ -25,11 +25,17 @@ def test_what_is_lent_is_asked_for_once_and_kept(
 ) -> None:
     asked: list[tuple[str, str, Split, str | None]] = []
 
-    def lend(digest: str, evaluator: str, split: Split, part: str | None) -> Report | None:
-        asked.append((digest, evaluator, split, part))
-        return report if digest == RECIPE else None
+    class Other:
+        def load(
+            self, digest: str, evaluator: str, split: Split, part: str | None = None
+        ) -> Report | None:
+            asked.append((digest, evaluator, split, part))
+            return report if digest == RECIPE else None
 
-    study.reports.borrow(lend)
+        def parts(self, digest: str, evaluator: str, split: Split) -> list[Report]:
+            return []
+
+    study.reports.borrow(Other())
     for _ in range(2):
         assert study.reports.load(RECIPE, EVALUATOR, "search") == report
     assert study.reports.load("c" * 64, EVALUATOR, "search", "12") is None
@@ -37,4 +43,4 @@ def test_what_is_lent_is_asked_for_once_and_kept(
     with Study.open(folder, write=False) as reader:
         assert reader.reports.load(RECIPE, EVALUATOR, "search") == report
         with pytest.raises(RecordError, match="not open for writing"):
-            reader.reports.borrow(lend)
+            reader.reports.borrow(Other())
