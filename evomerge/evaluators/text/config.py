@@ -23,7 +23,7 @@ from evomerge.evaluators.splits import (
     tasks_of,
     with_weights,
 )
-from evomerge.evaluators.text.windows import Document, Unit, Window, read_documents
+from evomerge.evaluators.text.windows import Document, Unit, Window, read_documents, sources_of
 from evomerge.reading.files import LARGE, read_bytes, resolved
 from evomerge.value import Value
 
@@ -222,6 +222,15 @@ class TextConfig(EvaluatorConfig):
             name: len(self.windows(name, split))
             for name in tasks_of(split, self.tasks, self.splits)
         }
+
+    def sources(self, split: Split) -> dict[str, int]:
+        """Task -> how many documents its windows are of, where some share one."""
+        sources = {}
+        for name in tasks_of(split, self.tasks, self.splits):
+            named = sources_of([document for document, _ in self.windows(name, split)])
+            if named is not None:
+                sources[name] = len(set(named))
+        return sources
 
     def windows(self, task: str, split: Split) -> list[tuple[Document, Window]]:
         """The examples of a task, in order.

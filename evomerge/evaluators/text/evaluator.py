@@ -7,7 +7,8 @@ With the natural logarithm's -log p of a text's tokens summed to L nats:
 
 The first is the BPB of Gao et al. 2020 (The Pile, arXiv:2101.00027, section 3.1), there written as
 (tokens / bytes) * (loss / ln 2); it does not depend on how a tokenizer cuts the text. Both are over
-a task's whole text; a window's own value is its example's score.
+a task's whole text; a window's own value is its example's score. Windows of one document share a
+source, where the task has several documents.
 
 A document is tokenized whole, without special tokens, and a token belongs to the window in which
 its first character stands. A window's tokens are scored after the `context_tokens` tokens before
@@ -33,7 +34,7 @@ from evomerge.evaluators.metered import MeteredModel
 from evomerge.evaluators.selection import chosen_places
 from evomerge.evaluators.splits import tasks_of
 from evomerge.evaluators.text.config import TextConfig
-from evomerge.evaluators.text.windows import Document, Window
+from evomerge.evaluators.text.windows import Document, Window, sources_of
 
 __all__ = ["TextEvaluator"]
 
@@ -55,6 +56,8 @@ class _Example:
     """The file, the line where the document begins, and the window's characters in it."""
     beginning: str
     """Of the window's text."""
+    source: str | None
+    """Its document, where the task's windows share some."""
 
 
 class TextEvaluator:
@@ -119,13 +122,17 @@ class TextEvaluator:
     def _task(self, name: str, split: Split) -> list[_Example]:
         tokens: dict[Document, _Tokens] = {}
         examples = []
-        for document, window in self._config.windows(name, split):
+        windows = self._config.windows(name, split)
+        sources = sources_of([document for document, _ in windows]) or [None] * len(windows)
+        for (document, window), source in zip(windows, sources, strict=True):
             if document not in tokens:
                 tokens[document] = _Tokens.of(document.text, self._tokenizer)
-            examples.append(self._example(document, window, tokens[document]))
+            examples.append(self._example(document, window, tokens[document], source))
         return examples
 
-    def _example(self, document: Document, window: Window, tokens: _Tokens) -> _Example:
+    def _example(
+        self, document: Document, window: Window, tokens: _Tokens, source: str | None
+    ) -> _Example:
         first, end = tokens.between(window)
         context = max(1, min(self._config.context_tokens, self._max_length // 2))
         room = self._max_length - context
@@ -138,7 +145,8 @@ class TextEvaluator:
         text = document.text[window.start : window.end]
         where = f"{document.where}[{window.start}:{window.end}]"
         beginning = shortened(text, _BEGINNING)
-        return _Example(tuple(pairs), end - first, len(text.encode()), where, beginning)
+        size = len(text.encode())
+        return _Example(tuple(pairs), end - first, size, where, beginning, source)
 
 
 @dataclass(frozen=True)
@@ -183,6 +191,7 @@ def _score(name: str, metric: str, held: Sequence[_Example], nats: Sequence[floa
     examples = tuple(value(n, weight) for n, weight in zip(nats, weights, strict=True))
     if not all(map(math.isfinite, (total, *examples))):
         raise CandidateError(f"task {name!r}: {metric} is not finite")
+    sources = tuple(example.source for example in held if example.source is not None)
     return TaskScore(
         metric=metric,
         value=total,
@@ -190,4 +199,5 @@ def _score(name: str, metric: str, held: Sequence[_Example], nats: Sequence[floa
         higher_is_better=False,
         weights=tuple(map(float, weights)),
         mean="arithmetic" if by_bytes else "geometric",
+        clusters=sources or None,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from evomerge.errors import ConfigError
 from evomerge.reading.files import LARGE, read_bytes
 from evomerge.reading.json_text import parse_json
 
-__all__ = ["Document", "Unit", "Window", "cut", "read_documents"]
+__all__ = ["Document", "Unit", "Window", "cut", "read_documents", "sources_of"]
 
 Unit = Literal["file", "paragraphs", "lines"]
 
@@ -68,6 +69,24 @@ def read_documents(paths: Sequence[Path], *, unit: Unit, field: str) -> list[Doc
             _rows(path, text, field) if path.suffix == ".jsonl" else _parts(path, text, unit)
         )
     return documents
+
+
+def sources_of(documents: Sequence[Document]) -> list[str] | None:
+    """A name for the document of each window, equal where that is: windows of one are alike.
+
+    `documents`: of each window its document. None where no two windows share one, or all do, so
+    that nothing is known of how documents differ.
+    """
+    known = list(dict.fromkeys(documents))
+    if len(known) in (1, len(documents)):
+        return None
+    names: dict[Document, str] = {}
+    taken = Counter[str]()
+    for document in known:  # files in several folders may have one name
+        taken[document.where] += 1
+        again = taken[document.where]
+        names[document] = document.where if again == 1 else f"{document.where} ({again})"
+    return [names[document] for document in documents]
 
 
 def _before_space(text: str, start: int, end: int) -> int:

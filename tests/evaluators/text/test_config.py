@@ -135,3 +135,15 @@ def test_the_digest_follows_the_contents_and_not_the_place(folder: Path, tmp_pat
 
 def test_a_list_of_names_counts_alike(folder: Path) -> None:
     assert load(folder, text(["prose", "verse"])).weights == {"prose": 1.0, "verse": 1.0}
+
+
+def test_documents_are_counted_where_windows_share_some(folder: Path) -> None:
+    (folder / "many.jsonl").write_text(
+        "\n".join(json.dumps({"text": f"{number} is a row. " * number}) for number in range(4))
+    )
+    splits = SPLITS | {"validation": "many.jsonl", "holdout": "rows.jsonl"}
+    config = load(folder, text(window_bytes=16, splits=splits))
+    assert config.sizes("validation")["prose"] > 3
+    assert config.sources("validation") == {"prose": 3}
+    assert config.sources("search") == {}, "one document"
+    assert config.sources("holdout") == {}, "a window each"

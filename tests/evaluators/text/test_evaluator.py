@@ -19,6 +19,7 @@ from evomerge.evaluators.objective import Objective
 from evomerge.evaluators.registry import make_evaluator, read_evaluator
 from evomerge.evaluators.selection import join
 from evomerge.evaluators.text.evaluator import TextEvaluator
+from evomerge.study.statistics import mean_interval
 from tests.engines.conftest import Siblings
 from tests.evaluators.scripted import ScriptedEngine
 
@@ -135,6 +136,22 @@ def test_documents_do_not_see_each_other_and_parts_join(
     assert joined.tasks["prose"].value == pytest.approx(whole.tasks["prose"].value, rel=1e-5)
     fitness = Objective({"prose": 1.0})(joined)
     assert fitness == (-joined.tasks["prose"].value,)
+
+
+def test_windows_share_the_source_that_is_their_document(folder: Path, references: Any) -> None:
+    evaluator = build(folder, window_bytes=32)
+    engine = ScriptedEngine(references[0].tokenizer)
+    whole = evaluator.evaluate(engine, "validation").tasks["prose"]
+    assert whole.clusters is not None
+    assert whole.clusters[:3] == ("rows.jsonl:1", "rows.jsonl:2", "rows.jsonl:3")
+    assert len(whole.clusters) == len(whole.examples) > len(set(whole.clusters)) == 5
+    places = {"prose": (0, 3, 4)}
+    part = evaluator.evaluate(engine, "validation", places).tasks["prose"]
+    assert part.clusters == tuple(whole.clusters[place] for place in places["prose"])
+    assert mean_interval(whole.examples, whole.clusters).sources == 5
+    # Of one document, and of a window each, nothing is said.
+    assert evaluator.evaluate(engine, "search").tasks["prose"].clusters is None
+    assert build(folder).evaluate(engine, "validation").tasks["prose"].clusters is None
 
 
 def test_another_tokenizer_is_asked_anew(folder: Path, references: Any) -> None:

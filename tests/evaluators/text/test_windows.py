@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evomerge.errors import ConfigError
-from evomerge.evaluators.text.windows import cut, read_documents
+from evomerge.evaluators.text.windows import Document, cut, read_documents, sources_of
 
 
 def parts(text: str, most_bytes: int) -> list[str]:
@@ -63,3 +63,11 @@ def test_what_is_no_text_is_named(tmp_path: Path, content: bytes, law: str) -> N
         read_documents([tmp_path / "a.jsonl"], unit="file", field="text")
     with pytest.raises(ConfigError, match="no such file"):
         read_documents([tmp_path / "b.jsonl"], unit="file", field="text")
+
+
+def test_windows_of_one_document_share_a_source() -> None:
+    a, b, other = Document("a:1", "one"), Document("b:1", "two"), Document("a:1", "another file's")
+    assert sources_of([a, a, b, other, other]) == ["a:1", "a:1", "b:1", "a:1 (2)", "a:1 (2)"]
+    assert sources_of([a, b, other]) is None, "each has its own"
+    assert sources_of([a, a]) is None, "all have one"
+    assert sources_of([a]) is None
