@@ -9,11 +9,11 @@ from evomerge.evaluators.answers import Answers
 from evomerge.evaluators.base import Report, Selection, TokenCount
 from evomerge.evaluators.selection import join, part_of
 
-__all__ = ["Held"]
+__all__ = ["HeldExamples"]
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldExamples:
     """A part of what is wanted that need not be asked for.
 
     An example's score does not depend on which others are asked with it, so that reports over other
@@ -26,7 +26,7 @@ class Held:
     """Those that are not: task -> places; empty where all are there."""
 
     @classmethod
-    def of(cls, reports: Sequence[Report], wanted: Selection) -> Held | None:
+    def of(cls, reports: Sequence[Report], wanted: Selection) -> HeldExamples | None:
         """What reports of one recipe tell of the examples in `wanted`.
 
         None where they tell nothing of them, or cannot be joined: a task's value is no mean of its
@@ -81,9 +81,9 @@ class Held:
 
 def _answers(parts: Sequence[Answers], places: Mapping[str, Sequence[int]]) -> Answers:
     """The answers of several parts to the examples at some places, as far as they are kept."""
-    found = {
+    by_place = {
         task: {answer.place: answer for part in parts for answer in part.get(task, ())}
         for task in places
     }
-    kept = {task: tuple(by[at] for at in places[task] if at in by) for task, by in found.items()}
+    kept = {task: tuple(by[at] for at in places[task] if at in by) for task, by in by_place.items()}
     return {task: answers for task, answers in kept.items() if answers}

@@ -12,7 +12,7 @@ from evomerge.evaluators.base import Failure, Outcome, Report, Selection
 from evomerge.evaluators.objective import Objective
 from evomerge.optimizers.base import Fitness
 from evomerge.search_spaces.base import SearchSpace
-from evomerge.searching.held import Held
+from evomerge.searching.held import HeldExamples
 from evomerge.searching.schedule import (
     Estimate,
     Finished,
@@ -166,7 +166,7 @@ class Stages:
             case "tell", "done" if not candidate.stages:
                 self.schedule.next(candidate, self.reports.of(candidate))
 
-    def _known(self, test: UnderTest) -> Report | Held | None:
+    def _known(self, test: UnderTest) -> Report | HeldExamples | None:
         """The report of the stage that comes next, or what of it is on record."""
         candidate, stage = test.candidate, test.stage
         known = self.reports.load(candidate, stage)

@@ -9,7 +9,7 @@ from evomerge.errors import RecordError, UserError
 from evomerge.evaluators.base import Report, Selection, Split
 from evomerge.evaluators.selection import join
 from evomerge.recipe.tree import Recipe
-from evomerge.searching.held import Held
+from evomerge.searching.held import HeldExamples
 from evomerge.searching.schedule import Stage
 from evomerge.study.candidate import Candidate
 from evomerge.study.examples import part_name
@@ -35,7 +35,7 @@ class UnderTest:
     """Of all its stages; 0 where every report was there already."""
     stage: Stage = field(default_factory=Stage)
     """The one that is under way, or was the last."""
-    held: Held | None = None
+    held: HeldExamples | None = None
     """What of that stage is on record, so that only the rest is asked for."""
     recipe: Recipe | None = None
     """The candidate's, where it is at hand: of one that waits, and of one of an earlier sitting,
@@ -74,7 +74,7 @@ class Reports:
         digest, part = candidate.digest, _part(stage)
         return self.study.reports.load(digest, self.evaluator, stage.split, part)
 
-    def held(self, candidate: Candidate, stage: Stage) -> Held | None:
+    def held(self, candidate: Candidate, stage: Stage) -> HeldExamples | None:
         """What reports over other examples than the stage's tell of those, whichever candidate they
         were made for; None: nothing."""
         evaluation = candidate.digest, self.evaluator, stage.split
@@ -84,10 +84,10 @@ class Reports:
             wanted = {task: tuple(range(size)) for task, size in sizes.items()}
         elif whole := known.load(*evaluation):
             answers = known.load_answers(*evaluation) or {}
-            return Held.of([whole.model_copy(update={"answers": answers})], wanted)
-        return Held.of(known.parts(*evaluation), wanted)
+            return HeldExamples.of([whole.model_copy(update={"answers": answers})], wanted)
+        return HeldExamples.of(known.parts(*evaluation), wanted)
 
-    def of_stage(self, stage: Stage, held: Held, rest: Report | None) -> Report:
+    def of_stage(self, stage: Stage, held: HeldExamples, rest: Report | None) -> Report:
         """The report of a stage, of what was held and that of what was missing.
 
         Raises:

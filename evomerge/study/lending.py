@@ -82,11 +82,11 @@ class Lenders:
     def parts(self, digest: str, evaluator: str, split: Split) -> list[Report]:
         """All reports over parts of the split that they have, with their answers; of a part that
         several have, the first."""
-        found: dict[str, Report] = {}
+        reports: dict[str, Report] = {}
         for examples in self._examples:
             with suppress(RecordError):  # theirs is damaged: it is evaluated here
                 for part in examples.parts(digest, evaluator, split):
                     report = examples.with_answers(digest, evaluator, split, part)
                     if report is not None:
-                        found.setdefault(part, report)
-        return list(found.values())
+                        reports.setdefault(part, report)
+        return list(reports.values())

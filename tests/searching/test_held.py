@@ -6,7 +6,7 @@ import pytest
 
 from evomerge.evaluators.answers import Answer
 from evomerge.evaluators.base import Report, TaskScore, TokenCount
-from evomerge.searching.held import Held
+from evomerge.searching.held import HeldExamples
 
 SCORES = {"a": (0.0, 0.25, 0.5, 1.0), "b": (1.0, 0.0, 0.75)}
 SIZES = {task: len(scores) for task, scores in SCORES.items()}
@@ -39,7 +39,7 @@ def report(
 
 
 def test_parts_and_what_they_lack_make_the_whole() -> None:
-    held = Held.of([report(a=(0, 2)), report(a=(2, 3), b=(1,))], ALL)
+    held = HeldExamples.of([report(a=(0, 2)), report(a=(2, 3), b=(1,))], ALL)
     assert held is not None
     assert held.missing == {"a": (1,), "b": (0, 2)}
     made = held.and_rest(report(a=(1,), b=(0, 2)), SIZES)
@@ -55,7 +55,7 @@ def test_parts_and_what_they_lack_make_the_whole() -> None:
 def test_of_other_examples_only_the_wanted_ones_are_told() -> None:
     wanted = {"a": (1, 2), "b": (2,)}
     for reports in ([report()], [report(a=(0, 2, 3), b=(0, 2)), report(a=(1,))]):
-        held = Held.of(reports, wanted)
+        held = HeldExamples.of(reports, wanted)
         assert held is not None
         assert held.missing == {}
         assert (held.report.seconds, held.report.tokens) == ({}, TokenCount(read=0, generated=0))
@@ -65,14 +65,14 @@ def test_of_other_examples_only_the_wanted_ones_are_told() -> None:
 
 
 def test_nothing_is_held_where_nothing_is_told_or_parts_do_not_go_together() -> None:
-    assert Held.of([], ALL) is None
-    assert Held.of([report(a=(0,))], {"a": (1, 2), "b": (0,)}) is None
-    assert Held.of([report(value=0.3, a=(0, 3))], ALL) is None, "no mean of its examples"
-    assert Held.of([report("one", a=(0,)), report("other", a=(1,))], ALL) is None
+    assert HeldExamples.of([], ALL) is None
+    assert HeldExamples.of([report(a=(0,))], {"a": (1, 2), "b": (0,)}) is None
+    assert HeldExamples.of([report(value=0.3, a=(0, 3))], ALL) is None, "no mean of its examples"
+    assert HeldExamples.of([report("one", a=(0,)), report("other", a=(1,))], ALL) is None
 
 
 def test_a_rest_of_other_weights_does_not_go_with_it() -> None:
-    held = Held.of([report("one", a=(0, 1, 2, 3))], ALL)
+    held = HeldExamples.of([report("one", a=(0, 1, 2, 3))], ALL)
     assert held is not None
     assert held.and_rest(report("one", b=(0, 1, 2)), SIZES).weights == "one"
     with pytest.raises(ValueError, match="different weights"):
