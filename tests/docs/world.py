@@ -108,7 +108,11 @@ def whole(part: dict[str, Any]) -> dict[str, Any]:
     """The job that a part of one belongs to."""
     space = part.get("space", {})
     breeds = isinstance(space, dict) and space.get("kind") == "segments"
-    return {**JOB, **({"optimizer": "natural_niches"} if breeds else {}), **part}
+    schedule = part.get("schedule", {})
+    estimates = isinstance(schedule, dict) and schedule.get("kind") == "estimated"
+    optimizer = {"optimizer": "natural_niches"} if breeds else {}
+    evaluator = {"evaluator": SUMS} if estimates else {}  # a text's score is no mean
+    return {**JOB, **optimizer, **evaluator, **part}
 
 
 def parsed(arguments: Iterable[str]) -> dict[str, Any]:
