@@ -123,7 +123,8 @@ class TextEvaluator:
         tokens: dict[Document, _Tokens] = {}
         examples = []
         windows = self._config.windows(name, split)
-        sources = sources_of([document for document, _ in windows]) or [None] * len(windows)
+        named = sources_of([document for document, _ in windows])
+        sources: Sequence[str | None] = named or [None] * len(windows)
         for (document, window), source in zip(windows, sources, strict=True):
             if document not in tokens:
                 tokens[document] = _Tokens.of(document.text, self._tokenizer)
