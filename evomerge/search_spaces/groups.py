@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
@@ -33,6 +33,9 @@ Part = Literal[
 ]
 
 
+Module = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$", examples=["q_proj"])]
+
+
 def _shape(given: object) -> str:
     return "towers" if isinstance(given, Mapping) else "size"
 
@@ -52,6 +55,9 @@ class Groups(Value):
     8}` makes blocks of each tower that is named, and the rest has genes of its own."""
     components: tuple[Part, ...] = ()
     """Components with genes of their own; `other` stands for those not named, and is implied."""
+    modules: tuple[Module, ...] = Field(default=(), exclude_if=lambda held: not held)
+    """Modules with genes of their own, before components, each by a text in the names of its
+    tensors: `q_proj`, `down_proj`. The first that a tensor's name has is its own."""
     live_only: bool = False
     """Whether only groups that select a tensor have genes. It is set where a job is read; studies
     that are older than it have genes for the head of a model whose head is its embedding."""
@@ -63,6 +69,19 @@ class Groups(Value):
             raise ValueError(f"each component may stand once, got {list(parts)}")
         return parts
 
+    @field_validator("modules")
+    @classmethod
+    def _named(cls, modules: tuple[str, ...]) -> tuple[str, ...]:
+        for place, module in enumerate(modules):
+            for before in modules[:place]:
+                if before in module:
+                    raise ValueError(
+                        f"{before!r} selects all that {module!r} does; name that first, once"
+                    )
+            if module in get_args(Part):
+                raise ValueError(f"{module!r} is a component; name it under components")
+        return modules
+
     @field_validator("layers")
     @classmethod
     def _some(cls, layers: int | Mapping[Tower, int] | None) -> int | Mapping[Tower, int] | None:
@@ -73,7 +92,7 @@ class Groups(Value):
     @property
     def are_live(self) -> bool:
         """Whether groups that select no tensor are left out."""
-        return self.live_only or isinstance(self.layers, Mapping)
+        return self.live_only or bool(self.modules) or isinstance(self.layers, Mapping)
 
     @property
     def outside(self) -> list[Component]:
@@ -81,10 +100,14 @@ class Groups(Value):
         return [part for part in ("embedding", "head") if part in self.components]
 
     @property
-    def inside(self) -> list[Component]:
-        """Components that have genes of their own in each block."""
+    def inside(self) -> dict[str, Selector]:
+        """Name -> what selects it, of modules and components with genes of their own in each
+        block."""
         own = [part for part in COMPONENTS if part in self.components]
-        return [part for part in own if part not in self.outside]
+        modules = {module: Selector(name=module) for module in self.modules}
+        return modules | {
+            part: Selector(component=part) for part in own if part not in self.outside
+        }
 
 
 @dataclass(frozen=True)
@@ -131,8 +154,8 @@ def groups_of(
             depth = layers if own is anatomy.main else own.layers
             key = f"{origin}.groups.layers.{own.tower}"
             yield from _blocks(groups, _cut(groups.layers[own.tower], depth, key), own.tower)
-    for part in groups.inside:
-        yield Group(part, (Selector(component=part),))
+    for name, where in groups.inside.items():
+        yield Group(name, (where,))
     yield Group("other", (Selector(),))
 
 
@@ -153,32 +176,39 @@ def _blocks(
         first, last = number == 0, number == len(blocks) - 1
         ranged = f"layers{block[0]}-{block[1] - 1}" if layered else ""
         lead = ".".join(word for word in (tower, ranged) if word)
-        for part in groups.inside:
-            where = [Selector(layers=layered, component=part, tower=tower)]
+        for name, own in groups.inside.items():
+            where = [own.model_copy(update={"layers": layered, "tower": tower})]
             if last and layered:
-                where.append(Selector(component=part, tower=tower))
-            yield Group(f"{lead}.{part}" if lead else part, tuple(where))
+                where.append(own.model_copy(update={"tower": tower}))
+            yield Group(f"{lead}.{name}" if lead else name, tuple(where))
         rest = [Selector(layers=layered, tower=tower)]
         if first and layered and "embedding" not in groups.outside:
             rest.insert(0, Selector(component="embedding", tower=tower))
         if last and layered:
             rest.append(Selector(tower=tower))
-        name = ".".join(word for word in (lead, "other" if groups.inside else "") if word)
-        yield Group(name, tuple(rest))
+        yield Group(
+            ".".join(word for word in (lead, "other" if groups.inside else "") if word), tuple(rest)
+        )
 
 
-def live(groups: Sequence[Group], anatomy: Anatomy, asked: Sequence[Part]) -> list[Group]:
+def live(groups: Sequence[Group], anatomy: Anatomy, asked: Groups) -> list[Group]:
     """The groups that some tensor of the model belongs to; the last of them is the rest.
 
     A head that is tied to the embedding is no tensor, and nobody need know that who asks for heads.
 
     Args:
-        asked: components that were named, each of which has to be there.
+        asked: its components and modules have to be there, each.
 
     Raises:
         ConfigError: one is not, and what there is.
     """
-    for part in asked:
+    for module in asked.modules:
+        if not anatomy.selects(Selector(name=module)):
+            raise ConfigError(
+                f"space.groups.modules: no tensor of this model has {module!r} in its name;"
+                f" {did_you_mean(module, _modules(anatomy))}"
+            )
+    for part in asked.components:
         where = Selector(component=None if part == "other" else part)
         if part != "head" and not anatomy.selects(where):
             raise ConfigError(f"space.groups.components: {nothing_selected(where, anatomy)}")
@@ -197,3 +227,8 @@ def live(groups: Sequence[Group], anatomy: Anatomy, asked: Sequence[Part]) -> li
     if not last.where[-1].matches_all:
         kept[-1] = replace(last, where=(*last.where, Selector()))
     return kept
+
+
+def _modules(anatomy: Anatomy) -> list[str]:
+    """What the modules within layers are called: the last name before `.weight`."""
+    return sorted({at.name.split(".")[-2] for at in anatomy.places if at.layer is not None})

@@ -56,7 +56,7 @@ class ParameterSpace(SearchSpace):
         if groups.are_live:
             anatomy = models.anatomy(donor)
             cut = list(groups_of(groups, self._layers, "space", anatomy))
-            self._groups = live(cut, anatomy, groups.components)
+            self._groups = live(cut, anatomy, groups)
             self._places = list(anatomy.places)
         else:
             self._groups = list(groups_of(groups, self._layers, "space"))
@@ -156,13 +156,18 @@ class ParameterSpace(SearchSpace):
         return "off" if values.get(own.group.gene(f"{own.parent}.weight")) == 0 else "on"
 
     def importance(self, measured: Importance) -> tuple[float, ...] | None:
-        """That of each gene's group: the mean over the layers' components in it; of the method's
-        gene 1."""
+        """That of each gene's group: the mean over the layers' components in it, of a module that
+        of its component; of the method's gene 1."""
         of_groups = measured.of_groups([group.where for group in self._groups])
         if of_groups is None:
             return None
         names = (group.name for group in self._groups)
         shares = dict(zip(names, of_groups, strict=True))
+        for group in self._groups:
+            if group.where[0].name is not None and group.place is not None:
+                wider = {"name": None, "component": group.place.component}
+                of_component = measured.of_groups([[group.where[0].model_copy(update=wider)]])
+                shares[group.name] = (of_component or [shares[group.name]])[0]
         return tuple(
             1.0 if own.parameter == "method" else shares[own.group.name] for own in self._own
         )

@@ -63,6 +63,13 @@ def test_genes_of_parameter_space_have_their_groups(live: bool) -> None:
     )
 
 
+def test_a_module_has_that_of_its_component() -> None:
+    found = shares(parameter(groups={"layers": 2, "modules": ["q_proj"]}))
+    assert found["math.weight@layers0-1.q_proj"] == pytest.approx(0.15)
+    assert found["math.weight@layers2-3.q_proj"] == pytest.approx(0.35)
+    assert found["math.weight@layers2-3.other"] == pytest.approx((0.3 + 0.4 + 0.9 + 0.9) / 4)
+
+
 def test_the_choice_of_the_method_matters() -> None:
     found = shares(parameter(method=["ties", "linear"]))
     assert found["method"] == 1.0

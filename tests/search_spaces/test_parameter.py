@@ -33,6 +33,7 @@ GROUPS: list[dict[str, Any]] = [
     {"components": ["attention"]},
     {"layers": 7, "components": ["attention", "mlp", "other"]},
     {"layers": 15, "components": ["norm", "embedding", "head"]},
+    {"layers": 15, "components": ["attention", "mlp"], "modules": ["up_proj"]},
 ]
 NAMES = [
     *(
@@ -389,6 +390,58 @@ def test_experts_have_genes_of_their_own_before_the_mlp() -> None:
     at = anatomy_of(names)
     for name, component in ((names[-2], "expert"), (names[-1], "router"), (NAMES[1], "mlp")):
         assert recipe.rule_for(at.place(name)).where.component == component
+
+
+def test_modules_have_genes_of_their_own_before_components() -> None:
+    names = [
+        f"model.layers.{layer}.{part}.weight"
+        for layer in range(4)
+        for part in ("self_attn.q_proj", "self_attn.k_proj", "mlp.up_proj", "mlp.down_proj")
+    ]
+    names += ["model.embed_tokens.weight", "model.norm.weight"]
+    over = towered(
+        tuple(names), layers=2, modules=["down_proj", "q_proj"], components=["attention"]
+    )
+    parts = ("down_proj", "q_proj", "attention", "other")
+    assert [gene.name for gene in over.genes] == [
+        f"t@layers{block}.{part}" for block in ("0-1", "2-3") for part in parts
+    ]
+    moved = chosen(over, tuple(names))
+    assert set(moved) == set(names)
+    assert moved["model.layers.1.mlp.down_proj.weight"] == "layers0-1.down_proj"
+    assert moved["model.layers.3.self_attn.q_proj.weight"] == "layers2-3.q_proj"
+    assert moved["model.layers.3.self_attn.k_proj.weight"] == "layers2-3.attention"
+    assert moved["model.layers.0.mlp.up_proj.weight"] == "layers0-1.other"
+    units = tuple((n + 1) / (len(over.genes) + 1) for n in range(len(over.genes)))
+    assert over.genome(over.recipe(units)) == pytest.approx(units)
+
+
+def test_modules_of_towers_and_of_the_rest() -> None:
+    over = towered(layers={"encoder": 3}, modules=["SelfAttention.q"])
+    moved = chosen(over)
+    assert moved["encoder.block.0.layer.0.SelfAttention.q.weight"] == "encoder.SelfAttention.q"
+    assert moved["decoder.block.0.layer.0.SelfAttention.q.weight"] == "SelfAttention.q"
+    assert moved["decoder.block.0.layer.1.DenseReluDense.wi.weight"] == "other"
+
+
+@pytest.mark.parametrize(
+    ("modules", "said"),
+    [
+        (["q_prj"], "space.groups.modules: no tensor of this model has 'q_prj' .* mean 'q_proj'"),
+        (["mlp"], "groups.modules: 'mlp' is a component; name it under components"),
+        (["proj", "q_proj"], "'proj' selects all that 'q_proj' does; name that first, once"),
+        (["q_proj", "q_proj"], "'q_proj' selects all that 'q_proj' does"),
+        (["q proj"], "groups.modules"),
+    ],
+)
+def test_modules_that_are_not_there(modules: list[str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        space(groups={"modules": modules})
+
+
+def test_older_studies_say_nothing_of_modules() -> None:
+    groups = parse(ParameterSpaceConfig, {"kind": "parameter", "method": "ties"}, origin="s").groups
+    assert "modules" not in groups.model_dump()
 
 
 def test_a_job_that_is_read_asks_for_live_groups_only() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from evomerge.errors import ConfigError
+from evomerge.models.anatomy import anatomy_of
 from evomerge.models.importance import Importance, PartImportance
 from evomerge.recipe.genome import ChoiceGene, Genome
 from evomerge.recipe.source import Source
@@ -15,7 +16,7 @@ from evomerge.search_spaces.parameter import ParameterSpace
 from evomerge.search_spaces.parameter_config import ParameterSpaceConfig
 from evomerge.search_spaces.parameter_genes import SWITCH
 from evomerge.value import parse
-from tests.facts import Facts
+from tests.facts import Facts, llama_names
 
 SOURCES = {name: Source(model=name) for name in ("base", "json", "math")}
 
@@ -42,6 +43,19 @@ def test_a_switch_for_each_parent_and_group() -> None:
     assert {gene.choices for gene in switches} == {SWITCH}
     plain = space(groups={"layers": 15})
     assert not [gene for gene in plain.genes if isinstance(gene, ChoiceGene)]
+
+
+def test_a_switch_for_each_module() -> None:
+    over = space(switches=True, groups={"layers": 15, "modules": ["q_proj"]})
+    off = with_values(over, {"math.on@layers15-29.q_proj": "off"})
+    recipe, at = over.recipe(off), anatomy_of(llama_names(30))
+    for name, is_off in (
+        ("model.layers.20.self_attn.q_proj.weight", True),
+        ("model.layers.2.self_attn.q_proj.weight", False),
+        ("model.layers.20.mlp.up_proj.weight", False),
+    ):
+        weight = recipe.rule_for(at.place(name)).inputs["math"]["weight"]
+        assert (weight == 0) == is_off, name
 
 
 def test_off_is_a_weight_of_zero_whatever_the_parent_s_other_genes_are() -> None:

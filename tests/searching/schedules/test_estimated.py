@@ -206,6 +206,10 @@ def test_degenerate_candidates_end_after_their_first_stage(
     assert not isinstance(lenient.next(asked, empty), Stopped)
     well = schedule.next(other, empty.model_copy(update={"silent": 0.5}))
     assert not isinstance(well, Stopped)
+    places = {"sphere": tuple(range(24))}
+    tasks = {"sphere": TaskScore.averaged("right", [0.0] * 24)}
+    later = empty.model_copy(update={"tasks": tasks, "places": places})
+    assert not isinstance(schedule.next(other, later), Stopped), "its first stage is past"
 
 
 def test_a_task_where_lower_is_better_counts_against() -> None:
