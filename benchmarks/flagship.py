@@ -1,7 +1,7 @@
 """The demo's search over several seeds: does the evolved merge beat what it must beat?
 
-    python benchmarks/flagship.py [--job flagship|strong|demo|varied] [--optimizer KIND]
-                                  [--seeds 1 2 3]
+    python benchmarks/flagship.py [--job flagship|strong|demo|varied] [--seeds 1 2 3]
+                                  [--optimizer KIND] [--compare random task_arithmetic soup]
 
 Each seed is a study of its own (in runs/JOB/seed-N, resumed if it was interrupted): search on the
 search split, choice on the validation split, one look at the holdout. Parents and plain merges do
@@ -12,20 +12,24 @@ With --optimizer another kind searches, all else being the job's: as many candid
 examples, the same first ones, the same choice (runs/JOB-KIND, results/JOB_KIND.json). So
 `--job strong --optimizer random` is random search at equal examples. The plain models' reports are
 those of runs/JOB where it is still there, and scored once more otherwise.
+
+With --compare other searches of equal cost follow each one and stand in its table
+(runs/JOB-compared, results/JOB_compared.json). What runs/JOB/seed-N has scored is taken from there.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from published import ROOT, portable, write
 
 import evomerge
 from evomerge.cluster.base import Executor
 from evomerge.commands.terminal import Terminal
-from evomerge.config import Job, read_job
+from evomerge.config import Job, Opponent, read_job
 from evomerge.optimizers.registry import configure
 from evomerge.recipe.digest import plain
 from evomerge.results import Results
@@ -80,29 +84,42 @@ def print_summary(seed: int, comparison: Comparison) -> None:
     print(comparison.verdict.sentence if comparison.verdict else "no verdict")
 
 
-def job_of(name: str, kind: str | None) -> Job:
-    """A job of the examples, with an optimizer of another kind if one is named."""
+def job_of(name: str, kind: str | None, compare: Sequence[Opponent] = ()) -> Job:
+    """A job of the examples, with an optimizer of another kind if one is named, and with other
+    searches beside it."""
     job = read_job(ROOT / "examples" / f"{name}.yaml")
-    if kind is None:
-        return job
-    optimizer = configure(kind, origin="--optimizer")
-    return job.model_copy(update={"name": f"{name}-{kind}", "optimizer": optimizer})
+    if kind is not None:
+        optimizer = configure(kind, origin="--optimizer")
+        job = job.model_copy(update={"name": f"{name}-{kind}", "optimizer": optimizer})
+    if compare:
+        named = {"name": f"{job.name}-compared", "compare": tuple(compare)}
+        job = job.model_copy(update=named)
+    return job
+
+
+def of_seed(job: Job, seed: int, known: Path) -> Job:
+    """The job of one seed. `known`: a study of the same search, which need not be there."""
+    reuse = (str(known),) if job.compare and known.exists() else ()
+    return job.model_copy(update={"seed": seed, "reuse": reuse})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--job", choices=list(SEEDS), default="flagship")
     parser.add_argument("--optimizer", metavar="KIND", help="random, say, instead of the job's")
+    parser.add_argument("--compare", choices=get_args(Opponent), nargs="+", default=[])
     parser.add_argument("--seeds", type=int, nargs="+")
     given = parser.parse_args()
-    job = job_of(given.job, given.optimizer)
+    job = job_of(given.job, given.optimizer, given.compare)
     rows: list[dict[str, Any]] = []
     runs = ROOT / "runs"
     # A folder that is not there has no reports to share.
-    finished = runs / given.job / f"seed-{SEEDS[given.job][0]}" if given.optimizer else None
+    first = runs / given.job / f"seed-{SEEDS[given.job][0]}"
+    finished = None if job.name == given.job else first
     for seed in given.seeds or SEEDS[given.job]:
         folder = runs / job.name / f"seed-{seed}"
-        results = one_seed(job.model_copy(update={"seed": seed}), folder, finished)
+        own = of_seed(job, seed, runs / given.job / folder.name)
+        results = one_seed(own, folder, finished)
         assert results.comparison is not None
         assert results.winner is not None
         print_summary(seed, results.comparison)

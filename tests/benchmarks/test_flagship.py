@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from flagship import SEEDS, job_of, share_reports
+from flagship import SEEDS, job_of, of_seed, share_reports
 
 from evomerge.errors import ConfigError
 
@@ -16,6 +16,15 @@ def test_another_optimizer_is_all_that_differs() -> None:
     assert (other.name, other.optimizer.kind) == ("strong-random", "random")
     same = {"name": job.name, "optimizer": job.optimizer}
     assert other.model_copy(update=same) == job
+
+
+def test_other_searches_follow_on_what_the_search_has_scored(tmp_path: Path) -> None:
+    job, other = job_of("demo", None), job_of("demo", None, ["random", "soup"])
+    assert (other.name, other.compare) == ("demo-compared", ("random", "soup"))
+    assert other.model_copy(update={"name": job.name, "compare": ()}) == job
+    assert of_seed(other, 8, tmp_path).reuse == (str(tmp_path),)
+    assert of_seed(other, 8, tmp_path / "gone").reuse == of_seed(job, 8, tmp_path).reuse == ()
+    assert of_seed(job, 8, tmp_path).seed == 8
 
 
 def test_every_job_has_its_own_name() -> None:
