@@ -36,7 +36,7 @@ def test_every_arm_has_a_row_or_a_reason_or_is_said_not_to_have_run() -> None:
         name: {row["arm"] for row in found["arms"]} | {*found["left_out"], *found["not_run"]}
         for name, found in kept().items()
     }
-    assert said == dict.fromkeys(("flagship", "demo", "mixed", "sparse"), {*settings()})
+    assert said == {name: {*settings()} for name in ("flagship", "demo", "mixed", "sparse")}
 
 
 def test_what_other_runs_have_found_stays() -> None:
