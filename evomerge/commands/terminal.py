@@ -84,12 +84,11 @@ class Terminal(Listener):
         self._stop()
         began = not isinstance(error, UserError) and is_there(self._folder / "study.json")
         if not self._is_here and isinstance(error, KeyboardInterrupt):
-            err.print(
-                f"The search goes on; evomerge watch {as_typed(self._folder)} shows it again."
-            )
+            place = as_typed(self._folder)
+            err.print(f"The search goes on; evomerge watch {place} shows it again.", soft_wrap=True)
         elif self._is_here and error is not None and began:
             place = as_typed(self._folder)
-            err.print(f"The record is in {place}; evomerge resume {place} goes on.")
+            err.print(f"The record is in {place}; evomerge resume {place} goes on.", soft_wrap=True)
 
     def doing(self, what: str) -> None:
         """Show what is done from now on, until there are workers to be shown."""

@@ -15,7 +15,8 @@ import pytest
 from evomerge.cluster.reach import reach
 
 ASKING = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it
 from evomerge.cluster.reach import reach
 try:
     print("asking", flush=True)

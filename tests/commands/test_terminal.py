@@ -150,7 +150,7 @@ def test_what_was_interrupted_says_how_to_go_on(
     assert capsys.readouterr().err == ""
     with pytest.raises(KeyboardInterrupt), Terminal(tmp_path, screen):
         raise KeyboardInterrupt
-    assert "evomerge resume" in capsys.readouterr().err
+    assert f"evomerge resume {tmp_path} goes on." in capsys.readouterr().err, "in one line"
 
 
 def test_it_hears_everything(tmp_path: Path) -> None:

@@ -343,7 +343,10 @@ def test_digests_of_studies_made_before_stay(folder: Path) -> None:
     config = load(folder, evaluator(THREE, limits={"search": 3}, num_fewshot=0))
     assert config.digest() == "9f7709114f5dfcb1a465088d1664263346a899437fcf4129ded9bc97500e61f3"
     shipped = Path(__file__).parents[3] / "evaluators" / "json_math"
-    config = load(shipped, yaml.safe_load((shipped / "evaluator.yaml").read_text()))
+    written = yaml.safe_load((shipped / "evaluator.yaml").read_text())
+    for task in written["tasks"].values():
+        task.pop("clusters", None)  # which it had not when those studies were made
+    config = load(shipped, written)
     assert config.digest() == "e179b0fda813240d55ea2eae8bf7005b7085d3278a7767c491299b96cef534c5"
 
 
