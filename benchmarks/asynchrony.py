@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import heapq
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +27,7 @@ from typing import Any
 import cocoex
 import numpy as np
 from numpy.typing import NDArray
-from published import ROOT, write
+from published import earlier, write
 
 from evomerge.optimizers.base import Optimizer, Result
 from evomerge.optimizers.registry import configure, make
@@ -236,10 +235,8 @@ def main() -> None:
 
 def _kept(rows: Sequence[Mapping[str, Any]]) -> list[Any]:
     """The rows of earlier runs, of other dimensions."""
-    path = ROOT / "benchmarks" / "results" / "asynchrony.json"
-    there = json.loads(path.read_text())["rows"] if path.exists() else []
     new = {row["dimension"] for row in rows}
-    return [row for row in there if row["dimension"] not in new]
+    return [row for row in earlier("asynchrony").get("rows", []) if row["dimension"] not in new]
 
 
 if __name__ == "__main__":

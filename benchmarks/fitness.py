@@ -25,7 +25,6 @@ schedule was tuned on these tables.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -35,7 +34,7 @@ from typing import Any
 
 import numpy as np
 import pandas
-from published import ROOT, write
+from published import ROOT, earlier, write
 from scipy.stats import norm
 
 from evomerge.config import SCHEDULES
@@ -442,13 +441,7 @@ def main() -> None:
                 row |= summary(each, runs["whole"])
                 rows.append(row)
                 print(line(row))
-    write("fitness", {"rows": merged(kept(), rows)})
-
-
-def kept() -> list[dict[str, Any]]:
-    """What earlier runs have found."""
-    path = ROOT / "benchmarks" / "results" / "fitness.json"
-    return list(json.loads(path.read_text())["rows"]) if path.exists() else []
+    write("fitness", {"rows": merged(earlier("fitness").get("rows", []), rows)})
 
 
 def merged(

@@ -73,26 +73,20 @@ def means(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     whole = {row["seed"]: row for row in rows if row["way"] == WHOLE}
     found = []
     for way in dict.fromkeys(row["way"] for row in rows):
-        own = [row for row in rows if row["way"] == way and row["seed"] in whole]
-        if not own:
-            continue
-        beside = [whole[row["seed"]] for row in own]
-        found.append(
-            {
-                "way": way,
-                "seeds": len(own),
-                "tokens": fmean(
-                    a["tokens"] / b["tokens"] for a, b in zip(own, beside, strict=True)
-                ),
-                "holdout": fmean(row["holdout"] for row in own),
-                "lost": fmean(
-                    b["holdout"] - a["holdout"] for a, b in zip(own, beside, strict=True)
-                ),
-                "same_winner": fmean(
-                    a["recipe"] == b["recipe"] for a, b in zip(own, beside, strict=True)
-                ),
-            }
-        )
+        pairs = [
+            (row, whole[row["seed"]]) for row in rows if row["way"] == way and row["seed"] in whole
+        ]
+        if pairs:
+            found.append(
+                {
+                    "way": way,
+                    "seeds": len(pairs),
+                    "tokens": fmean(own["tokens"] / full["tokens"] for own, full in pairs),
+                    "holdout": fmean(own["holdout"] for own, _ in pairs),
+                    "lost": fmean(full["holdout"] - own["holdout"] for own, full in pairs),
+                    "same_winner": fmean(own["recipe"] == full["recipe"] for own, full in pairs),
+                }
+            )
     return found
 
 

@@ -29,7 +29,6 @@ about seventeen minutes on two quiet cores.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +36,7 @@ from pathlib import Path
 from typing import Any
 
 from foreign_table import Line, Problems, groups, mean_line, summary, table
-from published import ROOT, write
+from published import ROOT, earlier, write
 
 import evomerge
 from evomerge.cluster.base import Task
@@ -111,7 +110,7 @@ def models(studies: Sequence[Path]) -> list[Model]:
     merges = Plan(read_job(ROOT / "examples" / "demo.yaml")).space.plain_merges
     assert merges is not None
     assert merges.base is not None
-    published = {name: _results(name)["seeds"] for name in RUNS if _results_file(name).exists()}
+    published = {name: run["seeds"] for name in RUNS if (run := earlier(name))}
     on_holdout = _on_holdout(published["flagship"][0])
     recipes: dict[str, Recipe | None] = dict([merges.base, *merges.parents.items()])
     recipes[TUNED] = merges.task_arithmetic(0.7, [*merges.parents])
@@ -133,14 +132,6 @@ def models(studies: Sequence[Path]) -> list[Model]:
         group = folder.parent.name  # runs/varied/seed-1 is one of varied
         found.append(Model(f"{group}, {folder.name}", results.recipe(), judged, True, group))
     return found
-
-
-def _results_file(name: str) -> Path:
-    return ROOT / "benchmarks" / "results" / f"{name}.json"
-
-
-def _results(name: str) -> Any:
-    return json.loads(_results_file(name).read_text())
 
 
 def _on_holdout(seed: Mapping[str, Any]) -> dict[str, float]:
@@ -277,8 +268,7 @@ def main() -> None:
     if given.write:
         plain = {"without_json": exam.plain} if exam.without else {}
         sizes = {"examples": exam.examples, **plain, "forms": problems.forms}
-        known = given.only and _results_file(exam.results).exists()
-        before = _results(exam.results)["models"] if known else []
+        before = earlier(exam.results).get("models", []) if given.only else []
         by_model = {row["model"]: row for row in (*before, *rows)}
         write(exam.results, {**sizes, "models": [*by_model.values()]})
 

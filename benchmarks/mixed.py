@@ -16,7 +16,6 @@ the way. Eight are open at a time.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from paths import Needs, Networks, Space
-from published import ROOT, write
+from published import earlier, write
 
 from evomerge.optimizers.base import Result
 from evomerge.optimizers.registry import configure, make
@@ -173,11 +172,7 @@ def line(row: Mapping[str, Any]) -> str:
 
 def older() -> dict[str, dict[str, Any]]:
     """The table of earlier runs: it takes a while, and may be made in pieces."""
-    path = ROOT / "benchmarks" / "results" / "mixed.json"
-    table: dict[str, dict[str, Any]] = (
-        json.loads(path.read_text())["true_share"] if path.exists() else {}
-    )
-    return table
+    return dict(earlier("mixed").get("true_share", {}))
 
 
 def main() -> None:

@@ -25,7 +25,6 @@ Said of each, and defined alike for all:
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -35,7 +34,7 @@ import numpy as np
 import yaml
 from dataflow_search import run
 from numpy.typing import NDArray
-from published import ROOT, write
+from published import ROOT, earlier, write
 
 from evomerge.config import Job, read_job
 from evomerge.optimizers.base import Observation
@@ -168,8 +167,7 @@ def one_search(
 
 def published(evaluations: int) -> dict[str, dict[str, Any]]:
     """Seed -> arm -> what an earlier run with as many evaluations has found."""
-    file = ROOT / "benchmarks" / "results" / "niches_search.json"
-    before = json.loads(file.read_text()) if file.exists() else {}
+    before = earlier("niches_search")
     return dict(before["seeds"]) if before.get("evaluations") == evaluations else {}
 
 

@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from published import ROOT, write
+from published import ROOT, earlier, write
 from surrogates import MODELS, chosen, points, read
 from synthetic import SYNTHETIC
 
@@ -65,7 +65,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
         "warn_independent_sampling": False,
     },
 }
-SLOW: Mapping[str, int] = {"optuna GP": 60, "bayes": 100, "bayes, importance": 100}
+SLOW: Mapping[str, int] = {"optuna GP": 60, "bayes": 60, "bayes, importance": 60}
 """Those that fit a model anew for each proposal: their budget."""
 
 TOLD = ", importance"
@@ -288,8 +288,7 @@ def in_order(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def kept() -> dict[str, dict[str, Any]]:
     """What earlier runs have found, by problem."""
-    path = ROOT / "benchmarks" / "results" / "optimizers.json"
-    return dict(json.loads(path.read_text())["problems"]) if path.exists() else {}
+    return dict(earlier("optimizers").get("problems", {}))
 
 
 def _reached(mean: Array, target: float) -> float:

@@ -21,6 +21,12 @@ def write(name: str, results: Mapping[str, Any]) -> None:
     path.write_text(json.dumps({**about, **results}, indent=2) + "\n")
 
 
+def earlier(name: str) -> dict[str, Any]:
+    """What results/NAME.json has of earlier runs; nothing where there is none."""
+    path = ROOT / "benchmarks" / "results" / f"{name}.json"
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
 def portable(recipe: Mapping[str, Any]) -> Any:
     """The recipe with paths that start at the project's folder, also where `.cache` is a link."""
     text = json.dumps(recipe).replace(f"{ROOT}/", "")

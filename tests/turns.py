@@ -19,8 +19,6 @@ HAS_GPU = any(Path("/dev").glob("nvidia[0-9]*"))
 TURNS = re.compile(rf"pytest\.mark\.({'gpu|' if HAS_GPU else ''}ray|vllm)\b")
 """Marks of tests that each take a whole machine: at no time do two of them run."""
 
-Functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-
 
 class Everything(Container[str]):
     """Of a file whose tests all take turns."""
@@ -36,15 +34,17 @@ def in_turns(file: Path) -> Container[str]:
     if not TURNS.search(text):
         return ()
     marked = [part for part in ast.parse(text).body if TURNS.search(ast.unparse(part))]
-    own = {part.name for part in marked if isinstance(part, Functions) and _is_marked(part)}
+    own = {
+        part.name
+        for part in marked
+        if isinstance(part, ast.FunctionDef)
+        and any(TURNS.search(ast.unparse(decorator)) for decorator in part.decorator_list)
+    }
     return own if len(own) == len(marked) else Everything()
 
 
-def _is_marked(test: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    return any(TURNS.search(ast.unparse(decorator)) for decorator in test.decorator_list)
-
-
 def takes_turns(root: Path, nodeid: str) -> bool:
+    """Whether a test is one of those. `root`: what its id's path starts from."""
     file, _, name = nodeid.partition("::")
     return name.partition("[")[0] in in_turns(root / file)
 

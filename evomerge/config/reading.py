@@ -20,7 +20,8 @@ from evomerge.recipe.yaml_reading import read_text
 from evomerge.search_spaces.base import SpaceConfig
 from evomerge.search_spaces.parameter_config import ParameterSpaceConfig
 from evomerge.search_spaces.registry import SPACES, read_space
-from evomerge.study.earlier import elites, public_sets_of, scored_genes
+from evomerge.study.earlier import elites, public_sets, scored_genes
+from evomerge.study.record import Study
 from evomerge.study.remarks import named_in_comments
 from evomerge.value import parse
 
@@ -125,8 +126,9 @@ def _with_solutions(
         return warm_start
     with about(f"{origin}.study"):
         place = resolved(folder / expanded(study))
-        pairs = scored_genes(place)
-        marks += public_sets_of(place)
+        with Study.open(place, write=False) as earlier:
+            pairs = scored_genes(earlier)
+            marks += public_sets(earlier)
     solutions = [{"genes": dict(genes), "fitness": fitness} for genes, fitness in pairs]
     return warm_start | {"study": str(place), "solutions": solutions}
 
@@ -145,8 +147,9 @@ def _on_elites(
         return space
     with about(f"{origin}: basis.study"):
         place = resolved(folder / expanded(wanted.study))
-        best = elites(place, wanted.elites)
-        marks += public_sets_of(place)
+        with Study.open(place, write=False) as earlier:
+            best = elites(earlier, wanted.elites)
+            marks += public_sets(earlier)
     return space.model_copy(update={"recipes": best, "parents": tuple(best)})
 
 

@@ -174,7 +174,7 @@ class Stages:
             return known
         if stage.examples is None and not set(self.objective.weights) <= set(self.reports.sizes):
             return None  # what a whole is of is known to its worker alone
-        held = self.reports.held(candidate, stage)
+        held = self.reports.held(test)
         if held is None or held.missing:
             return held
         report = self.reports.of_stage(stage, held, None)

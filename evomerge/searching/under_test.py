@@ -74,10 +74,11 @@ class Reports:
         digest, part = candidate.digest, _part(stage)
         return self.study.reports.load(digest, self.evaluator, stage.split, part)
 
-    def held(self, candidate: Candidate, stage: Stage) -> HeldExamples | None:
-        """What reports over other examples than the stage's tell of those, whichever candidate they
-        were made for; None: nothing."""
-        evaluation = candidate.digest, self.evaluator, stage.split
+    def held(self, test: UnderTest) -> HeldExamples | None:
+        """What reports over other examples than those of the stage that comes next tell of these,
+        whichever candidate they were made for; None: nothing."""
+        stage = test.stage
+        evaluation = test.candidate.digest, self.evaluator, stage.split
         known, wanted = self.study.reports, stage.examples
         if wanted is None:  # what is known of sizes is of the search split
             sizes = self.sizes if stage.split == "search" else {}
@@ -85,7 +86,13 @@ class Reports:
         elif whole := known.load(*evaluation):
             answers = known.load_answers(*evaluation) or {}
             return HeldExamples.of([whole.model_copy(update={"answers": answers})], wanted)
-        return HeldExamples.of(known.parts(*evaluation), wanted)
+        at_hand = {
+            part: report
+            for part, report in zip(test.parts, test.reports, strict=True)
+            if report.split == stage.split
+        }
+        others = known.parts(*evaluation, but=at_hand)
+        return HeldExamples.of([*at_hand.values(), *others], wanted)
 
     def of_stage(self, stage: Stage, held: HeldExamples, rest: Report | None) -> Report:
         """The report of a stage, of what was held and that of what was missing.

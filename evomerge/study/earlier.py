@@ -4,7 +4,6 @@ of their data."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from evomerge.errors import UserError
 from evomerge.recipe.tree import Recipe
@@ -13,49 +12,47 @@ from evomerge.study.record import Study
 from evomerge.study.select_recipe import recorded
 from evomerge.wording import count
 
-__all__ = ["elites", "scored_genes", "public_sets", "public_sets_of"]
+__all__ = ["elites", "public_sets", "scored_genes"]
 
 
-def scored_genes(folder: Path) -> list[tuple[Mapping[str, float | str], float]]:
+def scored_genes(study: Study) -> list[tuple[Mapping[str, float | str], float]]:
     """(gene name -> value in the gene's own unit, fitness) of each candidate that has a fitness and
     keeps the constraints, best first.
 
     Raises:
-        UserError: there is no study, it has several objectives, or it has no such candidate.
+        UserError: the study has several objectives, or no such candidate.
     """
-    with Study.open(folder, write=False) as study:
-        if len(study.objectives) > 1:
-            raise UserError(
-                f"{study.path}: the study has the objectives {', '.join(study.objectives)}; a"
-                " search begins where one with a single objective found its best"
-            )
-        candidates = study.candidates()
-        scored = ranked(candidates, len(candidates))
-        if not scored:
-            raise UserError(f"{study.path}: no candidate has been scored yet")
-        pairs = [(own.values, own.fitness[0]) for own in scored if own.fitness and own.missed == 0]
-        if not pairs:
-            raise UserError(
-                f"{study.path}: no candidate keeps the constraints, so that nothing says where a"
-                " search should begin"
-            )
-        return pairs
+    if len(study.objectives) > 1:
+        raise UserError(
+            f"{study.path}: the study has the objectives {', '.join(study.objectives)}; a"
+            " search begins where one with a single objective found its best"
+        )
+    candidates = study.candidates()
+    scored = ranked(candidates, len(candidates))
+    if not scored:
+        raise UserError(f"{study.path}: no candidate has been scored yet")
+    pairs = [(own.values, own.fitness[0]) for own in scored if own.fitness and own.missed == 0]
+    if not pairs:
+        raise UserError(
+            f"{study.path}: no candidate keeps the constraints, so that nothing says where a"
+            " search should begin"
+        )
+    return pairs
 
 
-def elites(folder: Path, number: int) -> dict[str, Recipe]:
+def elites(study: Study, number: int) -> dict[str, Recipe]:
     """The best recipes of a study, no two alike, best first, as `elite1`, `elite2` and so on.
 
     Raises:
-        UserError: there is no study, or it has scored fewer recipes.
+        UserError: the study has scored fewer recipes.
     """
-    with Study.open(folder, write=False) as study:
-        candidates = study.candidates()
-        different = {own.digest: own.recipe for own in ranked(candidates, len(candidates))}
-        if len(different) < number:
-            have = count(len(different), "scored recipe")
-            raise UserError(f"{study.path}: {number} elites are wanted, and it has {have}")
-        best = list(different.values())[:number]
-        return {f"elite{i}": recorded(recipe, study) for i, recipe in enumerate(best, 1)}
+    candidates = study.candidates()
+    different = {own.digest: own.recipe for own in ranked(candidates, len(candidates))}
+    if len(different) < number:
+        have = count(len(different), "scored recipe")
+        raise UserError(f"{study.path}: {number} elites are wanted, and it has {have}")
+    best = list(different.values())[:number]
+    return {f"elite{i}": recorded(recipe, study) for i, recipe in enumerate(best, 1)}
 
 
 def public_sets(study: Study) -> tuple[str, ...]:
@@ -68,13 +65,3 @@ def public_sets(study: Study) -> tuple[str, ...]:
     evaluator = study.job.get("evaluator") or {}
     parts = (evaluator.get("of") or {"": evaluator}).values()
     return ("the job allows it",) if any(part.get("allow_test_split") for part in parts) else ()
-
-
-def public_sets_of(folder: Path) -> tuple[str, ...]:
-    """`public_sets` of the study in a folder.
-
-    Raises:
-        UserError: there is no study.
-    """
-    with Study.open(folder, write=False) as study:
-        return public_sets(study)

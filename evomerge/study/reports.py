@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from evomerge.evaluators.answers import Answers
@@ -70,15 +70,25 @@ class KnownReports:
             self.save(digest, evaluator_digest, lent, part)
         return lent
 
-    def parts(self, digest: str, evaluator_digest: str, split: Split) -> list[Report]:
+    def parts(
+        self,
+        digest: str,
+        evaluator_digest: str,
+        split: Split,
+        *,
+        but: Collection[str | None] = (),
+    ) -> list[Report]:
         """All reports over parts of a split, with the answers that are kept: the study's own, then
-        what is lent.
+        what is lent. `but`: names of parts that the caller has.
 
         Raises:
             RecordError: a file is damaged.
         """
-        names = self._examples.parts(digest, evaluator_digest, split)
-        own = [self._examples.with_answers(digest, evaluator_digest, split, name) for name in names]
+        own = [
+            self._examples.with_answers(digest, evaluator_digest, split, name)
+            for name in self._examples.parts(digest, evaluator_digest, split)
+            if name not in but
+        ]
         lent = self._lender.parts(digest, evaluator_digest, split) if self._lender else []
         return [*(report for report in own if report is not None), *lent]
 

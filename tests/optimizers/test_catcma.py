@@ -8,6 +8,7 @@ from evomerge.errors import ConfigError
 from evomerge.optimizers.base import Observation, Optimizer, Proposal, Result
 from evomerge.optimizers.registry import configure, make
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene
+from tests.optimizers.sparse_loss import SparseLoss
 
 
 def catcma(genes: tuple[Gene, ...] = MIXED, seed: int = 1, **options: object) -> Optimizer:
@@ -133,29 +134,21 @@ def test_several_objectives_are_refused() -> None:
         make(configure("catcma", origin="test"), MIXED, seed=1, objectives=2)
 
 
-WIDE = tuple(FloatGene(name=f"x{i}", low=0, high=1) for i in range(12))
-MATTER = (2, 3, 8)
-TARGETS = np.random.default_rng(5).uniform(0.1, 0.9, 12)
+WIDE = SparseLoss(12, matter=(2, 3, 8))
 
 
 def best_of(importance: tuple[float, ...] | None, candidates: int) -> list[float]:
-    """The best loss after each candidate, the mean of eight seeds, where three of twelve genes
-    matter fifty times the others."""
-    factors = np.where(np.isin(np.arange(12), MATTER), 1.0, 0.02)
-    config, runs = configure("catcma", origin="test"), []
-    for seed in range(8):
-        optimizer = make(config, WIDE, seed=seed, importance=importance)
-        losses: list[float] = []
-        while len(losses) < candidates:
-            for q in optimizer.ask(8):
-                losses.append(float(factors @ (np.array(q.genome, dtype=float) - TARGETS) ** 2))
-                optimizer.tell([Result(q.id, (-losses[-1],))])
-        runs.append(np.minimum.accumulate(losses)[:candidates])
+    """The mean of eight seeds."""
+    optimizers = [
+        make(configure("catcma", origin="test"), WIDE.genes, seed=seed, importance=importance)
+        for seed in range(8)
+    ]
+    runs = [WIDE.best(optimizer, candidates) for optimizer in optimizers]
     return [float(mean) for mean in np.mean(runs, axis=0)]
 
 
 def test_a_wrong_importance_costs_time_alone() -> None:
     flat = best_of(None, 40)
-    wrong = best_of(tuple(0.05 if i in MATTER else 1.0 for i in range(12)), 160)
+    wrong = best_of(WIDE.wrong, 160)
     assert wrong[39] > 1.5 * flat[39], "it does cost time"
     assert wrong[159] < 0.7 * flat[39], "and finds what is found without it"

@@ -13,6 +13,7 @@ from evomerge.optimizers.base import Observation, Proposal, Result
 from evomerge.optimizers.cma_es import CmaEs, CmaEsConfig
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
+from tests.optimizers.sparse_loss import SparseLoss
 
 
 def cma_es(genes: int = 6, seed: int = 7, **options: Any) -> CmaEs:
@@ -406,31 +407,18 @@ def test_scales_of_layers_that_do_not_run_stay_where_they_start() -> None:
     assert np.abs(kept[:, :5] - 0.6).mean() < 0.1, "those that run are searched"
 
 
-WIDE = tuple(FloatGene(name=f"x{i}", low=0, high=1) for i in range(36))
-MATTER = (3, 4, 5, 20, 21)
-TARGETS = np.random.default_rng(5).uniform(0.1, 0.9, 36)
+WIDE = SparseLoss(36, matter=(3, 4, 5, 20, 21))
 
 
 def best_of(importance: tuple[float, ...] | None, seed: int, candidates: int) -> list[float]:
-    """The best loss after each candidate, where five of 36 genes matter fifty times the others."""
-    optimizer = CmaEs(CmaEsConfig(), Problem(genes=WIDE, seed=seed, importance=importance))
-    factors = np.where(np.isin(np.arange(36), MATTER), 1.0, 0.02)
-    losses: list[float] = []
-    while len(losses) < candidates:
-        for q in optimizer.ask(8):
-            losses.append(float(factors @ (np.array(q.genome, dtype=float) - TARGETS) ** 2))
-            optimizer.tell([Result(q.id, (-losses[-1],))])
-    return list(np.minimum.accumulate(losses))
-
-
-RIGHT = tuple(1.0 if i in MATTER else 0.05 for i in range(36))
-WRONG = tuple(0.05 if i in MATTER else 1.0 for i in range(36))
+    optimizer = CmaEs(CmaEsConfig(), Problem(genes=WIDE.genes, seed=seed, importance=importance))
+    return WIDE.best(optimizer, candidates)
 
 
 def test_what_matters_is_found_sooner_where_it_is_known() -> None:
     flat, right = (
         np.mean([best_of(importance, seed, 112) for seed in range(8)], axis=0)
-        for importance in (None, RIGHT)
+        for importance in (None, WIDE.right)
     )
     assert right[41] < flat[41]
     assert right[111] < flat[111]
@@ -438,7 +426,7 @@ def test_what_matters_is_found_sooner_where_it_is_known() -> None:
 
 def test_a_wrong_importance_costs_time_alone() -> None:
     flat = np.mean([best_of(None, seed, 112)[-1] for seed in range(4)])
-    wrong = np.mean([best_of(WRONG, seed, 400) for seed in range(4)], axis=0)
+    wrong = np.mean([best_of(WIDE.wrong, seed, 400) for seed in range(4)], axis=0)
     assert wrong[111] > flat, "it does cost time"
     assert wrong[-1] < flat
 
@@ -459,8 +447,8 @@ def test_a_choice_keeps_its_odds_and_one_gene_its_step() -> None:
 
 def test_first_steps_are_shares_of_sigma() -> None:
     for adapted in (False, True):
-        problem = Problem(genes=WIDE, seed=1, importance=RIGHT)
+        problem = Problem(genes=WIDE.genes, seed=1, importance=WIDE.right)
         proposals = CmaEs(CmaEsConfig(popsize=400, lr_adapt=adapted), problem).ask(400)
         widths = np.array([q.genome for q in proposals], dtype=float).std(axis=0)
-        assert widths[MATTER[0]] == pytest.approx(1 / 6, rel=0.15)
+        assert widths[WIDE.matter[0]] == pytest.approx(1 / 6, rel=0.15)
         assert widths[0] == pytest.approx(0.05**0.5 / 6, rel=0.15)

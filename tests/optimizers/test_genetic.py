@@ -13,6 +13,7 @@ from evomerge.optimizers.base import Observation, Proposal, Result
 from evomerge.optimizers.genetic import Genetic, GeneticConfig
 from evomerge.optimizers.problem import Problem
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Gene, Genome
+from tests.optimizers.sparse_loss import SparseLoss
 
 SLOTS = 30
 PATH: tuple[Gene, ...] = tuple(
@@ -161,29 +162,21 @@ def test_what_matters_less_mutates_more_seldom() -> None:
     assert mutations((0.3,) * SLOTS)[0] < 1.5 * often
 
 
-WIDE = tuple(FloatGene(name=f"x{i}", low=0, high=1) for i in range(12))
-MATTER = (2, 3, 8)
-TARGETS = np.random.default_rng(5).uniform(0.1, 0.9, 12)
+WIDE = SparseLoss(12, matter=(2, 3, 8))
 
 
 def best_of(importance: tuple[float, ...] | None, candidates: int) -> list[float]:
-    """The best loss after each candidate, the mean of eight seeds, where three of twelve genes
-    matter fifty times the others."""
-    factors = np.where(np.isin(np.arange(12), MATTER), 1.0, 0.02)
-    runs = []
-    for seed in range(8):
-        optimizer = Genetic(GeneticConfig(), Problem(genes=WIDE, seed=seed, importance=importance))
-        losses: list[float] = []
-        while len(losses) < candidates:
-            for q in optimizer.ask(8):
-                losses.append(float(factors @ (np.array(q.genome, dtype=float) - TARGETS) ** 2))
-                optimizer.tell([Result(q.id, (-losses[-1],))])
-        runs.append(np.minimum.accumulate(losses))
+    """The mean of eight seeds."""
+    optimizers = [
+        Genetic(GeneticConfig(), Problem(genes=WIDE.genes, seed=seed, importance=importance))
+        for seed in range(8)
+    ]
+    runs = [WIDE.best(optimizer, candidates) for optimizer in optimizers]
     return [float(mean) for mean in np.mean(runs, axis=0)]
 
 
 def test_a_wrong_importance_costs_time_alone() -> None:
     flat = best_of(None, 120)
-    wrong = best_of(tuple(0.05 if i in MATTER else 1.0 for i in range(12)), 240)
+    wrong = best_of(WIDE.wrong, 240)
     assert wrong[79] > 1.2 * flat[79], "it does cost time"
     assert wrong[239] < 0.6 * flat[119], "and finds what is found without it"

@@ -364,12 +364,13 @@ def test_examples_that_a_recipe_was_scored_on_are_not_asked_again(tmp_path: Path
         before = {candidate.digest: candidate for candidate in study.candidates()}
     asked = Workers()
     borrowing = lent_to(open_study(tmp_path / "second"), tmp_path / "halves")
-    alike: dict[str, Any] = {
-        "optimizer": make_optimizer("random"),
-        "executor": asked,
-        "study": borrowing,
-    }
-    staged(tmp_path / "second", None, **alike).close()
+    staged(
+        tmp_path / "second",
+        None,
+        optimizer=make_optimizer("random"),
+        executor=asked,
+        study=borrowing,
+    ).close()
     with (
         Study.open(tmp_path / "second", write=False) as made,
         Study.open(tmp_path / "alone", write=False) as alone,
@@ -401,12 +402,13 @@ def test_a_part_is_put_together_of_other_parts(tmp_path: Path) -> None:
         before = {c.digest: c.state for c in study.candidates()}
     asked = Workers()
     borrowing = lent_to(open_study(tmp_path / "thirds"), tmp_path / "halves")
-    alike: dict[str, Any] = {
-        "optimizer": make_optimizer("random"),
-        "executor": asked,
-        "study": borrowing,
-    }
-    with staged(tmp_path / "thirds", Thirds(), **alike) as second:
+    with staged(
+        tmp_path / "thirds",
+        Thirds(),
+        optimizer=make_optimizer("random"),
+        executor=asked,
+        study=borrowing,
+    ) as second:
         whole = second.candidates()
     wanted = dict(asked.asked)
     assert {candidate.digest for candidate in whole} == set(before)
@@ -451,12 +453,13 @@ def test_parts_of_other_weights_are_asked_for_again(tmp_path: Path) -> None:
     borrowing = open_study(tmp_path / "second")
     borrowing.reports.borrow(Other([tmp_path / "halves"], {}, {}))
     asked = Workers(kind=Weighing)
-    alike: dict[str, Any] = {
-        "optimizer": make_optimizer("random"),
-        "executor": asked,
-        "study": borrowing,
-    }
-    with staged(tmp_path / "second", None, **alike) as second:
+    with staged(
+        tmp_path / "second",
+        None,
+        optimizer=make_optimizer("random"),
+        executor=asked,
+        study=borrowing,
+    ) as second:
         scored = [candidate for candidate in second.candidates() if candidate.fitness]
     parts = [name for name, examples in asked.asked if examples is not None]
     assert len(parts) > 2

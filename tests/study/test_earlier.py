@@ -10,7 +10,7 @@ from evomerge.errors import UserError
 from evomerge.evaluators.base import Report
 from evomerge.recipe.source import Source
 from evomerge.recipe.tree import Merge
-from evomerge.study.earlier import elites, public_sets_of, scored_genes
+from evomerge.study.earlier import elites, public_sets, scored_genes
 from evomerge.study.record import Study
 from tests.study.conftest import GENES
 
@@ -18,8 +18,8 @@ Tried = tuple[float, float, float | None]
 """Weight, fitness, and by how much a constraint is missed; None: there is none."""
 
 
-def made(folder: Path, report: Report, *tried: Tried) -> Path:
-    """A study of recipes that differ in their weights."""
+def made(folder: Path, report: Report, *tried: Tried) -> Study:
+    """A study of recipes that differ in their weights, open for reading."""
     with Study.create(folder, name="first", job={}, genes=GENES) as study:
         for number, (weight, fitness, missed) in enumerate(tried):
             sources = {name: Source(model=str(folder / name)) for name in "ab"}
@@ -28,7 +28,7 @@ def made(folder: Path, report: Report, *tried: Tried) -> Path:
             study.ask(proposed_by="landmark", genome=genome, recipe=merge, label=f"m{number}")
             violations = () if missed is None else (missed,)
             study.tell(number, report, (fitness,), worker="w", violations=violations)
-    return folder
+    return Study.open(folder, write=False)
 
 
 def test_genes_have_their_own_units_and_the_best_is_first(folder: Path, report: Report) -> None:
@@ -72,8 +72,11 @@ def test_a_study_that_has_scored_nothing_or_has_several_objectives_is_refused(
         scored_genes(made(tmp_path / "empty", report))
     with Study.create(tmp_path / "two", name="two", job={}, genes=GENES, objectives=["a", "b"]):
         pass
-    with pytest.raises(UserError, match="the study has the objectives a, b"):
-        scored_genes(tmp_path / "two")
+    with (
+        Study.open(tmp_path / "two", write=False) as two,
+        pytest.raises(UserError, match="the study has the objectives a, b"),
+    ):
+        scored_genes(two)
 
 
 def test_what_it_was_searched_on_is_known_of_new_and_of_older_studies(folder: Path) -> None:
@@ -85,7 +88,7 @@ def test_what_it_was_searched_on_is_known_of_new_and_of_older_studies(folder: Pa
         job = {"evaluator": evaluator}
         with Study.create(folder / name, name=name, job=job, genes=GENES):
             pass
-        assert public_sets_of(folder / name) == said
         with Study.open(folder / name, write=True) as study:
+            assert public_sets(study) == said
             study.put("test_sets", ["gsm8k: search"])
-        assert public_sets_of(folder / name) == ("gsm8k: search",)
+            assert public_sets(study) == ("gsm8k: search",)
