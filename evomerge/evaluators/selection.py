@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from evomerge.errors import ConfigError, did_you_mean
@@ -90,8 +90,12 @@ def part_of(report: Report, examples: Selection) -> Report:
         weights = None if score.weights is None else tuple(score.weights[i] for i in at)
         sources = None if score.clusters is None else tuple(score.clusters[i] for i in at)
         scores = tuple(score.examples[i] for i in at)
-        kept = {"examples": scores, "weights": weights, "clusters": sources}
-        chosen = score.model_copy(update={**kept, "members": None})
+        members = None
+        if score.members is not None:
+            known = dict(zip(wanted, scores, strict=True))
+            members = _members(_member_places(score, places), known)
+        kept = {"examples": scores, "weights": weights, "clusters": sources, "members": members}
+        chosen = score.model_copy(update=kept)
         tasks[name] = chosen.model_copy(update={"value": _mean(chosen)})
     return report.model_copy(update={"tasks": tasks, "places": dict(examples), "answers": {}})
 
@@ -120,6 +124,7 @@ def _joined(name: str, reports: Sequence[Report]) -> tuple[tuple[int, ...], Task
     examples: dict[int, float] = {}
     weights: dict[int, float] = {}
     clusters: dict[int, str] = {}
+    member_places: dict[str, list[int]] = {}
     parts = [report for report in reports if name in report.tasks]
     for report in parts:
         task = report.tasks[name]
@@ -134,12 +139,14 @@ def _joined(name: str, reports: Sequence[Report]) -> tuple[tuple[int, ...], Task
             examples.setdefault(place, example)
             weights.setdefault(place, weight)
         clusters |= dict(zip(at, task.clusters or (), strict=False))
+        for member, own in _member_places(task, at).items():
+            member_places.setdefault(member, []).extend(own)
     places = tuple(sorted(examples))
     has_sources = all(report.tasks[name].clusters is not None for report in parts)
     first = parts[0].tasks[name]
     if first.members is not None:
         known = all(report.tasks[name].members is not None for report in parts)
-        members = _members(name, parts, examples) if known else None
+        members = _members(member_places, examples) if known else None
         first = first.model_copy(update={"members": members})
     score = first.model_copy(
         update={
@@ -153,23 +160,32 @@ def _joined(name: str, reports: Sequence[Report]) -> tuple[tuple[int, ...], Task
 
 
 def _members(
-    name: str, parts: Sequence[Report], examples: Mapping[int, float]
+    held: Mapping[str, Iterable[int]], examples: Mapping[int, float]
 ) -> dict[str, MemberScore]:
-    """Of a group's tasks their means over all that was scored."""
-    held: dict[str, dict[int, float]] = {}
-    for report in parts:
-        task = report.tasks[name]
-        at = range(len(task.examples)) if report.places is None else report.places[name]
-        numbers = iter(at)
-        for member, score in (task.members or {}).items():
-            for place in islice(numbers, score.examples):
-                held.setdefault(member, {})[place] = examples[place]
-    first = sorted(held, key=lambda member: min(held[member]))
+    """Of a group's tasks their means over what of their places was scored, by the first of these;
+    one of which nothing was scored is left out.
+
+    Args:
+        held: task -> its places.
+        examples: place -> score.
+    """
+    places = {name: sorted(set(own) & examples.keys()) for name, own in held.items()}
+    scored = sorted((name for name in places if places[name]), key=lambda name: places[name][0])
     return {
-        member: MemberScore(
-            value=sum(held[member].values()) / len(held[member]), examples=len(held[member])
+        name: MemberScore(
+            value=sum(examples[place] for place in places[name]) / len(places[name]),
+            examples=len(places[name]),
         )
-        for member in first
+        for name in scored
+    }
+
+
+def _member_places(task: TaskScore, places: Iterable[int]) -> dict[str, list[int]]:
+    """Of a group's tasks the places of their examples, which stand one after another."""
+    numbers = iter(places)
+    return {
+        member: list(islice(numbers, score.examples))
+        for member, score in (task.members or {}).items()
     }
 
 

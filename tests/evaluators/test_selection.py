@@ -113,6 +113,23 @@ def test_a_part_keeps_the_sources_of_its_examples() -> None:
     assert part_of(part(shared, None), {"t": (1, 2)}).tasks["t"].clusters == ("a", "b")
 
 
+def test_a_part_keeps_the_tasks_of_a_group_that_it_has_examples_of() -> None:
+    """What is cut from a report is joined with the rest of a stage, whose comparison shows them."""
+
+    def members(**scores: tuple[float, int]) -> dict[str, MemberScore]:
+        return {name: MemberScore(value=v, examples=n) for name, (v, n) in scores.items()}
+
+    group = mean_of(1.0, 0.0, 0.5, 0.0, 1.0).model_copy(
+        update={"members": members(x=(0.5, 3), y=(0.5, 2))}
+    )
+    whole = part(group, None)
+    cut = part_of(whole, {"t": (1, 2, 4)})
+    assert cut.tasks["t"].members == members(x=(0.25, 2), y=(1.0, 1))
+    assert part_of(cut, {"t": (4,)}).tasks["t"].members == members(y=(1.0, 1))
+    rest = part_of(whole, {"t": (0, 3)})
+    assert join([rest, cut], {"t": 5}).tasks == whole.tasks
+
+
 def test_sources_and_members_are_those_that_all_parts_say() -> None:
     """An earlier version may have scored a part without saying them."""
     members = {"x": MemberScore(value=0.5, examples=2)}
