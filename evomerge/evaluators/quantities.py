@@ -93,8 +93,19 @@ def measured(report: Report, name: str) -> float:
 
 
 def standard_error(task: TaskScore) -> float | None:
-    """The standard error of a mean over examples: with one score of 0 and one of 1 added where all
-    are equal, for a share of 0 or 1 is no certainty (Agresti & Coull 1998, Am. Stat. 52:119)."""
+    """The standard error of a mean over examples, for an optimizer that weighs noise.
+
+    With one score of 0 and one of 1 added where all are equal, for a share of 0 or 1 is no
+    certainty (Agresti & Coull 1998, Am. Stat. 52:119). None where the value is no mean of at least
+    two examples.
+
+    It is by example also where examples share a source (`TaskScore.clusters`), other than the
+    intervals of reports. Those say how far a model's score may be from that on other examples. An
+    optimizer compares candidates on the same examples: what makes a source hard makes it so for
+    all of them, and drops out of their difference. On recorded candidates this error is about that
+    of a difference which is counted by source, divided by the square root of 2, and one counted by
+    source would be twice as large (`tests/evaluators/test_quantities.py`).
+    """
     scores = task.examples
     if len(scores) < 2 or task.mean != "arithmetic":
         return None
