@@ -15,6 +15,7 @@ __all__ = [
     "SIGNS",
     "Cost",
     "cost_of",
+    "costs_of",
     "measured",
     "natural",
     "quantities",
@@ -72,6 +73,15 @@ def sign_of(score: TaskScore) -> int:
 def cost_of(report: Report, name: str) -> float:
     """What the report says of a cost, such that more is better."""
     return SIGNS[name] * measured(report, name)
+
+
+def costs_of(report: Report) -> dict[str, float]:
+    """Its costs, generated tokens (the mean of an example) among them where they were counted: of a
+    report that is to be taken apart or joined, whose `tokens` then say what was spent on it."""
+    own = dict(report.costs)
+    if _has(report, "tokens_generated"):
+        own["tokens_generated"] = measured(report, "tokens_generated")
+    return own
 
 
 def _has(report: Report, name: str) -> bool:

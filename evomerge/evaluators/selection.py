@@ -8,6 +8,7 @@ from itertools import islice
 
 from evomerge.errors import ConfigError, did_you_mean
 from evomerge.evaluators.base import MemberScore, Report, Selection, TaskScore, TokenCount
+from evomerge.evaluators.quantities import costs_of
 from evomerge.wording import count
 
 __all__ = ["chosen_places", "join", "part_of"]
@@ -41,7 +42,9 @@ def join(reports: Sequence[Report], sizes: Mapping[str, int]) -> Report:
 
     `sizes`: task -> how many examples the split has; where the parts together have all of them, the
     report is a whole one. An example that stands in several parts counts once. A task's value is
-    the mean that its parts say; seconds are added, shares and costs weighed by the examples.
+    the mean that its parts say; seconds and tokens are added, shares and costs weighed by the
+    examples. Where a part says what its answers cost in tokens, beside what was spent on it, so
+    does the joined report.
 
     Raises:
         ValueError: no reports, reports of several splits or of other weights, or a task whose value
@@ -54,6 +57,9 @@ def join(reports: Sequence[Report], sizes: Mapping[str, int]) -> Report:
     places = {name: at for name, (at, _) in joined.items()}
     whole = all(len(places.get(name, ())) == size for name, size in sizes.items())
     counts = [sum(len(task.examples) for task in report.tasks.values()) for report in reports]
+    costs = [dict(report.costs) for report in reports]
+    if any("tokens_generated" in own for own in costs):
+        costs = [costs_of(report) for report in reports]
     return Report(
         split=reports[0].split,
         tasks={name: score for name, (_, score) in joined.items()},
@@ -66,10 +72,10 @@ def join(reports: Sequence[Report], sizes: Mapping[str, int]) -> Report:
         },
         costs={
             name: _weighed(
-                [report.costs[name] for report in reports if name in report.costs],
-                [n for n, report in zip(counts, reports, strict=True) if name in report.costs],
+                [own[name] for own in costs if name in own],
+                [n for n, own in zip(counts, costs, strict=True) if name in own],
             )
-            for name in dict.fromkeys(name for report in reports for name in report.costs)
+            for name in dict.fromkeys(name for own in costs for name in own)
         },
         tokens=_tokens(reports),
         weights=_weights(reports),
@@ -78,7 +84,8 @@ def join(reports: Sequence[Report], sizes: Mapping[str, int]) -> Report:
 
 
 def part_of(report: Report, examples: Selection) -> Report:
-    """What the report says of some of its examples, by their places: as `join` reads them.
+    """What the report says of some of its examples, by their places: as `join` reads them. Costs
+    are those of all its examples, generated tokens too: it does not say them one by one.
 
     Raises:
         ValueError: a task's value is no mean of its examples, or it lacks one of the places.
@@ -97,7 +104,8 @@ def part_of(report: Report, examples: Selection) -> Report:
         kept = {"examples": scores, "weights": weights, "clusters": sources, "members": members}
         chosen = score.model_copy(update=kept)
         tasks[name] = chosen.model_copy(update={"value": _mean(chosen)})
-    return report.model_copy(update={"tasks": tasks, "places": dict(examples), "answers": {}})
+    kept_too = {"costs": costs_of(report), "places": dict(examples), "answers": {}}
+    return report.model_copy(update={"tasks": tasks, **kept_too})
 
 
 def _weights(reports: Sequence[Report]) -> str | None:

@@ -8,13 +8,13 @@ search's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from evomerge.cluster.base import Executor
 from evomerge.config import Budget, Opponent
 from evomerge.errors import UserError
-from evomerge.evaluators.base import Failure, Report
+from evomerge.evaluators.base import Failure, Report, TokenCount
 from evomerge.evaluators.objective import Objective
 from evomerge.reading.files import is_there
 from evomerge.recipe.digest import digest
@@ -25,7 +25,7 @@ from evomerge.searching.opponents import LABELS
 from evomerge.searching.plan import Plan
 from evomerge.searching.under_test import Reports
 from evomerge.searching.winner import choose_winner
-from evomerge.study.candidate import landmarks
+from evomerge.study.candidate import Candidate, landmarks
 from evomerge.study.folder import StudyFolder
 from evomerge.study.record import Study
 from evomerge.study.remarks import SearchCost
@@ -94,25 +94,56 @@ def compete(
 
 
 def search_cost(label: str, study: Study, evaluator: str, sizes: Mapping[str, int]) -> SearchCost:
-    """What the candidates of a search took on the search split, each recipe counted once.
+    """What the candidates of a search took on the search split, each example of a recipe counted
+    once: one that was scored on a few examples, and on more when it was asked again, took them all.
 
     `evaluator`: its digest. `sizes`: task -> examples of the search split, as far as known.
     """
     reports = Reports(study, evaluator, sizes)
-    scored: dict[str, Report] = {}
+    scored: dict[str, _Scored] = {}
     for candidate in study.candidates():
-        if candidate.tasks and candidate.digest not in scored:
-            scored[candidate.digest] = reports.of(candidate)
-    tokens = [report.tokens for report in scored.values() if report.tokens is not None]
-    is_counted = len(tokens) == len(scored)
+        for report in _reports(candidate, reports):
+            scored.setdefault(candidate.digest, _Scored()).add(report)
+    tokens = [spent for own in scored.values() for spent in own.tokens]
+    known = [spent for spent in tokens if spent is not None]
+    is_counted = len(known) == len(tokens)
     return SearchCost(
         label=label,
         evaluations=len(scored),
-        examples=sum(map(_examples, scored.values())),
-        whole=max(map(_examples, scored.values()), default=0),
-        tokens_read=sum(spent.read for spent in tokens) if is_counted else None,
-        tokens_generated=sum(spent.generated for spent in tokens) if is_counted else None,
+        examples=sum(len(own.examples) for own in scored.values()),
+        whole=max((len(own.examples) for own in scored.values()), default=0),
+        tokens_read=sum(spent.read for spent in known) if is_counted else None,
+        tokens_generated=sum(spent.generated for spent in known) if is_counted else None,
     )
+
+
+@dataclass
+class _Scored:
+    """What one recipe was scored on."""
+
+    examples: set[tuple[str, int]] = field(default_factory=set)
+    """(task, place)."""
+    tokens: list[TokenCount | None] = field(default_factory=list)
+    """What each evaluation took."""
+
+    def add(self, report: Report) -> None:
+        """Count a report, unless nothing was scored for it: its examples were all there."""
+        own = {
+            (task, place)
+            for task, score in report.tasks.items()
+            for place in (report.places or {task: range(len(score.examples))})[task]
+        }
+        if self.tokens and own <= self.examples:
+            return
+        self.examples |= own
+        self.tokens.append(report.tokens)
+
+
+def _reports(candidate: Candidate, reports: Reports) -> Sequence[Report]:
+    """Of the candidate's stages; of one without stages the only one, if it has come back."""
+    if candidate.stages:
+        return reports.restored(candidate, len(candidate.stages)).reports
+    return [reports.of(candidate)] if candidate.tasks else []
 
 
 def _opened(name: Opponent, other: Plan, study: Study, own: SearchCost) -> Study:
@@ -163,7 +194,3 @@ def _winner(other: Plan, beside: Study, workers: Executor, objective: Objective)
     ).run()
     scorer = Scorer(beside, workers, other.evaluator)
     return choose_winner(other, beside, Finals(scorer, objective)).recipe
-
-
-def _examples(report: Report) -> int:
-    return sum(len(task.examples) for task in report.tasks.values())

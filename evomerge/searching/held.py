@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from evomerge.evaluators.answers import Answers
 from evomerge.evaluators.base import Report, Selection, TokenCount
+from evomerge.evaluators.quantities import costs_of
 from evomerge.evaluators.selection import join, part_of
 
 __all__ = ["HeldExamples"]
@@ -21,7 +22,7 @@ class HeldExamples:
     """
 
     report: Report
-    """Of the examples that are there, at no cost."""
+    """Of the examples that are there: nothing is spent on them, but what they cost it says."""
     missing: Selection
     """Those that are not: task -> places; empty where all are there."""
 
@@ -55,6 +56,7 @@ class HeldExamples:
         free = {
             "seconds": {},
             "tokens": spent,
+            "costs": costs_of(kept),
             "answers": _answers([report.answers for report in reports], there),
         }
         return cls(

@@ -252,7 +252,9 @@ class Search:
 
     def _hear(self, candidate: Candidate) -> None:
         """Tell the optimizer of a candidate that has ended, and look whether others may follow."""
-        if candidate.proposed_by != "finalist":
+        if candidate.proposed_by == "finalist":
+            self._tally.end_again(candidate)
+        else:
             self._tally.end(candidate)
         self._failures.end(candidate)
         if candidate.proposal is not None:

@@ -11,7 +11,8 @@ __all__ = ["Spending"]
 
 
 class Spending:
-    """Counts candidates as they end; those whose recipe had been scored before cost nothing."""
+    """Counts candidates as they end, and finalists, which are asked for the rest of their examples.
+    What had been scored before cost nothing: a whole recipe, or a stage."""
 
     def __init__(self, candidates: Iterable[Candidate] = ()) -> None:
         self._whole = self._parts = self._in_parts = self._size = 0
@@ -25,9 +26,11 @@ class Spending:
         if not candidate.stages:
             self._whole += candidate.state == "done"
             return
-        scored = candidate.stages[-1].scored
-        self._parts += scored
-        self._in_parts += 1
+        scored = 0
+        for stage in candidate.stages:
+            self._parts += (stage.scored - scored) * (stage.attempts > 0)
+            scored = stage.scored
+        self._in_parts += candidate.proposed_by != "finalist"
         if candidate.state == "done" and candidate.estimated is None:
             self._size = max(self._size, scored)
 

@@ -90,6 +90,9 @@ class Tally:
         ended = [(c.told, c) for c in known if c.told is not None]
         for _, candidate in sorted(ended, key=lambda pair: pair[0]):
             self.end(candidate)
+        for candidate in candidates:
+            if candidate.proposed_by == "finalist" and candidate.told is not None:
+                self.end_again(candidate)
 
     def ask(self, candidate: Candidate) -> None:
         """Count one that was asked after all others; no warm start that is there already."""
@@ -113,6 +116,10 @@ class Tally:
             self._waited += _is_waited_for(candidate)
         if self.bests:
             self._curve.append(_value(self.bests[0], 0))
+
+    def end_again(self, candidate: Candidate) -> None:
+        """Count what a finalist took: as a candidate it counts already."""
+        self._spending.add(candidate)
 
     @property
     def counting(self) -> int:

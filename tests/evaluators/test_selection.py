@@ -7,6 +7,7 @@ import math
 import pytest
 
 from evomerge.evaluators.base import MemberScore, Report, Selection, TaskScore, TokenCount
+from evomerge.evaluators.quantities import measured
 from evomerge.evaluators.selection import chosen_places, join, part_of
 
 
@@ -147,3 +148,11 @@ def test_a_part_of_what_is_no_mean_cannot_be_told() -> None:
     skewed = part(TaskScore(metric="f1", value=0.9, examples=(1.0, 0.0)), None)
     with pytest.raises(ValueError, match="no mean of its examples"):
         part_of(skewed, {"t": (0,)})
+
+
+def test_a_part_of_a_whole_costs_as_many_tokens_an_example_as_the_whole() -> None:
+    whole = part(mean_of(1.0, 0.0, 1.0, 0.0), None, tokens=TokenCount(read=80, generated=40))
+    first = part_of(whole, {"t": (0,)})
+    assert measured(first, "tokens_generated") == measured(whole, "tokens_generated") == 10
+    rest = part(mean_of(0.0, 0.0), {"t": (1, 2)}, tokens=TokenCount(read=0, generated=80))
+    assert measured(join([first, rest], {}), "tokens_generated") == pytest.approx(90 / 3)

@@ -13,12 +13,14 @@ from evomerge.cluster.local import InProcess
 from evomerge.config import read_job
 from evomerge.errors import ConfigError
 from evomerge.evaluators.base import Failure, Outcome, Report, Split, TaskScore, TokenCount
+from evomerge.evaluators.selection import join, part_of
 from evomerge.recipe.genome import Genome
 from evomerge.recipe.tree import Merge, Recipe
-from evomerge.searching.equal_cost import FOLDER
+from evomerge.searching.equal_cost import FOLDER, search_cost
 from evomerge.searching.finish import finish, finished
 from evomerge.searching.opponents import LABELS
 from evomerge.searching.plan import Plan
+from evomerge.study.examples import part_name
 from evomerge.study.record import Study
 from tests.place import Place
 
@@ -77,15 +79,17 @@ class Over:
             for genome in known:
                 self.tried(study, genome)
 
-    def tried(self, study: Study, genome: Genome) -> None:
-        recipe = self.plan.space.recipe(genome)
-        number = study.ask(
+    def asked_in(self, study: Study, genome: Genome) -> int:
+        return study.ask(
             proposed_by="landmark",
             genome=genome,
-            recipe=recipe,
+            recipe=self.plan.space.recipe(genome),
             label=f"known:{len(study.candidates())}",
         )
-        made = report(solved(recipe), "search")
+
+    def tried(self, study: Study, genome: Genome) -> None:
+        number = self.asked_in(study, genome)
+        made = report(solved(self.plan.space.recipe(genome)), "search")
         digest = study.candidate(number).digest
         study.reports.save(digest, self.plan.evaluator, made)
         study.tell(number, made, (made.tasks["sums"].value,), worker="w")
@@ -136,6 +140,42 @@ def test_an_interrupted_opponent_goes_on_where_it_was(tmp_path: Path) -> None:
     assert over.finish() == expected
     searched = [task.id for task in over.asked if task.split == "search"]
     assert len(searched) == 3, "one of them twice"
+
+
+def part(report: Report, tokens: int, *places: int) -> Report:
+    """Of these examples, scored for so many tokens."""
+    spent = TokenCount(read=tokens, generated=tokens // 10)
+    return part_of(report, {"sums": places}).model_copy(update={"tokens": spent})
+
+
+def test_what_a_recipe_took_is_counted_over_all_that_were_of_it(tmp_path: Path) -> None:
+    """A candidate that was stopped after a few examples, and the same recipe asked again to the end
+    of them: by its stages, and once more by the report that they make."""
+    over, whole = Over(tmp_path), report(20, "search")
+    parts = [part(whole, 300, *range(12)), part(whole, 500, *range(12, 40))]
+    with Study.open(over.path, write=True) as study:
+        cost = search_cost("evolved", study, over.plan.evaluator, over.plan.sizes)
+        assert (cost.evaluations, cost.examples, cost.tokens_read) == (5, 200, 5000)
+        genome = (0.125, 0.25)
+        for stages in (1, 2, 0):
+            number = over.asked_in(study, genome)
+            digest = study.candidate(number).digest
+            for place, made in enumerate(parts[:stages]):
+                assert made.places is not None
+                name = part_name(made.places)
+                study.reports.save(digest, over.plan.evaluator, made, name)
+                facts: dict[str, Any] = {"fitness": None, "worker": "w"}
+                scored = (12, 40)[place]
+                study.add_stage(number, part=name, split="search", scored=scored, **facts)
+            if stages == 1:
+                study.stop(number, parts[0], worker="w")
+            else:
+                joined = join(parts, {"sums": 40})
+                study.reports.save(digest, over.plan.evaluator, joined)
+                study.tell(number, joined, (0.5,), worker="w")
+        cost = search_cost("evolved", study, over.plan.evaluator, over.plan.sizes)
+    assert (cost.evaluations, cost.examples, cost.whole) == (6, 240, 40)
+    assert (cost.tokens_read, cost.tokens_generated) == (5800, 580)
 
 
 def test_an_opponent_that_finds_nothing_is_a_row_with_its_reason(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from evomerge.evaluators.answers import Answer
 from evomerge.evaluators.base import Report, TaskScore, TokenCount
+from evomerge.evaluators.quantities import measured
 from evomerge.searching.held import HeldExamples
 
 SCORES = {"a": (0.0, 0.25, 0.5, 1.0), "b": (1.0, 0.0, 0.75)}
@@ -77,3 +78,20 @@ def test_a_rest_of_other_weights_does_not_go_with_it() -> None:
     assert held.and_rest(report("one", b=(0, 1, 2)), SIZES).weights == "one"
     with pytest.raises(ValueError, match="different weights"):
         held.and_rest(report("other", b=(0, 1, 2)), SIZES)
+
+
+def test_what_is_held_was_no_cheaper_to_answer_for_being_there() -> None:
+    """Five tokens an example of the two that are held, and five of the one that is asked now."""
+    wanted = {"a": (0, 1, 2)}
+    for known in ([report(a=(0, 2))], [report(a=(0,)), report(a=(2, 3))]):
+        held = HeldExamples.of(known, wanted)
+        assert held is not None
+        made = held.and_rest(report(a=(1,)), {})
+        assert made.tokens == TokenCount(read=10, generated=5), "what was spent now"
+        each = 5 / 2 if len(known) == 1 else 10 / 3
+        assert measured(made, "tokens_generated") == pytest.approx((2 * each + 5) / 3)
+        again = HeldExamples.of([made], wanted)
+        assert again is not None
+        assert measured(again.and_rest(None, {}), "tokens_generated") == pytest.approx(
+            measured(made, "tokens_generated")
+        ), "also where all of it is there"

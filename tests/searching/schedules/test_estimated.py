@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,12 @@ from evomerge.evaluators.base import Failure, Outcome, Report, Selection, TaskSc
 from evomerge.evaluators.objective import Objective
 from evomerge.optimizers.base import Fitness
 from evomerge.recipe.tree import Merge
+from evomerge.searching.progress import Progress
 from evomerge.searching.schedule import Finished, Stage, Stopped, remembers
 from evomerge.searching.schedules.estimated import Estimated
 from evomerge.searching.schedules.estimated_config import EstimatedConfig
+from evomerge.searching.spending import Spending
+from evomerge.searching.tally import Tally
 from evomerge.simulation import Scenario, draw_faults, play
 from evomerge.simulation.scores import SIZES as SIMULATED
 from evomerge.study.candidate import Candidate
@@ -64,11 +68,19 @@ def made(**settings: Any) -> Estimated:
     return Estimated(config, sizes={"sphere": SIZE}, seed=1, objective=objective)
 
 
-def estimated(folder: Path, executor: Class, *, candidates: int = 40, **settings: Any) -> Study:
+def estimated(
+    folder: Path,
+    executor: Class,
+    *,
+    candidates: int = 40,
+    tell: Callable[[Progress], None] = lambda progress: None,
+    **settings: Any,
+) -> Study:
     study = open_study(folder)
     try:
         return search(
             folder,
+            tell=tell,
             candidates=candidates,
             schedule=made(**settings),
             sizes={"sphere": SIZE},
@@ -83,10 +95,13 @@ def estimated(folder: Path, executor: Class, *, candidates: int = 40, **settings
 
 @pytest.mark.parametrize("estimator", ["anchors", "p_irt", "gp_irt", "mp_irt", "gmp_irt"])
 def test_the_best_is_scored_whole_and_most_are_not(tmp_path: Path, estimator: str) -> None:
-    executor = Class()
-    with estimated(tmp_path / "s", executor, estimator=estimator, doubt=2.0) as study:
+    executor, told = Class(), list[Progress]()
+    settings: dict[str, Any] = {"estimator": estimator, "doubt": 2.0, "tell": told.append}
+    with estimated(tmp_path / "s", executor, **settings) as study:
         every, best = study.candidates(), study.best(1)[0]
     assert best.estimated is None
+    said = f"{executor.examples:,} of 4,800 examples"
+    assert told[-1].spent == Tally(every).spent == Spending(every).said == said
     assert executor.examples < 0.6 * 40 * SIZE
     candidates, again = every[:40], every[40:]
     assert all(one.proposed_by == "finalist" for one in again)
