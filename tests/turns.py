@@ -1,6 +1,6 @@
 """Which tests one process runs where several share them: a plugin for pytest-xdist.
 
-python -m pytest -p tests.turns --numprocesses 2 --dist loadfile --no-loadscope-reorder
+python -m pytest -p tests.turns --numprocesses 3 --dist loadfile --no-loadscope-reorder
 """
 
 from __future__ import annotations
@@ -62,6 +62,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling |
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Those that take turns come first: together they are what takes longest."""
+    """What takes longest comes first: those that take turns, and then files with slow tests, so
+    that in the end no process is left alone with one."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: not takes_turns(config.rootpath, item.nodeid))
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+
+        def place(item: pytest.Item) -> tuple[bool, bool]:
+            return not takes_turns(config.rootpath, item.nodeid), item.path not in slow
+
+        items.sort(key=place)
