@@ -7,6 +7,7 @@ section 4: the normal distribution that is nearest to a mixture of equal ones ar
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,5 +38,19 @@ def promising(
         cmaes: Any = importlib.import_module("cmaes")
     pairs = [(to_cube(genes, known.genome), -known.fitness) for known in earlier]
     share = max(GAMMA, 1 / len(pairs))
-    mean, sigma, covariance = cmaes.get_warm_start_mgd(pairs, gamma=share, alpha=ALPHA)
+    with np.errstate(divide="ignore"):
+        mean, sigma, covariance = cmaes.get_warm_start_mgd(pairs, gamma=share, alpha=ALPHA)
+    if sigma == 0:  # of many genes the package's determinant is below any number
+        return _of_many_genes(pairs, share)
     return np.asarray(mean), float(sigma), np.asarray(covariance)
+
+
+def _of_many_genes(
+    pairs: Sequence[tuple[NDArray[np.float64], float]], share: float
+) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
+    """The same with the determinant's logarithm."""
+    ranked = sorted(pairs, key=lambda pair: pair[1])
+    best = np.array([point for point, _ in ranked[: math.floor(len(pairs) * share)]])
+    whole = ALPHA**2 * np.eye(best.shape[1]) + np.cov(best.T, bias=True)
+    sigma = math.exp(np.linalg.slogdet(whole).logabsdet / (2 * len(whole)))
+    return best.mean(axis=0), sigma, whole / sigma**2

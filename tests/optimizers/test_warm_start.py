@@ -9,6 +9,7 @@ from evomerge.optimizers.base import Result
 from evomerge.optimizers.problem import Earlier
 from evomerge.optimizers.registry import configure, make
 from evomerge.optimizers.warm_start import promising
+from evomerge.recipe.genome import FloatGene
 
 
 def earlier(count: int = 200, seed: int = 1) -> list[Earlier]:
@@ -35,6 +36,22 @@ def test_of_few_the_best_one_is_promising() -> None:
     assert tuple(mean) == max(few, key=lambda e: e.fitness).genome
     assert sigma == pytest.approx(0.1)
     assert np.allclose(covariance, np.eye(6))
+
+
+def test_so_many_genes_that_their_determinant_is_no_number() -> None:
+    """Of 0.01 and less for each of 300 genes, it is below the least float64."""
+    rng = np.random.default_rng(2)
+    points = 0.3 + 0.1 * rng.random((60, 300))
+    known = [Earlier(tuple(x.tolist()), -float(x[0])) for x in points]
+    genes = tuple(FloatGene(name=f"x{i}", low=0, high=1) for i in range(300))
+    mean, sigma, covariance = promising(genes, known)
+    best = points[np.argsort(points[:, 0])[:6]]
+    assert np.allclose(mean, best.mean(0))
+    assert np.allclose(sigma**2 * covariance, np.cov(best.T, bias=True) + 0.01 * np.eye(300))
+    assert np.linalg.slogdet(covariance).logabsdet == pytest.approx(0, abs=1e-6)
+    asked = make(configure("cma_es", origin="test"), genes, seed=1, earlier=known).ask(5)
+    drawn = np.array([q.genome for q in asked], dtype=float)
+    assert np.abs(drawn - mean).mean() == pytest.approx(0.1 * (2 / np.pi) ** 0.5, rel=0.2)
 
 
 @pytest.mark.parametrize("lr_adapt", [False, True])
