@@ -74,6 +74,7 @@ class Bayes:
     is left behind by asking, and a recorded search is restored without fitting a model. Its
     arithmetic runs on one thread in float64, whatever the machine's cores. A failure is no score;
     in the model alone it stands as the worst result so far, which keeps proposals away from there.
+    Genomes of the same recipe, which differ only in genes that do not matter there, are one point.
     With several objectives it goes by their hypervolume.
     """
 
@@ -89,7 +90,7 @@ class Bayes:
         self._library = _library()
         self._config, self._problem = config, problem
         self._proposals = Proposals(problem)
-        self._columns = Columns(genes)
+        self._columns = Columns(genes, problem.active)
         self._isolation = Isolation(problem.seed)
         self._observed: list[Known] = []
         self._told: list[Known] = []
@@ -151,7 +152,8 @@ class Bayes:
 
     @property
     def _tried(self) -> set[Genome]:
-        return {genome for genome, *_ in self._known} | set(self._open.values())
+        genomes = [*(genome for genome, *_ in self._known), *self._open.values()]
+        return set(map(self._columns.settled_genome, genomes))
 
     @property
     def _is_known(self) -> bool:
@@ -172,9 +174,8 @@ class Bayes:
         if number < self._first or not self._is_known:
             return self._design(number)
         with self._isolation():
-            genome: Genome = self._fitted().next(
-                pending, self._tried | set(pending), self._seed(number)
-            )
+            tried = self._tried | set(map(self._columns.settled_genome, pending))
+            genome: Genome = self._fitted().next(pending, tried, self._seed(number))
         return genome
 
     def _design(self, number: int) -> Genome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,13 +16,21 @@ __all__ = ["Columns"]
 APART = 0.5**0.5
 """A category's entry in its own column: two rows that differ in one choice are 1 apart, as two are
 that differ in one float by its whole range."""
+MIDDLE = 0.5
+"""The entry of a float that does not matter."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """A float has one column, a choice one for each category, of which one is not 0."""
+    """A float has one column, a choice one for each category, of which one is not 0.
+
+    Genomes that differ only in genes that do not matter there, such as the weights of a parent that
+    is switched off, are one row: such a float is in the middle, and such a choice 0 throughout.
+    """
 
     genes: tuple[Scalar, ...]
+    active: Callable[[Genome], Sequence[bool]] | None = None
+    """Which genes matter at a genome; None: all of them, everywhere."""
 
     @cached_property
     def gene(self) -> NDArray[np.int64]:
@@ -49,15 +57,26 @@ class Columns:
         """(genomes, columns)."""
         rows = np.zeros((len(genomes), len(self.gene)))
         for row, genome in zip(rows, genomes, strict=True):
-            for gene, start, value in zip(self.genes, self.starts, genome, strict=True):
-                if isinstance(gene, ChoiceGene):
+            matters = (True,) * len(genome) if self.active is None else self.active(genome)
+            for gene, start, value, own in zip(
+                self.genes, self.starts, genome, matters, strict=True
+            ):
+                if not isinstance(gene, ChoiceGene):
+                    row[start] = float(value) if own else MIDDLE
+                elif own:
                     row[start + gene.choices.index(str(value))] = APART
-                else:
-                    row[start] = float(value)
         return rows
 
+    def settled(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(rows, columns): with whatever does not matter where `rows` has it."""
+        return rows if self.active is None else self.rows([self.genome(row) for row in rows])
+
+    def settled_genome(self, genome: Genome) -> Genome:
+        """The one genome that stands for all that differ from this one in nothing that matters."""
+        return genome if self.active is None else self.genome(self.rows([genome])[0])
+
     def genome(self, row: NDArray[np.float64]) -> Genome:
-        """The inverse of `rows`, of one row (columns,)."""
+        """The inverse of `rows`, of one row (columns,); a choice of zeros is its first category."""
         return tuple(
             gene.choices[int(np.argmax(row[start : start + len(gene.choices)]))]
             if isinstance(gene, ChoiceGene)

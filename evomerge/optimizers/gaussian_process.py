@@ -44,6 +44,8 @@ SHORTEST = 2.5e-2
 """The least length scale, as BoTorch has it."""
 LEAST_NOISE = 1e-4
 """Variance, in units of the fitness's own variance over what is known."""
+FAR = 10.0
+"""See `_floor`."""
 FIT_STEPS = 200
 """Steps of L-BFGS when a model is fitted."""
 STEPS = 60
@@ -108,6 +110,15 @@ class Surrogate:
         """Of each objective (genes,)."""
         return [model.covar_module.lengths.detach().numpy() for model in self._models]
 
+    @property
+    def reference(self) -> Tensor:
+        """(objectives,), standardized: a little below the worst of each objective on the front of
+        what the model expects at the known points. A lucky result would hide the others' front."""
+        with _reproducible(0):
+            expected = self._expected()
+        reference: Tensor = infer_reference_point(expected[is_non_dominated(expected)])
+        return reference
+
     def means(self, genomes: Sequence[Genome]) -> Array:
         """(genomes,): what is expected of each in the first objective, in the fitness's unit."""
         rows = torch.from_numpy(self._columns.rows(genomes))
@@ -165,7 +176,7 @@ class Surrogate:
             return single
         several: Gain = qLogNoisyExpectedHypervolumeImprovement(
             ModelListGP(*self._models),
-            ref_point=infer_reference_point(self._fitness[is_non_dominated(self._fitness)]),
+            ref_point=self.reference,
             X_baseline=self._rows,
             sampler=sampler,
             X_pending=pending,
@@ -215,14 +226,19 @@ class Surrogate:
         return self._columns.rows([*anywhere, *near])
 
     def _best_known(self) -> list[Genome]:
-        """Five by the model's mean; of several objectives those that no other beats in all."""
+        """Five by the model's mean; of several objectives those that no other beats in all, by the
+        models' means."""
         if len(self._models) == 1:
-            with torch.no_grad():
-                means = self._models[0].posterior(self._rows).mean[:, 0]
-            rows = self._rows[torch.argsort(-means, stable=True)[:5]]
+            order = torch.argsort(-self._expected()[:, 0], stable=True)
+            rows = self._rows[order[:5]]
         else:
-            rows = self._rows[is_non_dominated(self._fitness)]
+            rows = self._rows[is_non_dominated(self._expected())]
         return [self._columns.genome(row) for row in rows.numpy()]
+
+    def _expected(self) -> Tensor:
+        """(known, objectives): the models' means at the known points, standardized."""
+        with torch.no_grad():
+            return torch.cat([model.posterior(self._rows).mean for model in self._models], dim=1)
 
     def _improved(self, gain: Gain, rows: Array) -> Array:
         """Floats by gradient, choices by changing one at a time, in turns."""
@@ -233,7 +249,7 @@ class Surrogate:
             if self._columns.is_float.any() and not np.array_equal(changed, rows):
                 changed = self._climbed(gain, changed)
             rows = changed
-        return rows
+        return self._columns.settled(rows)
 
     def _climbed(self, gain: Gain, rows: Array) -> Array:
         start = torch.from_numpy(rows)[:, None, :]
@@ -253,7 +269,7 @@ class Surrogate:
     def _flipped(self, gain: Gain, row: Array) -> Array:
         value = _values(gain, row[None])[0]
         for _ in range(FLIPS):
-            others = self._columns.neighbours(row)
+            others = self._columns.settled(self._columns.neighbours(row))
             values = _values(gain, others)
             if values.max() <= value:
                 break
@@ -304,20 +320,38 @@ def _standardized(
     mean and spread that were taken out).
 
     With mean 0 and variance 1 over what has a fitness. What failed has the worst fitness. Where an
-    error is known of some, that of the others is taken for their mean.
+    error is known of some, that of the others is taken for their mean; an objective of which all
+    errors are 0, such as a cost, has unknown noise: it is exact, and no smooth function of genes.
     """
     scores = np.array([fitness for _, fitness, _ in known if fitness is not None])
+    errors = [None if fitness is None else error for _, fitness, error in known]
+    given = np.array([error for error in errors if error is not None]).reshape(-1, scores.shape[1])
+    usual = np.sqrt((given**2).mean(0)) if len(given) else np.zeros(scores.shape[1])
+    scores = np.maximum(scores, _floor(scores, usual))
     worst, mean, spread = scores.min(0), scores.mean(0), scores.std(0)
     spread[spread == 0] = 1.0
     all_scores = np.array([worst if fitness is None else fitness for _, fitness, _ in known])
-    errors = [None if fitness is None else error for _, fitness, error in known]
-    given = np.array([error for error in errors if error is not None])
-    noise: list[Array | None] = [None] * len(mean)
-    if len(given):
-        usual = np.sqrt((given**2).mean(0))
-        filled = np.array([usual if error is None else error for error in errors]) / spread
-        noise = [np.maximum(filled[:, k] ** 2, LEAST_NOISE) for k in range(len(mean))]
+    all_scores = np.maximum(all_scores, worst)
+    filled = np.array([usual if error is None else error for error in errors]) / spread
+    noise: list[Array | None] = [
+        np.maximum(filled[:, k] ** 2, LEAST_NOISE) if usual[k] else None for k in range(len(mean))
+    ]
     return (all_scores - mean) / spread, noise, (mean, spread)
+
+
+def _floor(scores: Array, usual: Array) -> Array:
+    """(objectives,): what is worse is told as this, so that one broken candidate, with a perplexity
+    of a million, leaves the others apart: `FAR` times further below the best than the median, or
+    than a usual error, is; and no member of the front is worse.
+
+    `scores` (known, objectives); `usual` (objectives,): standard errors.
+    """
+    best, median = scores.max(0), np.median(scores, axis=0)
+    gap = np.maximum(best - median, usual)
+    on_front = scores[is_non_dominated(torch.from_numpy(scores)).numpy()]
+    far = np.where(gap > 0, best - FAR * gap, -np.inf)
+    floor: Array = np.minimum(far, on_front.min(0))
+    return floor
 
 
 def _values(gain: Gain, rows: Array) -> Array:

@@ -18,7 +18,7 @@ from evomerge.optimizers.base import Fitness, Observation, Optimizer, Result, le
 from evomerge.optimizers.bayes import Bayes, BayesConfig
 from evomerge.optimizers.columns import Columns
 from evomerge.optimizers.problem import Problem
-from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome
+from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome, Scalar
 
 pytest.importorskip("botorch", reason="the extra bayes")
 
@@ -226,6 +226,71 @@ def test_an_error_that_nobody_knows_is_as_large_as_the_others() -> None:
     unknown = [*known[:-1], (*known[-1][:2], None)]
     made, wanted = (model_of(FLOATS, own).means(points) for own in (unknown, known))
     assert made == pytest.approx(wanted)
+
+
+def test_one_broken_candidate_leaves_the_others_apart() -> None:
+    """A perplexity of a million, where all others are between 5 and 6."""
+    draws = np.random.default_rng(3)
+    points = [tuple(map(float, draws.random(2))) for _ in range(16)]
+    known = [(point, (fitness_of(point)[0] - 5,), None) for point in points]
+    broken = [*known, ((0.99, 0.01), (-1e6,), None)]
+    best, plain = (model_of(FLOATS[:2], own).best(set()) for own in (broken, known))
+    assert np.linalg.norm(np.subtract(plain, 0.3)) < 0.05
+    assert np.linalg.norm(np.subtract(best, 0.3)) < 0.05
+    failed = [*broken, ((0.01, 0.99), None, None)]
+    assert model_of(FLOATS[:2], failed).means([(0.01, 0.99)])[0] > -20, "no worse than the worst"
+
+
+def test_an_end_of_the_front_is_not_taken_for_broken() -> None:
+    """Most candidates are short and the best one is by far the longest."""
+    draws = np.random.default_rng(3)
+    short = [((float(x), 0.1), (-10 - float(x), 0.1 * float(x)), None) for x in draws.random(14)]
+    longest = (0.5, 0.9)
+    best = model_of(FLOATS[:2], [*short, (longest, (-500.0, 1.0), None)])
+    assert best.means([longest])[0] < -300
+    worst = model_of(FLOATS[:2], [*short, (longest, (-500.0, -1.0), None)])
+    assert worst.means([longest])[0] > -30
+
+
+def test_a_cost_is_exact_and_still_no_smooth_function() -> None:
+    """Lengths that jump from genome to genome: the model smooths them, and keeps to the trend."""
+    draws = np.random.default_rng(5)
+    xs = np.linspace(0, 1, 24)
+    lengths = -100 - 100 * xs + 20 * draws.choice([-1.0, 1.0], 24)
+    known = [
+        ((float(x),), (float(length), 0.5), (0.0, 0.02))
+        for x, length in zip(xs, lengths, strict=True)
+    ]
+    model = model_of(FLOATS[:1], known)
+    off = model.means([(float(x),) for x in xs]) + 100 + 100 * xs
+    assert np.sqrt(np.mean(off**2)) < 12
+
+
+def test_a_lucky_result_does_not_hide_the_front_of_the_others() -> None:
+    def reference(error: float) -> Any:
+        xs = np.linspace(0, 1, 12)
+        known = [((float(x),), (float(x), float(1 - x * x)), (0.02, 0.02)) for x in xs]
+        lucky = ((0.52,), (1.5, 1.5), (error, error))
+        return model_of(FLOATS[:1], [*known, lucky]).reference
+
+    assert (reference(2.0) < -1).all(), "a front of both ends"
+    assert (reference(0.02) > -0.5).any()
+
+
+def test_genomes_of_one_recipe_are_one_point() -> None:
+    """What `off` leaves without meaning is not explored."""
+    genes: tuple[Scalar, ...] = (ChoiceGene(name="s", choices=("off", "on")), *MIXED[1:3])
+    problem = Problem(
+        genes=genes, seed=7, active=lambda genome: (True, genome[0] == "on", genome[0] == "on")
+    )
+    optimizer = Bayes(BayesConfig(**QUICK, startup=4), problem)
+    asked: list[Genome] = []
+    for _ in range(16):
+        (q,) = optimizer.ask(1)
+        asked.append(q.genome)
+        is_off = q.genome[0] == "off"
+        optimizer.tell([Result(q.id, (0.5,) if is_off else fitness_of(q.genome[1:]))])
+    assert sum(genome[0] == "off" for genome in asked[4:]) <= 1, "the first ones are of the design"
 
 
 def test_choices_are_changed_one_after_the_other() -> None:

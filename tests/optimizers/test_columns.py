@@ -38,3 +38,26 @@ def test_neighbours_differ_in_one_choice() -> None:
         (*GENOME[:4], "count"),
     ]
     assert Columns(MIXED[1:4]).neighbours(row[3:6]).shape == (0, 3)
+
+
+def test_genomes_that_differ_in_nothing_that_matters_are_one_row() -> None:
+    """The first number matters with ties alone, and the last choice with slerp alone."""
+    columns = Columns(
+        MIXED, lambda genome: (True, genome[0] == "ties", True, True, genome[0] == "slerp")
+    )
+    rows = columns.rows(
+        [
+            ("ties", 0.25, 0.5, 1.0, "sum"),
+            ("linear", 0.25, 0.5, 1.0, "sum"),
+            ("linear", 0.75, 0.5, 1.0, "count"),
+        ]
+    )
+    assert np.array_equal(rows[1], rows[2])
+    assert not np.array_equal(rows[0], rows[1])
+    settled = columns.settled_genome(("linear", 0.75, 0.5, 1.0, "count"))
+    assert settled == ("linear", 0.5, 0.5, 1.0, "sum")
+    assert columns.settled_genome(settled) == settled
+    others = COLUMNS.rows([("linear", 0.75, 0.5, 1.0, "count"), ("slerp", 0.1, 0.5, 1.0, "count")])
+    assert np.array_equal(columns.settled(others)[0], rows[1])
+    assert columns.genome(columns.settled(others)[1]) == ("slerp", 0.5, 0.5, 1.0, "count")
+    assert COLUMNS.settled(others) is others
