@@ -115,6 +115,7 @@ def search(
     landmarks: Mapping[str, Genome] | None = None,
     target: float | tuple[float, ...] | None = None,
     patience: int | None = None,
+    objective: Objective | None = None,
     **more: Any,
 ) -> Study:
     """Search in a folder, or go on in it, to the end of the budget; the study is left open.
@@ -134,7 +135,7 @@ def search(
         space,
         optimizer or make_optimizer("cma_es"),
         executor,
-        Objective({"sphere": 1.0}),
+        objective or Objective({"sphere": 1.0}),
         evaluator="e" * 64,
         budget=parse(Budget, budget, origin="budget"),
         landmarks=space.landmarks() if landmarks is None else landmarks,

@@ -37,6 +37,15 @@ class Objective:
         return self.config.names
 
     @cached_property
+    def counting(self) -> Mapping[str, float]:
+        """Task -> its weight, of those that the first number of the fitness is made of: none where
+        that is a cost."""
+        if not self.config.objectives:
+            return {task: weight for task, weight in self.weights.items() if weight > 0}
+        first = self.config.objectives[0]
+        return {first: 1.0} if first in self.weights else {}
+
+    @cached_property
     def constraints(self) -> tuple[Constraint, ...]:
         """What a candidate must keep."""
         return tuple(read_constraint(written) for written in self.config.constraints)
@@ -101,6 +110,14 @@ class Objective:
             constraint.violation(*self._compared(constraint, report))
             for constraint in self.constraints
         )
+
+    def missed(self, report: Report) -> float:
+        """By how much all constraints together are missed; 0: they are kept.
+
+        Raises:
+            CandidateError: a task or a cost is missing from the report.
+        """
+        return sum(violation for violation in self.violations(report) if violation > 0)
 
     def said(self, report: Report, *, met: bool = False) -> list[str]:
         """A phrase for each constraint that the report breaks; with `met`, for the others too."""

@@ -125,12 +125,9 @@ class Finals:
             if isinstance(first, Failure):
                 raise first.as_error(f"no finalist could be scored: {first.message}")
             raise UserError("no finalist could be scored: no candidate has a fitness")
-        missed = {label: self._missed(report) for label, report in reports.items()}
+        missed = {label: self.objective.missed(report) for label, report in reports.items()}
         best = max(scores, key=lambda label: (-missed[label], scores[label]))
         return Winner(best, finalists[best], scores[best])
-
-    def _missed(self, report: Report) -> float:
-        return sum(missed for missed in self.objective.violations(report) if missed > 0)
 
     def holdout(self, models: Mapping[str, Recipe]) -> dict[str, Outcome]:
         """Label -> holdout report, or why there is none."""

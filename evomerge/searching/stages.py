@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from evomerge.cluster.base import Executor, Task, TaskResult
@@ -260,6 +261,10 @@ class Stages:
 
     def _stop(self, test: UnderTest, stopped: Stopped) -> None:
         number, worker = test.candidate.number, test.worker
+        violations: tuple[float, ...] = ()
+        if test.so_far is not None:
+            with suppress(CandidateError):
+                violations = self.objective.violations(test.so_far)
         self.study.stop(
             number,
             test.so_far,
@@ -267,6 +272,7 @@ class Stages:
             why=stopped.why,
             worker=worker,
             attempts=test.attempts,
+            violations=violations,
         )
         self.ended(self.study.candidate(number))
 

@@ -211,6 +211,7 @@ class Study(OpenStudy):
         why: str | None = None,
         worker: str,
         attempts: int = 1,
+        violations: Sequence[float] = (),
     ) -> int:
         """Record that a candidate was given up, as `tell` records an end.
 
@@ -219,6 +220,8 @@ class Study(OpenStudy):
             fitness: what the optimizer is told of it; None: that it failed. It is kept apart from
                 the fitness of candidates that came to their end.
             why: in a sentence; None where the schedule says nothing.
+            violations: by how much each constraint is missed, where there are some, as far as its
+                stages tell.
 
         Raises:
             RecordError: no such candidate, or it was told already.
@@ -235,6 +238,7 @@ class Study(OpenStudy):
             told_s=self.seconds_spent,
             worker=worker,
             attempts=attempts,
+            violations=violations,
         )
         return self._close(number, attributes, "PRUNED", fitness)
 

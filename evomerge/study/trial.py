@@ -140,13 +140,15 @@ def stopped_attributes(
     told_s: float,
     worker: str,
     attempts: int,
+    violations: Sequence[float] = (),
 ) -> dict[str, Any]:
     """The attributes to set before the trial of a candidate that was given up is closed."""
     scores, facts = _of_report(so_far) if so_far else ({}, {})
     common = {"told": told, "told_s": round(told_s, 3), "worker": worker, "attempts": attempts}
     told_as = {} if partial is None else {"partial": list(partial)}
     reason = {} if why is None else {"why": why[:_MESSAGE_LIMIT]}
-    return scores | {OUTCOME: common | facts | told_as | reason}
+    missed = {"violations": list(violations)} if violations else {}
+    return scores | {OUTCOME: common | facts | told_as | reason | missed}
 
 
 def _of_report(report: Report) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -219,3 +219,15 @@ def test_a_model_that_is_not_there_is_refused() -> None:
     config = ObjectiveConfig(relative_to="base")
     with pytest.raises(ConfigError, match="relative_to: the search space has no base"):
         _ = Objective(BOTH, config, ReferenceScores(None, ("one",))).models
+
+
+def test_what_the_first_number_is_made_of() -> None:
+    weights = {"a": 3.0, "p": 1.0, "watched": 0.0}
+    assert Objective(weights).counting == {"a": 3.0, "p": 1.0}
+    for named, counting in ((("p", "a"), {"p": 1.0}), (("layers", "a"), {})):
+        assert Objective(weights, ObjectiveConfig(objectives=named)).counting == counting
+
+
+def test_all_that_is_missed_is_summed_and_what_is_kept_does_not_make_up_for_it() -> None:
+    config = ObjectiveConfig(constraints=("layers <= 20", "a >= 1", "p <= 8"))
+    assert Objective({"a": 1.0, "p": 1.0}, config).missed(REPORT) == pytest.approx(1.0 + 0.5)

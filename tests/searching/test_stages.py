@@ -12,6 +12,8 @@ import pytest
 from evomerge.cluster.base import Task, TaskResult
 from evomerge.errors import RecordError, UserError
 from evomerge.evaluators.base import Failure, Outcome, Report, Split
+from evomerge.evaluators.objective import Objective
+from evomerge.evaluators.objective_config import ObjectiveConfig
 from evomerge.optimizers.base import Optimizer, Result
 from evomerge.searching.schedule import Decision, Finished, Paused, Stage, Stopped
 from evomerge.study.candidate import Candidate
@@ -121,6 +123,20 @@ def test_a_stopped_candidate_has_failed_unless_the_schedule_gives_a_fitness(
         assert candidate.proposal is not None
         expected = (candidate.tasks["sphere"],) if told else None
         assert optimizer.told[candidate.proposal].fitness == candidate.partial == expected
+
+
+def test_what_a_stopped_candidate_misses_is_on_record_and_told(tmp_path: Path) -> None:
+    optimizer = Listening(make_optimizer("genetic"))
+    kept = Objective({"sphere": 1.0}, ObjectiveConfig(constraints=("sphere >= 0.9",)))
+    more: dict[str, Any] = {"optimizer": optimizer, "objective": kept}
+    with staged(tmp_path / "s", Halves(told=True), **more) as study:
+        stopped = [c for c in study.candidates() if c.state == "stopped" and c.proposal is not None]
+    assert stopped
+    for candidate in stopped:
+        assert candidate.proposal is not None
+        told = optimizer.told[candidate.proposal].violations
+        missed = (0.9 - candidate.tasks["sphere"]) / 0.9
+        assert told == candidate.violations == pytest.approx((missed,))
 
 
 def test_an_optimizer_that_goes_by_examples_hears_that_a_stopped_candidate_failed(

@@ -20,13 +20,15 @@ import numpy as np
 
 from evomerge.errors import UserError
 from evomerge.estimating.anchors import Anchors, cluster_anchors, random_anchors
-from evomerge.estimating.estimator import Estimator
+from evomerge.estimating.estimator import Estimation, Estimator
 from evomerge.estimating.information import most_informative
 from evomerge.estimating.items import Array
 from evomerge.evaluators.base import Failure, Outcome, Report, TaskScore
 from evomerge.evaluators.objective import Objective
+from evomerge.evaluators.quantities import sign_of
 from evomerge.optimizers.base import Fitness
 from evomerge.searching.schedule import Decision, Estimate, Finished, Stage, Stopped
+from evomerge.searching.schedules.allowed import missed
 from evomerge.searching.schedules.degenerate import degeneration
 from evomerge.searching.schedules.estimated_config import EstimatedConfig
 from evomerge.searching.schedules.numbered import NumberedExamples
@@ -66,7 +68,8 @@ class Estimated:
         self._learned: set[int] = set()
         """Candidates that were scored whole."""
         self._best: list[Fitness] = []
-        """Their fitness, of those that no other is as good as in everything."""
+        """Their fitness, of those that keep the constraints and that no other is as good as in
+        everything."""
         self._guessed: dict[str, tuple[Candidate, Report]] = {}
         """Digest -> a candidate that has ended with an estimate, and what was scored of it."""
         self._estimates: dict[str, Estimate] = {}
@@ -189,14 +192,22 @@ class Estimated:
 
     def _estimate(self, so_far: Report, places: Sequence[int], scores: Array) -> Estimate:
         """The objective of a report whose tasks have the values that they would have."""
-        tasks: dict[str, TaskScore] = dict(so_far.tasks)
+        own, tasks = dict[str, Estimation](), dict(so_far.tasks)
         for group, (task, size) in enumerate(self._examples.sizes.items()):
             masses = np.where(self._examples.groups == group, 1.0 / size, 0.0)
-            value = self._estimator.estimate(places, scores, masses).value
-            tasks[task] = tasks[task].model_copy(update={"value": value})
-        fitness = self._objective(so_far.model_copy(update={"tasks": tasks}))
-        error = self._estimator.estimate(places, scores, self._examples.masses(so_far)).error
-        return Estimate(fitness, (error, *(0.0 for _ in fitness[1:])))
+            own[task] = self._estimator.estimate(places, scores, masses)
+            tasks[task] = tasks[task].model_copy(update={"value": own[task].value})
+        guessed = so_far.model_copy(update={"tasks": tasks})
+        config, names = self._objective.config, self._objective.names
+        if config.objectives:
+            errors = [own[name].error if name in own else 0.0 for name in names]
+            return Estimate(self._objective(guessed), tuple(errors))
+        if config.combine == "worst":
+            worst = min(own, key=lambda task: sign_of(tasks[task]) * own[task].value)
+            error = own[worst].error
+        else:
+            error = self._estimator.estimate(places, scores, self._examples.masses(so_far)).error
+        return Estimate(self._objective(guessed), (error, *(0.0 for _ in names[1:])))
 
     def _scored(self, candidate: Candidate, report: Report) -> tuple[tuple[int, ...], Array]:
         """See `NumberedExamples.scored`.
@@ -236,7 +247,9 @@ class Estimated:
             return
         _, scores = self._scored(candidate, report)
         fitness = self._objective(report)
-        if not any(_is_as_good(known, fitness) for known in self._best):
+        if not missed(self._objective, report) and not any(
+            _is_as_good(known, fitness) for known in self._best
+        ):
             self._best = [known for known in self._best if not _is_as_good(fitness, known)]
             self._best.append(fitness)
         self._learned.add(candidate.number)

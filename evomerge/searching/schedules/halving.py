@@ -14,6 +14,7 @@ from pydantic import Field
 from evomerge.evaluators.base import Outcome, Report
 from evomerge.evaluators.objective import Objective
 from evomerge.searching.schedule import Decision, Finished, Paused, Stage, Stopped
+from evomerge.searching.schedules.allowed import missed
 from evomerge.searching.schedules.degenerate import degeneration
 from evomerge.searching.schedules.examples import ExampleOrder
 from evomerge.searching.schedules.known import KnownWhole, ranking
@@ -58,9 +59,9 @@ class Halving:
     """Rungs of `least`, `least` x eta, ... and all examples; none above half of all but the last.
 
     Landmarks are scored on everything at once. A candidate is paused until it is among the best of
-    its rung, until `window` others have come there, or until nothing else is left to do. Stopped,
-    the optimizer is told an estimate of its fitness (`KnownWhole`), at most the least of those that
-    went on from its rung.
+    its rung (where those that break a constraint are behind), until `window` others have come
+    there, or until nothing else is left to do. Stopped, the optimizer is told an estimate of its
+    fitness (`KnownWhole`), at most the least of those that went on from its rung.
     """
 
     config: ClassVar[type[RungsConfig]] = HalvingConfig
@@ -70,7 +71,7 @@ class Halving:
     def __init__(
         self, config: RungsConfig, *, sizes: Mapping[str, int], seed: int, objective: Objective
     ) -> None:
-        self._config, self._rank = config, ranking(config, objective)
+        self._config, self._rank, self._objective = config, ranking(config, objective), objective
         self._order = ExampleOrder(config, sizes=sizes, tasks=objective.weights, seed=seed)
         self._ends = self._rung_ends()
         brackets = range(self.brackets)
@@ -147,7 +148,7 @@ class Halving:
         if why is not None:
             self._degenerate[number] = why
         else:
-            rung.add(number, self._rank(so_far))
+            rung.add(number, self._rank(so_far), missed(self._objective, so_far))
 
     def _stage(self, scored: int, level: int) -> Stage:
         end = self._ends[level]

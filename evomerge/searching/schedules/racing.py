@@ -12,10 +12,13 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from evomerge.errors import ConfigError
 from evomerge.evaluators.base import Outcome, Report
 from evomerge.evaluators.objective import Objective
+from evomerge.evaluators.quantities import sign_of
 from evomerge.evaluators.selection import part_of
 from evomerge.searching.schedule import Decision, Finished, Stage, Stopped
+from evomerge.searching.schedules.allowed import missed
 from evomerge.searching.schedules.degenerate import degeneration
 from evomerge.searching.schedules.examples import ExampleOrder
 from evomerge.searching.schedules.known import ranking
@@ -25,6 +28,9 @@ from evomerge.study.combined import combined_difference
 
 __all__ = ["Racing", "RacingConfig"]
 
+ROUNDING = 1e-9
+"""A difference that is no larger comes of rounding."""
+
 
 class RacingConfig(SavingConfig):
     """Racing: block by block of the examples, until a candidate is significantly worse than the
@@ -33,10 +39,11 @@ class RacingConfig(SavingConfig):
 
     kind: Literal["racing"] = "racing"
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Chance that a candidate is given up which is as good as the best, over all of its tests."""
+    """Chance that one of its tests gives up a candidate which is as good as the best."""
     fresh: Annotated[float, Field(ge=0, le=0.9)] = 0.5
-    """Share of the examples that only those are scored on which lead on the others. The score by
-    which a candidate came to lead is flattered; these say whether it holds."""
+    """Share of the examples that only those are scored on which lead on the others: one that is
+    level ends there, whatever the tests say. The score by which a candidate came to lead is
+    flattered; these say whether it holds."""
 
 
 class Racing:
@@ -44,8 +51,9 @@ class Racing:
     `alpha` divided by the number of tests (Bonferroni). When only the fresh examples are left, one
     that does not lead is stopped, too.
 
-    The incumbent is the best that was scored on everything; the landmarks are. A candidate that is
-    stopped is told as the incumbent's fitness and its distance from it on the same examples.
+    The incumbent is the best that was scored on everything, as the landmarks are, and keeps the
+    objective's constraints. A candidate that is stopped is told as the incumbent's fitness and its
+    distance from it on the same examples.
     """
 
     config: ClassVar[type[RacingConfig]] = RacingConfig
@@ -55,8 +63,18 @@ class Racing:
     def __init__(
         self, config: RacingConfig, *, sizes: Mapping[str, int], seed: int, objective: Objective
     ) -> None:
+        """
+        Raises:
+            ConfigError: the objective has several numbers, or is the worst of several tasks, of
+                which there is no paired test.
+        """
         self._config, self._rank, self._seed = config, ranking(config, objective), seed
-        self._weights = {name: weight for name, weight in objective.weights.items() if weight > 0}
+        self._objective, self._weights = objective, objective.counting
+        if objective.config.combine == "worst" and len(self._weights) > 1:
+            raise ConfigError(
+                "schedule: racing tests how far two models' weighted means are apart, and the"
+                " objective takes the worst task (combine: worst); take {schedule: halving}"
+            )
         self._order = ExampleOrder(config, sizes=sizes, tasks=objective.weights, seed=seed)
         total, ends = self._order.total, list[int]()
         while (wanted := (ends[-1] if ends else 0) + config.least) < total:
@@ -97,6 +115,8 @@ class Racing:
 
     def _challenge(self, number: int, report: Report) -> None:
         """The better of two on all examples is the incumbent; the older one of two equal ones."""
+        if missed(self._objective, report):
+            return
         if self._incumbent is None or self._rank(report) > self._rank(self._incumbent[1]):
             self._incumbent = number, report
 
@@ -118,23 +138,41 @@ class Racing:
         other = part_of(whole, self._order.first(scored))
         behind = self._rank(other) - self._rank(so_far)
         tests = len(self._ends) - 1
-        p = self._p(so_far, other)
+        p = self._p(so_far, other, behind)
         if behind > 0 and p * tests < self._config.alpha:
             return f"{behind:.3g} behind candidate {best} (p = {p:.2g}, one of {tests} tests)"
         if scored >= self._fresh_from and behind >= 0:
             return f"no better than candidate {best}, and only fresh examples are left"
         return None
 
-    def _p(self, so_far: Report, other: Report) -> float:
-        """One-sided, that it is no worse than the other one on the same examples."""
+    def _p(self, so_far: Report, other: Report, behind: float) -> float:
+        """One-sided, that it is no worse than the other one on the same examples.
+
+        Prices are known and need no test: where they speak for the candidate, every difference is
+        shifted by them, and where they speak against it, they do not make it surer.
+        """
         whole = sum(self._weights.values())
-        parts, sources = [], []
-        for name, weight in self._weights.items():
-            own, others = so_far.tasks[name], other.tasks[name]
-            sign = 1.0 if own.higher_is_better else -1.0
-            parts.append((sign * weight / whole, own.examples, others.examples))
-            sources.append(own.clusters)
-        return combined_difference(parts, clusters=sources, seed=self._seed).p / 2
+        if not whole:
+            return 0.0  # what is compared is a cost
+        shares = {name: weight / whole for name, weight in self._weights.items()}
+        signs = {name: sign_of(so_far.tasks[name]) for name in shares}
+        gain = sum(
+            signs[name] * share * (so_far.tasks[name].value - other.tasks[name].value)
+            for name, share in shares.items()
+        )
+        priced = -behind - gain
+        priced = priced if priced > ROUNDING else 0.0
+        parts = [
+            (
+                signs[name] * share,
+                [score + signs[name] * priced for score in so_far.tasks[name].examples],
+                other.tasks[name].examples,
+            )
+            for name, share in shares.items()
+        ]
+        sources = [so_far.tasks[name].clusters for name in shares]
+        found = combined_difference(parts, clusters=sources, seed=self._seed)
+        return found.p / 2 if found.mean < 0 else 1.0
 
     def _told(self, so_far: Report, scored: int) -> float:
         if self._incumbent is None:

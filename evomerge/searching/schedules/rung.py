@@ -16,7 +16,7 @@ class Rung:
 
     def __init__(self, eta: float, window: int) -> None:
         self._eta, self._window = eta, window
-        self._scores: dict[int, float] = {}
+        self._scores: dict[int, tuple[float, float]] = {}
         self._recent: deque[int] = deque(maxlen=window)
         """Those that came last."""
         self.goes_on: set[int] = set()
@@ -29,12 +29,15 @@ class Rung:
     def __contains__(self, candidate: int) -> bool:
         return candidate in self._scores
 
-    def add(self, candidate: int, score: float) -> None:
-        """One more has come; of equal ones the first is better."""
+    def add(self, candidate: int, score: float, missed: float = 0.0) -> None:
+        """One more has come; of equal ones the first is better.
+
+        `missed`: by how much it breaks constraints: who breaks none is better.
+        """
         left = self._recent[0] if len(self._recent) == self._window else None
-        self._scores[candidate] = score
+        self._scores[candidate] = -missed, score
         self._recent.append(candidate)
-        best = sorted(self._recent, key=lambda number: -self._scores[number])
+        best = sorted(self._recent, key=self._scores.__getitem__, reverse=True)
         best = best[: int(len(best) / self._eta)]
         self.goes_on.update(number for number in best if number not in self.ended)
         if left is not None and left not in self.goes_on and left not in self.ended:

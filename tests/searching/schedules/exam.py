@@ -11,6 +11,7 @@ import numpy as np
 from evomerge.config import SCHEDULES
 from evomerge.evaluators.base import Report, Selection, TaskScore
 from evomerge.evaluators.objective import Objective
+from evomerge.evaluators.objective_config import ObjectiveConfig
 from evomerge.evaluators.selection import join
 from evomerge.optimizers.base import Fitness, Observation, Result
 from evomerge.recipe.digest import digest
@@ -31,6 +32,7 @@ from evomerge.study.candidate import Candidate
 from tests.sphere import make_optimizer, make_space
 
 __all__ = [
+    "LIGHT",
     "OBJECTIVE",
     "SIZE",
     "SIZES",
@@ -73,6 +75,10 @@ class Exam:
         return 2 - 16 * ((np.array(weights) - self._best) ** 2).sum(axis=1)
 
 
+LIGHT = Objective({"sphere": 1.0}, ObjectiveConfig(constraints=("layers <= 30",)))
+"""One that asks for models of few layers."""
+
+
 def report(scores: Sequence[float], places: Selection | None = None, **facts: Any) -> Report:
     """Over all questions or some, of one task."""
     kept = scores if places is None else [scores[place] for place in places["sphere"]]
@@ -80,11 +86,12 @@ def report(scores: Sequence[float], places: Selection | None = None, **facts: An
     return Report(split="search", tasks=tasks, places=places, **facts)
 
 
-def schedule(seed: int = 0, **settings: Any) -> Schedule:
+def schedule(seed: int = 0, objective: Objective = OBJECTIVE, **settings: Any) -> Schedule:
     """The schedule of these settings, as a job has them."""
     config = SCHEDULES.config(settings)
-    more = {} if config.kind == "whole" else {"objective": OBJECTIVE}
-    made: Schedule = SCHEDULES.make(config, sizes=SIZES, seed=seed, **more)
+    more = {} if config.kind == "whole" else {"objective": objective}
+    sizes = dict.fromkeys(objective.weights, SIZE)
+    made: Schedule = SCHEDULES.make(config, sizes=sizes, seed=seed, **more)
     return made
 
 

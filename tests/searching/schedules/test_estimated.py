@@ -15,6 +15,7 @@ from evomerge.cluster.local import InProcess
 from evomerge.errors import ConfigError, UserError
 from evomerge.evaluators.base import Failure, Outcome, Report, Selection, TaskScore
 from evomerge.evaluators.objective import Objective
+from evomerge.evaluators.objective_config import ObjectiveConfig
 from evomerge.optimizers.base import Fitness
 from evomerge.recipe.tree import Merge
 from evomerge.searching.progress import Progress
@@ -348,3 +349,57 @@ def test_hopes_are_estimated_once_until_more_is_known() -> None:
     schedule.next(candidate(12, proposed_by="landmark", proposal=None), whole)
     schedule.again()
     assert len(asked) == 10 + 1 + 10
+
+
+def two_tasks(**config: Any) -> tuple[Estimated, Report]:
+    """A schedule over two tasks, one candidate of which is known, and the first part of another: it
+    answers the half of task a, and all of task b."""
+    settings = {"examples": 16, "estimator": "anchors", "whole_first": 0}
+    objective = Objective({"a": 1.0, "b": 1.0}, ObjectiveConfig(**config))
+    schedule = Estimated(
+        parse(EstimatedConfig, settings, origin="schedule"),
+        sizes={"a": SIZE, "b": SIZE},
+        seed=1,
+        objective=objective,
+    )
+    known = TaskScore.averaged("right", [1.0] * SIZE)
+    landmark = candidate(0, proposed_by="landmark", proposal=None)
+    whole = Report(split="search", tasks={"a": known, "b": known}, costs={"layers": 40.0})
+    schedule.next(landmark, whole)
+    stage = schedule.next(candidate(1), None)
+    assert isinstance(stage, Stage)
+    assert stage.examples is not None
+    right = {
+        "a": [float(at % 2) for at in range(len(stage.examples["a"]))],
+        "b": [1.0] * len(stage.examples["b"]),
+    }
+    tasks = {task: TaskScore.averaged("right", scores) for task, scores in right.items()}
+    part = Report(split="search", tasks=tasks, places=stage.examples, costs={"layers": 20.0})
+    return schedule, part
+
+
+def test_each_objective_has_its_own_error() -> None:
+    fitness, errors = {}, {}
+    for named in (("a", "b"), ("b", "layers"), ()):
+        schedule, part = two_tasks(objectives=named)
+        answer = schedule.next(candidate(1), part)
+        if isinstance(answer, Finished) and answer.estimate is not None:
+            fitness[named], errors[named] = answer.estimate.fitness, answer.estimate.errors
+    assert fitness["a", "b"] == (0.5, 1.0)
+    (first, second), (of_both,) = errors["a", "b"], errors[()]
+    assert first > 0.1
+    assert second > 0.05
+    assert of_both < first
+    assert ("b", "layers") not in errors, "as good as the best in one, and lighter: it goes on"
+    schedule, part = two_tasks(combine="worst")
+    answer = schedule.next(candidate(1), part)
+    assert isinstance(answer, Finished)
+    assert answer.estimate is not None
+    assert (answer.estimate.fitness, answer.estimate.errors) == ((0.5,), (first,))
+
+
+def test_nobody_is_beaten_by_one_that_breaks_a_constraint() -> None:
+    schedule, part = two_tasks(constraints=("layers <= 50",))
+    assert isinstance(schedule.next(candidate(1), part), Finished)
+    schedule, part = two_tasks(constraints=("layers <= 30",))
+    assert isinstance(schedule.next(candidate(1), part), Stage)

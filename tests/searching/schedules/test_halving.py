@@ -27,6 +27,7 @@ from evomerge.searching.schedule import (
 from evomerge.searching.schedules.halving import Hyperband
 from evomerge.searching.schedules.rung import Rung
 from tests.searching.schedules.exam import (
+    LIGHT,
     OBJECTIVE,
     SIZE,
     SIZES,
@@ -224,3 +225,16 @@ def test_a_recipe_that_was_scored_on_everything_is_taken_whole(kind: str) -> Non
     assert saving.next(again, None) == Stage()
     assert saving.next(again, report([1.0] * SIZE)) == Finished()
     assert saving.next(candidate(4, 1), None) != Stage()
+
+
+def test_those_that_break_a_constraint_are_behind_on_a_rung() -> None:
+    for layers, best in (({}, 1), ({1: 40.0}, 2), ({0: 33.0, 1: 40.0, 2: 34.0}, 0)):
+        halving = schedule(kind="halving", objective=LIGHT)
+        for number, right in enumerate((5, 9, 7)):
+            of(number, halving, right, costs={"layers": layers.get(number, 20.0)})
+        went_on = [
+            number
+            for number, right in enumerate((5, 9, 7))
+            if isinstance(of(number, halving, right, costs={"layers": 20.0}), Stage)
+        ]
+        assert went_on == [best]

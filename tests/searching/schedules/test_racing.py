@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from evomerge.errors import ConfigError
+from evomerge.evaluators.base import Report, TaskScore
+from evomerge.evaluators.objective import Objective
+from evomerge.evaluators.objective_config import ObjectiveConfig
 from evomerge.searching.schedule import Finished, Schedule, Stage, Stopped, remembers
-from tests.searching.schedules.exam import SIZE, candidate, order, report, schedule
+from tests.searching.schedules.exam import LIGHT, SIZE, candidate, order, report, schedule
 
 HALF = [float(place % 2) for place in range(SIZE)]
 
 
-def race(racing: Schedule, scores: list[float], number: int = 7) -> tuple[int, object]:
+def race(
+    racing: Schedule, scores: list[float], number: int = 7, **facts: Any
+) -> tuple[int, object]:
     """How many examples a proposal is scored on, and what it comes to."""
     one, so_far, asked = candidate(number, number), None, dict[int, float]()
     while isinstance(decision := racing.next(one, so_far), Stage):
@@ -18,14 +26,16 @@ def race(racing: Schedule, scores: list[float], number: int = 7) -> tuple[int, o
         assert not asked.keys() & {*places}, "no example twice"
         asked |= {place: scores[place] for place in places}
         part = None if len(asked) == SIZE else {"sphere": tuple(sorted(asked))}
-        so_far = report(scores, part)
+        so_far = report(scores, part, **facts)
     return len(asked), decision
 
 
-def against(incumbent: list[float], **settings: Any) -> Schedule:
+def against(
+    incumbent: list[float], facts: dict[str, Any] | None = None, **settings: Any
+) -> Schedule:
     racing = schedule(kind="racing", **settings)
     assert racing.next(candidate(0), None) == Stage()
-    assert racing.next(candidate(0), report(incumbent)) == Finished()
+    assert racing.next(candidate(0), report(incumbent, **facts or {})) == Finished()
     return racing
 
 
@@ -105,3 +115,71 @@ def test_what_is_told_is_the_distance_from_the_incumbent_on_the_same_examples() 
 def test_without_an_incumbent_everybody_goes_on() -> None:
     assert race(schedule(kind="racing"), [0.0] * SIZE) == (SIZE, Finished())
     assert remembers(schedule(kind="racing"))
+
+
+def test_nobody_is_given_up_for_one_that_breaks_a_constraint() -> None:
+    heavy, light = {"costs": {"layers": 40.0}}, {"costs": {"layers": 20.0}}
+    racing = against([1.0] * SIZE, heavy, objective=LIGHT)
+    assert race(racing, HALF, **light) == (SIZE, Finished())
+    _, stopped = race(racing, [0.0] * SIZE, number=8, **light)
+    assert isinstance(stopped, Stopped)
+    assert stopped.why is not None
+    assert "behind candidate 7" in stopped.why
+
+
+PRICED = Objective({"sphere": 1.0}, ObjectiveConfig(prices={"layers": 0.1}))
+
+
+def test_a_price_does_not_make_a_test_of_answers_surer() -> None:
+    """It answers all that the incumbent does and the other half, and costs more than that."""
+    cheap, dear = {"costs": {"layers": 1.0}}, {"costs": {"layers": 9.0}}
+    scored, stopped = race(against(HALF, cheap, objective=PRICED), [1.0] * SIZE, **dear)
+    assert scored == SIZE // 2
+    assert isinstance(stopped, Stopped)
+    assert stopped.why is not None
+    assert "only fresh examples are left" in stopped.why
+
+
+def test_a_price_that_speaks_for_a_candidate_shifts_its_differences() -> None:
+    """Six lost of twelve are too many at equal cost, by a test at 0.12; two thirds of a wrong
+    answer cheaper, they are not."""
+    stage = schedule(kind="racing").next(candidate(1, 1), None)
+    assert isinstance(stage, Stage)
+    assert stage.examples is not None
+    lost = stage.examples["sphere"][:6]
+    scores = [0.0 if place in lost else 1.0 for place in range(SIZE)]
+    for layers, goes_on in ((9.0, False), (5.0, True)):
+        racing = against(
+            [1.0] * SIZE, {"costs": {"layers": 9.0}}, objective=PRICED, alpha=0.12, fresh=0.0
+        )
+        scored, _ = race(racing, scores, costs={"layers": layers})
+        assert (scored > 12) == goes_on
+
+
+def test_one_objective_of_two_tasks_is_tested_by_itself() -> None:
+    """Level where it counts, and far behind where something is to be kept."""
+    config = ObjectiveConfig(objectives=("a",))
+    racing = schedule(kind="racing", objective=Objective({"a": 1.0, "b": 1.0}, config), least=24)
+
+    def two(a: list[float], b: list[float], part: Any = None) -> Report:
+        at = part or {"a": range(SIZE), "b": range(SIZE)}
+        tasks = {
+            name: TaskScore.averaged("right", [scores[place] for place in at[name]])
+            for name, scores in (("a", a), ("b", b))
+        }
+        return Report(split="search", tasks=tasks, places=part)
+
+    racing.next(candidate(0), two([1.0] * SIZE, [1.0] * SIZE))
+    stage = racing.next(candidate(1, 1), None)
+    assert isinstance(stage, Stage)
+    assert stage.examples is not None
+    one_lost = [float(place != stage.examples["a"][0]) for place in range(SIZE)]
+    behind = racing.next(candidate(1, 1), two(one_lost, [0.0] * SIZE, stage.examples))
+    assert isinstance(behind, Stage)
+
+
+def test_the_worst_of_several_tasks_is_refused() -> None:
+    worst = Objective({"a": 1.0, "b": 1.0}, ObjectiveConfig(combine="worst"))
+    with pytest.raises(ConfigError, match=r"the objective takes the worst task .*; take"):
+        schedule(kind="racing", objective=worst)
+    schedule(kind="halving", objective=worst)

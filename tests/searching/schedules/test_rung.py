@@ -46,3 +46,10 @@ def test_one_more_costs_the_same_however_many_have_come() -> None:
         costs.append(Counted.looks - before)
     assert len(rung.ended) > 1000
     assert max(costs[1000:]) == max(costs[100:200])
+
+
+def test_whoever_breaks_less_is_better() -> None:
+    rung = Rung(3, 6)
+    for number, (score, missed) in enumerate(((9.0, 0.5), (5.0, 0.0), (6.0, 0.0))):
+        rung.add(number, score, missed)
+    assert rung.goes_on == {2}
