@@ -150,10 +150,19 @@ class Detection:
                 paired[task] = own_task
         detectable: dict[Split, Detectable] = {}
         for split in JUDGING:
-            shows = Detectable.of(paired, evaluator.sizes(split), weights, is_measured=True)
+            there = {task: self._on(split, task, own) for task, own in paired.items()}
+            shows = Detectable.of(there, evaluator.sizes(split), weights, is_measured=True)
             if shows is not None and shows.difference > 0:
                 detectable[split] = shows
         return detectable
+
+    def _on(self, split: Split, task: str, measured: Paired) -> Paired:
+        """What the search split tells of another, whose sources may be of more examples."""
+        evaluator = self.job.evaluator
+        sizes, sources = evaluator.sizes(split), evaluator.sources(split)
+        if task not in sizes or task not in {**evaluator.sources("search"), **sources}:
+            return measured  # nothing is known of them
+        return measured.elsewhere(sizes[task] / sources.get(task, sizes[task]))
 
     def _report(self, mark: Candidate) -> Report | None:
         if mark.fitness is None:

@@ -15,6 +15,7 @@ scores from 0 to 1 exceed, and siblings that are merged answer much alike: r = 0
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from statistics import NormalDist
@@ -56,6 +57,10 @@ class Paired(Value):
     """
     correlation: float | None
     """Between the two scores; None where one of the models scores all examples alike."""
+    alone: float | None = None
+    """The variance if no examples shared a source; None: none do."""
+    per_source: float = 1.0
+    """How many examples a source has, each source weighed by them."""
 
     @classmethod
     def assumed(cls) -> Self:
@@ -75,19 +80,35 @@ class Paired(Value):
         clusters = models[0].clusters if models else None
         if not pairs or len(pairs[0][0].examples) < 2:
             return None
-        variances, correlations = [], []
+        alone, by_source, correlations = [], [], []
         for first, second in pairs:
             gains = np.subtract(first.examples, second.examples)
-            variance = float(gains.var(ddof=1))
+            alone.append(float(gains.var(ddof=1)))
             if clusters is not None and are_shared(clusters):
-                variance = len(gains) * spread(gains, clusters).error ** 2
-            variances.append(variance)
+                by_source.append(len(gains) * spread(gains, clusters).error ** 2)
             correlations.append(_correlation(first.examples, second.examples))
         known = [r for r in correlations if r is not None]
+        correlation = float(np.mean(known)) if known else None
+        if clusters is None or not by_source:
+            return cls(variance=float(np.mean(alone)), correlation=correlation)
+        sizes = np.array([*Counter(clusters).values()], dtype=float)
         return cls(
-            variance=float(np.mean(variances)),
-            correlation=float(np.mean(known)) if known else None,
+            variance=float(np.mean(by_source)),
+            correlation=correlation,
+            alone=float(np.mean(alone)),
+            per_source=float((sizes**2).sum() / sizes.sum()),
         )
+
+    def elsewhere(self, per_source: float) -> Self:
+        """The same models on other examples, of which a source has so many: what is alike in a
+        source stays so. With m examples a source whose differences correlate by r, the variance is
+        1 + (m - 1) r times that of as many sources (Kish 1965, Survey Sampling, section 5.4)."""
+        if not self.alone or self.per_source <= 1:
+            return self
+        alike = (self.variance / self.alone - 1) / (self.per_source - 1)
+        grown = 1 + (per_source - 1) * min(max(alike, 0.0), 1.0)
+        known = {"variance": self.alone * grown, "per_source": per_source}
+        return self.model_copy(update=known)
 
 
 class Detectable(Value):

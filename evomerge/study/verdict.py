@@ -60,7 +60,7 @@ class Contest:
             return self._verdict(f"{self._winner_is()}there is nothing to compare it with", None)
         rival = max(others, key=lambda model: values[model])
         if len(self.tables) > 1:
-            return self._task_by_task(rival, values)
+            return self._task_by_task(rival, others, values)
         (table,) = self.tables.values()
         return self._by_one_table(table, rival, others, values)
 
@@ -109,22 +109,38 @@ class Contest:
         sentence = f"{self.winner} is not shown to be better than {best_of}: {figures}"
         return self._verdict(sentence, rival, values, ahead, theirs.p)
 
-    def _task_by_task(self, rival: str, values: Mapping[str, float]) -> Verdict:
+    def _task_by_task(self, rival: str, others: list[str], values: Mapping[str, float]) -> Verdict:
         """Where a task that counts is no mean over examples, or several are not to be summed."""
-        said, wins, losses = [], 0, 0
+        said = []
         for task, table in self.tables.items():
             mine, theirs = table.row(self.winner), table.row(rival)
-            p = None if theirs.p is None else min(1.0, theirs.p * len(self.tables))
-            gain = table.sign * (mine.value - theirs.value)
-            wins += p is not None and p < SIGNIFICANT and gain > 0
-            losses += gain < 0
+            p = self._over_tables(theirs)
             test = "no test" if p is None else f"p = {p_text(p)}".replace("= <", "< ")
             said.append(f"{task} {mine.value:.3f} against {theirs.value:.3f} ({test})")
         figures = f"task by task, {'; '.join(said)}, {self.measure}"
-        if wins and not losses and self.same_as is None:
-            sentence = f"{self.winner} is better than {self._named(rival)}: {figures}"
-            return self._verdict(sentence, rival, values, is_better=True)
-        return self._untested(rival, figures, values)
+        unsure = [model for model in others if not self._wins_by_tasks(model)]
+        if self.same_as is not None or rival in unsure:
+            return self._untested(rival, figures, values)
+        better = f"{self.winner} is better than {self._named(rival)}"
+        if unsure:
+            better += f", but is not shown to be better than {', '.join(map(self._named, unsure))}"
+        return self._verdict(f"{better}: {figures}", rival, values, is_better=not unsure)
+
+    def _wins_by_tasks(self, model: str) -> bool:
+        """Whether the winner is better at a task, by the test, and worse at none."""
+        wins = False
+        for table in self.tables.values():
+            theirs = table.row(model)
+            gain = table.sign * (table.row(self.winner).value - theirs.value)
+            if gain < 0:
+                return False
+            p = self._over_tables(theirs)
+            wins |= gain > 0 and p is not None and p < SIGNIFICANT
+        return wins
+
+    def _over_tables(self, row: Row) -> float | None:
+        """A row's p-value, corrected for the tables, too."""
+        return None if row.p is None else min(1.0, row.p * len(self.tables))
 
     def _untested(self, rival: str, figures: str, values: Mapping[str, float]) -> Verdict:
         named = self._named(rival)

@@ -107,7 +107,13 @@ class Begun:
         reports = Reports(self.study, self.plan.evaluator, self.plan.sizes)
         return Detection(self.study, self.plan.job, reports, len(SOLVED), self.said.append)
 
-    def tried(self, label: str | None, genome: Genome, examples: tuple[float, ...]) -> None:
+    def tried(
+        self,
+        label: str | None,
+        genome: Genome,
+        examples: tuple[float, ...],
+        texts: tuple[str, ...] | None = None,
+    ) -> None:
         number = self.study.ask(
             proposed_by="landmark" if label else "optimizer",
             genome=genome,
@@ -115,7 +121,8 @@ class Begun:
             label=label,
             proposal=None if label else 0,
         )
-        report = Report(split="search", tasks={"sums": TaskScore.averaged("exact_match", examples)})
+        score = TaskScore.averaged("exact_match", examples).model_copy(update={"clusters": texts})
+        report = Report(split="search", tasks={"sums": score})
         digest = self.study.candidate(number).digest
         self.study.reports.save(digest, self.plan.evaluator, report)
         fitness = (report.tasks["sums"].value,)
@@ -165,3 +172,21 @@ def test_a_search_that_was_killed_before_that_is_told_when_it_goes_on(begun: Beg
     begun.tried(None, (0.9, 0.9), SOLVED["parent:json"])
     begun.hear()
     assert begun.said[0].startswith("smallest difference, by the warm starts")
+
+
+def test_a_split_with_more_examples_of_a_source_shows_less_than_they_promise(
+    place: Place, tmp_path: Path
+) -> None:
+    """Two examples of a source on the search split, four on the holdout, all of one alike."""
+    place.evaluator["tasks"]["sums"]["clusters"] = "text"
+    begun = Begun(planned(place, budget={"candidates": 40}), tmp_path / "study")
+    texts = tuple(f"{at // 2}" for at in range(8))
+    parents = {"parent:json": (1, 1, 1, 1, 0, 0, 0, 0), "parent:math": (0, 0, 1, 1, 0, 0, 0, 0)}
+    with begun.study:
+        for at, (label, examples) in enumerate([*parents.items(), ("uniform", (0,) * 8)]):
+            begun.tried(label, (0.1 * at, 0.2), tuple(map(float, examples)), texts)
+        begun.hear()
+        kept = begun.study.get(MEASURED)
+    assert kept is not None
+    # One source of four is apart, so that sources vary by 1/4; the holdout has a hundred of them.
+    assert kept["holdout"]["difference"] == pytest.approx(2.8016 * (1 / 4 / 100) ** 0.5, rel=0.2)

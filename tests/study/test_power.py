@@ -77,3 +77,24 @@ def test_a_difference_of_that_size_is_found_in_eighty_of_a_hundred() -> None:
         b = [float(kind in (1, 2)) for kind in kinds]
         found += paired_difference(a, b).p < 0.05
     assert 0.72 <= found / 300 <= 0.88
+
+
+def test_more_examples_of_the_same_sources_show_little_more() -> None:
+    """Sources that are alike within: four times the examples are not four times the sources."""
+    chance = np.random.default_rng(4)
+
+    def differing(per_source: int) -> Paired:
+        gains = np.repeat(chance.choice([0.0, 1.0], size=400), per_source)
+        clusters = tuple(f"{at // per_source}" for at in range(len(gains)))
+        found = Paired.measured([scored(gains.tolist(), clusters)], scored([0.0] * len(gains)))
+        assert found is not None
+        return found
+
+    few, many = differing(3), differing(12)
+    assert few.elsewhere(12).variance == pytest.approx(many.variance, rel=0.05)
+    assert few.elsewhere(12).variance == pytest.approx(4 * few.variance, rel=0.01)
+    assert few.elsewhere(1).variance == few.alone
+    unlike = few.model_copy(update={"variance": 0.9 * (few.alone or 0)})
+    assert unlike.elsewhere(12).variance == few.alone, "no less than alone"
+    alone = Paired(variance=0.2, correlation=0.5)
+    assert alone.elsewhere(12) == alone

@@ -157,6 +157,12 @@ def test_where_a_task_has_no_test_it_goes_task_by_task() -> None:
         "evolved is better than the parent math: task by task, sums 0.800 against 0.400"
         " (p < 0.001); text 4.000 against 5.000 (no test), on 102 holdout examples."
     )
+    near = verdict({"evolved": two(80, 4.0), "math": two(40, 5.0), "json": two(79, 40.0)})
+    assert not near.is_better
+    assert near.sentence.startswith(
+        "evolved is better than the parent math, but is not shown to be better than the parent"
+        " json: task by task, sums 0.800 against 0.400"
+    )
     behind = verdict({"evolved": two(80, 6.0), "math": two(40, 5.0)})
     assert not behind.is_better
     assert behind.sentence.startswith("the parent math scores best, not evolved: task by task")
