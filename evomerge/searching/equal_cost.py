@@ -131,7 +131,7 @@ class _Scored:
         own = {
             (task, place)
             for task, score in report.tasks.items()
-            for place in (report.places or {task: range(len(score.examples))})[task]
+            for place in (report.places or {task: tuple(range(len(score.examples)))})[task]
         }
         if self.tokens and own <= self.examples:
             return

@@ -118,7 +118,8 @@ def test_without_an_incumbent_everybody_goes_on() -> None:
 
 
 def test_nobody_is_given_up_for_one_that_breaks_a_constraint() -> None:
-    heavy, light = {"costs": {"layers": 40.0}}, {"costs": {"layers": 20.0}}
+    heavy: dict[str, Any] = {"costs": {"layers": 40.0}}
+    light: dict[str, Any] = {"costs": {"layers": 20.0}}
     racing = against([1.0] * SIZE, heavy, objective=LIGHT)
     assert race(racing, HALF, **light) == (SIZE, Finished())
     _, stopped = race(racing, [0.0] * SIZE, number=8, **light)
@@ -132,7 +133,8 @@ PRICED = Objective({"sphere": 1.0}, ObjectiveConfig(prices={"layers": 0.1}))
 
 def test_a_price_does_not_make_a_test_of_answers_surer() -> None:
     """It answers all that the incumbent does and the other half, and costs more than that."""
-    cheap, dear = {"costs": {"layers": 1.0}}, {"costs": {"layers": 9.0}}
+    cheap: dict[str, Any] = {"costs": {"layers": 1.0}}
+    dear: dict[str, Any] = {"costs": {"layers": 9.0}}
     scored, stopped = race(against(HALF, cheap, objective=PRICED), [1.0] * SIZE, **dear)
     assert scored == SIZE // 2
     assert isinstance(stopped, Stopped)
