@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "CONFIDENCE",
+    "ROUNDING",
     "Clusters",
     "Spread",
     "are_shared",
@@ -30,6 +31,9 @@ __all__ = [
 ]
 
 CONFIDENCE = 0.95
+
+ROUNDING = 1e-12
+"""An error no larger than this comes of rounding: all sources are alike."""
 
 Clusters = Sequence[Hashable]
 """Of each example, which source it comes from."""
@@ -90,7 +94,7 @@ def clustered_mean(values: NDArray[np.float64], clusters: Clusters) -> tuple[flo
         return mean - margin, mean + margin, own.sources
     # As many examples of their own as would vary so much; never more than there are.
     n = float(own.sources)
-    if own.error > 0:
+    if own.error > ROUNDING:
         n = min(mean * (1 - mean) / own.error**2, float(len(values)))
     if n == 0:  # one source
         return 0.0, 1.0, own.sources

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -195,11 +196,16 @@ class Comparison(Value):
         return f"{table.task}{better}, {examples}{test}"
 
     def _margin(self) -> float | None:
-        """How far the winner's true fitness may lie above what the holdout says."""
+        """How far the winner's true fitness may lie above what the holdout says; None where the
+        fitness is something else than the score that the verdict is about: with prices, say."""
         for table in self.tables:
             if table.task == self.decided_by and (interval := table.rows[0].interval):
                 ends = (table.sign * interval.low, table.sign * interval.high)
-                return max(ends) - table.sign * interval.mean
+                mean = table.sign * interval.mean
+                is_same = self.fitness is None or math.isclose(
+                    self.fitness.holdout, mean, rel_tol=1e-6, abs_tol=1e-6
+                )
+                return max(ends) - mean if is_same else None
         return None
 
 

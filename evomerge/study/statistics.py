@@ -18,6 +18,7 @@ from pydantic import ConfigDict, Field
 
 from evomerge.study.clustered import (
     CONFIDENCE,
+    ROUNDING,
     Clusters,
     are_shared,
     clustered_mean,
@@ -187,8 +188,8 @@ def paired_interval(
     if clusters is not None and are_shared(clusters):
         own = spread(gains, clusters)
         sources = own.sources
-        if binary and np.unique(gains).size == 1:  # as over so many examples, all alike
-            return (*_bonett_price(gains[:sources]), sources)
+        if binary and own.error <= ROUNDING:  # sources are alike: as over so many examples
+            return (*_bonett_price(gains, sources), sources)
         margin = quantile(own.freedom) * own.error
     elif binary:
         return (*_bonett_price(gains), None)
@@ -198,9 +199,13 @@ def paired_interval(
     return (max(low, -1.0), min(high, 1.0), sources) if binary else (low, high, sources)
 
 
-def _bonett_price(gains: NDArray[np.float64]) -> tuple[float, float]:
-    n = len(gains) + 2
-    wins, losses = (int((gains > 0).sum()) + 1) / n, (int((gains < 0).sum()) + 1) / n
+def _bonett_price(gains: NDArray[np.float64], examples: int | None = None) -> tuple[float, float]:
+    """`examples`: how many of their own tell as much; None: all of them."""
+    own = len(gains) if examples is None else examples
+    n = own + 2
+    wins, losses = (
+        (own * int(which.sum()) / len(gains) + 1) / n for which in (gains > 0, gains < 0)
+    )
     centre = wins - losses
     normal = float(_stats().norm.ppf((1 + CONFIDENCE) / 2))
     margin = normal * math.sqrt((wins + losses - centre**2) / n)

@@ -107,6 +107,21 @@ def test_where_all_examples_are_alike_the_sources_alone_count() -> None:
     assert same.p == 1
 
 
+def test_sources_that_are_alike_are_few_all_the_same() -> None:
+    """Each of four sources is won at one example of three: that is no certainty of 1/3."""
+    found = paired_difference(
+        [1.0, 0.0, 1.0] * 4, [0.0, 0.0, 1.0] * 4, clusters=[at // 3 for at in range(12)]
+    )
+    # Bonett and Price over four examples: 1 1/3 + 1 wins of 6, 1 loss.
+    wins, losses = (4 / 3 + 1) / 6, 1 / 6
+    margin = 1.959964 * math.sqrt((wins + losses - (wins - losses) ** 2) / 6)
+    assert (found.low, found.high) == pytest.approx(
+        (wins - losses - margin, wins - losses + margin), abs=1e-6
+    )
+    alike = mean_interval([1.0, 0.0, 0.0] * 4, [at // 3 for at in range(12)])
+    assert alike.high - alike.low > 0.75, "four sources, not twelve examples"
+
+
 def test_one_source_bounds_nothing() -> None:
     assert mean_interval([1.0, 0.0, 1.0], ["a"] * 3) == Interval(
         mean=2 / 3, low=0, high=1, examples=3, sources=1

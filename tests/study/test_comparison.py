@@ -195,6 +195,13 @@ def test_what_is_said_at_the_end_is_the_verdict() -> None:
     assert Comparison.from_json(json.loads(json.dumps(found.to_json()))) == found
 
 
+def test_a_fitness_with_prices_is_not_held_against_an_interval_of_scores() -> None:
+    for priced, is_said in ((0.0, True), (0.3, False)):
+        fitness = FitnessBySplit(search=0.95 - priced, validation=0.8, holdout=0.75 - priced)
+        found = Comparison.of(REPORTS, winner="evolved", weights={"flagship": 1.0}, fitness=fitness)
+        assert ("clearly below the search split" in found.to_text()) == is_said
+
+
 def test_what_a_parent_does_better_is_said_whether_or_not_it_counts() -> None:
     def reports(own: int, flagship: int) -> Report:
         tasks = {"flagship": exact(flagship), "spell": exact(own)}
