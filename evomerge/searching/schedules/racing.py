@@ -171,8 +171,8 @@ class Racing:
             for name, share in shares.items()
         ]
         sources = [so_far.tasks[name].clusters for name in shares]
-        found = combined_difference(parts, clusters=sources, seed=self._seed)
-        return found.p / 2 if found.mean < 0 else 1.0
+        difference = combined_difference(parts, clusters=sources, seed=self._seed)
+        return difference.p / 2 if difference.mean < 0 else 1.0
 
     def _told(self, so_far: Report, scored: int) -> float:
         if self._incumbent is None:
