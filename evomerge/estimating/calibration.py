@@ -9,11 +9,19 @@ with their number.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from evomerge.estimating.items import Ability, Array, Items, fit_ability, logistic
+from evomerge.estimating.items import (
+    Ability,
+    Array,
+    Items,
+    fit_ability,
+    fit_mixture,
+    logistic,
+)
 
 __all__ = ["Calibration", "calibrate"]
 
@@ -21,6 +29,7 @@ ROUNDS = 12
 STEEP_SD, OTHER_SD, HARD_SD = 0.5, 0.5, 2.0
 """How far discriminations (of the first dimension, of others) and difficulties may spread."""
 ABILITY_RIDGE = 0.1
+LEAST_RIDGE = 1e-6
 TWO_FROM = 24
 """Models from which on a second dimension is learned: parents that are good at other things."""
 
@@ -49,6 +58,18 @@ class Calibration:
     def ability(self, places: Array, scores: Array) -> Ability:
         """Of another model, by its scores of some examples."""
         return fit_ability(self.items[places], scores, ridge=self.ridge, centre=self.centre)
+
+    def mixture(self, endpoints: Sequence[int], places: Array, scores: Array) -> Ability:
+        """The same as a mixture of the abilities of known models (mp-IRT).
+
+        Shares are drawn to 1/J with a ridge of 1, as in MERGE³. Where these abilities are near 0,
+        the origin of the scale (half of the answers right), shares of a usual size make no other
+        one; the ridge is then so weak that mixtures spread as abilities do.
+        """
+        own = self.abilities[list(endpoints)]
+        spread = float((own**2).sum()) * self.ridge / own.shape[1]
+        ridge = min(1.0, max(spread, LEAST_RIDGE))
+        return fit_mixture(self.items[places], scores, own, ridge=ridge)[1]
 
 
 def calibrate(scores: Array, *, dimensions: int | None = None) -> Calibration:

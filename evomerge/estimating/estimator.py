@@ -19,7 +19,7 @@ from evomerge.estimating.estimates import (
     p_irt,
     share_of_anchors,
 )
-from evomerge.estimating.items import Ability, Array, fit_mixture
+from evomerge.estimating.items import Ability, Array
 
 __all__ = ["ESTIMATORS", "LEAST", "Estimator", "EstimatorKind", "Estimation"]
 
@@ -144,7 +144,7 @@ class Estimator:
     ) -> Ability:
         at = np.asarray(places, dtype=int)
         if self.kind in ("mp_irt", "gmp_irt") and endpoints:
-            return fit_mixture(calibration.items[at], scores, calibration.abilities[endpoints])[1]
+            return calibration.mixture(endpoints, at, scores)
         return calibration.ability(at, scores)
 
     def _measured_error(self, places: Sequence[int]) -> float:

@@ -61,6 +61,32 @@ def test_items_that_were_learned_from_twelve_models_beat_a_mean() -> None:
     assert worst < 0.75 * np.mean(mean**2)
 
 
+def test_parents_that_solve_half_are_mixed_to_something_else_too() -> None:
+    """Half of the answers right is the ability 0, and shares of a usual size make nothing of it."""
+    off: dict[EstimatorKind, list[float]] = {"p_irt": [], "mp_irt": []}
+    for seed in range(4):
+        rng = np.random.default_rng([seed, 3])
+        steep, hard, shared = rng.uniform(0.6, 2, N), rng.normal(0, 1.5, N), rng.random(N)
+
+        def answered(
+            ability: float, luck: Array = shared, steep: Array = steep, hard: Array = hard
+        ) -> Array:
+            right: Array = (1 / (1 + np.exp(-steep * (ability - hard))) > luck).astype(float)
+            return right
+
+        known = [answered(at) for at in (-0.1, 0.0, 0.1)]
+        known += [answered(at, rng.random(N)) for at in rng.normal(0, 0.8, 6)]
+        places = np.sort(rng.choice(N, 12, replace=False)).tolist()
+        for kind, errors in off.items():
+            estimator = taught(kind, np.array(known))
+            for ability in np.linspace(-1, 2, 12):
+                row = answered(float(ability))
+                estimate = estimator.estimate(places, row[places], MASSES)
+                errors.append(estimate.value - float(row.mean()))
+    rms = {kind: float(np.sqrt(np.mean(np.square(errors)))) for kind, errors in off.items()}
+    assert rms["mp_irt"] < 1.2 * rms["p_irt"]
+
+
 def test_what_says_nothing_is_not_believed() -> None:
     """Models that all failed at everything foretell nothing: the mean of the anchors stands."""
     estimator = taught("gp_irt", np.zeros((6, N)))
