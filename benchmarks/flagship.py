@@ -15,6 +15,9 @@ those of runs/JOB where it is still there, and scored once more otherwise.
 
 With --compare other searches of equal cost follow each one and stand in its table
 (runs/JOB-compared, results/JOB_compared.json). What runs/JOB/seed-N has scored is taken from there.
+
+At the end all seeds stand in one table: of each model the mean over seeds, problem by problem, and
+how far the winners are ahead of it, with intervals over the holdout's sentence forms.
 """
 
 from __future__ import annotations
@@ -22,8 +25,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any, get_args
 
+import pandas
+from foreign_table import Problems
 from published import ROOT, portable, write
 
 import evomerge
@@ -35,6 +41,10 @@ from evomerge.recipe.digest import plain
 from evomerge.results import Results
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
+from evomerge.study.significance import holm
+from evomerge.study.statistics import mean_interval, paired_difference
+
+Row = dict[str, Any]
 
 SEEDS = {
     "flagship": [1, 2, 3],
@@ -84,6 +94,44 @@ def print_summary(seed: int, comparison: Comparison) -> None:
     print(comparison.verdict.sentence if comparison.verdict else "no verdict")
 
 
+def over_seeds(examples: Sequence[pandas.DataFrame], sources: Sequence[str]) -> list[Row]:
+    """Of each model the mean over seeds on the holdout, the winners first, then the best; and how
+    far the winners are ahead of it, with intervals over sources and p-values corrected by Holm.
+
+    `examples`: of each seed the scores on the holdout (columns model, place, score); `sources` the
+    source of each place.
+    """
+    means = pandas.concat(examples).groupby(["model", "place"]).score.mean()
+    models = {str(model): list(own) for model, own in means.groupby("model")}
+    winners = models.pop("evolved")
+    rivals = sorted(models, key=lambda model: (-fmean(models[model]), model))
+    ahead = [paired_difference(winners, models[model], clusters=sources) for model in rivals]
+    corrected = holm([difference.p for difference in ahead])
+    rows = [{"model": "evolved", **mean_interval(winners, sources).model_dump()}]
+    for model, difference, p in zip(rivals, ahead, corrected, strict=True):
+        own = mean_interval(models[model], sources)
+        rows.append({"model": model, **own.model_dump(), "ahead": difference.model_dump(), "p": p})
+    return rows
+
+
+def on_holdout(results: Results, task: str) -> pandas.DataFrame:
+    """What each model scored on the holdout's examples of a task."""
+    scores = results.examples
+    return scores[(scores.split == "holdout") & (scores.task == task)].sort_values("place")
+
+
+def print_over_seeds(rows: Sequence[Row]) -> None:
+    """A line for each model."""
+    print(f"\n{'mean over seeds':38}{'over forms':26}evolved ahead by            p (Holm)")
+    for row in rows:
+        print(f"{row['model']:38}{_said(row):26}", end="")
+        print(f"{_said(row['ahead']):28}{row['p']:.3f}" if "ahead" in row else "")
+
+
+def _said(estimate: Row) -> str:
+    return "{mean:.3f} ({low:.3f} to {high:.3f})".format_map(estimate)
+
+
 def job_of(name: str, kind: str | None, compare: Sequence[Opponent] = ()) -> Job:
     """A job of the examples, with an optimizer of another kind if one is named, and with other
     searches beside it."""
@@ -111,7 +159,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+")
     given = parser.parse_args()
     job = job_of(given.job, given.optimizer, given.compare)
-    rows: list[dict[str, Any]] = []
+    seeds: list[Row] = []
+    examples: list[pandas.DataFrame] = []
     runs = ROOT / "runs"
     # A folder that is not there has no reports to share.
     first = runs / given.job / f"seed-{SEEDS[given.job][0]}"
@@ -124,10 +173,15 @@ def main() -> None:
         assert results.winner is not None
         print_summary(seed, results.comparison)
         recipe = portable(plain(results.winner.recipe))
-        rows.append({"seed": seed, "recipe": recipe, **results.comparison.to_json()})
+        seeds.append({"seed": seed, "recipe": recipe, **results.comparison.to_json()})
+        task = results.comparison.tables[0].task
+        examples.append(on_holdout(results, task))
+        problems = Problems.read("holdout", results.comparison.tables[0].examples)
+        rows = over_seeds(examples, [row["template"] for row in problems.rows])
         searched = {"optimizer": job.optimizer.kind, "candidates": job.budget.candidates}
-        write(job.name.replace("-", "_"), {**searched, "seeds": rows})
+        write(job.name.replace("-", "_"), {**searched, "seeds": seeds, "over_seeds": rows})
         finished = folder
+    print_over_seeds(rows)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas
 import pytest
-from flagship import SEEDS, job_of, of_seed, share_reports
+from flagship import SEEDS, job_of, of_seed, over_seeds, print_over_seeds, share_reports
 
 from evomerge.errors import ConfigError
 
@@ -51,3 +52,40 @@ def test_reports_of_the_splits_after_the_search_are_shared(tmp_path: Path) -> No
         "model.holdout.json.gz": b"its own",
         "model.validation.json.gz": b"validation",
     }
+
+
+def test_over_seeds_problems_of_one_form_count_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """The winners solve one more problem of each of six forms than the rival in the one seed, and
+    two in the other."""
+    scores = {
+        "weak": ([0.0] * 12, [0.0] * 12),
+        "evolved": ([1.0, 0.0] * 6, [1.0] * 12),
+        "strong": ([0.0] * 12, [1.0, 0.0] * 6),
+    }
+    seeds = [
+        pandas.DataFrame(
+            {
+                "model": [model for model in scores for _ in range(12)],
+                "place": [*range(12)] * len(scores),
+                "score": [score for own in scores.values() for score in own[seed]],
+            }
+        )
+        for seed in (0, 1)
+    ]
+    rows = over_seeds(seeds, [form for form in "abcdef" for _ in range(2)])
+    assert [(row["model"], row["mean"]) for row in rows] == [
+        ("evolved", 0.75),
+        ("strong", 0.25),
+        ("weak", 0.0),
+    ]
+    assert "ahead" not in rows[0]
+    assert [row["ahead"]["mean"] for row in rows[1:]] == [0.5, 0.75]
+    # Six signs, all alike: two of 64 ways; and two comparisons.
+    assert [row["ahead"]["p"] for row in rows[1:]] == [2 / 64, 2 / 64]
+    assert [row["p"] for row in rows[1:]] == [4 / 64, 4 / 64]
+    assert rows[1]["ahead"]["sources"] == 6
+    print_over_seeds(rows)
+    evolved, strong, _ = capsys.readouterr().out.splitlines()[-3:]
+    assert evolved.split()[:2] == ["evolved", "0.750"]
+    assert strong.split()[0] == "strong"
+    assert strong.split()[-1] == "0.062"
