@@ -46,7 +46,8 @@ def test_a_search_imports_nothing_of_the_working_directory(
     for seed, name in enumerate(place.job["sources"]):
         place.job["sources"][name] = {"model": str(build(tmp_path / name, seed=seed))}
     place.job |= {"cluster": cluster, "engine": engine, "warm_start": {"landmarks": False}}
-    place.job |= {"optimizer": "random", "budget": {"candidates": 2}, "select": {"finalists": 1}}
+    place.job |= {"optimizer": "random", "budget": {"candidates": 2}}
+    place.job["select"] = {"finalists": 1, "tune_baselines": False}
     place.write()
     for module in MODULES.split():
         trap = f"from pathlib import Path\nPath({str(marker)!r}).write_text({module!r})\n"
