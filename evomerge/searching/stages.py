@@ -230,9 +230,14 @@ class Stages:
     def _finish(self, test: UnderTest, estimate: Estimate | None) -> None:
         if test.so_far is None:
             raise UserError(f"candidate {test.candidate.number}: its schedule has no stage for it")
-        if test.so_far.places is None and len(test.parts) > 1:
+        whole = Stage(test.so_far.split)
+        if (
+            test.so_far.places is None
+            and len(test.parts) > 1
+            and self.reports.load(test.candidate, whole) is None
+        ):
             # Whoever asks for the whole split finds it, and nothing is evaluated again.
-            self.reports.save(test.candidate, Stage(test.so_far.split), test.so_far)
+            self.reports.save(test.candidate, whole, test.so_far)
         self._close(test, test.so_far, estimate)
 
     def _close(self, test: UnderTest, outcome: Outcome, estimate: Estimate | None = None) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from evomerge.cluster.base import Task, TaskResult
 from evomerge.errors import RecordError, UserError
-from evomerge.evaluators.base import Failure, Outcome, Report, Split
+from evomerge.evaluators.base import Failure, Outcome, Report, Split, TokenCount
 from evomerge.evaluators.objective import Objective
 from evomerge.evaluators.objective_config import ObjectiveConfig
 from evomerge.optimizers.base import Optimizer, Result
@@ -346,6 +346,38 @@ def test_a_recipe_that_was_scored_on_everything_is_not_asked_parts_of_it(tmp_pat
     assert len(executor.asked) == 1
     assert (first.state, second.state, second.attempts) == ("done", "stopped", 0)
     assert second.tasks["sphere"] != first.tasks["sphere"]
+
+
+class Metered(Graded):
+    """As the other, and counts ten tokens for an example."""
+
+    def score(self, task: Task) -> Outcome:
+        outcome = super().score(task)
+        if isinstance(outcome, Report):
+            read = 10 * len(outcome.tasks["sphere"].examples)
+            return outcome.model_copy(update={"tokens": TokenCount(read=read, generated=0)})
+        return outcome
+
+
+def test_a_whole_report_is_not_replaced_by_its_own_parts_on_which_nothing_was_spent(
+    tmp_path: Path,
+) -> None:
+    def answer(candidate: Candidate, so_far: Outcome | None) -> Decision:
+        if candidate.number == 0:
+            return Finished() if so_far else Stage()
+        if not isinstance(so_far, Report):
+            return Stage(examples=FIRST)
+        return Finished() if so_far.places is None else Stage(examples=REST)
+
+    executor, same = Workers(kind=Metered), {"one": (0.2, 0.4), "again": (0.2, 0.4)}
+    more: dict[str, Any] = {"landmarks": same, "candidates": 2}
+    with staged(tmp_path / "s", Says(answer), executor=executor, **more) as study:
+        first, second = study.candidates()
+        whole = study.reports.load(first.digest, "e" * 64, "search")
+    assert (len(executor.asked), second.attempts) == (1, 0)
+    assert second.fitness == first.fitness
+    assert whole is not None
+    assert whole.tokens == TokenCount(read=40, generated=0)
 
 
 class Weighing(Graded):
