@@ -79,7 +79,8 @@ def expected(evaluator: EvaluatorConfig) -> dict[Split, Expected]:
         if alone is None:
             continue
         sources = {task: n for task, n in evaluator.sources(split).items() if task in weights}
-        grouped = Detectable.of(paired, {**sizes, **sources}, weights, is_measured=False)
+        by_source = paired | {task: Paired.assumed(_freedom(n)) for task, n in sources.items()}
+        grouped = Detectable.of(by_source, {**sizes, **sources}, weights, is_measured=False)
         said[split] = Expected(alone, grouped if sources else None)
     return said
 
@@ -162,7 +163,9 @@ class Detection:
         sizes, sources = evaluator.sizes(split), evaluator.sources(split)
         if task not in sizes or task not in {**evaluator.sources("search"), **sources}:
             return measured  # nothing is known of them
-        return measured.elsewhere(sizes[task] / sources.get(task, sizes[task]))
+        if task not in sources:  # each example has its own
+            return measured.elsewhere(1.0)
+        return measured.elsewhere(sizes[task] / sources[task], freedom=_freedom(sources[task]))
 
     def _report(self, mark: Candidate) -> Report | None:
         if mark.fitness is None:
@@ -188,6 +191,11 @@ class Detection:
         for said, goal in goals.items():
             for split, shows in detectable.items():
                 yield from _too_small(said, goal, split, shows)
+
+
+def _freedom(sources: int) -> float:
+    """Degrees of freedom of a mean over so many; at least 1."""
+    return max(sources - 1.0, 1.0)
 
 
 def _asked(report: Report) -> object:

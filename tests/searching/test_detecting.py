@@ -77,7 +77,7 @@ def test_examples_of_one_source_may_show_less(place: Place) -> None:
     place.evaluator["tasks"]["sums"]["clusters"] = "text"
     shows = expected(planned(place).job.evaluator)["holdout"]
     assert shows.to_text("holdout") == (
-        "holdout: 0.054 (400 examples); up to 0.109 if those of one source are alike (100 sources)"
+        "holdout: 0.054 (400 examples); up to 0.110 if those of one source are alike (100 sources)"
     )
     assert shows.to_json()["sources"] == 100
 

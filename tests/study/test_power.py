@@ -7,6 +7,7 @@ import pytest
 
 from evomerge.evaluators.base import TaskScore
 from evomerge.study.power import Detectable, Paired, examples_for, smallest_difference
+from evomerge.study.significance import sign_flips
 from evomerge.study.statistics import paired_difference
 
 
@@ -98,3 +99,32 @@ def test_more_examples_of_the_same_sources_show_little_more() -> None:
     assert unlike.elsewhere(12).variance == few.alone, "no less than alone"
     alone = Paired(variance=0.2, correlation=0.5)
     assert alone.elsewhere(12) == alone
+
+
+def test_a_difference_between_few_sources_has_to_be_larger() -> None:
+    """Of eleven sources 2.80 errors are found in 72 of a hundred cases, 3.11 in eighty."""
+    chance, shows = np.random.default_rng(7), smallest_difference(1 / math.sqrt(11), freedom=10)
+    assert shows * math.sqrt(11) == pytest.approx(3.107, abs=1e-3)
+    assert smallest_difference(1.0, freedom=1e9) == pytest.approx(smallest_difference(1.0))
+    rows = (chance.normal(shows, 1.0, 11) for _ in range(600))
+    found = sum(sign_flips(gains, seed) < 0.05 for seed, gains in enumerate(rows))
+    assert 0.75 <= found / 600 <= 0.85
+
+
+def test_the_error_of_tasks_with_sources_has_the_freedom_of_them_all() -> None:
+    few = Paired(variance=0.2, correlation=None, freedom=10)
+    many = Paired(variance=0.2, correlation=None)
+    sizes, weights = {"a": 100, "b": 100}, {"a": 1.0, "b": 1.0}
+    for paired, freedom in (
+        ({"a": few, "b": few}, 20.0),
+        ({"a": few, "b": many}, 40.0),
+        ({"a": many, "b": many}, None),
+    ):
+        shows = Detectable.of(paired, sizes, weights, is_measured=True)
+        assert shows is not None
+        error = math.sqrt(2 * 0.25 * 0.2 / 100)
+        assert shows.difference == pytest.approx(smallest_difference(error, freedom))
+    clusters = tuple("aabbccddeeff")
+    measured = Paired.measured([scored([1.0, 0.0] * 6, clusters)], scored([0.0] * 12))
+    assert measured is not None
+    assert measured.freedom == pytest.approx(5)
