@@ -111,13 +111,17 @@ class Estimated:
         return max(hopes)[-1] if hopes else None
 
     def _decide_again(self, candidate: Candidate, so_far: Report | None, scored: int) -> Decision:
-        """What was decided at first, as far as that went, and then by all that can be hoped."""
-        before, _ = self._guessed[candidate.digest]
+        """What was decided at first, as far as that went, and then by all that can be hoped.
+
+        On record may be one that was asked again by an earlier version, and would not be by now.
+        """
+        guessed = self._guessed.get(candidate.digest)
         self._again.add(candidate.digest)
-        decided = self._decided.get((before.number, scored))
+        decided = self._decided.get((guessed[0].number, scored)) if guessed else None
         if isinstance(decided, Stage):
             return decided
-        assert so_far is not None
+        if so_far is None:
+            return Stage()
         return self._decide(candidate, so_far, doubt=self._config.doubt)
 
     def _decide(self, candidate: Candidate, so_far: Report | None, *, doubt: float) -> Decision:

@@ -403,3 +403,12 @@ def test_nobody_is_beaten_by_one_that_breaks_a_constraint() -> None:
     assert isinstance(schedule.next(candidate(1), part), Finished)
     schedule, part = two_tasks(constraints=("layers <= 30",))
     assert isinstance(schedule.next(candidate(1), part), Stage)
+
+
+def test_a_finalist_of_an_earlier_version_ends_too() -> None:
+    schedule, part = two_tasks()
+    finalist = candidate(7, proposed_by="finalist", proposal=None, digest="other")
+    assert schedule.next(finalist, None) == Stage()
+    assert isinstance(schedule.next(finalist, part), Stage | Finished)
+    tasks = {task: TaskScore.averaged("right", [1.0] * SIZE) for task in ("a", "b")}
+    assert schedule.next(finalist, Report(split="search", tasks=tasks)) == Finished()
