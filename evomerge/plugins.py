@@ -150,14 +150,16 @@ class Registry(Generic[T]):
         given = {"kind": data} if isinstance(data, str) else data
         kind = given.get("kind", self.default) if isinstance(given, Mapping) else self.default
         where = f"{origin}: {key}" if origin and key else origin or key or self.role
+        unnamed = f"{where}: name the {self.role} as 'kind'; {did_you_mean('', self.known)}"
         if not isinstance(kind, str):
-            raise ConfigError(
-                f"{where}: name the {self.role} as 'kind'; {did_you_mean('', self.known)}"
-            )
+            raise ConfigError(unnamed)
         try:
             factory: Any = self.get(kind)
         except ConfigError as problem:
             raise ConfigError(f"{where}: {problem}") from problem.__cause__
+        has_options = set(factory.config.model_fields) > {"kind"}
+        if isinstance(given, Mapping) and given and "kind" not in given and not has_options:
+            raise ConfigError(unnamed)  # what is given are options of another
         return parse(factory.config, given, origin=origin, key=key)
 
     def make(self, config: Any, /, *arguments: Any, **named: Any) -> Any:

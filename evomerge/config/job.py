@@ -97,8 +97,9 @@ class Job(Value):
     def _some(self) -> Job:
         if len(self.space.known_inputs(self.sources)) < 2:
             raise ValueError("sources: a search needs at least two sources")
-        if len(set(self.compare)) != len(self.compare):
-            raise ValueError("compare: a search stands there twice")
+        for place, name in enumerate(self.compare):
+            if name in self.compare[:place]:
+                raise ValueError(f"compare: {name} stands there twice")
         return self
 
     @model_validator(mode="after")

@@ -39,9 +39,13 @@ class ObjectiveConfig(Value):
 
     @model_validator(mode="after")
     def _laws(self) -> ObjectiveConfig:
-        for key, names in (("also", self.also), ("objectives", self.names)):
-            if len(set(names)) != len(names):
-                raise ValueError(f"{key}: an objective stands there twice")
+        for key, names in (("also", self.also), ("objectives", self.objectives)):
+            for place, name in enumerate(names):
+                if name in names[:place]:
+                    raise ValueError(f"{key}: {name!r} stands there twice")
+        for name in self.objectives:
+            if name in self.also:
+                raise ValueError(f"{name!r} stands under objectives and under also; name it once")
         if self.objectives and self.prices:
             raise ValueError(
                 "prices: go with one number made of all tasks; name the costs under objectives, or"

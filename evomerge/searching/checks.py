@@ -26,8 +26,11 @@ from evomerge.optimizers.base import (
     heeds_importance,
     least_budget,
     most_at_once,
+    needs_examples,
 )
 from evomerge.recipe.layer_path import Capacity
+from evomerge.searching.schedule import Schedule, spares_nothing
+from evomerge.searching.schedules.settings import SavingConfig
 from evomerge.study.artifact_url import study_url
 from evomerge.study.artifacts import ArtifactFolder
 from evomerge.study.database import check_database
@@ -44,6 +47,7 @@ __all__ = [
     "check_runtime",
     "idle_warnings",
     "look_at_cluster",
+    "schedule_warnings",
     "unheeded_warnings",
     "unmeetable_warnings",
 ]
@@ -213,6 +217,21 @@ def idle_warnings(job: Job, optimizer: Optimizer) -> Iterator[str]:
         f" so that {workers - most} of {workers} workers never have one; {{kind: cma_es,"
         " asynchronous: true} waits for none"
     )
+
+
+def schedule_warnings(job: Job, optimizer: Optimizer, schedule: Schedule) -> Iterator[str]:
+    """That the schedule spares nothing, or that the optimizer cannot use what it spares by."""
+    kind = job.schedule.kind
+    if why := spares_nothing(schedule):
+        yield (
+            f"schedule: {kind} spares nothing: {why} of the search split, so that every candidate"
+            " is scored on all of it; lower that, or leave the schedule out"
+        )
+    elif isinstance(job.schedule, SavingConfig) and needs_examples(optimizer):
+        yield (
+            f"schedule: {job.optimizer.kind} goes by the scores of single examples, so that it is"
+            f" told of every candidate that {kind} stops as of one that failed"
+        )
 
 
 def unheeded_warnings(job: Job, optimizer: Optimizer) -> Iterator[str]:

@@ -24,6 +24,7 @@ from evomerge.searching.checks import (
     check_loadable,
     check_runtime,
     idle_warnings,
+    schedule_warnings,
     unheeded_warnings,
     unmeetable_warnings,
 )
@@ -31,6 +32,7 @@ from evomerge.searching.detecting import goal_warnings
 from evomerge.searching.plan import Plan
 from evomerge.searching.recipe_plan import RecipePlan
 from evomerge.searching.schedules.estimated_config import check_estimates
+from evomerge.searching.warm_starts import moved
 from evomerge.trust import require_trust
 
 __all__ = ["check_job"]
@@ -63,9 +65,11 @@ def check_job(plan: Plan) -> list[str]:
         check_estimates(job.schedule, plan.optimizer, len(plan.landmarks), uneven)
         warnings += budget_warnings(job, plan.optimizer, len(plan.landmarks))
         warnings += idle_warnings(job, plan.optimizer)
+        warnings += schedule_warnings(job, plan.optimizer, plan.schedule)
         warnings += goal_warnings(job, plan.detectable)
         warnings += unheeded_warnings(job, plan.optimizer)
         warnings += unmeetable_warnings(job)
+        warnings += moved(job.warm_start, plan.space)
         for recipe in plan.samples:
             sample = RecipePlan(recipe, plan.called, plan.headers)
             if isinstance(recipe, Stack):  # before a process is asked what stacks of them say

@@ -44,6 +44,7 @@ __all__ = [
     "needs_objective",
     "release",
     "remembers",
+    "spares_nothing",
 ]
 
 
@@ -134,6 +135,13 @@ def again(schedule: Schedule) -> Candidate | None:
     of this name, of a schedule that estimates, since an estimate may be too low. None: of one that
     has none, or when it has enough."""
     own: Callable[[], Candidate | None] | None = getattr(schedule, "again", None)
+    return None if own is None else own()
+
+
+def spares_nothing(schedule: Schedule) -> str | None:
+    """Why every candidate is scored on everything though a schedule is there to spare examples:
+    what it says by a method of this name; None: it spares some, or says nothing of it."""
+    own: Callable[[], str | None] | None = getattr(schedule, "spares_nothing", None)
     return None if own is None else own()
 
 

@@ -6,7 +6,7 @@ Landmarks are tried first; what another study found is only told to the optimize
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from evomerge.config import WarmStart
 from evomerge.errors import ConfigError, about, did_you_mean
@@ -14,7 +14,7 @@ from evomerge.optimizers.problem import Earlier
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome
 from evomerge.search_spaces.base import SearchSpace, encode
 
-__all__ = ["earlier", "landmarks"]
+__all__ = ["earlier", "landmarks", "moved"]
 
 
 def landmarks(warm_start: WarmStart, space: SearchSpace) -> dict[str, Genome]:
@@ -36,6 +36,21 @@ def landmarks(warm_start: WarmStart, space: SearchSpace) -> dict[str, Genome]:
         with about(f"warm_start.recipes.{number}: the space does not hold this recipe"):
             known[f"recipe:{number}"] = space.genome(recipe)
     return known
+
+
+def moved(warm_start: WarmStart, space: SearchSpace) -> Iterator[str]:
+    """A sentence for each number of a known genome that is tried at its range's nearest end."""
+    for number, values in enumerate(warm_start.genomes):
+        for gene in space.genes:
+            if not isinstance(gene, FloatGene):
+                continue
+            value = float(values[gene.name])
+            if not gene.low <= value <= gene.high:
+                end = gene.value(gene.unit(value))
+                yield (
+                    f"warm_start.genomes.{number}.{gene.name}: {value:g} lies outside the space's"
+                    f" {gene.low:g} to {gene.high:g}, and {end:g} is tried"
+                )
 
 
 def earlier(warm_start: WarmStart, space: SearchSpace) -> tuple[Earlier, ...]:

@@ -174,6 +174,7 @@ JOBS: list[tuple[Spoil, str]] = [
         "cluster.workers: min 3 is above max 2",
     ),
     (changed("cluster", {"workers": {"mni": 3, "max": 4}}), "unknown key 'cluster.workers.mni'"),
+    (changed("compare", ["random", "random"]), "compare: random stands there twice"),
     (changed("schedule", "hole"), "schedule: unknown schedule 'hole'; did you mean 'whole'?"),
     (changed("storage", 3), "storage: must be text, got 3"),
     (changed("objective", {"pirces": {}}), "unknown key 'objective.pirces'; did you mean 'prices'"),

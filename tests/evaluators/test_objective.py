@@ -73,10 +73,11 @@ def test_what_the_report_does_not_say_is_the_candidates_fault(objective: Objecti
 @pytest.mark.parametrize(
     ("data", "law"),
     [
-        ({"also": ["layers", "layers"]}, "twice"),
+        ({"also": ["layers", "layers"]}, "also: 'layers' stands there twice"),
+        ({"objectives": ["a", "b", "a"]}, "objectives: 'a' stands there twice"),
         ({"also": ["hops"]}, "also"),
         ({"prices": {"layers": -1}}, "layers"),
-        ({"objectives": ["a", "layers"], "also": ["layers"]}, "twice"),
+        ({"objectives": ["a", "layers"], "also": ["layers"]}, "'layers' stands under objectives"),
         ({"objectives": ["a"], "prices": {"layers": 1}}, "prices: go with one number"),
         ({"constraints": ["a > 1"]}, "constraints: 'a > 1' is no constraint"),
     ],

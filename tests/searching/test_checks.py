@@ -18,6 +18,9 @@ from evomerge.searching.job_check import check_job
 from evomerge.searching.plan import Plan
 from tests.place import Place
 
+WRITTEN = {f"{name}.{key}": 0.5 for name in ("json", "math") for key in ("weight", "density")}
+"""A genome of the place's space."""
+
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
@@ -35,8 +38,7 @@ def _cluster(**changes: Any) -> Callable[[Place], None]:
 
 
 def _warm_start(**values: Any) -> Callable[[Place], None]:
-    genome = {f"{name}.{key}": 0.5 for name in ("json", "math") for key in ("weight", "density")}
-    return _job(warm_start={"genomes": [genome | values]})
+    return _job(warm_start={"genomes": [WRITTEN | values]})
 
 
 def _space(**changes: Any) -> Callable[[Place], None]:
@@ -275,6 +277,11 @@ def warnings(place: Place) -> list[str]:
             ["'sums <= -0.1': no model keeps it"],
         ),
         (
+            {"warm_start": {"genomes": [{**WRITTEN, "math.weight": 1.5}]}},
+            ["genomes.0.math.weight: 1.5 lies outside the space's 0 to 1, and 1 is tried"],
+        ),
+        ({"warm_start": {"genomes": [{**WRITTEN, "math.density": 0.1}]}}, []),
+        (
             {"select": {"finalists": 30}, "budget": {"candidates": 20}},
             ["select.finalists: 30 of a budget of 20 candidates"],
         ),
@@ -301,6 +308,38 @@ def test_what_is_worth_a_warning(place: Place, changes: dict[str, Any], said: li
     assert len(found) == len(said), found
     for warning, part in zip(found, said, strict=True):
         assert part in warning
+
+
+@pytest.mark.parametrize(
+    ("schedule", "optimizer", "said"),
+    [
+        ({"kind": "halving", "least": 20}, "cma_es", None),
+        ({"kind": "halving", "least": 21}, "cma_es", "halving spares nothing: least: 21 is more"),
+        (
+            {"kind": "hyperband", "batch": 64},
+            "cma_es",
+            "hyperband spares nothing: least: 12, in batches of 64, is more than half of the 40",
+        ),
+        ({"kind": "racing", "least": 39}, "cma_es", None),
+        ({"kind": "racing", "least": 40}, "cma_es", "least: 40 is all of the 40 examples of the"),
+        ({"kind": "estimated", "examples": 29}, "cma_es", None),
+        ({"kind": "estimated", "examples": 0.75}, "cma_es", "examples: 0.75 is nearly all of the"),
+        (
+            "halving",
+            "natural_niches",
+            "told of every candidate that halving stops as of one that failed",
+        ),
+    ],
+)
+def test_schedules_that_spare_nothing_or_tell_nothing(
+    place: Place, schedule: Any, optimizer: str, said: str | None
+) -> None:
+    row = (place.folder / "tasks" / "search.jsonl").read_text()
+    (place.folder / "tasks" / "search.jsonl").write_text(row * 40)
+    place.job |= {"schedule": schedule, "optimizer": optimizer}
+    found = warnings(place)
+    assert len(found) == (said is not None), found
+    assert said is None or said in found[0]
 
 
 def test_a_folder_is_tried_and_nothing_is_left(place: Place) -> None:

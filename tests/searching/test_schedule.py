@@ -58,6 +58,9 @@ def test_a_mistyped_schedule_is_refused_with_the_nearest(tmp_path: Path) -> None
     place.job["schedule"] = {"kind": "whole", "parts": 2}
     with pytest.raises(ConfigError, match=r"unknown key 'schedule\.parts'"):
         planned(place)
+    place.job["schedule"] = {"least": 12}
+    with pytest.raises(ConfigError, match=r"schedule: name the schedule as 'kind'; known: estim"):
+        planned(place)
 
 
 def test_the_registry_makes_what_settings_describe() -> None:

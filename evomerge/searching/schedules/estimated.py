@@ -33,6 +33,7 @@ from evomerge.searching.schedules.degenerate import degeneration
 from evomerge.searching.schedules.estimated_config import EstimatedConfig
 from evomerge.searching.schedules.numbered import NumberedExamples
 from evomerge.study.candidate import Candidate
+from evomerge.wording import count
 
 __all__ = ["Estimated"]
 
@@ -110,6 +111,15 @@ class Estimated:
                     hopes.append((hope, -candidate.number, candidate))
         return max(hopes)[-1] if hopes else None
 
+    def spares_nothing(self) -> str | None:
+        """See `schedule.spares_nothing`."""
+        if self._spares:
+            return None
+        return (
+            f"examples: {self._config.examples:g} is nearly all of the"
+            f" {count(len(self._examples), 'example')}"
+        )
+
     def _decide_again(self, candidate: Candidate, so_far: Report | None, scored: int) -> Decision:
         """What was decided at first, as far as that went, and then by all that can be hoped.
 
@@ -148,6 +158,10 @@ class Estimated:
         return Stopped(told, why=f"after {scored} of {len(self._examples)} examples: {why}")
 
     @property
+    def _spares(self) -> bool:
+        return self._first < WHOLE_FROM * len(self._examples)
+
+    @property
     def _at_first(self) -> int:
         """Of how many examples a first stage is: one of each task at least."""
         half = self._config.anchors == "adaptive"
@@ -161,7 +175,7 @@ class Estimated:
             or (config.whole_every and question % config.whole_every == config.whole_every - 1)
             or not self._estimator.is_ready
             or not self._learned
-            or self._first >= WHOLE_FROM * len(self._examples)
+            or not self._spares
         ):
             return Stage()
         if self._anchors is None:

@@ -21,6 +21,7 @@ from evomerge.searching.schedules.known import KnownWhole, ranking
 from evomerge.searching.schedules.rung import Rung
 from evomerge.searching.schedules.settings import SavingConfig
 from evomerge.study.candidate import Candidate
+from evomerge.wording import count
 
 __all__ = ["Halving", "HalvingConfig", "Hyperband", "HyperbandConfig"]
 
@@ -112,6 +113,13 @@ class Halving:
         if number in self._degenerate or number in rung.ended:
             return self._stopped(number, so_far, rung)
         return Paused()
+
+    def spares_nothing(self) -> str | None:
+        """See `schedule.spares_nothing`."""
+        if len(self._ends) > 1:
+            return None
+        whole = count(self._order.total, "example")
+        return f"{self._config.first_stage} is more than half of the {whole}"
 
     def release(self, candidate: Candidate, so_far: Outcome | None) -> Decision:
         """See `schedule.release`: it was not among the best, and nobody comes any more."""

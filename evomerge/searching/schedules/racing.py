@@ -25,6 +25,7 @@ from evomerge.searching.schedules.known import ranking
 from evomerge.searching.schedules.settings import SavingConfig
 from evomerge.study.candidate import Candidate
 from evomerge.study.combined import combined_difference
+from evomerge.wording import count
 
 __all__ = ["Racing", "RacingConfig"]
 
@@ -106,6 +107,12 @@ class Racing:
             return self._stage(scored)
         said = f"after {scored} of {self._order.total} examples: {why}"
         return Stopped((self._told(so_far, scored),), why=said)
+
+    def spares_nothing(self) -> str | None:
+        """See `schedule.spares_nothing`."""
+        if len(self._ends) > 1:
+            return None
+        return f"{self._config.first_stage} is all of the {count(self._order.total, 'example')}"
 
     def _stage(self, scored: int) -> Stage:
         end = next(end for end in self._ends if end > scored)

@@ -22,3 +22,9 @@ class SavingConfig(ScheduleConfig):
     degenerate: bool = True
     """End candidates after their first stage of which nine in ten answers are empty, or repeat one
     thing until they are cut off."""
+
+    @property
+    def first_stage(self) -> str:
+        """What says how long it is, as it stands in the job."""
+        rounded = f", in batches of {self.batch}," if self.batch > 1 else ""
+        return f"least: {self.least}{rounded}"
