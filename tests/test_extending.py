@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,18 +61,14 @@ def install(folder: Path, site: Path, modules: dict[str, str]) -> None:
 class Site:
     """A folder with a job, run where packages are installed in `site`."""
 
-    def __init__(self, folder: Path, modules: dict[str, str]) -> None:
-        self.folder = folder / "here"
-        self.folder.mkdir()
-        for seed, name in enumerate(("base", "math")):
-            tiny_models.build(self.folder / "models" / name, seed=seed)
-        self._site = folder / "site"
-        install(folder / "packages", self._site, modules)
+    def __init__(self, root: Path) -> None:
+        """`root`: the folder `here`, with models, and the packages in `site`."""
+        self.root, self.folder = root, root / "here"
         self.job: dict[str, Any] = yaml.safe_load(block("yaml", "kind: line"))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         (self.folder / "job.yaml").write_text(yaml.safe_dump(self.job))
-        path = os.pathsep.join([str(self._site), os.environ.get("PYTHONPATH", "")])
+        path = os.pathsep.join([str(self.root / "site"), os.environ.get("PYTHONPATH", "")])
         return subprocess.run(
             [sys.executable, "-c", "from evomerge.commands.main import main; main()", *arguments],
             cwd=self.folder,
@@ -84,14 +81,19 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return Site(tmp_path_factory.mktemp("whole"), SOURCES)
+    root = tmp_path_factory.mktemp("whole")
+    for seed, name in enumerate(("base", "math")):
+        tiny_models.build(root / "here" / "models" / name, seed=seed)
+    install(root / "packages", root / "site", SOURCES)
+    return Site(root)
 
 
 @pytest.fixture(scope="module")
-def broken(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """The same packages, but that the optimizer's cannot be imported."""
-    modules = {**SOURCES, "hill": "import a_library_that_is_not_there\n"}
-    return Site(tmp_path_factory.mktemp("broken"), modules)
+def broken(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The same packages, installed once, but that the optimizer's cannot be imported."""
+    root = shutil.copytree(site.root, tmp_path_factory.mktemp("broken") / "whole")
+    (root / "site" / "hill.py").write_text("import a_library_that_is_not_there\n")
+    return Site(root)
 
 
 @pytest.mark.parametrize("name", MODULES)
