@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-SETTINGS = "[pytest]\nmarkers =\n    light:\n    ray:\n    slow:\n    vllm:\n"
+SETTINGS = """
+[pytest]
+pythonpath = .
+testpaths = .
+markers =
+    light:
+    ray:
+    slow:
+    vllm:
+"""
 TESTS = """
 import os
 import pytest
@@ -34,7 +43,10 @@ def test_one(): note("every")
 
 
 SLOW = """
-def test_one(): note("quick beside slow")
+import gc
+
+def test_one():
+    note("quick beside slow" if gc.isenabled() and gc.get_freeze_count() else "unfrozen")
 
 @pytest.mark.slow
 def test_two(): note("slow")
@@ -46,8 +58,10 @@ def shared(folder: Path, processes: int) -> subprocess.CompletedProcess[str]:
     (folder / "pytest.ini").write_text(SETTINGS)
     sharing = f"-p tests.turns --numprocesses {processes} --dist loadfile --no-loadscope-reorder"
     command = [sys.executable, "-m", "pytest", "-p", "xdist.plugin", *sharing.split()]
-    bare = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    return subprocess.run(command, cwd=folder, env=bare, capture_output=True, text=True)
+    bare = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        command, cwd=folder, env=os.environ | bare, capture_output=True, text=True
+    )
 
 
 @pytest.mark.process
@@ -65,6 +79,8 @@ def test_who_runs_what(tmp_path: Path) -> None:
     assert all(len(own) == 1 for own in processes.values())
     assert processes["ray"] == processes["vllm"] == processes["every"]
     assert "FAILED test_ray.py::test_broken - " in ended.stdout
+    compiled = {file.name.partition(".")[0] for file in tmp_path.glob("*/*-pytest-*.pyc")}
+    assert compiled == {"test_light", "test_ray", "test_vllm", "test_every"}
 
 
 @pytest.mark.process
