@@ -64,12 +64,13 @@ def sentence(kind: type[BaseModel], errors: Sequence[ErrorDetails], at: str = ""
     if len(furthest.path) > len(min(alike, key=lambda other: len(other.path)).path):
         return furthest.sentence(at)
     wanted = dict.fromkeys(other.wanted for other in alike if other.wanted)
-    if "a number" in wanted:
-        wanted.pop("a whole number", None)
     if len(wanted) < 2:
         return fault.sentence(at)
+    if "a number" in wanted:
+        wanted.pop("a whole number", None)
     *most, last = wanted
-    return _said(fault.key(at), f"{', '.join(most)} or {last}", fault.detail["input"])
+    said = f"{', '.join(most)} or {last}" if most else last
+    return _said(fault.key(at), said, fault.detail["input"])
 
 
 def describe(value: object) -> str:

@@ -18,6 +18,7 @@ from evomerge.value import Value
 class Leaf(Value):
     kind: Literal["leaf"] = "leaf"
     size: int | float | str = 1
+    part: Annotated[int, Field(ge=2)] | Annotated[float, Field(gt=0, lt=1)] = 2
     names: str | tuple[str, ...] = ()
     limits: Mapping[Literal["search", "holdout"], int] = Field(default_factory=dict)
     pair: tuple[int, int] | None = None
@@ -53,6 +54,8 @@ def said(data: Any, kind: type[Value] = Leaf, at: str = "") -> str:
     ("data", "expected"),
     [
         ({"size": []}, "size: must be a number or text, got a list"),
+        ({"part": "10%"}, "part: must be a number, got '10%'"),
+        ({"part": 1.5}, "part: must be a whole number or below 1, got 1.5"),
         ({"names": 3}, "names: must be text or a list, got 3"),
         ({"names": ["a", 3, 4]}, "names.1: must be text, got 3"),
         ({"limits": {"serch": 3}}, "unknown key 'limits.serch'; did you mean 'search'?"),
