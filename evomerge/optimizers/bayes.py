@@ -32,7 +32,7 @@ from evomerge.optimizers.problem import Problem
 from evomerge.optimizers.proposals import Proposals
 from evomerge.recipe.genome import Genome
 
-__all__ = ["Bayes", "BayesConfig", "Known"]
+__all__ = ["Bayes", "BayesConfig", "Known", "Violations"]
 
 SIGMA = 1 / 6
 """The width around a float's start: that of the other optimizers."""
@@ -41,6 +41,9 @@ LEAST = 3
 
 Known = tuple[Genome, Fitness | None, Fitness | None]
 """A genome, its fitness (None: it failed), and the fitness's standard error where it is known."""
+
+Violations = tuple[float, ...]
+"""By how much each constraint is missed; 0 or less: it is kept. Empty where the genome failed."""
 
 
 class BayesConfig(OptimizerConfig):
@@ -75,7 +78,9 @@ class Bayes:
     arithmetic runs on one thread in float64, whatever the machine's cores. A failure is no score;
     in the model alone it stands as the worst result so far, which keeps proposals away from there.
     Genomes of the same recipe, which differ only in genes that do not matter there, are one point.
-    With several objectives it goes by their hypervolume.
+    With several objectives it goes by their hypervolume. Each constraint has a model of its own, by
+    how much it is missed, and what may gain is weighed with the odds that all are kept (Gardner et
+    al. 2014, "Bayesian optimization with inequality constraints", section 3).
     """
 
     config = BayesConfig
@@ -89,11 +94,14 @@ class Bayes:
         genes = problem.scalars("bayes")
         self._library = _library()
         self._config, self._problem = config, problem
+        self.takes_constraints = problem.constraints > 0
         self._proposals = Proposals(problem)
         self._columns = Columns(genes, problem.active)
         self._isolation = Isolation(problem.seed)
         self._observed: list[Known] = []
         self._told: list[Known] = []
+        self._missed: list[Violations] = []
+        """Of what was observed, then of what was told."""
         self._open: dict[int, Genome] = {}
         self._model: Any = None
         """Of what is known; None until it is asked."""
@@ -122,12 +130,14 @@ class Bayes:
         self._proposals.close(results)
         for result in results:
             self._told.append((self._open.pop(result.id), result.fitness, result.error))
+            self._missed.append(result.violations)
         self._model = None
 
     def observe(self, observation: Observation) -> None:
         """Take a known point, which counts as one of the first; see `Optimizer.observe`."""
         self._proposals.check_observed(observation)
         self._observed.append((observation.genome, observation.fitness, observation.error))
+        self._missed.append(observation.violations)
         self._model = None
 
     def recommend(self) -> Genome | None:
@@ -189,6 +199,7 @@ class Bayes:
             self._model = self._library.Surrogate(
                 self._columns,
                 self._known,
+                violations=self._missed if self.takes_constraints else (),
                 importance=self._problem.importance,
                 samples=self._config.samples,
                 restarts=self._config.restarts,

@@ -9,12 +9,15 @@ import math
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
+from botorch.acquisition.multi_objective.objective import IdentityMCMultiOutputObjective
+from botorch.acquisition.objective import GenericMCObjective
 from botorch.exceptions import ModelFittingError
 from botorch.fit import fit_gpytorch_mll
 from botorch.generation.gen import gen_candidates_scipy
@@ -29,7 +32,7 @@ from gpytorch.priors import LogNormalPrior
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evomerge.optimizers.bayes import Known
+from evomerge.optimizers.bayes import Known, Violations
 from evomerge.optimizers.columns import Columns
 from evomerge.optimizers.initial_distribution import sample_initial
 from evomerge.recipe.genome import ChoiceGene, Genome
@@ -46,6 +49,11 @@ LEAST_NOISE = 1e-4
 """Variance, in units of the fitness's own variance over what is known."""
 FAR = 10.0
 """See `_floor`."""
+MISSED = 1.0
+"""A constraint that is missed by its whole bound is missed as far as the model knows."""
+PENALTY = 10.0
+"""What is expected to miss a constraint by a deviation is recommended only where it is expected to
+be so many deviations better."""
 FIT_STEPS = 200
 """Steps of L-BFGS when a model is fitted."""
 STEPS = 60
@@ -86,6 +94,7 @@ class Surrogate:
         columns: Columns,
         known: Sequence[Known],
         *,
+        violations: Sequence[Violations] = (),
         importance: Sequence[float] | None,
         samples: int,
         restarts: int,
@@ -104,6 +113,13 @@ class Surrogate:
                 self._fit(self._fitness[:, [k]], noise[k], medians)
                 for k in range(self._fitness.shape[1])
             ]
+            missed = _missed([fitness is None for _, fitness, _ in known], violations)
+            self._bounds: list[float] = (-missed.mean(0) / _spread(missed)).tolist()
+            """Of each constraint 0, standardized: more is a miss."""
+            standardized = torch.from_numpy((missed - missed.mean(0)) / _spread(missed))
+            self._constraints = [
+                self._fit(standardized[:, [k]], None, medians) for k in range(len(self._bounds))
+            ]
 
     @property
     def length_scales(self) -> list[Array]:
@@ -113,9 +129,12 @@ class Surrogate:
     @property
     def reference(self) -> Tensor:
         """(objectives,), standardized: a little below the worst of each objective on the front of
-        what the model expects at the known points. A lucky result would hide the others' front."""
+        what the model expects at the known points, of those that keep the constraints where some
+        do. A lucky result would hide the others' front."""
         with _reproducible(0):
             expected = self._expected()
+            if (kept := self._expected_misses(self._rows) == 0).any():
+                expected = expected[kept]
         reference: Tensor = infer_reference_point(expected[is_non_dominated(expected)])
         return reference
 
@@ -136,11 +155,11 @@ class Surrogate:
             return largest or sample_initial(self._columns.genes, 1 / 6, rng)
 
     def best(self, tried: Collection[Genome]) -> Genome | None:
-        """Where the mean of the one objective is largest; None if that was tried."""
-        (model,) = self._models
+        """Where the mean of the one objective is largest, and constraints are expected to be kept;
+        None if that was tried."""
         with _reproducible(0):
             return self._largest(
-                lambda points: model.posterior(points).mean[:, 0, 0],
+                lambda points: self._worth(points[:, 0, :]),
                 tried,
                 np.random.default_rng(0),
                 new_only=False,
@@ -164,25 +183,30 @@ class Surrogate:
         return model
 
     def _gain(self, pending: Tensor | None, seed: int) -> Gain:
-        sampler = SobolQMCNormalSampler(torch.Size([self._samples]), seed=seed)
-        if len(self._models) == 1:
-            single: Gain = qLogNoisyExpectedImprovement(
-                self._models[0],
-                X_baseline=self._rows,
-                sampler=sampler,
-                X_pending=pending,
-                prune_baseline=True,
+        several = len(self._models) > 1
+        models = [*self._models, *self._constraints]
+        given: dict[str, Any] = {
+            "model": ModelListGP(*models) if len(models) > 1 else models[0],
+            "X_baseline": self._rows,
+            "sampler": SobolQMCNormalSampler(torch.Size([self._samples]), seed=seed),
+            "X_pending": pending,
+            "prune_baseline": True,
+        }
+        if self._constraints:
+            given["constraints"] = [
+                partial(_beyond, place=place, bound=bound)
+                for place, bound in enumerate(self._bounds, start=len(self._models))
+            ]
+            outcomes = list(range(len(self._models)))
+            given["objective"] = (
+                IdentityMCMultiOutputObjective(outcomes) if several else GenericMCObjective(_first)
             )
-            return single
-        several: Gain = qLogNoisyExpectedHypervolumeImprovement(
-            ModelListGP(*self._models),
-            ref_point=self.reference,
-            X_baseline=self._rows,
-            sampler=sampler,
-            X_pending=pending,
-            prune_baseline=True,
+        gain: Gain = (
+            qLogNoisyExpectedHypervolumeImprovement(ref_point=self.reference, **given)
+            if several
+            else qLogNoisyExpectedImprovement(**given)
         )
-        return several
+        return gain
 
     def _largest(
         self,
@@ -229,8 +253,9 @@ class Surrogate:
         """Five by the model's mean; of several objectives those that no other beats in all, by the
         models' means."""
         if len(self._models) == 1:
-            order = torch.argsort(-self._expected()[:, 0], stable=True)
-            rows = self._rows[order[:5]]
+            with torch.no_grad():
+                worth = self._expected()[:, 0] - PENALTY * self._expected_misses(self._rows)
+            rows = self._rows[torch.argsort(-worth, stable=True)[:5]]
         else:
             rows = self._rows[is_non_dominated(self._expected())]
         return [self._columns.genome(row) for row in rows.numpy()]
@@ -239,6 +264,19 @@ class Surrogate:
         """(known, objectives): the models' means at the known points, standardized."""
         with torch.no_grad():
             return torch.cat([model.posterior(self._rows).mean for model in self._models], dim=1)
+
+    def _worth(self, rows: Tensor) -> Tensor:
+        """(rows,): the mean of the one objective, less what constraints are expected to be missed
+        by."""
+        mean: Tensor = self._models[0].posterior(rows[:, None, :]).mean[:, 0, 0]
+        return mean - PENALTY * self._expected_misses(rows) if self._constraints else mean
+
+    def _expected_misses(self, rows: Tensor) -> Tensor:
+        """(rows,): by how much all constraints together are expected to be missed, standardized."""
+        missed = torch.zeros(len(rows), dtype=rows.dtype)
+        for model, bound in zip(self._constraints, self._bounds, strict=True):
+            missed = missed + (model.posterior(rows[:, None, :]).mean[:, 0, 0] - bound).relu()
+        return missed
 
     def _improved(self, gain: Gain, rows: Array) -> Array:
         """Floats by gradient, choices by changing one at a time, in turns."""
@@ -337,6 +375,35 @@ def _standardized(
         np.maximum(filled[:, k] ** 2, LEAST_NOISE) if usual[k] else None for k in range(len(mean))
     ]
     return (all_scores - mean) / spread, noise, (mean, spread)
+
+
+def _missed(failed: Sequence[bool], violations: Sequence[Violations]) -> Array:
+    """(known, constraints), each within the bound's own size; what failed misses as the worst does.
+
+    Of a scored genome of which nothing is said, all are kept.
+    """
+    constraints = max(map(len, violations), default=0)
+    rows = [own or (0.0,) * constraints for own in violations] or [()] * len(failed)
+    missed = np.clip(np.array(rows, dtype=float).reshape(len(failed), -1), -MISSED, MISSED)
+    if constraints:
+        missed[np.array(failed)] = missed.max(0)
+    return missed
+
+
+def _spread(values: Array) -> Array:
+    """(columns,): standard deviations, 1 of a column in which all are equal."""
+    spread: Array = values.std(0)
+    return np.where(spread == 0, 1.0, spread)
+
+
+def _beyond(samples: Tensor, place: int, bound: float) -> Tensor:
+    """Draws (..., outcomes) -> (...): above 0 where the constraint in that place is missed."""
+    return samples[..., place] - bound
+
+
+def _first(samples: Tensor, X: Tensor | None = None) -> Tensor:
+    """Draws (..., outcomes) -> (...): those of the objective."""
+    return samples[..., 0]
 
 
 def _floor(scores: Array, usual: Array) -> Array:

@@ -17,7 +17,9 @@ from evomerge.errors import ConfigError
 from evomerge.optimizers.base import Fitness, Observation, Optimizer, Result, least_budget
 from evomerge.optimizers.bayes import Bayes, BayesConfig
 from evomerge.optimizers.columns import Columns
+from evomerge.optimizers.isolation import quiet
 from evomerge.optimizers.problem import Problem
+from evomerge.optimizers.registry import make
 from evomerge.recipe.genome import ChoiceGene, FloatGene, Genome, Scalar
 
 pytest.importorskip("botorch", reason="the extra bayes")
@@ -291,6 +293,45 @@ def test_genomes_of_one_recipe_are_one_point() -> None:
         is_off = q.genome[0] == "off"
         optimizer.tell([Result(q.id, (0.5,) if is_off else fitness_of(q.genome[1:]))])
     assert sum(genome[0] == "off" for genome in asked[4:]) <= 1, "the first ones are of the design"
+
+
+def test_a_constraint_is_kept_up_to_its_edge() -> None:
+    """The three numbers want 0.6 each, and may have 1.2 together."""
+    config = BayesConfig(**QUICK, startup=6)
+    optimizer = make(config, FLOATS[:3], seed=7, constraints=1)
+    assert isinstance(optimizer, Bayes)
+    kept: list[float] = []
+    for number in range(20):
+        (q,) = optimizer.ask(1)
+        numbers = np.array(q.genome, dtype=float)
+        missed, fitness = numbers.sum() / 1.2 - 1, -float(((numbers - 0.6) ** 2).sum())
+        kept += [fitness] if missed <= 0 else []
+        told = None if number == 3 else (fitness,)  # a failure says nothing of the constraint
+        violations = () if told is None else (missed,)
+        optimizer.tell([Result(q.id, told, violations=violations)])
+    assert max(kept) > -0.13, "0.4 each has -0.12"
+    recommended = optimizer.recommend()
+    assert recommended is not None
+    assert sum(map(float, recommended)) < 1.22
+
+
+def test_with_several_objectives_the_front_is_of_what_keeps_the_constraint() -> None:
+    module = importlib.import_module("evomerge.optimizers.gaussian_process")
+    xs = [x / 12 for x in range(13)]
+    known = [((x,), (x, 1 - x * x), None) for x in xs]
+
+    def reference(violations: Any) -> Any:
+        options = {"importance": None, "samples": 8, "restarts": 1, "raw": 16}
+        model = module.Surrogate(Columns(FLOATS[:1]), known, violations=violations, **options)
+        with quiet():  # of jitter
+            assert len(model.next([], set(), 7)) == 1
+        return model.reference
+
+    free, bound = reference(()), reference([(0.5 - x,) for x in xs])
+    assert bound[0] > free[0] + 1, "the least of the first is at 0.5"
+    assert abs(bound[1] - free[1]) < 0.3
+    nobody = reference([(1 + x,) for x in xs])
+    assert (nobody - free).abs().max() < 0.05, "none keeps it, and all are the front"
 
 
 def test_choices_are_changed_one_after_the_other() -> None:
