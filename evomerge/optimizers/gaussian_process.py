@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+from botorch.acquisition.multi_objective import logei as hypervolume
 from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
 from botorch.acquisition.multi_objective.objective import IdentityMCMultiOutputObjective
 from botorch.acquisition.objective import GenericMCObjective
@@ -38,6 +39,11 @@ from evomerge.optimizers.initial_distribution import sample_initial
 from evomerge.recipe.genome import ChoiceGene, Genome
 
 __all__ = ["Surrogate", "length_medians", "sobol"]
+
+# At the first question of several objectives BoTorch would compile a kernel for this processor, if
+# there is a compiler: half a minute for a tenth of a question's time, and other last digits than on
+# the next machine. Its Python is used everywhere.
+hypervolume._load_attempted = True
 
 Array = NDArray[np.float64]
 Gain = Callable[[Tensor], Tensor]

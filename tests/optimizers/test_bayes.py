@@ -169,6 +169,18 @@ def test_a_large_error_is_not_believed() -> None:
     assert recommended(2.0) > 0.6
 
 
+def test_several_objectives_compile_nothing() -> None:
+    """The same seed asks the same where there is no compiler, or another processor."""
+    optimizer = bayes(QUICK, objectives=2, genes=FLOATS[:2])
+    draws = np.random.default_rng(5)
+    for _ in range(8):
+        point = tuple(map(float, draws.random(2)))
+        optimizer.observe(Observation(point, fitness_of(point, 2)))
+    optimizer.ask(1)
+    kernels = importlib.import_module("botorch.acquisition.multi_objective.logei")
+    assert vars(kernels)["_C"] is None
+
+
 @pytest.mark.slow
 def test_several_objectives_get_a_front() -> None:
     optimizer = bayes({"samples": 16, "restarts": 2, "raw": 64}, objectives=2)
