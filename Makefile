@@ -52,7 +52,7 @@ fuzz: ## Read 100,000 files that are nearly right (hours; figures in docs/faults
 	OMP_NUM_THREADS=1 $(PYTHON) -m tests.fuzz.run --inputs 100000
 
 .PHONY: test-fast
-test-fast: install ## Run in under two minutes what needs no process, no vLLM and no large model
+test-fast: install ## Run in a few minutes what needs no process, no vLLM and no large model
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest $(SHARED) --hypothesis-profile fast -m "not (gpu or process or ray or slow or vllm)"
 
 .PHONY: simulate
@@ -95,9 +95,11 @@ bench: model ## Measure what the README claims (minutes to hours; results in ben
 	$(PYTHON) benchmarks/streaming.py
 	$(PYTHON) benchmarks/mixed.py --write
 	$(PYTHON) benchmarks/flagship.py --job demo
+	$(PYTHON) benchmarks/flagship.py --job demo --compare random task_arithmetic soup
 	$(PYTHON) benchmarks/flagship.py
 	$(PYTHON) benchmarks/flagship.py --job strong
 	$(PYTHON) benchmarks/flagship.py --job strong --optimizer random
+	$(PYTHON) benchmarks/intervals.py
 	$(PYTHON) benchmarks/foreign.py --write
 	$(PYTHON) benchmarks/foreign.py --problems holdout --write
 	$(PYTHON) benchmarks/dataflow.py
