@@ -96,3 +96,23 @@ def test_what_takes_longest_comes_first(tmp_path: Path) -> None:
     shared(tmp_path, 1)
     ran = [line.rpartition(" ")[0] for line in (tmp_path / "ran").read_text().splitlines()]
     assert ran[:4] == ["every", "quick beside slow", "slow", "light"]
+
+
+@pytest.mark.process
+def test_the_others_give_way_to_those_that_take_turns(tmp_path: Path) -> None:
+    pytest.importorskip("xdist")
+    head = """
+import os, time
+import pytest
+
+def test_one():
+    with open(__name__, "w") as file:
+        print(os.nice(0), os.environ["RAY_worker_niceness"], file=file)
+    time.sleep(1)
+"""
+    (tmp_path / "test_a.py").write_text(head)
+    (tmp_path / "test_b.py").write_text(head + "pytestmark = pytest.mark.ray")
+    shared(tmp_path, 2)
+    own = os.nice(0)
+    assert (tmp_path / "test_b").read_text().split() == [str(own), "0"]
+    assert (tmp_path / "test_a").read_text().split()[0] == str(min(own + 5, 19))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import os
 import re
 import sys
 from collections.abc import Container
@@ -22,6 +23,10 @@ from xdist.scheduler import LoadFileScheduling
 HAS_GPU = any(Path("/dev").glob("nvidia[0-9]*"))
 TURNS = re.compile(rf"pytest\.mark\.({'gpu|' if HAS_GPU else ''}ray|vllm)\b")
 """Marks of tests that each take a whole machine: at no time do two of them run."""
+GIVES_WAY = 5
+"""How nice the other processes are: what takes turns takes longest, and ends last otherwise."""
+FIRST = pytest.StashKey[str]()
+"""The test with which a process began."""
 
 
 class Everything(Container[str]):
@@ -65,6 +70,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling |
     return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Ray's workers, of a niceness of 15 else, do not wait for the tests beside them."""
+    if hasattr(config, "workerinput"):
+        os.environ.setdefault("RAY_worker_niceness", "0")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session: pytest.Session) -> None:
     """Each process imports its share of the files first and leaves their bytecode, with assertions
@@ -88,6 +99,15 @@ def pytest_collection_finish() -> None:
     gc.enable()
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The process that begins with what takes turns has the cores first; the others give way."""
+    if hasattr(item.config, "workerinput") and FIRST not in item.config.stash:
+        item.config.stash[FIRST] = item.nodeid
+        if not takes_turns(item.config.rootpath, item.nodeid):
+            os.nice(GIVES_WAY)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
