@@ -23,6 +23,8 @@ QUICK = (
     "driver killed",
 )
 EVALUATIONS = 24
+SECONDS = 1
+"""What one of them takes: the search must outlast all faults."""
 
 
 @pytest.mark.ray
@@ -49,7 +51,7 @@ def _disturb(tmp_path: Path) -> None:
             machine=cluster.desk,
             draws=draws,
             environment=cluster.environment,
-            arguments=[*arguments, "--seconds", "0.3"],
+            arguments=[*arguments, "--seconds", str(SECONDS)],
             one_in=0,
         )
         attack.begin()
