@@ -5,7 +5,6 @@ It is imported when a `bayes` optimizer is made.
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,19 +25,18 @@ from botorch.models import ModelListGP, SingleTaskGP
 from botorch.sampling.normal import SobolQMCNormalSampler
 from botorch.utils.multi_objective.hypervolume import infer_reference_point
 from botorch.utils.multi_objective.pareto import is_non_dominated
-from gpytorch.constraints import GreaterThan
-from gpytorch.kernels import Kernel
 from gpytorch.mlls import ExactMarginalLogLikelihood
-from gpytorch.priors import LogNormalPrior
 from numpy.typing import NDArray
 from torch import Tensor
 
 from evomerge.optimizers.bayes import Known, Violations
 from evomerge.optimizers.columns import Columns
+from evomerge.optimizers.gene_kernel import GeneKernel, length_medians
 from evomerge.optimizers.initial_distribution import sample_initial
+from evomerge.optimizers.standardized import standardized, standardized_misses
 from evomerge.recipe.genome import ChoiceGene, Genome
 
-__all__ = ["Surrogate", "length_medians", "sobol"]
+__all__ = ["Surrogate", "sobol"]
 
 # At the first question of several objectives BoTorch would compile a kernel for this processor, if
 # there is a compiler: half a minute for a tenth of a question's time, and other last digits than on
@@ -49,14 +47,6 @@ Array = NDArray[np.float64]
 Gain = Callable[[Tensor], Tensor]
 """(points, 1, columns) -> (points,)."""
 
-SHORTEST = 2.5e-2
-"""The least length scale, as BoTorch has it."""
-LEAST_NOISE = 1e-4
-"""Variance, in units of the fitness's own variance over what is known."""
-FAR = 10.0
-"""See `_floor`."""
-MISSED = 1.0
-"""A constraint that is missed by its whole bound is missed as far as the model knows."""
 PENALTY = 10.0
 """What is expected to miss a constraint by a deviation is recommended only where it is expected to
 be so many deviations better."""
@@ -76,22 +66,6 @@ def sobol(dimensions: int, number: int, seed: int) -> Array:
     return point
 
 
-def length_medians(genes: int, importance: Sequence[float] | None) -> Array:
-    """(genes,): the median of each length scale's prior, in units of a gene's range.
-
-    Hvarfner et al. 2024, section 4: exp(sqrt 2) sqrt(genes), so that a model does not grow more
-    complex with the number of genes. With an importance a they are as 1 / sqrt(a), and the sum of
-    their inverse squares stays what it is without: the less most genes matter, the shorter are the
-    others' length scales, as in a problem with fewer genes. The prior is as wide as without, and
-    the root keeps the whole range of importance within one of its deviations, so that results can
-    overrule it (with 1 / a a wrong one was believed after 120 candidates, tried).
-    """
-    flat = math.exp(math.sqrt(2)) * math.sqrt(genes)
-    shares = np.ones(genes) if importance is None else np.array(importance)
-    medians: Array = flat * np.sqrt(np.mean(shares) / shares)
-    return medians
-
-
 class Surrogate:
     """One Gaussian process for each objective, fitted to what is known."""
 
@@ -109,7 +83,10 @@ class Surrogate:
         self._columns = columns
         self._samples, self._restarts, self._raw = samples, restarts, raw
         self._rows = torch.from_numpy(columns.rows([genome for genome, *_ in known]))
-        fitness, noise, (centre, spread) = _standardized(known)
+        fitness, noise, (centre, spread) = standardized(known)
+        failed = [own is None for _, own, _ in known]
+        missed, self._bounds = standardized_misses(failed, violations)
+        misses = torch.from_numpy(missed)
         self._centre, self._spread = float(centre[0]), float(spread[0])
         self._fitness = torch.from_numpy(fitness)
         self._gene = torch.from_numpy(columns.gene)
@@ -119,12 +96,8 @@ class Surrogate:
                 self._fit(self._fitness[:, [k]], noise[k], medians)
                 for k in range(self._fitness.shape[1])
             ]
-            missed = _missed([fitness is None for _, fitness, _ in known], violations)
-            self._bounds: list[float] = (-missed.mean(0) / _spread(missed)).tolist()
-            """Of each constraint 0, standardized: more is a miss."""
-            standardized = torch.from_numpy((missed - missed.mean(0)) / _spread(missed))
             self._constraints = [
-                self._fit(standardized[:, [k]], None, medians) for k in range(len(self._bounds))
+                self._fit(misses[:, [k]], None, medians) for k in range(misses.shape[1])
             ]
 
     @property
@@ -321,87 +294,6 @@ class Surrogate:
         return row
 
 
-class GeneKernel(Kernel):
-    """exp(-d^2 / 2), d^2 the sum over genes of (distance / length scale)^2: one length scale a
-    gene, however many columns it has."""
-
-    def __init__(self, gene: Tensor, medians: Tensor) -> None:
-        super().__init__()
-        prior = LogNormalPrior(medians.log(), math.sqrt(3))
-        self.register_buffer("gene", gene)
-        mode = prior.mode.clamp(2 * SHORTEST)
-        self.register_parameter("log_lengths", torch.nn.Parameter(mode.log()))
-        self.register_prior("length_prior", prior, _lengths, _set_lengths)
-        self.register_constraint("log_lengths", GreaterThan(math.log(SHORTEST), transform=None))
-
-    @property
-    def lengths(self) -> Tensor:
-        """(genes,): the length scales."""
-        lengths: Tensor = self.log_lengths.exp()
-        return lengths
-
-    def forward(self, x1: Tensor, x2: Tensor, diag: bool = False, **params: Any) -> Tensor:
-        """(..., n, m), or (..., n) where `diag` is true."""
-        scale = self.lengths[self.gene]
-        distance = self.covar_dist(x1 / scale, x2 / scale, square_dist=True, diag=diag, **params)
-        kernel: Tensor = distance.div(-2).exp()
-        return kernel
-
-
-def _lengths(kernel: Any) -> Tensor:
-    lengths: Tensor = kernel.lengths
-    return lengths
-
-
-def _set_lengths(kernel: Any, lengths: Tensor) -> None:
-    kernel.initialize(log_lengths=lengths.clamp(2 * SHORTEST).log())
-
-
-def _standardized(
-    known: Sequence[Known],
-) -> tuple[Array, list[Array | None], tuple[Array, Array]]:
-    """((known, objectives), for each objective the variances (known,) of its noise or None, and
-    mean and spread that were taken out).
-
-    With mean 0 and variance 1 over what has a fitness. What failed has the worst fitness. Where an
-    error is known of some, that of the others is taken for their mean; an objective of which all
-    errors are 0, such as a cost, has unknown noise: it is exact, and no smooth function of genes.
-    """
-    scores = np.array([fitness for _, fitness, _ in known if fitness is not None])
-    errors = [None if fitness is None else error for _, fitness, error in known]
-    given = np.array([error for error in errors if error is not None]).reshape(-1, scores.shape[1])
-    usual = np.sqrt((given**2).mean(0)) if len(given) else np.zeros(scores.shape[1])
-    scores = np.maximum(scores, _floor(scores, usual))
-    worst, mean, spread = scores.min(0), scores.mean(0), scores.std(0)
-    spread[spread == 0] = 1.0
-    all_scores = np.array([worst if fitness is None else fitness for _, fitness, _ in known])
-    all_scores = np.maximum(all_scores, worst)
-    filled = np.array([usual if error is None else error for error in errors]) / spread
-    noise: list[Array | None] = [
-        np.maximum(filled[:, k] ** 2, LEAST_NOISE) if usual[k] else None for k in range(len(mean))
-    ]
-    return (all_scores - mean) / spread, noise, (mean, spread)
-
-
-def _missed(failed: Sequence[bool], violations: Sequence[Violations]) -> Array:
-    """(known, constraints), each within the bound's own size; what failed misses as the worst does.
-
-    Of a scored genome of which nothing is said, all are kept.
-    """
-    constraints = max(map(len, violations), default=0)
-    rows = [own or (0.0,) * constraints for own in violations] or [()] * len(failed)
-    missed = np.clip(np.array(rows, dtype=float).reshape(len(failed), -1), -MISSED, MISSED)
-    if constraints:
-        missed[np.array(failed)] = missed.max(0)
-    return missed
-
-
-def _spread(values: Array) -> Array:
-    """(columns,): standard deviations, 1 of a column in which all are equal."""
-    spread: Array = values.std(0)
-    return np.where(spread == 0, 1.0, spread)
-
-
 def _beyond(samples: Tensor, place: int, bound: float) -> Tensor:
     """Draws (..., outcomes) -> (...): above 0 where the constraint in that place is missed."""
     return samples[..., place] - bound
@@ -410,21 +302,6 @@ def _beyond(samples: Tensor, place: int, bound: float) -> Tensor:
 def _first(samples: Tensor, X: Tensor | None = None) -> Tensor:
     """Draws (..., outcomes) -> (...): those of the objective."""
     return samples[..., 0]
-
-
-def _floor(scores: Array, usual: Array) -> Array:
-    """(objectives,): what is worse is told as this, so that one broken candidate, with a perplexity
-    of a million, leaves the others apart: `FAR` times further below the best than the median, or
-    than a usual error, is; and no member of the front is worse.
-
-    `scores` (known, objectives); `usual` (objectives,): standard errors.
-    """
-    best, median = scores.max(0), np.median(scores, axis=0)
-    gap = np.maximum(best - median, usual)
-    on_front = scores[is_non_dominated(torch.from_numpy(scores)).numpy()]
-    far = np.where(gap > 0, best - FAR * gap, -np.inf)
-    floor: Array = np.minimum(far, on_front.min(0))
-    return floor
 
 
 def _values(gain: Gain, rows: Array) -> Array:

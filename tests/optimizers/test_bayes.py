@@ -376,15 +376,6 @@ MATTER = tuple(1.0 if i in ACTIVE else 0.05 for i in range(36))
 MISLED = tuple(0.05 if i in ACTIVE else 1.0 for i in range(36))
 
 
-def test_length_scales_follow_importance_and_the_model_is_no_more_complex() -> None:
-    module = importlib.import_module("evomerge.optimizers.gaussian_process")
-    flat, right = module.length_medians(36, None), module.length_medians(36, MATTER)
-    assert flat == pytest.approx(np.full(36, np.exp(np.sqrt(2)) * 6))
-    assert np.sum(right**-2.0) == pytest.approx(np.sum(flat**-2.0))
-    assert right[0] == pytest.approx(20**0.5 * right[ACTIVE[0]])
-    assert module.length_medians(36, (0.3,) * 36) == pytest.approx(flat)
-
-
 def off(importance: tuple[float, ...] | None, points: int) -> float:
     """Mean squared error of the model's mean at 200 random points, over the variance there."""
     module = importlib.import_module("evomerge.optimizers.gaussian_process")
