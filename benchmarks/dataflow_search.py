@@ -1,6 +1,6 @@
 """Data flow, parameter space, and one after the other, at equal evaluations, over several seeds.
 
-    python benchmarks/dataflow_search.py [--seeds 1 2 3]
+    python benchmarks/dataflow_search.py [--seeds 1 2 3] [--arms searches rivals]
 
 Three searches a seed, of as many candidates each, on the examples of examples/dataflow.yaml:
 
@@ -9,6 +9,10 @@ Three searches a seed, of as many candidates each, on the examples of examples/d
   depth;
 - *hybrid*: half of the candidates in parameter space, then half over data flow, where the best
   merge so far is the first input beside the specialists, as in Akiba et al. (2403.13187).
+
+Beside them their rivals, with as many candidates: random search over the same paths; and, of the
+search in parameter space what a job gets by `compare`: random search over the same weights, task
+arithmetic with a strength for each specialist, and greedy soup.
 
 Each is a study of its own (in runs/dataflow/seed-N, resumed if interrupted): choice on the
 validation split, one look at the holdout. What does not depend on the seed is scored once.
@@ -21,16 +25,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from published import ROOT, portable, write
+from published import ROOT, earlier, portable, write
 
 from evomerge import api
 from evomerge.cluster.base import Executor
 from evomerge.commands.terminal import Terminal
-from evomerge.config import Job, read_job
+from evomerge.config import Job, Opponent, read_job
 from evomerge.evaluators.base import Split
 from evomerge.recipe.digest import digest, plain
 from evomerge.recipe.tree import Recipe, Stack
 from evomerge.recipe.yaml import read_recipe
+from evomerge.searching.opponents import opponent_job
 from evomerge.searching.plan import Plan
 from evomerge.study.comparison import Comparison
 from evomerge.study.record import Study
@@ -44,6 +49,14 @@ HALF_SPACE: Mapping[str, Any] = {
     "groups": {"layers": 10},
     "genes": {"weight": [0.0, 1.2]},
 }
+
+
+OPPONENTS: Mapping[str, Opponent] = {
+    "random weights": "random",
+    "tuned task arithmetic": "task_arithmetic",
+    "greedy soup": "soup",
+}
+"""Those of the search in parameter space."""
 
 
 class Sharing(Terminal):
@@ -116,7 +129,7 @@ def with_space(job: Job, name: str, space: Mapping[str, Any], budget: Mapping[st
     return Job.model_validate(data)
 
 
-def one_seed(job: Job, folder: Path, finished: list[Path]) -> dict[str, Any]:
+def searches(job: Job, folder: Path, finished: list[Path]) -> dict[str, Any]:
     """In parameter space every candidate is another recipe: candidates are evaluations."""
     count = job.budget.evaluations or 0
     data_flow = run(job, folder / "data-flow", finished)
@@ -135,6 +148,20 @@ def one_seed(job: Job, folder: Path, finished: list[Path]) -> dict[str, Any]:
         "parameter space, half": half,
         "hybrid": run(second, folder / "hybrid", finished),
     }
+
+
+def rivals(job: Job, folder: Path, finished: list[Path]) -> dict[str, Any]:
+    """Searches of equal cost that a search has to beat."""
+    weights = with_space(
+        job, "parameter space", HALF_SPACE, {"candidates": job.budget.evaluations or 0}
+    )
+    jobs = {"random paths": opponent_job("random", job, Plan(job).space)}
+    for arm, opponent in OPPONENTS.items():
+        jobs[arm] = opponent_job(opponent, weights, Plan(weights).space)
+    return {arm: run(own, folder / arm.replace(" ", "-"), finished) for arm, own in jobs.items()}
+
+
+ARMS = {"searches": searches, "rivals": rivals}
 
 
 def hybrid_space(job: Job, merged: Recipe) -> dict[str, Any]:
@@ -167,16 +194,19 @@ def read_hops(recipe: Mapping[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--arms", choices=list(ARMS), nargs="+", default=list(ARMS))
     given = parser.parse_args()
     job = read_job(ROOT / "examples" / "dataflow.yaml")
-    seeds: dict[str, Any] = {}
+    seeds: dict[str, Any] = dict(earlier("dataflow_search").get("seeds", {}))
     finished: list[Path] = []
     for seed in given.seeds:
-        arms = one_seed(job.model_copy(update={"seed": seed}), HERE / f"seed-{seed}", finished)
-        for arm, result in arms.items():
-            print(f"seed {seed}, {said(arm, result)}")
-        seeds[str(seed)] = arms
-        write("dataflow_search", {"evaluations": job.budget.evaluations, "seeds": seeds})
+        own = job.model_copy(update={"seed": seed})
+        for arms in given.arms:
+            found = ARMS[arms](own, HERE / f"seed-{seed}", finished)
+            for arm, result in found.items():
+                print(f"seed {seed}, {said(arm, result)}", flush=True)
+            seeds[str(seed)] = seeds.get(str(seed), {}) | found
+            write("dataflow_search", {"evaluations": job.budget.evaluations, "seeds": seeds})
 
 
 if __name__ == "__main__":

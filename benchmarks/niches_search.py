@@ -5,9 +5,11 @@
 The sources, examples and objective (all four tasks) of examples/niches.yaml. Members bred from the
 three specialists by natural niches, a genetic algorithm, CycleQD and random merging; CMA-ES in
 parameter space, by both catalog entries that fit; and in task arithmetic natural niches over
-recipes, alone and with CMA-ES in one (`cma_niches`). Each is a study of its own (in
-runs/niches/candidates-N/seed-S, resumed if interrupted): choice on the validation split, one look
-at the holdout; what does not depend on the seed is scored once.
+recipes, alone and with CMA-ES in one (`cma_niches`). Beside CMA-ES in task arithmetic what a job
+gets by `compare`: random search in the same space, task arithmetic with a strength for each
+specialist, and greedy soup. Each is a study of its own (in runs/niches/candidates-N/seed-S, resumed
+if interrupted): choice on the validation split, one look at the holdout; what does not depend on
+the seed is scored once.
 
 Said of each, and defined alike for all:
 
@@ -36,11 +38,12 @@ from dataflow_search import run
 from numpy.typing import NDArray
 from published import ROOT, earlier, write
 
-from evomerge.config import Job, read_job
+from evomerge.config import Job, Opponent, read_job
 from evomerge.optimizers.base import Observation
 from evomerge.optimizers.populations.config import PopulationConfig
 from evomerge.reports.archive import archive
 from evomerge.reports.pictures.archive import coverage, entropy
+from evomerge.searching.opponents import opponent_job
 from evomerge.searching.plan import Plan
 from evomerge.study.candidate import Candidate, ranked
 from evomerge.study.comparison import Comparison
@@ -60,6 +63,12 @@ METHODS: Mapping[str, tuple[str, str | None]] = {
 }
 """Optimizer, and catalog entry of parameter space where it is not the example's space; `evollm` is
 Akiba et al.'s own (2403.13187)."""
+OPPONENTS: Mapping[str, Opponent] = {
+    "random search, task arithmetic": "random",
+    "tuned task arithmetic": "task_arithmetic",
+    "greedy soup": "soup",
+}
+"""Those of `CMA-ES, task arithmetic`."""
 SHARED = {
     "natural_niches": ("archive", "warm_up"),
     "genetic_merge": ("archive", "warm_up"),
@@ -72,6 +81,10 @@ MUTATION = {"natural niches, task arithmetic": 0.05}
 
 def with_method(job: Job, name: str, seed: int, evaluations: int) -> Job:
     """The example's job with another way to search."""
+    if name in OPPONENTS:
+        searched = with_method(job, "CMA-ES, task arithmetic", seed, evaluations)
+        other = opponent_job(OPPONENTS[name], searched, Plan(searched).space)
+        return other.model_copy(update={"name": name})
     kind, entry = METHODS[name]
     data = job.model_dump(mode="json")
     options = {key: data["optimizer"][key] for key in SHARED.get(kind, ())}
@@ -184,7 +197,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--candidates", type=int, help="evaluations of each search")
-    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    every = [*METHODS, *OPPONENTS]
+    parser.add_argument("--methods", nargs="+", choices=every, default=every)
     parser.add_argument("--job", type=Path, default=ROOT / "examples" / "niches.yaml")
     given = parser.parse_args()
     job = read_job(given.job)
