@@ -74,7 +74,6 @@ def go_on(plan: Plan, study: Study, workers: Executor, listener: Listener) -> No
         workers,
         _each(listener.scored, telemetry.scored),
         objective=objective,
-        doing=listener.doing,
     )
     listener.doing("writing notes for optuna-dashboard")
     write_notes(study, comparison)

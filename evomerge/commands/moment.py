@@ -63,7 +63,7 @@ def waited_for(at: Moment) -> Wait:
         shown = ", ".join(list(named)[:NAMED])
         more = f" and {len(busy) - NAMED} more" if len(busy) > NAMED else ""
         if at.scoring is not None:
-            return Wait(at.scoring.split, f"scoring {shown}{more} on the {at.scoring.split} split")
+            return Wait(at.scoring.where, f"scoring {shown}{more} {_place(at.scoring)}")
         return Wait("busy", f"evaluating {shown}{more}")
     if starting := [worker for worker in at.workers if worker.state == "starting"]:
         placed = [worker for worker in starting if worker.where is not None]
@@ -75,10 +75,15 @@ def waited_for(at: Moment) -> Wait:
     if states["lost"]:
         return Wait("lost", f"{count(states['lost'], 'worker')} lost; another takes the place")
     if at.scoring is not None and at.workers:
-        return Wait(at.scoring.split, f"scoring on the {at.scoring.split} split")
+        return Wait(at.scoring.where, f"scoring {_place(at.scoring)}")
     if at.workers and at.progress is not None:
         return Wait("idle", "choosing what to evaluate next")
     return Wait(at.doing, f"{at.doing} ({clock(at.doing_s)})")
+
+
+def _place(scoring: Scoring) -> str:
+    whose = f", for {scoring.opponent}" if scoring.opponent else ""
+    return f"on the {scoring.split} split{whose}"
 
 
 def task_label(worker: WorkerStatus, scoring: Scoring | None) -> str:
@@ -94,7 +99,7 @@ def done_of(at: Moment) -> str:
     """How much is done, in words: `12 of 25 candidates`, `validation: 2 of 5 finalists`."""
     if at.scoring is not None:
         done, total = at.scoring.done, count(at.scoring.total, at.scoring.noun)
-        return f"{at.scoring.split}: {done} of {total}"
+        return f"{at.scoring.where}: {done} of {total}"
     progress = at.progress
     if progress is None:
         return ""

@@ -23,6 +23,7 @@ from evomerge.searching.final_comparison import Finals, Scorer
 from evomerge.searching.loop import Search
 from evomerge.searching.opponents import LABELS
 from evomerge.searching.plan import Plan
+from evomerge.searching.progress import Progress, Scoring
 from evomerge.searching.under_test import Reports
 from evomerge.searching.winner import choose_winner
 from evomerge.study.candidate import Candidate, landmarks
@@ -60,7 +61,7 @@ def compete(
     objective: Objective,
     *,
     called: str,
-    doing: Callable[[str], None] = lambda what: None,
+    tell: Callable[[Scoring], None] = lambda scoring: None,
 ) -> Opponents:
     """Run or go on with the opponents that the job names.
 
@@ -68,7 +69,7 @@ def compete(
         study: of the search, which is over.
         objective: as the search knew it.
         called: what the search's winner is called in the comparison.
-        doing: hears which opponent is searching.
+        tell: hears how far each opponent is.
 
     Raises:
         InfrastructureError: no worker can be had or kept alive; a resume goes on.
@@ -81,11 +82,10 @@ def compete(
     costs = [own]
     for name, other in plan.opponents.items():
         label = LABELS[name]
-        doing(f"{label}, in {study.path / FOLDER / name}")
         with _opened(name, other, study, own) as beside:
             _bring_reports(study, beside, plan.evaluator)
             try:
-                recipes[label] = _winner(other, beside, workers, objective)
+                recipes[label] = _winner(label, other, beside, workers, objective, tell)
             except UserError as problem:
                 kind = type(problem).__name__
                 failed[label] = Failure(cause="candidate", message=str(problem), error=kind)
@@ -177,9 +177,32 @@ def _bring_reports(study: Study, beside: Study, evaluator: str) -> None:
             beside.reports.save(mark.digest, evaluator, report)
 
 
-def _winner(other: Plan, beside: Study, workers: Executor, objective: Objective) -> Recipe:
+def _winner(
+    label: str,
+    other: Plan,
+    beside: Study,
+    workers: Executor,
+    objective: Objective,
+    tell: Callable[[Scoring], None],
+) -> Recipe:
     """What the opponent finds, searching on from where it was."""
     own = replace(other.objective, references=objective.references)
+
+    def searched(at: Progress) -> None:
+        tell(
+            Scoring(
+                split="search",
+                done=at.evaluated,
+                total=at.evaluations or at.evaluated,
+                models={},
+                noun="evaluation",
+                opponent=label,
+            )
+        )
+
+    def scored(scoring: Scoring) -> None:
+        tell(replace(scoring, opponent=label))
+
     Search(
         beside,
         other.space,
@@ -190,7 +213,8 @@ def _winner(other: Plan, beside: Study, workers: Executor, objective: Objective)
         budget=Budget.model_validate(beside.job["budget"]),
         landmarks=other.landmarks,
         sizes=other.sizes,
+        tell=searched,
         stale_after=STALE,
     ).run()
-    scorer = Scorer(beside, workers, other.evaluator)
+    scorer = Scorer(beside, workers, other.evaluator, scored)
     return choose_winner(other, beside, Finals(scorer, objective)).recipe

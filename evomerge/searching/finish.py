@@ -49,7 +49,6 @@ def finish(
     tell: Callable[[Scoring], None] = lambda scoring: None,
     *,
     objective: Objective | None = None,
-    doing: Callable[[str], None] = lambda what: None,
 ) -> Comparison:
     """Choose the winner of a study whose search is over, and compare it on the holdout, once.
 
@@ -57,9 +56,8 @@ def finish(
     come the searches that the job wants to be compared with.
 
     Args:
-        tell: hears how far the models of a split are scored.
+        tell: hears how far the models of a split are scored, those of such searches among them.
         objective: as the search knew it; None: the plan's, which refers to no model.
-        doing: hears of such a search when it begins.
 
     Raises:
         UserError: no candidate keeps the constraints, or none can be scored.
@@ -87,7 +85,7 @@ def finish(
     label = EVOLVED
     while label in rivals.recipes:  # a source may be the winner of an earlier search
         label += "*"
-    opponents = compete(plan, study, workers, objective, called=label, doing=doing)
+    opponents = compete(plan, study, workers, objective, called=label, tell=tell)
     models = {label: best.recipe, **rivals.recipes, **opponents.recipes}
     outcomes: dict[str, Outcome] = {**finals.holdout(models), **rivals.failed, **opponents.failed}
     objective = measured(plan, scorer, ["holdout"], objective)

@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from evomerge.config import Budget
 from evomerge.evaluators.base import Split
+from evomerge.reading.files import is_there
 from evomerge.searching.ending import ENDED
+from evomerge.searching.equal_cost import FOLDER as OPPONENTS
 from evomerge.searching.failures import current_halt
 from evomerge.searching.final_comparison import scored_models
 from evomerge.searching.finish import finished
 from evomerge.searching.listener import Listener
+from evomerge.searching.opponents import LABELS
 from evomerge.searching.progress import Progress, Scoring
 from evomerge.searching.tally import Tally
 from evomerge.study.candidate import Candidate
+from evomerge.study.folder import StudyFolder
 from evomerge.study.record import Study
 from evomerge.value import parse
 from evomerge.wording import count
@@ -64,8 +69,8 @@ class Follower:
         self._listener.progressed(self._progress())
         ended = self._study.get(ENDED)
         self._say(ended and f"the search is over: {ended['said']}")
-        if ended:
-            self._tell_scoring()
+        if ended and (scoring := self._scoring()) is not None:
+            self._listener.scored(scoring)
         self._do(self._under_way())
         return False
 
@@ -95,16 +100,28 @@ class Follower:
             objectives=self._study.objectives,
         )
 
-    def _tell_scoring(self) -> None:
-        """How many models are scored on the split that is scored now."""
-        split: Split = "holdout" if self._study.get("winner") else "validation"
-        digests = set(scored_models(self._study, split).values())
-        if digests:
-            load = self._study.reports.load
-            done = sum(load(name, self._evaluator, split) is not None for name in digests)
-            self._listener.scored(
-                Scoring(split=split, done=done, total=len(digests), models={}, noun=_NOUNS[split])
-            )
+    def _scoring(self) -> Scoring | None:
+        """How far the split is that is scored now, by the study or by an opponent."""
+        own = self._models_scored(self._study)
+        if own is not None or not self._study.get("winner"):
+            return own
+        for name in reversed(self._study.job.get("compare", ())):
+            folder = self._study.path / OPPONENTS / name
+            if is_there(StudyFolder(folder).identity):
+                with Study.open(folder, write=False) as beside:
+                    models = self._models_scored(beside) or _candidates_scored(beside)
+                return replace(models, opponent=LABELS[name])
+        return None
+
+    def _models_scored(self, study: Study) -> Scoring | None:
+        """Finalists, or once there is a winner what it is compared with; None before that."""
+        split: Split = "holdout" if study.get("winner") else "validation"
+        digests = set(scored_models(study, split).values())
+        if not digests:
+            return None
+        load = study.reports.load
+        done = sum(load(name, self._evaluator, split) is not None for name in digests)
+        return Scoring(split=split, done=done, total=len(digests), models={}, noun=_NOUNS[split])
 
     def _under_way(self) -> str:
         """What is waited for, in a few words."""
@@ -131,3 +148,9 @@ class Follower:
         if line and line != self._said:
             self._said = line
             self._listener.said(line)
+
+
+def _candidates_scored(opponent: Study) -> Scoring:
+    """How far its search is."""
+    done, total = Tally(opponent.candidates()).evaluated, opponent.job["budget"]["evaluations"]
+    return Scoring(split="search", done=done, total=total, models={}, noun="evaluation")

@@ -55,8 +55,8 @@ class Listener:
         optimizer has heard of it."""
 
     def scored(self, scoring: Scoring) -> None:
-        """The search is over, and models are scored on another split: called at least every second
-        while they are."""
+        """The search is over, and models are scored on another split, or searches of equal cost go
+        on beside it: called at least every second while they do."""
 
     def said(self, message: str) -> None:
         """A line to read: a warning before the search, or why it is over."""

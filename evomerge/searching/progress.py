@@ -97,7 +97,8 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Scoring:
-    """How far the models of a split are scored, once the search is over."""
+    """How far the models of a split are scored, once the search is over; candidates of searches of
+    equal cost are among them."""
 
     split: Split
     done: int
@@ -107,3 +108,10 @@ class Scoring:
     """Of those under way: the id of the task -> the model's label."""
     noun: str = "model"
     """What one of them is called: a finalist, a strength of a baseline."""
+    opponent: str = ""
+    """The search of equal cost whose models they are; "" where they are the study's own."""
+
+    @property
+    def where(self) -> str:
+        """`validation`, or with an opponent `random search (equal cost), validation`."""
+        return f"{self.opponent}, {self.split}" if self.opponent else self.split

@@ -86,7 +86,7 @@ class Telemetry:
         """Hand on how far the models of a split are scored."""
         if self._board is not None and self._is_time():
             total = count(scoring.total, scoring.noun)
-            message = f"the search is over; {scoring.split}: {scoring.done} of {total}"
+            message = f"the search is over; {scoring.where}: {scoring.done} of {total}"
             self._show(self._of_workers(), message)
 
     def _is_time(self) -> bool:

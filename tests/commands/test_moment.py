@@ -37,6 +37,11 @@ LOADING = worker("1", "starting", seconds=65)
             "scoring candidate 9 (0:14) on the validation split",
         ),
         ([worker(state="idle")], {"scoring": SCORING}, "scoring on the validation split"),
+        (
+            [worker(task="4")],
+            {"scoring": replace(SCORING, opponent="random search")},
+            "scoring #4 (0:14) on the validation split, for random search",
+        ),
         ([worker(state="idle")], {}, "choosing what to evaluate next"),
         ([worker(state="lost")], {}, "1 worker lost; another takes the place"),
         ([worker(task="3")], {"missing": "1 of 2 waits for a GPU"}, "1 of 2 waits for a GPU"),
@@ -82,6 +87,8 @@ def test_how_much_of_a_split_is_done() -> None:
     assert done_of(at) == "validation: 1 of 3 models"
     finalists = replace(SCORING, noun="finalist")
     assert done_of(Moment(scoring=finalists)) == "validation: 1 of 3 finalists"
+    opponents = replace(finalists, opponent="random search")
+    assert done_of(Moment(scoring=opponents)) == "random search, validation: 1 of 3 finalists"
     assert share_of(at) == 1 / 3
     assert done_of(Moment()) == ""
     assert share_of(Moment()) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from evomerge.searching.equal_cost import FOLDER, search_cost
 from evomerge.searching.finish import finish, finished
 from evomerge.searching.opponents import LABELS
 from evomerge.searching.plan import Plan
+from evomerge.searching.progress import Scoring
 from evomerge.study.examples import part_name
 from evomerge.study.record import Study
 from tests.place import Place
@@ -94,10 +96,10 @@ class Over:
         study.reports.save(digest, self.plan.evaluator, made)
         study.tell(number, made, (made.tasks["sums"].value,), worker="w")
 
-    def finish(self, **how: Any) -> Any:
+    def finish(self, tell: Callable[[Scoring], None] = lambda scoring: None, **how: Any) -> Any:
         plan = Plan(self.job, "job.yaml", self.plan.headers)
         with Study.open(self.path, write=True) as study:
-            return finish(plan, study, InProcess(partial(Worker, self.asked, **how)))
+            return finish(plan, study, InProcess(partial(Worker, self.asked, **how)), tell)
 
 
 def test_each_has_a_row_a_cost_and_a_study_of_its_own(tmp_path: Path) -> None:
@@ -140,6 +142,18 @@ def test_an_interrupted_opponent_goes_on_where_it_was(tmp_path: Path) -> None:
     assert over.finish() == expected
     searched = [task.id for task in over.asked if task.split == "search"]
     assert len(searched) == 3, "one of them twice"
+
+
+def test_how_far_each_is_is_told(tmp_path: Path) -> None:
+    told: list[Scoring] = []
+    Over(tmp_path, compare=["random", "soup"]).finish(told.append)
+    last = {(scoring.opponent, scoring.split): scoring for scoring in told}
+    random, soup = LABELS["random"], LABELS["soup"]
+    assert [name for name, split in last if split == "search"] == [random, soup]
+    assert (last[random, "search"].done, last[random, "search"].total) == (2, 2)
+    assert last[random, "search"].where == "random search (equal cost), search"
+    assert last[random, "validation"].noun == "finalist"
+    assert not last["", "holdout"].opponent, "the study's own"
 
 
 def part(report: Report, tokens: int, *places: int) -> Report:

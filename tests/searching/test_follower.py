@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,6 +140,42 @@ def test_the_models_that_are_scored_after_the_search(tmp_path: Path) -> None:
     (scoring,) = heard.scorings
     assert (scoring.split, scoring.done, scoring.total) == ("validation", 0, 2)
     assert heard.does[0].endswith(" scores models for the comparison")
+
+
+def test_a_search_of_equal_cost_after_the_search(tmp_path: Path) -> None:
+    job = {"budget": {"candidates": CANDIDATES}, "compare": ["random", "soup"]}
+    genes = make_space().genes
+    beside: dict[str, Any] = {"job": {"budget": {"evaluations": 7}}, "genes": genes}
+    with Study.create(tmp_path / "s", name="sphere", job=job, genes=genes) as study:
+        searched(study, 4)
+        study.put("winner", {"label": "candidate 1", "recipe": {}, "fitness": 0.5})
+        with Study.create(study.path / "compare" / "random", name="random", **beside) as random:
+            searched(random, 3)
+            random.put("scored.validation", {"candidate 1": "a" * 64})
+        at_finalists = looked_at(study)
+        with Study.create(study.path / "compare" / "soup", name="soup", **beside) as soup:
+            searched(soup, 2)
+        at_soup = looked_at(study)
+        study.put("scored.holdout", {"evolved": "a" * 64})
+        own = looked_at(study)
+    assert at_finalists.where == "random search (equal cost), validation"
+    assert at_soup == Scoring(
+        split="search",
+        done=2,
+        total=7,
+        models={},
+        noun="evaluation",
+        opponent="greedy soup (equal cost)",
+    )
+    assert own.where == "holdout"
+
+
+def looked_at(study: Study) -> Scoring:
+    """What is told of scoring at one look."""
+    heard = Heard()
+    with Study.open(study.path, write=False) as read:
+        Follower(read, heard).look()
+    return heard.scorings[-1]
 
 
 def test_a_job_without_a_budget_is_a_sentence(tmp_path: Path) -> None:
