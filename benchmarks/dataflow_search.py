@@ -1,6 +1,6 @@
 """Data flow, parameter space, and one after the other, at equal evaluations, over several seeds.
 
-    python benchmarks/dataflow_search.py [--seeds 1 2 3] [--arms searches rivals]
+    python benchmarks/dataflow_search.py [--seeds 1 2 3] [--arms searches random plain]
 
 Three searches a seed, of as many candidates each, on the examples of examples/dataflow.yaml:
 
@@ -10,9 +10,9 @@ Three searches a seed, of as many candidates each, on the examples of examples/d
 - *hybrid*: half of the candidates in parameter space, then half over data flow, where the best
   merge so far is the first input beside the specialists, as in Akiba et al. (2403.13187).
 
-Beside them their rivals, with as many candidates: random search over the same paths; and, of the
-search in parameter space what a job gets by `compare`: random search over the same weights, task
-arithmetic with a strength for each specialist, and greedy soup.
+Beside them what a job gets by `compare`, with as many candidates: random search over the same paths,
+and over the same weights (`random`); task arithmetic with a strength for each specialist, and greedy
+soup (`plain`), which hardly depend on the seed.
 
 Each is a study of its own (in runs/dataflow/seed-N, resumed if interrupted): choice on the
 validation split, one look at the holdout. What does not depend on the seed is scored once.
@@ -30,7 +30,7 @@ from published import ROOT, earlier, portable, write
 from evomerge import api
 from evomerge.cluster.base import Executor
 from evomerge.commands.terminal import Terminal
-from evomerge.config import Job, Opponent, read_job
+from evomerge.config import Job, read_job
 from evomerge.evaluators.base import Split
 from evomerge.recipe.digest import digest, plain
 from evomerge.recipe.tree import Recipe, Stack
@@ -49,14 +49,6 @@ HALF_SPACE: Mapping[str, Any] = {
     "groups": {"layers": 10},
     "genes": {"weight": [0.0, 1.2]},
 }
-
-
-OPPONENTS: Mapping[str, Opponent] = {
-    "random weights": "random",
-    "tuned task arithmetic": "task_arithmetic",
-    "greedy soup": "soup",
-}
-"""Those of the search in parameter space."""
 
 
 class Sharing(Terminal):
@@ -135,8 +127,7 @@ def searches(job: Job, folder: Path, finished: list[Path]) -> dict[str, Any]:
     data_flow = run(job, folder / "data-flow", finished)
     first = with_space(job, "half", HALF_SPACE, {"candidates": count // 2})
     half = run(first, folder / "parameter-half", finished)
-    alone = with_space(job, "parameter space", HALF_SPACE, {"candidates": count})
-    whole = run(alone, folder / "parameter", finished, folder / "parameter-half")
+    whole = run(in_parameter_space(job), folder / "parameter", finished, folder / "parameter-half")
     best = folder / "best.yaml"
     if not best.exists():
         export_recipe(folder / "parameter-half", best)
@@ -150,18 +141,38 @@ def searches(job: Job, folder: Path, finished: list[Path]) -> dict[str, Any]:
     }
 
 
-def rivals(job: Job, folder: Path, finished: list[Path]) -> dict[str, Any]:
-    """Searches of equal cost that a search has to beat."""
-    weights = with_space(
-        job, "parameter space", HALF_SPACE, {"candidates": job.budget.evaluations or 0}
-    )
-    jobs = {"random paths": opponent_job("random", job, Plan(job).space)}
-    for arm, opponent in OPPONENTS.items():
-        jobs[arm] = opponent_job(opponent, weights, Plan(weights).space)
+def at_random(job: Job, folder: Path, finished: list[Path]) -> dict[str, Any]:
+    """Random search over the paths, and over the weights."""
+    weights = in_parameter_space(job)
+    jobs = {
+        "random paths": opponent_job("random", job, Plan(job).space),
+        "random weights": opponent_job("random", weights, Plan(weights).space),
+    }
+    return all_of(jobs, folder, finished)
+
+
+def by_one_number(job: Job, folder: Path, finished: list[Path]) -> dict[str, Any]:
+    """Searches by one number for each specialist; of paths there are none."""
+    weights = in_parameter_space(job)
+    jobs = {
+        "tuned task arithmetic": opponent_job("task_arithmetic", weights, Plan(weights).space),
+        "greedy soup": opponent_job("soup", weights, Plan(weights).space),
+    }
+    return all_of(jobs, folder, finished)
+
+
+def all_of(jobs: Mapping[str, Job], folder: Path, finished: list[Path]) -> dict[str, Any]:
     return {arm: run(own, folder / arm.replace(" ", "-"), finished) for arm, own in jobs.items()}
 
 
-ARMS = {"searches": searches, "rivals": rivals}
+def in_parameter_space(job: Job) -> Job:
+    """The search in parameter space, with as many candidates."""
+    return with_space(
+        job, "parameter space", HALF_SPACE, {"candidates": job.budget.evaluations or 0}
+    )
+
+
+ARMS = {"searches": searches, "random": at_random, "plain": by_one_number}
 
 
 def hybrid_space(job: Job, merged: Recipe) -> dict[str, Any]:
