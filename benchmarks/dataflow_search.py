@@ -10,9 +10,11 @@ Three searches a seed, of as many candidates each, on the examples of examples/d
 - *hybrid*: half of the candidates in parameter space, then half over data flow, where the best
   merge so far is the first input beside the specialists, as in Akiba et al. (2403.13187).
 
-Beside them what a job gets by `compare`, with as many candidates: random search over the same paths,
-and over the same weights (`random`); task arithmetic with a strength for each specialist, and greedy
-soup (`plain`), which hardly depend on the seed.
+Beside them what a job gets by `compare`, with as many candidates:
+
+- *random*: random search over the same paths, and over the same weights;
+- *plain*: task arithmetic with a strength for each specialist, and greedy soup, which hardly depend
+  on the seed.
 
 Each is a study of its own (in runs/dataflow/seed-N, resumed if interrupted): choice on the
 validation split, one look at the holdout. What does not depend on the seed is scored once.
