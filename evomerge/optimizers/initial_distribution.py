@@ -38,7 +38,7 @@ def first_steps(genes: Sequence[Scalar], importance: Sequence[float] | None) -> 
     importance over the largest; 1 where nothing is known of it.
 
     The root keeps a wrong prior from costing much: of a gene with the least importance, 0.05, the
-    first steps are a quarter of the others', and the distribution widens them where that helps. A
+    first steps are 0.22 of the others', and the distribution widens them where that helps. A
     choice, whose steps are odds, has whole ones.
     """
     if importance is None:

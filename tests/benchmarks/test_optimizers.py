@@ -140,6 +140,14 @@ def test_a_target_that_some_draws_never_reach_has_an_end_without_a_number() -> N
     assert row["interval"] == [2 * EVERY, None]
 
 
+def test_plain_cma_es_reaches_its_own_value_whatever_the_order_of_the_sum() -> None:
+    curves = np.random.default_rng(0).random((30, 20, 4)) + np.array([0, 0, 0, 1])
+    rounded = [own[:, -1].mean() > own.mean(axis=0)[-1] for own in curves]
+    assert any(rounded), "the last value is the target, summed over seeds in another order"
+    reached = [summary({PLAIN: own}, 4 * EVERY)[0]["evaluations_until_target"] for own in curves]
+    assert reached == [4 * EVERY] * len(curves)
+
+
 def test_the_target_is_what_plain_cma_es_has_at_the_end() -> None:
     plain = np.linspace(0.0, 0.4, 4)
     curves = {PLAIN: np.stack([plain, plain]), "quick": np.full((2, 4), 0.5)}
