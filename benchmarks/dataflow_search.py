@@ -23,18 +23,16 @@ validation split, one look at the holdout. What does not depend on the seed is s
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from published import ROOT, earlier, portable, write
+from sharing import Sharing
 
 from evomerge import api
-from evomerge.cluster.base import Executor
-from evomerge.commands.terminal import Terminal
 from evomerge.config import Job, read_job
-from evomerge.evaluators.base import Split
-from evomerge.recipe.digest import digest, plain
+from evomerge.recipe.digest import plain
 from evomerge.recipe.tree import Recipe, Stack
 from evomerge.recipe.yaml import read_recipe
 from evomerge.searching.opponents import opponent_job
@@ -51,35 +49,6 @@ HALF_SPACE: Mapping[str, Any] = {
     "groups": {"layers": 10},
     "genes": {"weight": [0.0, 1.2]},
 }
-
-
-class Sharing(Terminal):
-    """The usual terminal, and reports of equal recipes from studies that have them already."""
-
-    def __init__(self, folder: Path, finished: list[Path], begun: Path | None) -> None:
-        """`finished`: studies that scored baselines on the holdout; `begun`: one whose candidates
-        are the first ones of this search."""
-        super().__init__(folder)
-        self._finished, self._begun = finished, begun
-
-    def started(self, job: Job, study: Study, executor: Executor) -> None:
-        for other in self._finished:
-            names = [digest(recipe) for recipe in Plan(job).baselines.values()]
-            share(other, study, job, names, "holdout")
-        if self._begun is not None:
-            with Study.open(self._begun, write=False) as half:
-                names = [candidate.digest for candidate in half.candidates()]
-            share(self._begun, study, job, names, "search")
-        super().started(job, study, executor)
-
-
-def share(finished: Path, study: Study, job: Job, names: Sequence[str], split: Split) -> None:
-    evaluator = job.evaluator.digest()
-    with Study.open(finished, write=False) as other:
-        for name in names:
-            report = other.reports.load(name, evaluator, split)
-            if report and not study.reports.load(name, evaluator, split):
-                study.reports.save(name, evaluator, report)
 
 
 def run(job: Job, folder: Path, finished: list[Path], begun: Path | None = None) -> dict[str, Any]:

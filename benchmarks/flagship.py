@@ -31,16 +31,14 @@ from typing import Any, get_args
 import pandas
 from foreign_table import Problems
 from published import ROOT, portable, write
+from sharing import Sharing
 
 import evomerge
-from evomerge.cluster.base import Executor
-from evomerge.commands.terminal import Terminal
 from evomerge.config import Job, Opponent, read_job
 from evomerge.optimizers.registry import configure
 from evomerge.recipe.digest import plain
 from evomerge.results import Results
 from evomerge.study.comparison import Comparison
-from evomerge.study.record import Study
 from evomerge.study.significance import holm
 from evomerge.study.statistics import mean_interval, paired_difference
 
@@ -54,34 +52,9 @@ SEEDS = {
 }
 
 
-class Sharing(Terminal):
-    """The usual terminal, and the reports that an earlier study has of the models after the
-    search."""
-
-    def __init__(self, folder: Path, finished: Path | None) -> None:
-        super().__init__(folder)
-        self._finished = finished
-
-    def started(self, job: Job, study: Study, executor: Executor) -> None:
-        if self._finished:
-            share_reports(self._finished, study.path)
-        super().started(job, study, executor)
-
-
-def share_reports(finished: Path, study: Path) -> None:
-    """Put an earlier study's validation and holdout reports beside another's. Their names hold the
-    digests of recipe and evaluator, so each is found by the model that it is about, only."""
-    for split in ("validation", "holdout"):
-        for report in (finished / "examples").glob(f"*.{split}.json.gz"):
-            copy = study / "examples" / report.name
-            if not copy.exists():
-                copy.parent.mkdir(exist_ok=True)
-                copy.write_bytes(report.read_bytes())
-
-
 def one_seed(job: Job, folder: Path, finished: Path | None) -> Results:
     """The study of one seed, searched to its end."""
-    with Sharing(folder, finished) as terminal:
+    with Sharing(folder, [finished] if finished else []) as terminal:
         if (folder / "study.json").exists():
             return evomerge.resume(folder, terminal)
         return evomerge.search(job, folder, terminal)

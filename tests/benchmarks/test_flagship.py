@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas
 import pytest
-from flagship import SEEDS, job_of, of_seed, over_seeds, print_over_seeds, share_reports
+from flagship import SEEDS, job_of, of_seed, over_seeds, print_over_seeds
 
 from evomerge.errors import ConfigError
 
@@ -35,23 +35,6 @@ def test_every_job_has_its_own_name() -> None:
 def test_an_optimizer_that_is_not_there_is_a_sentence() -> None:
     with pytest.raises(ConfigError, match=r"^--optimizer: .*randon.*random"):
         job_of("strong", "randon")
-
-
-def test_reports_of_the_splits_after_the_search_are_shared(tmp_path: Path) -> None:
-    finished, study = tmp_path / "finished", tmp_path / "study"
-    share_reports(finished, study)  # not there: nothing to share
-    assert not study.exists()
-    (finished / "examples").mkdir(parents=True)
-    for split in ("search", "validation", "holdout"):
-        (finished / "examples" / f"model.{split}.json.gz").write_bytes(split.encode())
-    (study / "examples").mkdir(parents=True)
-    (study / "examples" / "model.holdout.json.gz").write_bytes(b"its own")
-    share_reports(finished, study)
-    held = {path.name: path.read_bytes() for path in (study / "examples").iterdir()}
-    assert held == {
-        "model.holdout.json.gz": b"its own",
-        "model.validation.json.gz": b"validation",
-    }
 
 
 def test_over_seeds_problems_of_one_form_count_once(capsys: pytest.CaptureFixture[str]) -> None:
