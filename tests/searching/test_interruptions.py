@@ -96,26 +96,51 @@ LONG = [
 ]
 
 
+class Kept(Steps):
+    """Keeps the study's folder as each step finds it: what a kill right there leaves behind."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def __call__(self, step: Callable[[], Any]) -> Any:
+        shutil.copytree(self.folder, self.left_at(self.count))
+        return super().__call__(step)
+
+    def left_at(self, step: int) -> Path:
+        return self.folder.with_name(f"killed-{step}")
+
+
 @pytest.mark.parametrize("name", ["at once", "halves", *LONG])
 def test_killed_at_any_write_it_ends_with_the_same_record(tmp_path: Path, name: str) -> None:
     make, budget = SEARCHES[name]
-    empty, whole = tmp_path / "empty", tmp_path / "whole"
-    open_study(empty).close()
-    shutil.copytree(empty, whole)
-    steps = Steps()
+    whole = tmp_path / "whole"
+    open_study(whole).close()
+    steps = Kept(whole)
     executor = run_to_death(whole, make(), steps, **budget)
     expected, evaluations = record(whole), len(executor.asked)
     assert steps.count > 30
     # The last write, the study's clock, ends no search.
     for step in range(steps.count - 1):
-        folder = tmp_path / f"killed-{step}"
-        shutil.copytree(empty, folder)
-        with pytest.raises(Killed):
-            run_to_death(folder, make(), Steps(step), **budget)
+        folder = steps.left_at(step)
         second = run_to_death(folder, make(), Steps(), **budget)
         assert record(folder) == expected, f"killed at step {step}"
         assert len(second.asked) <= evaluations
         shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("step", [0, 1, 9, 20, 30])
+def test_a_search_that_dies_leaves_what_its_last_step_left(tmp_path: Path, step: int) -> None:
+    """Whatever it would tidy up on its way out."""
+    make, budget = SEARCHES["halves"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    open_study(whole).close()
+    shutil.copytree(whole, killed)
+    steps = Kept(whole)
+    run_to_death(whole, make(), steps, **budget)
+    with pytest.raises(Killed):
+        run_to_death(killed, make(), Steps(step), **budget)
+    assert record(killed) == record(steps.left_at(step))
 
 
 class Poisoned(Workers):
