@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 """Optuna's tests call what Optuna itself has deprecated."""
+DATABASE = "studies.db"
 
 
 def opened(identity: Identity, journal: Path) -> Iterator[BaseStorage]:
@@ -38,13 +40,32 @@ class TestJournal(StorageTestCase):
         yield from opened(identity, tmp_path / "journal.log")
 
 
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database without a study, for each test to copy: making the tables takes longest."""
+    folder = tmp_path_factory.mktemp("tables")
+    identity = in_database(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(STORAGE, str(identity.storage))
+        for _ in opened(identity, folder / "journal.log"):
+            pass
+    return folder / DATABASE
+
+
+def in_database(folder: Path) -> Identity:
+    url = f"sqlite:///{folder / DATABASE}"
+    return Identity(name="ours", storage=url, objectives=("fitness",), genes=())
+
+
 @pytest.mark.slow
 class TestDatabase(StorageTestCase):
     """A study in a database."""
 
     @pytest.fixture
-    def storage(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BaseStorage]:
-        url = f"sqlite:///{tmp_path / 'studies.db'}"
-        monkeypatch.setenv(STORAGE, url)
-        identity = Identity(name="ours", storage=url, objectives=("fitness",), genes=())
+    def storage(
+        self, tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[BaseStorage]:
+        shutil.copy(tables, tmp_path)
+        identity = in_database(tmp_path)
+        monkeypatch.setenv(STORAGE, str(identity.storage))
         yield from opened(identity, tmp_path / "journal.log")
