@@ -64,6 +64,7 @@ class Subject:
     objectives: int = 1
     workers: int = 4
     budget: int = 120
+    """How many proposals a search takes here: a smaller one for an optimizer that thinks long."""
     generational: bool = False
     """Whether the order in which results arrive must leave no trace."""
     seeded: bool = True
@@ -195,9 +196,9 @@ def bad_tells_change_nothing(subject: Subject) -> None:
 def failures_are_not_fatal(subject: Subject) -> None:
     """Some failures, then nothing but failures, and then successes again."""
     optimizer = subject.new()
-    _search(subject, optimizer, limit=30, failing=2)
-    _search(subject, optimizer, limit=60, failing=1)
-    _search(subject, optimizer, limit=30)
+    _search(subject, optimizer, limit=subject.budget // 4, failing=2)
+    _search(subject, optimizer, limit=subject.budget // 2, failing=1)
+    _search(subject, optimizer, limit=subject.budget // 4)
     barren = subject.new()
     _search(subject, barren, limit=subject.budget, failing=1)
 
@@ -227,7 +228,7 @@ def globals_are_untouched(subject: Subject) -> None:
     optimizer = subject.new()
     middle = subject.observation(_middle(subject.genes))
     optimizer.observe(replace(middle, fitness=(0.0,) * subject.objectives))
-    _search(subject, optimizer, limit=60, failing=9)
+    _search(subject, optimizer, limit=subject.budget // 2, failing=9)
     optimizer.recommend()
     _require(before == _global_state(), "the global random generators were used")
 
@@ -252,7 +253,7 @@ def observes_before_asking(subject: Subject) -> None:
             _refused(partial(optimizer.observe, wrong), "an observation with wrong scores")
     edge = subject.observation(tuple(_edge(gene) for gene in subject.genes))
     optimizer.observe(replace(edge, fitness=fitness))
-    _search(subject, optimizer, limit=40)
+    _search(subject, optimizer, limit=subject.budget // 3)
     _refused(partial(optimizer.observe, middle), "an observation after the first ask")
 
 
@@ -260,7 +261,7 @@ def recommends_a_genome(subject: Subject) -> None:
     """A recommendation, if any, is a genome of the space, and no candidate that was tried."""
     optimizer = subject.new()
     optimizer.recommend()
-    proposals = _search(subject, optimizer, limit=60)
+    proposals = _search(subject, optimizer, limit=subject.budget // 2)
     genome = optimizer.recommend()
     if genome is not None:
         _check_genome(subject.genes, genome)

@@ -76,7 +76,10 @@ LONG = {"cma_es", "nevergrad", "optuna"}
 """All cases together take more than ten seconds."""
 LIBRARIES = {"nevergrad", "optuna"}
 SHORT_BUDGET = 48
-"""Of libraries, on the spaces beside the one that each is always tried on."""
+"""With which libraries improve on the spaces beside the one that each is always tried on."""
+BUDGETS_OF_LIBRARIES = {True: 60, False: 24}
+"""With which libraries keep the other laws, on the space that each is always tried on, in which
+populations breed more than once, and on the others: they take most of the time."""
 
 # Each with the space that it is always tried on; the others are for `slow`.
 OTHERS: list[tuple[dict[str, Any], str]] = [
@@ -149,23 +152,31 @@ CASES = [
 ]
 
 
+def budget_of(options: dict[str, Any], always: bool, law: str) -> int:
+    if options["kind"] not in LIBRARIES:
+        return 120
+    if law == "improves":
+        return 120 if always else SHORT_BUDGET
+    return BUDGETS_OF_LIBRARIES[always]
+
+
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize(
-    ("options", "space", "budget"),
+    ("options", "space", "always"),
     [
         pytest.param(
             options,
             space,
-            SHORT_BUDGET if options["kind"] in LIBRARIES and not always else 120,
+            always,
             id=f"{name_of(options)}-{space}",
             marks=() if always and options["kind"] not in LONG else pytest.mark.slow,
         )
         for options, space, always in CASES
     ],
 )
-def test_built_in(options: dict[str, Any], space: str, budget: int, law: str) -> None:
+def test_built_in(options: dict[str, Any], space: str, always: bool, law: str) -> None:
     with does_not_raise():
-        LAWS[law](subject(options, SPACES[space], budget=budget))
+        LAWS[law](subject(options, SPACES[space], budget=budget_of(options, always, law)))
 
 
 TWO_OBJECTIVES: list[dict[str, Any]] = [
@@ -181,8 +192,9 @@ TWO_OBJECTIVES: list[dict[str, Any]] = [
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("options", TWO_OBJECTIVES, ids=name_of)
 def test_two_objectives(options: dict[str, Any], law: str) -> None:
+    budget = budget_of(options, True, law)
     with does_not_raise():
-        LAWS[law](subject(options, FLOATS, objectives=2))
+        LAWS[law](subject(options, FLOATS, objectives=2, budget=budget))
 
 
 class Same(RandomSearch):
