@@ -10,7 +10,7 @@ import pytest
 
 from evomerge.errors import ConfigError
 
-pytestmark = pytest.mark.ray
+pytestmark = pytest.mark.slow  # Ray is imported
 
 greeting: Any = pytest.importorskip("evomerge.cluster.greeting")
 ray: Any = pytest.importorskip("ray")
@@ -37,7 +37,6 @@ def test_the_same_versions_and_no_versions_are_welcome() -> None:
     assert greeting.check_versions({}, "h:6379") is None
 
 
-@pytest.mark.slow
 def test_what_listens_and_is_no_head_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"

@@ -16,7 +16,7 @@ from evomerge.cluster.ray_jobs import FIRST_S
 from evomerge.cluster.reach import REACH_S
 from evomerge.errors import UserError
 
-pytestmark = pytest.mark.ray
+pytestmark = pytest.mark.slow  # Ray is imported
 
 VERSION = json.dumps({"version": "4", "ray_version": "2.9.1", "ray_commit": "", "session_name": ""})
 
@@ -73,7 +73,6 @@ def test_another_server_is_no_dashboard(status: int, body: str) -> None:
     assert "Ray" in str(caught.value)
 
 
-@pytest.mark.slow
 def test_a_server_that_never_answers_is_given_up() -> None:
     """It would answer in ten minutes; 15 seconds are promised for all."""
     assert REACH_S + FIRST_S[1] <= 15

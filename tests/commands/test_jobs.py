@@ -15,7 +15,7 @@ import pytest
 
 from tests.place import Ended, run
 
-pytestmark = pytest.mark.ray
+pytestmark = pytest.mark.slow  # Ray is imported
 
 EVIL = "\x1b[2J[red]best 0.5[/red]"
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.places.files import read
 
-pytestmark = pytest.mark.ray
+pytestmark = pytest.mark.slow  # Ray is imported
 FILES = ("aws", "gcp", "ssh")
 
 
