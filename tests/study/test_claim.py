@@ -162,5 +162,5 @@ def test_a_kill_at_any_step_leaves_a_study_or_room_for_one(
         with Study.open(folder, write=False) as study:
             assert len(study.candidates()) == 1
         assert not [path for path in tmp_path.iterdir() if path.name.startswith(f".{folder.name}")]
-        step, turns = step + (5 if url is None else 17), turns + 1
+        step, turns = step + (7 if url is None else 23), turns + 1
     assert turns > 10

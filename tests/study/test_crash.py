@@ -20,7 +20,7 @@ from evomerge.study.record import Study
 GENES = (FloatGene(name="a", low=0.0, high=1.0), FloatGene(name="b", low=0.0, high=1.0))
 
 
-KILLS = 40
+KILLS = 24
 
 
 def report_of(number: int) -> Report:
