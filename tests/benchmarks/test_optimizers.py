@@ -103,7 +103,8 @@ def test_choices_are_searched_too() -> None:
 @pytest.mark.parametrize("kind", INFORMED)
 def test_who_is_told_the_importance_searches_otherwise(kind: str) -> None:
     of = problem("sparse")
-    told, plain = (play(of, arm, seed=1, budget=20) for arm in (f"{kind}{TOLD}", kind))
+    budget = 10 if kind == "bayes" else 20  # a model thinks long, and knows it from the first one
+    told, plain = (play(of, arm, seed=1, budget=budget) for arm in (f"{kind}{TOLD}", kind))
     assert told != plain
     with pytest.raises(ConfigError, match="nobody has measured"):
         play(problem("mixed"), f"{kind}{TOLD}", seed=1, budget=20)
