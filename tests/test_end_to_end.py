@@ -21,15 +21,15 @@ from evomerge.study.record import Study
 ROOT = Path(__file__).parents[1]
 
 
-EXAMPLES = {"search": 3, "validation": 2, "holdout": 1}
+EXAMPLES = {"search": 2, "validation": 1, "holdout": 1}
 
 
 def evaluator(folder: Path, *skills: str) -> dict[str, Any]:
-    """The demo's, with these skills beside its own: few examples, and answers that end soon."""
+    """The demo's, with these skills beside its own: few examples, and answers that end at once."""
     tasks = folder / "evaluator" / "tasks"
     shutil.copytree(ROOT / "evaluators" / "json_math", tasks.parent)
     for task in tasks.iterdir():
-        task.write_text(task.read_text().replace("max_gen_toks: 48", "max_gen_toks: 6"))
+        task.write_text(task.read_text().replace("max_gen_toks: 48", "max_gen_toks: 2"))
     made: dict[str, Any] = yaml.safe_load((tasks.parent / "evaluator.yaml").read_text())
     kept = {f"evomerge_{name}" for name in ("json_math", *skills)}
     chosen = {name: task for name, task in made["tasks"].items() if name in kept}
