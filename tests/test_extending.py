@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,8 @@ import yaml
 from evomerge.conformance import tiny_models
 from evomerge.conformance.optimizers import LAWS, Subject
 from tests.docs.pages import blocks
+from tests.place import Ended
+from tests.service.commands import run_apart
 
 PAGE = blocks("docs/extending.md")
 MODULES = ("fade", "hill", "counting", "line")
@@ -66,17 +69,14 @@ class Site:
         self.root, self.folder = root, root / "here"
         self.job: dict[str, Any] = yaml.safe_load(block("yaml", "kind: line"))
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        (self.folder / "job.yaml").write_text(yaml.safe_dump(self.job))
+    def write(self, name: str, **changes: Any) -> None:
+        """The page's job, or another one."""
+        (self.folder / name).write_text(yaml.safe_dump(self.job | changes))
+
+    def run(self, *commands: Sequence[str]) -> list[Ended]:
+        """Each command, in one process that imports the packages."""
         path = os.pathsep.join([str(self.root / "site"), os.environ.get("PYTHONPATH", "")])
-        return subprocess.run(
-            [sys.executable, "-c", "from evomerge.commands.main import main; main()", *arguments],
-            cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": path},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return run_apart(self.folder, {**os.environ, "PYTHONPATH": path}, *commands)
 
 
 @pytest.fixture(scope="module")
@@ -104,74 +104,74 @@ def test_each_takes_less_than_thirty_lines(name: str) -> None:
 
 @pytest.mark.slow
 def test_they_are_listed_like_built_in_ones(site: Site) -> None:
-    ended = site.run("catalog", "--json")
-    assert ended.returncode == 0, ended.stderr
-    catalogs = json.loads(ended.stdout)
+    listed, described = site.run(("catalog", "--json"), ("catalog", "hill"))
+    assert listed.returncode == 0, listed.stderr
+    catalogs = json.loads(listed.stdout)
     assert catalogs["operators"]["fade"] == "Task vectors that fade with depth."
     assert catalogs["optimizers"]["hill"] == "Draws around the best point that is known."
-    described = site.run("catalog", "hill").stdout
-    assert "hill (optimizer of hill)" in described
-    assert "Standard deviation of a draw" in described
+    assert "hill (optimizer of hill)" in described.stdout
+    assert "Standard deviation of a draw" in described.stdout
 
 
 @pytest.mark.slow
 def test_one_job_uses_all_four(site: Site) -> None:
-    ended = site.run("check", "job.yaml")
-    assert ended.returncode == 0, ended.stderr
-    ended = site.run("search", "job.yaml", "--out", "run")
-    assert ended.returncode == 0, ended.stderr
-    shown = json.loads(site.run("show", "run", "--json").stdout)
-    assert shown["best"][0]["recipe"]["method"] == "fade"
-    assert list(shown["best"][0]["tasks"]) == ["count"]
-    assert list(shown["best"][0]["genes"]) == ["t"]
+    site.write("job.yaml")
+    checked, searched, shown = site.run(
+        ("check", "job.yaml"),
+        ("search", "job.yaml", "--out", "run"),
+        ("show", "run", "--json"),
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert searched.returncode == 0, searched.stderr
+    (best, *_) = json.loads(shown.stdout)["best"]
+    assert best["recipe"]["method"] == "fade"
+    assert list(best["tasks"]) == ["count"]
+    assert list(best["genes"]) == ["t"]
+
+
+TYPOS: list[tuple[str, dict[str, Any], str]] = [
+    ("optimizer", {"kind": "hill", "stp": 1}, "'optimizer.stp'; did you mean 'step'?"),
+    ("evaluator", {"kind": "count", "upto": 4}, "'upto'; did you mean 'up_to'?"),
+    (
+        "space",
+        {"kind": "line", "start": "base", "end": "maths"},
+        "'maths' is not among the sources; did you mean 'math'?",
+    ),
+    (
+        "space",
+        {"kind": "line", "start": "base", "end": "math", "method": "fad"},
+        "did you mean 'fade'?",
+    ),
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("key", "settings", "sentence"),
-    [
-        ("optimizer", {"kind": "hill", "stp": 1}, "'optimizer.stp'; did you mean 'step'?"),
-        ("evaluator", {"kind": "count", "upto": 4}, "'upto'; did you mean 'up_to'?"),
-        (
-            "space",
-            {"kind": "line", "start": "base", "end": "maths"},
-            "'maths' is not among the sources; did you mean 'math'?",
-        ),
-        (
-            "space",
-            {"kind": "line", "start": "base", "end": "math", "method": "fad"},
-            "did you mean 'fade'?",
-        ),
-    ],
-)
-def test_a_typo_is_refused_by_check(
-    site: Site, key: str, settings: dict[str, Any], sentence: str
-) -> None:
-    kept = site.job[key]
-    site.job[key] = settings
-    ended = site.run("check", "job.yaml")
-    site.job[key] = kept
-    assert ended.returncode == 2
-    assert sentence in ended.stderr
-    assert ended.stderr.count("\n") == 1
+def test_a_typo_is_refused_by_check(site: Site) -> None:
+    for number, (key, settings, _) in enumerate(TYPOS):
+        site.write(f"{number}.yaml", **{key: settings})
+    refused = site.run(*(("check", f"{number}.yaml") for number in range(len(TYPOS))))
+    for ended, (_, _, sentence) in zip(refused, TYPOS, strict=True):
+        assert ended.returncode == 2
+        assert sentence in ended.stderr
+        assert ended.stderr.count("\n") == 1
 
 
 @pytest.mark.slow
 def test_a_broken_package_stops_nobody_else(broken: Site) -> None:
-    ended = broken.run("catalog", "--json")
-    assert ended.returncode == 0, ended.stderr
-    optimizers = json.loads(ended.stdout)["optimizers"]
+    broken.write("job.yaml")
+    broken.write("random.yaml", optimizer="random")
+    listed, refused, checked = broken.run(
+        ("catalog", "--json"), ("check", "job.yaml"), ("check", "random.yaml")
+    )
+    assert listed.returncode == 0, listed.stderr
+    optimizers = json.loads(listed.stdout)["optimizers"]
     assert "No module named 'a_library_that_is_not_there'" in optimizers["hill"]
     assert optimizers["random"].startswith("Random search")
-    ended = broken.run("check", "job.yaml")
-    assert ended.returncode == 2
-    assert ended.stderr.startswith("evomerge: job.yaml: optimizer: optimizer 'hill' of the package")
-    assert ended.stderr.count("\n") == 1
-    kept = broken.job["optimizer"]
-    broken.job["optimizer"] = "random"
-    ended = broken.run("check", "job.yaml")
-    broken.job["optimizer"] = kept
-    assert ended.returncode == 0, ended.stderr
+    assert refused.returncode == 2
+    sentence = "evomerge: job.yaml: optimizer: optimizer 'hill' of the package"
+    assert refused.stderr.startswith(sentence)
+    assert refused.stderr.count("\n") == 1
+    assert checked.returncode == 0, checked.stderr
 
 
 @pytest.fixture(scope="module")

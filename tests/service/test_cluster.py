@@ -15,7 +15,7 @@ import yaml
 
 from tests.head import Head
 from tests.place import Ended
-from tests.service.commands import run_apart
+from tests.service.commands import Commands, apart, run_apart
 from tests.small_job import SmallJob
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -71,11 +71,15 @@ def job(small_job: SmallJob) -> SmallJob:
     return small_job
 
 
-def test_a_search_lives_on_the_cluster(head: Head, job: SmallJob) -> None:
-    at = ("--address", head.address)
+@pytest.fixture
+def evomerge(head: Head, job: SmallJob) -> Iterator[Commands]:
+    """One process for all: each would import Ray."""
+    with apart(job.folder, head.environment) as commands:
+        yield commands
 
-    def evomerge(*commands: tuple[str, ...]) -> list[Ended]:
-        return run_apart(job.folder, head.environment, *commands)
+
+def test_a_search_lives_on_the_cluster(head: Head, job: SmallJob, evomerge: Commands) -> None:
+    at = ("--address", head.address)
 
     def said(command: Ended) -> dict[str, object]:
         assert command.returncode == 0, command.stderr
