@@ -344,12 +344,12 @@ def test_killed_at_random_moments_it_ends_with_the_same_candidates(tmp_path: Pat
 @pytest.mark.ray
 @pytest.mark.slow
 def test_with_ray_killed_whole_it_ends_with_the_same_candidates(tmp_path: Path) -> None:
-    search(tmp_path / "whole", candidates=40, executor=in_process()).close()
+    search(tmp_path / "whole", candidates=24, executor=in_process()).close()
     notes = tmp_path / "notes"
     arguments = [
         str(tmp_path / "killed"),
         "--candidates",
-        "40",
+        "24",
         "--executor",
         "ray",
         "--seconds",
@@ -357,9 +357,8 @@ def test_with_ray_killed_whole_it_ends_with_the_same_candidates(tmp_path: Path) 
         "--notes",
         str(notes),
     ]
-    for lines in (5, 20):
-        most = ["--most", str(lines + 8)]
-        assert not _run_and_kill_at([*arguments, *most], notes, lines, 0.1, whole_group=True)
+    most = ["--most", "16"]
+    assert not _run_and_kill_at([*arguments, *most], notes, 8, 0.1, whole_group=True)
     assert _run_and_kill_at(arguments, notes, math.inf, 0.0)
     assert found(tmp_path / "killed") == found(tmp_path / "whole")
 
