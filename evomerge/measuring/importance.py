@@ -95,7 +95,8 @@ def fused(changes: Array, distances: Array | None) -> Array:
     """(depth, components) of `changes`, nan where a layer has no such component, and (depth,) of
     `distances` -> (depth, components) of importance in [0.05, 1].
 
-    What no parent changes has no importance but the floor, however far its states are apart.
+    What no parent changes has no importance of its own, however far its states are apart: it has
+    the floor, or what its neighbours in depth give it by smoothing.
     """
     there = ~np.isnan(changes)
     joined = np.full(changes.shape, np.nan)

@@ -34,8 +34,9 @@ ROUNDING = 1e-9
 
 
 class RacingConfig(SavingConfig):
-    """Racing: block by block of the examples, until a candidate is significantly worse than the
-    best so far on the same examples.
+    """Racing: block by block, until a candidate is significantly worse than the best so far.
+
+    The two are compared on the same examples.
     """
 
     kind: Literal["racing"] = "racing"
