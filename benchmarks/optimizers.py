@@ -52,7 +52,6 @@ ROUNDING = 1e-12
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "cma_es, lr_adapt": {"kind": "cma_es", "lr_adapt": True},
-    "cma_es, asynchronous": {"kind": "cma_es", "asynchronous": True},
     "cma_es, sigma 0.3": {"kind": "cma_es", "sigma": 0.3},
     "nevergrad, swarm of 7": {
         "kind": "nevergrad",
@@ -339,10 +338,11 @@ def main() -> None:
 def merged(
     before: Mapping[str, Any], rows: Sequence[dict[str, Any]], left_out: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What is known of a problem's arms: each has a row, or a reason, or was not run."""
-    new = {row["arm"] for row in rows} | left_out.keys()
-    arms = in_order([*(row for row in before.get("arms", []) if row["arm"] not in new), *rows])
-    old = {arm: why for arm, why in before.get("left_out", {}).items() if arm not in new}
+    """What is known of a problem's arms: each has a row, or a reason, or was not run. Arms that
+    there were once are left out."""
+    others = settings().keys() - {row["arm"] for row in rows} - left_out.keys()
+    arms = in_order([*(row for row in before.get("arms", []) if row["arm"] in others), *rows])
+    old = {arm: why for arm, why in before.get("left_out", {}).items() if arm in others}
     reasons = {**old, **left_out}
     known = {row["arm"] for row in arms} | reasons.keys()
     not_run = [arm for arm in settings() if arm not in known]

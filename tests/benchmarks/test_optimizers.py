@@ -43,7 +43,8 @@ def test_what_other_runs_have_found_stays() -> None:
     def row(arm: str, at: int | None) -> dict[str, object]:
         return {"arm": arm, "evaluations_until_target": at}
 
-    before = {"arms": [row("genetic", 90), row("random", None)], "left_out": {"optuna": "none"}}
+    old = [row("genetic", 90), row("random", None), row("an arm of long ago", 50)]
+    before = {"arms": old, "left_out": {"optuna": "none"}}
     found = merged(before, [row("random", 80), row("optuna", 70)], {"catcma": "no choices"})
     assert found["arms"] == [row("optuna", 70), row("random", 80), row("genetic", 90)]
     assert found["left_out"] == {"catcma": "no choices"}
