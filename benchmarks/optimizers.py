@@ -59,6 +59,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
         "options": {"popsize": 7},
     },
     "natural_niches, mutation 0.1": {"kind": "natural_niches", "mutation": 0.1},
+    "optuna, multivariate off": {"kind": "optuna", "multivariate": False},
     "optuna GP": {"kind": "optuna", "sampler": "gp"},
     "optuna CMA-ES": {
         "kind": "optuna",

@@ -27,9 +27,9 @@ class OptunaConfig(OptimizerConfig):
     """One sampler of `optuna.samplers`, with its own keyword arguments as options.
 
     In a file they stand beside the sampler: `{kind: optuna, sampler: tpe, n_startup_trials: 20}`.
-    TPESampler proposes similar points to workers that ask before each other's results are in;
-    `constant_liar: true` makes it count what is running as bad, which helps from about four workers
-    on.
+    TPESampler counts what is running as bad, so that workers do not ask for the same
+    (`constant_liar`). It models all genes together (`multivariate`) and then hardly leaves the
+    choices that were good first; where genes are choices, take `multivariate: false`.
     """
 
     other_keys: ClassVar[Mapping[str, Any]] = {"description": "A keyword argument of the sampler."}
