@@ -1,6 +1,6 @@
 """Data flow, parameter space, and one after the other, at equal evaluations, over several seeds.
 
-    python benchmarks/dataflow_search.py [--seeds 1 2 3] [--arms searches random plain]
+    python benchmarks/dataflow_search.py [--seeds 1 2 3] [--arms searches random]
 
 Three searches a seed, of as many candidates each, on the examples of examples/dataflow.yaml:
 
@@ -10,11 +10,8 @@ Three searches a seed, of as many candidates each, on the examples of examples/d
 - *hybrid*: half of the candidates in parameter space, then half over data flow, where the best
   merge so far is the first input beside the specialists, as in Akiba et al. (2403.13187).
 
-Beside them what a job gets by `compare`, with as many candidates:
-
-- *random*: random search over the same paths, and over the same weights;
-- *plain*: task arithmetic with a strength for each specialist, and greedy soup, which hardly depend
-  on the seed.
+Beside them what a job gets by `compare: [random]`, with as many candidates: random search over the
+same paths, and over the same weights. A greedy soup of two models is one of them or their average.
 
 Each is a study of its own (in runs/dataflow/seed-N, resumed if interrupted): choice on the
 validation split, one look at the holdout. What does not depend on the seed is scored once.
@@ -119,20 +116,6 @@ def at_random(job: Job, folder: Path, finished: list[Path]) -> dict[str, Any]:
         "random paths": opponent_job("random", job, Plan(job).space),
         "random weights": opponent_job("random", weights, Plan(weights).space),
     }
-    return all_of(jobs, folder, finished)
-
-
-def by_one_number(job: Job, folder: Path, finished: list[Path]) -> dict[str, Any]:
-    """Searches by one number for each specialist; of paths there are none."""
-    weights = in_parameter_space(job)
-    jobs = {
-        "tuned task arithmetic": opponent_job("task_arithmetic", weights, Plan(weights).space),
-        "greedy soup": opponent_job("soup", weights, Plan(weights).space),
-    }
-    return all_of(jobs, folder, finished)
-
-
-def all_of(jobs: Mapping[str, Job], folder: Path, finished: list[Path]) -> dict[str, Any]:
     return {arm: run(own, folder / arm.replace(" ", "-"), finished) for arm, own in jobs.items()}
 
 
@@ -143,7 +126,7 @@ def in_parameter_space(job: Job) -> Job:
     )
 
 
-ARMS = {"searches": searches, "random": at_random, "plain": by_one_number}
+ARMS = {"searches": searches, "random": at_random}
 
 
 def hybrid_space(job: Job, merged: Recipe) -> dict[str, Any]:
