@@ -102,20 +102,21 @@ class Follower:
 
     def _scoring(self) -> Scoring | None:
         """How far the split is that is scored now, by the study or by an opponent."""
-        own = self._models_scored(self._study)
-        if own is not None or not self._study.get("winner"):
+        is_chosen = bool(self._study.get("winner"))
+        own = self._models_scored(self._study, "holdout" if is_chosen else "validation")
+        if own is not None or not is_chosen:
             return own
         for name in reversed(self._study.job.get("compare", ())):
             folder = self._study.path / OPPONENTS / name
             if is_there(StudyFolder(folder).identity):
                 with Study.open(folder, write=False) as beside:
-                    models = self._models_scored(beside) or _candidates_scored(beside)
+                    finalists = self._models_scored(beside, "validation")
+                    models = finalists or _candidates_scored(beside)
                 return replace(models, opponent=LABELS[name])
         return None
 
-    def _models_scored(self, study: Study) -> Scoring | None:
-        """Finalists, or once there is a winner what it is compared with; None before that."""
-        split: Split = "holdout" if study.get("winner") else "validation"
+    def _models_scored(self, study: Study, split: Split) -> Scoring | None:
+        """Finalists on validation, or what a winner is compared with; None before that."""
         digests = set(scored_models(study, split).values())
         if not digests:
             return None

@@ -152,6 +152,8 @@ def test_a_search_of_equal_cost_after_the_search(tmp_path: Path) -> None:
         with Study.create(study.path / "compare" / "random", name="random", **beside) as random:
             searched(random, 3)
             random.put("scored.validation", {"candidate 1": "a" * 64})
+            # It has its winner, and no holdout of its own.
+            random.put("winner", {"label": "candidate 1", "recipe": {}, "fitness": 0.5})
         at_finalists = looked_at(study)
         with Study.create(study.path / "compare" / "soup", name="soup", **beside) as soup:
             searched(soup, 2)
